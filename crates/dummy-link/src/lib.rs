@@ -1,0 +1,1 @@
+//! Dummy links and their addresses, over rtnetlink.

@@ -1,0 +1,1 @@
+//! The iptables-save format as a typed model: rendered, parsed, restored.

@@ -1,0 +1,1 @@
+//! IPVS generic netlink: virtual servers and destinations, typed, with a blocking client.

@@ -1,0 +1,1 @@
+//! Is a kernel module loaded, built in, loadable; load it.

@@ -1,0 +1,1 @@
+//! Many netlink requests in one sendmsg, each answered on its own.

@@ -1,0 +1,1 @@
+//! Kubernetes Services to IPVS state, as a pure reconcile function.

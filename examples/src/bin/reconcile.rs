@@ -1,0 +1,2 @@
+//! Shows what a cluster becomes.
+fn main() {}
