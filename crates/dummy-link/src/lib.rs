@@ -1,1 +1,26 @@
 //! Dummy links and their addresses, over rtnetlink.
+//!
+//! A dummy link is a network interface that drops what is sent through it. Its use is to hold addresses: an address bound
+//! to it is local to the node, so that the kernel accepts packets for it. Service proxies and load balancers bind their
+//! virtual addresses this way.
+//!
+//! [`LinkName`] and [`NodeLinks`] are plain values without any input or output.
+//!
+//! ```
+//! use dummy_link::{LinkName, NodeLinks, host_address};
+//!
+//! let name: LinkName = "kube-ipvs0".parse()?;
+//! let mut links = NodeLinks::new();
+//! links.insert(name, host_address("10.96.0.1".parse()?));
+//!
+//! assert_eq!(links.links_with("10.96.0.1".parse()?).collect::<Vec<_>>(), [name]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod name;
+mod node;
+
+pub use name::{LinkName, LinkNameError, MAX_NAME_LEN};
+pub use node::{NodeLinks, host_address};
