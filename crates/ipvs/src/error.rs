@@ -1,0 +1,52 @@
+//! What can go wrong, split by who is at fault.
+
+/// Result of this crate's fallible calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything this crate can complain about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A scheduler or persistence engine name the kernel could not hold.
+    #[error(
+        "`{name}` cannot be the name of a {what}: it must have 1 to 15 printable ASCII bytes, without blanks"
+    )]
+    InvalidName {
+        /// What was to be named: "scheduler" or "persistence engine".
+        what: &'static str,
+        /// The name as given.
+        name: String,
+    },
+    /// Text that is not what it was taken for (a protocol, an address, a timeout line).
+    #[error("`{text}` is not {expected}")]
+    InvalidText {
+        /// The text as given.
+        text: String,
+        /// What was expected, with an example.
+        expected: &'static str,
+    },
+    /// A line in the format of `ipvsadm -S` that cannot be read.
+    #[error("`{token}`: {reason}")]
+    SaveLine {
+        /// The word of the line at fault; the whole line where something is missing from it.
+        token: String,
+        /// What is wrong with it and what would be right.
+        reason: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn text(text: &str, expected: &'static str) -> Self {
+        Self::InvalidText {
+            text: text.to_owned(),
+            expected,
+        }
+    }
+
+    pub(crate) fn save_line(token: &str, reason: &'static str) -> Self {
+        Self::SaveLine {
+            token: token.to_owned(),
+            reason,
+        }
+    }
+}

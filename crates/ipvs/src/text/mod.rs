@@ -1,0 +1,10 @@
+//! The text of `ipvsadm`: lines to save and restore, and its table.
+
+pub mod listing;
+mod netmask;
+mod parse;
+mod save;
+#[cfg(test)]
+mod tests;
+
+pub use self::save::SaveLine;

@@ -1,0 +1,273 @@
+//! Reading lines of `ipvsadm -S`.
+
+mod options;
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use self::options::{Kind, Words};
+use super::netmask::Netmask;
+use crate::{
+    Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod, Result,
+    SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,
+    VirtualServerConfig, VirtualServerId,
+};
+
+/// What `ipvsadm -p` without a value means: 6 minutes (its manual page says 5).
+const DEFAULT_TIMEOUT: u32 = 360;
+
+impl FromStr for SaveLine {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        let mut draft = Draft::default();
+        for option in Words::of(line) {
+            let option = option?;
+            draft.take(option.kind, option.word, option.value)?;
+        }
+        draft.finish(line.trim())
+    }
+}
+
+/// What a line has said so far; values that depend on others are read at its end.
+#[derive(Default)]
+struct Draft<'a> {
+    command: Option<Kind>,
+    service: Option<(Kind, &'a str)>,
+    ipv6: bool,
+    scheduler: Option<&'a str>,
+    timeout: Option<u32>,
+    netmask: Option<&'a str>,
+    engine: Option<&'a str>,
+    one_packet: bool,
+    scheduler_flags: Option<&'a str>,
+    destination: Option<&'a str>,
+    forwarding: Option<ForwardingMethod>,
+    weight: Option<u32>,
+    upper_threshold: Option<u32>,
+    lower_threshold: Option<u32>,
+    tunnel_type: Option<TunnelType>,
+    tunnel_port: Option<u16>,
+    no_checksum: bool,
+    tunnel_flags: TunnelFlags,
+    first_service_word: Option<&'a str>,
+    first_destination_word: Option<&'a str>,
+}
+
+impl<'a> Draft<'a> {
+    fn take(&mut self, kind: Kind, word: &'a str, value: &'a str) -> Result<()> {
+        let fresh = match kind {
+            Kind::AddService | Kind::AddDestination => self.command.replace(kind).is_none(),
+            Kind::Service(_) | Kind::Mark => self.service.replace((kind, value)).is_none(),
+            Kind::Ipv6 => !std::mem::replace(&mut self.ipv6, true),
+            Kind::Scheduler => self.scheduler.replace(value).is_none(),
+            Kind::Persistent => {
+                let timeout = if value.is_empty() {
+                    DEFAULT_TIMEOUT
+                } else {
+                    number(value)?
+                };
+                self.timeout.replace(timeout).is_none()
+            }
+            Kind::Netmask => self.netmask.replace(value).is_none(),
+            Kind::Engine => self.engine.replace(value).is_none(),
+            Kind::OnePacket => !std::mem::replace(&mut self.one_packet, true),
+            Kind::SchedulerFlags => self.scheduler_flags.replace(value).is_none(),
+            Kind::Destination => self.destination.replace(value).is_none(),
+            Kind::Forwarding(method) => self.forwarding.replace(method).is_none(),
+            Kind::Weight => self.weight.replace(weight(value)?).is_none(),
+            Kind::UpperThreshold => self.upper_threshold.replace(number(value)?).is_none(),
+            Kind::LowerThreshold => self.lower_threshold.replace(number(value)?).is_none(),
+            Kind::TunnelType => self.tunnel_type.replace(tunnel_type(value)?).is_none(),
+            Kind::TunnelPort => self.tunnel_port.replace(number(value)?).is_none(),
+            Kind::NoChecksum => !std::mem::replace(&mut self.no_checksum, true),
+            Kind::TunnelFlag(flag) => {
+                let fresh = !self.tunnel_flags.contains(flag);
+                self.tunnel_flags |= flag;
+                fresh
+            }
+        };
+        if kind.is_of_service() {
+            self.first_service_word.get_or_insert(word);
+        } else if kind.is_of_destination() {
+            self.first_destination_word.get_or_insert(word);
+        }
+        if fresh {
+            Ok(())
+        } else {
+            Err(Error::save_line(word, "is given twice"))
+        }
+    }
+
+    fn finish(&self, line: &str) -> Result<SaveLine> {
+        let id = self.id(line)?;
+        match self.command {
+            Some(Kind::AddService) => match self.first_destination_word {
+                Some(word) => Err(Error::save_line(word, "belongs to a destination (-a)")),
+                None => Ok(SaveLine::AddService {
+                    id,
+                    config: self.service(id.family())?,
+                }),
+            },
+            Some(_) => match self.first_service_word {
+                Some(word) => Err(Error::save_line(word, "belongs to a virtual server (-A)")),
+                None => Ok(SaveLine::AddDestination {
+                    service: id,
+                    destination: self.destination(id, line)?,
+                }),
+            },
+            None => Err(Error::save_line(
+                line,
+                "neither -A (virtual server) nor -a (destination)",
+            )),
+        }
+    }
+
+    fn id(&self, line: &str) -> Result<VirtualServerId> {
+        let Some((kind, value)) = self.service else {
+            return Err(Error::save_line(
+                line,
+                "has no virtual server (-t, -u, --sctp-service, -f)",
+            ));
+        };
+        let Kind::Service(protocol) = kind else {
+            let family = if self.ipv6 {
+                Family::Inet6
+            } else {
+                Family::Inet
+            };
+            return Ok(VirtualServerId::FirewallMark {
+                family,
+                mark: mark(value)?,
+            });
+        };
+        if self.ipv6 {
+            return Err(Error::save_line("-6", "is for firewall marks (-f) only"));
+        }
+        let (address, port) = address(value, 0)?;
+        Ok(VirtualServerId::Address {
+            protocol,
+            address,
+            port,
+        })
+    }
+
+    fn service(&self, family: Family) -> Result<VirtualServerConfig> {
+        let scheduler = self.scheduler.map_or(Ok(Scheduler::WLC), str::parse)?;
+        let mut config = VirtualServerConfig::new(family, scheduler);
+        if let Some(timeout) = self.timeout {
+            config = config.persistent(timeout);
+        }
+        if let Some(text) = self.netmask {
+            let reason = "not a netmask: 255.255.255.0 for IPv4, 1 to 128 for IPv6";
+            let mask =
+                Netmask::parse(family, text).ok_or_else(|| Error::save_line(text, reason))?;
+            config.netmask = mask.prefix;
+        }
+        config.engine = self.engine.map(str::parse).transpose()?;
+        config.flags.set(ServiceFlags::ONE_PACKET, self.one_packet);
+        if let Some(flags) = self.scheduler_flags {
+            config.flags |= SchedulerFlags::parse(scheduler, flags)?;
+        }
+        Ok(config)
+    }
+
+    fn destination(&self, service: VirtualServerId, line: &str) -> Result<Destination> {
+        let Some(text) = self.destination else {
+            return Err(Error::save_line(line, "has no destination (-r)"));
+        };
+        let service_port = match service {
+            VirtualServerId::Address { port, .. } => port,
+            VirtualServerId::FirewallMark { .. } => 0,
+        };
+        let (address, port) = address(text, service_port)?;
+        let forwarding = self.forwarding.unwrap_or(ForwardingMethod::DirectRoute);
+        let mut config = DestinationConfig::new(forwarding, self.weight.unwrap_or(1));
+        config.upper_threshold = self.upper_threshold.unwrap_or(0);
+        config.lower_threshold = self.lower_threshold.unwrap_or(0);
+        config.tunnel.kind = self.tunnel_type.unwrap_or_default();
+        config.tunnel.port = self.tunnel_port.unwrap_or(0);
+        config.tunnel.flags = self.tunnel_flags;
+        self.check_tunnel(&config)?;
+        Ok(Destination {
+            id: DestinationId { address, port },
+            config,
+        })
+    }
+
+    /// The same combinations as ipvsadm, but for both checksum flags of GUE at once, which the
+    /// kernel can hold.
+    fn check_tunnel(&self, config: &DestinationConfig) -> Result<()> {
+        let remote = config.tunnel.flags.contains(TunnelFlags::REMOTE_CHECKSUM);
+        let any_checksum = self.no_checksum || !config.tunnel.flags.is_empty();
+        let port = self.tunnel_port.is_some();
+        let (word, reason) = match config.tunnel.kind {
+            _ if config.forwarding != ForwardingMethod::Tunnel => {
+                if self.tunnel_type.is_none() && !port && !any_checksum {
+                    return Ok(());
+                }
+                ("--tun-…", "needs forwarding by tunnel (-i)")
+            }
+            TunnelType::GUE if config.tunnel.port == 0 => ("gue", "needs --tun-port"),
+            TunnelType::IPIP | TunnelType::GRE if port => {
+                ("--tun-port", "is for --tun-type gue only")
+            }
+            TunnelType::IPIP if any_checksum => ("ipip", "has no checksum options"),
+            TunnelType::GRE if remote => ("--tun-remcsum", "is for --tun-type gue only"),
+            _ if self.no_checksum && !config.tunnel.flags.is_empty() => {
+                ("--tun-nocsum", "contradicts the other checksum option")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::save_line(word, reason))
+    }
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T> {
+    text.parse()
+        .map_err(|_| Error::save_line(text, "not a number in range"))
+}
+
+fn weight(text: &str) -> Result<u32> {
+    number::<u32>(text).and_then(|weight| match i32::try_from(weight) {
+        Ok(_) => Ok(weight),
+        Err(_) => Err(Error::save_line(text, "a weight is at most 2147483647")),
+    })
+}
+
+/// `ipvsadm` prints marks as signed numbers, so negative ones are taken for what they were.
+fn mark(text: &str) -> Result<NonZeroU32> {
+    let mark = text
+        .parse()
+        .or_else(|_| text.parse::<i32>().map(i32::cast_unsigned));
+    mark.ok()
+        .and_then(NonZeroU32::new)
+        .ok_or_else(|| Error::save_line(text, "not a firewall mark: a number above 0"))
+}
+
+fn tunnel_type(text: &str) -> Result<TunnelType> {
+    match text {
+        "ipip" => Ok(TunnelType::IPIP),
+        "gue" => Ok(TunnelType::GUE),
+        "gre" => Ok(TunnelType::GRE),
+        _ => Err(Error::save_line(text, "not a tunnel type: ipip, gue, gre")),
+    }
+}
+
+fn address(text: &str, default_port: u16) -> Result<(IpAddr, u16)> {
+    if let Ok(id) = text.parse::<DestinationId>() {
+        return Ok((id.address, id.port));
+    }
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(text);
+    match bare.parse() {
+        Ok(address) => Ok((address, default_port)),
+        Err(_) => Err(Error::save_line(
+            text,
+            "not a numeric address and port: 10.0.0.1:80 or [2001:db8::1]:80",
+        )),
+    }
+}
