@@ -1,0 +1,353 @@
+//! Entries: an element with the options that belong to it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+use crate::{Addresses, Element, Interface, MacAddr, PortRange, Ports, Protocol, SetName};
+
+/// What is added to a set: an element, and its options if it has any.
+///
+/// Prints as `ipset save` does behind the set's name.
+///
+/// ```
+/// use ipset_netlink::{Entry, Protocol};
+/// let entry = Entry::ip_port("10.0.0.1".parse()?, Protocol::TCP, 443).with_comment("kubernetes");
+/// assert_eq!(entry.to_string(), r#"10.0.0.1,tcp:443 comment "kubernetes""#);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Entry {
+    element: Element,
+    /// Boxed, since most entries have none; never the default ones.
+    options: Option<Box<EntryOptions>>,
+}
+
+/// Options of one entry. All are optional; the default is none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryOptions {
+    /// Seconds until it goes, 0 for never; `None` for the set's.
+    pub timeout: Option<u32>,
+    /// The exception to a larger network: packets that match this do not match the set.
+    pub nomatch: bool,
+    /// What it counted.
+    pub counters: Option<Counters>,
+    /// Text for people, 1 to 255 bytes without control characters and `"`.
+    pub comment: Option<Box<str>>,
+    /// What the `SET` target copies to packets; all zero for none.
+    pub skbinfo: SkbInfo,
+    /// Place in a `list:set`; only in requests, never read back.
+    pub position: Option<Position>,
+}
+
+/// What an entry counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counters {
+    /// Packets that matched.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What the `SET` target of iptables copies from an entry to packets (`--map-set`). A zero means: not given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SkbInfo {
+    /// Bits of the packet mark to set.
+    pub mark: u32,
+    /// Bits of the packet mark to replace.
+    pub mark_mask: u32,
+    /// Traffic class (`skb->priority`): major in the high half, minor in the low half.
+    pub priority: u32,
+    /// Hardware queue.
+    pub queue: u16,
+}
+
+/// Where in a `list:set` a member goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Position {
+    /// Right before this member.
+    Before(SetName),
+    /// Right behind this member.
+    After(SetName),
+}
+
+/// For entries without options.
+static NO_OPTIONS: EntryOptions = EntryOptions {
+    timeout: None,
+    nomatch: false,
+    counters: None,
+    comment: None,
+    skbinfo: SkbInfo {
+        mark: 0,
+        mark_mask: 0,
+        priority: 0,
+        queue: 0,
+    },
+    position: None,
+};
+
+impl Entry {
+    /// An entry without options.
+    #[must_use]
+    pub fn new(element: Element) -> Self {
+        Self {
+            element,
+            options: None,
+        }
+    }
+
+    /// For `bitmap:ip` and `hash:ip`.
+    #[must_use]
+    pub fn ip(ip: IpAddr) -> Self {
+        Element::Ip(ip.into()).into()
+    }
+
+    /// For `bitmap:ip,mac` and `hash:ip,mac`.
+    #[must_use]
+    pub fn ip_mac(ip: IpAddr, mac: MacAddr) -> Self {
+        Element::IpMac(ip, Some(mac)).into()
+    }
+
+    /// For `hash:mac`.
+    #[must_use]
+    pub fn mac(mac: MacAddr) -> Self {
+        Element::Mac(mac).into()
+    }
+
+    /// For `bitmap:port`; the port in host byte order.
+    #[must_use]
+    pub fn port(port: u16) -> Self {
+        Element::Port(PortRange::from(port)).into()
+    }
+
+    /// For `hash:net`.
+    #[must_use]
+    pub fn net(net: IpNetwork) -> Self {
+        Element::Net(net.into()).into()
+    }
+
+    /// For `hash:net,net`.
+    #[must_use]
+    pub fn net_net(one: IpNetwork, other: IpNetwork) -> Self {
+        Element::NetNet(one.into(), other.into()).into()
+    }
+
+    /// For `hash:ip,port`; the port in host byte order.
+    #[must_use]
+    pub fn ip_port(ip: IpAddr, protocol: Protocol, port: u16) -> Self {
+        Element::IpPort(ip.into(), Ports::new(protocol, port)).into()
+    }
+
+    /// For `hash:net,port`; the port in host byte order.
+    #[must_use]
+    pub fn net_port(net: IpNetwork, protocol: Protocol, port: u16) -> Self {
+        Element::NetPort(net.into(), Ports::new(protocol, port)).into()
+    }
+
+    /// For `hash:ip,port,ip`; the port in host byte order.
+    #[must_use]
+    pub fn ip_port_ip(ip: IpAddr, protocol: Protocol, port: u16, other: IpAddr) -> Self {
+        Element::IpPortIp(ip.into(), Ports::new(protocol, port), other).into()
+    }
+
+    /// For `hash:ip,port,net`; the port in host byte order.
+    #[must_use]
+    pub fn ip_port_net(ip: IpAddr, protocol: Protocol, port: u16, net: IpNetwork) -> Self {
+        Element::IpPortNet(ip.into(), Ports::new(protocol, port), net.into()).into()
+    }
+
+    /// For `hash:net,port,net`; the port in host byte order.
+    #[must_use]
+    pub fn net_port_net(net: IpNetwork, protocol: Protocol, port: u16, other: IpNetwork) -> Self {
+        Element::NetPortNet(net.into(), Ports::new(protocol, port), other.into()).into()
+    }
+
+    /// For `hash:ip,mark`.
+    #[must_use]
+    pub fn ip_mark(ip: IpAddr, mark: u32) -> Self {
+        Element::IpMark(ip.into(), mark).into()
+    }
+
+    /// For `hash:net,iface`.
+    #[must_use]
+    pub fn net_iface(net: IpNetwork, interface: Interface) -> Self {
+        Element::NetIface(Addresses::from(net), interface).into()
+    }
+
+    /// For `list:set`.
+    #[must_use]
+    pub fn set(name: SetName) -> Self {
+        Element::Set(name).into()
+    }
+
+    /// The element.
+    #[must_use]
+    pub fn element(&self) -> &Element {
+        &self.element
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &EntryOptions {
+        self.options.as_deref().unwrap_or(&NO_OPTIONS)
+    }
+
+    /// The entry with these options in place of those it had.
+    #[must_use]
+    pub fn with_options(mut self, options: EntryOptions) -> Self {
+        self.options = (options != NO_OPTIONS).then(|| Box::new(options));
+        self
+    }
+
+    /// The entry with a timeout in seconds, 0 for one that never goes.
+    #[must_use]
+    pub fn with_timeout(self, seconds: u32) -> Self {
+        self.with(|options| options.timeout = Some(seconds))
+    }
+
+    /// The entry with a comment.
+    #[must_use]
+    pub fn with_comment(self, comment: &str) -> Self {
+        self.with(|options| options.comment = Some(comment.into()))
+    }
+
+    /// The entry with counters.
+    #[must_use]
+    pub fn with_counters(self, packets: u64, bytes: u64) -> Self {
+        self.with(|options| options.counters = Some(Counters { packets, bytes }))
+    }
+
+    /// The entry as an exception to larger networks.
+    #[must_use]
+    pub fn with_nomatch(self) -> Self {
+        self.with(|options| options.nomatch = true)
+    }
+
+    /// The entry with what is copied to packets.
+    #[must_use]
+    pub fn with_skbinfo(self, skbinfo: SkbInfo) -> Self {
+        self.with(|options| options.skbinfo = skbinfo)
+    }
+
+    /// The entry with its place in a `list:set`.
+    #[must_use]
+    pub fn with_position(self, position: Position) -> Self {
+        self.with(|options| options.position = Some(position))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut EntryOptions)) -> Self {
+        let mut options = self
+            .options
+            .take()
+            .map_or_else(EntryOptions::default, |options| *options);
+        change(&mut options);
+        self.with_options(options)
+    }
+
+    fn wildcard(&self) -> bool {
+        matches!(
+            self.element,
+            Element::NetIface(_, Interface { wildcard: true, .. })
+        )
+    }
+}
+
+impl From<Element> for Entry {
+    fn from(element: Element) -> Self {
+        Self::new(element)
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.element)?;
+        let options = self.options();
+        match options.position {
+            Some(Position::Before(name)) => write!(f, " before {name}")?,
+            Some(Position::After(name)) => write!(f, " after {name}")?,
+            None => {}
+        }
+        if let Some(seconds) = options.timeout {
+            write!(f, " timeout {seconds}")?;
+        }
+        if options.nomatch {
+            f.write_str(" nomatch")?;
+        }
+        if self.wildcard() {
+            f.write_str(" wildcard")?;
+        }
+        if let Some(Counters { packets, bytes }) = options.counters {
+            write!(f, " packets {packets} bytes {bytes}")?;
+        }
+        if let Some(comment) = &options.comment {
+            write!(f, " comment \"{comment}\"")?;
+        }
+        write!(f, "{}", options.skbinfo)
+    }
+}
+
+impl fmt::Display for SkbInfo {
+    /// As options of an entry, each with a space before it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.mark, self.mark_mask) {
+            (0, 0) => {}
+            (mark, u32::MAX) => write!(f, " skbmark {mark:#x}")?,
+            (mark, mask) => write!(f, " skbmark {mark:#x}/{mask:#x}")?,
+        }
+        if self.priority != 0 {
+            write!(
+                f,
+                " skbprio {:x}:{:x}",
+                self.priority >> 16,
+                self.priority & 0xffff
+            )?;
+        }
+        if self.queue != 0 {
+            write!(f, " skbqueue {}", self.queue)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_stay_small() {
+        assert!(size_of::<Entry>() <= 80, "{}", size_of::<Entry>());
+    }
+
+    #[test]
+    fn default_options_are_none() {
+        let plain = Entry::port(80);
+        assert_eq!(plain.clone().with_options(EntryOptions::default()), plain);
+        assert_eq!(NO_OPTIONS, EntryOptions::default());
+    }
+
+    /// The line is what ipset 7.17 printed.
+    #[test]
+    fn options_in_the_order_of_ipset() {
+        let interface = Interface {
+            name: "eth0".parse().unwrap(),
+            physdev: true,
+            wildcard: true,
+        };
+        let entry = Entry::net_iface("10.0.0.0/8".parse().unwrap(), interface)
+            .with_timeout(49)
+            .with_nomatch()
+            .with_counters(1, 2)
+            .with_comment("x")
+            .with_skbinfo(SkbInfo {
+                mark: 1,
+                mark_mask: u32::MAX,
+                priority: 0x1_0002,
+                queue: 3,
+            });
+        assert_eq!(
+            entry.to_string(),
+            "10.0.0.0/8,physdev:eth0 timeout 49 nomatch wildcard packets 1 bytes 2 comment \"x\" skbmark 0x1 skbprio 1:2 skbqueue 3"
+        );
+    }
+}

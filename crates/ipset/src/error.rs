@@ -1,0 +1,174 @@
+//! What can go wrong.
+
+use std::fmt;
+
+use crate::{Entry, Family, SetName, SetType};
+
+/// Everything that can go wrong in this crate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The name of a set that neither the kernel nor the text format would take.
+    #[error("{name:?} cannot be the name of a set: {reason}")]
+    InvalidSetName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The name of an interface that neither the kernel nor the text format would take.
+    #[error("{name:?} cannot be the name of an interface in a set: {reason}")]
+    InvalidInterfaceName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Text that is not what its place asks for.
+    #[error("`{token}` is no {expected}: {hint}")]
+    Syntax {
+        /// What the place asks for.
+        expected: &'static str,
+        /// The text found.
+        token: String,
+        /// What would be right.
+        hint: &'static str,
+    },
+    /// Text that ends too early.
+    #[error("{expected} is missing at the end of the line")]
+    Missing {
+        /// What should have followed.
+        expected: &'static str,
+    },
+    /// A line of saved text.
+    #[error("line {line}: {error}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        error: Box<Error>,
+    },
+    /// An entry that is added to a set which no line before has created.
+    #[error("set {set} has not been created before this line")]
+    UnknownSet {
+        /// The name in the line.
+        set: SetName,
+    },
+    /// A second `create` for a name.
+    #[error("set {set} has been created before")]
+    DuplicateSet {
+        /// The name in the line.
+        set: SetName,
+    },
+    /// A set type that this crate does not know, so that its elements cannot be read or written.
+    #[error(
+        "set type {set_type} is not known to this crate: its elements cannot be read or written"
+    )]
+    UnknownSetType {
+        /// The type.
+        set_type: SetType,
+    },
+    /// Options with which the kernel would not create the set, or would create another.
+    #[error("set {set} cannot be created as {set_type}: {reason}")]
+    InvalidSpec {
+        /// The set.
+        set: SetName,
+        /// Its type.
+        set_type: SetType,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An entry that the kernel would refuse in this set, or would store as another.
+    #[error("set {set} ({set_type}) cannot hold {entry}: {reason}")]
+    InvalidEntry {
+        /// The set.
+        set: SetName,
+        /// Its type.
+        set_type: SetType,
+        /// The entry.
+        entry: Box<Entry>,
+        /// Why not.
+        reason: EntryFault,
+    },
+}
+
+/// Why a set cannot hold an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EntryFault {
+    /// The element is not made of what the type asks for.
+    #[error("its elements are made of {expected}")]
+    WrongElement {
+        /// The parts of the type's elements.
+        expected: &'static str,
+    },
+    /// An address of the other family.
+    #[error("the set is of family {family}")]
+    WrongFamily {
+        /// The set's.
+        family: Family,
+    },
+    /// A network or a range where the kernel takes one address only.
+    #[error("the kernel takes no network or range there, only one address")]
+    NotOneAddress,
+    /// A prefix of length 0, other than in `hash:net,iface` and `hash:net,port,net`.
+    #[error("the kernel refuses prefix length 0 in this type: use the two halves with length 1")]
+    ZeroPrefix,
+    /// `0.0.0.0` or `::`, in whole or after the set's netmask.
+    #[error("the kernel refuses the null address in this type")]
+    NullAddress,
+    /// A MAC address of zeroes.
+    #[error("the kernel refuses the null MAC address in this type")]
+    NullMac,
+    /// `hash:ip,mac` without a MAC address.
+    #[error("a MAC address is needed in this type")]
+    NoMac,
+    /// Outside the bitmap's range.
+    #[error("it is outside the set's range")]
+    OutOfRange,
+    /// Protocol 0.
+    #[error("the kernel refuses protocol 0")]
+    NullProtocol,
+    /// A port with a protocol that has none: the kernel would store port 0.
+    #[error("this protocol has no ports in family {family}: only 0 is kept")]
+    PortWithoutPorts {
+        /// The set's.
+        family: Family,
+    },
+    /// An option of the entry that the set was created without.
+    #[error("the set was created without `{option}`")]
+    WithoutExtension {
+        /// As in the set's `create` line.
+        option: &'static str,
+    },
+    /// `nomatch` where the type has no networks.
+    #[error("`nomatch` is only for types with networks")]
+    NoMatch,
+    /// `before` or `after` outside `list:set`.
+    #[error("`before` and `after` are only for list:set")]
+    Position,
+    /// A timeout beyond what the kernel can count.
+    #[error("the longest timeout is {} seconds", crate::MAX_TIMEOUT)]
+    Timeout,
+    /// A comment that is empty, longer than 255 bytes, or has what the text format cannot carry.
+    #[error("a comment has 1 to 255 bytes and neither control characters nor double quotes")]
+    Comment,
+    /// A counter of 2⁶⁴−1, which the kernel reads as "not given".
+    #[error("the kernel reads the counter 18446744073709551615 as not given")]
+    Counter,
+}
+
+impl Error {
+    /// A [`Error::Syntax`].
+    pub(crate) fn token(
+        expected: &'static str,
+        token: impl fmt::Display,
+        hint: &'static str,
+    ) -> Self {
+        Self::Syntax {
+            expected,
+            token: token.to_string(),
+            hint,
+        }
+    }
+}

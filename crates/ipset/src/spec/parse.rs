@@ -1,0 +1,114 @@
+//! `create` lines from text.
+
+use std::net::IpAddr;
+
+use super::{BitmapRange, CreateOptions, SetSpec};
+use crate::element::parse_mark;
+use crate::text::Tokens;
+use crate::{Addresses, Error, Family, Method, PortRange, SetName, SetType};
+
+pub(super) fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
+    match tokens.expect("`create`")? {
+        "create" | "-N" | "--create" => parse_rest(tokens),
+        other => Err(Error::token(
+            "`create` line",
+            other,
+            "a set starts with `create`",
+        )),
+    }
+}
+
+/// What stands behind `create`.
+pub(crate) fn parse_rest(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
+    let name = SetName::new(tokens.expect("the name of a set")?)?;
+    let set_type = SetType::new(tokens.expect("the type of a set")?)?;
+    let mut spec = SetSpec::new(name, set_type, set_type.default_family());
+    while let Some(word) = tokens.next()? {
+        option(&mut spec, word, tokens)?;
+    }
+    defaults(&mut spec);
+    spec.validate()?;
+    Ok(spec)
+}
+
+fn option(spec: &mut SetSpec, word: &str, tokens: &mut Tokens<'_>) -> Result<(), Error> {
+    let options = &mut spec.options;
+    match word {
+        "family" => spec.family = family(tokens.expect("a family")?)?,
+        "-4" => spec.family = Family::Inet,
+        "-6" => spec.family = Family::Inet6,
+        "range" | "from" => options.range = Some(range(&spec.set_type, tokens.expect("a range")?)?),
+        "hashsize" => options.hashsize = Some(tokens.number("number of buckets")?),
+        "maxelem" => options.maxelem = Some(tokens.number("number of elements")?),
+        "netmask" => options.netmask = Some(tokens.number("prefix length")?),
+        "bitmask" => {
+            let text = tokens.expect("a mask")?;
+            let mask = text
+                .parse()
+                .map_err(|_| Error::token("mask", text, "write it as an address"))?;
+            options.bitmask = Some(mask);
+        }
+        "markmask" => options.markmask = Some(parse_mark(tokens.expect("a mask")?)?),
+        "size" => options.size = Some(tokens.number("number of members")?),
+        "timeout" => options.timeout = Some(tokens.number("timeout in seconds")?),
+        "counters" => options.counters = true,
+        "comment" => options.comment = true,
+        "forceadd" => options.forceadd = true,
+        "skbinfo" => options.skbinfo = true,
+        "bucketsize" => options.bucketsize = Some(tokens.number("number of entries")?),
+        "initval" => options.initval = Some(tokens.number("seed")?),
+        "-exist" | "-!" => {}
+        _ => {
+            return Err(Error::token(
+                "option of a set",
+                word,
+                "see ipset(8) for those there are",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn family(text: &str) -> Result<Family, Error> {
+    match text {
+        "inet" | "ipv4" | "-4" => Ok(Family::Inet),
+        "inet6" | "ipv6" | "-6" => Ok(Family::Inet6),
+        "unspec" => Ok(Family::Unspecified),
+        _ => Err(Error::token("family", text, "write inet or inet6")),
+    }
+}
+
+fn range(set_type: &SetType, text: &str) -> Result<BitmapRange, Error> {
+    if *set_type == SetType::BITMAP_PORT {
+        return PortRange::parse(text).map(BitmapRange::Ports);
+    }
+    let addresses = Addresses::parse(text)?;
+    match (addresses.first(), addresses.last()) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => Ok(BitmapRange::Addresses(first, last)),
+        _ => Err(Error::token("range", text, "a bitmap spans IPv4 addresses")),
+    }
+}
+
+/// What the kernel takes where nothing is said and `ipset save` always prints.
+fn defaults(spec: &mut SetSpec) {
+    let CreateOptions {
+        hashsize,
+        maxelem,
+        markmask,
+        size,
+        ..
+    } = &mut spec.options;
+    match spec.set_type.method() {
+        Some(Method::Hash) => {
+            hashsize.get_or_insert(SetSpec::DEFAULT_HASHSIZE);
+            maxelem.get_or_insert(SetSpec::DEFAULT_MAXELEM);
+        }
+        Some(Method::List) => {
+            size.get_or_insert(SetSpec::DEFAULT_LIST_SIZE);
+        }
+        _ => {}
+    }
+    if spec.set_type == SetType::HASH_IP_MARK {
+        markmask.get_or_insert(u32::MAX);
+    }
+}
