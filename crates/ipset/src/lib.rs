@@ -21,6 +21,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod arbitrary;
 mod element;
 mod entry;
 mod error;

@@ -27,15 +27,15 @@ pub(crate) fn parse(set_type: &SetType, tokens: &mut Tokens<'_>) -> Result<Entry
             "comment" => options.comment = Some(tokens.expect("a comment")?.into()),
             "skbmark" => {
                 (options.skbinfo.mark, options.skbinfo.mark_mask) =
-                    skbmark(tokens.expect("a mark")?)?
+                    skbmark(tokens.expect("a mark")?)?;
             }
             "skbprio" => options.skbinfo.priority = skbprio(tokens.expect("a traffic class")?)?,
             "skbqueue" => options.skbinfo.queue = tokens.number("queue")?,
             "before" => {
-                options.position = Some(Position::Before(SetName::new(tokens.expect("a set")?)?))
+                options.position = Some(Position::Before(SetName::new(tokens.expect("a set")?)?));
             }
             "after" => {
-                options.position = Some(Position::After(SetName::new(tokens.expect("a set")?)?))
+                options.position = Some(Position::After(SetName::new(tokens.expect("a set")?)?));
             }
             "-exist" | "-!" => {}
             _ => {

@@ -98,3 +98,21 @@ fn the_lines_of_a_set_are_its_text() {
         set.spec
     );
 }
+
+proptest::proptest! {
+    /// Text loses nothing, for every type, option and extension.
+    #[test]
+    fn what_is_printed_reads_back((spec, entries) in crate::arbitrary::set()) {
+        let set = Set { spec, entries };
+        proptest::prop_assert_eq!(parse_save(&set.to_string()).unwrap(), vec![set]);
+    }
+
+    /// Words in any order are an error or sets that print and read back, never a panic.
+    #[test]
+    fn any_words_are_survived(text in "((create|add|a|hash:ip|hash:net,iface|bitmap:port|range|1-9|10.0.0.0/8|,eth0|timeout|[0-9]{1,3}|\"|[ -~])[ \n]{0,2}){0,30}") {
+        if let Ok(sets) = parse_save(&text) {
+            let printed: String = sets.iter().map(Set::to_string).collect();
+            proptest::prop_assert_eq!(parse_save(&printed).unwrap(), sets);
+        }
+    }
+}
