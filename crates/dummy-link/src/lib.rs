@@ -1,8 +1,8 @@
 //! Dummy links and their addresses, over rtnetlink.
 //!
-//! A dummy link is a network interface that drops what is sent through it. Its use is to hold addresses: an address bound
-//! to it is local to the node, so that the kernel accepts packets for it. Service proxies and load balancers bind their
-//! virtual addresses this way.
+//! A dummy link is a network interface that drops what is sent through it. Its use is to hold
+//! addresses: an address bound to it is local to the node, so that the kernel accepts packets for
+//! it. Service proxies and load balancers bind their virtual addresses this way.
 //!
 //! [`LinkName`] and [`NodeLinks`] are plain values without any input or output.
 //!

@@ -7,17 +7,18 @@ use std::str::FromStr;
 
 /// Longest link name in bytes: `IFNAMSIZ` without its terminating NUL.
 ///
-/// Source: [`linux/if.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if.h#L33).
+/// Source: [`linux/if.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if.h).
 pub const MAX_NAME_LEN: usize = 15;
 
 /// The name of a network interface: 1 to 15 bytes that the kernel would accept.
 ///
-/// Refused is what [`dev_valid_name`] refuses (`.`, `..`, `/`, `:`, white space) and, as no link can bear it, `%`, which in a
-/// request makes the rest a template (`dummy%d`). Names are UTF-8 here; the kernel itself takes other bytes too.
+/// Refused is what [`dev_valid_name`] refuses (`.`, `..`, `/`, `:`, white space) and, as no link
+/// can bear it, `%`, which in a request makes the rest a template (`dummy%d`). Names are UTF-8
+/// here; the kernel itself takes other bytes too.
 ///
 /// A small `Copy` value, ordered by its text.
 ///
-/// [`dev_valid_name`]: https://github.com/torvalds/linux/blob/v6.12/net/core/dev.c#L1028
+/// [`dev_valid_name`]: https://github.com/torvalds/linux/blob/v6.12/net/core/dev.c
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LinkName {
     len: u8,
@@ -60,8 +61,8 @@ impl LinkName {
     }
 }
 
-/// What `dev_valid_name` looks for with the kernel's own `isspace`, which works on bytes: 0xA0 counts as a space, also in
-/// the middle of a UTF-8 sequence.
+/// What `dev_valid_name` looks for with the kernel's own `isspace`, which works on bytes: 0xA0
+/// counts as a space, also in the middle of a UTF-8 sequence.
 fn is_refused(c: char) -> bool {
     matches!(c, '/' | ':' | '%' | ' ' | '\t'..='\r' | '\0')
         || c.encode_utf8(&mut [0; 4]).as_bytes().contains(&0xa0)
@@ -77,7 +78,8 @@ pub enum LinkNameError {
     /// The text is longer than [`MAX_NAME_LEN`] bytes; the kernel answers `ERANGE`.
     #[error("link name {0:?} is {len} bytes long, at most {MAX_NAME_LEN} are possible", len = .0.len())]
     TooLong(String),
-    /// The text is `.` or `..`, which would be no file name in `/sys/class/net`. The field counts the dots.
+    /// The text is `.` or `..`, which would be no file name in `/sys/class/net`. The field counts
+    /// the dots.
     #[error("{dots:?} cannot be a link name", dots = ".".repeat(*.0))]
     Dots(usize),
     /// The text holds a character that the kernel refuses.

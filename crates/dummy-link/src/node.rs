@@ -7,15 +7,16 @@ use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
 use crate::LinkName;
 
-/// The address alone, as a virtual address is bound: with the prefix length 32 (IPv4) or 128 (IPv6).
+/// The address alone, as a virtual address is bound: with the prefix length 32 (IPv4) or 128
+/// (IPv6).
 pub fn host_address(address: IpAddr) -> IpNetwork {
     IpNetwork::from(address)
 }
 
 /// The links of a node with the addresses bound to them, both in order.
 ///
-/// An address keeps the prefix length it is bound with (`192.0.2.7/24`). The kernel lets one address be on several links, and
-/// on one link with several prefix lengths.
+/// An address keeps the prefix length it is bound with (`192.0.2.7/24`). The kernel lets one
+/// address be on several links, and on one link with several prefix lengths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NodeLinks {
     links: BTreeMap<LinkName, BTreeSet<IpNetwork>>,
@@ -27,7 +28,8 @@ impl NodeLinks {
         Self::default()
     }
 
-    /// Adds a link without addresses. `false` if it is there already, which leaves its addresses alone.
+    /// Adds a link without addresses. `false` if it is there already, which leaves its addresses
+    /// alone.
     pub fn insert_link(&mut self, link: LinkName) -> bool {
         let links = self.links.len();
         self.links.entry(link).or_default();
@@ -39,12 +41,14 @@ impl NodeLinks {
         self.links.remove(&link)
     }
 
-    /// Adds an address, and the link if need be. `false` if the link has this address with this prefix length already.
+    /// Adds an address, and the link if need be. `false` if the link has this address with this
+    /// prefix length already.
     pub fn insert(&mut self, link: LinkName, address: IpNetwork) -> bool {
         self.links.entry(link).or_default().insert(address)
     }
 
-    /// Removes an address, but never the link. `false` if the link does not have it with this prefix length.
+    /// Removes an address, but never the link. `false` if the link does not have it with this
+    /// prefix length.
     pub fn remove(&mut self, link: LinkName, address: IpNetwork) -> bool {
         self.links
             .get_mut(&link)
@@ -63,7 +67,8 @@ impl NodeLinks {
             .is_some_and(|addresses| contains(addresses, address))
     }
 
-    /// The links that have this address, whatever the prefix length. Takes logarithmic time per link.
+    /// The links that have this address, whatever the prefix length. Takes logarithmic time per
+    /// link.
     pub fn links_with(&self, address: IpAddr) -> impl Iterator<Item = LinkName> + '_ {
         self.iter()
             .filter(move |(_, addresses)| contains(addresses, address))
@@ -94,7 +99,8 @@ impl FromIterator<(LinkName, IpNetwork)> for NodeLinks {
     }
 }
 
-/// The order of `IpNetwork` is family, address, prefix length: one address with all its lengths is one range.
+/// The order of `IpNetwork` is family, address, prefix length: one address with all its lengths is
+/// one range.
 fn contains(addresses: &BTreeSet<IpNetwork>, address: IpAddr) -> bool {
     let shortest = match address {
         IpAddr::V4(address) => Ipv4Network::new(address, 0).map(IpNetwork::V4),
