@@ -1,0 +1,72 @@
+//! Acknowledgements and errors: the payload of `NLMSG_ERROR` and `NLMSG_DONE`.
+
+use crate::KernelError;
+use crate::message::{Message, align, array, attributes};
+use crate::uapi::{
+    NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HDRLEN, NLMSGERR_ATTR_MISS_TYPE, NLMSGERR_ATTR_MSG,
+    NLMSGERR_ATTR_OFFS,
+};
+
+/// Length of the error number.
+const CODE_LEN: usize = 4;
+
+/// Reads an acknowledgement: `Ok` for success, else the kernel's error. What cannot be read is left
+/// out, so that the number survives a truncated reply; `None` when not even the number is there.
+///
+/// Layout: number, negative (`i32`); header of the request; its payload unless `NLM_F_CAPPED`;
+/// attributes if `NLM_F_ACK_TLVS`. See
+/// [`netlink_ack`](https://github.com/torvalds/linux/blob/v6.12/net/netlink/af_netlink.c).
+pub(crate) fn parse_ack(reply: &Message<'_>) -> Option<Result<(), KernelError>> {
+    let code = parse_code(reply)?;
+    if code == 0 {
+        return Some(Ok(()));
+    }
+    let mut error = KernelError::new(code);
+    let request = reply.payload.get(CODE_LEN..).unwrap_or_default();
+    let mut end = CODE_LEN + NLMSG_HDRLEN;
+    if reply.flags & NLM_F_CAPPED == 0 && request.len() >= NLMSG_HDRLEN {
+        let length = usize::try_from(u32::from_ne_bytes(array(request, 0))).unwrap_or(usize::MAX);
+        error.request = request.get(NLMSG_HDRLEN..length).unwrap_or_default().into();
+        end = CODE_LEN.saturating_add(align(length));
+    }
+    read_extension(reply, end, &mut error);
+    Some(Err(error))
+}
+
+/// Reads the end of a dump: the number (absent on kernels before 4.14: success), then attributes if
+/// `NLM_F_ACK_TLVS`.
+pub(crate) fn parse_done(reply: &Message<'_>) -> Result<(), KernelError> {
+    match parse_code(reply) {
+        None | Some(0) => Ok(()),
+        Some(code) => {
+            let mut error = KernelError::new(code);
+            read_extension(reply, CODE_LEN, &mut error);
+            Err(error)
+        }
+    }
+}
+
+/// The error number, positive.
+fn parse_code(reply: &Message<'_>) -> Option<i32> {
+    let bytes = reply.payload.first_chunk::<CODE_LEN>()?;
+    Some(i32::from_ne_bytes(*bytes).checked_neg().unwrap_or(i32::MAX))
+}
+
+fn read_extension(reply: &Message<'_>, start: usize, error: &mut KernelError) {
+    if reply.flags & NLM_F_ACK_TLVS == 0 {
+        return;
+    }
+    for attribute in
+        attributes(reply.payload.get(start..).unwrap_or_default()).map_while(Result::ok)
+    {
+        match attribute.kind {
+            NLMSGERR_ATTR_MSG => {
+                let text = String::from_utf8_lossy(attribute.value);
+                error.message = Some(text.trim_end_matches('\0').into());
+            }
+            NLMSGERR_ATTR_OFFS => error.offset = attribute.u32(),
+            NLMSGERR_ATTR_MISS_TYPE => error.missing = attribute.u32(),
+            _ => {}
+        }
+    }
+}
