@@ -1,1 +1,65 @@
-//! The iptables-save format as a typed model: rendered, parsed, restored.
+//! The rule sets of iptables as values: parsed from `iptables-save`, rendered to the very text it would print, and
+//! changed by transactions for `iptables-restore --noflush`.
+//!
+//! - [`Ruleset`], [`Table`], [`Chain`], [`Rule`]: the model. Order is kept; counters are observations and take no part
+//!   in equality. Matches and targets this crate has no type for are kept word by word, so any user's rules survive.
+//! - [`Ruleset::parse`] and [`std::fmt::Display`] are inverses on canonical text, that is on what `iptables-save` prints.
+//! - [`RestoreInput`]: a list of edits per table, checked when they are added, rendered for `iptables-restore`;
+//!   [`RestoreInput::apply`] says what the kernel's state is afterwards, by the kernel's own rules.
+//!
+//! This crate knows one address family at a time: IPv4 rules live in one [`Ruleset`], IPv6 rules in another, as they do
+//! in the kernel; [`Family`] says which tools serve which.
+//!
+//! ```
+//! use iptables_restore::{RestoreInput, Rule, Ruleset, TableName};
+//!
+//! let mut kernel = Ruleset::parse("*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n")?;
+//!
+//! let mut change = RestoreInput::new();
+//! change
+//!     .table(TableName::Nat)
+//!     .declare_chain("WEB")?
+//!     .append("WEB", Rule::new().comment("all that is ours").match_set("OURS", "dst,dst").jump("ACCEPT"))?
+//!     .append("PREROUTING", Rule::new().not_in_interface("veth+").jump("WEB"))?;
+//!
+//! assert_eq!(
+//!     change.to_string(),
+//!     "*nat\n:WEB - [0:0]\n\
+//!      -A WEB -m comment --comment \"all that is ours\" -m set --match-set OURS dst,dst -j ACCEPT\n\
+//!      -A PREROUTING ! -i veth+ -j WEB\nCOMMIT\n"
+//! );
+//! change.apply(&mut kernel)?;
+//! let nat = kernel.table(&TableName::Nat).ok_or("no nat table")?;
+//! assert_eq!(nat.chain("WEB").map(|chain| chain.rules.len()), Some(1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod address;
+mod error;
+mod matches;
+mod name;
+mod parse;
+mod protocol;
+mod restore;
+mod rule;
+mod ruleset;
+mod target;
+mod word;
+
+#[cfg(test)]
+mod strategies;
+
+pub use address::{Address, InvalidAddress, Negatable};
+pub use error::{ParseError, ParseReason};
+pub use matches::{
+    AddressTypes, AddrtypeMatch, ConntrackMatch, CtStates, Direction, IpvsMatch, LimitInterface,
+    MarkMatch, Match, MultiportMatch, OtherMatch, PhysdevMatch, PortRange, PortsMatch, SetMatch,
+};
+pub use name::{ChainName, CustomName, Family, InvalidChainName, Policy, TableName};
+pub use protocol::Protocol;
+pub use restore::{ApplyError, Edit, InvalidEdit, Refusal, RestoreInput, TableEdits};
+pub use rule::{Counters, InvalidRule, Rule};
+pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
+pub use target::{Mark, Masquerade, OtherTarget, Target};
+pub use word::Word;

@@ -1,0 +1,147 @@
+//! One edit.
+
+use std::fmt;
+
+use crate::name::{ChainName, InvalidChainName, Policy};
+use crate::rule::{InvalidRule, Rule, RuleLine};
+
+/// One line of restore input. Displays as that line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Edit {
+    /// `:CHAIN - [0:0]`: makes a user's chain or empties the one there is.
+    DeclareChain {
+        /// The chain.
+        chain: ChainName,
+    },
+    /// `:CHAIN POLICY [0:0]`: sets a built-in chain's policy.
+    SetPolicy {
+        /// The chain.
+        chain: ChainName,
+        /// Its new policy.
+        policy: Policy,
+    },
+    /// `-F CHAIN`: removes all rules of a chain.
+    Flush {
+        /// The chain.
+        chain: ChainName,
+    },
+    /// `-A CHAIN …`: adds a rule at the end.
+    Append {
+        /// The chain.
+        chain: ChainName,
+        /// The rule.
+        rule: Rule,
+    },
+    /// `-I CHAIN POSITION …`: adds a rule.
+    Insert {
+        /// The chain.
+        chain: ChainName,
+        /// The rule's place afterwards, from 1.
+        position: usize,
+        /// The rule.
+        rule: Rule,
+    },
+    /// `-D CHAIN …`: removes the first rule equal to this.
+    Delete {
+        /// The chain.
+        chain: ChainName,
+        /// The rule.
+        rule: Rule,
+    },
+    /// `-X CHAIN`: removes a user's chain.
+    DeleteChain {
+        /// The chain.
+        chain: ChainName,
+    },
+}
+
+impl Edit {
+    /// The chain that is changed.
+    pub fn chain(&self) -> &ChainName {
+        match self {
+            Self::DeclareChain { chain }
+            | Self::SetPolicy { chain, .. }
+            | Self::Flush { chain }
+            | Self::Append { chain, .. }
+            | Self::Insert { chain, .. }
+            | Self::Delete { chain, .. }
+            | Self::DeleteChain { chain } => chain,
+        }
+    }
+
+    /// The rule that is added or removed.
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Append { rule, .. } | Self::Insert { rule, .. } | Self::Delete { rule, .. } => {
+                Some(rule)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn validate(&self) -> Result<(), InvalidEdit> {
+        if matches!(self, Self::Insert { position: 0, .. }) {
+            return Err(InvalidEdit::PositionZero {
+                chain: self.chain().clone(),
+            });
+        }
+        self.rule().map_or(Ok(()), |rule| {
+            rule.validate().map_err(|reason| InvalidEdit::Rule {
+                line: self.to_string(),
+                reason,
+            })
+        })
+    }
+}
+
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |operation, rule| RuleLine {
+            operation,
+            chain: self.chain().as_str(),
+            rule,
+        };
+        match self {
+            Self::DeclareChain { chain } => write!(f, ":{chain} - [0:0]"),
+            Self::SetPolicy { chain, policy } => write!(f, ":{chain} {policy} [0:0]"),
+            Self::Flush { chain } => write!(f, "-F {chain}"),
+            Self::Append { rule, .. } => line("-A", rule).fmt(f),
+            Self::Insert {
+                chain,
+                position,
+                rule,
+            } => RuleLine {
+                operation: "-I",
+                chain: &format!("{chain} {position}"),
+                rule,
+            }
+            .fmt(f),
+            Self::Delete { rule, .. } => line("-D", rule).fmt(f),
+            Self::DeleteChain { chain } => write!(f, "-X {chain}"),
+        }
+    }
+}
+
+/// An edit that iptables-restore would refuse whatever the kernel holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidEdit {
+    /// The chain cannot have this name.
+    #[error(transparent)]
+    ChainName(#[from] InvalidChainName),
+    /// The rule does not pass [`Rule::validate`].
+    #[error("{line}: {reason}")]
+    Rule {
+        /// The line it would make.
+        line: String,
+        /// What is wrong.
+        reason: InvalidRule,
+    },
+    /// Positions are counted from 1.
+    #[error("a rule for {chain} is to be inserted at position 0: positions are counted from 1")]
+    PositionZero {
+        /// The chain.
+        chain: ChainName,
+    },
+}

@@ -1,0 +1,212 @@
+//! Changes: the text for `iptables-restore --noflush`, and what the kernel makes of it.
+
+mod apply;
+mod edit;
+
+use std::fmt;
+
+pub use apply::{ApplyError, Refusal};
+pub use edit::{Edit, InvalidEdit};
+
+use crate::name::{ChainName, Policy, TableName};
+use crate::rule::Rule;
+
+/// A transaction for `iptables-restore --noflush`: for each table a list of edits, made in order.
+///
+/// Each table is committed on its own: what an earlier table changed stays when a later one fails. So order tables such
+/// that stopping after any of them is safe. Displays as the text for the tool; what no edit mentions stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RestoreInput {
+    tables: Vec<TableEdits>,
+}
+
+impl RestoreInput {
+    /// No edits.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The edits of a table, to add to; tables come in the order in which they are first asked for.
+    pub fn table(&mut self, name: TableName) -> &mut TableEdits {
+        let place = self
+            .tables
+            .iter()
+            .position(|table| table.name == name)
+            .unwrap_or_else(|| {
+                self.tables.push(TableEdits {
+                    name,
+                    edits: Vec::new(),
+                });
+                self.tables.len() - 1
+            });
+        // The place is that of an element found or pushed just now.
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "the index was computed from this vector in the line above"
+        )]
+        &mut self.tables[place]
+    }
+
+    /// The tables with their edits, in order.
+    pub fn tables(&self) -> &[TableEdits] {
+        &self.tables
+    }
+
+    /// True if there is no edit at all.
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| table.edits.is_empty())
+    }
+
+    /// The edit on a line of the text, counted from 1, with its table; `None` for lines that are no edit.
+    pub fn edit_at_line(&self, line: usize) -> Option<(&TableEdits, &Edit)> {
+        let mut left = line.checked_sub(1)?;
+        for table in self.tables.iter().filter(|table| !table.edits.is_empty()) {
+            let lines = table.edits.len() + 2;
+            if left < lines {
+                return table
+                    .edits
+                    .get(left.checked_sub(1)?)
+                    .map(|edit| (table, edit));
+            }
+            left -= lines;
+        }
+        None
+    }
+}
+
+impl fmt::Display for RestoreInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tables
+            .iter()
+            .filter(|table| !table.edits.is_empty())
+            .try_for_each(|table| {
+                writeln!(f, "*{}", table.name)?;
+                table
+                    .edits
+                    .iter()
+                    .try_for_each(|edit| writeln!(f, "{edit}"))?;
+                writeln!(f, "COMMIT")
+            })
+    }
+}
+
+/// The edits of one table. Each method adds one edit after those there are, or says why the tool would refuse it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEdits {
+    name: TableName,
+    edits: Vec<Edit>,
+}
+
+impl TableEdits {
+    /// Name of the table.
+    pub fn name(&self) -> &TableName {
+        &self.name
+    }
+
+    /// The edits, in order.
+    pub fn edits(&self) -> &[Edit] {
+        &self.edits
+    }
+
+    /// `:CHAIN - [0:0]`: makes a user's chain, or empties the one that is there. A built-in chain is left as it is.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name.
+    pub fn declare_chain(&mut self, chain: impl AsRef<str>) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::DeclareChain {
+            chain: name(chain)?,
+        })
+    }
+
+    /// `:CHAIN POLICY [0:0]`: sets a built-in chain's policy and counters; its rules stay.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name.
+    pub fn set_policy(
+        &mut self,
+        chain: impl AsRef<str>,
+        policy: Policy,
+    ) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::SetPolicy {
+            chain: name(chain)?,
+            policy,
+        })
+    }
+
+    /// `-F CHAIN`: removes all rules of a chain.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name.
+    pub fn flush(&mut self, chain: impl AsRef<str>) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::Flush {
+            chain: name(chain)?,
+        })
+    }
+
+    /// `-A CHAIN …`: adds a rule at the end.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name or the rule does not pass [`Rule::validate`].
+    pub fn append(&mut self, chain: impl AsRef<str>, rule: Rule) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::Append {
+            chain: name(chain)?,
+            rule,
+        })
+    }
+
+    /// `-I CHAIN POSITION …`: adds a rule so that it is the one at `position`, counted from 1.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the position is 0, the chain cannot have this name, or the rule does not pass
+    /// [`Rule::validate`].
+    pub fn insert(
+        &mut self,
+        chain: impl AsRef<str>,
+        position: usize,
+        rule: Rule,
+    ) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::Insert {
+            chain: name(chain)?,
+            position,
+            rule,
+        })
+    }
+
+    /// `-D CHAIN …`: removes the first rule equal to this one.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name or the rule does not pass [`Rule::validate`].
+    pub fn delete(&mut self, chain: impl AsRef<str>, rule: Rule) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::Delete {
+            chain: name(chain)?,
+            rule,
+        })
+    }
+
+    /// `-X CHAIN`: removes a user's chain, which must be empty and not jumped to.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] if the chain cannot have this name.
+    pub fn delete_chain(&mut self, chain: impl AsRef<str>) -> Result<&mut Self, InvalidEdit> {
+        self.push(Edit::DeleteChain {
+            chain: name(chain)?,
+        })
+    }
+
+    /// Adds an edit made elsewhere.
+    ///
+    /// # Errors
+    /// [`InvalidEdit`] as the methods above.
+    pub fn push(&mut self, edit: Edit) -> Result<&mut Self, InvalidEdit> {
+        edit.validate()?;
+        self.edits.push(edit);
+        Ok(self)
+    }
+}
+
+fn name(chain: impl AsRef<str>) -> Result<ChainName, InvalidEdit> {
+    Ok(ChainName::new(chain.as_ref())?)
+}
+
+#[cfg(test)]
+mod tests;

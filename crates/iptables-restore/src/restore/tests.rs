@@ -1,0 +1,281 @@
+use super::*;
+use crate::{Ruleset, SaveFormat, Table};
+
+fn nat(text: &str) -> Ruleset {
+    Ruleset::parse(&format!(
+        "*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n{text}COMMIT\n"
+    ))
+    .unwrap()
+}
+
+fn to(chain: &str) -> Rule {
+    Rule::new().jump(chain)
+}
+
+/// Applies `edits` to `before` and compares with `after`, or with the refusal.
+#[track_caller]
+fn check(
+    before: &str,
+    edits: impl FnOnce(&mut TableEdits) -> Result<(), InvalidEdit>,
+    after: Result<&str, Refusal>,
+) {
+    let mut input = RestoreInput::new();
+    edits(input.table(TableName::Nat)).unwrap();
+    let mut ruleset = nat(before);
+    let outcome = input.apply(&mut ruleset).map_err(|error| error.refusal);
+    let expected = after.as_ref().map_or(before, |after| after);
+    assert_eq!(
+        ruleset.display(SaveFormat::PLAIN).to_string(),
+        nat(expected).display(SaveFormat::PLAIN).to_string()
+    );
+    assert_eq!(outcome, after.map(|_| ()));
+}
+
+fn chain(name: &str) -> ChainName {
+    ChainName::new(name).unwrap()
+}
+
+#[test]
+fn renders_each_edit() {
+    let mut input = RestoreInput::new();
+    let nat = input.table(TableName::Nat);
+    nat.declare_chain("X")
+        .unwrap()
+        .append("X", to("RETURN"))
+        .unwrap()
+        .insert("OUTPUT", 2, to("X"))
+        .unwrap();
+    nat.set_policy("OUTPUT", Policy::Drop)
+        .unwrap()
+        .flush("Y")
+        .unwrap()
+        .delete("OUTPUT", to("Y"))
+        .unwrap();
+    nat.delete_chain("Y").unwrap();
+    input.table(TableName::Raw);
+    input.table(TableName::Filter).flush("Z").unwrap();
+    let text = "*nat\n:X - [0:0]\n-A X -j RETURN\n-I OUTPUT 2 -j X\n:OUTPUT DROP [0:0]\n-F Y\n-D OUTPUT -j Y\n-X Y\nCOMMIT\n\
+                *filter\n-F Z\nCOMMIT\n";
+    assert_eq!(input.to_string(), text);
+    for (number, line) in (1..).zip(text.lines()) {
+        let found = input.edit_at_line(number).map(|(_, edit)| edit.to_string());
+        let expected = (!line.starts_with('*') && line != "COMMIT").then(|| line.to_owned());
+        assert_eq!(found, expected, "line {number}");
+    }
+    assert_eq!(input.edit_at_line(0), None);
+    assert_eq!(input.edit_at_line(13), None);
+}
+
+#[test]
+fn edits_that_no_kernel_takes_are_refused_at_once() {
+    let mut input = RestoreInput::new();
+    let nat = input.table(TableName::Nat);
+    assert!(matches!(
+        nat.declare_chain("a b"),
+        Err(InvalidEdit::ChainName(_))
+    ));
+    assert!(matches!(
+        nat.append("X", Rule::new().comment("x".repeat(300))),
+        Err(InvalidEdit::Rule { .. })
+    ));
+    assert!(matches!(
+        nat.insert("X", 0, Rule::new()),
+        Err(InvalidEdit::PositionZero { .. })
+    ));
+    assert!(input.is_empty());
+}
+
+#[test]
+fn declaring_makes_or_empties() {
+    check("", |t| t.declare_chain("X").map(|_| ()), Ok(":X -\n"));
+    check(
+        ":X -\n-A X -j DROP\n",
+        |t| t.declare_chain("X").map(|_| ()),
+        Ok(":X -\n"),
+    );
+    let kept = ":X -\n-A OUTPUT -j X\n";
+    check(kept, |t| t.declare_chain("OUTPUT").map(|_| ()), Ok(kept));
+}
+
+#[test]
+fn rules_are_added_and_removed() {
+    let one = ":X -\n-A X -j DROP\n";
+    check(
+        one,
+        |t| t.append("X", to("ACCEPT")).map(|_| ()),
+        Ok(":X -\n-A X -j DROP\n-A X -j ACCEPT\n"),
+    );
+    check(
+        one,
+        |t| t.insert("X", 1, to("ACCEPT")).map(|_| ()),
+        Ok(":X -\n-A X -j ACCEPT\n-A X -j DROP\n"),
+    );
+    check(
+        one,
+        |t| t.insert("X", 2, to("ACCEPT")).map(|_| ()),
+        Ok(":X -\n-A X -j DROP\n-A X -j ACCEPT\n"),
+    );
+    check(
+        one,
+        |t| t.insert("X", 3, to("DROP")).map(|_| ()),
+        Err(Refusal::PositionTooBig {
+            position: 3,
+            len: 1,
+        }),
+    );
+    check(one, |t| t.delete("X", to("DROP")).map(|_| ()), Ok(":X -\n"));
+    check(
+        one,
+        |t| t.delete("X", to("ACCEPT")).map(|_| ()),
+        Err(Refusal::NoSuchRule(chain("X"))),
+    );
+    check(
+        one,
+        |t| t.append("Y", to("DROP")).map(|_| ()),
+        Err(Refusal::NoSuchChain(chain("Y"))),
+    );
+    check(one, |t| t.flush("X").map(|_| ()), Ok(":X -\n"));
+    let twice = ":X -\n-A X -j DROP\n-A X\n-A X -j DROP\n";
+    check(
+        twice,
+        |t| t.delete("X", to("DROP")).map(|_| ()),
+        Ok(":X -\n-A X\n-A X -j DROP\n"),
+    );
+}
+
+#[test]
+fn jumps_need_their_chain() {
+    check(
+        "",
+        |t| t.append("OUTPUT", to("X")).map(|_| ()),
+        Err(Refusal::NoSuchTarget("X".to_owned())),
+    );
+    check(
+        "",
+        |t| t.append("OUTPUT", to("OUTPUT")).map(|_| ()),
+        Err(Refusal::BuiltinTarget("OUTPUT".to_owned())),
+    );
+    check(
+        "",
+        |t| t.append("OUTPUT", to("X"))?.declare_chain("X").map(|_| ()),
+        Err(Refusal::NoSuchTarget("X".to_owned())),
+    );
+    check(
+        "",
+        |t| t.append("OUTPUT", to("LOG")).map(|_| ()),
+        Ok("-A OUTPUT -j LOG\n"),
+    );
+}
+
+#[test]
+fn chains_are_deleted_when_nothing_needs_them() {
+    let used = ":X -\n-A OUTPUT -j X\n";
+    let referenced = Refusal::StillReferenced {
+        chain: chain("X"),
+        from: chain("OUTPUT"),
+    };
+    check(":X -\n", |t| t.delete_chain("X").map(|_| ()), Ok(""));
+    check(used, |t| t.delete_chain("X").map(|_| ()), Err(referenced));
+    check(
+        used,
+        |t| t.delete("OUTPUT", to("X"))?.delete_chain("X").map(|_| ()),
+        Ok(""),
+    );
+    let full = Refusal::NotEmpty {
+        chain: chain("X"),
+        rules: 1,
+    };
+    check(
+        ":X -\n-A X\n",
+        |t| t.delete_chain("X").map(|_| ()),
+        Err(full),
+    );
+    check(
+        "",
+        |t| t.delete_chain("OUTPUT").map(|_| ()),
+        Err(Refusal::BuiltinChain(chain("OUTPUT"))),
+    );
+    check(
+        ":X -\n",
+        |t| t.delete_chain("X")?.declare_chain("X").map(|_| ()),
+        Ok(":X -\n"),
+    );
+}
+
+#[test]
+fn policies_are_for_builtin_chains() {
+    let mut input = RestoreInput::new();
+    input
+        .table(TableName::Filter)
+        .set_policy("FORWARD", Policy::Drop)
+        .unwrap();
+    let mut ruleset = Ruleset::new();
+    input.apply(&mut ruleset).unwrap();
+    let filter = ruleset.table(&TableName::Filter).unwrap();
+    assert_eq!(filter.chain("FORWARD").unwrap().policy, Some(Policy::Drop));
+    assert_eq!(filter.chains.len(), 3);
+    check(
+        ":X -\n",
+        |t| t.set_policy("X", Policy::Drop).map(|_| ()),
+        Err(Refusal::PolicyOfUserChain(chain("X"))),
+    );
+}
+
+#[test]
+fn loops_are_found_at_the_commit() {
+    let before = ":X -\n:Y -\n-A X -j Y\n";
+    check(
+        before,
+        |t| t.append("Y", to("X")).map(|_| ()),
+        Ok(":X -\n:Y -\n-A X -j Y\n-A Y -j X\n"),
+    );
+    check(
+        before,
+        |t| {
+            t.append("Y", to("X"))?
+                .append("OUTPUT", to("X"))
+                .map(|_| ())
+        },
+        Err(Refusal::Loop(chain("X"))),
+    );
+}
+
+#[test]
+fn each_table_is_committed_on_its_own() {
+    let mut input = RestoreInput::new();
+    input.table(TableName::Nat).declare_chain("X").unwrap();
+    input
+        .table(TableName::Filter)
+        .declare_chain("Y")
+        .unwrap()
+        .delete_chain("INPUT")
+        .unwrap();
+    input.table(TableName::Raw).declare_chain("Z").unwrap();
+    let mut ruleset = Ruleset {
+        tables: vec![Table::builtin(TableName::Filter)],
+    };
+    let error = input.apply(&mut ruleset).unwrap_err();
+    assert_eq!((&error.table, error.index), (&TableName::Filter, 1));
+    assert_eq!(
+        error.to_string(),
+        "table filter: INPUT is a built-in chain, which cannot be removed: -X INPUT"
+    );
+    assert!(ruleset.table(&TableName::Nat).unwrap().chain("X").is_some());
+    assert!(
+        ruleset
+            .table(&TableName::Filter)
+            .unwrap()
+            .chain("Y")
+            .is_none()
+    );
+    assert!(ruleset.table(&TableName::Raw).is_none());
+    let mut unknown = RestoreInput::new();
+    unknown
+        .table(TableName::from("broute"))
+        .declare_chain("X")
+        .unwrap();
+    assert_eq!(
+        unknown.apply(&mut ruleset).unwrap_err().refusal,
+        Refusal::NoSuchTable
+    );
+}

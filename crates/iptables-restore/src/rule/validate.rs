@@ -1,0 +1,208 @@
+//! What a rule may hold so that it arrives in the kernel as it is.
+
+use super::Rule;
+use crate::address::Negatable;
+use crate::matches::Match;
+use crate::name::{ChainName, InvalidChainName};
+use crate::target::Target;
+
+/// A rule that iptables-restore would refuse, cut short, or read as something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidRule {
+    /// The kernel keeps 255 bytes of a comment and drops the rest without a word; the rule read back would differ.
+    #[error("the comment {text:?} has {length} bytes, the kernel keeps 255: shorten it")]
+    LongComment {
+        /// The comment.
+        text: String,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// iptables-restore refuses arguments of 1,024 bytes or more ("Parameter too long!").
+    #[error(
+        "the argument {text:?} has {length} bytes, iptables-restore takes at most 1023: shorten it"
+    )]
+    LongArgument {
+        /// The argument.
+        text: String,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// iptables-restore refuses lines of more than 255 arguments.
+    #[error("the rule has {count} arguments, iptables-restore takes at most 255: split it")]
+    ManyArguments {
+        /// How many there are.
+        count: usize,
+    },
+    /// A line feed would end the line, a NUL the text.
+    #[error("{text:?} contains a line feed or NUL, which restore input cannot carry: remove it")]
+    LineFeed {
+        /// The argument.
+        text: String,
+    },
+    /// The target cannot be a chain of this name.
+    #[error(transparent)]
+    ChainName(#[from] InvalidChainName),
+    /// A value out of the range of its option.
+    #[error("{text:?}: {reason}")]
+    Value {
+        /// The part of the rule.
+        text: String,
+        /// What it has to be.
+        reason: &'static str,
+    },
+}
+
+impl Rule {
+    /// Checks what the types do not: lengths, names and values that iptables-restore would refuse or misread.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn validate(&self) -> Result<(), InvalidRule> {
+        for name in [&self.in_interface, &self.out_interface]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(reason) = interface_problem(&name.value) {
+                return Err(InvalidRule::Value {
+                    text: name.value.clone(),
+                    reason,
+                });
+            }
+        }
+        if let (Some(Negatable { value: a, .. }), Some(Negatable { value: b, .. })) =
+            (&self.source, &self.destination)
+            && a.is_ipv6() != b.is_ipv6()
+        {
+            return Err(InvalidRule::Value {
+                text: format!("{a} {b}"),
+                reason: "source and destination differ in family",
+            });
+        }
+        self.matches.iter().try_for_each(check_match)?;
+        if let Some(target) = &self.target {
+            check_target(target)?;
+        }
+        check_arguments(self)
+    }
+}
+
+fn check_match(part: &Match) -> Result<(), InvalidRule> {
+    let reason = match part {
+        Match::Comment(text) if text.len() > 255 => {
+            return Err(InvalidRule::LongComment {
+                text: text.clone(),
+                length: text.len(),
+            });
+        }
+        Match::Set(set) => set.problem(),
+        Match::Conntrack(conntrack) if conntrack.states.is_empty() => {
+            Some("a conntrack match needs a state")
+        }
+        Match::Addrtype(addrtype) => {
+            let empty = [addrtype.source, addrtype.destination]
+                .iter()
+                .flatten()
+                .any(|types| types.value.is_empty());
+            empty.then_some("an addrtype match needs a type")
+        }
+        Match::Physdev(physdev) => {
+            let names = [&physdev.in_interface, &physdev.out_interface];
+            names
+                .into_iter()
+                .flatten()
+                .find_map(|name| interface_problem(&name.value))
+        }
+        Match::Multiport(multiport) => {
+            let slots: usize = multiport
+                .ports
+                .iter()
+                .map(|ports| if ports.first == ports.last { 1 } else { 2 })
+                .sum();
+            (slots == 0 || slots > 15)
+                .then_some("a multiport match takes 1 to 15 ports, a range counting twice")
+        }
+        Match::Other(other) => name_problem(other.name()),
+        _ => None,
+    };
+    reason.map_or(Ok(()), |reason| {
+        Err(InvalidRule::Value {
+            text: part.to_string(),
+            reason,
+        })
+    })
+}
+
+fn check_target(target: &Target) -> Result<(), InvalidRule> {
+    let reason = match target {
+        Target::Jump(chain) => {
+            ChainName::new(chain.as_str())?;
+            // Else the chain's name would be read back as that target.
+            (Target::from(chain.as_str()) != *target)
+                .then_some("this is the name of a target, not of a chain")
+        }
+        Target::Goto(chain) => ChainName::new(chain.as_str()).map(|_| None)?,
+        Target::Reject { with: Some(with) } => {
+            let plain =
+                !with.is_empty() && with.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            (!plain || with.starts_with('-'))
+                .then_some("--reject-with takes the name of an ICMP type")
+        }
+        Target::Other(other) => name_problem(other.name()),
+        _ => None,
+    };
+    reason.map_or(Ok(()), |reason| {
+        Err(InvalidRule::Value {
+            text: target.to_string(),
+            reason,
+        })
+    })
+}
+
+fn check_arguments(rule: &Rule) -> Result<(), InvalidRule> {
+    // The line's own words: `iptables-restore -t TABLE -A CHAIN` come before the rule's.
+    let mut count = 5;
+    let mut texts: Vec<&str> = Vec::new();
+    for part in &rule.matches {
+        match part {
+            Match::Comment(text) => texts.push(text),
+            Match::Other(other) => texts.extend(other.options().iter().map(crate::Word::as_str)),
+            _ => {}
+        }
+    }
+    if let Some(Target::Other(other)) = &rule.target {
+        texts.extend(other.options().iter().map(crate::Word::as_str));
+    }
+    for text in &texts {
+        if text.contains(['\n', '\0']) {
+            return Err(InvalidRule::LineFeed {
+                text: (*text).to_owned(),
+            });
+        }
+        if text.len() >= 1024 {
+            return Err(InvalidRule::LongArgument {
+                text: (*text).to_owned(),
+                length: text.len(),
+            });
+        }
+    }
+    // Only verbatim words can bring so many; the typed parts have a handful each.
+    count += texts.len() + rule.matches.len() * 2 + 14;
+    if texts.len() > 200 && count > 255 {
+        return Err(InvalidRule::ManyArguments { count });
+    }
+    Ok(())
+}
+
+fn name_problem(name: &str) -> Option<&'static str> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"';
+    (name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd))
+        .then_some("a match or target needs a name of one word that starts not with `-` or `!`")
+}
+
+/// Why an interface cannot have this name; names are 15 bytes at most (`IFNAMSIZ` less its NUL).
+pub(crate) fn interface_problem(name: &str) -> Option<&'static str> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '/';
+    (name.is_empty() || name.len() > 15 || name.contains(odd) || name.starts_with(['-', '!']))
+        .then_some("an interface's name has 1 to 15 bytes, none of them white space, `/` or a double quote")
+}
