@@ -1,5 +1,7 @@
 //! What can go wrong, split by who is at fault.
 
+use crate::wire::DecodeError;
+
 /// Result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -12,7 +14,7 @@ pub enum Error {
         "`{name}` cannot be the name of a {what}: it must have 1 to 15 printable ASCII bytes, without blanks"
     )]
     InvalidName {
-        /// What was to be named: "scheduler" or "persistence engine".
+        /// What was to be named: "scheduler", "persistence engine", "interface".
         what: &'static str,
         /// The name as given.
         name: String,
@@ -33,6 +35,9 @@ pub enum Error {
         /// What is wrong with it and what would be right.
         reason: &'static str,
     },
+    /// The kernel sent what this crate cannot read.
+    #[error("cannot read the kernel's message: {0}")]
+    Decode(#[from] DecodeError),
 }
 
 impl Error {

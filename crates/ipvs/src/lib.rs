@@ -18,13 +18,21 @@
 #![forbid(unsafe_code)]
 
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod message;
 mod model;
+mod netmask;
 mod text;
+pub mod uapi;
+pub mod wire;
 
 pub use self::error::{Error, Result};
+pub use self::message::{Message, Reply, Request};
 pub use self::model::{
-    Connections, Destination, DestinationConfig, DestinationId, Family, ForwardingMethod, Info,
-    PersistenceEngine, Protocol, Scheduler, SchedulerFlags, ServiceFlags, Timeouts, Tunnel,
-    TunnelFlags, TunnelType, Version, VirtualServerConfig, VirtualServerId,
+    Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
+    DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Protocol,
+    Scheduler, SchedulerFlags, ServiceFlags, Statistics, Timeouts, Tunnel, TunnelFlags, TunnelType,
+    Version, VirtualServer, VirtualServerConfig, VirtualServerId,
 };
 pub use self::text::{SaveLine, listing};

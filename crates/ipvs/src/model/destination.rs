@@ -44,7 +44,7 @@ impl FromStr for DestinationId {
 }
 
 /// How a packet gets to its destination (`IP_VS_CONN_F_FWD_MASK`).
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h#L82-L87>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ForwardingMethod {
     /// Its destination address is rewritten, and the source of the answers.
@@ -62,7 +62,7 @@ pub enum ForwardingMethod {
 }
 
 /// Encapsulation of [`ForwardingMethod::Tunnel`] (`IP_VS_CONN_F_TUNNEL_TYPE_*`).
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h#L127-L133>
+/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TunnelType(pub u8);
 
@@ -77,7 +77,7 @@ impl TunnelType {
 
 bitflags::bitflags! {
     /// Flags of a tunnel (`IP_VS_TUNNEL_ENCAP_FLAG_*`); none is "no checksum".
-    /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h#L135-L138>
+    /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
     pub struct TunnelFlags: u16 {
         /// The outer header has a checksum.

@@ -3,19 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::uapi::{IP_VS_IFNAME_MAXLEN, IP_VS_PENAME_MAXLEN, IP_VS_SCHEDNAME_MAXLEN};
 use crate::{Error, Result};
 
-/// Bytes a name may have: `IP_VS_SCHEDNAME_MAXLEN` and `IP_VS_PENAME_MAXLEN` are 16 with the
-/// terminating NUL.
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h#L122-L123>
-const MAX_LEN: usize = 15;
+/// Bytes a name may have: the three limits are 16 with the terminating NUL.
+const MAX_LEN: usize = IP_VS_SCHEDNAME_MAXLEN - 1;
+const _: () = assert!(
+    IP_VS_PENAME_MAXLEN == IP_VS_SCHEDNAME_MAXLEN && IP_VS_IFNAME_MAXLEN == IP_VS_SCHEDNAME_MAXLEN
+);
 
 /// Filled up with NUL bytes, so that comparing the arrays compares the names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Name([u8; MAX_LEN]);
 
 impl Name {
-    /// `None` unless there are 1 to 15 bytes, all printable ASCII.
+    /// `None` unless there are 1 to 15 bytes, none of them a blank or a control character.
     const fn new(name: &str) -> Option<Self> {
         let mut rest = name.as_bytes();
         let mut bytes = [0; MAX_LEN];
@@ -27,7 +29,7 @@ impl Name {
             let Some((slot, slots)) = free.split_first_mut() else {
                 return None;
             };
-            if !first.is_ascii_graphic() {
+            if first.is_ascii_control() || *first == b' ' {
                 return None;
             }
             *slot = *first;
@@ -38,19 +40,19 @@ impl Name {
 
     fn as_str(&self) -> &str {
         let bytes = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        // Only ASCII is ever let in, so the default is never used.
+        // Made from text and cut nowhere, so the default is never used.
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 }
 
 macro_rules! name_type {
-    ($(#[$doc:meta])* $type:ident, $what:literal) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, {$($(#[$known_doc:meta])* $known:ident = $name:literal;)*}) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type(Name);
 
         impl $type {
-            #[doc = concat!("The ", $what, " called `name`: 1 to 15 printable ASCII bytes.\n\n")]
+            #[doc = concat!("The ", $what, " called `name`: 1 to 15 bytes without blanks and control characters.\n\n")]
             /// Whether the kernel knows it shows only when it is used.
             ///
             /// # Errors
@@ -67,13 +69,13 @@ macro_rules! name_type {
                 self.0.as_str()
             }
 
-            /// For the constants below, checked when they are compiled.
-            const fn constant(name: &str) -> Self {
-                match Name::new(name) {
+            $(
+                $(#[$known_doc])*
+                pub const $known: Self = match Name::new($name) {
                     Some(name) => Self(name),
-                    None => Self(Name([b'?'; MAX_LEN])),
-                }
-            }
+                    None => panic!("not a name"),
+                };
+            )*
         }
 
         impl fmt::Display for $type {
@@ -103,49 +105,50 @@ name_type! {
     ///
     /// Each is a module of its own, `ip_vs_<name>`, which the kernel loads when a virtual server
     /// first asks for it.
-    Scheduler, "scheduler"
+    Scheduler, "scheduler", {
+        /// Round robin.
+        RR = "rr";
+        /// Weighted round robin.
+        WRR = "wrr";
+        /// Least connections.
+        LC = "lc";
+        /// Weighted least connections; what `ipvsadm` takes when none is given.
+        WLC = "wlc";
+        /// Locality-based least connections.
+        LBLC = "lblc";
+        /// Locality-based least connections with replication.
+        LBLCR = "lblcr";
+        /// Destination hashing.
+        DH = "dh";
+        /// Source hashing.
+        SH = "sh";
+        /// Shortest expected delay.
+        SED = "sed";
+        /// Never queue.
+        NQ = "nq";
+        /// Weighted failover (Linux 3.18).
+        FO = "fo";
+        /// Weighted overflow (Linux 4.3).
+        OVF = "ovf";
+        /// Maglev hashing (Linux 4.18).
+        MH = "mh";
+        /// Power of two choices (Linux 5.12).
+        TWOS = "twos";
+    }
 }
 
 name_type! {
     /// What decides which connections belong together, by its kernel name, where the client's
     /// address is not enough. The module is `ip_vs_pe_<name>`.
-    PersistenceEngine, "persistence engine"
+    PersistenceEngine, "persistence engine", {
+        /// Connections of one SIP call, by its Call-ID.
+        SIP = "sip";
+    }
 }
 
-impl Scheduler {
-    /// Round robin.
-    pub const RR: Self = Self::constant("rr");
-    /// Weighted round robin.
-    pub const WRR: Self = Self::constant("wrr");
-    /// Least connections.
-    pub const LC: Self = Self::constant("lc");
-    /// Weighted least connections; what `ipvsadm` takes when none is given.
-    pub const WLC: Self = Self::constant("wlc");
-    /// Locality-based least connections.
-    pub const LBLC: Self = Self::constant("lblc");
-    /// Locality-based least connections with replication.
-    pub const LBLCR: Self = Self::constant("lblcr");
-    /// Destination hashing.
-    pub const DH: Self = Self::constant("dh");
-    /// Source hashing.
-    pub const SH: Self = Self::constant("sh");
-    /// Shortest expected delay.
-    pub const SED: Self = Self::constant("sed");
-    /// Never queue.
-    pub const NQ: Self = Self::constant("nq");
-    /// Weighted failover (Linux 3.18).
-    pub const FO: Self = Self::constant("fo");
-    /// Weighted overflow (Linux 4.3).
-    pub const OVF: Self = Self::constant("ovf");
-    /// Maglev hashing (Linux 4.18).
-    pub const MH: Self = Self::constant("mh");
-    /// Power of two choices (Linux 5.12).
-    pub const TWOS: Self = Self::constant("twos");
-}
-
-impl PersistenceEngine {
-    /// Connections of one SIP call, by its Call-ID.
-    pub const SIP: Self = Self::constant("sip");
+name_type! {
+    /// The name of a network interface.
+    InterfaceName, "interface", {}
 }
 
 #[cfg(test)]
@@ -167,7 +170,14 @@ mod tests {
 
     #[test]
     fn names_the_kernel_cannot_hold_are_refused() {
-        for name in ["", "sixteen-bytes-xy", "r r", "r\0", "ré", "r\n"] {
+        for name in [
+            "",
+            "sixteen-bytes-xy",
+            "fünfzehn-bytes-x",
+            "r r",
+            "r\0",
+            "r\n",
+        ] {
             let refused = Scheduler::new(name);
             assert_eq!(
                 refused,

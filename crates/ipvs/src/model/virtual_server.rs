@@ -108,7 +108,8 @@ pub struct VirtualServerConfig {
     pub timeout: u32,
     /// Prefix length by which clients are taken together for persistence: 32 (IPv4) or 128 (IPv6)
     /// is each client alone. IPv4 takes 0 to 32, IPv6 1 to 128; other values are refused by the
-    /// kernel or, for IPv4, sent as 32. Of no effect without [`ServiceFlags::PERSISTENT`].
+    /// kernel or, for IPv4, sent as 32. A mask with holes, which the kernel takes from other
+    /// programs, is reported as the length of what comes before its first hole. Of no effect without [`ServiceFlags::PERSISTENT`].
     pub netmask: u8,
     /// Tells by other means than the address which connections belong together.
     pub engine: Option<PersistenceEngine>,

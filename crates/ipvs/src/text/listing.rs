@@ -26,7 +26,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::netmask::Netmask;
+use crate::netmask::Netmask;
 use crate::{
     Connections, Destination, Family, ForwardingMethod, Info, SchedulerFlags, ServiceFlags,
     VirtualServerConfig, VirtualServerId,

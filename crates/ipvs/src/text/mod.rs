@@ -1,7 +1,7 @@
 //! The text of `ipvsadm`: lines to save and restore, and its table.
 
 pub mod listing;
-mod netmask;
+
 mod parse;
 mod save;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use self::options::{Kind, Words};
-use super::netmask::Netmask;
+use crate::netmask::Netmask;
 use crate::{
     Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod, Result,
     SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,

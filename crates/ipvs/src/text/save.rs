@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::netmask::Netmask;
+use crate::netmask::Netmask;
 use crate::{
     Destination, DestinationConfig, ForwardingMethod, SchedulerFlags, ServiceFlags, TunnelFlags,
     TunnelType, VirtualServerConfig, VirtualServerId,

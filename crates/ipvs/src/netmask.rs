@@ -48,8 +48,14 @@ pub(crate) fn mask_of(prefix: u8) -> Ipv4Addr {
 
 /// The prefix length of a mask; `None` if it has holes.
 pub(crate) fn prefix_of(mask: Ipv4Addr) -> Option<u8> {
-    let prefix = u8::try_from(mask.to_bits().leading_ones()).ok()?;
+    let prefix = prefix_of_any(mask);
     (mask_of(prefix) == mask).then_some(prefix)
+}
+
+/// The prefix length of a mask as the kernel reports it. The kernel takes masks with holes, which
+/// no prefix length tells: of such a one, the length of what comes before the first hole.
+pub(crate) fn prefix_of_any(mask: Ipv4Addr) -> u8 {
+    u8::try_from(mask.to_bits().leading_ones()).unwrap_or(32)
 }
 
 #[cfg(test)]
@@ -63,6 +69,7 @@ mod tests {
         }
         assert_eq!(mask_of(24), Ipv4Addr::new(255, 255, 255, 0));
         assert_eq!(mask_of(200), Ipv4Addr::BROADCAST);
-        assert_eq!(prefix_of(Ipv4Addr::new(255, 255, 0, 255)), None);
+        let holed = Ipv4Addr::new(255, 255, 0, 255);
+        assert_eq!((prefix_of(holed), prefix_of_any(holed)), (None, 16));
     }
 }

@@ -1,0 +1,107 @@
+//! Bodies of the fuzz targets. Each takes any bytes, must not panic, and holds what was read
+//! against what is written from it. `cargo test` replays the seeds in `corpus/`.
+
+use netlink_packet_core::Emitable;
+use netlink_packet_generic::GenlFamily;
+
+use crate::{Reply, Request, SaveLine, Timeouts};
+
+/// A reply: command, three bytes nobody looks at, attributes.
+pub fn reply(bytes: &[u8]) {
+    let Some((&[command, ..], attributes)) = bytes.split_first_chunk::<4>() else {
+        return;
+    };
+    let Ok(read) = Reply::decode(command, attributes) else {
+        return;
+    };
+    assert_eq!(Reply::decode(read.command(), &emit(&read)), Ok(read));
+}
+
+/// A request, laid out the same way.
+pub fn request(bytes: &[u8]) {
+    let Some((&[command, ..], attributes)) = bytes.split_first_chunk::<4>() else {
+        return;
+    };
+    let Ok(read) = Request::decode(command, attributes) else {
+        return;
+    };
+    assert_eq!(Request::decode(read.command(), &emit(&read)), Ok(read));
+}
+
+/// A line of `ipvsadm -S`.
+pub fn save_line(bytes: &[u8]) {
+    let Ok(line) = str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = line.parse::<SaveLine>() else {
+        return;
+    };
+    let printed = read.to_string();
+    // Printing leaves out settings without effect; once printed, nothing changes any more.
+    assert_eq!(
+        printed.parse::<SaveLine>().map(|again| again.to_string()),
+        Ok(printed)
+    );
+}
+
+/// The line of `ipvsadm -L --timeout`.
+pub fn timeouts(bytes: &[u8]) {
+    let Ok(line) = str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = line.parse::<Timeouts>() else {
+        return;
+    };
+    assert_eq!(read.to_string().parse(), Ok(read));
+}
+
+/// The message in a buffer of just its length, which it must fill.
+fn emit(message: &impl Emitable) -> Vec<u8> {
+    let mut buffer = vec![0; message.buffer_len()];
+    message.emit(&mut buffer);
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every seed, every beginning of it, and every seed with one byte changed.
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let mut seed = std::fs::read(entry.unwrap().path()).unwrap();
+            (0..=seed.len()).for_each(|end| target(&seed[..end]));
+            for index in 0..seed.len() {
+                for change in [1, 0x80, 0xff] {
+                    seed[index] ^= change;
+                    target(&seed);
+                    seed[index] ^= change;
+                }
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 0, "no seeds for {name}");
+    }
+
+    #[test]
+    fn replies() {
+        replay("reply", reply);
+    }
+
+    #[test]
+    fn requests() {
+        replay("request", request);
+    }
+
+    #[test]
+    fn save_lines() {
+        replay("save_line", save_line);
+    }
+
+    #[test]
+    fn timeout_lines() {
+        replay("timeouts", timeouts);
+    }
+}

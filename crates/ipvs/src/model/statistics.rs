@@ -1,0 +1,52 @@
+//! What the kernel has counted, and objects together with it.
+
+use crate::{Connections, Destination, VirtualServerConfig, VirtualServerId};
+
+/// Connections, packets and bytes: totals, or per second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Counters {
+    /// Connections scheduled.
+    pub connections: u64,
+    /// Packets from clients.
+    pub incoming_packets: u64,
+    /// Packets to clients, where they come back this way (masquerading).
+    pub outgoing_packets: u64,
+    /// Bytes from clients.
+    pub incoming_bytes: u64,
+    /// Bytes to clients, where they come back this way.
+    pub outgoing_bytes: u64,
+}
+
+/// Statistics of a virtual server or destination.
+///
+/// From the kernel's 64-bit counters where it has them (Linux 4.1), else from its 32-bit ones,
+/// which wrap around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Statistics {
+    /// Since it was made, or since the counters were zeroed.
+    pub totals: Counters,
+    /// Per second, averaged over some seconds; 0 where sysctl `run_estimation` is 0.
+    pub rates: Counters,
+}
+
+/// A virtual server as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VirtualServer {
+    /// What identifies it.
+    pub id: VirtualServerId,
+    /// How it is configured.
+    pub config: VirtualServerConfig,
+    /// What it has counted.
+    pub statistics: Statistics,
+}
+
+/// A destination as the kernel has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DestinationStatus {
+    /// The destination.
+    pub destination: Destination,
+    /// Its connections.
+    pub connections: Connections,
+    /// What it has counted.
+    pub statistics: Statistics,
+}

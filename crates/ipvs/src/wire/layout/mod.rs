@@ -1,0 +1,17 @@
+//! How each object is laid out in attributes, written and read side by side.
+
+mod daemon;
+mod destination;
+mod service;
+mod settings;
+mod statistics;
+
+pub(crate) use self::daemon::{daemon, daemon_role, put_daemon, put_daemon_role};
+pub(crate) use self::destination::{
+    destination, destination_id, destination_status, put_destination, put_destination_id,
+    put_destination_status,
+};
+pub(crate) use self::service::{
+    put_service, put_service_id, put_virtual_server, service, service_id, virtual_server,
+};
+pub(crate) use self::settings::{info, put_info, put_timeouts, timeouts};

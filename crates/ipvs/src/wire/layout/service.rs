@@ -1,0 +1,197 @@
+//! `IPVS_SVC_ATTR_*`. Attributes are written in the order of ipvsadm (libipvs).
+
+use std::num::NonZeroU32;
+
+use super::statistics::{put_statistics, statistics};
+use crate::netmask::{mask_of, prefix_of_any};
+use crate::uapi::*;
+use crate::wire::{Attribute, DecodeError, Encoder, Fault, Problem, require, walk};
+use crate::{
+    Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
+    VirtualServerConfig, VirtualServerId,
+};
+
+const NEST: &str = "IPVS_CMD_ATTR_SERVICE";
+
+/// What identifies a service.
+pub(crate) fn put_service_id(encoder: &mut Encoder<'_>, id: &VirtualServerId) {
+    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| put_id(encoder, id));
+}
+
+/// A service in full.
+pub(crate) fn put_service(
+    encoder: &mut Encoder<'_>,
+    id: &VirtualServerId,
+    config: &VirtualServerConfig,
+) {
+    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| {
+        put_id(encoder, id);
+        put_config(encoder, id.family(), config);
+    });
+}
+
+/// A service in full with its statistics.
+pub(crate) fn put_virtual_server(encoder: &mut Encoder<'_>, server: &VirtualServer) {
+    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| {
+        put_id(encoder, &server.id);
+        put_config(encoder, server.id.family(), &server.config);
+        put_statistics(encoder, IPVS_SVC_ATTR_STATS64, &server.statistics);
+    });
+}
+
+fn put_id(encoder: &mut Encoder<'_>, id: &VirtualServerId) {
+    encoder.family(IPVS_SVC_ATTR_AF, id.family());
+    match *id {
+        VirtualServerId::Address {
+            protocol,
+            address,
+            port,
+        } => {
+            encoder.u16(IPVS_SVC_ATTR_PROTOCOL, protocol.0.into());
+            encoder.address(IPVS_SVC_ATTR_ADDR, address);
+            encoder.u16_be(IPVS_SVC_ATTR_PORT, port);
+        }
+        VirtualServerId::FirewallMark { mark, .. } => {
+            encoder.u32(IPVS_SVC_ATTR_FWMARK, mark.get());
+        }
+    }
+}
+
+fn put_config(encoder: &mut Encoder<'_>, family: Family, config: &VirtualServerConfig) {
+    encoder.name(IPVS_SVC_ATTR_SCHED_NAME, config.scheduler.as_str());
+    if let Some(engine) = &config.engine {
+        encoder.name(IPVS_SVC_ATTR_PE_NAME, engine.as_str());
+    }
+    let [a, b, c, d] = config.flags.bits().to_ne_bytes();
+    encoder.bytes(IPVS_SVC_ATTR_FLAGS, [a, b, c, d, 0xff, 0xff, 0xff, 0xff]);
+    encoder.u32(IPVS_SVC_ATTR_TIMEOUT, config.timeout);
+    match family {
+        Family::Inet => encoder.bytes(IPVS_SVC_ATTR_NETMASK, mask_of(config.netmask).octets()),
+        Family::Inet6 => encoder.u32(IPVS_SVC_ATTR_NETMASK, config.netmask.into()),
+    }
+}
+
+/// Reads what identifies a service.
+pub(crate) fn service_id(nest: &[u8]) -> Result<VirtualServerId, DecodeError> {
+    Fields::read(nest)?.id()
+}
+
+/// Reads a service in full.
+pub(crate) fn service(nest: &[u8]) -> Result<(VirtualServerId, VirtualServerConfig), DecodeError> {
+    let fields = Fields::read(nest)?;
+    let id = fields.id()?;
+    Ok((id, fields.config(id.family())?))
+}
+
+/// Reads a service in full with its statistics.
+pub(crate) fn virtual_server(nest: &[u8]) -> Result<VirtualServer, DecodeError> {
+    let fields = Fields::read(nest)?;
+    let id = fields.id()?;
+    Ok(VirtualServer {
+        id,
+        config: fields.config(id.family())?,
+        statistics: statistics(fields.stats, fields.stats64)?,
+    })
+}
+
+/// Attributes as they came; what they mean together is found out when all are there.
+#[derive(Default)]
+struct Fields<'a> {
+    family: Option<Family>,
+    protocol: Option<Protocol>,
+    address: Option<Attribute<'a>>,
+    port: Option<u16>,
+    mark: Option<NonZeroU32>,
+    scheduler: Option<Scheduler>,
+    flags: Option<ServiceFlags>,
+    timeout: Option<u32>,
+    netmask: Option<[u8; 4]>,
+    engine: Option<PersistenceEngine>,
+    stats: Option<&'a [u8]>,
+    stats64: Option<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    fn read(nest: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut fields = Self::default();
+        walk(nest, NEST, SVC_ATTRIBUTES, |attribute| {
+            fields.take(attribute)
+        })?;
+        Ok(fields)
+    }
+
+    #[inline]
+    fn take(&mut self, attribute: Attribute<'a>) -> Result<(), Fault> {
+        match attribute.kind {
+            IPVS_SVC_ATTR_AF => self.family = Some(attribute.family()?),
+            IPVS_SVC_ATTR_PROTOCOL => {
+                let number = attribute.u16()?;
+                let known = u8::try_from(number).map_err(|_| Problem::Unknown(number.into()))?;
+                self.protocol = Some(Protocol(known));
+            }
+            IPVS_SVC_ATTR_ADDR => {
+                attribute.address()?;
+                self.address = Some(attribute);
+            }
+            IPVS_SVC_ATTR_PORT => self.port = Some(attribute.u16_be()?),
+            // The kernel takes a mark of 0 for none; it sends none.
+            IPVS_SVC_ATTR_FWMARK => self.mark = NonZeroU32::new(attribute.u32()?),
+            IPVS_SVC_ATTR_SCHED_NAME => {
+                // Requests for destinations made by ipvsadm have an empty one.
+                let name = attribute.text()?;
+                if !name.is_empty() {
+                    self.scheduler = Some(name.parse().map_err(|_| Problem::Name)?);
+                }
+            }
+            IPVS_SVC_ATTR_FLAGS => {
+                let [a, b, c, d, ..] = attribute.array::<8>()?;
+                let flags = ServiceFlags::from_bits_retain(u32::from_ne_bytes([a, b, c, d]));
+                self.flags = Some(flags - ServiceFlags::HASHED);
+            }
+            IPVS_SVC_ATTR_TIMEOUT => self.timeout = Some(attribute.u32()?),
+            IPVS_SVC_ATTR_NETMASK => self.netmask = Some(attribute.array()?),
+            IPVS_SVC_ATTR_PE_NAME => {
+                self.engine = Some(attribute.text()?.parse().map_err(|_| Problem::Name)?);
+            }
+            IPVS_SVC_ATTR_STATS => self.stats = Some(attribute.value),
+            IPVS_SVC_ATTR_STATS64 => self.stats64 = Some(attribute.value),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn id(&self) -> Result<VirtualServerId, DecodeError> {
+        let family = require(self.family, "IPVS_SVC_ATTR_AF")?;
+        if let Some(mark) = self.mark {
+            return Ok(VirtualServerId::FirewallMark { family, mark });
+        }
+        let name = "IPVS_SVC_ATTR_ADDR";
+        let address = require(self.address, name)?
+            .address()
+            .map_err(|problem| problem.of(name))?;
+        Ok(VirtualServerId::Address {
+            protocol: require(self.protocol, "IPVS_SVC_ATTR_PROTOCOL")?,
+            address: address.of(family),
+            port: require(self.port, "IPVS_SVC_ATTR_PORT")?,
+        })
+    }
+
+    fn config(&self, family: Family) -> Result<VirtualServerConfig, DecodeError> {
+        let netmask = require(self.netmask, "IPVS_SVC_ATTR_NETMASK")?;
+        let netmask = match family {
+            Family::Inet => prefix_of_any(netmask.into()),
+            Family::Inet6 => {
+                let prefix = u32::from_ne_bytes(netmask);
+                u8::try_from(prefix)
+                    .map_err(|_| Problem::Unknown(prefix).of("IPVS_SVC_ATTR_NETMASK"))?
+            }
+        };
+        Ok(VirtualServerConfig {
+            scheduler: require(self.scheduler, "IPVS_SVC_ATTR_SCHED_NAME")?,
+            flags: require(self.flags, "IPVS_SVC_ATTR_FLAGS")?,
+            timeout: require(self.timeout, "IPVS_SVC_ATTR_TIMEOUT")?,
+            netmask,
+            engine: self.engine,
+        })
+    }
+}
