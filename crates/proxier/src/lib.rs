@@ -1,1 +1,92 @@
 //! Kubernetes Services to IPVS state, as a pure reconcile function.
+//!
+//! ```text
+//! cluster ─► translate ─► Desired ─┐
+//!                                  ├─► reconcile ─► Plan ─► Kernel::apply
+//!     Kernel::observe ─► Observed ─┘
+//! ```
+//!
+//! - [`cluster`]: the Services, EndpointSlices and Nodes; [`manifest`] reads them from YAML and JSON.
+//! - [`translate()`]: what the kernel of one node should hold of a cluster.
+//! - [`reconcile()`]: the steps from what it holds to what it should, in an order that keeps every Service
+//!   working at every step.
+//! - [`kernel`]: where plans are carried out; [`MemoryKernel`] keeps a kernel's rules without being one.
+//!
+//! The first two are functions of their arguments: no clock, no environment, no input or output. Equal
+//! arguments give equal results in equal order.
+//!
+//! # Example
+//!
+//! ```
+//! use proxier::cluster::{Cluster, Host};
+//! use proxier::{Config, Kernel, MemoryKernel, manifest, reconcile, translate};
+//!
+//! let yaml = "
+//! apiVersion: v1
+//! kind: Service
+//! metadata: {name: web}
+//! spec: {clusterIP: 10.0.0.7, ports: [{name: http, port: 80}]}
+//! ---
+//! apiVersion: discovery.k8s.io/v1
+//! kind: EndpointSlice
+//! metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+//! addressType: IPv4
+//! endpoints: [{addresses: [10.244.1.5]}]
+//! ports: [{name: http, port: 8080}]
+//! ";
+//! let cluster = manifest::read_cluster("web.yaml", yaml.as_bytes()).cluster;
+//! let host = Host::new("node-a");
+//! let desired = translate(&cluster, &host, &Config::default());
+//!
+//! let mut kernel = MemoryKernel::new();
+//! let plan = reconcile(&desired, &kernel.observe()?);
+//! assert!(plan.to_string().contains("+ ipvs      -a -t 10.0.0.7:80 -r 10.244.1.5:8080 -m -w 1"));
+//! assert!(kernel.apply(&plan).is_ok());
+//! assert!(reconcile(&desired, &kernel.observe()?).is_empty());
+//! # Ok::<(), proxier::KernelError>(())
+//! ```
+//!
+//! # Deliberate differences from the reference
+//!
+//! The state it aims at is that of kube-proxy's ipvs mode (v1.36 for [`Layout::Current`], v1.20 for
+//! [`Layout::Classic`]), measured on a real kernel, but for these:
+//!
+//! | what | reference | here |
+//! |---|---|---|
+//! | two Services claim one virtual server | left to the order of a hash map | the older has it, the other is reported |
+//! | a set needs more than 65,536 members | members are lost | it is made with room for them and swapped in |
+//! | a cluster IP that another link has | bound all the same (current) | not bound, like any other address |
+//! | virtual servers found with other settings | changed, or taken for equal | changed in place |
+//! | destinations found with weight 0 | forgotten after a restart | restored if wanted, else drained |
+//! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` |
+//! | classic: IPv6 | not at all | in clusters that have IPv6 Services |
+//!
+//! # Features
+//!
+//! - `manifest` (default): [`manifest`] and [`snapshot`].
+#![forbid(unsafe_code)]
+
+pub mod cluster;
+mod config;
+mod desired;
+pub mod kernel;
+mod layout;
+#[cfg(feature = "manifest")]
+pub mod manifest;
+mod observed;
+mod plan;
+mod reconcile;
+mod settings;
+#[cfg(feature = "manifest")]
+pub mod snapshot;
+mod translate;
+
+pub use config::{Config, DetectLocal, NodePortAddresses};
+pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Server};
+pub use kernel::{Kernel, KernelError, MemoryKernel};
+pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
+pub use observed::{Observed, ObservedDestination, ObservedServer};
+pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign};
+pub use reconcile::reconcile;
+pub use settings::Sysctl;
+pub use translate::translate;

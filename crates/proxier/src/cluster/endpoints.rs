@@ -1,0 +1,76 @@
+//! EndpointSlices.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use ipvs_netlink::Protocol;
+
+use super::{Family, ObjectName};
+
+/// One entry of an EndpointSlice's `ports`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointPort {
+    /// The name of the Service port that it serves; empty where that has none.
+    pub name: Box<str>,
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The port of the endpoints' addresses.
+    pub port: NonZeroU16,
+}
+
+/// One entry of an EndpointSlice's `endpoints`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Its address: the first one listed, which all others must be equivalent to.
+    pub address: IpAddr,
+    /// `conditions.ready`; an endpoint that does not say is ready.
+    pub ready: bool,
+    /// `conditions.serving`; an endpoint that does not say serves.
+    pub serving: bool,
+    /// `conditions.terminating`.
+    pub terminating: bool,
+    /// The node it is on.
+    pub node: Option<Box<str>>,
+    /// `hints.forNodes`.
+    pub node_hints: Vec<Box<str>>,
+    /// `hints.forZones`.
+    pub zone_hints: Vec<Box<str>>,
+}
+
+impl Endpoint {
+    /// A ready endpoint on no node in particular.
+    #[must_use]
+    pub const fn ready(address: IpAddr) -> Self {
+        Self {
+            address,
+            ready: true,
+            serving: true,
+            terminating: false,
+            node: None,
+            node_hints: Vec::new(),
+            zone_hints: Vec::new(),
+        }
+    }
+
+    /// The same endpoint on a node.
+    #[must_use]
+    pub fn on(mut self, node: impl Into<Box<str>>) -> Self {
+        self.node = Some(node.into());
+        self
+    }
+}
+
+/// A Kubernetes EndpointSlice (`discovery.k8s.io/v1`), reduced to what a proxy needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EndpointSlice {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// The name of its Service, in the same namespace (label `kubernetes.io/service-name`).
+    pub service: Box<str>,
+    /// `addressType`, which all its addresses are of.
+    pub family: Family,
+    /// The ports each of its endpoints serves.
+    pub ports: Vec<EndpointPort>,
+    /// The endpoints.
+    pub endpoints: Vec<Endpoint>,
+}

@@ -1,0 +1,147 @@
+//! The part of a Kubernetes cluster that decides what a node's IPVS state is.
+//!
+//! These are plain values in which only usable objects exist: every address parsed, every port in
+//! range. They come from manifests (feature `manifest`), from a watch, or from a program's own source.
+
+mod endpoints;
+mod node;
+mod service;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use endpoints::{Endpoint, EndpointPort, EndpointSlice};
+pub use node::{Host, Node};
+pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
+
+/// The two address families, which a cluster's Services use independently of one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl Family {
+    /// Both, in the order in which everything is done.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: std::net::IpAddr) -> Self {
+        if address.is_ipv4() {
+            Self::V4
+        } else {
+            Self::V6
+        }
+    }
+
+    /// The length of the prefix that holds a single address: 32 or 128.
+    #[must_use]
+    pub const fn host_prefix(self) -> u8 {
+        match self {
+            Self::V4 => 32,
+            Self::V6 => 128,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// Something there is one of for each address family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PerFamily<T> {
+    /// For IPv4.
+    pub v4: T,
+    /// For IPv6.
+    pub v6: T,
+}
+
+impl<T> PerFamily<T> {
+    /// Makes both from a function of the family.
+    pub fn from_fn(mut make: impl FnMut(Family) -> T) -> Self {
+        Self {
+            v4: make(Family::V4),
+            v6: make(Family::V6),
+        }
+    }
+
+    /// The one of `family`.
+    pub const fn get(&self, family: Family) -> &T {
+        match family {
+            Family::V4 => &self.v4,
+            Family::V6 => &self.v6,
+        }
+    }
+
+    /// The one of `family`, to be changed.
+    pub const fn get_mut(&mut self, family: Family) -> &mut T {
+        match family {
+            Family::V4 => &mut self.v4,
+            Family::V6 => &mut self.v6,
+        }
+    }
+}
+
+/// Namespace and name, by which Kubernetes identifies an object of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// The namespace.
+    pub namespace: Box<str>,
+    /// The name in that namespace.
+    pub name: Box<str>,
+}
+
+impl ObjectName {
+    /// A name in a namespace.
+    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// All Services, EndpointSlices and Nodes at one moment, each found by its name.
+///
+/// Sorted maps, so that whatever order objects arrive in, everything made of them comes out the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// The Services.
+    pub services: BTreeMap<ObjectName, Service>,
+    /// The EndpointSlices, each naming the Service it belongs to.
+    pub slices: BTreeMap<ObjectName, EndpointSlice>,
+    /// The Nodes; only this node's own is ever looked at.
+    pub nodes: BTreeMap<Box<str>, Node>,
+}
+
+impl Cluster {
+    /// Adds a Service, taking the place of one of the same name.
+    pub fn add_service(&mut self, service: Service) -> Option<Service> {
+        self.services.insert(service.name.clone(), service)
+    }
+
+    /// Adds an EndpointSlice, taking the place of one of the same name.
+    pub fn add_slice(&mut self, slice: EndpointSlice) -> Option<EndpointSlice> {
+        self.slices.insert(slice.name.clone(), slice)
+    }
+
+    /// Adds a Node, taking the place of one of the same name.
+    pub fn add_node(&mut self, node: Node) -> Option<Node> {
+        self.nodes.insert(node.name.clone(), node)
+    }
+}

@@ -1,0 +1,148 @@
+//! Services.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+
+use ipnetwork::IpNetwork;
+use ipvs_netlink::Protocol;
+
+use super::{Family, ObjectName};
+
+/// `spec.type`, as far as it matters to a proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceType {
+    /// Reached by its cluster IP.
+    #[default]
+    ClusterIp,
+    /// Also by a port on every node.
+    NodePort,
+    /// Also by the addresses of a load balancer.
+    LoadBalancer,
+    /// A name only: nothing for a proxy to do.
+    ExternalName,
+}
+
+/// `internalTrafficPolicy` and `externalTrafficPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrafficPolicy {
+    /// Any endpoint of the Service.
+    #[default]
+    Cluster,
+    /// Endpoints on this node, while there are any.
+    Local,
+}
+
+/// One entry of `spec.ports`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServicePort {
+    /// Its name, empty for the only port of a Service. EndpointSlice ports are matched by it.
+    pub name: Box<str>,
+    /// TCP, UDP or SCTP.
+    pub protocol: Protocol,
+    /// The port of the Service's addresses.
+    pub port: NonZeroU16,
+    /// The port of the node's addresses, where there is one.
+    pub node_port: Option<NonZeroU16>,
+}
+
+/// A Kubernetes Service (`v1`), reduced to what a proxy needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Service {
+    /// Namespace and name.
+    pub name: ObjectName,
+    /// `metadata.creationTimestamp`, in seconds since the Unix epoch. Of two Services that claim one
+    /// virtual server the older keeps it; one without a timestamp counts as younger than any with.
+    pub created: Option<i64>,
+    /// `spec.type`.
+    pub service_type: ServiceType,
+    /// The cluster IPs, at most one for each family; none for a headless Service.
+    pub cluster_ips: Vec<IpAddr>,
+    /// `spec.externalIPs`.
+    pub external_ips: Vec<IpAddr>,
+    /// The addresses under `status.loadBalancer.ingress` whose `ipMode` is not `Proxy`.
+    pub load_balancer_ips: Vec<IpAddr>,
+    /// `spec.loadBalancerSourceRanges`, of both families.
+    pub source_ranges: Vec<IpNetwork>,
+    /// The ports.
+    pub ports: Vec<ServicePort>,
+    /// With `sessionAffinity: ClientIP`, how many seconds a client stays with its endpoint.
+    pub affinity_seconds: Option<u32>,
+    /// `spec.internalTrafficPolicy`.
+    pub internal_policy: TrafficPolicy,
+    /// `spec.externalTrafficPolicy`.
+    pub external_policy: TrafficPolicy,
+    /// `spec.healthCheckNodePort`.
+    pub health_check_node_port: Option<NonZeroU16>,
+    /// Whether the label `service.kubernetes.io/service-proxy-name` gives it to another proxy.
+    pub other_proxy: bool,
+}
+
+impl Service {
+    /// A ClusterIP Service with nothing set but its name and addresses.
+    #[must_use]
+    pub fn new(name: ObjectName, cluster_ips: Vec<IpAddr>) -> Self {
+        Self {
+            name,
+            created: None,
+            service_type: ServiceType::ClusterIp,
+            cluster_ips,
+            external_ips: Vec::new(),
+            load_balancer_ips: Vec::new(),
+            source_ranges: Vec::new(),
+            ports: Vec::new(),
+            affinity_seconds: None,
+            internal_policy: TrafficPolicy::Cluster,
+            external_policy: TrafficPolicy::Cluster,
+            health_check_node_port: None,
+            other_proxy: false,
+        }
+    }
+
+    /// Its cluster IP of a family.
+    #[must_use]
+    pub fn cluster_ip(&self, family: Family) -> Option<IpAddr> {
+        self.cluster_ips
+            .iter()
+            .copied()
+            .find(|ip| Family::of(*ip) == family)
+    }
+
+    /// Whether a proxy has anything to do with it in a family.
+    #[must_use]
+    pub fn counts(&self, family: Family) -> bool {
+        !self.other_proxy
+            && self.service_type != ServiceType::ExternalName
+            && self.cluster_ip(family).is_some()
+    }
+
+    /// Whether `externalTrafficPolicy: Local` is in force: it is only where the Service can be
+    /// reached from outside the cluster at all.
+    #[must_use]
+    pub fn external_local(&self) -> bool {
+        let reachable = match self.service_type {
+            ServiceType::LoadBalancer | ServiceType::NodePort => true,
+            ServiceType::ClusterIp => !self.external_ips.is_empty(),
+            ServiceType::ExternalName => false,
+        };
+        reachable && self.external_policy == TrafficPolicy::Local
+    }
+
+    /// The port its health check is served on, where it has one: a load balancer asks each node
+    /// whether it has endpoints of a Service with `externalTrafficPolicy: Local`.
+    #[must_use]
+    pub fn health_check(&self) -> Option<NonZeroU16> {
+        (self.service_type == ServiceType::LoadBalancer && self.external_local())
+            .then_some(self.health_check_node_port)
+            .flatten()
+    }
+
+    /// The order in which Services get what they claim: the older first, then by name.
+    #[must_use]
+    pub fn seniority(&self) -> (bool, i64, &ObjectName) {
+        (
+            self.created.is_none(),
+            self.created.unwrap_or_default(),
+            &self.name,
+        )
+    }
+}

@@ -1,0 +1,120 @@
+//! How the proxy is configured: the part of kube-proxy's configuration that concerns its ipvs mode.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnetwork::IpNetwork;
+use ipvs_netlink::{Scheduler, Timeouts};
+
+use crate::cluster::Family;
+use crate::layout::Layout;
+
+/// The configuration that [`translate`](crate::translate()) follows.
+///
+/// With feature `manifest` it is read from a `KubeProxyConfiguration`; [`Default`] is what kube-proxy
+/// does with an empty one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Which chains and sets are written.
+    pub layout: Layout,
+    /// The scheduler of every virtual server (`ipvs.scheduler`).
+    pub scheduler: Scheduler,
+    /// Whether to answer ARP only for addresses of the interface asked on (`ipvs.strictARP`).
+    pub strict_arp: bool,
+    /// Virtual servers at these addresses are left alone unless a Service wants them (`ipvs.excludeCIDRs`).
+    pub exclude_cidrs: Vec<IpNetwork>,
+    /// IPVS's connection timeouts in seconds, 0 to leave one as it is
+    /// (`ipvs.tcpTimeout`, `tcpFinTimeout`, `udpTimeout`).
+    pub timeouts: Timeouts,
+    /// Whether to masquerade all traffic to cluster IPs (`iptables.masqueradeAll`).
+    pub masquerade_all: bool,
+    /// Which bit of the packet mark asks for masquerading, 0 to 31 (`iptables.masqueradeBit`).
+    pub masquerade_bit: u8,
+    /// How traffic of this node's pods is told from other traffic (`detectLocalMode`).
+    pub detect_local: DetectLocal,
+    /// On which of the node's addresses node ports are served (`nodePortAddresses`).
+    pub node_port_addresses: NodePortAddresses,
+    /// The name of this node where it is not the host name (`hostnameOverride`).
+    pub hostname_override: Option<Box<str>>,
+    /// How often everything is compared with the kernel, changes or not (`ipvs.syncPeriod`).
+    pub sync_period: Duration,
+    /// How long changes are gathered at the least (`ipvs.minSyncPeriod`).
+    pub min_sync_period: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            layout: Layout::default(),
+            scheduler: Scheduler::RR,
+            strict_arp: false,
+            exclude_cidrs: Vec::new(),
+            timeouts: Timeouts::default(),
+            masquerade_all: false,
+            masquerade_bit: 14,
+            detect_local: DetectLocal::ClusterCidr(Vec::new()),
+            node_port_addresses: NodePortAddresses::All,
+            hostname_override: None,
+            sync_period: Duration::from_secs(30),
+            min_sync_period: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Config {
+    /// The bit of the packet mark that asks for masquerading.
+    #[must_use]
+    pub fn masquerade_mark(&self) -> u32 {
+        1u32.checked_shl(u32::from(self.masquerade_bit))
+            .unwrap_or(1 << 14)
+    }
+
+    /// Whether a virtual server at `address` may not be removed as a leftover.
+    #[must_use]
+    pub fn excludes(&self, address: IpAddr) -> bool {
+        self.exclude_cidrs.iter().any(|cidr| cidr.contains(address))
+    }
+}
+
+/// How traffic that comes from this node's own pods is recognized (`detectLocalMode`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DetectLocal {
+    /// By a source address inside the cluster's pod networks (`clusterCIDR`). Without one of a family,
+    /// local traffic of that family cannot be told.
+    ClusterCidr(Vec<IpNetwork>),
+    /// By a source address inside the Node's `podCIDRs`.
+    NodeCidr,
+    /// By the bridge it comes in on.
+    BridgeInterface(Box<str>),
+    /// By the beginning of the name of the interface it comes in on.
+    InterfaceNamePrefix(Box<str>),
+}
+
+/// The addresses that node ports are served on (`nodePortAddresses`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NodePortAddresses {
+    /// All of the node's.
+    #[default]
+    All,
+    /// The Node's own address of each family (`primary`).
+    Primary,
+    /// Those inside these networks; a family without any network here is not restricted.
+    Within(Vec<IpNetwork>),
+}
+
+impl NodePortAddresses {
+    /// Whether addresses of a family are restricted, and to which networks.
+    pub(crate) fn networks(&self, family: Family) -> Option<Vec<IpNetwork>> {
+        match self {
+            Self::All | Self::Primary => None,
+            Self::Within(networks) => {
+                let own: Vec<_> = networks
+                    .iter()
+                    .copied()
+                    .filter(|n| Family::of(n.ip()) == family)
+                    .collect();
+                (!own.is_empty() && own.iter().all(|n| n.prefix() > 0)).then_some(own)
+            }
+        }
+    }
+}

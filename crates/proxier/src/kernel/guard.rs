@@ -1,0 +1,159 @@
+//! What is unsafe to do once something else has failed.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipset_netlink::SetName;
+use ipvs_netlink::VirtualServerId;
+
+use crate::cluster::{Family, PerFamily};
+use crate::layout::{Reach, SetId};
+use crate::plan::{Operation, Phase, Plan};
+
+/// Watches over a plan being carried out: tells which operations must be left for the next time, since one
+/// that they rest upon failed.
+///
+/// - Without its set members or rules no virtual server is added, and without a virtual server neither its
+///   destinations nor its address.
+/// - While an address cannot be unbound, its virtual server stays; while a virtual server cannot be deleted,
+///   its set members and rules stay, and so do the sets.
+#[derive(Debug, Default)]
+pub struct Guard {
+    link: Option<usize>,
+    sets: HashMap<SetName, usize>,
+    reaches: HashMap<Reach, usize>,
+    rules: PerFamily<Option<usize>>,
+    trims: PerFamily<Option<usize>>,
+    servers: HashMap<VirtualServerId, usize>,
+    addresses: HashMap<IpAddr, usize>,
+    /// How many virtual servers are being added at an address, where any is.
+    adding: HashMap<IpAddr, usize>,
+    unbinding: HashMap<IpAddr, usize>,
+    retiring: PerFamily<Option<usize>>,
+}
+
+impl Guard {
+    /// A guard for a plan.
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        let mut guard = Self::default();
+        for (_, operation) in plan.iter() {
+            if let Operation::AddServer {
+                id: VirtualServerId::Address { address, .. },
+                ..
+            } = operation
+            {
+                *guard.adding.entry(*address).or_default() += 1;
+            }
+        }
+        guard
+    }
+
+    /// The position of the failed operation that this one must not follow, if there is one.
+    #[must_use]
+    pub fn blocked(&self, phase: Phase, operation: &Operation) -> Option<usize> {
+        match operation {
+            Operation::AddEntry { set, entry } => self
+                .sets
+                .get(set)
+                .copied()
+                .or_else(|| self.reached(phase, *set, entry)),
+            Operation::DeleteEntry { set, entry } => self
+                .sets
+                .get(set)
+                .copied()
+                .or_else(|| self.reached(phase, *set, entry)),
+            Operation::SwapSets { set, with } => {
+                self.sets.get(with).or_else(|| self.sets.get(set)).copied()
+            }
+            Operation::DestroySet(set) => {
+                let trimmed = SetId::owner(set).and_then(|(family, _)| *self.trims.get(family));
+                self.sets.get(set).copied().or(trimmed)
+            }
+            Operation::RestoreRules(change) if phase == Phase::Trim => {
+                *self.retiring.get(change.family)
+            }
+            Operation::AddServer { id, .. } => {
+                let rules = *self.rules.get(family(id));
+                rules.or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
+            }
+            Operation::AddDestination { server, .. } | Operation::SetDestination { server, .. } => {
+                self.servers.get(server).copied()
+            }
+            Operation::BindAddress(address) => self.link.or_else(|| {
+                let none_added = self.adding.get(address) == Some(&0);
+                self.addresses.get(address).copied().filter(|_| none_added)
+            }),
+            Operation::DeleteServer(VirtualServerId::Address { address, .. }) => {
+                self.unbinding.get(address).copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that an operation was not carried out.
+    pub fn failed(&mut self, index: usize, phase: Phase, operation: &Operation) {
+        match operation {
+            Operation::CreateLink => self.link = Some(index),
+            Operation::CreateSet(spec) => {
+                self.sets.insert(spec.name, index);
+            }
+            Operation::AddEntry { set, entry } if phase == Phase::Fill => {
+                // A set made for swapping must not be swapped in incomplete.
+                if let Some((family, id)) = SetId::owner(set) {
+                    if id.swap_name(family) == *set {
+                        self.sets.insert(*set, index);
+                    }
+                    self.reaches
+                        .extend(Reach::of_entry(id, entry).map(|reach| (reach, index)));
+                }
+            }
+            Operation::SwapSets { set, .. } => {
+                self.sets.insert(*set, index);
+            }
+            Operation::RestoreRules(change) => match phase {
+                Phase::Trim => *self.trims.get_mut(change.family) = Some(index),
+                _ => *self.rules.get_mut(change.family) = Some(index),
+            },
+            Operation::AddServer { id, .. } => {
+                self.servers.insert(*id, index);
+                if let VirtualServerId::Address { address, .. } = id {
+                    self.addresses.insert(*address, index);
+                    if let Some(adding) = self.adding.get_mut(address) {
+                        *adding -= 1;
+                    }
+                }
+            }
+            Operation::UnbindAddress(address) => {
+                self.unbinding.insert(address.ip(), index);
+            }
+            Operation::DeleteDestination { server: id, .. }
+            | Operation::SetDestination { server: id, .. }
+                if phase == Phase::Retire =>
+            {
+                self.reaches
+                    .extend(Reach::of_server(id).map(|reach| (reach, index)));
+            }
+            Operation::DeleteServer(id) => {
+                *self.retiring.get_mut(family(id)) = Some(index);
+                self.reaches
+                    .extend(Reach::of_server(id).map(|reach| (reach, index)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the virtual server of a member could not be deleted (then the member stays), or could not
+    /// lose its destinations elsewhere (then it is not exempted).
+    fn reached(&self, phase: Phase, set: SetName, entry: &ipset_netlink::Entry) -> Option<usize> {
+        let (_, id) = SetId::owner(&set).filter(|_| phase == Phase::Settle)?;
+        Reach::of_entry(id, entry).and_then(|reach| self.reaches.get(&reach).copied())
+    }
+}
+
+fn family(id: &VirtualServerId) -> Family {
+    match id.family() {
+        ipvs_netlink::Family::Inet => Family::V4,
+        ipvs_netlink::Family::Inet6 => Family::V6,
+    }
+}

@@ -1,0 +1,263 @@
+//! A kernel that is none.
+
+mod rules;
+mod servers;
+mod sets;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnetwork::IpNetwork;
+use ipset_netlink::{Entry, Set, SetName, SetSpec};
+use iptables_restore::Ruleset;
+use ipvs_netlink::{
+    Connections, DestinationConfig, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
+};
+
+use super::{Applied, Kernel, KernelError, carry_out};
+use crate::cluster::{Family, PerFamily};
+use crate::desired::LINK;
+use crate::observed::{Observed, ObservedDestination, ObservedServer};
+use crate::plan::{Operation, Plan};
+use crate::settings::Sysctl;
+
+/// Decides which operations fail, and as what.
+pub type Faults = Box<dyn FnMut(&Operation) -> Option<KernelError> + Send>;
+
+/// A kernel in memory. It changes nothing but itself, needs no privileges, and refuses what a kernel
+/// refuses: what is there already or is missing, sets and chains that are referred to, set members of the
+/// wrong kind or too many of them, rules that name what is not there.
+///
+/// A new one is a network namespace that nobody has touched.
+pub struct MemoryKernel {
+    servers: BTreeMap<VirtualServerId, Server>,
+    sets: BTreeMap<SetName, MemorySet>,
+    rules: PerFamily<Ruleset>,
+    /// Of the proxy's link; `None` while there is no such link.
+    addresses: Option<BTreeSet<IpNetwork>>,
+    sysctls: BTreeMap<Sysctl, i64>,
+    timeouts: Timeouts,
+    faults: Option<Faults>,
+}
+
+#[derive(Clone)]
+struct Server {
+    config: VirtualServerConfig,
+    destinations: BTreeMap<DestinationId, (DestinationConfig, Connections)>,
+}
+
+#[derive(Clone)]
+struct MemorySet {
+    spec: SetSpec,
+    entries: BTreeSet<Entry>,
+}
+
+impl Default for MemoryKernel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryKernel {
+    /// An untouched kernel.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            servers: BTreeMap::new(),
+            sets: BTreeMap::new(),
+            rules: PerFamily::default(),
+            addresses: None,
+            sysctls: Sysctl::ALL
+                .into_iter()
+                .map(|sysctl| (sysctl, sysctl.fresh()))
+                .collect(),
+            // The kernel's own (net/netfilter/ipvs/ip_vs_proto_tcp.c and _udp.c).
+            timeouts: Timeouts {
+                tcp: 900,
+                tcp_fin: 120,
+                udp: 300,
+            },
+            faults: None,
+        }
+    }
+
+    /// A kernel that holds what was observed, whoever made it.
+    #[must_use]
+    pub fn holding(observed: &Observed) -> Self {
+        let mut kernel = Self::new();
+        for ObservedServer {
+            id,
+            config,
+            destinations,
+        } in &observed.servers
+        {
+            let destinations = destinations
+                .iter()
+                .map(|d| (d.destination.id, (d.destination.config, d.connections)))
+                .collect();
+            kernel.servers.insert(
+                *id,
+                Server {
+                    config: *config,
+                    destinations,
+                },
+            );
+        }
+        for (name, set) in &observed.sets {
+            let entries = set.entries.iter().cloned().collect();
+            kernel.sets.insert(
+                *name,
+                MemorySet {
+                    spec: set.spec.clone(),
+                    entries,
+                },
+            );
+        }
+        kernel.rules.clone_from(&observed.rules);
+        kernel.addresses = observed
+            .addresses
+            .as_ref()
+            .map(|a| a.iter().copied().collect());
+        kernel.sysctls.extend(
+            observed
+                .sysctls
+                .iter()
+                .map(|(sysctl, value)| (*sysctl, *value)),
+        );
+        kernel.timeouts = observed.timeouts;
+        kernel
+    }
+
+    /// Has every operation fail for which `faults` gives an error, or with `None` does as usual again.
+    pub fn fail_with(&mut self, faults: Option<Faults>) {
+        self.faults = faults;
+    }
+
+    /// Pretends that a destination has so many connections. Does nothing if there is no such destination.
+    pub fn set_connections(
+        &mut self,
+        server: &VirtualServerId,
+        destination: &DestinationId,
+        connections: Connections,
+    ) {
+        let destination = self
+            .servers
+            .get_mut(server)
+            .and_then(|s| s.destinations.get_mut(destination));
+        if let Some((_, known)) = destination {
+            *known = connections;
+        }
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn state(&self) -> Observed {
+        let servers = self.servers.iter().map(|(id, server)| ObservedServer {
+            id: *id,
+            config: server.config,
+            destinations: server
+                .destinations
+                .iter()
+                .map(|(id, (config, connections))| ObservedDestination {
+                    destination: ipvs_netlink::Destination {
+                        id: *id,
+                        config: *config,
+                    },
+                    connections: *connections,
+                })
+                .collect(),
+        });
+        let sets = self.sets.iter().map(|(name, set)| {
+            let mut whole = Set::new(set.spec.clone());
+            whole.entries = set.entries.iter().cloned().collect();
+            (*name, whole)
+        });
+        Observed {
+            servers: servers.collect(),
+            sets: sets.collect(),
+            rules: self.rules.clone(),
+            addresses: self.addresses.as_ref().map(|a| a.iter().copied().collect()),
+            sysctls: self.sysctls.clone(),
+            timeouts: self.timeouts,
+        }
+    }
+
+    /// Carries out one operation, whether or not it is safe.
+    ///
+    /// # Errors
+    ///
+    /// What a kernel would refuse it with; nothing has changed then.
+    pub fn perform(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(operation)) {
+            return Err(error);
+        }
+        match operation {
+            Operation::SetSysctl { sysctl, value, .. } => {
+                self.sysctls.insert(*sysctl, *value);
+                Ok(())
+            }
+            Operation::SetTimeouts(timeouts) => self.set_timeouts(*timeouts),
+            Operation::CreateLink => match self.addresses {
+                Some(_) => Err(KernelError::Exists(format!("link {LINK}"))),
+                None => {
+                    self.addresses = Some(BTreeSet::new());
+                    Ok(())
+                }
+            },
+            Operation::CreateSet(spec) => self.create_set(spec),
+            Operation::AddEntry { set, entry } => self.add_entry(set, entry),
+            Operation::DeleteEntry { set, entry } => self.delete_entry(set, entry),
+            Operation::SwapSets { set, with } => self.swap_sets(set, with),
+            Operation::DestroySet(set) => self.destroy_set(set),
+            Operation::RestoreRules(change) => self.restore_rules(change),
+            Operation::AddServer { id, config } => self.add_server(id, config),
+            Operation::SetServer { id, config, .. } => self.set_server(id, config),
+            Operation::DeleteServer(id) => self.delete_server(id),
+            Operation::AddDestination {
+                server,
+                destination,
+            } => self.add_destination(server, destination),
+            Operation::SetDestination {
+                server,
+                destination,
+                ..
+            } => self.set_destination(server, destination),
+            Operation::DeleteDestination { server, id } => self.delete_destination(server, id),
+            Operation::BindAddress(address) => {
+                let prefix = Family::of(*address).host_prefix();
+                let bound =
+                    IpNetwork::new(*address, prefix).map_err(|error| KernelError::Invalid {
+                        object: address.to_string(),
+                        reason: error.to_string(),
+                    })?;
+                if self.link()?.insert(bound) {
+                    Ok(())
+                } else {
+                    Err(KernelError::Exists(format!("address {bound} of {LINK}")))
+                }
+            }
+            Operation::UnbindAddress(address) => {
+                if self.link()?.remove(address) {
+                    Ok(())
+                } else {
+                    Err(KernelError::Missing(format!("address {address} of {LINK}")))
+                }
+            }
+        }
+    }
+
+    fn link(&mut self) -> Result<&mut BTreeSet<IpNetwork>, KernelError> {
+        self.addresses
+            .as_mut()
+            .ok_or_else(|| KernelError::Missing(format!("link {LINK}")))
+    }
+}
+
+impl Kernel for MemoryKernel {
+    fn observe(&mut self) -> Result<Observed, KernelError> {
+        Ok(self.state())
+    }
+
+    fn apply(&mut self, plan: &Plan) -> Applied {
+        carry_out(plan, |operation| self.perform(operation))
+    }
+}

@@ -1,0 +1,148 @@
+//! Virtual servers and destinations, as `net/netfilter/ipvs/ip_vs_ctl.c` keeps them.
+
+use std::collections::BTreeMap;
+
+use ipvs_netlink::{
+    Connections, Destination, DestinationId, ForwardingMethod, ServiceFlags, Timeouts,
+    VirtualServerConfig, VirtualServerId,
+};
+
+use super::{MemoryKernel, Server};
+use crate::kernel::KernelError;
+
+/// Schedulers that kernels have. Any other name makes the kernel look for a module it will not find.
+const SCHEDULERS: [&str; 15] = [
+    "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos",
+    "none",
+];
+
+impl MemoryKernel {
+    pub(super) fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<(), KernelError> {
+        let known = &mut self.timeouts;
+        for (known, new) in [
+            (&mut known.tcp, timeouts.tcp),
+            (&mut known.tcp_fin, timeouts.tcp_fin),
+            (&mut known.udp, timeouts.udp),
+        ] {
+            if new != 0 {
+                *known = new;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_server(
+        &mut self,
+        id: &VirtualServerId,
+        config: &VirtualServerConfig,
+    ) -> Result<(), KernelError> {
+        if self.servers.contains_key(id) {
+            return Err(KernelError::Exists(format!("virtual server {id}")));
+        }
+        check(id, config)?;
+        self.servers.insert(
+            *id,
+            Server {
+                config: *config,
+                destinations: BTreeMap::new(),
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn set_server(
+        &mut self,
+        id: &VirtualServerId,
+        config: &VirtualServerConfig,
+    ) -> Result<(), KernelError> {
+        check(id, config)?;
+        self.server(id)?.config = *config;
+        Ok(())
+    }
+
+    pub(super) fn delete_server(&mut self, id: &VirtualServerId) -> Result<(), KernelError> {
+        self.server(id)?;
+        self.servers.remove(id);
+        Ok(())
+    }
+
+    pub(super) fn add_destination(
+        &mut self,
+        server: &VirtualServerId,
+        destination: &Destination,
+    ) -> Result<(), KernelError> {
+        let destinations = &mut self.server(server)?.destinations;
+        let Destination { id, config } = destination;
+        if destinations.contains_key(id) {
+            return Err(KernelError::Exists(format!("destination {id} of {server}")));
+        }
+        let invalid = |reason: &str| KernelError::Invalid {
+            object: format!("destination {id} of {server}"),
+            reason: reason.into(),
+        };
+        if id.address.is_ipv4() != (server.family() == ipvs_netlink::Family::Inet)
+            && config.forwarding != ForwardingMethod::Tunnel
+        {
+            return Err(invalid("only tunnels lead to another address family"));
+        }
+        if id.address.is_unspecified() || id.address.is_multicast() {
+            return Err(invalid("is no unicast address"));
+        }
+        destinations.insert(*id, (*config, Connections::default()));
+        Ok(())
+    }
+
+    pub(super) fn set_destination(
+        &mut self,
+        server: &VirtualServerId,
+        destination: &Destination,
+    ) -> Result<(), KernelError> {
+        let Destination { id, config } = destination;
+        match self.server(server)?.destinations.get_mut(id) {
+            Some((known, _)) => {
+                *known = *config;
+                Ok(())
+            }
+            None => Err(KernelError::Missing(format!(
+                "destination {id} of {server}"
+            ))),
+        }
+    }
+
+    pub(super) fn delete_destination(
+        &mut self,
+        server: &VirtualServerId,
+        id: &DestinationId,
+    ) -> Result<(), KernelError> {
+        match self.server(server)?.destinations.remove(id) {
+            Some(_) => Ok(()),
+            None => Err(KernelError::Missing(format!(
+                "destination {id} of {server}"
+            ))),
+        }
+    }
+
+    fn server(&mut self, id: &VirtualServerId) -> Result<&mut Server, KernelError> {
+        self.servers
+            .get_mut(id)
+            .ok_or_else(|| KernelError::Missing(format!("virtual server {id}")))
+    }
+}
+
+fn check(id: &VirtualServerId, config: &VirtualServerConfig) -> Result<(), KernelError> {
+    let scheduler = config.scheduler.as_str();
+    if !SCHEDULERS.contains(&scheduler) {
+        return Err(KernelError::Missing(format!(
+            "scheduler {scheduler} (module ip_vs_{scheduler})"
+        )));
+    }
+    // Port 0 stands for all ports, which only persistence makes sense of.
+    let all_ports = matches!(id, VirtualServerId::Address { port: 0, .. });
+    if all_ports && !config.flags.contains(ServiceFlags::PERSISTENT) {
+        return Err(KernelError::Invalid {
+            object: format!("virtual server {id}"),
+            reason: "port 0 needs persistence".into(),
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! What the proxy's sets and chains are called and how they hang together.
+
+mod reach;
+mod rules;
+mod sets;
+
+pub(crate) use reach::Reach;
+pub use rules::{FamilyRules, LocalSource, SourceRangeDrop};
+pub(crate) use rules::{OwnChain, TableRules, owned_tables};
+pub use sets::{SetId, SetIds};
+
+/// Which proxy's sets and chains are written.
+///
+/// Besides sets and chains, a layout has the habits of the kube-proxy it is taken from, each a method here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layout {
+    /// Those of kube-proxy v1.36: packets are refused in the filter table.
+    #[default]
+    Current,
+    /// Those of the first kube-proxies with an ipvs mode, as v1.20 still wrote them: packets are refused
+    /// by a mark set in the nat table.
+    Classic,
+}
+
+impl Layout {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Current, Self::Classic];
+
+    /// Its name on a command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Classic => "classic",
+        }
+    }
+
+    /// Whether node ports are served on loopback addresses too.
+    pub(crate) const fn node_ports_on_loopback(self) -> bool {
+        matches!(self, Self::Classic)
+    }
+
+    /// Whether service addresses are bound to the proxy's link even where another link has them.
+    pub(crate) const fn binds_addresses_of_other_links(self) -> bool {
+        matches!(self, Self::Classic)
+    }
+
+    /// Whether a family is written that no Service uses.
+    ///
+    /// The classic proxy knew one family; IPv6 is added to it only in clusters that have IPv6 Services.
+    pub(crate) const fn writes_unused_ipv6(self) -> bool {
+        matches!(self, Self::Current)
+    }
+
+    /// By which rules endpoints are chosen.
+    pub(crate) const fn endpoint_rules(self) -> EndpointRules {
+        match self {
+            Self::Current => EndpointRules::Conditions,
+            Self::Classic => EndpointRules::ReadyOnly,
+        }
+    }
+
+    /// Whether `externalTrafficPolicy` is heeded for external IPs (behind a feature gate until v1.22).
+    pub(crate) const fn external_policy_for_external_ips(self) -> bool {
+        matches!(self, Self::Current)
+    }
+}
+
+/// By which rules endpoints are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointRules {
+    /// By their conditions and hints, falling back to terminating endpoints and from local ones to all.
+    Conditions,
+    /// Those that are ready, and nothing else is known of them: v1.20 had no hints, no
+    /// `internalTrafficPolicy` and no fallback.
+    ReadyOnly,
+}

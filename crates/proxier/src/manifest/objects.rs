@@ -1,0 +1,162 @@
+//! The objects as they are written: every field that is used, nothing checked but its type.
+//!
+//! Lists may be `null`, as kubectl prints empty ones. Numbers are wide, so that one out of range is
+//! refused with its field and not with its type.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// What all objects have.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Metadata {
+    pub(super) name: Option<String>,
+    pub(super) namespace: Option<String>,
+    pub(super) creation_timestamp: Option<String>,
+    pub(super) resource_version: Option<String>,
+    pub(super) labels: Option<BTreeMap<String, Value>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawService {
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    #[serde(default)]
+    pub(super) spec: ServiceSpec,
+    pub(super) status: Option<ServiceStatus>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceSpec {
+    #[serde(rename = "type")]
+    pub(super) service_type: Option<String>,
+    #[serde(rename = "clusterIP")]
+    pub(super) cluster_ip: Option<String>,
+    #[serde(rename = "clusterIPs")]
+    pub(super) cluster_ips: Option<Vec<String>>,
+    #[serde(rename = "externalIPs")]
+    pub(super) external_ips: Option<Vec<String>>,
+    pub(super) ip_families: Option<Vec<String>>,
+    pub(super) ports: Option<Vec<RawServicePort>>,
+    pub(super) session_affinity: Option<String>,
+    pub(super) session_affinity_config: Option<AffinityConfig>,
+    pub(super) internal_traffic_policy: Option<String>,
+    pub(super) external_traffic_policy: Option<String>,
+    pub(super) health_check_node_port: Option<i64>,
+    pub(super) load_balancer_source_ranges: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawServicePort {
+    pub(super) name: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) port: i64,
+    pub(super) node_port: Option<i64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AffinityConfig {
+    #[serde(rename = "clientIP")]
+    pub(super) client_ip: Option<ClientIp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ClientIp {
+    pub(super) timeout_seconds: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ServiceStatus {
+    pub(super) load_balancer: Option<LoadBalancer>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LoadBalancer {
+    pub(super) ingress: Option<Vec<Ingress>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Ingress {
+    pub(super) ip: Option<String>,
+    pub(super) ip_mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawSlice {
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    pub(super) address_type: Option<String>,
+    pub(super) endpoints: Option<Vec<RawEndpoint>>,
+    pub(super) ports: Option<Vec<RawEndpointPort>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawEndpoint {
+    pub(super) addresses: Option<Vec<String>>,
+    pub(super) conditions: Option<Conditions>,
+    pub(super) node_name: Option<String>,
+    pub(super) hints: Option<RawHints>,
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Conditions {
+    pub(super) ready: Option<bool>,
+    pub(super) serving: Option<bool>,
+    pub(super) terminating: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawHints {
+    pub(super) for_zones: Option<Vec<Hint>>,
+    pub(super) for_nodes: Option<Vec<Hint>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Hint {
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawEndpointPort {
+    pub(super) name: Option<String>,
+    pub(super) protocol: Option<String>,
+    pub(super) port: Option<i64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawNode {
+    #[serde(default)]
+    pub(super) metadata: Metadata,
+    pub(super) spec: Option<NodeSpec>,
+    pub(super) status: Option<NodeStatus>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeSpec {
+    #[serde(rename = "podCIDR")]
+    pub(super) pod_cidr: Option<String>,
+    #[serde(rename = "podCIDRs")]
+    pub(super) pod_cidrs: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeStatus {
+    pub(super) addresses: Option<Vec<NodeAddress>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct NodeAddress {
+    #[serde(rename = "type")]
+    pub(super) address_type: String,
+    pub(super) address: String,
+}

@@ -1,0 +1,117 @@
+//! What is to be done, in an order in which every step leaves the node in working order.
+
+mod display;
+mod operation;
+
+pub use display::{Line, Sign};
+pub use operation::{Operation, RulesChange};
+
+/// The parts of a plan, in the order in which they are done.
+///
+/// The order keeps three promises at every moment in between: no rule names a set that is missing; no
+/// virtual server can be reached before the rules and set members that masquerade its traffic are there;
+/// no address is bound that has no virtual server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Kernel settings, and the link.
+    Prepare,
+    /// Sets are made and filled, before rules that match them; exemptions from masquerading that have
+    /// lapsed are withdrawn.
+    Fill,
+    /// Rules are added. Those still needed by virtual servers about to go are kept.
+    Rules,
+    /// Virtual servers and destinations are added and changed.
+    Serve,
+    /// Addresses are bound, now that something answers there.
+    Bind,
+    /// Addresses are unbound, before their virtual servers go.
+    Unbind,
+    /// Virtual servers and destinations are removed, or begin to drain.
+    Retire,
+    /// Set members go that nobody needs any more; new exemptions from masquerading of virtual servers
+    /// that were there before come in.
+    Settle,
+    /// Rules and chains go that nobody needs any more.
+    Trim,
+    /// Sets go, after the last rule that named them.
+    Destroy,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Prepare,
+        Self::Fill,
+        Self::Rules,
+        Self::Serve,
+        Self::Bind,
+        Self::Unbind,
+        Self::Retire,
+        Self::Settle,
+        Self::Trim,
+        Self::Destroy,
+    ];
+
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// An ordered list of operations. It prints as a diff, one line for each thing added (`+`), removed (`-`)
+/// or changed (`~`).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    phases: [Vec<Operation>; Phase::ALL.len()],
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.phases.iter().all(Vec::is_empty)
+    }
+
+    /// How many operations there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.phases.iter().map(Vec::len).sum()
+    }
+
+    /// The operations in order, each with its phase.
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, &Operation)> {
+        Phase::ALL
+            .into_iter()
+            .flat_map(|phase| self.phase(phase).iter().map(move |op| (phase, op)))
+    }
+
+    /// The operations of a phase.
+    #[must_use]
+    pub fn phase(&self, phase: Phase) -> &[Operation] {
+        self.phases.get(phase.index()).map_or(&[], Vec::as_slice)
+    }
+
+    /// Only the first `count` operations.
+    #[must_use]
+    pub fn prefix(&self, count: usize) -> Self {
+        let mut left = count;
+        let mut prefix = self.clone();
+        for operations in &mut prefix.phases {
+            operations.truncate(left);
+            left -= operations.len();
+        }
+        prefix
+    }
+
+    /// Adds an operation to the beginning of a phase.
+    pub(crate) fn push_front(&mut self, phase: Phase, operation: Operation) {
+        if let Some(operations) = self.phases.get_mut(phase.index()) {
+            operations.insert(0, operation);
+        }
+    }
+
+    pub(crate) fn push(&mut self, phase: Phase, operation: Operation) {
+        if let Some(operations) = self.phases.get_mut(phase.index()) {
+            operations.push(operation);
+        }
+    }
+}

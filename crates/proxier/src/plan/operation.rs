@@ -1,0 +1,112 @@
+//! The operations that plans are made of.
+
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use ipset_netlink::{Entry, SetName, SetSpec};
+use iptables_restore::{Chain, RestoreInput};
+use ipvs_netlink::{Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId};
+
+use crate::cluster::Family;
+use crate::settings::Sysctl;
+
+/// One change of the kernel's state, done as a whole or not at all.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Write a value under `/proc/sys`.
+    SetSysctl {
+        /// Which.
+        sysctl: Sysctl,
+        /// The value that it gets.
+        value: i64,
+        /// The value that it had, where that is known.
+        was: Option<i64>,
+    },
+    /// Set IPVS's connection timeouts; zeros leave one as it is.
+    SetTimeouts(Timeouts),
+    /// Make the proxy's link.
+    CreateLink,
+    /// Make a set.
+    CreateSet(Box<SetSpec>),
+    /// Add a member to a set.
+    AddEntry {
+        /// The set.
+        set: SetName,
+        /// The member.
+        entry: Entry,
+    },
+    /// Remove a member from a set.
+    DeleteEntry {
+        /// The set.
+        set: SetName,
+        /// The member.
+        entry: Entry,
+    },
+    /// Exchange what two sets hold; rules follow the name.
+    SwapSets {
+        /// The set that rules match.
+        set: SetName,
+        /// The one made to replace it.
+        with: SetName,
+    },
+    /// Destroy a set.
+    DestroySet(SetName),
+    /// Change the rules of one table in one transaction.
+    RestoreRules(Box<RulesChange>),
+    /// Add a virtual server.
+    AddServer {
+        /// What it is known by.
+        id: VirtualServerId,
+        /// Its settings.
+        config: VirtualServerConfig,
+    },
+    /// Change the settings of a virtual server; its connections live on.
+    SetServer {
+        /// What it is known by.
+        id: VirtualServerId,
+        /// Its settings from now on.
+        config: VirtualServerConfig,
+        /// Its settings up to now.
+        was: VirtualServerConfig,
+    },
+    /// Delete a virtual server and its destinations.
+    DeleteServer(VirtualServerId),
+    /// Add a destination.
+    AddDestination {
+        /// Its virtual server.
+        server: VirtualServerId,
+        /// Its address, port and settings.
+        destination: Destination,
+    },
+    /// Change the settings of a destination. With weight 0 it gets no new connections.
+    SetDestination {
+        /// Its virtual server.
+        server: VirtualServerId,
+        /// Its address, port, and settings from now on.
+        destination: Destination,
+        /// Its weight up to now.
+        was: u32,
+    },
+    /// Delete a destination.
+    DeleteDestination {
+        /// Its virtual server.
+        server: VirtualServerId,
+        /// Its address and port.
+        id: DestinationId,
+    },
+    /// Bind a service address to the proxy's link.
+    BindAddress(IpAddr),
+    /// Unbind an address from the proxy's link.
+    UnbindAddress(IpNetwork),
+}
+
+/// A change of the rules of one table, and what there was before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RulesChange {
+    /// iptables or ip6tables.
+    pub family: Family,
+    /// What `iptables-restore --noflush` is given.
+    pub input: RestoreInput,
+    /// The chains that are rewritten or deleted, as they are found.
+    pub before: Vec<Chain>,
+}

@@ -1,0 +1,85 @@
+//! From what the kernel holds and what it should hold to the steps between them.
+
+mod rules;
+mod servers;
+mod sets;
+
+use ipset_netlink::SetName;
+
+use crate::cluster::Family;
+use crate::desired::Desired;
+use crate::layout::SetId;
+use crate::observed::Observed;
+use crate::plan::{Operation, Phase, Plan};
+
+/// Plans the way from `observed` to `desired`.
+///
+/// Pure and deterministic. The plan is empty where the kernel holds what it should; after any number of
+/// its operations the node is in working order (see [`Phase`]), and planning again from there leads to
+/// the same end. What is not the proxy's own is never touched: virtual servers by firewall mark or at
+/// excluded addresses, other sets, other chains, other links.
+///
+/// A destination that is no longer wanted but has connections gets weight 0 and stays; it goes with the
+/// first plan that finds it without any. Nothing depends on memory of an earlier run.
+#[must_use]
+pub fn reconcile(desired: &Desired, observed: &Observed) -> Plan {
+    let mut plan = Plan::default();
+    settings(desired, observed, &mut plan);
+    for family in Family::ALL {
+        let wanted = desired.families.get(family).as_ref();
+        let misfits = sets::plan(family, wanted, observed, &mut plan);
+        rules::plan(family, desired, observed, &misfits, &mut plan);
+    }
+    servers::plan(desired, observed, &mut plan);
+    addresses(desired, observed, &mut plan);
+    plan
+}
+
+fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    for &(sysctl, value) in &desired.sysctls {
+        let was = observed.sysctls.get(&sysctl).copied();
+        if was != Some(value) {
+            plan.push(Phase::Prepare, Operation::SetSysctl { sysctl, value, was });
+        }
+    }
+    let mut timeouts = desired.timeouts;
+    let mut changed = false;
+    for (wanted, found) in [
+        (&mut timeouts.tcp, observed.timeouts.tcp),
+        (&mut timeouts.tcp_fin, observed.timeouts.tcp_fin),
+        (&mut timeouts.udp, observed.timeouts.udp),
+    ] {
+        if *wanted == found {
+            *wanted = 0;
+        }
+        changed |= *wanted != 0;
+    }
+    if changed {
+        plan.push(Phase::Prepare, Operation::SetTimeouts(timeouts));
+    }
+    if observed.addresses.is_none() {
+        plan.push(Phase::Prepare, Operation::CreateLink);
+    }
+}
+
+fn addresses(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let found = observed.addresses.as_deref().unwrap_or_default();
+    for &address in &desired.addresses {
+        // Found sorted by address, whatever the prefix length.
+        let at = found.partition_point(|bound| bound.ip() < address);
+        if found.get(at).is_none_or(|bound| bound.ip() != address) {
+            plan.push(Phase::Bind, Operation::BindAddress(address));
+        }
+    }
+    for bound in found
+        .iter()
+        .filter(|bound| !desired.addresses.contains(&bound.ip()))
+    {
+        plan.push(Phase::Unbind, Operation::UnbindAddress(*bound));
+    }
+}
+
+/// Whether a set is one of the proxy's, in whatever layout, or left over from replacing one.
+fn owned_set(name: &SetName, family: Family) -> bool {
+    SetId::owner(name).is_some_and(|(of, _)| of == family)
+}

@@ -1,0 +1,224 @@
+//! Sets and their members.
+
+use std::collections::{BTreeSet, HashSet};
+
+use ipset_netlink::{Entry, Set, SetName, SetSpec};
+
+use super::owned_set;
+use crate::cluster::Family;
+use crate::desired::{DesiredSet, FamilyState};
+use crate::layout::{Reach, SetId};
+use crate::observed::Observed;
+use crate::plan::{Operation, Phase, Plan};
+
+/// Plans the sets of a family. Returns those that are found as something else altogether: no rule may
+/// name them until they are made anew.
+pub(super) fn plan(
+    family: Family,
+    wanted: Option<&FamilyState>,
+    observed: &Observed,
+    plan: &mut Plan,
+) -> BTreeSet<SetName> {
+    let wanted = wanted.map_or(&[][..], |state| &state.sets);
+    let mut misfits = BTreeSet::new();
+    for found in observed.sets.keys().filter(|name| owned_set(name, family)) {
+        if !wanted.iter().any(|set| set.spec.name == *found) {
+            let left_over =
+                SetId::owner(found).is_some_and(|(_, id)| id.swap_name(family) == *found);
+            // A set made for swapping is nobody's: it goes at once, since its name is needed.
+            let phase = if left_over {
+                Phase::Fill
+            } else {
+                Phase::Destroy
+            };
+            plan.push(phase, Operation::DestroySet(*found));
+        }
+    }
+    let reached = Reached::new(observed);
+    for set in wanted {
+        let name = set.spec.name;
+        match observed.sets.get(&name) {
+            None => make(&set.spec, &set.entries, plan),
+            Some(found) if fits(&set.spec, &found.spec) => {
+                members(set, &found.entries, &reached, plan);
+            }
+            Some(found) if set.spec.same_kind(&found.spec) => {
+                replace(family, set, found, &reached, plan);
+            }
+            Some(_) => {
+                misfits.insert(name);
+                plan.push(Phase::Fill, Operation::DestroySet(name));
+                make(&set.spec, &set.entries, plan);
+            }
+        }
+    }
+    // Emptied in the opposite order: what lets pass goes after what holds back.
+    for set in wanted.iter().rev() {
+        match observed.sets.get(&set.spec.name) {
+            Some(found) if set.spec.same_kind(&found.spec) => withdraw(set, &found.entries, plan),
+            _ => {}
+        }
+    }
+    misfits
+}
+
+fn make(spec: &SetSpec, entries: &[Entry], plan: &mut Plan) {
+    plan.push(Phase::Fill, Operation::CreateSet(Box::new(spec.clone())));
+    for entry in entries {
+        plan.push(
+            Phase::Fill,
+            Operation::AddEntry {
+                set: spec.name,
+                entry: entry.clone(),
+            },
+        );
+    }
+}
+
+/// Adds the members that are missing; exemptions of virtual servers already there come only after the
+/// destinations elsewhere are gone.
+fn members(set: &DesiredSet, found: &[Entry], reached: &Reached, plan: &mut Plan) {
+    let name = set.spec.name;
+    for entry in missing(&set.entries, found) {
+        let late = set.id.exempts() && reached.contains(set.id, entry);
+        let phase = if late { Phase::Settle } else { Phase::Fill };
+        plan.push(
+            phase,
+            Operation::AddEntry {
+                set: name,
+                entry: entry.clone(),
+            },
+        );
+    }
+    if set.id.exempts() {
+        for entry in missing(found, &set.entries) {
+            plan.push(
+                Phase::Fill,
+                Operation::DeleteEntry {
+                    set: name,
+                    entry: entry.clone(),
+                },
+            );
+        }
+    }
+}
+
+/// Removes the members that nobody needs any more, now that what they served is gone.
+fn withdraw(set: &DesiredSet, found: &[Entry], plan: &mut Plan) {
+    if set.id.exempts() {
+        return;
+    }
+    for entry in missing(found, &set.entries).filter(|entry| set.spec.check(entry).is_ok()) {
+        plan.push(
+            Phase::Settle,
+            Operation::DeleteEntry {
+                set: set.spec.name,
+                entry: entry.clone(),
+            },
+        );
+    }
+}
+
+/// Makes a set anew beside the one that is found, and swaps the two: rules never see it incomplete.
+fn replace(family: Family, set: &DesiredSet, found: &Set, reached: &Reached, plan: &mut Plan) {
+    let spare = set.id.swap_name(family);
+    let mut spec = set.spec.clone();
+    spec.name = spare;
+    let kept: Vec<_> = found
+        .entries
+        .iter()
+        .filter(|entry| set.spec.check(entry).is_ok())
+        .cloned()
+        .collect();
+    let members_then: BTreeSet<&Entry> = if set.id.exempts() {
+        let wanted: HashSet<_> = set.entries.iter().collect();
+        let stay = kept.iter().filter(|entry| wanted.contains(entry));
+        let new = missing(&set.entries, &kept).filter(|entry| !reached.contains(set.id, entry));
+        stay.chain(new).collect()
+    } else {
+        kept.iter().chain(&set.entries).collect()
+    };
+    // Room for old and new at once.
+    let spec = if members_then.len() > set.entries.len() {
+        let mut roomy = set.id.spec(family, members_then.len());
+        roomy.name = spare;
+        roomy
+    } else {
+        spec
+    };
+    plan.push(Phase::Fill, Operation::CreateSet(Box::new(spec)));
+    for entry in &members_then {
+        plan.push(
+            Phase::Fill,
+            Operation::AddEntry {
+                set: spare,
+                entry: (*entry).clone(),
+            },
+        );
+    }
+    let name = set.spec.name;
+    plan.push(
+        Phase::Fill,
+        Operation::SwapSets {
+            set: name,
+            with: spare,
+        },
+    );
+    plan.push(Phase::Fill, Operation::DestroySet(spare));
+    if set.id.exempts() {
+        for entry in set
+            .entries
+            .iter()
+            .filter(|entry| !members_then.contains(entry))
+        {
+            plan.push(
+                Phase::Settle,
+                Operation::AddEntry {
+                    set: name,
+                    entry: entry.clone(),
+                },
+            );
+        }
+    }
+}
+
+/// Whether a set that is found can hold what is wanted. Its hash size is the kernel's affair, and more
+/// room than needed is no reason to make it anew.
+fn fits(wanted: &SetSpec, found: &SetSpec) -> bool {
+    let room = |spec: &SetSpec| spec.options.maxelem;
+    let comparable = |spec: &SetSpec| {
+        let mut spec = spec.portable();
+        spec.options.hashsize = None;
+        spec.options.maxelem = None;
+        spec
+    };
+    room(found) >= room(wanted) && comparable(found) == comparable(wanted)
+}
+
+/// The members of `these` that `those` lacks; both sorted.
+fn missing<'a>(these: &'a [Entry], those: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+    let mut those = those.iter().peekable();
+    these.iter().filter(move |entry| {
+        while those.next_if(|other| other < entry).is_some() {}
+        those.peek() != Some(entry)
+    })
+}
+
+/// What virtual servers are there already.
+struct Reached(HashSet<Reach>);
+
+impl Reached {
+    fn new(observed: &Observed) -> Self {
+        Self(
+            observed
+                .servers
+                .iter()
+                .flat_map(|server| Reach::of_server(&server.id))
+                .collect(),
+        )
+    }
+
+    fn contains(&self, set: SetId, entry: &Entry) -> bool {
+        Reach::of_entry(set, entry).is_some_and(|reach| self.0.contains(&reach))
+    }
+}

@@ -1,0 +1,235 @@
+//! Which endpoints of a Service port get its traffic on this node.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipvs_netlink::{Destination, DestinationConfig, DestinationId};
+
+use crate::cluster::{Endpoint, EndpointSlice, Family, ServicePort};
+use crate::layout::EndpointRules;
+
+/// What the choice depends on, apart from the endpoints.
+pub(super) struct Selection<'a> {
+    pub(super) family: Family,
+    pub(super) node: &'a str,
+    pub(super) zone: Option<&'a str>,
+    pub(super) rules: EndpointRules,
+    /// `internalTrafficPolicy: Local`.
+    pub(super) internal_local: bool,
+    /// `externalTrafficPolicy: Local`, where it is in force.
+    pub(super) external_local: bool,
+    /// Whether the port has any address besides the cluster IP.
+    pub(super) reachable_outside: bool,
+}
+
+/// The endpoints of a Service port, sorted by who gets what.
+pub(super) struct Endpoints {
+    known: Vec<Known>,
+    cluster: Arc<[Destination]>,
+    internal: Arc<[Destination]>,
+    external: Arc<[Destination]>,
+}
+
+/// An (address, port) and what all slices together say of it.
+struct Known {
+    address: IpAddr,
+    port: u16,
+    ready: bool,
+    /// Serving its last connections: used where no endpoint is ready.
+    draining: bool,
+    local: bool,
+    node_hints: Hints,
+    zone_hints: Hints,
+}
+
+/// What hints say of an endpoint.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hints {
+    None,
+    Elsewhere,
+    Here,
+}
+
+impl Hints {
+    fn of(hints: &[Box<str>], here: Option<&str>) -> Self {
+        if hints.is_empty() {
+            Self::None
+        } else if here.is_some_and(|here| hints.iter().any(|hint| **hint == *here)) {
+            Self::Here
+        } else {
+            Self::Elsewhere
+        }
+    }
+}
+
+impl Endpoints {
+    /// Gathers the endpoints of a port from the slices of its Service and chooses among them.
+    pub(super) fn gather(
+        slices: &[&EndpointSlice],
+        port: &ServicePort,
+        selection: &Selection<'_>,
+    ) -> Self {
+        let known = known(slices, port, selection);
+        let full = selection.rules == EndpointRules::Conditions;
+        let internal_local = full && selection.internal_local;
+
+        // A purely internal Service of policy Local never sends anything anywhere else.
+        let needs_cluster = !internal_local || selection.reachable_outside;
+        let cluster = if needs_cluster {
+            for_cluster(&known, full)
+        } else {
+            Arc::default()
+        };
+        let local = || {
+            let chosen = local_only(&known);
+            // Without local endpoints pods of this node still get through to those elsewhere.
+            if chosen.is_empty() && full {
+                Arc::clone(&cluster)
+            } else {
+                chosen
+            }
+        };
+        let (internal, external) = match (internal_local, selection.external_local) {
+            (false, false) => (Arc::clone(&cluster), Arc::clone(&cluster)),
+            (true, false) => (local(), Arc::clone(&cluster)),
+            (false, true) => (Arc::clone(&cluster), local()),
+            (true, true) => {
+                let local = local();
+                (Arc::clone(&local), local)
+            }
+        };
+        Self {
+            known,
+            cluster,
+            internal,
+            external,
+        }
+    }
+
+    /// What a virtual server with no policy gets.
+    pub(super) const fn cluster(&self) -> &Arc<[Destination]> {
+        &self.cluster
+    }
+
+    /// What the cluster IP gets.
+    pub(super) const fn internal(&self) -> &Arc<[Destination]> {
+        &self.internal
+    }
+
+    /// What every other address gets.
+    pub(super) const fn external(&self) -> &Arc<[Destination]> {
+        &self.external
+    }
+
+    /// The endpoints on this node, ready or not.
+    pub(super) fn on_this_node(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        self.known
+            .iter()
+            .filter(|known| known.local)
+            .map(|known| (known.address, known.port))
+    }
+}
+
+/// All endpoints of the port, each (address, port) once, sorted.
+fn known(slices: &[&EndpointSlice], port: &ServicePort, selection: &Selection<'_>) -> Vec<Known> {
+    let mut known = Vec::new();
+    for slice in slices
+        .iter()
+        .filter(|slice| slice.family == selection.family)
+    {
+        let ports = slice
+            .ports
+            .iter()
+            .filter(|p| p.name == port.name && p.protocol == port.protocol);
+        for serving in ports {
+            let endpoints = slice
+                .endpoints
+                .iter()
+                .filter(|e| Family::of(e.address) == selection.family);
+            known.extend(endpoints.map(|e| Known::new(e, serving.port.get(), selection)));
+        }
+    }
+    if selection.rules == EndpointRules::ReadyOnly {
+        known.retain(|endpoint| endpoint.ready);
+    }
+    known.sort_by_key(|endpoint| (endpoint.address, endpoint.port));
+    known.dedup_by(|again, first| {
+        let same = (again.address, again.port) == (first.address, first.port);
+        if same {
+            first.merge(again);
+        }
+        same
+    });
+    known
+}
+
+impl Known {
+    fn new(endpoint: &Endpoint, port: u16, selection: &Selection<'_>) -> Self {
+        Self {
+            address: endpoint.address,
+            port,
+            ready: endpoint.ready,
+            draining: endpoint.serving && endpoint.terminating,
+            local: endpoint.node.as_deref() == Some(selection.node),
+            node_hints: Hints::of(&endpoint.node_hints, Some(selection.node)),
+            zone_hints: Hints::of(&endpoint.zone_hints, selection.zone),
+        }
+    }
+
+    /// Found again: it is all that any of its entries says it is. Hints count from ready entries only,
+    /// and one such entry without hints leaves it without.
+    fn merge(&mut self, again: &Self) {
+        let merged = |first: Hints, second: Hints| match (self.ready, again.ready) {
+            (true, false) => first,
+            (false, true) => second,
+            _ => match (first, second) {
+                (Hints::None, _) | (_, Hints::None) => Hints::None,
+                (Hints::Here, _) | (_, Hints::Here) => Hints::Here,
+                _ => Hints::Elsewhere,
+            },
+        };
+        self.node_hints = merged(self.node_hints, again.node_hints);
+        self.zone_hints = merged(self.zone_hints, again.zone_hints);
+        self.ready |= again.ready;
+        self.draining |= again.draining;
+        self.local |= again.local;
+    }
+}
+
+/// The ready ones, those hinted for here if hints are complete and any is; else those that drain.
+fn for_cluster(known: &[Known], hints_count: bool) -> Arc<[Destination]> {
+    let ready = || known.iter().filter(|endpoint| endpoint.ready);
+    if ready().next().is_none() {
+        return destinations(known.iter().filter(|endpoint| endpoint.draining));
+    }
+    let hints: [fn(&Known) -> Hints; 2] = [|known| known.node_hints, |known| known.zone_hints];
+    for hint in hints {
+        let complete = ready().all(|endpoint| hint(endpoint) != Hints::None);
+        if hints_count && complete && ready().any(|endpoint| hint(endpoint) == Hints::Here) {
+            return destinations(ready().filter(|endpoint| hint(endpoint) == Hints::Here));
+        }
+    }
+    destinations(ready())
+}
+
+/// The ready ones on this node, else those that drain here.
+fn local_only(known: &[Known]) -> Arc<[Destination]> {
+    let here = || known.iter().filter(|endpoint| endpoint.local);
+    if here().any(|endpoint| endpoint.ready) {
+        destinations(here().filter(|endpoint| endpoint.ready))
+    } else {
+        destinations(here().filter(|endpoint| endpoint.draining))
+    }
+}
+
+fn destinations<'a>(endpoints: impl Iterator<Item = &'a Known>) -> Arc<[Destination]> {
+    endpoints
+        .map(|endpoint| Destination {
+            id: DestinationId {
+                address: endpoint.address,
+                port: endpoint.port,
+            },
+            config: DestinationConfig::masquerade(1),
+        })
+        .collect()
+}
