@@ -70,3 +70,98 @@ fn read_extension(reply: &Message<'_>, start: usize, error: &mut KernelError) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::messages;
+
+    /// Reads one of the datagrams in `corpus/`, captured from Linux 6.18.44; see the README there.
+    fn captured(datagram: &[u8]) -> Result<(), KernelError> {
+        let reply = messages(datagram).next().unwrap().unwrap();
+        assert_eq!(
+            (reply.message_type, reply.sequence, reply.port),
+            (2, 7, 0x1234)
+        );
+        parse_ack(&reply).unwrap()
+    }
+
+    #[test]
+    fn success() {
+        assert_eq!(captured(include_bytes!("../corpus/ack")), Ok(()));
+    }
+
+    #[test]
+    fn an_error_without_words() {
+        let error = captured(include_bytes!("../corpus/enodev")).unwrap_err();
+        assert_eq!(error, KernelError::new(crate::errno::ENODEV));
+        assert_eq!(error.to_string(), "No such device (os error 19)");
+    }
+
+    #[test]
+    fn an_error_with_its_request() {
+        let error = captured(include_bytes!("../corpus/enodev-echo")).unwrap_err();
+        assert_eq!(
+            *error.request,
+            [0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0, 0, 0, 0, 0, 0, 0, 0]
+        );
+    }
+
+    #[test]
+    fn an_error_with_words() {
+        for (datagram, echoed) in [
+            (&include_bytes!("../corpus/extack")[..], 0),
+            (include_bytes!("../corpus/extack-echo"), 24),
+        ] {
+            let error = captured(datagram).unwrap_err();
+            assert_eq!(
+                (error.request.len(), error.offset, error.missing),
+                (echoed, Some(32), None)
+            );
+            assert_eq!(
+                error.to_string(),
+                "Invalid argument (os error 22): Unknown attribute type (at byte 32 of the request)"
+            );
+        }
+    }
+
+    #[test]
+    fn ipset_echoes_the_line_uncalled_for() {
+        let error = captured(include_bytes!("../corpus/ipset-lineno")).unwrap_err();
+        assert_eq!(error.code, 4103);
+        let line = attributes(&error.request[4..])
+            .map(Result::unwrap)
+            .find(|a| a.kind == 9);
+        assert_eq!(line.unwrap().value, [0, 0, 0, 2]);
+        assert_eq!(
+            error.to_string(),
+            "the kernel's subsystem refused the request with its error 4103"
+        );
+    }
+
+    #[test]
+    fn words_behind_an_echo() {
+        let error = captured(include_bytes!("../corpus/ipset-name-too-long")).unwrap_err();
+        assert_eq!(
+            error.message.as_deref(),
+            Some("Attribute failed policy validation")
+        );
+        assert_eq!((error.code, error.offset), (crate::errno::EINVAL, Some(28)));
+    }
+
+    #[test]
+    fn a_cut_error_keeps_its_number() {
+        let whole = include_bytes!("../corpus/ipset-name-too-long");
+        for length in 20..whole.len() {
+            let reply = crate::message::cut_message(&whole[..length]).unwrap();
+            assert_eq!(
+                parse_ack(&reply).unwrap().unwrap_err().code,
+                crate::errno::EINVAL
+            );
+        }
+        assert_eq!(
+            parse_ack(&crate::message::cut_message(&whole[..19]).unwrap()),
+            None
+        );
+    }
+}

@@ -13,7 +13,7 @@ macro_rules! numbers {
 
 numbers! {
     EPERM: "Operation not permitted.",
-    ENOENT: "No such file or directory: the object, or a module that the request needs, is missing.",
+    ENOENT: "No such file or directory: the object or a module it needs is missing.",
     ESRCH: "No such process: the object is missing.",
     EINTR: "Interrupted by a signal.",
     E2BIG: "Argument list too long.",

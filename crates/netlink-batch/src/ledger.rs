@@ -244,3 +244,52 @@ impl Ledger {
         self.states.get_mut(requests).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acknowledge(ledger: &mut Ledger, sequence: u32, code: i32) {
+        let payload = (-code).to_ne_bytes();
+        let message = Message {
+            message_type: NLMSG_ERROR,
+            flags: 0,
+            sequence,
+            port: 0,
+            payload: &payload,
+        };
+        assert_eq!(ledger.enter(&message, None, &mut |_, _| {}), None);
+    }
+
+    #[test]
+    fn sequence_numbers_wrap_around() {
+        let mut ledger = Ledger::new(4);
+        ledger.sent(u32::MAX - 1, 0..4);
+        acknowledge(&mut ledger, u32::MAX, errno::EEXIST);
+        acknowledge(&mut ledger, 1, 0);
+        assert!(!ledger.is_open(3) && ledger.is_open(2));
+        ledger.close(0..4, None);
+        let report = ledger.into_report();
+        assert_eq!(
+            report
+                .failures()
+                .map(|(request, _)| request)
+                .collect::<Vec<_>>(),
+            [1]
+        );
+    }
+
+    #[test]
+    fn only_the_newest_sending_counts() {
+        let mut ledger = Ledger::new(2);
+        ledger.sent(10, 0..2);
+        ledger.close(0..2, Some(Loss::Overflow));
+        assert_eq!(ledger.forget_lost().first(), Some(&(0..2)));
+        ledger.sent(20, 0..2);
+        acknowledge(&mut ledger, 20, 0);
+        acknowledge(&mut ledger, 21, 0);
+        // An error of the first sending, late: the second succeeded.
+        acknowledge(&mut ledger, 10, errno::ENOENT);
+        assert!(ledger.into_report().is_success());
+    }
+}

@@ -59,6 +59,8 @@ mod connection;
 mod dump;
 pub mod errno;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod genl;
 mod inbox;
 mod ledger;

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use netlink_batch::{
-    Acknowledge, Batch, Bytes, Connection, Dumped, Error, Header, Limits, Socket, SocketOptions,
-    errno, uapi,
+    Acknowledge, Batch, Bytes, Connection, Dumped, Error, Header, Limits, Loss, Socket,
+    SocketOptions, errno, uapi,
 };
 
 const RTM_GETLINK: u16 = 18;
@@ -147,6 +147,35 @@ fn data_finds_its_request() {
         Ok::<_, Error>(message.payload.len())
     });
     assert!(length.unwrap() > 16);
+}
+
+#[test]
+fn an_overflowing_receive_buffer_hides_nothing() {
+    // Data without room reserved for it: about 1.5 KiB each, of which the buffer takes a few.
+    let socket = Socket::open(
+        uapi::NETLINK_ROUTE,
+        &SocketOptions::default().buffers(1 << 16, 4096),
+    );
+    let mut connection = Connection::new(socket.unwrap());
+    let mut batch = Batch::new();
+    (0..200).for_each(|_| _ = batch.push(Header::new(RTM_GETLINK), &Bytes(&link(1))));
+
+    let mut answered = [0; 200];
+    let report = connection.execute_with(&mut batch, |request, _| answered[request] += 1);
+    let lost = Error::Unknown(Loss::Overflow);
+    assert!(
+        report.failures().any(|(_, error)| *error == lost),
+        "this kernel has more room than thought"
+    );
+    for (result, answers) in report.iter().zip(answered) {
+        assert!(result.is_err() || answers == 1);
+    }
+
+    batch.set_idempotent(true);
+    batch.set_reply_room(2048);
+    let mut answered = [0; 200];
+    let report = connection.execute_with(&mut batch, |request, _| answered[request] += 1);
+    assert!(report.is_success() && answered.iter().all(|answers| *answers > 0));
 }
 
 #[test]
