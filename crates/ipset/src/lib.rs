@@ -28,11 +28,14 @@ mod entry;
 mod error;
 mod family;
 mod inline;
+pub mod message;
 mod name;
 mod protocol;
 mod set_type;
 mod spec;
 mod text;
+pub mod uapi;
+mod wire;
 
 pub use crate::{
     element::{Addresses, Element, Interface, MacAddr, PortRange, Ports},
@@ -44,4 +47,5 @@ pub use crate::{
     set_type::{Dimension, Method, SetType},
     spec::{BitmapRange, CreateOptions, MAX_TIMEOUT, SetSpec},
     text::{Listing, SaveLine, Set, parse_save},
+    wire::{DecodeError, Usage},
 };

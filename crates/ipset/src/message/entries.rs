@@ -1,0 +1,74 @@
+//! As many entries as one message takes.
+
+use std::borrow::Cow;
+
+use crate::Entry;
+use crate::uapi::{IPSET_ATTR_ADT, IPSET_ATTR_DATA, IPSET_ATTR_LINENO};
+use crate::wire::{Count, Sink, encode_entry};
+
+/// The length of an attribute has 16 bits.
+const MAX_ATTRIBUTE: usize = u16::MAX as usize;
+
+/// Bytes of an attribute's header.
+const HEADER: usize = 4;
+
+/// One entry or more, as many as one message takes: about 1,600 of `hash:ip,port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryBatch<'a>(Cow<'a, [Entry]>);
+
+impl<'a> EntryBatch<'a> {
+    /// As many of the first entries as fit, and the rest; `None` where there are none.
+    #[must_use]
+    pub fn split(entries: &'a [Entry]) -> Option<(Self, &'a [Entry])> {
+        let mut length = HEADER;
+        let mut fitting = 0;
+        for (entry, line) in entries.iter().zip(1..) {
+            let mut count = Count::default();
+            count.nest(IPSET_ATTR_DATA, |sink| {
+                encode_entry(entry, Some(line), sink);
+            });
+            length += count.position();
+            if length > MAX_ATTRIBUTE {
+                break;
+            }
+            fitting += 1;
+        }
+        let (batch, rest) = entries.split_at_checked(fitting)?;
+        (fitting > 0).then_some((Self(batch.into()), rest))
+    }
+
+    /// One entry.
+    #[must_use]
+    pub fn one(entry: &'a Entry) -> Self {
+        Self(std::slice::from_ref(entry).into())
+    }
+
+    /// The entries.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+
+    /// The same, independent of what it was made from.
+    #[must_use]
+    pub fn into_owned(self) -> EntryBatch<'static> {
+        EntryBatch(self.0.into_owned().into())
+    }
+
+    /// One entry goes alone; several go in a nest, each with its line number, which the kernel names when it refuses one.
+    pub(super) fn encode(&self, sink: &mut impl Sink) {
+        if let [entry] = self.entries() {
+            sink.nest(IPSET_ATTR_DATA, |sink| encode_entry(entry, Some(0), sink));
+            return;
+        }
+        // Without this one the kernel refuses the message, and it overwrites it with the line that failed.
+        sink.be32(IPSET_ATTR_LINENO, 1);
+        sink.nest(IPSET_ATTR_ADT, |sink| {
+            for (entry, line) in self.entries().iter().zip(1..) {
+                sink.nest(IPSET_ATTR_DATA, |sink| {
+                    encode_entry(entry, Some(line), sink);
+                });
+            }
+        });
+    }
+}

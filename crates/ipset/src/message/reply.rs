@@ -1,0 +1,376 @@
+//! What the kernel replies.
+
+use std::borrow::Cow;
+
+use netlink_packet_core::Emitable;
+
+use super::request::family_number;
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the kernel's names, all with a prefix of their own"
+)]
+use crate::uapi::*;
+use crate::wire::{
+    Attribute, Count, DecodeError, Fill, Sink, Usage, attributes, decode_entry, decode_spec,
+    encode_spec_reply, family, set_name,
+};
+use crate::{Entry, Family, SetName, SetSpec, SetType};
+
+/// Bytes of `struct nfgenmsg`.
+const NFGENMSG: usize = 4;
+
+/// A reply of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply<'a> {
+    /// To [`Request::Protocol`](super::Request::Protocol): the newest and oldest protocol the kernel speaks; kernels before
+    /// 4.20 name only one.
+    Protocol {
+        /// Newest.
+        max: u8,
+        /// Oldest.
+        min: u8,
+    },
+    /// To [`Request::List`](super::Request::List) and [`Request::Save`](super::Request::Save): a set, or more of its entries.
+    Set(SetPart<'a>),
+    /// To [`Request::Header`](super::Request::Header).
+    Header {
+        /// The set.
+        set: SetName,
+        /// Its type, family and revision; the oldest revision is not told, and the same here.
+        info: TypeInfo,
+    },
+    /// To [`Request::Type`](super::Request::Type).
+    Type(TypeInfo),
+    /// To [`Request::GetByName`](super::Request::GetByName).
+    Index {
+        /// Family of the set.
+        family: Family,
+        /// Its index.
+        index: u16,
+    },
+    /// To [`Request::GetByIndex`](super::Request::GetByIndex).
+    Name {
+        /// The set.
+        set: SetName,
+    },
+}
+
+/// A set type as the kernel has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TypeInfo {
+    /// The type.
+    pub set_type: SetType,
+    /// The family asked for.
+    pub family: Family,
+    /// The newest revision.
+    pub revision: u8,
+    /// The oldest revision.
+    pub revision_min: u8,
+}
+
+/// A set, or a part of one: the first message about it says what it is, those after it only have more entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetPart<'a> {
+    /// The set.
+    pub set: SetName,
+    /// What it is, if this is its first message and more than names were asked for.
+    pub info: Option<Box<SetInfo>>,
+    /// Some of its entries.
+    pub entries: EntryData<'a>,
+}
+
+/// What the kernel says of a set beside its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetInfo {
+    /// What it was created with, and what the kernel filled in.
+    pub spec: SetSpec,
+    /// Revision of its type.
+    pub revision: u8,
+    /// Its index, from protocol 7 on.
+    pub index: Option<u16>,
+    /// Its size and users.
+    pub usage: Usage,
+}
+
+/// Entries as they came: what they say depends on type and family of their set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryData<'a>(Cow<'a, [u8]>);
+
+impl EntryData<'_> {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The entries, of a set of this type and family.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for each that cannot be read; the others come all the same.
+    pub fn decode(
+        &self,
+        set_type: SetType,
+        family: Family,
+    ) -> impl Iterator<Item = Result<Entry, DecodeError>> {
+        attributes(&self.0)
+            .filter(|item| !matches!(item, Ok(attribute) if attribute.kind != IPSET_ATTR_DATA))
+            .map(move |item| decode_entry(&set_type, family, item?.value))
+    }
+}
+
+/// What a message has, before its command says what that means.
+#[derive(Default)]
+struct Raw<'a> {
+    protocol: Option<u8>,
+    set: Option<SetName>,
+    type_name: Option<&'a str>,
+    revision: Option<u8>,
+    family: Option<Family>,
+    data: Option<&'a [u8]>,
+    entries: &'a [u8],
+    min: Option<u8>,
+    index: Option<u16>,
+}
+
+impl<'a> Reply<'a> {
+    /// Reads a reply: its `nlmsg_type`, and what follows the netlink header.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for what is no reply of ipset, or cut off, or lacks an attribute.
+    pub fn parse(message_type: u16, payload: &'a [u8]) -> Result<Self, DecodeError> {
+        let [subsystem, command] = message_type.to_be_bytes();
+        if u16::from(subsystem) != NFNL_SUBSYS_IPSET {
+            return Err(DecodeError::MessageType { message_type });
+        }
+        let raw = Raw::parse(
+            payload
+                .get(NFGENMSG..)
+                .ok_or(DecodeError::Truncated { offset: 0 })?,
+        )?;
+        match command {
+            IPSET_CMD_PROTOCOL => {
+                let max = raw.protocol.ok_or(DecodeError::Missing {
+                    attribute: "IPSET_ATTR_PROTOCOL",
+                })?;
+                Ok(Self::Protocol {
+                    max,
+                    min: raw.min.unwrap_or(max),
+                })
+            }
+            IPSET_CMD_LIST | IPSET_CMD_SAVE => raw.set_part().map(Self::Set),
+            IPSET_CMD_HEADER => Ok(Self::Header {
+                set: raw.set()?,
+                info: raw.type_info()?,
+            }),
+            IPSET_CMD_TYPE => raw.type_info().map(Self::Type),
+            IPSET_CMD_GET_BYNAME => {
+                let index = raw.index.ok_or(DecodeError::Missing {
+                    attribute: "IPSET_ATTR_INDEX",
+                })?;
+                Ok(Self::Index {
+                    family: raw.family.unwrap_or_default(),
+                    index,
+                })
+            }
+            IPSET_CMD_GET_BYINDEX => Ok(Self::Name { set: raw.set()? }),
+            _ => Err(DecodeError::MessageType { message_type }),
+        }
+    }
+
+    /// `nlmsg_type`.
+    #[must_use]
+    pub fn message_type(&self) -> u16 {
+        let command = match self {
+            Self::Protocol { .. } => IPSET_CMD_PROTOCOL,
+            Self::Set(_) => IPSET_CMD_LIST,
+            Self::Header { .. } => IPSET_CMD_HEADER,
+            Self::Type(_) => IPSET_CMD_TYPE,
+            Self::Index { .. } => IPSET_CMD_GET_BYNAME,
+            Self::Name { .. } => IPSET_CMD_GET_BYINDEX,
+        };
+        NFNL_SUBSYS_IPSET << 8 | u16::from(command)
+    }
+
+    /// The same, independent of the bytes it came from.
+    #[must_use]
+    pub fn into_owned(self) -> Reply<'static> {
+        match self {
+            Self::Set(SetPart {
+                set,
+                info,
+                entries: EntryData(bytes),
+            }) => Reply::Set(SetPart {
+                set,
+                info,
+                entries: EntryData(Cow::Owned(bytes.into_owned())),
+            }),
+            Self::Protocol { max, min } => Reply::Protocol { max, min },
+            Self::Header { set, info } => Reply::Header { set, info },
+            Self::Type(info) => Reply::Type(info),
+            Self::Index { family, index } => Reply::Index { family, index },
+            Self::Name { set } => Reply::Name { set },
+        }
+    }
+
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.bytes(&[NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
+        let protocol = if let Self::Protocol { max, .. } = self {
+            *max
+        } else {
+            IPSET_PROTOCOL
+        };
+        sink.u8(IPSET_ATTR_PROTOCOL, protocol);
+        match self {
+            Self::Protocol { min, .. } => sink.u8(IPSET_ATTR_PROTOCOL_MIN, *min),
+            Self::Set(part) => part.encode(sink),
+            Self::Header { set, info } => {
+                sink.text(IPSET_ATTR_SETNAME, set.as_str());
+                info.encode(sink);
+            }
+            Self::Type(info) => {
+                info.encode(sink);
+                sink.u8(IPSET_ATTR_REVISION_MIN, info.revision_min);
+            }
+            Self::Index { family, index } => {
+                sink.u8(IPSET_ATTR_FAMILY, family_number(*family));
+                sink.be16(IPSET_ATTR_INDEX, *index);
+            }
+            Self::Name { set } => sink.text(IPSET_ATTR_SETNAME, set.as_str()),
+        }
+    }
+}
+
+/// As the kernel would write it (protocol 7).
+impl Emitable for Reply<'_> {
+    fn buffer_len(&self) -> usize {
+        let mut count = Count::default();
+        self.encode(&mut count);
+        count.position()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        self.encode(&mut Fill::new(buffer));
+    }
+}
+
+impl TypeInfo {
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.text(IPSET_ATTR_TYPENAME, self.set_type.as_str());
+        sink.u8(IPSET_ATTR_FAMILY, family_number(self.family));
+        sink.u8(IPSET_ATTR_REVISION, self.revision);
+    }
+}
+
+impl SetPart<'_> {
+    fn encode(&self, sink: &mut impl Sink) {
+        sink.text(IPSET_ATTR_SETNAME, self.set.as_str());
+        if let Some(info) = &self.info {
+            sink.text(IPSET_ATTR_TYPENAME, info.spec.set_type.as_str());
+            sink.u8(IPSET_ATTR_FAMILY, family_number(info.spec.family));
+            sink.u8(IPSET_ATTR_REVISION, info.revision);
+            if let Some(index) = info.index {
+                sink.be16(IPSET_ATTR_INDEX, index);
+            }
+            sink.nest(IPSET_ATTR_DATA, |sink| {
+                encode_spec_reply(&info.spec.options, &info.usage, sink);
+            });
+        }
+        if !self.entries.is_empty() {
+            sink.nest(IPSET_ATTR_ADT, |sink| sink.bytes(&self.entries.0));
+        }
+    }
+}
+
+impl<'a> Raw<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut raw = Self::default();
+        for attribute in attributes(bytes) {
+            raw.take(&attribute?)?;
+        }
+        Ok(raw)
+    }
+
+    fn take(&mut self, attribute: &Attribute<'a>) -> Result<(), DecodeError> {
+        match attribute.kind {
+            IPSET_ATTR_PROTOCOL => self.protocol = Some(attribute.u8("IPSET_ATTR_PROTOCOL")?),
+            IPSET_ATTR_SETNAME => self.set = Some(set_name(attribute)?),
+            IPSET_ATTR_TYPENAME => self.type_name = Some(attribute.text("IPSET_ATTR_TYPENAME")?),
+            IPSET_ATTR_REVISION => self.revision = Some(attribute.u8("IPSET_ATTR_REVISION")?),
+            IPSET_ATTR_FAMILY => self.family = Some(family(attribute)?),
+            IPSET_ATTR_DATA => self.data = Some(attribute.value),
+            IPSET_ATTR_ADT => self.entries = attribute.value,
+            IPSET_ATTR_PROTOCOL_MIN => self.min = Some(attribute.u8("IPSET_ATTR_PROTOCOL_MIN")?),
+            IPSET_ATTR_INDEX => self.index = Some(attribute.u16("IPSET_ATTR_INDEX")?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set(&self) -> Result<SetName, DecodeError> {
+        self.set.ok_or(DecodeError::Missing {
+            attribute: "IPSET_ATTR_SETNAME",
+        })
+    }
+
+    fn set_type(&self) -> Result<SetType, DecodeError> {
+        let name = self.type_name.ok_or(DecodeError::Missing {
+            attribute: "IPSET_ATTR_TYPENAME",
+        })?;
+        SetType::new(name).map_err(|_| DecodeError::Value {
+            attribute: "IPSET_ATTR_TYPENAME",
+        })
+    }
+
+    fn revision(&self) -> Result<u8, DecodeError> {
+        self.revision.ok_or(DecodeError::Missing {
+            attribute: "IPSET_ATTR_REVISION",
+        })
+    }
+
+    fn family(&self) -> Result<Family, DecodeError> {
+        self.family.ok_or(DecodeError::Missing {
+            attribute: "IPSET_ATTR_FAMILY",
+        })
+    }
+
+    fn type_info(&self) -> Result<TypeInfo, DecodeError> {
+        let revision = self.revision()?;
+        Ok(TypeInfo {
+            set_type: self.set_type()?,
+            family: self.family()?,
+            revision,
+            revision_min: self.min.unwrap_or(revision),
+        })
+    }
+
+    fn set_part(&self) -> Result<SetPart<'a>, DecodeError> {
+        let set = self.set()?;
+        let info = self
+            .data
+            .map(|data| self.set_info(set, data).map(Box::new))
+            .transpose()?;
+        Ok(SetPart {
+            set,
+            info,
+            entries: EntryData(Cow::Borrowed(self.entries)),
+        })
+    }
+
+    fn set_info(&self, name: SetName, data: &[u8]) -> Result<SetInfo, DecodeError> {
+        let set_type = self.set_type()?;
+        let (options, usage) = decode_spec(&set_type, data)?;
+        let spec = SetSpec {
+            name,
+            set_type,
+            family: self.family()?,
+            options,
+        };
+        Ok(SetInfo {
+            spec,
+            revision: self.revision()?,
+            index: self.index,
+            usage,
+        })
+    }
+}

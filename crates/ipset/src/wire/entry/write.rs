@@ -1,0 +1,187 @@
+//! The data of an entry, written.
+
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the kernel's names, all with a prefix of their own"
+)]
+use crate::uapi::*;
+use crate::wire::write::Sink;
+use crate::{
+    Addresses, Element, Entry, EntryOptions, Interface, MacAddr, PortRange, Ports, Position,
+    Protocol, SetName, SkbInfo,
+};
+
+/// Which of the two address parts an attribute belongs to.
+struct Part {
+    ip: u16,
+    to: u16,
+    cidr: u16,
+}
+
+const FIRST: Part = Part {
+    ip: IPSET_ATTR_IP,
+    to: IPSET_ATTR_IP_TO,
+    cidr: IPSET_ATTR_CIDR,
+};
+const SECOND: Part = Part {
+    ip: IPSET_ATTR_IP2,
+    to: IPSET_ATTR_IP2_TO,
+    cidr: IPSET_ATTR_CIDR2,
+};
+
+/// What an element has, by its attributes.
+#[derive(Default)]
+struct Parts {
+    first: Option<Addresses>,
+    second: Option<Addresses>,
+    ports: Option<PortRange>,
+    protocol: Option<Protocol>,
+    mark: Option<u32>,
+    mac: Option<MacAddr>,
+    interface: Option<Interface>,
+    name: Option<SetName>,
+}
+
+impl Parts {
+    fn of(element: &Element) -> Self {
+        let mut parts = Self::default();
+        let with_ports = |parts: &mut Self, ports: &Ports| {
+            parts.ports = Some(ports.port_range());
+            parts.protocol = Some(ports.protocol());
+        };
+        match element {
+            Element::Ip(first) | Element::Net(first) => parts.first = Some(*first),
+            Element::IpMac(first, mac) => (parts.first, parts.mac) = (Some((*first).into()), *mac),
+            Element::Mac(mac) => parts.mac = Some(*mac),
+            Element::Port(ports) => parts.ports = Some(*ports),
+            Element::NetNet(first, second) => {
+                (parts.first, parts.second) = (Some(*first), Some(*second));
+            }
+            Element::IpPort(first, ports) | Element::NetPort(first, ports) => {
+                parts.first = Some(*first);
+                with_ports(&mut parts, ports);
+            }
+            Element::IpPortIp(first, ports, second) => {
+                (parts.first, parts.second) = (Some(*first), Some((*second).into()));
+                with_ports(&mut parts, ports);
+            }
+            Element::IpPortNet(first, ports, second)
+            | Element::NetPortNet(first, ports, second) => {
+                (parts.first, parts.second) = (Some(*first), Some(*second));
+                with_ports(&mut parts, ports);
+            }
+            Element::IpMark(first, mark) => (parts.first, parts.mark) = (Some(*first), Some(*mark)),
+            Element::NetIface(first, interface) => {
+                (parts.first, parts.interface) = (Some(*first), Some(*interface));
+            }
+            Element::Set(name) => parts.name = Some(*name),
+        }
+        parts
+    }
+}
+
+/// Writes the data of an entry, without the nest around it. `line` names it in errors; ipset writes it last.
+pub(crate) fn encode(entry: &Entry, line: Option<u32>, sink: &mut impl Sink) {
+    let parts = Parts::of(entry.element());
+    let options = entry.options();
+    if let Some(first) = &parts.first {
+        addresses(first, &FIRST, sink);
+    }
+    if let Some(ports) = parts.ports {
+        sink.be16(IPSET_ATTR_PORT, ports.first());
+        if ports.last() != ports.first() {
+            sink.be16(IPSET_ATTR_PORT_TO, ports.last());
+        }
+    }
+    if let Some(seconds) = options.timeout {
+        sink.be32(IPSET_ATTR_TIMEOUT, seconds);
+    }
+    if let Some(protocol) = parts.protocol {
+        sink.u8(IPSET_ATTR_PROTO, protocol.0);
+    }
+    let flags = flags(entry);
+    if flags != 0 {
+        sink.be32(IPSET_ATTR_CADT_FLAGS, flags);
+    }
+    if let Some(mark) = parts.mark {
+        sink.be32(IPSET_ATTR_MARK, mark);
+    }
+    if let Some(MacAddr(bytes)) = parts.mac {
+        sink.attribute(IPSET_ATTR_ETHER, |sink| sink.bytes(&bytes));
+    }
+    if let Some(name) = parts.name {
+        sink.text(IPSET_ATTR_NAME, name.as_str());
+    }
+    if let Some(Position::Before(name) | Position::After(name)) = &options.position {
+        sink.text(IPSET_ATTR_NAMEREF, name.as_str());
+    }
+    if let Some(second) = &parts.second {
+        addresses(second, &SECOND, sink);
+    }
+    if let Some(interface) = parts.interface {
+        sink.text(IPSET_ATTR_IFACE, interface.name.as_str());
+    }
+    extensions(options, sink);
+    if let Some(line) = line {
+        sink.be32(IPSET_ATTR_CADT_LINENO, line);
+    }
+}
+
+fn addresses(addresses: &Addresses, part: &Part, sink: &mut impl Sink) {
+    sink.ip(part.ip, addresses.first());
+    if let Some((_, last)) = addresses.as_range() {
+        sink.ip(part.to, last.into());
+    } else if addresses.as_ip().is_none()
+        && let Some(prefix_len) = addresses.prefix_len()
+    {
+        sink.u8(part.cidr, prefix_len);
+    }
+}
+
+fn flags(entry: &Entry) -> u32 {
+    let options = entry.options();
+    let mut flags = 0;
+    if matches!(options.position, Some(Position::Before(_))) {
+        flags |= IPSET_FLAG_BEFORE;
+    }
+    if options.nomatch {
+        flags |= IPSET_FLAG_NOMATCH;
+    }
+    if let Element::NetIface(_, interface) = entry.element() {
+        if interface.physdev {
+            flags |= IPSET_FLAG_PHYSDEV;
+        }
+        if interface.wildcard {
+            flags |= IPSET_FLAG_IFACE_WILDCARD;
+        }
+    }
+    flags
+}
+
+fn extensions(options: &EntryOptions, sink: &mut impl Sink) {
+    if let Some(counters) = options.counters {
+        sink.be64(IPSET_ATTR_BYTES, counters.bytes);
+        sink.be64(IPSET_ATTR_PACKETS, counters.packets);
+    }
+    if let Some(comment) = &options.comment {
+        sink.text(IPSET_ATTR_COMMENT, comment);
+    }
+    let SkbInfo {
+        mark,
+        mark_mask,
+        priority,
+        queue,
+    } = options.skbinfo;
+    if (mark, mark_mask) != (0, 0) {
+        sink.be64(
+            IPSET_ATTR_SKBMARK,
+            u64::from(mark) << 32 | u64::from(mark_mask),
+        );
+    }
+    if priority != 0 {
+        sink.be32(IPSET_ATTR_SKBPRIO, priority);
+    }
+    if queue != 0 {
+        sink.be16(IPSET_ATTR_SKBQUEUE, queue);
+    }
+}
