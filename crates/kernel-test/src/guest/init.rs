@@ -1,0 +1,183 @@
+//! The guest's first process: prepares it, then runs one test after the other.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use nix::libc::O_NOCTTY;
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{SetArg, cfmakeraw, tcdrain, tcgetattr, tcsetattr};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid, sync};
+
+use super::frame::Frame;
+use super::job::Job;
+use super::{JOB, tree};
+use crate::error::{Doing as _, Error, say};
+use crate::{machine, netns, process};
+
+/// Loaded at boot. The rest loads when first asked for, in a moment; all at once would take seconds.
+/// `ipv6` comes first, because `ip_vs` asks whether it is there.
+const MODULES: [&str; 4] = ["ipv6", "ip_vs", "dummy", "veth"];
+
+/// Where a test's process leaves its report.
+const REPORT: &str = "/dev/shm/kernel-test-report";
+
+/// If this is the guest's first process: does its work, and never returns.
+pub(crate) fn become_init() {
+    if getpid().as_raw() != 1 {
+        return;
+    }
+    let Some(folder) = std::env::var_os(JOB) else {
+        return;
+    };
+    if let Err(error) = serve(Path::new(&folder)) {
+        say(error);
+    }
+    halt();
+}
+
+fn halt() -> ! {
+    sync();
+    loop {
+        let Err(error) = reboot(RebootMode::RB_POWER_OFF);
+        say(format!("halting: {error}"));
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn serve(folder: &Path) -> Result<(), Error> {
+    let job = tree::mount_all(folder)?;
+    let (harness, names) = connect()?;
+    match prepare(&job) {
+        Ok(release) => harness.send(&Frame::Ready(release))?,
+        Err(error) => return harness.send(&Frame::Fatal(error.to_string())),
+    }
+    for name in names {
+        let last = match run(&job, &name, &harness) {
+            Ok(last) => last,
+            Err(error) => Frame::Fatal(error.to_string()),
+        };
+        harness.send(&last)?;
+    }
+    Ok(())
+}
+
+fn prepare(job: &Job) -> Result<String, Error> {
+    let loaded = Command::new("modprobe")
+        .arg("-a")
+        .args(MODULES)
+        .envs(job.variables())
+        .output()
+        .doing(|| "starting modprobe (package kmod)".to_owned())?;
+    if !loaded.status.success() {
+        let why = String::from_utf8_lossy(&loaded.stderr).into_owned();
+        return Err(std::io::Error::other(why)).doing(|| "loading modules".to_owned());
+    }
+    netns::lo_up()?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")
+        .doing(|| "reading the kernel's release".to_owned())?;
+    Ok(release.trim_end().to_owned())
+}
+
+/// The line to the harness.
+#[derive(Debug)]
+struct Harness(Mutex<File>);
+
+/// Opens the second console: frames out, names of tests in. When the harness closes its end, the guest
+/// halts.
+fn connect() -> Result<(Harness, Receiver<String>), Error> {
+    let doing = || "opening the line to the harness, /dev/tty1".to_owned();
+    let console = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(O_NOCTTY)
+        .open("/dev/tty1")
+        .doing(doing)?;
+    let mut settings = tcgetattr(&console).doing(doing)?;
+    cfmakeraw(&mut settings);
+    tcsetattr(&console, SetArg::TCSANOW, &settings).doing(doing)?;
+
+    let reader = BufReader::new(console.try_clone().doing(doing)?);
+    let (sender, names) = channel();
+    thread::spawn(move || {
+        for name in reader.lines().map_while(Result::ok) {
+            if sender.send(name).is_err() {
+                break;
+            }
+        }
+        halt();
+    });
+    Ok((Harness(Mutex::new(console)), names))
+}
+
+impl Harness {
+    fn send(&self, frame: &Frame) -> Result<(), Error> {
+        let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let doing = || "writing to the harness".to_owned();
+        console.write_all(&frame.encode()).doing(doing)?;
+        // Halting would lose what the console has not passed on.
+        tcdrain(&*console).doing(doing)
+    }
+
+    fn copy(&self, from: Option<impl Read>, frame: impl Fn(Vec<u8>) -> Frame) {
+        let mut buffer = vec![0; 1 << 16];
+        let Some(mut from) = from else { return };
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let bytes = buffer.get(..read).unwrap_or_default().to_vec();
+            if self.send(&frame(bytes)).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Runs a test in a process of its own; gives its result.
+fn run(job: &Job, name: &str, harness: &Harness) -> Result<Frame, Error> {
+    let report = Path::new(REPORT);
+    let _ = fs::remove_file(report);
+    let mut command = Command::new(&job.program);
+    command
+        .args(&job.arguments)
+        .env_clear()
+        .envs(job.variables())
+        .env("TMPDIR", "/dev/shm")
+        .env(machine::IN_GUEST, "1")
+        .current_dir(&job.folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    process::assign(&mut command, name, report);
+    let mut child = command.spawn().at("starting", &job.program)?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let status = thread::scope(|scope| {
+        scope.spawn(|| harness.copy(stdout, Frame::Stdout));
+        scope.spawn(|| harness.copy(stderr, Frame::Stderr));
+        let status = child.wait();
+        // What the test left running would hold its output open, and disturb the next one.
+        end_all_others();
+        status
+    });
+    let status = status.doing(|| "waiting for the test".to_owned())?;
+    Ok(match fs::read(report) {
+        Ok(bytes) if !bytes.is_empty() => Frame::Report(bytes),
+        _ => Frame::NoReport(status.to_string()),
+    })
+}
+
+/// Kills every process of the guest but this one.
+fn end_all_others() {
+    debug_assert_eq!(getpid().as_raw(), 1);
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while matches!(
+        waitpid(None, Some(WaitPidFlag::WNOHANG)),
+        Ok(status) if status != WaitStatus::StillAlive
+    ) {}
+}

@@ -1,0 +1,85 @@
+//! The program: what `main` of a test binary does in each of the processes it runs in.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+use crate::error::say;
+use crate::runner::Runner;
+use crate::{Namespace, Needs, Returns, Test, child, guest};
+
+/// The `main` of a test binary: runs the tests that the command line asks for, each in a network
+/// namespace of its own, and gives the exit status of `cargo test`.
+///
+/// Call it first thing: this program is also started as the guest's first process, and once for each
+/// test, and what comes before this call happens in all of them.
+pub fn main(tests: impl IntoIterator<Item = Test>) -> ExitCode {
+    guest::become_init();
+    let tests: Vec<Test> = tests.into_iter().collect();
+    match child::assigned() {
+        Some(name) => child::run(|namespace| {
+            let test = tests.iter().find(|test| test.name == name);
+            test.map_or_else(
+                || Err(format!("this binary has no test {name:?}")),
+                |test| (test.body)(namespace),
+            )
+        }),
+        None => harness(&tests),
+    }
+}
+
+fn harness(tests: &[Test]) -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut names = BTreeSet::new();
+    if let Some(twice) = tests.iter().find(|test| !names.insert(&test.name)) {
+        say(format!("two tests are called {:?}", twice.name));
+        return ExitCode::FAILURE;
+    }
+    let skip = Runner::skip_reason();
+    if let Some(reason) = &skip {
+        say(format!("kernel tests are not run: {reason}"));
+    }
+    let runner = Arc::new(Runner::default());
+    let trials = tests
+        .iter()
+        .map(|test| trial(test, skip.clone(), &runner))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(test: &Test, skip: Option<String>, runner: &Arc<Runner>) -> Trial {
+    let (name, needs, time_limit) = (test.name.clone(), test.needs, test.time_limit);
+    let runner = Arc::clone(runner);
+    Trial::ignorable_test(test.name.clone(), move || {
+        if let Some(reason) = skip {
+            return Ok(Completion::ignored_with(reason));
+        }
+        match runner.run(&name, needs, time_limit) {
+            Ok(Ok(())) => Ok(Completion::Completed),
+            Ok(Err(failure)) => Err(Failed::from(failure)),
+            Err(error) => Err(Failed::from(error)),
+        }
+    })
+    .with_ignored_flag(test.ignored)
+}
+
+/// The `main` of a program that is no test, such as a benchmark: runs it where [`main`] would run a
+/// test with these needs, with the same arguments, output and environment. 0, or 101 if it fails.
+///
+/// Call it first thing, as [`main`].
+pub fn exec<R: Returns>(needs: Needs, program: impl FnOnce() -> R) -> ExitCode {
+    guest::become_init();
+    if child::assigned().is_some() {
+        return child::run(|_: &Namespace| program().into_result());
+    }
+    let why = match Runner::default().run("", needs, Duration::MAX) {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(failure)) => failure,
+        Err(error) => error.to_string(),
+    };
+    say(why);
+    ExitCode::from(101)
+}

@@ -1,0 +1,92 @@
+//! Decides where a test runs, and has it run there.
+
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::guest::Guest;
+use crate::report::Outcome;
+use crate::{Needs, machine, packages, process};
+
+/// Environment: skip all kernel tests.
+const SKIP: &str = "PROXIER_SKIP_KERNEL_TESTS";
+/// Environment: `guest` or `here`.
+const IN: &str = "PROXIER_KERNEL_TESTS_IN";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Here,
+    Guest,
+}
+
+/// Runs tests; owns the guest, which is booted for the first test that needs it.
+#[derive(Debug, Default)]
+pub(crate) struct Runner {
+    ipvs_here: OnceLock<bool>,
+    guest: Mutex<GuestState>,
+}
+
+#[derive(Debug, Default)]
+enum GuestState {
+    #[default]
+    Off,
+    Running(Guest),
+    /// It did not boot, and would not the next time.
+    Broken(String),
+}
+
+impl Runner {
+    /// Why no test is to be run, if so.
+    pub(crate) fn skip_reason() -> Option<String> {
+        let value = std::env::var_os(SKIP)?;
+        (!value.is_empty() && value != "0").then(|| format!("{SKIP} is set"))
+    }
+
+    /// Runs a test. `Err` means that it could not be run, or not to its end.
+    pub(crate) fn run(
+        &self,
+        name: &str,
+        needs: Needs,
+        time_limit: Duration,
+    ) -> Result<Outcome, Error> {
+        match self.place(needs) {
+            Place::Here => process::run_here(name, time_limit),
+            Place::Guest => self.run_in_guest(name, time_limit),
+        }
+    }
+
+    fn place(&self, needs: Needs) -> Place {
+        if needs == Needs::NetNamespace || machine::is_guest() {
+            return Place::Here;
+        }
+        match std::env::var(IN).as_deref() {
+            Ok("here") => Place::Here,
+            Ok("guest") => Place::Guest,
+            _ if *self.ipvs_here.get_or_init(machine::has_ipvs) => Place::Here,
+            _ => Place::Guest,
+        }
+    }
+
+    fn run_in_guest(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {
+        // One test at a time; the guest has one processor anyway.
+        let mut state = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let GuestState::Off = *state {
+            *state = match packages::guest_kernel().and_then(|kernel| Guest::boot(&kernel)) {
+                Ok(guest) => GuestState::Running(guest),
+                Err(error) => GuestState::Broken(error.to_string()),
+            };
+        }
+        match &mut *state {
+            GuestState::Running(guest) => {
+                let result = guest.run(name, time_limit);
+                if result.is_err() && !guest.is_fit() {
+                    // The next test gets a new one.
+                    *state = GuestState::Off;
+                }
+                result
+            }
+            GuestState::Broken(why) => Ok(Err(why.clone())),
+            GuestState::Off => Ok(Err("there is no guest".to_owned())),
+        }
+    }
+}

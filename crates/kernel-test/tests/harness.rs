@@ -1,0 +1,316 @@
+//! The harness tried on itself: runs this binary as one whose tests fail in every way, and looks at
+//! what comes out.
+#![expect(
+    clippy::exit,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::zombie_processes,
+    reason = "tests, and what they must not do"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+use kernel_test::{Needs, Netns, Test, cmd, tests};
+use libtest_mimic::{Arguments, Trial};
+
+/// Set in a process that plays a test binary.
+const SUBJECT: &str = "KERNEL_TEST_SUBJECT";
+
+fn main() -> ExitCode {
+    // The guest's first process has no environment but the guest's.
+    if env::var_os(SUBJECT).is_some() || process::id() == 1 {
+        return kernel_test::main(subject());
+    }
+    let trials = [
+        ("failures_come_through", failures_come_through as fn()),
+        ("a_filter_picks_tests", a_filter_picks_tests),
+        ("listing_boots_nothing", listing_boots_nothing),
+        ("skipping_says_so", skipping_says_so),
+        ("a_dead_guest_fails_one_test", a_dead_guest_fails_one_test),
+        (
+            "the_guest_dies_with_the_harness",
+            the_guest_dies_with_the_harness,
+        ),
+        (
+            "a_test_here_dies_with_the_harness",
+            a_test_here_dies_with_the_harness,
+        ),
+        (
+            "failures_come_through_from_here",
+            failures_come_through_from_here,
+        ),
+    ];
+    let trials = trials.map(|(name, run)| {
+        Trial::test(name, move || {
+            run();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
+}
+
+/// The tests that the subject has.
+fn subject() -> Vec<Test> {
+    let limit = Duration::from_secs(1);
+    let mut subject = Vec::from(tests![
+        passes,
+        prints,
+        panics,
+        panics_elsewhere,
+        returns_an_error
+    ]);
+    subject.extend(tests![exits, aborts, leaves_a_process, writes]);
+    subject.extend(tests![hangs].map(|test| test.time_limit(limit)));
+    subject.extend(tests![crashes_the_kernel, sleeps]);
+    subject.extend([
+        Test::new("here_passes", passes).needs(Needs::NetNamespace),
+        Test::new("here_panics", panics).needs(Needs::NetNamespace),
+        Test::new("here_exits", exits).needs(Needs::NetNamespace),
+        Test::new("here_sleeps", sleeps).needs(Needs::NetNamespace),
+        Test::new("here_hangs", hangs)
+            .needs(Needs::NetNamespace)
+            .time_limit(limit),
+        Test::new("left_out", panics).ignored(),
+    ]);
+    subject
+}
+
+fn passes() {}
+
+fn prints() {
+    println!("{}|end of stdout", "x".repeat(300_000));
+    eprintln!("on stderr");
+}
+
+fn panics() {
+    assert_eq!(1 + 1, 3, "arithmetic");
+}
+
+fn panics_elsewhere() {
+    Netns::new().unwrap().run(|| panic!("inside"));
+}
+
+fn returns_an_error() -> Result<(), String> {
+    Err("the error's text".to_owned())
+}
+
+fn exits() {
+    process::exit(0);
+}
+
+fn aborts() {
+    process::abort();
+}
+
+fn leaves_a_process() {
+    // Holds stdout open: who waits for its end waits long.
+    Command::new("sleep").arg("1000").spawn().unwrap();
+}
+
+fn writes() {
+    fs::write("/kernel-test-was-here", "").unwrap();
+    fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept"), "text").unwrap();
+}
+
+fn hangs() {
+    sleep(Duration::from_secs(1000));
+}
+
+fn crashes_the_kernel() {
+    cmd("echo c >/proc/sysrq-trigger");
+}
+
+/// Tells where it is, and stays for long.
+fn sleeps() {
+    fs::write(sleeping(), "").unwrap();
+    sleep(Duration::from_secs(1000));
+}
+
+fn sleeping() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(env::var(SUBJECT).unwrap())
+}
+
+/// The subject's process, to be run with these arguments; its stderr lands in its stdout.
+fn command(arguments: &str, value: &str) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", r#"exec "$0" "$@" 2>&1"#])
+        .arg(env::current_exe().unwrap())
+        .args(arguments.split_whitespace())
+        .env(SUBJECT, value)
+        .env("PROXIER_KERNEL_TESTS_IN", "guest")
+        .env_remove("RUST_BACKTRACE")
+        .env_remove("PROXIER_SKIP_KERNEL_TESTS")
+        .stdout(Stdio::piped());
+    command
+}
+
+fn run(arguments: &str) -> (Output, String) {
+    let output = command(arguments, "1").output().unwrap();
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    (output, text)
+}
+
+/// Every one of these lines, or parts of lines, is in the text.
+#[track_caller]
+fn assert_lines(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.contains(line), "no {line:?} in:\n{text}");
+    }
+}
+
+fn failures_come_through() {
+    let (output, text) =
+        run("--skip here_ --skip hangs --skip crashes --skip sleeps --test-threads 4");
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "running 10 tests",
+            "tests run in a guest, User Mode Linux 6.",
+            "x|end of stdout\n",
+            "on stderr\n",
+            "---- panics ----\npanicked at crates/kernel-test/tests/harness.rs:",
+            "assertion `left == right` failed: arithmetic\n  left: 2\n right: 3",
+            "---- panics_elsewhere ----\npanicked at crates/kernel-test/tests/harness.rs:",
+            "\ninside\n",
+            "---- returns_an_error ----\nthe error's text\n",
+            "---- exits ----\nthe test's process ended with no result: exit status: 0",
+            "---- aborts ----\nthe test's process ended with no result: signal: 6 (SIGABRT)",
+            "4 passed; 5 failed; 1 ignored",
+        ],
+    );
+    let printed = text.lines().find(|line| line.ends_with("|end of stdout"));
+    assert!(printed.is_some_and(|line| line.len() >= 300_000));
+    // The guest writes to its own tree, except below the target folder.
+    assert!(!Path::new("/kernel-test-was-here").exists());
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "text");
+    fs::remove_file(kept).unwrap();
+}
+
+fn a_filter_picks_tests() {
+    let (output, text) = run("passes --exact");
+    assert!(output.status.success(), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "running 1 test\n",
+            "test passes ... ok",
+            "1 passed; 0 failed",
+        ],
+    );
+}
+
+fn listing_boots_nothing() {
+    let (output, text) = run("--list");
+    assert!(output.status.success(), "{text}");
+    assert_lines(&text, &["panics_elsewhere: test", "here_hangs: test"]);
+    assert!(!text.contains("guest"), "{text}");
+}
+
+fn skipping_says_so() {
+    let output = command("", "1")
+        .env("PROXIER_SKIP_KERNEL_TESTS", "1")
+        .output();
+    let output = output.unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "kernel tests are not run: PROXIER_SKIP_KERNEL_TESTS is set",
+            "0 passed; 0 failed; 18 ignored",
+        ],
+    );
+}
+
+fn a_dead_guest_fails_one_test() {
+    // In this order: a guest each, as the one before is gone.
+    let (output, text) = run("s --skip here_ --skip panics --skip exits --skip aborts \
+         --skip returns --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1");
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "---- hangs ----\nstill running after 1 s, stopped",
+            "---- crashes_the_kernel ----\nthe guest kernel stopped; its console said:\n",
+            "Kernel panic - not syncing: sysrq triggered crash",
+            "1 passed; 2 failed",
+        ],
+    );
+}
+
+fn failures_come_through_from_here() {
+    let started = Instant::now();
+    let (output, text) = run("here_ --skip sleeps");
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert_lines(
+        &text,
+        &[
+            "---- here_panics ----\npanicked at crates/kernel-test/tests/harness.rs:",
+            "---- here_exits ----\nthe test's process ended with no result: exit status: 0",
+            "---- here_hangs ----\nstill running after 1 s, stopped",
+            "1 passed; 3 failed",
+        ],
+    );
+    assert!(!text.contains("guest"), "{text}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+fn the_guest_dies_with_the_harness() {
+    dies_with_the_harness("sleeps", "guest");
+}
+
+fn a_test_here_dies_with_the_harness() {
+    dies_with_the_harness("here_sleeps", "here");
+}
+
+/// Kills a harness while a test runs, and looks for processes left.
+fn dies_with_the_harness(test: &str, mark: &str) {
+    let mark = format!("sleeping-{mark}-{}", process::id());
+    let marker = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);
+    let temporary = tempfile::tempdir().unwrap(); // which a killed harness cannot tidy
+    let mut harness = command(&format!("--exact {test}"), &mark)
+        .env("TMPDIR", temporary.path())
+        .spawn()
+        .unwrap();
+    wait_until("the test sleeps", || marker.exists());
+    assert!(processes(&mark) > 1);
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    wait_until("all processes have ended", || processes(&mark) == 0);
+    fs::remove_file(marker).unwrap();
+}
+
+#[track_caller]
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < Duration::from_secs(20),
+            "waiting until {what}"
+        );
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many processes have this value of `SUBJECT` in their environment.
+fn processes(value: &str) -> usize {
+    let entry = format!("{SUBJECT}={value}");
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|process| fs::read(process.ok()?.path().join("environ")).ok())
+        .filter(|environment| {
+            environment
+                .split(|byte| *byte == 0)
+                .any(|found| found == entry.as_bytes())
+        })
+        .count()
+}
