@@ -50,7 +50,10 @@ impl Runner {
         time_limit: Duration,
     ) -> Result<Outcome, Error> {
         match self.place(needs) {
-            Place::Here => process::run_here(name, time_limit),
+            Place::Here => {
+                packages::install_tools();
+                process::run_here(name, time_limit)
+            }
             Place::Guest => self.run_in_guest(name, time_limit),
         }
     }
@@ -73,7 +76,12 @@ impl Runner {
         if let GuestState::Off = *state {
             *state = match packages::guest_kernel().and_then(|kernel| Guest::boot(&kernel)) {
                 Ok(guest) => GuestState::Running(guest),
-                Err(error) => GuestState::Broken(error.to_string()),
+                Err(error) => {
+                    let text = error.to_string();
+                    let first = text.lines().next().unwrap_or_default();
+                    *state = GuestState::Broken(format!("{first} (see the first failure)"));
+                    return Err(error);
+                }
             };
         }
         match &mut *state {

@@ -61,10 +61,12 @@ fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
     for folder in [&upper, &work, &root] {
         fs::create_dir(folder).at("creating", folder)?;
     }
-    let lower = job.layer.iter().map(|layer| escaped(layer) + ":");
+    let lower = match &job.layer {
+        Some(layer) => format!("{}:/", escaped(&mount_layer(layer, tree)?)),
+        None => "/".to_owned(),
+    };
     let options = format!(
-        "lowerdir={}/,upperdir={},workdir={}",
-        lower.collect::<String>(),
+        "lowerdir={lower},upperdir={},workdir={}",
         escaped(&upper),
         escaped(&work)
     );
@@ -95,6 +97,15 @@ fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
     }
     umount2(old, MntFlags::MNT_DETACH).at("unmounting", old)?;
     fs::remove_dir(old).at("removing", old)
+}
+
+/// Mounts a folder of this machine once more: an overlay refuses a layer that lies inside another.
+fn mount_layer(layer: &Path, tree: &Path) -> Result<PathBuf, Error> {
+    let target = tree.join("layer");
+    fs::create_dir(&target).at("creating", &target)?;
+    let flags = MsFlags::MS_RDONLY;
+    mount(Some("layer"), &target, Some("hostfs"), flags, Some(layer)).at("mounting", layer)?;
+    Ok(target)
 }
 
 /// A path as it is written in the options of an overlay.
