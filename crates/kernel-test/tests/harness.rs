@@ -186,8 +186,8 @@ fn failures_come_through() {
             "4 passed; 5 failed; 1 ignored",
         ],
     );
-    let printed = text.lines().find(|line| line.ends_with("|end of stdout"));
-    assert!(printed.is_some_and(|line| line.len() >= 300_000));
+    // The results of other tests may come in between, but no byte gets lost.
+    assert!(text.matches('x').count() >= 300_000);
     // The guest writes to its own tree, except below the target folder.
     assert!(!Path::new("/kernel-test-was-here").exists());
     let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept");
