@@ -1,5 +1,7 @@
 //! What can go wrong, split by who is at fault.
 
+#[cfg(feature = "client")]
+use crate::Request;
 use crate::wire::DecodeError;
 
 /// Result of this crate's fallible calls.
@@ -38,6 +40,24 @@ pub enum Error {
     /// The kernel sent what this crate cannot read.
     #[error("cannot read the kernel's message: {0}")]
     Decode(#[from] DecodeError),
+    /// The kernel refused a request; [`Refusal::reason`](crate::client::Refusal::reason) says why.
+    #[cfg(feature = "client")]
+    #[error(transparent)]
+    Refused(Box<crate::client::Refusal>),
+    /// The kernel has no IPVS.
+    #[cfg(feature = "client")]
+    #[error("the kernel has no IPVS: load the module ip_vs (modprobe ip_vs), or install it")]
+    NotLoaded,
+    /// No socket could be had, the request did not get to the kernel, or its answer did not come.
+    #[cfg(feature = "client")]
+    #[error("cannot {}: {error}", request.as_ref().map_or("talk to the kernel".to_owned(), ToString::to_string))]
+    Transport {
+        /// The request; `None` where it did not come to one.
+        request: Option<Box<Request>>,
+        /// What happened to it.
+        #[source]
+        error: netlink_batch::Error,
+    },
 }
 
 impl Error {

@@ -16,6 +16,15 @@ pub struct DestinationId {
     pub port: u16,
 }
 
+impl<A: Into<IpAddr>> From<(A, u16)> for DestinationId {
+    fn from((address, port): (A, u16)) -> Self {
+        Self {
+            address: address.into(),
+            port,
+        }
+    }
+}
+
 impl From<SocketAddr> for DestinationId {
     fn from(address: SocketAddr) -> Self {
         Self {

@@ -20,7 +20,8 @@ pub struct Counters {
 /// Statistics of a virtual server or destination.
 ///
 /// From the kernel's 64-bit counters where it has them (Linux 4.1), else from its 32-bit ones,
-/// which wrap around.
+/// which wrap around. The kernel brings them up to date every two seconds; connections are counted
+/// at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Statistics {
     /// Since it was made, or since the counters were zeroed.

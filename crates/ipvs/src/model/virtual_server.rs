@@ -11,7 +11,7 @@ use crate::{Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags};
 ///
 /// Displays as the service argument of `ipvsadm`: `-t 10.0.0.1:80`, `-u [2001:db8::1]:53`,
 /// `--sctp-service 1.2.3.4:5`, `-f 7`, `-f 7 -6`. A protocol that `ipvsadm` has no option for
-/// displays as `--protocol-51-service`, which it refuses (it would show any such service as SCTP).
+/// displays as `--protocol-51-service`, which it refuses (itself, it shows `--xxx-service`).
 ///
 /// Sorts as `ipvsadm` sorts its lists: addresses before marks; addresses by family, protocol,
 /// address, port; marks by mark, family.

@@ -1,0 +1,258 @@
+//! Requests that get something.
+
+use std::ops::ControlFlow;
+
+use netlink_batch::{Dumped, Message, Transport};
+
+use super::refusal::Reason;
+use super::{Client, with_header};
+use crate::wire::{DecodeError, Problem};
+use crate::{
+    Daemon, DestinationStatus, Error, Info, Reply, Request, Result, Timeouts, VirtualServer,
+    VirtualServerId,
+};
+
+/// Room for the reply to a request for one virtual server, which is 368 bytes long at most.
+const SERVICE_REPLY: usize = 512;
+
+/// A virtual server with its destinations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// The virtual server.
+    pub server: VirtualServer,
+    /// Its destinations, sorted.
+    pub destinations: Vec<DestinationStatus>,
+}
+
+/// Reading:
+///
+/// The kernel hands its tables out in pieces and does not tell when they change in between. A table
+/// that was read with an object twice is read again; one that somebody else removes an object from
+/// while it is read may come without another.
+impl<T: Transport> Client<T> {
+    /// Version of IPVS and size of its connection table.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] without the permission, [`Error::Transport`], [`Error::Decode`].
+    pub fn info(&mut self) -> Result<Info> {
+        self.get(Request::GetInfo, |reply| match reply {
+            Reply::Info(info) => Some(info),
+            _ => None,
+        })
+    }
+
+    /// The timeouts of connections.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn timeouts(&mut self) -> Result<Timeouts> {
+        self.get(Request::GetTimeouts, |reply| match reply {
+            Reply::Timeouts(timeouts) => Some(timeouts),
+            _ => None,
+        })
+    }
+
+    /// A virtual server; `None` if there is no such.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn service(&mut self, id: VirtualServerId) -> Result<Option<VirtualServer>> {
+        let found = self.get(Request::GetService { id }, |reply| match reply {
+            Reply::Service(server) => Some(server),
+            _ => None,
+        });
+        match found {
+            Err(Error::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// All virtual servers, sorted.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn services(&mut self) -> Result<Vec<VirtualServer>> {
+        let found = |reply| match reply {
+            Reply::Service(server) => Some(server),
+            _ => None,
+        };
+        self.sorted(Request::GetServices, found, |server| server.id)
+    }
+
+    /// The destinations of a virtual server, sorted.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] also if there is [no such virtual server](Reason::NoSuchService), which
+    /// the kernel itself does not tell from one without destinations; else as
+    /// [`info`](Self::info).
+    pub fn destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
+        let destinations = self.dump_destinations(service)?;
+        if destinations.is_empty() && self.service(service)?.is_none() {
+            let missing = netlink_batch::KernelError::new(netlink_batch::errno::ESRCH);
+            return Err(Error::transport(
+                Some(Request::GetDestinations { service }),
+                missing.into(),
+            ));
+        }
+        Ok(destinations)
+    }
+
+    /// All virtual servers with all their destinations, sorted. Costs three system calls for each
+    /// virtual server: the kernel hands out destinations by virtual server, and to a socket one
+    /// table at a time.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn table(&mut self) -> Result<Vec<TableEntry>> {
+        let mut table = Vec::new();
+        let mut empty = Vec::new();
+        for server in self.services()? {
+            let destinations = self.dump_destinations(server.id)?;
+            if destinations.is_empty() {
+                empty.push(server.id);
+            }
+            table.push(TableEntry {
+                server,
+                destinations,
+            });
+        }
+        let gone = self.missing(&empty)?;
+        table.retain(|entry| gone.binary_search(&entry.server.id).is_err());
+        Ok(table)
+    }
+
+    /// The running sync daemons: none, one or one of each role.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn daemons(&mut self) -> Result<Vec<Daemon>> {
+        let found = |reply| match reply {
+            Reply::Daemon(daemon) => Some(daemon),
+            _ => None,
+        };
+        self.sorted(Request::GetDaemons, found, |daemon| daemon.role)
+    }
+
+    fn dump_destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
+        let found = |reply| match reply {
+            Reply::Destination(status) => Some(status),
+            _ => None,
+        };
+        self.sorted(Request::GetDestinations { service }, found, |status| {
+            status.destination.id
+        })
+    }
+
+    /// Which of these virtual servers, given in order, are not there.
+    fn missing(&mut self, ids: &[VirtualServerId]) -> Result<Vec<VirtualServerId>> {
+        let requests: Vec<_> = ids
+            .iter()
+            .map(|id| Request::GetService { id: *id })
+            .collect();
+        self.batch.set_idempotent(true);
+        self.batch.set_reply_room(SERVICE_REPLY);
+        let outcome = self.apply(&requests);
+        let mut gone = Vec::new();
+        let mut failure = Ok(());
+        for (index, error) in outcome.failures() {
+            match (error, ids.get(index)) {
+                (Error::Refused(refusal), Some(id))
+                    if refusal.reason() == Reason::NoSuchService =>
+                {
+                    gone.push(*id);
+                }
+                (error, _) => failure = failure.and(Err(error)),
+            }
+        }
+        self.batch = netlink_batch::Batch::new();
+        failure.map(|()| gone)
+    }
+
+    /// The one reply to a request.
+    fn get<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<R> {
+        let wrong = Problem::Missing.of("the reply that was asked for");
+        self.connection
+            .get(self.header(), &with_header(&request), |message| {
+                found(decode(&message)?).ok_or(Failure::Decode(wrong))
+            })
+            .map_err(|failure| failure.of(request))
+    }
+
+    /// A dump, sorted by key, read again as long as a key comes twice.
+    fn sorted<R, K: Ord>(
+        &mut self,
+        request: Request,
+        found: fn(Reply) -> Option<R>,
+        key: fn(&R) -> K,
+    ) -> Result<Vec<R>> {
+        let mut attempts = self.connection.limits().attempts;
+        loop {
+            let mut all = self.dump(request, found)?;
+            all.sort_unstable_by_key(key);
+            let before = all.len();
+            all.dedup_by_key(|object| key(object));
+            attempts = attempts.saturating_sub(1);
+            // Where somebody keeps changing it, what was read last is as good as any.
+            if all.len() == before || attempts == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn dump<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<Vec<R>> {
+        let mut all = Vec::new();
+        let broken = self
+            .connection
+            .dump(self.header(), &with_header(&request), |item| {
+                match item {
+                    Dumped::StartOver => all.clear(),
+                    Dumped::Message(message) => match decode(&message) {
+                        Ok(reply) => all.extend(found(reply)),
+                        Err(error) => return ControlFlow::Break(error),
+                    },
+                }
+                ControlFlow::Continue(())
+            })
+            .map_err(|error| Error::transport(Some(request), error))?;
+        broken.map_or(Ok(all), |error| Err(error.into()))
+    }
+}
+
+fn decode(message: &Message<'_>) -> Result<Reply, DecodeError> {
+    let Some((&[command, ..], attributes)) = message.payload.split_first_chunk::<4>() else {
+        let available = message.payload.len();
+        return Err(Problem::Truncated {
+            stated: 4,
+            available,
+        }
+        .of("struct genlmsghdr"));
+    };
+    Reply::decode(command, attributes)
+}
+
+/// Why a reply was not had, before it is known to what request.
+enum Failure {
+    Transport(netlink_batch::Error),
+    Decode(DecodeError),
+}
+
+impl Failure {
+    fn of(self, request: Request) -> Error {
+        match self {
+            Self::Transport(error) => Error::transport(Some(request), error),
+            Self::Decode(error) => error.into(),
+        }
+    }
+}
+
+impl From<netlink_batch::Error> for Failure {
+    fn from(error: netlink_batch::Error) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}

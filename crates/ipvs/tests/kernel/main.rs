@@ -1,0 +1,118 @@
+//! The client against a real kernel, and `ipvsadm` as the witness: written by us and read by it,
+//! and the other way round. The crate documentation lists which test covers what.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+#![expect(unreachable_pub, reason = "the modules of a test binary")]
+
+mod batches;
+mod daemons;
+mod destinations;
+mod permission;
+mod reading;
+mod refusals;
+mod services;
+mod settings;
+mod statistics;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use ipvs_netlink::{Client, Request, SaveLine};
+use kernel_test::{cmd, tests};
+
+fn main() -> ExitCode {
+    kernel_test::main(tests![
+        services::ours_are_read_by_ipvsadm,
+        services::those_of_ipvsadm_are_read_by_us,
+        services::every_scheduler_is_loaded,
+        services::are_changed_in_place,
+        services::are_got_and_deleted_one_by_one,
+        services::of_other_protocols_are_kept_apart,
+        services::netmasks_with_holes_are_cut_at_the_first,
+        destinations::ours_are_read_by_ipvsadm,
+        destinations::those_of_ipvsadm_are_read_by_us,
+        destinations::thresholds_go_both_ways,
+        destinations::are_changed_in_place_and_deleted,
+        destinations::methods_that_ipvsadm_has_no_option_for,
+        daemons::ours_are_read_by_ipvsadm,
+        daemons::those_of_ipvsadm_are_read_by_us,
+        daemons::settings_are_left_to_the_kernel,
+        settings::timeouts_go_both_ways,
+        settings::info_is_what_ipvsadm_says,
+        settings::flush_deletes_everything,
+        statistics::are_counted_and_zeroed,
+        reading::the_listing_is_that_of_ipvsadm,
+        reading::large_tables_come_whole,
+        reading::no_destinations_and_no_service_are_told_apart,
+        reading::a_table_that_changes_meanwhile_is_read,
+        batches::mixed_requests_fail_alone,
+        batches::ten_thousand_requests_at_once,
+        refusals::name_the_object_and_the_reason,
+        refusals::daemons_too,
+        permission::is_asked_for_by_name,
+    ])
+}
+
+fn client() -> Client {
+    Client::open().unwrap()
+}
+
+/// The request that adds what the line says.
+fn request(line: &str) -> Request {
+    match line
+        .parse()
+        .unwrap_or_else(|error| panic!("{line}: {error}"))
+    {
+        SaveLine::AddService { id, config } => Request::NewService { id, config },
+        SaveLine::AddDestination {
+            service,
+            destination,
+        } => Request::NewDestination {
+            service,
+            destination,
+        },
+    }
+}
+
+/// Adds what the lines say, one `sendmsg` for all.
+fn add(client: &mut Client, lines: &[&str]) {
+    let requests: Vec<_> = lines.iter().map(|line| request(line)).collect();
+    client.apply(&requests).into_result().unwrap();
+}
+
+/// What the kernel has, as save lines, read by us.
+fn saved(client: &mut Client) -> BTreeSet<String> {
+    let table = client.table().unwrap();
+    let lines = table.iter().flat_map(|entry| {
+        let id = entry.server.id;
+        let service = SaveLine::AddService {
+            id,
+            config: entry.server.config,
+        };
+        let destinations = entry
+            .destinations
+            .iter()
+            .map(move |status| SaveLine::AddDestination {
+                service: id,
+                destination: status.destination,
+            });
+        std::iter::once(service).chain(destinations)
+    });
+    lines.map(|line| line.to_string()).collect()
+}
+
+/// What the kernel has, as save lines, read by `ipvsadm`.
+fn saved_by_ipvsadm() -> BTreeSet<String> {
+    cmd("ipvsadm -Sn")
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+fn set(lines: &[&str]) -> BTreeSet<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
