@@ -1,7 +1,102 @@
-//! What can be wrong with a text.
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::address::InvalidAddress;
 use crate::name::InvalidChainName;
+use crate::restore::{ApplyError, InvalidEdit};
+use crate::tools::{Backend, Rejection};
+
+/// Anything that can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A text is not what `iptables-save` prints.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// An edit that no kernel would take.
+    #[error(transparent)]
+    Edit(#[from] InvalidEdit),
+    /// An edit that this rule set does not allow.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// iptables-restore refused a line.
+    #[error(transparent)]
+    Rejected(Box<Rejection>),
+    /// The tools are not there.
+    #[error(
+        "no {name}, {name}-save and {name}-restore{} in {}: install iptables",
+        backend.map(|backend| format!(" ({backend})")).unwrap_or_default(),
+        directories.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":")
+    )]
+    ToolsNotFound {
+        /// `iptables` or `ip6tables`.
+        name: &'static str,
+        /// The back end asked for.
+        backend: Option<Backend>,
+        /// Where they were looked for.
+        directories: Vec<PathBuf>,
+    },
+    /// The tool does not say which version it is.
+    #[error("{} -V says {output:?}, which names no version of iptables", program.display())]
+    Version {
+        /// The tool.
+        program: PathBuf,
+        /// Its first line.
+        output: String,
+    },
+    /// The tool may not do what it was asked to.
+    #[error("{} may not: {message} (CAP_NET_ADMIN and CAP_NET_RAW are needed)", program.display())]
+    NotPermitted {
+        /// The tool.
+        program: PathBuf,
+        /// What it printed.
+        message: String,
+    },
+    /// Another program held the xtables lock all the time. Nothing was changed by the table that waited; try again.
+    #[error("the xtables lock was held by another program for {} s: try again", waited.as_secs_f32())]
+    LockHeld {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The tool did not end in time and was killed. Any of the tables may have been committed: read them back.
+    #[error("{} did not end within {} s and was killed", program.display(), limit.as_secs_f32())]
+    TimedOut {
+        /// The tool.
+        program: PathBuf,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The tool failed with words that are not understood here.
+    #[error("{} failed ({status}): {message}", program.display())]
+    Failed {
+        /// The tool.
+        program: PathBuf,
+        /// Its exit status.
+        status: String,
+        /// What it printed.
+        message: String,
+    },
+    /// The tool printed a rule set that this crate cannot read.
+    #[error("cannot read the output of {}: {error}", program.display())]
+    Output {
+        /// The tool.
+        program: PathBuf,
+        /// The line and what is wrong with it.
+        #[source]
+        error: ParseError,
+    },
+    /// A tool cannot be run, or the lock file not be opened.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The tool or the file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
 
 /// A line that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

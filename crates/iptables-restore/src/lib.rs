@@ -45,21 +45,26 @@ mod restore;
 mod rule;
 mod ruleset;
 mod target;
+mod tools;
 mod word;
 
 #[cfg(test)]
 mod strategies;
 
 pub use address::{Address, InvalidAddress, Negatable};
-pub use error::{ParseError, ParseReason};
+pub use error::{Error, ParseError, ParseReason};
 pub use matches::{
     AddressTypes, AddrtypeMatch, ConntrackMatch, CtStates, Direction, IpvsMatch, LimitInterface,
     MarkMatch, Match, MultiportMatch, OtherMatch, PhysdevMatch, PortRange, PortsMatch, SetMatch,
 };
 pub use name::{ChainName, CustomName, Family, InvalidChainName, Policy, TableName};
 pub use protocol::Protocol;
-pub use restore::{ApplyError, Edit, InvalidEdit, Refusal, RestoreInput, TableEdits};
+pub use restore::{ApplyError, Edit, InvalidEdit, Place, Refusal, RestoreInput, TableEdits};
 pub use rule::{Counters, InvalidRule, Rule};
 pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
 pub use target::{Mark, Masquerade, OtherTarget, Target};
+pub use tools::{
+    Backend, Features, RejectReason, Rejection, RestoreOptions, SaveOptions, ToolFinder, Tools,
+    Version,
+};
 pub use word::Word;

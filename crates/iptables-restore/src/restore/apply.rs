@@ -6,6 +6,7 @@ use super::{Edit, RestoreInput, TableEdits};
 use crate::name::{ChainName, TableName};
 use crate::rule::Rule;
 use crate::ruleset::{Chain, Ruleset, Table};
+use crate::target::Target;
 
 impl RestoreInput {
     /// Makes of `ruleset` what the kernel's tables would be after this transaction.
@@ -95,6 +96,9 @@ pub enum Refusal {
     /// Rules cannot jump to built-in chains.
     #[error("the rule jumps to the built-in chain {0}")]
     BuiltinTarget(String),
+    /// The tools refuse to drop packets in the nat table, which sees the first packet of a connection only.
+    #[error("the nat table is not for filtering: drop in the filter table")]
+    DropInNat,
     /// No such rule to delete.
     #[error("there is no such rule in {0}")]
     NoSuchRule(ChainName),
@@ -135,6 +139,7 @@ pub enum Refusal {
 
 /// A copy of the table with the places of its chains; removed chains leave a hole.
 struct Work {
+    is_nat: bool,
     chains: Vec<Option<Chain>>,
     places: HashMap<ChainName, usize>,
 }
@@ -148,6 +153,7 @@ impl Work {
             .map(|(place, chain)| (chain.name.clone(), place))
             .collect();
         Self {
+            is_nat: table.name == TableName::Nat,
             chains: table.chains.iter().cloned().map(Some).collect(),
             places,
         }
@@ -219,6 +225,9 @@ impl Work {
 
     fn check_target(&mut self, chain: &ChainName, rule: &Rule) -> Result<(), Refusal> {
         self.chain(chain)?;
+        if self.is_nat && rule.target == Some(Target::Drop) {
+            return Err(Refusal::DropInNat);
+        }
         let Some(target) = rule.target.as_ref().and_then(|target| target.chain()) else {
             return Ok(());
         };

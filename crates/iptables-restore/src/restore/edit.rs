@@ -97,6 +97,12 @@ impl Edit {
 
 impl fmt::Display for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Append { rule, .. } | Self::Insert { rule, .. } = self
+            && let Some(counters) = rule.counters
+        {
+            // Taken with --counters, passed over without.
+            write!(f, "{counters} ")?;
+        }
         let line = |operation, rule| RuleLine {
             operation,
             chain: self.chain().as_str(),

@@ -2,11 +2,13 @@
 
 mod apply;
 mod edit;
+mod ensure;
 
 use std::fmt;
 
 pub use apply::{ApplyError, Refusal};
 pub use edit::{Edit, InvalidEdit};
+pub use ensure::Place;
 
 use crate::name::{ChainName, Policy, TableName};
 use crate::rule::Rule;

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{Ruleset, SaveFormat, Table};
 
-fn nat(text: &str) -> Ruleset {
+fn raw(text: &str) -> Ruleset {
     Ruleset::parse(&format!(
-        "*nat\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n{text}COMMIT\n"
+        "*raw\n:PREROUTING ACCEPT\n:OUTPUT ACCEPT\n{text}COMMIT\n"
     ))
     .unwrap()
 }
@@ -20,13 +20,13 @@ fn check(
     after: Result<&str, Refusal>,
 ) {
     let mut input = RestoreInput::new();
-    edits(input.table(TableName::Nat)).unwrap();
-    let mut ruleset = nat(before);
+    edits(input.table(TableName::Raw)).unwrap();
+    let mut ruleset = raw(before);
     let outcome = input.apply(&mut ruleset).map_err(|error| error.refusal);
     let expected = after.as_ref().map_or(before, |after| after);
     assert_eq!(
         ruleset.display(SaveFormat::PLAIN).to_string(),
-        nat(expected).display(SaveFormat::PLAIN).to_string()
+        raw(expected).display(SaveFormat::PLAIN).to_string()
     );
     assert_eq!(outcome, after.map(|_| ()));
 }
@@ -278,4 +278,39 @@ fn each_table_is_committed_on_its_own() {
         unknown.apply(&mut ruleset).unwrap_err().refusal,
         Refusal::NoSuchTable
     );
+}
+
+#[test]
+fn the_nat_table_drops_nothing() {
+    let mut input = RestoreInput::new();
+    input
+        .table(TableName::Nat)
+        .append("OUTPUT", to("DROP"))
+        .unwrap();
+    assert_eq!(
+        input.apply(&mut Ruleset::new()).unwrap_err().refusal,
+        Refusal::DropInNat
+    );
+}
+
+#[test]
+fn counters_go_before_the_rules_that_have_them() {
+    let counters = Some(crate::Counters {
+        packets: 1,
+        bytes: 2,
+    });
+    let rule = Rule {
+        counters,
+        ..to("ACCEPT")
+    };
+    let mut input = RestoreInput::new();
+    let raw = input.table(TableName::Raw);
+    raw.append("X", rule.clone())
+        .unwrap()
+        .insert("X", 1, rule.clone())
+        .unwrap()
+        .delete("X", rule)
+        .unwrap();
+    let text = "*raw\n[1:2] -A X -j ACCEPT\n[1:2] -I X 1 -j ACCEPT\n-D X -j ACCEPT\nCOMMIT\n";
+    assert_eq!(input.to_string(), text);
 }

@@ -1,0 +1,158 @@
+//! Finding the tools.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::process::Call;
+use super::{Backend, SaveOptions, Tools, Version, outcome};
+use crate::error::Error;
+use crate::name::{Family, TableName};
+use crate::ruleset::Ruleset;
+
+/// Looks for `iptables`, `iptables-save` and `iptables-restore` (`ip6tables…`) in one directory.
+///
+/// Searched are the directories of `PATH` and those in which system administration programs usually are.
+#[derive(Debug, Clone)]
+pub struct ToolFinder {
+    directories: Vec<PathBuf>,
+    backend: Option<Backend>,
+}
+
+impl Default for ToolFinder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ToolFinder {
+    /// Searches `PATH` and the usual directories for tools of either back end.
+    pub fn new() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut directories: Vec<PathBuf> = std::env::split_paths(&path)
+            .filter(|path| path.is_absolute())
+            .collect();
+        for usual in
+            ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"].map(PathBuf::from)
+        {
+            if !directories.contains(&usual) {
+                directories.push(usual);
+            }
+        }
+        Self {
+            directories,
+            backend: None,
+        }
+    }
+
+    /// Searches these directories instead.
+    #[must_use]
+    pub fn directories(
+        mut self,
+        directories: impl IntoIterator<Item = impl Into<PathBuf>>,
+    ) -> Self {
+        self.directories = directories.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Takes tools of this back end only.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Finds the tools: of the back end asked for, else those called just `iptables`, which is what the system's owner
+    /// chose, else those of nft, else the legacy ones.
+    ///
+    /// # Errors
+    /// [`Error::ToolsNotFound`], [`Error::Version`], [`Error::TimedOut`], [`Error::Io`].
+    pub fn find(&self, family: Family) -> Result<Tools, Error> {
+        let plain = match family {
+            Family::Inet => "iptables",
+            Family::Inet6 => "ip6tables",
+        };
+        let suffixes: &[&str] = match self.backend {
+            None => &["", "-nft", "-legacy"],
+            Some(Backend::Nft) => &["-nft", ""],
+            Some(Backend::Legacy) => &["-legacy", ""],
+        };
+        let stems = suffixes.iter().map(|suffix| format!("{plain}{suffix}"));
+        let places = stems.flat_map(|stem| {
+            self.directories
+                .iter()
+                .map(move |directory| (directory, stem.clone()))
+        });
+        for (directory, stem) in places {
+            let [main, restore, save] =
+                ["", "-restore", "-save"].map(|end| directory.join(format!("{stem}{end}")));
+            if ![&main, &restore, &save]
+                .into_iter()
+                .all(|path| is_executable(path))
+            {
+                continue;
+            }
+            let (version, backend) = version(&main)?;
+            if self.backend.is_none_or(|wanted| wanted == backend) {
+                return Ok(Tools::new(family, backend, version, restore, save));
+            }
+        }
+        Err(Error::ToolsNotFound {
+            name: plain,
+            backend: self.backend,
+            directories: self.directories.clone(),
+        })
+    }
+
+    /// Finds the tools of the back end that this machine's rules are in: the one with a kubelet's mark (the chains
+    /// `KUBE-IPTABLES-HINT` or `KUBE-KUBELET-CANARY` of its mangle table), else the one with more rules, else as
+    /// [`ToolFinder::find`]. For programs in containers, where what is called `iptables` says nothing about the host.
+    ///
+    /// # Errors
+    /// As [`ToolFinder::find`] and [`Tools::save`].
+    pub fn find_in_use(&self, family: Family) -> Result<Tools, Error> {
+        let mut best: Option<(u64, Tools)> = None;
+        for backend in [Backend::Nft, Backend::Legacy] {
+            let tools = match self.clone().backend(backend).find(family) {
+                Ok(tools) => tools,
+                Err(Error::ToolsNotFound { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let weight = weight(&tools.save(&SaveOptions::default())?);
+            if weight > 0 && best.as_ref().is_none_or(|(most, _)| weight > *most) {
+                best = Some((weight, tools));
+            }
+        }
+        best.map_or_else(|| self.find(family), |(_, tools)| Ok(tools))
+    }
+}
+
+/// How much a rule set is in use.
+fn weight(ruleset: &Ruleset) -> u64 {
+    let mangle = ruleset.table(&TableName::Mangle);
+    let marked = mangle.is_some_and(|table| {
+        table.chain("KUBE-IPTABLES-HINT").is_some() || table.chain("KUBE-KUBELET-CANARY").is_some()
+    });
+    if marked {
+        return u64::MAX;
+    }
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    chains.map(|chain| chain.rules.len() as u64).sum()
+}
+
+fn is_executable(path: &Path) -> bool {
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn version(program: &Path) -> Result<(Version, Backend), Error> {
+    let output = Call::new(program, vec!["-V".into()]).run(Duration::from_secs(10))?;
+    if !output.status.success() {
+        return Err(outcome::failure(program, &output));
+    }
+    let line = output.stdout.lines().next().unwrap_or_default();
+    Version::from_output(line).ok_or_else(|| Error::Version {
+        program: program.to_owned(),
+        output: line.to_owned(),
+    })
+}

@@ -1,0 +1,272 @@
+//! The tools themselves: `iptables-save` and `iptables-restore`, found, run, and understood when they fail.
+
+mod find;
+mod lock;
+mod outcome;
+mod process;
+mod rejection;
+mod version;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use find::ToolFinder;
+
+pub use rejection::{RejectReason, Rejection};
+pub use version::{Backend, Features, Version};
+
+use crate::error::Error;
+use crate::name::{Family, TableName};
+use crate::restore::RestoreInput;
+use crate::ruleset::Ruleset;
+use lock::XtablesLock;
+use process::Call;
+
+/// The tools of one address family and one back end, found by [`ToolFinder`].
+///
+/// Calls block until the tool has ended, at most [`Tools::time_limit`]; then the tool is killed.
+///
+/// ```no_run
+/// use iptables_restore::{Family, Place, RestoreInput, Rule, SaveOptions, TableName, ToolFinder};
+///
+/// let tools = ToolFinder::new().find(Family::Inet)?;
+/// let found = tools.save(&SaveOptions::default())?;
+///
+/// let mut change = RestoreInput::new();
+/// let nat = change.table(TableName::Nat);
+/// nat.declare_chain("WEB")?.append("WEB", Rule::new().comment("nothing yet").jump("RETURN"))?;
+/// nat.ensure_rule(&found, "PREROUTING", Rule::new().jump("WEB"), Place::First)?;
+/// tools.restore(&change)?;
+/// # Ok::<(), iptables_restore::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Tools {
+    family: Family,
+    backend: Backend,
+    version: Version,
+    restore: PathBuf,
+    save: PathBuf,
+    lock_wait: Duration,
+    time_limit: Duration,
+    lock_file: Option<PathBuf>,
+}
+
+/// What [`Tools::save`] asks for. By default all tables, without counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SaveOptions {
+    /// `-t`: this table only.
+    pub table: Option<TableName>,
+    /// `-c`: what each rule has counted.
+    pub counters: bool,
+}
+
+/// How [`Tools::restore_with`] goes about it. By default for real and without counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestoreOptions {
+    /// `--test`: parses and builds everything and commits nothing. Finds what is wrong in the text; what only the kernel
+    /// refuses it does not find, and the nft back end not even a jump to a chain that is missing.
+    pub test: bool,
+    /// `--counters`: sets the counters of the chains and rules that the text mentions, instead of starting at zero.
+    pub counters: bool,
+}
+
+impl Tools {
+    pub(super) fn new(
+        family: Family,
+        backend: Backend,
+        version: Version,
+        restore: PathBuf,
+        save: PathBuf,
+    ) -> Self {
+        Self {
+            family,
+            backend,
+            version,
+            restore,
+            save,
+            lock_wait: Duration::from_secs(5),
+            time_limit: Duration::from_secs(60),
+            lock_file: None,
+        }
+    }
+
+    /// How long to wait for the xtables lock, in whole seconds, at least one; 5 s unless set. Only the legacy back end
+    /// has a lock.
+    #[must_use]
+    pub fn lock_wait(mut self, wait: Duration) -> Self {
+        self.lock_wait = wait;
+        self
+    }
+
+    /// How long a tool may run, waiting for the lock included; 60 s unless set. A tool that runs longer is killed.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// The lock file; otherwise the environment's `XTABLES_LOCKFILE`, or `/run/xtables.lock`.
+    #[must_use]
+    pub fn lock_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.lock_file = Some(path.into());
+        self
+    }
+
+    /// The family whose tables these tools read and change.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Where in the kernel they keep the rules.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Their version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What this version can do.
+    pub fn features(&self) -> Features {
+        self.version.features(self.backend)
+    }
+
+    /// Path of `iptables-restore` or its namesake.
+    pub fn restore_path(&self) -> &Path {
+        &self.restore
+    }
+
+    /// Path of `iptables-save` or its namesake.
+    pub fn save_path(&self) -> &Path {
+        &self.save
+    }
+
+    /// Reads the kernel's rules.
+    ///
+    /// Tables that nothing has used yet are missing from the answer. Bytes that are not UTF-8 (in comments) are read as
+    /// U+FFFD.
+    ///
+    /// # Errors
+    /// [`Error::NotPermitted`] without CAP_NET_ADMIN; [`Error::Failed`] if the tool fails, for one because the table does
+    /// not exist or holds what only nft can express; [`Error::Output`] if it prints what this crate cannot read;
+    /// [`Error::TimedOut`]; [`Error::Io`].
+    pub fn save(&self, options: &SaveOptions) -> Result<Ruleset, Error> {
+        let mut args: Vec<OsString> = Vec::new();
+        if options.counters {
+            args.push("-c".into());
+        }
+        if let Some(table) = &options.table {
+            args.extend(["-t".into(), table.as_str().into()]);
+        }
+        let output = self.call(&self.save, args).run(self.time_limit)?;
+        if !output.status.success() {
+            return Err(outcome::failure(&self.save, &output));
+        }
+        Ruleset::parse(&output.stdout).map_err(|error| Error::Output {
+            program: self.save.clone(),
+            error,
+        })
+    }
+
+    /// Changes the kernel's rules: [`Tools::restore_with`] with the default options.
+    ///
+    /// # Errors
+    /// As [`Tools::restore_with`].
+    pub fn restore(&self, input: &RestoreInput) -> Result<(), Error> {
+        self.restore_with(input, &RestoreOptions::default())
+    }
+
+    /// Changes the kernel's rules: the text of `input` through `iptables-restore --noflush`. Without edits nothing is
+    /// run.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] with the line, its edit, and the tables that were committed before it; [`Error::LockHeld`];
+    /// [`Error::TimedOut`], after which any of the tables may have been committed; [`Error::NotPermitted`];
+    /// [`Error::Failed`] for words of the tool that are not understood; [`Error::Io`].
+    pub fn restore_with(
+        &self,
+        input: &RestoreInput,
+        options: &RestoreOptions,
+    ) -> Result<(), Error> {
+        if input.is_empty() {
+            return Ok(());
+        }
+        self.restore_text(&input.to_string(), options)
+            .map_err(|error| match error {
+                Error::Rejected(mut rejection) => {
+                    rejection.find_edit(input);
+                    Error::Rejected(rejection)
+                }
+                other => other,
+            })
+    }
+
+    /// Changes the kernel's rules by a text made elsewhere, with `--noflush`.
+    ///
+    /// # Errors
+    /// As [`Tools::restore_with`], but a rejection names no edit.
+    pub fn restore_text(&self, text: &str, options: &RestoreOptions) -> Result<(), Error> {
+        let started = Instant::now();
+        let wait = self.lock_wait.min(self.time_limit);
+        let mut args: Vec<OsString> = vec!["--noflush".into()];
+        if options.test {
+            args.push("--test".into());
+        }
+        if options.counters {
+            args.push("--counters".into());
+        }
+        let features = self.features();
+        if features.restore_wait {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            args.extend(["-w".into(), seconds.max(1).to_string().into()]);
+        }
+        // Held until the tool has ended.
+        let _lock = match features.caller_locks {
+            true => Some(XtablesLock::acquire(&self.lock_path(), wait)?),
+            false => None,
+        };
+        let left = self.time_limit.saturating_sub(started.elapsed());
+        let output = self.call(&self.restore, args).input(text).run(left)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(outcome::restore_failure(
+            &self.restore,
+            &output,
+            text,
+            options.test,
+        ))
+    }
+
+    /// [`Tools::restore_with`] with [`RestoreOptions::test`]: a dry run.
+    ///
+    /// # Errors
+    /// As [`Tools::restore_with`]; nothing is ever committed.
+    pub fn check(&self, input: &RestoreInput) -> Result<(), Error> {
+        self.restore_with(
+            input,
+            &RestoreOptions {
+                test: true,
+                counters: false,
+            },
+        )
+    }
+
+    fn call<'a>(&'a self, program: &'a Path, args: Vec<OsString>) -> Call<'a> {
+        let call = Call::new(program, args);
+        match &self.lock_file {
+            Some(path) => call.env("XTABLES_LOCKFILE", path),
+            None => call,
+        }
+    }
+
+    fn lock_path(&self) -> PathBuf {
+        let from_environment = || std::env::var_os("XTABLES_LOCKFILE").map(PathBuf::from);
+        self.lock_file
+            .clone()
+            .or_else(from_environment)
+            .unwrap_or_else(|| PathBuf::from("/run/xtables.lock"))
+    }
+}

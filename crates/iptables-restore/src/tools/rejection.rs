@@ -1,0 +1,124 @@
+//! A line that iptables-restore refused.
+
+use std::path::PathBuf;
+
+use crate::name::TableName;
+use crate::restore::{Edit, RestoreInput};
+
+/// iptables-restore refused a line. Its table is as it was; tables before it are committed, later ones were not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} refused line {line}{}: {reason}: {text}", program.display(), in_table(table.as_ref()))]
+pub struct Rejection {
+    /// The tool.
+    pub program: PathBuf,
+    /// Number of the line in the text, from 1.
+    pub line: usize,
+    /// The line.
+    pub text: String,
+    /// The table it is in.
+    pub table: Option<TableName>,
+    /// The edit it is; none for `COMMIT`, and for a text that was made elsewhere.
+    pub edit: Option<Edit>,
+    /// Why, as far as the tool tells.
+    pub reason: RejectReason,
+    /// Tables that were committed before.
+    pub committed: Vec<TableName>,
+    /// All that the tool printed.
+    pub message: String,
+}
+
+fn in_table(table: Option<&TableName>) -> String {
+    table
+        .map(|table| format!(" (table {table})"))
+        .unwrap_or_default()
+}
+
+/// Why a line was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RejectReason {
+    /// The legacy tool gives no reason: no such chain or rule, a position beyond the end, a chain that is not empty or
+    /// still referenced.
+    #[error(
+        "the tool gives no reason (no such chain or rule, or a chain that is not empty or still in use)"
+    )]
+    Unexplained,
+    /// The legacy tool, at the COMMIT line: the kernel refused the table as a whole, for a rule that an extension does
+    /// not allow in this chain or table, for chains that jump in a circle, or for an extension it does not have.
+    #[error(
+        "the kernel refused the table (a rule not allowed where it is, a loop of jumps, or a missing module)"
+    )]
+    Commit,
+    /// A rule matches on a set that does not exist.
+    #[error("there is no set {0}: create it first")]
+    NoSuchSet(String),
+    /// A rule's target is neither a chain nor an extension.
+    #[error("there is no chain or target {0}")]
+    NoSuchTarget(String),
+    /// There is no such match on this system.
+    #[error("there is no match {0} on this system")]
+    NoSuchMatch(String),
+    /// There is no such table in this kernel.
+    #[error("there is no table {0}")]
+    NoSuchTable(String),
+    /// A chain is not empty or still in use, a rule is not there, or whatever else the kernel said: nft tools.
+    #[error("{operation} failed: {error} ({object})")]
+    Kernel {
+        /// What the kernel was to do, `CHAIN_DEL` for one.
+        operation: String,
+        /// The text of its errno.
+        error: String,
+        /// What with, `chain X` for one.
+        object: String,
+    },
+    /// The text ended inside a table.
+    #[error("the text ends without COMMIT")]
+    CommitMissing,
+    /// Anything else, in the tool's words: options it does not know, arguments too long, a position beyond the end.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Rejection {
+    /// Fills in the edit. Where a jump to a missing chain is reported for the COMMIT line (nft), or the kernel refused
+    /// the table as a whole for a reason that names the culprit, it is that of the culprit.
+    pub(super) fn find_edit(&mut self, input: &RestoreInput) {
+        if let Some((_, edit)) = input.edit_at_line(self.line) {
+            self.edit = Some(edit.clone());
+            return;
+        }
+        let RejectReason::NoSuchTarget(name) = &self.reason else {
+            return;
+        };
+        let jumps = |edit: &Edit| {
+            let target = edit
+                .rule()
+                .and_then(|rule| rule.target.as_ref())
+                .and_then(|target| target.chain());
+            target == Some(name)
+        };
+        let mut line = 1;
+        for table in input
+            .tables()
+            .iter()
+            .filter(|table| !table.edits().is_empty())
+        {
+            let culprit = table
+                .edits()
+                .iter()
+                .position(jumps)
+                .filter(|_| Some(table.name()) == self.table.as_ref());
+            if let Some(place) = culprit {
+                self.line = line + 1 + place;
+                self.edit = table.edits().get(place).cloned();
+                self.text = self
+                    .edit
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                return;
+            }
+            line += table.edits().len() + 2;
+        }
+    }
+}
