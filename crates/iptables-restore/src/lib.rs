@@ -37,6 +37,8 @@
 
 mod address;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod matches;
 mod name;
 mod parse;

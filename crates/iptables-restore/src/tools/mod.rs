@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use find::ToolFinder;
+pub(crate) use outcome::read as read_message;
 
 pub use rejection::{RejectReason, Rejection};
 pub use version::{Backend, Features, Version};
