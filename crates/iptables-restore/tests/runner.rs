@@ -389,6 +389,7 @@ fn locks_for_old_tools() {
     );
     let lock = stand_ins.path().join("lock");
     let mut holder = std::process::Command::new("flock")
+        .arg("--no-fork")
         .arg(&lock)
         .args(["sleep", "30"])
         .spawn()

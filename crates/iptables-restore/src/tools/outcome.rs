@@ -138,8 +138,10 @@ fn explained<'a>(lines: impl Iterator<Item = &'a str>) -> RejectReason {
         .or_else(|| between("Couldn't load target `", "'").map(RejectReason::NoSuchTarget))
         .or_else(|| between("goto '", "' is not a chain").map(RejectReason::NoSuchTarget))
         .or_else(|| between("Chain '", "' does not exist").map(RejectReason::NoSuchTarget))
-        .or_else(|| between("unable to initialize table '", "'").map(RejectReason::NoSuchTable))
-        .or_else(|| between("table name '", "' invalid").map(RejectReason::NoSuchTable))
+        .or_else(|| {
+            between("unable to initialize table '", "'").map(RejectReason::TableUnavailable)
+        })
+        .or_else(|| between("table name '", "' invalid").map(RejectReason::TableUnavailable))
         .or_else(|| between("Set ", " doesn't exist").map(RejectReason::NoSuchSet))
         .unwrap_or(RejectReason::Other(text))
 }

@@ -58,9 +58,12 @@ pub enum RejectReason {
     /// There is no such match on this system.
     #[error("there is no match {0} on this system")]
     NoSuchMatch(String),
-    /// There is no such table in this kernel.
-    #[error("there is no table {0}")]
-    NoSuchTable(String),
+    /// There is no such table in this kernel, its module is missing, or its tools lack the rights: the legacy ones do not
+    /// tell which.
+    #[error(
+        "the table {0} is not there or may not be used (module missing, or CAP_NET_ADMIN and CAP_NET_RAW)"
+    )]
+    TableUnavailable(String),
     /// A chain is not empty or still in use, a rule is not there, or whatever else the kernel said: nft tools.
     #[error("{operation} failed: {error} ({object})")]
     Kernel {

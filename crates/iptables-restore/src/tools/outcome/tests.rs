@@ -62,13 +62,13 @@ fn captured_messages() {
             "iptables-restore v1.8.9 (legacy): iptables-restore: unable to initialize table 'bogus'\n\
              Error occurred at line: 1\n",
             1,
-            R::NoSuchTable("bogus".to_owned()),
+            R::TableUnavailable("bogus".to_owned()),
         ),
         (
             "iptables-nft-restore v1.8.9 (nf_tables): iptables-nft-restore: line 1 table name 'bogus' invalid\n\
              Error occurred at line: 1\n",
             1,
-            R::NoSuchTable("bogus".to_owned()),
+            R::TableUnavailable("bogus".to_owned()),
         ),
         (
             "Bad argument `hello'\nError occurred at line: 2\nTry `x'\n",

@@ -1,0 +1,192 @@
+//! Lock, counters, jumps, the choice of a back end.
+
+use std::time::{Duration, Instant};
+
+use iptables_restore::{
+    Backend, Counters, Error, Family, Place, RestoreInput, RestoreOptions, Rule, SaveOptions,
+    TableName, ToolFinder,
+};
+
+use crate::{saved, tools};
+
+fn one_chain() -> RestoreInput {
+    let mut input = RestoreInput::new();
+    input.table(TableName::Nat).declare_chain("X").unwrap();
+    input
+}
+
+/// Held by flock(1), as another program would. `/run` is this test's own.
+pub(crate) fn the_lock(backend: Backend) {
+    let tools = tools(backend, Family::Inet).lock_wait(Duration::from_secs(1));
+    let mut holder = std::process::Command::new("flock")
+        .args(["--no-fork", "/run/xtables.lock", "sleep", "40"])
+        .spawn()
+        .unwrap();
+    while kernel_test::try_cmd("flock -n /run/xtables.lock true").is_ok() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let started = Instant::now();
+    let outcome = tools.restore(&one_chain());
+    assert!(started.elapsed() < Duration::from_secs(20));
+    match backend {
+        Backend::Legacy => {
+            let error = outcome.unwrap_err();
+            assert!(
+                matches!(error, Error::LockHeld { waited } if waited == Duration::from_secs(1)),
+                "{error}"
+            );
+            // Saving needs no lock.
+            assert!(
+                saved(&tools)
+                    .table(&TableName::Nat)
+                    .is_none_or(|nat| nat.chain("X").is_none())
+            );
+        }
+        Backend::Nft => outcome.unwrap(),
+    }
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    tools
+        .lock_wait(Duration::from_secs(60))
+        .restore(&one_chain())
+        .unwrap();
+}
+
+/// A tool that pretends to be too old to lock runs a newer one: which finds the lock held, by us.
+pub(crate) fn the_lock_of_old_tools() {
+    let real = tools(Backend::Legacy, Family::Inet);
+    let folder = std::env::temp_dir().join("old");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, script) in [
+        ("iptables", "echo 'iptables v1.4.21'".to_owned()),
+        (
+            "iptables-save",
+            format!("exec {}", real.save_path().display()),
+        ),
+        (
+            "iptables-restore",
+            format!("exec {} --noflush -w 1", real.restore_path().display()),
+        ),
+    ] {
+        std::fs::write(folder.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+    }
+    kernel_test::cmd(&format!("chmod 755 {}/*", folder.display()));
+    let tools = ToolFinder::new()
+        .directories([&folder])
+        .find(Family::Inet)
+        .unwrap();
+    assert!(tools.features().caller_locks);
+    let error = tools.restore(&one_chain()).unwrap_err();
+    assert!(matches!(error, Error::LockHeld { .. }), "{error}");
+    // Given back afterwards.
+    real.restore(&one_chain()).unwrap();
+}
+
+pub(crate) fn counters(backend: Backend) {
+    let tools = tools(backend, Family::Inet);
+    let mut input = one_chain();
+    let counters = Some(Counters {
+        packets: 12,
+        bytes: 3456,
+    });
+    input
+        .table(TableName::Nat)
+        .append(
+            "X",
+            Rule {
+                counters,
+                ..Rule::new().jump("RETURN")
+            },
+        )
+        .unwrap();
+    let read = || {
+        let found = tools
+            .save(&SaveOptions {
+                table: Some(TableName::Nat),
+                counters: true,
+            })
+            .unwrap();
+        assert_eq!(found.tables.len(), 1);
+        found
+            .table(&TableName::Nat)
+            .unwrap()
+            .chain("X")
+            .unwrap()
+            .rules[0]
+            .counters
+    };
+    tools.restore(&input).unwrap();
+    assert_eq!(read(), Some(Counters::default()));
+    tools
+        .restore_with(
+            &input,
+            &RestoreOptions {
+                counters: true,
+                test: false,
+            },
+        )
+        .unwrap();
+    assert_eq!(read(), counters);
+}
+
+pub(crate) fn jumps_only_where_missing(backend: Backend) {
+    let tools = tools(backend, Family::Inet);
+    let foreign = Rule::new().comment("somebody's").jump("ACCEPT");
+    let jump = Rule::new().comment("it's \"ours\"").jump("OURS");
+    let mut before = RestoreInput::new();
+    before
+        .table(TableName::Nat)
+        .append("OUTPUT", foreign.clone())
+        .unwrap();
+    tools.restore(&before).unwrap();
+    for round in 0..3 {
+        let found = saved(&tools);
+        let mut input = RestoreInput::new();
+        let nat = input.table(TableName::Nat);
+        nat.declare_chain("OURS").unwrap();
+        nat.ensure_rule(&found, "OUTPUT", jump.clone(), Place::First)
+            .unwrap();
+        nat.ensure_rule(&found, "PREROUTING", jump.clone(), Place::Last)
+            .unwrap();
+        assert_eq!(nat.edits().len(), if round == 0 { 3 } else { 1 });
+        tools.restore(&input).unwrap();
+        let found = saved(&tools);
+        let nat = found.table(&TableName::Nat).unwrap();
+        assert_eq!(
+            nat.chain("OUTPUT").unwrap().rules,
+            [jump.clone(), foreign.clone()]
+        );
+        assert_eq!(
+            nat.chain("PREROUTING").unwrap().rules,
+            std::slice::from_ref(&jump)
+        );
+    }
+    let found = saved(&tools);
+    let mut input = RestoreInput::new();
+    let nat = input.table(TableName::Nat);
+    for chain in ["OUTPUT", "PREROUTING", "INPUT"] {
+        nat.ensure_no_rule(&found, chain, &jump).unwrap();
+    }
+    nat.delete_chain("OURS").unwrap();
+    tools.restore(&input).unwrap();
+    let found = saved(&tools);
+    let nat = found.table(&TableName::Nat).unwrap();
+    assert_eq!(nat.chain("OUTPUT").unwrap().rules, [foreign]);
+    assert!(nat.chain("OURS").is_none());
+}
+
+pub(crate) fn the_back_end_in_use(backend: Backend) {
+    let tools = tools(backend, Family::Inet);
+    let mut input = one_chain();
+    input
+        .table(TableName::Nat)
+        .append("X", Rule::new())
+        .unwrap();
+    tools.restore(&input).unwrap();
+    let mut finder = ToolFinder::new();
+    if backend == Backend::Legacy {
+        // The guest's kernel has not all that nft needs.
+        finder = finder.backend(Backend::Legacy);
+    }
+    assert_eq!(finder.find_in_use(Family::Inet).unwrap().backend(), backend);
+}
