@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::{Scheduler, Timeouts};
 
 use crate::cluster::Family;
-use crate::layout::Layout;
+use crate::layout::{DROP_MARK, Layout};
 
 /// The configuration that [`translate`](crate::translate()) follows.
 ///
@@ -62,6 +62,25 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks what only shows once all of it is known.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`] with the field and what is wrong with it.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let invalid = |field, reason| Err(InvalidConfig { field, reason });
+        if self.masquerade_bit > 31 {
+            return invalid("iptables.masqueradeBit", "is not from 0 to 31");
+        }
+        if self.layout == Layout::Classic && self.masquerade_mark() == DROP_MARK {
+            return invalid(
+                "iptables.masqueradeBit",
+                "15 is the bit by which the classic layout has packets dropped; choose another",
+            );
+        }
+        Ok(())
+    }
+
     /// The bit of the packet mark that asks for masquerading.
     #[must_use]
     pub fn masquerade_mark(&self) -> u32 {
@@ -74,6 +93,16 @@ impl Config {
     pub fn excludes(&self, address: IpAddr) -> bool {
         self.exclude_cidrs.iter().any(|cidr| cidr.contains(address))
     }
+}
+
+/// What is wrong with a [`Config`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct InvalidConfig {
+    /// The field, as kube-proxy's configuration names it.
+    pub field: &'static str,
+    /// What is wrong with it.
+    pub reason: &'static str,
 }
 
 /// How traffic that comes from this node's own pods is recognized (`detectLocalMode`).

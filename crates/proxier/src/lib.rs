@@ -81,7 +81,7 @@ mod settings;
 pub mod snapshot;
 mod translate;
 
-pub use config::{Config, DetectLocal, NodePortAddresses};
+pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Server};
 pub use kernel::{Kernel, KernelError, MemoryKernel};
 pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};

@@ -5,6 +5,13 @@
 //! the User Mode Linux guest (Linux 6.1, ipvsadm 1.31, ipset 7.17, iptables 1.8.9 legacy) after its
 //! `before.sh` had run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -15,8 +15,8 @@ use crate::plan::{Operation, Phase, Plan};
 ///
 /// - Without its set members or rules no virtual server is added, and without a virtual server neither its
 ///   destinations nor its address.
-/// - While an address cannot be unbound, its virtual server stays; while a virtual server cannot be deleted,
-///   its set members and rules stay, and so do the sets.
+/// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
+///   virtual server cannot be deleted, its set members and rules stay, and so do the sets.
 #[derive(Debug, Default)]
 pub struct Guard {
     link: Option<usize>,
@@ -85,7 +85,11 @@ impl Guard {
                 self.addresses.get(address).copied().filter(|_| none_added)
             }),
             Operation::DeleteServer(VirtualServerId::Address { address, .. }) => {
-                self.unbinding.get(address).copied()
+                // Nor may the last virtual server of an address go whose successor could not be added.
+                self.unbinding
+                    .get(address)
+                    .or_else(|| self.addresses.get(address))
+                    .copied()
             }
             _ => None,
         }

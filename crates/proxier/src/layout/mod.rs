@@ -5,8 +5,8 @@ mod rules;
 mod sets;
 
 pub(crate) use reach::Reach;
+pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_tables};
 pub use rules::{FamilyRules, LocalSource, SourceRangeDrop};
-pub(crate) use rules::{OwnChain, TableRules, owned_tables};
 pub use sets::{SetId, SetIds};
 
 /// Which proxy's sets and chains are written.

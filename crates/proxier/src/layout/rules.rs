@@ -17,7 +17,7 @@ use super::{Layout, SetId, SetIds};
 use crate::cluster::Family;
 
 /// The mark by which the classic layout has packets dropped.
-const DROP_MARK: u32 = 0x8000;
+pub(crate) const DROP_MARK: u32 = 0x8000;
 
 /// All that the rules of a family depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]

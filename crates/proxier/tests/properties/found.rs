@@ -1,0 +1,428 @@
+//! States found: what an earlier run left, in part, changed by somebody, beside what is foreign.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipset_netlink::{Entry, Family as SetFamily, Set, SetName, SetSpec, SetType};
+use iptables_restore::{Rule, Ruleset, Target};
+use ipvs_netlink::{Connections, VirtualServerId};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proxier::cluster::Family;
+use proxier::snapshot::Snapshot;
+use proxier::{
+    Desired, Kernel, MemoryKernel, Observed, ObservedServer, SetId, reconcile, translate,
+};
+
+use crate::strategies::{cluster, config, host};
+
+/// Something that somebody did to the state an earlier run left.
+#[derive(Clone, Debug)]
+enum Meddling {
+    LoseServer(usize),
+    LoseDestination(usize),
+    Weigh(usize, u32),
+    Connect(usize, u32),
+    LoseEntry(usize),
+    AddEntry(u16),
+    LoseRule(usize),
+    AddRule(usize),
+    LoseAddress(usize),
+    AddAddress(u8),
+    /// A set with less or more room, or with timeouts.
+    Remake(usize, u8),
+    /// A set of another type under one of the proxy's names.
+    Misfit(usize),
+    LoseSet(usize),
+    LeftOver(usize),
+    LoseLink,
+}
+
+fn meddling() -> impl Strategy<Value = Meddling> {
+    let n = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16));
+    prop_oneof![
+        n().prop_map(Meddling::LoseServer),
+        n().prop_map(Meddling::LoseDestination),
+        (n(), 0..3u32).prop_map(|(n, weight)| Meddling::Weigh(n, weight)),
+        (n(), 1..9u32).prop_map(|(n, active)| Meddling::Connect(n, active)),
+        n().prop_map(Meddling::LoseEntry),
+        any::<u16>().prop_map(Meddling::AddEntry),
+        n().prop_map(Meddling::LoseRule),
+        n().prop_map(Meddling::AddRule),
+        n().prop_map(Meddling::LoseAddress),
+        (1..9u8).prop_map(Meddling::AddAddress),
+        (n(), 0..3u8).prop_map(|(n, how)| Meddling::Remake(n, how)),
+        n().prop_map(Meddling::Misfit),
+        n().prop_map(Meddling::LoseSet),
+        n().prop_map(Meddling::LeftOver),
+        Just(Meddling::LoseLink),
+    ]
+}
+
+pub(crate) fn found() -> impl Strategy<Value = Observed> {
+    let earlier = proptest::option::weighted(0.8, (cluster(), host(), config()));
+    (earlier, vec(meddling(), 0..6), any::<bool>()).prop_map(|(earlier, meddlings, foreign)| {
+        let mut kernel = MemoryKernel::new();
+        if let Some((cluster, host, config)) = earlier {
+            let desired = translate(&cluster, &host, &config);
+            let plan = reconcile(&desired, &kernel.state());
+            assert!(kernel.apply(&plan).is_ok());
+        }
+        let mut state = kernel.state();
+        if foreign {
+            add_foreign(&mut state);
+        }
+        for meddling in meddlings {
+            meddle(&mut state, &meddling);
+        }
+        state
+    })
+}
+
+fn add_foreign(state: &mut Observed) {
+    let foreign = Snapshot {
+        ipvs: [
+            "-A -t 172.31.0.5:80 -s wlc",
+            "-a -t 172.31.0.5:80 -r 10.9.0.1:80 -m -w 3",
+            "-A -f 7 -s rr",
+            "-a -f 7 -r 10.9.0.1:0 -m -w 1",
+        ]
+        .map(Into::into)
+        .to_vec(),
+        ipset: vec![
+            "create MY-SET hash:ip family inet hashsize 1024 maxelem 65536".into(),
+            "add MY-SET 10.9.9.9".into(),
+        ],
+        ..Snapshot::default()
+    };
+    let foreign = foreign.state().unwrap();
+    for server in foreign.servers {
+        if state.server(&server.id).is_none() {
+            state.servers.push(server);
+        }
+    }
+    state.servers.sort_by_key(|server| server.id);
+    state.sets.extend(foreign.sets);
+    // Under one of the proxy's chains' names is nothing foreign; a rule beside its jumps is.
+    let nat = "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:MINE -\n\
+               -A POSTROUTING -s 10.77.0.0/16 -j MINE\n-A MINE -m set --match-set MY-SET src -j DROP\nCOMMIT\n";
+    let nat = Ruleset::parse(nat).unwrap();
+    let rules = &mut state.rules.v4;
+    match rules.table_mut(&nat.tables[0].name) {
+        None => rules.tables.extend(nat.tables),
+        Some(table) => {
+            for chain in &nat.tables[0].chains {
+                match table.chain_mut(chain.name.as_str()) {
+                    Some(known) => known.rules.extend(chain.rules.iter().cloned()),
+                    None => table.chains.push(chain.clone()),
+                }
+            }
+        }
+    }
+}
+
+fn pick<T>(n: usize, items: &mut [T]) -> Option<&mut T> {
+    let count = items.len().max(1);
+    items.get_mut(n % count)
+}
+
+fn own_sets(state: &mut Observed) -> Vec<&mut Set> {
+    state
+        .sets
+        .values_mut()
+        .filter(|set| SetId::owner(&set.spec.name).is_some())
+        .collect()
+}
+
+fn meddle(state: &mut Observed, meddling: &Meddling) {
+    match *meddling {
+        Meddling::LoseServer(n) => {
+            let count = state.servers.len().max(1);
+            if n % count < state.servers.len() {
+                state.servers.remove(n % count);
+            }
+        }
+        Meddling::LoseDestination(n) => {
+            if let Some(server) = pick(n, &mut state.servers) {
+                server.destinations.pop();
+            }
+        }
+        Meddling::Weigh(n, weight) => {
+            if let Some(server) = pick(n, &mut state.servers) {
+                server
+                    .destinations
+                    .iter_mut()
+                    .for_each(|d| d.destination.config.weight = weight);
+            }
+        }
+        Meddling::Connect(n, active) => {
+            if let Some(server) = pick(n, &mut state.servers) {
+                let connections = Connections {
+                    active,
+                    ..Connections::default()
+                };
+                server
+                    .destinations
+                    .iter_mut()
+                    .for_each(|d| d.connections = connections);
+            }
+        }
+        Meddling::LoseEntry(n) => {
+            if let Some(set) = pick(n, &mut own_sets(state)) {
+                set.entries.pop();
+            }
+        }
+        Meddling::AddEntry(port) => {
+            let stale = Entry::port(port);
+            for set in own_sets(state) {
+                if set.spec.check(&stale).is_ok() && !set.entries.contains(&stale) {
+                    set.entries.push(stale.clone());
+                    set.entries.sort();
+                }
+            }
+        }
+        Meddling::LoseRule(n) => {
+            for chain in own_chains(state) {
+                if n % 3 == 0 {
+                    chain.rules.pop();
+                }
+            }
+        }
+        Meddling::AddRule(n) => {
+            let mut chains = own_chains(state);
+            if let Some(chain) = pick(n, &mut chains) {
+                chain.rules.insert(0, Rule::new().jump(Target::Return));
+            }
+        }
+        Meddling::LoseAddress(n) => {
+            if let Some(addresses) = &mut state.addresses {
+                let count = addresses.len().max(1);
+                if n % count < addresses.len() {
+                    addresses.remove(n % count);
+                }
+            }
+        }
+        Meddling::AddAddress(last) => {
+            if let Some(addresses) = &mut state.addresses {
+                let stale = format!("10.0.0.{last}/32").parse().unwrap();
+                if !addresses.contains(&stale) {
+                    addresses.push(stale);
+                    addresses.sort();
+                }
+            }
+        }
+        Meddling::Remake(n, how) => {
+            if let Some(set) = pick(n, &mut own_sets(state)) {
+                let options = &mut set.spec.options;
+                match how {
+                    0 if options.maxelem.is_some() && set.entries.len() < 16 => {
+                        options.maxelem = Some(16);
+                    }
+                    1 if options.maxelem.is_some() => options.maxelem = Some(1 << 20),
+                    _ => options.counters = true,
+                }
+            }
+        }
+        Meddling::Misfit(n) => {
+            if let Some(set) = pick(n, &mut own_sets(state)) {
+                set.spec = SetSpec::hash(set.spec.name, SetType::HASH_NET, SetFamily::Inet);
+                set.entries = vec![Entry::net("10.0.0.0/8".parse().unwrap())];
+            }
+        }
+        Meddling::LoseSet(n) => {
+            let named: BTreeSet<_> = rules_of(state)
+                .flat_map(|r| r.set_names().map(String::from).collect::<Vec<_>>())
+                .collect();
+            let lost: Vec<SetName> = state
+                .sets
+                .keys()
+                .copied()
+                .filter(|name| !named.contains(name.as_str()))
+                .collect();
+            if let Some(name) = lost.get(n % lost.len().max(1)) {
+                state.sets.remove(name);
+            }
+        }
+        Meddling::LeftOver(n) => {
+            let id = SetId::ALL[n % SetId::ALL.len()];
+            let mut spec = id.spec(Family::V4, 0);
+            spec.name = id.swap_name(Family::V4);
+            state.sets.insert(spec.name, Set::new(spec));
+        }
+        Meddling::LoseLink => state.addresses = None,
+    }
+}
+
+fn own_chains(state: &mut Observed) -> Vec<&mut iptables_restore::Chain> {
+    let proxier::cluster::PerFamily { v4, v6 } = &mut state.rules;
+    [v4, v6]
+        .into_iter()
+        .flat_map(|rules| &mut rules.tables)
+        .flat_map(|table| &mut table.chains)
+        .filter(|chain| {
+            chain.name.as_str().starts_with("KUBE-")
+                && chain.name != "KUBE-FIREWALL"
+                && chain.name != "KUBE-MARK-DROP"
+        })
+        .collect()
+}
+
+fn rules_of(state: &Observed) -> impl Iterator<Item = &Rule> {
+    [&state.rules.v4, &state.rules.v6]
+        .into_iter()
+        .flat_map(|rules| &rules.tables)
+        .flat_map(|table| &table.chains)
+        .flat_map(|chain| &chain.rules)
+}
+
+/// The same state with all connections ended.
+pub(crate) fn without_connections(state: &Observed) -> Observed {
+    let mut state = state.clone();
+    for server in &mut state.servers {
+        server
+            .destinations
+            .iter_mut()
+            .for_each(|d| d.connections = Connections::default());
+    }
+    state
+}
+
+/// What of a state is the proxy's, comparable whatever it was made of: sets without the room they were
+/// found with, lines in order.
+pub(crate) fn own(desired: &Desired, state: &Observed) -> Snapshot {
+    let mut own = state.clone();
+    own.servers
+        .retain(|server| desired.owns(&server.id) || desired.server(&server.id).is_some());
+    own.sets.retain(|name, _| SetId::owner(name).is_some());
+    for set in own.sets.values_mut() {
+        set.spec.options.maxelem = None;
+        set.spec.options.hashsize = None;
+    }
+    let mut own = Snapshot::of(&own);
+    own.sysctl.clear();
+    own.ipvs_timeouts.clear();
+    for lines in [&mut own.iptables, &mut own.ip6tables] {
+        lines.retain(|line| !line.starts_with(['*', ':']) && line.contains("KUBE-"));
+        // Only one chain's order depends on how it came about, and does not matter.
+        lines.sort_by_key(|line| line.split(' ').nth(1).map(str::to_owned));
+        let drops = lines
+            .iter()
+            .position(|line| line.starts_with("-A KUBE-IPVS-OUT-FILTER"));
+        if let Some(first) = drops {
+            let count = lines
+                .iter()
+                .filter(|l| l.starts_with("-A KUBE-IPVS-OUT-FILTER"))
+                .count();
+            lines[first..first + count].sort();
+        }
+    }
+    own
+}
+
+/// All rules, but for those there is one of for each load balancer address.
+pub(crate) fn rules_but_drops(state: &Observed) -> Vec<String> {
+    let snapshot = Snapshot::of(state);
+    let lines = snapshot.iptables.into_iter().chain(snapshot.ip6tables);
+    lines
+        .filter(|line| !line.starts_with("-A KUBE-IPVS-OUT-FILTER"))
+        .collect()
+}
+
+/// The kernel holds what it should.
+pub(crate) fn assert_holds(desired: &Desired, state: &Observed) {
+    for wanted in &desired.servers {
+        let found = state
+            .server(&wanted.id)
+            .unwrap_or_else(|| panic!("{} is missing", wanted.id));
+        assert_eq!(found.config, wanted.config);
+        for destination in wanted.destinations.iter() {
+            assert!(
+                found
+                    .destinations
+                    .iter()
+                    .any(|d| d.destination == *destination)
+            );
+        }
+        for extra in found
+            .destinations
+            .iter()
+            .filter(|d| !wanted.destinations.contains(&d.destination))
+        {
+            assert!(
+                extra.destination.config.weight == 0 && extra.connections.active > 0,
+                "{extra:?}"
+            );
+        }
+    }
+    for server in &state.servers {
+        assert!(
+            desired.server(&server.id).is_some() || !desired.owns(&server.id),
+            "{}",
+            server.id
+        );
+    }
+    let bound: BTreeSet<_> = state
+        .addresses
+        .iter()
+        .flatten()
+        .map(|bound| bound.ip())
+        .collect();
+    assert_eq!(bound, desired.addresses);
+    for (name, set) in &state.sets {
+        let Some((family, id)) = SetId::owner(name) else {
+            continue;
+        };
+        let wanted = desired
+            .families
+            .get(family)
+            .as_ref()
+            .and_then(|f| f.set(id));
+        let wanted = wanted.unwrap_or_else(|| panic!("{name} should be gone"));
+        assert_eq!(wanted.spec.name, *name, "left over from a swap");
+        assert_eq!(set.entries, wanted.entries, "{name}");
+    }
+    for family in Family::ALL {
+        for wanted in desired
+            .families
+            .get(family)
+            .iter()
+            .flat_map(|state| &state.sets)
+        {
+            assert!(
+                state.sets.contains_key(&wanted.spec.name),
+                "{} is missing",
+                wanted.spec.name
+            );
+        }
+    }
+    for (sysctl, value) in &desired.sysctls {
+        assert_eq!(state.sysctls.get(sysctl), Some(value));
+    }
+}
+
+/// What is not the proxy's is as it was.
+pub(crate) fn assert_foreign_untouched(desired: &Desired, before: &Observed, after: &Observed) {
+    let foreign_servers = |state: &Observed| -> BTreeMap<VirtualServerId, ObservedServer> {
+        let foreign = state
+            .servers
+            .iter()
+            .filter(|s| !desired.owns(&s.id) && desired.server(&s.id).is_none());
+        foreign.map(|server| (server.id, server.clone())).collect()
+    };
+    assert_eq!(foreign_servers(before), foreign_servers(after));
+    let foreign_sets = |state: &Observed| -> BTreeMap<SetName, Set> {
+        let foreign = state
+            .sets
+            .iter()
+            .filter(|(name, _)| SetId::owner(name).is_none());
+        foreign.map(|(name, set)| (*name, set.clone())).collect()
+    };
+    assert_eq!(foreign_sets(before), foreign_sets(after));
+    let foreign_rules = |state: &Observed| -> Vec<String> {
+        let snapshot = Snapshot::of(state);
+        let lines = snapshot.iptables.into_iter().chain(snapshot.ip6tables);
+        lines
+            .filter(|line| line.starts_with("-A ") && !line.contains("KUBE-"))
+            .collect()
+    };
+    assert_eq!(foreign_rules(before), foreign_rules(after));
+}

@@ -1,0 +1,136 @@
+//! What holds for every cluster, configuration and state found.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test that fails should panic"
+)]
+
+mod found;
+mod manifests;
+mod safety;
+mod strategies;
+
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proxier::snapshot::Snapshot;
+use proxier::{Kernel, KernelError, MemoryKernel, Observed, Plan, reconcile, translate};
+
+use self::safety::Watch;
+use self::strategies::{Case, case};
+
+/// Carries a plan out on a kernel that holds `found`, which must go well.
+fn carried_out(plan: &Plan, found: &Observed) -> Observed {
+    let mut kernel = MemoryKernel::holding(found);
+    let applied = kernel.apply(plan);
+    assert!(applied.is_ok(), "{:?}\nplan:\n{plan}", applied.failures);
+    kernel.state()
+}
+
+proptest! {
+    #[test]
+    fn one_run_is_enough_from_any_state(case in case()) {
+        let Case { cluster, host, config, found } = case;
+        let desired = translate(&cluster, &host, &config);
+        let end = carried_out(&reconcile(&desired, &found), &found);
+        let again = reconcile(&desired, &end);
+        prop_assert!(again.is_empty(), "planned again:\n{again}");
+        found::assert_holds(&desired, &end);
+        found::assert_foreign_untouched(&desired, &found, &end);
+    }
+
+    #[test]
+    fn what_is_found_leaves_no_trace(case in case()) {
+        let desired = translate(&case.cluster, &case.host, &case.config);
+        let fresh = MemoryKernel::new().state();
+        let from_nothing = carried_out(&reconcile(&desired, &fresh), &fresh);
+        let found = found::without_connections(&case.found);
+        let from_found = carried_out(&reconcile(&desired, &found), &found);
+        prop_assert_eq!(
+            found::own(&desired, &from_found),
+            found::own(&desired, &from_nothing)
+        );
+    }
+
+    #[test]
+    fn every_prefix_of_a_plan_is_safe(case in case()) {
+        let Case { cluster, host, config, found } = case;
+        let desired = translate(&cluster, &host, &config);
+        let plan = reconcile(&desired, &found);
+        let end = carried_out(&plan, &found);
+        let watch = Watch::new(&desired, &host, &found);
+        let mut kernel = MemoryKernel::holding(&found);
+        for (done, (phase, operation)) in plan.iter().enumerate() {
+            kernel.perform(operation).unwrap();
+            let state = kernel.state();
+            let problems = watch.problems(&state);
+            prop_assert!(
+                problems.is_empty(),
+                "after step {} ({phase:?}: {operation}): {problems:?}\nplan:\n{plan}", done + 1
+            );
+            found::assert_foreign_untouched(&desired, &found, &state);
+            // Going on from there reaches the same end.
+            if done % 11 == 0 {
+                let rest = reconcile(&desired, &state);
+                let other_end = carried_out(&rest, &state);
+                prop_assert_eq!(Snapshot::of(&other_end), Snapshot::of(&end));
+            }
+        }
+    }
+
+    #[test]
+    fn failures_are_safe_and_made_good(case in case(), fail in prop::collection::vec(any::<Index>(), 1..4)) {
+        let Case { cluster, host, config, found } = case;
+        let desired = translate(&cluster, &host, &config);
+        let plan = reconcile(&desired, &found);
+        prop_assume!(!plan.is_empty());
+        let doomed: Vec<_> =
+            fail.iter().map(|index| plan.iter().nth(index.index(plan.len())).unwrap().1.clone()).collect();
+        let watch = Watch::new(&desired, &host, &found);
+        let mut kernel = MemoryKernel::holding(&found);
+        kernel.fail_with(Some(Box::new(move |operation| {
+            doomed.contains(operation).then(|| KernelError::Injected("by the test".into()))
+        })));
+        let applied = kernel.apply(&plan);
+        prop_assert!(!applied.is_ok());
+        let problems = watch.problems(&kernel.state());
+        prop_assert!(problems.is_empty(), "{problems:?}\nfailed: {:?}\nplan:\n{plan}", applied.failures);
+        kernel.fail_with(None);
+        let next = reconcile(&desired, &kernel.state());
+        let applied = kernel.apply(&next);
+        prop_assert!(applied.is_ok(), "{:?}\nnext plan:\n{next}", applied.failures);
+        found::assert_holds(&desired, &kernel.state());
+    }
+
+    #[test]
+    fn the_order_of_objects_does_not_matter(
+        cluster in strategies::cluster(),
+        host in strategies::host(),
+        config in strategies::config(),
+        seed in any::<u64>(),
+    ) {
+        let documents = manifests::shuffled(&cluster, seed);
+        let reading = proxier::manifest::read_cluster("test", documents.as_bytes());
+        prop_assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+        let desired = translate(&cluster, &host, &config);
+        prop_assert_eq!(translate(&reading.cluster, &host, &config), desired);
+    }
+
+    #[test]
+    fn the_number_of_rules_does_not_depend_on_the_number_of_services(
+        cluster in strategies::cluster(),
+        host in strategies::host(),
+        config in strategies::config(),
+    ) {
+        let rules = |cluster| {
+            let desired = translate(cluster, &host, &config);
+            let fresh = MemoryKernel::new().state();
+            found::rules_but_drops(&carried_out(&reconcile(&desired, &fresh), &fresh))
+        };
+        let once = rules(&cluster);
+        let more = rules(&strategies::repeated(&cluster, 5));
+        prop_assert_eq!(once, more);
+    }
+}

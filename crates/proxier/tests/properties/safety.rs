@@ -1,0 +1,280 @@
+//! What must hold at every moment while a plan is carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipset_netlink::{Element, Entry};
+use ipvs_netlink::{Protocol, VirtualServerId};
+use proxier::cluster::{Family, Host};
+use proxier::{Desired, LINK, Observed, SetId};
+
+/// The sets whose members have traffic masqueraded, or let it through as the policy says.
+const SERVING: [SetId; 7] = [
+    SetId::ClusterIp,
+    SetId::ExternalIp,
+    SetId::ExternalIpLocal,
+    SetId::LoadBalancer,
+    SetId::NodePortTcp,
+    SetId::NodePortUdp,
+    SetId::NodePortSctp,
+];
+
+const EXEMPTING: [SetId; 4] = [
+    SetId::LoadBalancerLocal,
+    SetId::NodePortLocalTcp,
+    SetId::NodePortLocalUdp,
+    SetId::NodePortLocalSctp,
+];
+
+/// Looks at states on the way from one that was found to the one desired. What was wrong when it was found
+/// is not held against the plan; everything else is.
+pub(crate) struct Watch<'a> {
+    desired: &'a Desired,
+    local: BTreeSet<IpAddr>,
+    /// Addresses found bound with no virtual server.
+    orphans: BTreeSet<IpAddr>,
+    /// By which sets each virtual server is served in the end, and by which it was when found.
+    wanted: BTreeMap<VirtualServerId, BTreeSet<SetId>>,
+    found: BTreeMap<VirtualServerId, BTreeSet<SetId>>,
+    /// Those that could be reached when found, though nothing served them.
+    neglected: BTreeSet<VirtualServerId>,
+    /// Exempted from masquerading when found, though with destinations that should not be.
+    exposed: BTreeSet<VirtualServerId>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(desired: &'a Desired, host: &Host, found: &Observed) -> Self {
+        let links = host.links.iter().filter(|(link, _)| link.as_str() != LINK);
+        let mut local: BTreeSet<_> = links.flat_map(|(_, a)| a).map(|a| a.ip()).collect();
+        local.insert("127.0.0.1".parse().unwrap());
+        local.insert("::1".parse().unwrap());
+        let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for family in Family::ALL {
+            for set in desired
+                .families
+                .get(family)
+                .iter()
+                .flat_map(|state| &state.sets)
+            {
+                for server in desired.servers.iter().filter(|s| of(s.id) == Some(family)) {
+                    if SERVING.contains(&set.id)
+                        && set.entries.iter().any(|e| reaches(set.id, e, server.id))
+                    {
+                        wanted.entry(server.id).or_default().insert(set.id);
+                    }
+                }
+            }
+        }
+        let mut watch = Self {
+            desired,
+            local,
+            orphans: BTreeSet::new(),
+            wanted,
+            found: BTreeMap::new(),
+            neglected: BTreeSet::new(),
+            exposed: BTreeSet::new(),
+        };
+        watch.orphans = orphans(found);
+        for server in &found.servers {
+            watch
+                .found
+                .insert(server.id, watch.serving(found, server.id));
+        }
+        let neglected: Vec<_> = found
+            .servers
+            .iter()
+            .map(|s| s.id)
+            .filter(|id| watch.is_neglected(found, *id))
+            .collect();
+        watch.neglected.extend(neglected);
+        watch.exposed = watch.exposed(found);
+        watch
+    }
+
+    /// What is wrong with a state.
+    pub(crate) fn problems(&self, state: &Observed) -> Vec<String> {
+        let mut problems = Vec::new();
+        for address in orphans(state).difference(&self.orphans) {
+            problems.push(format!("{address} is bound and has no virtual server"));
+        }
+        for family in Family::ALL {
+            let rules = state.rules.get(family);
+            let chains = rules.tables.iter().flat_map(|table| &table.chains);
+            for name in chains
+                .flat_map(|chain| &chain.rules)
+                .flat_map(|rule| rule.set_names())
+            {
+                if !state.sets.keys().any(|set| set.as_str() == name) {
+                    problems.push(format!("a rule names the set {name}, which is missing"));
+                }
+            }
+        }
+        for server in state
+            .servers
+            .iter()
+            .filter(|s| !self.neglected.contains(&s.id))
+        {
+            // What is somebody else's is theirs to serve.
+            let ours = self.desired.owns(&server.id) || self.desired.server(&server.id).is_some();
+            if ours && self.is_neglected(state, server.id) {
+                problems.push(format!(
+                    "{} can be reached and is not masqueraded",
+                    server.id
+                ));
+            }
+        }
+        for id in self.exposed(state).difference(&self.exposed) {
+            problems.push(format!("{id} is exempted and sends to endpoints elsewhere"));
+        }
+        problems
+    }
+
+    fn reachable(&self, state: &Observed, id: VirtualServerId) -> bool {
+        match id {
+            VirtualServerId::Address { address, .. } => {
+                self.local.contains(&address) || state.binds(address)
+            }
+            VirtualServerId::FirewallMark { .. } => false,
+        }
+    }
+
+    /// Whether traffic gets to it though neither what served it when found nor what shall serve it does.
+    fn is_neglected(&self, state: &Observed, id: VirtualServerId) -> bool {
+        let empty = BTreeSet::new();
+        let wanted = self.wanted.get(&id).unwrap_or(&empty);
+        let found = self.found.get(&id).unwrap_or(&empty);
+        if !self.reachable(state, id) || (wanted.is_empty() && found.is_empty()) {
+            return false;
+        }
+        let serving = self.serving(state, id);
+        let by = |sets: &BTreeSet<SetId>| !sets.is_empty() && sets.is_subset(&serving);
+        !by(wanted) && !by(found)
+    }
+
+    /// The sets that serve a virtual server: it is reached by a member, a rule names the set, and packets
+    /// come by that rule.
+    fn serving(&self, state: &Observed, id: VirtualServerId) -> BTreeSet<SetId> {
+        let Some(family) = of(id) else {
+            return BTreeSet::new();
+        };
+        let nat: Vec<_> = state
+            .rules
+            .get(family)
+            .tables
+            .iter()
+            .filter(|table| table.name == iptables_restore::TableName::Nat)
+            .flat_map(|table| &table.chains)
+            .collect();
+        let jumps = |from: &str, to: &str| {
+            nat.iter().any(|chain| {
+                chain.name == from
+                    && chain
+                        .rules
+                        .iter()
+                        .any(|r| r.target.as_ref().and_then(|t| t.chain()) == Some(to))
+            })
+        };
+        let masquerades = jumps("PREROUTING", "KUBE-SERVICES")
+            && jumps("OUTPUT", "KUBE-SERVICES")
+            && jumps("POSTROUTING", "KUBE-POSTROUTING")
+            && nat.iter().any(|chain| {
+                chain.name == "KUBE-POSTROUTING"
+                    && chain
+                        .rules
+                        .iter()
+                        .any(|r| r.to_string().contains("MASQUERADE"))
+            })
+            && nat
+                .iter()
+                .any(|chain| chain.name == "KUBE-MARK-MASQ" && !chain.rules.is_empty());
+        let named = |set: SetId| {
+            let name = set.name(family);
+            nat.iter().any(|chain| {
+                (chain.name == "KUBE-SERVICES"
+                    || chain.name == "KUBE-NODE-PORT" && jumps("KUBE-SERVICES", "KUBE-NODE-PORT"))
+                    && chain
+                        .rules
+                        .iter()
+                        .any(|rule| rule.set_names().any(|n| n == name.as_str()))
+            })
+        };
+        SERVING
+            .into_iter()
+            .filter(|set| {
+                let members = state.sets.get(&set.name(family));
+                masquerades
+                    && named(*set)
+                    && members
+                        .is_some_and(|m| m.entries.iter().any(|entry| reaches(*set, entry, id)))
+            })
+            .collect()
+    }
+
+    /// Virtual servers that are exempted and should be, but still send to endpoints they should not.
+    fn exposed(&self, state: &Observed) -> BTreeSet<VirtualServerId> {
+        let exempted = |id: VirtualServerId| {
+            let family = of(id)?;
+            EXEMPTING.into_iter().find(|set| {
+                let members = state.sets.get(&set.name(family));
+                members.is_some_and(|m| m.entries.iter().any(|entry| reaches(*set, entry, id)))
+            })
+        };
+        let exposed = state.servers.iter().filter(|server| {
+            exempted(server.id).is_some()
+                && self.desired.server(&server.id).is_some_and(|wanted| {
+                    let active = server
+                        .destinations
+                        .iter()
+                        .filter(|d| d.destination.config.weight > 0);
+                    active
+                        .clone()
+                        .any(|d| !wanted.destinations.iter().any(|w| w.id == d.destination.id))
+                })
+        });
+        exposed.map(|server| server.id).collect()
+    }
+}
+
+fn of(id: VirtualServerId) -> Option<Family> {
+    match id {
+        VirtualServerId::Address { address, .. } => Some(Family::of(address)),
+        VirtualServerId::FirewallMark { .. } => None,
+    }
+}
+
+fn orphans(state: &Observed) -> BTreeSet<IpAddr> {
+    let served: BTreeSet<_> = state
+        .servers
+        .iter()
+        .filter_map(|server| match server.id {
+            VirtualServerId::Address { address, .. } => Some(address),
+            VirtualServerId::FirewallMark { .. } => None,
+        })
+        .collect();
+    let bound = state.addresses.iter().flatten().map(|bound| bound.ip());
+    bound.filter(|address| !served.contains(address)).collect()
+}
+
+/// Whether a set member is there for a virtual server: worked out from the texts, not by the library.
+fn reaches(set: SetId, entry: &Entry, id: VirtualServerId) -> bool {
+    let VirtualServerId::Address {
+        protocol,
+        address,
+        port,
+    } = id
+    else {
+        return false;
+    };
+    match entry.element() {
+        Element::Port(ports) => {
+            let of = match set {
+                SetId::NodePortTcp | SetId::NodePortLocalTcp => Protocol::TCP,
+                _ => Protocol::UDP,
+            };
+            protocol == of && ports.first() == port
+        }
+        _ => {
+            entry.to_string() == format!("{address},{}:{port}", protocol.to_string().to_lowercase())
+        }
+    }
+}

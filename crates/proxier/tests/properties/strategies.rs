@@ -1,0 +1,345 @@
+//! Random clusters, configurations, machines and states found. Names, addresses and ports come from small
+//! supplies, so that they meet.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
+
+use proptest::collection::{btree_set, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use proxier::cluster::{
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Host, Node, ObjectName, Service,
+    ServicePort, ServiceType, TrafficPolicy,
+};
+use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
+
+use ipvs_netlink::{Protocol, Scheduler, Timeouts};
+
+/// A cluster, where it is seen from, and what that machine's kernel holds at first.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) cluster: Cluster,
+    pub(crate) host: Host,
+    pub(crate) config: Config,
+    pub(crate) found: Observed,
+}
+
+pub(crate) fn case() -> impl Strategy<Value = Case> {
+    (cluster(), host(), config(), crate::found::found()).prop_map(
+        |(cluster, host, config, found)| Case {
+            cluster,
+            host,
+            config,
+            found,
+        },
+    )
+}
+
+fn v4(net: [u8; 3], last: u8) -> IpAddr {
+    Ipv4Addr::new(net[0], net[1], net[2], last).into()
+}
+
+fn v6(net: u16, last: u16) -> IpAddr {
+    Ipv6Addr::new(0xfd00, net, 0, 0, 0, 0, 0, last).into()
+}
+
+fn addresses(
+    v4s: Vec<IpAddr>,
+    v6s: Vec<IpAddr>,
+    most: usize,
+) -> impl Strategy<Value = Vec<IpAddr>> {
+    let all: Vec<_> = v4s.into_iter().chain(v6s).collect();
+    subsequence(all, 0..=most)
+}
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    select(vec![
+        Protocol::TCP,
+        Protocol::TCP,
+        Protocol::UDP,
+        Protocol::SCTP,
+    ])
+}
+
+fn policy() -> impl Strategy<Value = TrafficPolicy> {
+    select(vec![TrafficPolicy::Cluster, TrafficPolicy::Local])
+}
+
+fn service_ports() -> impl Strategy<Value = Vec<ServicePort>> {
+    let port = (
+        protocol(),
+        select(vec![80u16, 81, 443]),
+        option::of(30_000u16..30_004),
+    );
+    vec(port, 0..3).prop_map(|ports| {
+        let names = ["", "b", "c"];
+        let port = |(name, (protocol, port, node_port)): (&&str, (Protocol, u16, Option<u16>))| {
+            ServicePort {
+                name: (*name).into(),
+                protocol,
+                port: NonZeroU16::new(port).unwrap(),
+                node_port: node_port.and_then(NonZeroU16::new),
+            }
+        };
+        names.iter().zip(ports).map(port).collect()
+    })
+}
+
+fn service(name: u8) -> impl Strategy<Value = Service> {
+    let types = [
+        ServiceType::ClusterIp,
+        ServiceType::NodePort,
+        ServiceType::LoadBalancer,
+    ];
+    let ranges = [
+        "10.0.0.0/8",
+        "192.168.0.0/16",
+        "0.0.0.0/0",
+        "fd00::/8",
+        "2001:db8::/32",
+    ];
+    let what = (
+        select(types.to_vec()),
+        // Mostly its own cluster IP, sometimes one that another has.
+        (option::of(0..12u8), option::of(0..12u16), any::<bool>()),
+        addresses(
+            (1..3)
+                .map(|n| v4([203, 0, 113], n))
+                .chain([v4([192, 168, 10], 10)])
+                .collect(),
+            vec![v6(3, 1)],
+            2,
+        ),
+        addresses(
+            (1..3).map(|n| v4([198, 51, 100], n)).collect(),
+            vec![v6(4, 1)],
+            2,
+        ),
+        subsequence(ranges.to_vec(), 0..3),
+        service_ports(),
+    );
+    let how = (
+        option::weighted(0.2, 1..86_400u32),
+        policy(),
+        policy(),
+        option::of(31_000..31_002u16),
+        option::of(0..3i64),
+        proptest::bool::weighted(0.05),
+    );
+    (what, how).prop_map(move |(what, how)| {
+        let (service_type, (own_v4, own_v6, own), external_ips, load_balancer_ips, ranges, ports) =
+            what;
+        let (affinity_seconds, internal, external, health, created, other_proxy) = how;
+        let ip = |n: u8| if own { name * 16 } else { n };
+        let cluster_ips = own_v4
+            .map(|n| v4([10, 0, 0], ip(n) + 1))
+            .into_iter()
+            .chain(own_v6.map(|n| v6(1, u16::from(ip(n as u8)) + 1)));
+        let mut service = Service::new(
+            ObjectName::new("default", format!("s{name}")),
+            cluster_ips.collect(),
+        );
+        service.service_type = service_type;
+        service.external_ips = external_ips;
+        service.load_balancer_ips = load_balancer_ips;
+        service.source_ranges = ranges.iter().map(|range| range.parse().unwrap()).collect();
+        service.ports = ports;
+        service.affinity_seconds = affinity_seconds;
+        service.internal_policy = internal;
+        service.external_policy = external;
+        service.health_check_node_port = health.and_then(NonZeroU16::new);
+        service.created = created;
+        service.other_proxy = other_proxy;
+        service
+    })
+}
+
+fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
+    let names = |all: &[&str]| {
+        let all: Vec<Box<str>> = all.iter().map(|name| (*name).into()).collect();
+        subsequence(all, 0..=1)
+    };
+    (
+        1..7u8,
+        (
+            proptest::bool::weighted(0.7),
+            any::<bool>(),
+            proptest::bool::weighted(0.3),
+        ),
+        option::of(select(vec!["node-a", "node-b"])),
+        names(&["node-a", "node-b"]),
+        names(&["zone-a", "zone-b"]),
+    )
+        .prop_map(
+            move |(last, (ready, serving, terminating), node, node_hints, zone_hints)| Endpoint {
+                address: match family {
+                    Family::V4 => v4([10, 244, 0], last),
+                    Family::V6 => v6(2, last.into()),
+                },
+                ready,
+                serving,
+                terminating,
+                node: node.map(Into::into),
+                node_hints,
+                zone_hints,
+            },
+        )
+}
+
+fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
+    let port = (
+        select(vec!["", "b", "c"]),
+        protocol(),
+        select(vec![8080u16, 8081]),
+    );
+    (0..5u8, select(Family::ALL.to_vec()), vec(port, 0..3)).prop_flat_map(
+        move |(service, family, ports)| {
+            vec(endpoint(family), 0..5).prop_map(move |endpoints| EndpointSlice {
+                name: ObjectName::new("default", format!("e{name}")),
+                service: format!("s{service}").into(),
+                family,
+                ports: ports
+                    .iter()
+                    .map(|(name, protocol, port)| EndpointPort {
+                        name: (*name).into(),
+                        protocol: *protocol,
+                        port: NonZeroU16::new(*port).unwrap(),
+                    })
+                    .collect(),
+                endpoints,
+            })
+        },
+    )
+}
+
+pub(crate) fn cluster() -> impl Strategy<Value = Cluster> {
+    let services = btree_set(0..5u8, 0..5)
+        .prop_flat_map(|names| names.into_iter().map(service).collect::<Vec<_>>());
+    let slices = btree_set(0..8u8, 0..8)
+        .prop_flat_map(|names| names.into_iter().map(slice).collect::<Vec<_>>());
+    (services, slices).prop_map(|(services, slices)| {
+        let mut cluster = Cluster::default();
+        cluster.add_node(Node {
+            name: "node-a".into(),
+            zone: Some("zone-a".into()),
+            pod_cidrs: vec![
+                "10.244.1.0/24".parse().unwrap(),
+                "fd00:2::/64".parse().unwrap(),
+            ],
+            addresses: vec![v4([192, 168, 10], 10), "2001:db8:10::10".parse().unwrap()],
+        });
+        services
+            .into_iter()
+            .for_each(|service| drop(cluster.add_service(service)));
+        slices
+            .into_iter()
+            .for_each(|slice| drop(cluster.add_slice(slice)));
+        cluster
+    })
+}
+
+/// The same cluster many times over, each time with other names and addresses.
+pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
+    let mut many = cluster.clone();
+    let moved = |ip: IpAddr, by: u8| match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, d ^ (by << 5)))
+        }
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) ^ (u128::from(by) << 16))),
+    };
+    for n in 1..=times {
+        for service in cluster.services.values() {
+            let mut copy = service.clone();
+            copy.name = ObjectName::new(format!("copy-{n}"), service.name.name.clone());
+            let lists = [
+                &mut copy.cluster_ips,
+                &mut copy.external_ips,
+                &mut copy.load_balancer_ips,
+            ];
+            for ip in lists.into_iter().flatten() {
+                *ip = moved(*ip, n);
+            }
+            many.add_service(copy);
+        }
+        for slice in cluster.slices.values() {
+            let mut copy = slice.clone();
+            copy.name = ObjectName::new(format!("copy-{n}"), slice.name.name.clone());
+            many.add_slice(copy);
+        }
+    }
+    many
+}
+
+pub(crate) fn host() -> impl Strategy<Value = Host> {
+    // The second link may have an address that Services want too.
+    subsequence(
+        vec!["172.20.5.7/16", "203.0.113.1/32", "2001:db8:20::7/64"],
+        0..=3,
+    )
+    .prop_map(|more| {
+        let mut host = Host::new("node-a");
+        let eth0 = "eth0".parse().unwrap();
+        host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
+        host.links
+            .insert(eth0, "2001:db8:10::10/64".parse().unwrap());
+        host.links.insert(eth0, "fe80::1/64".parse().unwrap());
+        host.links
+            .insert("lo".parse().unwrap(), "127.0.0.1/8".parse().unwrap());
+        for address in more {
+            host.links
+                .insert("eth1".parse().unwrap(), address.parse().unwrap());
+        }
+        host
+    })
+}
+
+pub(crate) fn config() -> impl Strategy<Value = Config> {
+    let local = prop_oneof![
+        Just(DetectLocal::ClusterCidr(Vec::new())),
+        Just(DetectLocal::ClusterCidr(vec![
+            "10.244.0.0/16".parse().unwrap()
+        ])),
+        Just(DetectLocal::NodeCidr),
+        Just(DetectLocal::BridgeInterface("br0".into())),
+        Just(DetectLocal::InterfaceNamePrefix("veth".into())),
+    ];
+    let node_ports = prop_oneof![
+        Just(NodePortAddresses::All),
+        Just(NodePortAddresses::Primary),
+        Just(NodePortAddresses::Within(vec![
+            "192.168.0.0/16".parse().unwrap()
+        ])),
+    ];
+    let excluded = subsequence(vec!["172.31.0.0/16", "10.0.0.0/30"], 0..=2);
+    (
+        (
+            select(Layout::ALL.to_vec()),
+            select(vec![Scheduler::RR, Scheduler::MH, Scheduler::WLC]),
+        ),
+        (any::<bool>(), any::<bool>(), 0..32u8),
+        (local, node_ports, excluded),
+        (0..3u32, 0..3u32),
+    )
+        .prop_map(
+            |((layout, scheduler), (arp, all, bit), (local, node_ports, excluded), (tcp, udp))| {
+                Config {
+                    layout,
+                    scheduler,
+                    strict_arp: arp,
+                    masquerade_all: all,
+                    masquerade_bit: bit,
+                    detect_local: local,
+                    node_port_addresses: node_ports,
+                    exclude_cidrs: excluded.iter().map(|cidr| cidr.parse().unwrap()).collect(),
+                    timeouts: Timeouts {
+                        tcp: tcp * 600,
+                        tcp_fin: 0,
+                        udp: udp * 60,
+                    },
+                    ..Config::default()
+                }
+            },
+        )
+}

@@ -1,2 +1,0 @@
-//! Shows what a cluster becomes.
-fn main() {}

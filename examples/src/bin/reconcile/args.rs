@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Show what a Kubernetes cluster becomes on one of its nodes.
+///
+/// Reads Services, EndpointSlices and Nodes as `kubectl get services,endpointslices,nodes -A -o yaml` prints
+/// them, and goes through the files in order, each the whole cluster at one moment, on one kernel in memory.
+/// Without arguments a built-in cluster is shown.
+///
+/// Exit status: 0, all objects were used; 1, some were refused and the rest was done; 2, nothing could be
+/// used, or the command line is wrong.
+#[derive(Parser)]
+#[command(name = "reconcile", version, max_term_width = 100)]
+pub(crate) struct Args {
+    /// The cluster, step by step: YAML or JSON files.
+    #[arg(value_name = "STEP.yaml")]
+    pub(crate) steps: Vec<PathBuf>,
+
+    /// A KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) [default: an empty one].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The node's links and their addresses, as `interfaces: {eth0: [192.168.10.10/24]}`
+    /// [default: the addresses its Node has].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) node: Option<PathBuf>,
+
+    /// The state the kernel holds at first, as `--output json` prints it [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) found: Option<PathBuf>,
+
+    /// What is shown.
+    #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
+    pub(crate) output: Output,
+
+    /// Whose chains and sets are written.
+    #[arg(long, value_enum, default_value_t = Layout::Current)]
+    pub(crate) layout: Layout,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// The plans and the state they lead to, for people.
+    Text,
+    /// The state they lead to, as ipvsadm, ipset and iptables-save print it, as JSON.
+    Json,
+    /// The plans alone.
+    Plan,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// Those of kube-proxy v1.36: packets are refused in the filter table.
+    Current,
+    /// Those of the first kube-proxies with an ipvs mode, up to v1.20.
+    Classic,
+}
+
+impl From<Layout> for proxier::Layout {
+    fn from(layout: Layout) -> Self {
+        match layout {
+            Layout::Current => Self::Current,
+            Layout::Classic => Self::Classic,
+        }
+    }
+}

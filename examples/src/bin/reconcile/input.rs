@@ -1,0 +1,136 @@
+//! The files named on the command line.
+
+use std::fs;
+use std::path::Path;
+
+use dummy_link::{LinkName, NodeLinks, host_address};
+use proxier::cluster::{Cluster, Host};
+use proxier::manifest::{self, Reading};
+use proxier::snapshot::Snapshot;
+use proxier::{Config, Observed};
+
+use crate::args::Args;
+
+/// All that was read.
+pub(crate) struct Inputs {
+    pub(crate) config: Config,
+    pub(crate) found: Option<Observed>,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) host: HostInput,
+}
+
+/// A file of objects.
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) reading: Reading,
+}
+
+/// What is known of the machine apart from the cluster.
+pub(crate) struct HostInput {
+    links: Option<NodeLinks>,
+}
+
+impl Inputs {
+    /// Reads everything. An error names the file, the place in it, and what is wrong there.
+    pub(crate) fn read(args: &Args) -> Result<Self, String> {
+        let mut config = match &args.config {
+            Some(path) => {
+                let reading = manifest::read_config(&shown(path), &read(path)?);
+                reading.map_err(|error| error.to_string())?.config
+            }
+            None => Config::default(),
+        };
+        config.layout = args.layout.into();
+        config.check().map_err(|error| error.to_string())?;
+        let links = match &args.node {
+            Some(path) => Some(manifest::read_links(&shown(path), &read(path)?)?),
+            None => None,
+        };
+        let found = args.found.as_deref().map(read_found).transpose()?;
+        let steps = if args.steps.is_empty() {
+            vec![built_in()]
+        } else {
+            args.steps
+                .iter()
+                .map(|path| read_step(path))
+                .collect::<Result<_, _>>()?
+        };
+        Ok(Self {
+            config,
+            found,
+            steps,
+            host: HostInput { links },
+        })
+    }
+}
+
+impl HostInput {
+    /// The machine: named by the configuration, or by the only Node there is, or by its own host name.
+    pub(crate) fn of(&self, cluster: &Cluster, config: &Config) -> Host {
+        let mut names = cluster.nodes.keys();
+        let only = names.next().filter(|_| names.next().is_none());
+        let name = config
+            .hostname_override
+            .as_ref()
+            .or(only)
+            .cloned()
+            .unwrap_or_else(host_name);
+        let mut host = Host::new(name);
+        host.links = match &self.links {
+            Some(links) => links.clone(),
+            None => node_links(cluster, &host.node_name),
+        };
+        host
+    }
+}
+
+/// The addresses that the Node is known by, on a link made up for them.
+fn node_links(cluster: &Cluster, name: &str) -> NodeLinks {
+    let addresses = cluster
+        .nodes
+        .get(name)
+        .map(|node| node.addresses.as_slice());
+    let link = LinkName::new("eth0").ok();
+    let addresses = addresses
+        .into_iter()
+        .flatten()
+        .map(|address| host_address(*address));
+    addresses
+        .filter_map(|address| Some((link?, address)))
+        .collect()
+}
+
+fn host_name() -> Box<str> {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase()
+        .into()
+}
+
+fn built_in() -> Step {
+    let name = "built-in cluster".to_owned();
+    let reading = manifest::read_cluster(&name, include_bytes!("../../../data/cluster.yaml"));
+    Step { name, reading }
+}
+
+fn read_step(path: &Path) -> Result<Step, String> {
+    let name = shown(path);
+    let reading = manifest::read_cluster(&name, &read(path)?);
+    Ok(Step { name, reading })
+}
+
+fn read_found(path: &Path) -> Result<Observed, String> {
+    let at = |error: String| format!("{}: {error}", path.display());
+    let snapshot: Snapshot =
+        serde_json::from_slice(&read(path)?).map_err(|error| at(error.to_string()))?;
+    snapshot.state().map_err(|error| at(error.to_string()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

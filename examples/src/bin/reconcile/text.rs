@@ -1,0 +1,142 @@
+//! Plans and states for people.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use iptables_restore::Ruleset;
+use ipvs_netlink::listing::{Listing, Row};
+use ipvs_netlink::{Info, Version};
+use proxier::{LINK, Observed, Plan, Sign};
+
+const HEADING: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+fn style(sign: Sign) -> Style {
+    let color = match sign {
+        Sign::Add => AnsiColor::Green,
+        Sign::Remove => AnsiColor::Red,
+        Sign::Change => AnsiColor::Yellow,
+    };
+    color.on_default()
+}
+
+/// A plan as a diff, with how much it is.
+pub(crate) fn plan(name: &str, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    let lines: Vec<_> = plan
+        .iter()
+        .flat_map(|(_, operation)| operation.lines())
+        .collect();
+    let count = |sign| lines.iter().filter(|line| line.sign == sign).count();
+    let (added, changed, removed) = (count(Sign::Add), count(Sign::Change), count(Sign::Remove));
+    writeln!(out, "{HEADING}{name}{HEADING:#}")?;
+    for line in &lines {
+        let style = style(line.sign);
+        writeln!(out, "{style}{line}{style:#}")?;
+    }
+    if plan.is_empty() {
+        writeln!(out, "Plan: nothing to do.\n")
+    } else {
+        let steps = plan.len();
+        writeln!(
+            out,
+            "Plan: {steps} steps: {added} to add, {changed} to change, {removed} to remove.\n"
+        )
+    }
+}
+
+/// A state as its tools would show it.
+pub(crate) fn state(state: &Observed, out: &mut impl Write) -> io::Result<()> {
+    servers(state, out)?;
+    addresses(state, out)?;
+    sets(state, out)?;
+    rules("iptables", &state.rules.v4, out)?;
+    rules("ip6tables", &state.rules.v6, out)
+}
+
+fn servers(state: &Observed, out: &mut impl Write) -> io::Result<()> {
+    let rows: Vec<_> = state
+        .servers
+        .iter()
+        .map(|server| Row {
+            id: server.id,
+            config: server.config,
+            destinations: server
+                .destinations
+                .iter()
+                .map(|d| (d.destination, d.connections))
+                .collect(),
+        })
+        .collect();
+    // What a kernel of today says of itself.
+    let info = Info {
+        version: Version(0x01_02_01),
+        connection_table_size: 4096,
+    };
+    writeln!(
+        out,
+        "{HEADING}Virtual servers{HEADING:#} {FAINT}(ipvsadm -Ln){FAINT:#}"
+    )?;
+    writeln!(out, "{}", Listing::new(info, &rows))
+}
+
+fn addresses(state: &Observed, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{HEADING}Addresses{HEADING:#} {FAINT}(ip address show {LINK}){FAINT:#}"
+    )?;
+    match &state.addresses {
+        None => writeln!(out, "  there is no link {LINK}")?,
+        Some(addresses) => {
+            for address in addresses {
+                writeln!(out, "  {address}")?;
+            }
+        }
+    }
+    writeln!(out)
+}
+
+fn sets(state: &Observed, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{HEADING}Sets{HEADING:#} {FAINT}(ipset list){FAINT:#}")?;
+    let (filled, empty): (Vec<_>, Vec<_>) =
+        state.sets.values().partition(|set| !set.entries.is_empty());
+    for set in filled {
+        writeln!(
+            out,
+            "  {} {FAINT}{}{FAINT:#}",
+            set.spec.name, set.spec.set_type
+        )?;
+        for entry in &set.entries {
+            writeln!(out, "    {entry}")?;
+        }
+    }
+    if !empty.is_empty() {
+        let names: Vec<_> = empty.iter().map(|set| set.spec.name.to_string()).collect();
+        writeln!(out, "  {FAINT}empty: {}{FAINT:#}", names.join(" "))?;
+    }
+    writeln!(out)
+}
+
+fn rules(tool: &str, rules: &Ruleset, out: &mut impl Write) -> io::Result<()> {
+    for table in &rules.tables {
+        writeln!(out, "{HEADING}Rules of {tool} -t {}{HEADING:#}", table.name)?;
+        let mut empty = Vec::new();
+        for chain in &table.chains {
+            if chain.rules.is_empty() {
+                empty.push(chain.name.as_str());
+                continue;
+            }
+            match &chain.policy {
+                Some(policy) => writeln!(out, "  {} {FAINT}policy {policy}{FAINT:#}", chain.name)?,
+                None => writeln!(out, "  {}", chain.name)?,
+            }
+            for rule in &chain.rules {
+                writeln!(out, "    {rule}")?;
+            }
+        }
+        if !empty.is_empty() {
+            writeln!(out, "  {FAINT}empty: {}{FAINT:#}", empty.join(" "))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Runnable examples of every crate of this workspace: see `src/bin`.
