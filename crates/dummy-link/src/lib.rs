@@ -4,7 +4,12 @@
 //! addresses: an address bound to it is local to the node, so that the kernel accepts packets for
 //! it. Service proxies and load balancers bind their virtual addresses this way.
 //!
-//! [`LinkName`] and [`NodeLinks`] are plain values without any input or output.
+//! - [`LinkName`] and [`NodeLinks`] are plain values without any input or output.
+//! - [`message`] has the rtnetlink messages, as `netlink-packet-route` types, for any transport.
+#![cfg_attr(
+    feature = "client",
+    doc = "- [`Client`] (feature `client`, on by default) is blocking and changes many addresses per system call."
+)]
 //!
 //! ```
 //! use dummy_link::{LinkName, NodeLinks, host_address};
@@ -16,11 +21,21 @@
 //! assert_eq!(links.links_with("10.96.0.1".parse()?).collect::<Vec<_>>(), [name]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-
+#![cfg_attr(feature = "client", doc = include_str!("client.md"))]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod error;
+pub mod message;
 mod name;
 mod node;
 
+#[cfg(feature = "client")]
+pub use client::{Client, Effect};
+#[cfg(feature = "client")]
+pub use error::Error;
+pub use message::{BoundAddress, Link};
 pub use name::{LinkName, LinkNameError, MAX_NAME_LEN};
 pub use node::{NodeLinks, host_address};

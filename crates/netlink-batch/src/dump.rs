@@ -1,13 +1,12 @@
 //! Dumps: all objects of a kind, streamed, and started over when they changed meanwhile.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use netlink_packet_core::Emitable;
 
 use crate::ack::{parse_ack, parse_done};
 use crate::error::{Error, KernelError, Loss};
-use crate::inbox::{Piece, Received};
+use crate::inbox::{Idle, Piece, Received};
 use crate::message::{FIRST_DATA_TYPE, Message};
 use crate::uapi::{
     NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
@@ -126,53 +125,41 @@ impl<T: Transport> Connection<T> {
             ..Reader::default()
         };
         let mut wake_ups = WAKE_UPS;
-        let mut idle = None;
+        let mut idle = Idle::new(self.limits.reply_timeout);
         let failure = loop {
             let wait = reader.loss.is_none().then_some(self.limits.reply_timeout);
+            let seen = reader.seen;
             match self.inbox.receive(wait) {
-                Received::Datagram(datagram) => {
-                    let seen = reader.seen;
-                    datagram.visit(|piece| reader.take(piece, visit));
-                    if let Some(result) = reader.end.take() {
-                        self.unfinished = None;
-                        return reader.pass(result);
-                    }
-                    if reader.seen > seen {
-                        idle = None;
-                        continue;
-                    }
-                    // Replies to something else must not keep us for ever.
-                    let since = *idle.get_or_insert_with(Instant::now);
-                    if since.elapsed() > self.limits.reply_timeout {
-                        break Loss::Timeout(self.limits.reply_timeout);
-                    }
-                    continue;
-                }
+                Received::Datagram(datagram) => datagram.visit(|piece| reader.take(piece, visit)),
                 Received::Overflow => {
                     reader.loss = Some(Loss::Overflow);
                     reader.wake_up = WakeUp::None;
-                    continue;
                 }
-                Received::Empty => {}
+                Received::Empty => {
+                    // The kernel continues a dump while the reader receives. When it had no memory
+                    // to do so, nothing is left that could be received, unless we make it reply to
+                    // something.
+                    let timeout = Loss::Timeout(self.limits.reply_timeout);
+                    let loss = *reader.loss.get_or_insert(timeout);
+                    match reader.wake_up {
+                        // The dump is over, its end was lost.
+                        WakeUp::Answered => reader.end = Some(Ok(())),
+                        WakeUp::None if wake_ups > 0 => {
+                            wake_ups -= 1;
+                            let noop = Header::new(NLMSG_NOOP);
+                            reader.wake_up = WakeUp::Sent(self.send_alone(noop, &Bytes(&[]))?);
+                        }
+                        _ => break loss,
+                    }
+                }
                 Received::Failed(os) => break Loss::Receive(os),
             }
-            // The kernel continues a dump while the reader receives. When it had no memory to do
-            // so, nothing is left that could be received, unless we make it reply to something.
-            let loss = *reader
-                .loss
-                .get_or_insert(Loss::Timeout(self.limits.reply_timeout));
-            match reader.wake_up {
-                // The dump is over, its end was lost.
-                WakeUp::Answered => {
-                    self.unfinished = None;
-                    return reader.pass(Ok(()));
-                }
-                WakeUp::None if wake_ups > 0 => {
-                    wake_ups -= 1;
-                    reader.wake_up =
-                        WakeUp::Sent(self.send_alone(Header::new(NLMSG_NOOP), &Bytes(&[]))?);
-                }
-                _ => break loss,
+            if let Some(result) = reader.end.take() {
+                self.unfinished = None;
+                return reader.pass(result);
+            }
+            if idle.is_over(reader.seen > seen) {
+                break Loss::Timeout(self.limits.reply_timeout);
             }
         };
         // Enough was read for a visitor that wants no more.

@@ -138,3 +138,24 @@ impl<T: Transport> Inbox<T> {
         }
     }
 }
+
+/// Bounds how long replies to something else can keep a reader waiting.
+pub(crate) struct Idle {
+    since: Option<Instant>,
+    limit: Duration,
+}
+
+impl Idle {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { since: None, limit }
+    }
+
+    /// Notes whether what was received is of use. `true` if nothing of use has come for too long.
+    pub(crate) fn is_over(&mut self, useful: bool) -> bool {
+        if useful {
+            self.since = None;
+            return false;
+        }
+        self.since.get_or_insert_with(Instant::now).elapsed() > self.limit
+    }
+}

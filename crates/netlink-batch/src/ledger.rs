@@ -51,6 +51,8 @@ pub(crate) struct Ledger {
     windows: Vec<Window>,
     /// How many requests are in state `Sent`.
     open: usize,
+    /// How many messages there were for these requests.
+    seen: u64,
 }
 
 impl Ledger {
@@ -60,6 +62,7 @@ impl Ledger {
             failures: BTreeMap::new(),
             windows: Vec::new(),
             open: 0,
+            seen: 0,
         }
     }
 
@@ -82,6 +85,11 @@ impl Ledger {
     /// How many requests of the last window have no result.
     pub(crate) fn open(&self) -> usize {
         self.open
+    }
+
+    /// How many messages there were for any of the requests.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
     }
 
     /// Whether the request has no result.
@@ -118,6 +126,7 @@ impl Ledger {
     ) -> Option<Loss> {
         // Not found: a late reply to something earlier.
         let request = self.find(message.sequence)?;
+        self.seen += 1;
         let result = match (message.message_type, cut) {
             (NLMSG_ERROR, _) => match parse_ack(message) {
                 Some(result) => result,

@@ -12,11 +12,10 @@
 //! [`netlink_rcv_skb`]: https://github.com/torvalds/linux/blob/v6.12/net/netlink/af_netlink.c
 
 use std::ops::Range;
-use std::time::Instant;
 
 use crate::connection::{Acknowledge, Limits};
 use crate::error::{Error, Loss, Os};
-use crate::inbox::{Inbox, Received};
+use crate::inbox::{Idle, Inbox, Received};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::uapi::NETLINK_NETFILTER;
@@ -110,7 +109,8 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
                     *self.next_sequence =
                         sequence.wrapping_add(u32::try_from(end - first).unwrap_or(0));
                     self.ledger.sent(sequence, first..end);
-                    self.read_window(first..end, each);
+                    let loss = self.read_window(&(first..end), each);
+                    self.ledger.close(first..end, loss);
                     first = end;
                 }
                 // No memory for so long a datagram, or a limit that we do not know of.
@@ -152,51 +152,46 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
         next
     }
 
-    /// Reads until all requests of the window, the last one sent, have their result.
-    fn read_window(&mut self, requests: Range<usize>, each: bool) {
+    /// Reads until all requests of the window, the last one sent, have their result. Returns what
+    /// was lost meanwhile.
+    fn read_window(&mut self, requests: &Range<usize>, each: bool) -> Option<Loss> {
         let last = requests.end - 1;
+        let mut idle = Idle::new(self.limits.reply_timeout);
         let mut loss = None;
-        let mut idle = None;
         while self.ledger.is_open(last) || (each && self.ledger.open() > 0) {
-            let refused_whole = self.is_refused_whole(&requests);
+            let refused_whole = self.is_refused_whole(requests);
             // What was dropped does not come.
             let wait = (loss.is_none() && !refused_whole).then_some(self.limits.reply_timeout);
+            let seen = self.ledger.seen();
             match self.inbox.receive(wait) {
                 Received::Datagram(datagram) => {
-                    let open = self.ledger.open();
                     loss = self.ledger.take(datagram, &mut self.on_reply).or(loss);
-                    if self.ledger.open() == open {
-                        // Replies to something else must not keep us for ever.
-                        let since = *idle.get_or_insert_with(Instant::now);
-                        if since.elapsed() <= self.limits.reply_timeout {
-                            continue;
-                        }
-                    } else {
-                        idle = None;
-                        continue;
-                    }
                 }
-                Received::Overflow => {
-                    loss = Some(Loss::Overflow);
-                    continue;
-                }
+                Received::Overflow => loss = Some(Loss::Overflow),
                 Received::Empty if loss.is_some() => break,
-                Received::Empty if refused_whole => return self.ledger.forbid(requests),
-                Received::Empty => {}
-                Received::Failed(os) => {
-                    self.stop = Some(os);
-                    loss = Some(Loss::Receive(os));
+                Received::Empty if refused_whole => {
+                    self.ledger.forbid(requests.clone());
                     break;
                 }
+                Received::Empty => return Some(self.time_out()),
+                Received::Failed(os) => {
+                    self.stop = Some(os);
+                    return Some(Loss::Receive(os));
+                }
             }
-            self.timeouts += 1;
-            if self.timeouts >= MAX_TIMEOUTS {
-                self.stop = Some(Os(errno::ETIMEDOUT));
+            if idle.is_over(self.ledger.seen() > seen) {
+                return Some(self.time_out());
             }
-            loss = loss.or(Some(Loss::Timeout(self.limits.reply_timeout)));
-            break;
         }
-        self.ledger.close(requests, loss);
+        loss
+    }
+
+    fn time_out(&mut self) -> Loss {
+        self.timeouts += 1;
+        if self.timeouts >= MAX_TIMEOUTS {
+            self.stop = Some(Os(errno::ETIMEDOUT));
+        }
+        Loss::Timeout(self.limits.reply_timeout)
     }
 
     /// Whether only the window's first request has an answer, and that forbids it. To a caller

@@ -1,8 +1,12 @@
 //! Replies that are lost, cut off, late, foreign, or come in another order.
 
-use std::time::Duration;
+use std::io;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use netlink_batch::{Acknowledge, Batch, Bytes, Error, Header, Limits, Loss, Os, errno};
+use netlink_batch::{
+    Acknowledge, Batch, Bytes, Connection, Error, Header, Limits, Loss, Os, Transport, errno, uapi,
+};
 
 use crate::batches::{EEXIST, codes, unknown};
 use crate::kernel::{ASK, DATA, Fault, Kernel, PORT, batch, request};
@@ -225,4 +229,51 @@ fn cut_data_is_asked_for_again_with_room_for_it() {
         report.result(0),
         Err(&Error::Unknown(Loss::Truncated(200_016)))
     );
+}
+
+/// A socket that never falls silent, and never has what is asked for.
+struct Flood(Option<i32>);
+
+impl Transport for Flood {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+        if let Some(code) = self.0 {
+            return Err(io::Error::from_raw_os_error(code));
+        }
+        buffer[..16].copy_from_slice(&[16, 0, 0, 0, 200, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0]);
+        Ok(16)
+    }
+
+    fn port(&self) -> u32 {
+        PORT
+    }
+
+    fn protocol(&self) -> u16 {
+        uapi::NETLINK_ROUTE
+    }
+
+    fn send_limit(&self) -> usize {
+        1 << 16
+    }
+
+    fn receive_limit(&self) -> usize {
+        1 << 16
+    }
+}
+
+#[test]
+fn a_flood_of_something_else_is_bounded() {
+    for error in [None, Some(errno::ENOBUFS), Some(errno::EINTR)] {
+        let limits = Limits::default()
+            .reply_timeout(Duration::from_millis(5))
+            .window(1);
+        let mut connection = Connection::new(Flood(error)).with_limits(limits);
+        let report = connection.execute(&mut batch(&[0; 10]));
+        assert!(report.failures().len() == 10 && !unknown(&report).is_empty());
+        let dump = connection.dump(Header::new(ASK), &Bytes(&[]), |_| ControlFlow::Break(()));
+        assert!(matches!(dump, Err(Error::Unknown(_))));
+    }
 }
