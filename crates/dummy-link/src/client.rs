@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnetwork::IpNetwork;
 use netlink_batch::{
-    Batch, Connection, Header, Message, Socket, SocketOptions, Transport, errno,
+    Batch, Connection, Header, Limits, Message, Socket, SocketOptions, Transport, errno,
     uapi::{NETLINK_ROUTE, NLM_F_CREATE, NLM_F_EXCL},
 };
 
@@ -42,10 +42,10 @@ impl Client {
     /// [`Error::Netlink`].
     pub fn open() -> Result<Self, Error> {
         let options = SocketOptions::default().strict(true);
-        Ok(Self::new(Connection::new(Socket::open(
-            NETLINK_ROUTE,
-            &options,
-        )?)))
+        let socket = Socket::open(NETLINK_ROUTE, &options)?;
+        // Where pods come and go, so do addresses, and a listing takes but a moment.
+        let limits = Limits::default().attempts(30);
+        Ok(Self::new(Connection::new(socket).with_limits(limits)))
     }
 }
 

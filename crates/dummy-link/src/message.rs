@@ -22,7 +22,8 @@ use crate::LinkName;
 
 /// Message types and attributes of rtnetlink.
 ///
-/// Sources: [`linux/rtnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/rtnetlink.h),
+/// Sources:
+/// [`linux/rtnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/rtnetlink.h),
 /// [`linux/if_link.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_link.h),
 /// [`linux/if_addr.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_addr.h).
 pub mod uapi {
@@ -67,7 +68,8 @@ pub struct Link {
     pub index: u32,
     /// Its name.
     pub name: LinkName,
-    /// What kind of virtual link it is: `dummy`, `bridge`, `veth`. `None` for hardware and loopback.
+    /// What kind of virtual link it is: `dummy`, `bridge`, `veth`. `None` for hardware and
+    /// loopback.
     pub kind: Option<String>,
     /// Whether it was set up by its administrator (`IFF_UP`).
     pub is_up: bool,
@@ -137,8 +139,8 @@ pub fn all_links() -> LinkMessage {
 /// An address of a link, for `RTM_NEWADDR` with `NLM_F_CREATE | NLM_F_EXCL`, and for `RTM_DELADDR`.
 ///
 /// IPv6 addresses are usable at once, without duplicate address detection (`IFA_F_NODAD`), and one
-/// of length 128 comes without a route of its own (`IFA_F_NOPREFIXROUTE`): it is local, nothing lies
-/// behind it.
+/// of length 128 comes without a route of its own (`IFA_F_NOPREFIXROUTE`): it is local, nothing
+/// lies behind it.
 pub fn address(index: u32, address: IpNetwork) -> AddressMessage {
     let mut message = all_addresses(index);
     message.header.prefix_len = address.prefix();
@@ -159,14 +161,14 @@ pub fn address(index: u32, address: IpNetwork) -> AddressMessage {
                 flags |= AddressFlags::Noprefixroute;
             }
             message.header.family = AddressFamily::Inet6;
-            message.attributes.push(AddressAttribute::Flags(flags));
+            message.attributes.insert(1, AddressAttribute::Flags(flags));
         }
     }
     message
 }
 
-/// All addresses, for `RTM_GETADDR` with `NLM_F_DUMP`; those of one link if the index is not 0. Only
-/// a socket with `NETLINK_GET_STRICT_CHK` (Linux 4.20) makes the kernel heed the index.
+/// All addresses, for `RTM_GETADDR` with `NLM_F_DUMP`; those of one link if the index is not 0.
+/// Only a socket with `NETLINK_GET_STRICT_CHK` (Linux 4.20) makes the kernel heed the index.
 pub fn all_addresses(index: u32) -> AddressMessage {
     let mut message = AddressMessage::default();
     message.header.index = index;
@@ -175,7 +177,8 @@ pub fn all_addresses(index: u32) -> AddressMessage {
 
 /// Reads a link from the payload of `RTM_NEWLINK`.
 ///
-/// A byte of its name that is not UTF-8 reads as `?`, as do all its bytes a [`LinkName`] refuses.
+/// Of a name that is no [`LinkName`], because it is not UTF-8, all that is not printable ASCII
+/// reads as `?`.
 ///
 /// # Errors
 /// The payload is cut short, or its name is missing.
@@ -212,25 +215,22 @@ fn parse_kind(link_info: NlaBuffer<&[u8]>) -> Result<Option<String>, DecodeError
 
 fn link_name(value: &[u8]) -> Result<LinkName, DecodeError> {
     let bytes = until_nul(value);
-    let parsed = std::str::from_utf8(bytes)
+    if let Some(name) = std::str::from_utf8(bytes)
         .ok()
-        .and_then(|name| name.parse().ok());
-    parsed.map_or_else(
-        || {
-            let shown: String = bytes
-                .iter()
-                .map(|b| {
-                    if b.is_ascii_graphic() {
-                        char::from(*b)
-                    } else {
-                        '?'
-                    }
-                })
-                .collect();
-            LinkName::new(&shown).map_err(|error| DecodeError::from(error.to_string()))
-        },
-        Ok,
-    )
+        .and_then(|name| name.parse().ok())
+    {
+        return Ok(name);
+    }
+    let shown: String = bytes.iter().map(|byte| shown(*byte)).collect();
+    LinkName::new(&shown).map_err(|error| DecodeError::from(error.to_string()))
+}
+
+fn shown(byte: u8) -> char {
+    match byte {
+        b'/' | b':' | b'%' => '?',
+        _ if byte.is_ascii_graphic() => byte.into(),
+        _ => '?',
+    }
 }
 
 fn until_nul(value: &[u8]) -> &[u8] {
@@ -268,3 +268,6 @@ pub fn parse_address(payload: &[u8]) -> Result<Option<BoundAddress>, DecodeError
         address,
     }))
 }
+
+#[cfg(test)]
+mod tests;

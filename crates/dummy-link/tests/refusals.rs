@@ -1,0 +1,253 @@
+//! The client against a scripted socket: what no kernel at hand can be brought to say.
+#![cfg(feature = "client")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "the script is part of the tests"
+)]
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use dummy_link::{Client, Effect, Error, LinkName, host_address};
+use netlink_batch::{Connection, Limits, Loss, Transport, errno, messages, uapi};
+
+/// The reply of Linux 6.1.176 to a question for the dummy link kube-ipvs0, as `ip link` got it.
+const KUBE_IPVS0: &[u8] = include_bytes!("../src/message/kube-ipvs0.bin");
+
+const TIMEOUT: Duration = Duration::from_millis(1);
+
+/// What comes in answer to one request.
+#[derive(Clone)]
+enum Answer {
+    /// The link, then success.
+    Link,
+    /// A link without a name, then success.
+    Nameless,
+    /// This error, or success if 0.
+    Code(i32),
+    /// One part of a dump with these flags, then its end.
+    Dump(u16),
+    Nothing,
+}
+
+use Answer::{Code, Dump, Link, Nameless, Nothing};
+
+struct Script {
+    answers: VecDeque<Answer>,
+    queue: VecDeque<Vec<u8>>,
+}
+
+fn reply(message_type: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(16 + payload.len()).unwrap();
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(message_type.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+impl Transport for Script {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        for request in messages(datagram).map(Result::unwrap) {
+            let sequence = request.sequence;
+            let link = |flags| reply(16, flags, sequence, &KUBE_IPVS0[16..]);
+            let answer = self.answers.pop_front().unwrap();
+            let code = match answer {
+                Link => {
+                    self.queue.push_back(link(0));
+                    0
+                }
+                Nameless => {
+                    self.queue.push_back(reply(16, 0, sequence, &[0; 16]));
+                    0
+                }
+                Code(code) => code,
+                Dump(flags) => {
+                    self.queue.push_back(link(flags | uapi::NLM_F_MULTI));
+                    self.queue.push_back(reply(
+                        uapi::NLMSG_DONE,
+                        uapi::NLM_F_MULTI,
+                        sequence,
+                        &[0; 4],
+                    ));
+                    continue;
+                }
+                Nothing => continue,
+            };
+            if code != 0 || request.flags & uapi::NLM_F_ACK != 0 {
+                let payload = [&(-code).to_ne_bytes()[..], &[0; 16]].concat();
+                self.queue.push_back(reply(
+                    uapi::NLMSG_ERROR,
+                    uapi::NLM_F_CAPPED,
+                    sequence,
+                    &payload,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+        let bytes = self.queue.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn port(&self) -> u32 {
+        1
+    }
+
+    fn protocol(&self) -> u16 {
+        uapi::NETLINK_ROUTE
+    }
+
+    fn send_limit(&self) -> usize {
+        1 << 16
+    }
+
+    fn receive_limit(&self) -> usize {
+        1 << 20
+    }
+}
+
+fn client(answers: &[Answer]) -> Client<Script> {
+    let script = Script {
+        answers: answers.iter().cloned().collect(),
+        queue: VecDeque::new(),
+    };
+    let limits = Limits::default().reply_timeout(TIMEOUT).attempts(3);
+    Client::new(Connection::new(script).with_limits(limits))
+}
+
+fn link() -> LinkName {
+    "kube-ipvs0".parse().unwrap()
+}
+
+#[test]
+fn a_lack_of_permission_says_which() {
+    let denied = Error::NotPermitted { link: link() };
+    let address = host_address("10.0.0.1".parse().unwrap());
+    assert_eq!(
+        client(&[Code(errno::EPERM)]).ensure(link()),
+        Err(denied.clone())
+    );
+    assert_eq!(
+        client(&[Link, Code(errno::EPERM)]).delete(link()),
+        Err(denied.clone())
+    );
+    assert_eq!(
+        client(&[Link, Code(errno::EPERM)]).set_up(link(), true),
+        Err(denied.clone())
+    );
+    let results = client(&[Link, Code(errno::EPERM)]).add_addresses(link(), &[address]);
+    assert_eq!(results, Ok(vec![Err(denied.clone())]));
+    let results = client(&[Link, Code(errno::EPERM)]).remove_addresses(link(), &[address]);
+    assert_eq!(results, Ok(vec![Err(denied.clone())]));
+    assert_eq!(
+        denied.to_string(),
+        "changing link kube-ipvs0 takes the capability CAP_NET_ADMIN in its network namespace"
+    );
+}
+
+#[test]
+fn other_errors_keep_the_kernels_number() {
+    let error = client(&[Code(errno::ENOMEM)]).ensure(link()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot make link kube-ipvs0: Cannot allocate memory (os error 12)"
+    );
+    let address = host_address("fd00::1".parse().unwrap());
+    let results = client(&[Link, Code(errno::EINVAL)])
+        .add_addresses(link(), &[address])
+        .unwrap();
+    assert_eq!(
+        results[0].as_ref().unwrap_err().to_string(),
+        "cannot add address fd00::1/128 of link kube-ipvs0: Invalid argument (os error 22)"
+    );
+    // Of IPv4 EACCES has no special meaning.
+    let address = host_address("10.0.0.1".parse().unwrap());
+    let results = client(&[Link, Code(errno::EACCES)])
+        .add_addresses(link(), &[address])
+        .unwrap();
+    assert!(matches!(results[0], Err(Error::Address { .. })));
+}
+
+#[test]
+fn a_kernel_without_ipv6_is_told_apart() {
+    let address = host_address("fd00::1".parse().unwrap());
+    let results = client(&[Link, Code(errno::EOPNOTSUPP)]).add_addresses(link(), &[address]);
+    assert_eq!(
+        results,
+        Ok(vec![Err(Error::Ipv6Unsupported {
+            link: link(),
+            address
+        })])
+    );
+}
+
+#[test]
+fn a_link_that_goes_meanwhile_is_gone() {
+    assert_eq!(
+        client(&[Link, Code(errno::ENODEV)]).delete(link()),
+        Ok(Effect::Unchanged)
+    );
+    let address = host_address("10.0.0.1".parse().unwrap());
+    let results = client(&[Link, Code(errno::ENODEV)]).add_addresses(link(), &[address]);
+    assert_eq!(results, Ok(vec![Err(Error::LinkMissing { link: link() })]));
+}
+
+#[test]
+fn a_lost_answer_is_looked_up() {
+    assert_eq!(client(&[Nothing, Link]).ensure(link()), Ok(Effect::Changed));
+    let error = client(&[Nothing, Code(errno::ENODEV)])
+        .ensure(link())
+        .unwrap_err();
+    let lost = netlink_batch::Error::Unknown(Loss::Timeout(TIMEOUT));
+    assert_eq!(
+        error,
+        Error::Link {
+            action: "make",
+            link: link(),
+            reason: lost
+        }
+    );
+    // Of addresses, asking again is enough.
+    let address = host_address("10.0.0.1".parse().unwrap());
+    let results = client(&[Link, Nothing, Code(errno::EEXIST)]).add_addresses(link(), &[address]);
+    assert_eq!(results, Ok(vec![Ok(Effect::Unchanged)]));
+}
+
+#[test]
+fn listings_that_changed_are_listed_again() {
+    let changed = Dump(uapi::NLM_F_DUMP_INTR);
+    let links = client(&[changed.clone(), changed.clone(), Dump(0)])
+        .links()
+        .unwrap();
+    assert_eq!(
+        links.iter().map(|link| link.name).collect::<Vec<_>>(),
+        [link()]
+    );
+    let interrupted = netlink_batch::Error::DumpInterrupted { attempts: 3 };
+    assert_eq!(
+        client(&vec![changed; 3]).links(),
+        Err(Error::Netlink(interrupted))
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error() {
+    let error = client(&[Nameless]).link(link()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot read the kernel's description of a link: a link without IFLA_IFNAME"
+    );
+    let interrupted = client(&[Code(errno::EBUSY)]).links().unwrap_err();
+    assert_eq!(
+        interrupted.to_string(),
+        "cannot list links and addresses: Device or resource busy (os error 16)"
+    );
+}
