@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Entry, Family, SetName, SetType};
+use crate::{DecodeError, Entry, Family, Operation, Refusal, SetName, SetType};
 
 /// Everything that can go wrong in this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,6 +90,88 @@ pub enum Error {
         /// Why not.
         reason: EntryFault,
     },
+    /// The kernel refused.
+    #[error("{operation}: {refusal}{}", Detail(.message))]
+    Refused {
+        /// What was tried.
+        operation: Box<Operation>,
+        /// What the number means.
+        refusal: Refusal,
+        /// The number, positive.
+        code: i32,
+        /// The kernel's own words, where it has any.
+        message: Option<Box<str>>,
+    },
+    /// The kernel's revision of a set type is too old for an option, which it would ignore.
+    #[error(
+        "set {set}: `{option}` needs revision {needed} of set type {set_type}, and this kernel has {revision}"
+    )]
+    OldRevision {
+        /// The set.
+        set: SetName,
+        /// Its type.
+        set_type: SetType,
+        /// The option.
+        option: &'static str,
+        /// From which revision on the type has it.
+        needed: u8,
+        /// The kernel's newest.
+        revision: u8,
+    },
+    /// The kernel speaks no protocol that this crate does, or not the one that a command needs.
+    #[error("{operation}: the kernel speaks protocol {min} to {max} of ipset, {needed} is needed")]
+    ProtocolVersion {
+        /// What was tried.
+        operation: Box<Operation>,
+        /// The kernel's oldest.
+        min: u8,
+        /// The kernel's newest.
+        max: u8,
+        /// What is needed.
+        needed: u8,
+    },
+    /// The kernel has no ipset.
+    #[error("this kernel has no ipset: load module ip_set (it needs CONFIG_IP_SET)")]
+    NoIpset,
+    /// The new set took the place of the old one, which could not be destroyed.
+    #[error("set {set} is replaced, but what it was before stays as set {leftover}: {error}")]
+    Leftover {
+        /// The set.
+        set: SetName,
+        /// The name under which the old one can be destroyed.
+        leftover: SetName,
+        /// Why it was not.
+        error: Box<Error>,
+    },
+    /// A reply that is not what the kernel's interface says.
+    #[error("{operation}: {error}")]
+    Decode {
+        /// What was tried.
+        operation: Box<Operation>,
+        /// What is wrong with the reply.
+        error: DecodeError,
+    },
+    /// Talking to the kernel failed.
+    #[cfg(feature = "client")]
+    #[error("{operation}: {error}")]
+    Netlink {
+        /// What was tried.
+        operation: Box<Operation>,
+        /// What failed.
+        error: netlink_batch::Error,
+    },
+}
+
+/// The kernel's words behind ours.
+struct Detail<'a>(&'a Option<Box<str>>);
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(message) => write!(f, " ({message})"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Why a set cannot hold an entry.
@@ -159,6 +241,15 @@ pub enum EntryFault {
 }
 
 impl Error {
+    /// Why the kernel refused, if it did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
+    }
+
     /// A [`Error::Syntax`].
     pub(crate) fn token(
         expected: &'static str,

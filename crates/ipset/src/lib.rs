@@ -23,6 +23,8 @@
 
 #[cfg(test)]
 mod arbitrary;
+#[cfg(feature = "client")]
+pub mod client;
 mod element;
 mod entry;
 mod error;
@@ -30,20 +32,27 @@ mod family;
 mod inline;
 pub mod message;
 mod name;
+mod operation;
 mod protocol;
+mod refusal;
+mod revision;
 mod set_type;
 mod spec;
 mod text;
 pub mod uapi;
 mod wire;
 
+#[cfg(feature = "client")]
+pub use crate::client::Client;
 pub use crate::{
     element::{Addresses, Element, Interface, MacAddr, PortRange, Ports},
     entry::{Counters, Entry, EntryOptions, Position, SkbInfo},
     error::{EntryFault, Error},
     family::Family,
     name::{InterfaceName, SetName},
+    operation::Operation,
     protocol::Protocol,
+    refusal::Refusal,
     set_type::{Dimension, Method, SetType},
     spec::{BitmapRange, CreateOptions, MAX_TIMEOUT, SetSpec},
     text::{Listing, SaveLine, Set, parse_save},

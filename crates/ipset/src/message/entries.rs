@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use crate::Entry;
 use crate::uapi::{IPSET_ATTR_ADT, IPSET_ATTR_DATA, IPSET_ATTR_LINENO};
-use crate::wire::{Count, Sink, encode_entry};
+use crate::wire::{Count, Sink, attributes, encode_entry};
 
 /// The length of an attribute has 16 bits.
 const MAX_ATTRIBUTE: usize = u16::MAX as usize;
+
+/// Bytes of `struct nfgenmsg`.
+const NFGENMSG: usize = 4;
 
 /// Bytes of an attribute's header.
 const HEADER: usize = 4;
@@ -47,6 +50,19 @@ impl<'a> EntryBatch<'a> {
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.0
+    }
+
+    /// Which entry of a message the kernel refused: `echo` is what follows the netlink header in
+    /// the request that its error brings back. `None` where it does not say.
+    ///
+    /// The kernel writes the line of the entry over that of the message.
+    #[must_use]
+    pub fn failed(echo: &[u8]) -> Option<usize> {
+        let line = attributes(echo.get(NFGENMSG..)?)
+            .map_while(Result::ok)
+            .find(|attribute| attribute.kind == IPSET_ATTR_LINENO)?;
+        let line = line.u32("IPSET_ATTR_LINENO").ok()?;
+        usize::try_from(line).ok()?.checked_sub(1)
     }
 
     /// The same, independent of what it was made from.

@@ -1,0 +1,79 @@
+//! Entries: adding, deleting, testing.
+
+use std::borrow::Cow;
+
+use netlink_batch::Transport;
+
+use super::Client;
+use crate::message::{EntryBatch, Mode, Request};
+use crate::{Entry, Error, Operation, Refusal, SetName};
+
+impl<T: Transport> Client<T> {
+    /// Adds entries, in order, as many to a message as fit: about 1,600 to a system call.
+    ///
+    /// With [`Mode::Idempotent`] an entry that is there is updated with the options given.
+    ///
+    /// # Errors
+    /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its place): those before it are
+    /// added, those behind it are not. [`Refusal::EntryExists`] (unless [`Mode::Idempotent`]), [`Refusal::Full`],
+    /// [`Refusal::NoSuchSet`], and whatever [`SetSpec::check`](crate::SetSpec::check) would have found.
+    pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
+        self.each_batch(entries, |entries| Request::Add { set, entries, mode })
+    }
+
+    /// Deletes entries, in order, as many to a message as fit.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add), with [`Operation::Delete`]; [`Refusal::EntryMissing`] unless [`Mode::Idempotent`].
+    pub fn delete(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
+        self.each_batch(entries, |entries| Request::Del { set, entries, mode })
+    }
+
+    /// Whether an entry matches: in a set of networks also one that lies in a larger one, and not if that is `nomatch`.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for anything but the kernel's plain "no".
+    pub fn test(&mut self, set: SetName, entry: &Entry) -> Result<bool, Error> {
+        match self.send(&Request::Test {
+            set,
+            entry: Cow::Borrowed(entry),
+        }) {
+            Ok(()) => Ok(true),
+            Err(error) if error.refusal() == Some(Refusal::EntryMissing) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// One message after the other, so that nothing behind a refused entry is tried.
+    fn each_batch<'e>(
+        &mut self,
+        entries: &'e [Entry],
+        request: impl Fn(EntryBatch<'e>) -> Request<'e>,
+    ) -> Result<(), Error> {
+        let mut rest = entries;
+        while let Some((batch, after)) = EntryBatch::split(rest) {
+            let before = entries.len() - rest.len();
+            self.send(&request(batch))
+                .map_err(|error| moved(error, before))?;
+            rest = after;
+        }
+        Ok(())
+    }
+}
+
+/// The error with the place of its entry counted from the first of all messages.
+fn moved(mut error: Error, before: usize) -> Error {
+    if let Error::Refused { operation, .. } = &mut error
+        && let Operation::Add {
+            entry: Some((place, _)),
+            ..
+        }
+        | Operation::Delete {
+            entry: Some((place, _)),
+            ..
+        } = &mut **operation
+    {
+        *place += before;
+    }
+    error
+}

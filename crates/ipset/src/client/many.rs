@@ -1,0 +1,38 @@
+//! Many requests at once.
+
+use netlink_batch::{Batch, Transport};
+
+use super::{Client, header_of};
+use crate::Error;
+use crate::message::{Payload, Request};
+
+impl<T: Transport> Client<T> {
+    /// Sends many requests in as few system calls as they fit, and returns the result of each, in order. One that fails
+    /// does not stop those behind it.
+    ///
+    /// Only for requests that have no reply but success or failure: not [`Request::Protocol`], [`Request::List`],
+    /// [`Request::Save`], [`Request::Header`], [`Request::Type`] and the indexes.
+    ///
+    /// # Errors
+    /// Each result: as the method of that name. A swap or destroy is tried once only.
+    pub fn execute(&mut self, requests: &[Request<'_>]) -> Vec<Result<(), Error>> {
+        let mut batch = Batch::new();
+        for request in requests {
+            batch.push(
+                header_of(request),
+                &Payload {
+                    protocol: self.protocol,
+                    request,
+                },
+            );
+        }
+        let report = self.connection.execute(&mut batch);
+        let mut results: Vec<_> = requests.iter().map(|_| Ok(())).collect();
+        for (index, error) in report.into_failures() {
+            if let (Some(request), Some(result)) = (requests.get(index), results.get_mut(index)) {
+                *result = Err(self.error(request, error));
+            }
+        }
+        results
+    }
+}

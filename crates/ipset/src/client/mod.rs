@@ -1,0 +1,434 @@
+//! A blocking client of the kernel's ipset.
+//!
+//! ```no_run
+//! use ipset_netlink::message::Mode;
+//! use ipset_netlink::{Client, Entry, Family, Protocol, SetName, SetSpec, SetType};
+//!
+//! let mut client = Client::open()?;
+//! let web = SetSpec::hash(SetName::new("web")?, SetType::HASH_IP_PORT, Family::Inet);
+//! client.create(&web, Mode::Idempotent)?;
+//! client.add(web.name, &[Entry::ip_port([10, 0, 0, 1].into(), Protocol::TCP, 80)], Mode::Strict)?;
+//! for set in client.list_all()? {
+//!     print!("{}", set.set);
+//! }
+//! # Ok::<(), ipset_netlink::Error>(())
+//! ```
+
+mod entries;
+mod list;
+mod many;
+mod replace;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use netlink_batch::{Connection, Header, KernelError, Socket, Transport, errno, uapi as netlink};
+
+pub use self::list::{Item, Listed};
+use crate::message::{EntryBatch, Mode, Payload, Reply, Request, TypeInfo};
+use crate::uapi::{IPSET_PROTOCOL, IPSET_PROTOCOL_MIN};
+use crate::{DecodeError, Error, Family, Operation, Refusal, SetName, SetSpec, SetType};
+
+/// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
+///
+/// Every call is one request and its answer, unless it says otherwise. All need `CAP_NET_ADMIN` in the user namespace
+/// that owns the network namespace.
+#[derive(Debug)]
+pub struct Client<T = Socket> {
+    connection: Connection<T>,
+    /// The protocol spoken, and the kernel's oldest and newest.
+    protocol: u8,
+    kernel_protocols: (u8, u8),
+    /// What the kernel said of types.
+    types: HashMap<(SetType, Family), TypeInfo>,
+    patience: Patience,
+}
+
+/// How long is waited for a set that somebody is listing: it can be neither swapped nor destroyed until they are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// How often is tried.
+    pub attempts: u32,
+    /// How long is waited after the first try; after each further one twice as long, up to a tenth of a second.
+    pub first_wait: Duration,
+}
+
+impl Default for Patience {
+    /// About two seconds in all.
+    fn default() -> Self {
+        Self {
+            attempts: 25,
+            first_wait: Duration::from_millis(1),
+        }
+    }
+}
+
+impl Patience {
+    /// The longest wait.
+    const LONGEST: Duration = Duration::from_millis(100);
+
+    /// Tries until it is not [`Refusal::InUse`], or too often.
+    fn retry<R>(self, mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
+        let mut wait = self.first_wait;
+        for _ in 1..self.attempts {
+            match attempt() {
+                Err(error) if error.refusal() == Some(Refusal::InUse) => {}
+                result => return result,
+            }
+            std::thread::sleep(wait);
+            wait = (wait * 2).min(Self::LONGEST);
+        }
+        attempt()
+    }
+}
+
+impl Client {
+    /// Opens a socket and asks which protocol the kernel speaks.
+    ///
+    /// # Errors
+    /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`], and [`Error::Refused`]
+    /// with [`Refusal::Permission`] without `CAP_NET_ADMIN`.
+    pub fn open() -> Result<Self, Error> {
+        let connection =
+            Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| match error {
+                netlink_batch::Error::Open { reason, .. } if reason.0 == errno::EPROTONOSUPPORT => {
+                    Error::NoIpset
+                }
+                error => Error::Netlink {
+                    operation: Box::new(Operation::Negotiate),
+                    error,
+                },
+            })?;
+        Self::over(connection)
+    }
+}
+
+impl<T: Transport> Client<T> {
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], opened in whatever network namespace.
+    ///
+    /// # Errors
+    /// As [`open`](Client::open).
+    pub fn over(connection: Connection<T>) -> Result<Self, Error> {
+        let mut client = Self {
+            connection,
+            protocol: IPSET_PROTOCOL,
+            kernel_protocols: (0, 0),
+            types: HashMap::new(),
+            patience: Patience::default(),
+        };
+        let (min, max) = client
+            .get(&Request::Protocol, |reply| match reply {
+                Reply::Protocol { max, min } => Some((min, max)),
+                _ => None,
+            })
+            .map_err(|error| {
+                if error.refusal() == Some(Refusal::Invalid) {
+                    Error::NoIpset
+                } else {
+                    error
+                }
+            })?;
+        client.kernel_protocols = (min, max);
+        client.protocol = max.min(IPSET_PROTOCOL);
+        if max < IPSET_PROTOCOL_MIN || min > IPSET_PROTOCOL {
+            return Err(client.needs_protocol(Operation::Negotiate, IPSET_PROTOCOL));
+        }
+        Ok(client)
+    }
+
+    /// Waits for busy sets as long as this.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// The protocol spoken: 6 or 7.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// Speaks protocol 6 even if the kernel knows 7, as the tools of its time do. Indexes of sets are not to be had then.
+    #[must_use]
+    pub fn with_protocol_6(mut self) -> Self {
+        self.protocol = IPSET_PROTOCOL_MIN;
+        self
+    }
+
+    /// Which revisions of a type the kernel has. Loads its module; asked once for each type and family.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with [`Refusal::UnknownType`] where it has none.
+    pub fn type_info(&mut self, set_type: SetType, family: Family) -> Result<TypeInfo, Error> {
+        if let Some(info) = self.types.get(&(set_type, family)) {
+            return Ok(*info);
+        }
+        let request = Request::Type { set_type, family };
+        let info = self.get(&request, |reply| match reply {
+            Reply::Type(info) => Some(info),
+            _ => None,
+        })?;
+        self.types.insert((set_type, family), info);
+        Ok(info)
+    }
+
+    /// The request that creates a set, with the newest revision of its type that both the kernel and this crate know.
+    ///
+    /// # Errors
+    /// [`Error::InvalidSpec`], [`Error::OldRevision`] for options that this kernel would ignore, and those of
+    /// [`type_info`](Self::type_info).
+    pub fn create_request<'s>(
+        &mut self,
+        spec: &'s SetSpec,
+        mode: Mode,
+    ) -> Result<Request<'s>, Error> {
+        spec.validate()?;
+        let info = self.type_info(spec.set_type, spec.family)?;
+        let revision = spec
+            .set_type
+            .newest_revision()
+            .map_or(info.revision, |newest| newest.min(info.revision));
+        if let Some((needed, option)) = spec.needed_revision()
+            && needed > revision
+        {
+            return Err(Error::OldRevision {
+                set: spec.name,
+                set_type: spec.set_type,
+                option,
+                needed,
+                revision,
+            });
+        }
+        Ok(Request::Create {
+            spec: Cow::Borrowed(spec),
+            revision,
+            mode,
+        })
+    }
+
+    /// Creates a set.
+    ///
+    /// # Errors
+    /// Those of [`create_request`](Self::create_request); [`Refusal::SetExists`] if there is one: with
+    /// [`Mode::Idempotent`] only if it has another type or other options (the kernel does not compare `hashsize`).
+    pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
+        let request = self.create_request(spec, mode)?;
+        self.send(&request)
+    }
+
+    /// Destroys a set.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`] unless [`Mode::Idempotent`]; [`Refusal::InUse`] while a rule or set refers to it or somebody
+    /// lists it.
+    pub fn destroy(&mut self, set: SetName, mode: Mode) -> Result<(), Error> {
+        match self.send(&Request::Destroy {
+            set: Some(set),
+            mode,
+        }) {
+            // Older kernels say so in either mode.
+            Err(error)
+                if mode == Mode::Idempotent && error.refusal() == Some(Refusal::NoSuchSet) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Destroys all sets of the network namespace, or none.
+    ///
+    /// # Errors
+    /// [`Refusal::InUse`] if any is: then all stay.
+    pub fn destroy_all(&mut self) -> Result<(), Error> {
+        self.send(&Request::Destroy {
+            set: None,
+            mode: Mode::Strict,
+        })
+    }
+
+    /// Removes all entries of a set, even if it is in use.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`].
+    pub fn flush(&mut self, set: SetName) -> Result<(), Error> {
+        self.send(&Request::Flush { set: Some(set) })
+    }
+
+    /// Removes all entries of all sets of the network namespace.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], [`Error::Netlink`].
+    pub fn flush_all(&mut self) -> Result<(), Error> {
+        self.send(&Request::Flush { set: None })
+    }
+
+    /// Gives a set another name.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`], [`Refusal::NameTaken`], [`Refusal::Referenced`].
+    pub fn rename(&mut self, from: SetName, to: SetName) -> Result<(), Error> {
+        self.send(&Request::Rename { from, to })
+    }
+
+    /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on. Tries again, as
+    /// [`Patience`] says, while somebody lists one of them.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see
+    /// [`SetSpec::swappable`]), [`Refusal::InUse`] when the listing does not end.
+    pub fn swap(&mut self, one: SetName, other: SetName) -> Result<(), Error> {
+        let patience = self.patience;
+        patience.retry(|| self.send(&Request::Swap { one, other }))
+    }
+
+    /// Type, family and revision of a set.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`].
+    pub fn header(&mut self, set: SetName) -> Result<TypeInfo, Error> {
+        self.get(&Request::Header { set }, |reply| match reply {
+            Reply::Header { info, .. } => Some(info),
+            _ => None,
+        })
+    }
+
+    /// The index by which rules know a set, and its family.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux 4.20).
+    pub fn index_of(&mut self, set: SetName) -> Result<(u16, Family), Error> {
+        self.needs_protocol_7(Operation::Index(set))?;
+        self.get(&Request::GetByName { set }, |reply| match reply {
+            Reply::Index { family, index } => Some((index, family)),
+            _ => None,
+        })
+    }
+
+    /// The name of the set with an index.
+    ///
+    /// # Errors
+    /// As [`index_of`](Self::index_of).
+    pub fn name_of(&mut self, index: u16) -> Result<SetName, Error> {
+        self.needs_protocol_7(Operation::Name(index))?;
+        self.get(&Request::GetByIndex { index }, |reply| match reply {
+            Reply::Name { set } => Some(set),
+            _ => None,
+        })
+    }
+
+    fn needs_protocol_7(&self, operation: Operation) -> Result<(), Error> {
+        if self.protocol < IPSET_PROTOCOL {
+            Err(self.needs_protocol(operation, IPSET_PROTOCOL))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn needs_protocol(&self, operation: Operation, needed: u8) -> Error {
+        let (min, max) = self.kernel_protocols;
+        let max = if needed > self.protocol {
+            self.protocol
+        } else {
+            max
+        };
+        Error::ProtocolVersion {
+            operation: Box::new(operation),
+            min,
+            max,
+            needed,
+        }
+    }
+
+    /// Sends a request that has no reply but its acknowledgement.
+    fn send(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        let payload = Payload {
+            protocol: self.protocol,
+            request,
+        };
+        self.connection
+            .request(header_of(request), &payload)
+            .map_err(|error| self.error(request, error))
+    }
+
+    /// Sends a request and reads its reply.
+    fn get<R>(
+        &mut self,
+        request: &Request<'_>,
+        mut read: impl FnMut(Reply<'_>) -> Option<R>,
+    ) -> Result<R, Error> {
+        let payload = Payload {
+            protocol: self.protocol,
+            request,
+        };
+        let result = self
+            .connection
+            .get(header_of(request), &payload, |message| {
+                let reply = Reply::parse(message.message_type, message.payload)?;
+                read(reply).ok_or(Failure::Decode(DecodeError::MessageType {
+                    message_type: message.message_type,
+                }))
+            });
+        result.map_err(|failure| match failure {
+            Failure::Netlink(error) => self.error(request, error),
+            Failure::Decode(error) => Error::Decode {
+                operation: Box::new(Operation::of(request, None)),
+                error,
+            },
+        })
+    }
+
+    /// Says what an error means for this request. Asks the kernel for the type of the set where the number depends on it.
+    fn error(&mut self, request: &Request<'_>, error: netlink_batch::Error) -> Error {
+        let netlink_batch::Error::Kernel(KernelError {
+            code,
+            message,
+            request: echo,
+            ..
+        }) = error
+        else {
+            return Error::Netlink {
+                operation: Box::new(Operation::of(request, None)),
+                error,
+            };
+        };
+        let set_type = match request {
+            Request::Create { spec, .. } => Some(spec.set_type),
+            _ if Refusal::depends_on_type(code) => request
+                .set()
+                .and_then(|set| self.header(set).ok())
+                .map(|info| info.set_type),
+            _ => None,
+        };
+        Error::Refused {
+            operation: Box::new(Operation::of(request, EntryBatch::failed(&echo))),
+            refusal: Refusal::new(code, request.command(), set_type.as_ref()),
+            code,
+            message,
+        }
+    }
+}
+
+fn header_of(request: &Request<'_>) -> Header {
+    Header::new(request.message_type()).with(request.flags())
+}
+
+/// What can go wrong while a reply is read.
+enum Failure {
+    Netlink(netlink_batch::Error),
+    Decode(DecodeError),
+}
+
+impl From<netlink_batch::Error> for Failure {
+    fn from(error: netlink_batch::Error) -> Self {
+        Self::Netlink(error)
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}

@@ -1,0 +1,115 @@
+//! A set's contents, replaced at one blow.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use netlink_batch::Transport;
+
+use super::Client;
+use crate::message::Mode;
+use crate::{Entry, Error, Operation, Refusal, SetName, SetSpec};
+
+/// How many temporary names are tried.
+const NAMES: u32 = 16;
+
+/// Part of the temporary name, so that two clients of one process do not meet.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+impl<T: Transport> Client<T> {
+    /// Makes the set `spec` hold exactly `entries`: no packet sees it in between. Options such as `maxelem` may change on the
+    /// way, type and family may not ([`SetSpec::swappable`]). A set that is not there yet is made.
+    ///
+    /// A second set is filled under a temporary name, swapped with the one in use, and destroyed. Both exist for that
+    /// while; each needs its memory. Waits, as [`Patience`](super::Patience) says, while somebody lists either.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), [`add`](Self::add) and [`swap`](Self::swap), naming the set itself: then it is as it was
+    /// and the temporary one is gone. [`Error::Leftover`] where the set is replaced, but its old contents could not be
+    /// destroyed.
+    pub fn replace(&mut self, spec: &SetSpec, entries: &[Entry]) -> Result<(), Error> {
+        let temporary = self.create_temporary(spec)?;
+        let filled = self.add(temporary, entries, Mode::Strict);
+        let placed = filled.and_then(|()| self.put_in_place(temporary, spec.name));
+        match placed {
+            Ok(Placed::Renamed) => Ok(()),
+            Ok(Placed::Swapped) => {
+                self.destroy_patiently(temporary)
+                    .map_err(|error| Error::Leftover {
+                        set: spec.name,
+                        leftover: temporary,
+                        error: Box::new(error),
+                    })
+            }
+            Err(error) => {
+                // The first error is the one to tell; a temporary set that stays says whose it was.
+                let _ = self.destroy_patiently(temporary);
+                Err(named(error, temporary, spec.name))
+            }
+        }
+    }
+
+    fn create_temporary(&mut self, spec: &SetSpec) -> Result<SetName, Error> {
+        let mut temporary = spec.clone();
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            temporary.name = temporary_name(&spec.name)?;
+            match self.create(&temporary, Mode::Strict) {
+                Ok(()) => return Ok(temporary.name),
+                Err(error) if error.refusal() == Some(Refusal::SetExists) && attempts < NAMES => {}
+                Err(error) => return Err(named(error, temporary.name, spec.name)),
+            }
+        }
+    }
+
+    fn put_in_place(&mut self, temporary: SetName, name: SetName) -> Result<Placed, Error> {
+        match self.swap(temporary, name) {
+            Err(error) if error.refusal() == Some(Refusal::NoSecondSet) => {}
+            result => return result.map(|()| Placed::Swapped),
+        }
+        match self.rename(temporary, name) {
+            // Somebody made it meanwhile.
+            Err(error) if error.refusal() == Some(Refusal::NameTaken) => {
+                self.swap(temporary, name).map(|()| Placed::Swapped)
+            }
+            result => result.map(|()| Placed::Renamed),
+        }
+    }
+
+    /// Nothing but a listing can refer to a temporary set.
+    fn destroy_patiently(&mut self, set: SetName) -> Result<(), Error> {
+        let patience = self.patience;
+        patience.retry(|| self.destroy(set, Mode::Idempotent))
+    }
+}
+
+/// How the new set came to its name.
+enum Placed {
+    Swapped,
+    Renamed,
+}
+
+/// `tmp`, process, counter, and as much of the name as fits.
+fn temporary_name(name: &SetName) -> Result<SetName, Error> {
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    SetName::truncated(&format!("tmp{:x}.{count:x}-{name}", std::process::id()))
+}
+
+/// The error, about the set itself in place of the temporary one.
+fn named(mut error: Error, temporary: SetName, name: SetName) -> Error {
+    let rename = |set: &mut SetName| {
+        if *set == temporary {
+            *set = name;
+        }
+    };
+    match &mut error {
+        Error::Refused { operation, .. }
+        | Error::Netlink { operation, .. }
+        | Error::Decode { operation, .. } => match &mut **operation {
+            Operation::Create(set) | Operation::Add { set, .. } => rename(set),
+            _ => {}
+        },
+        Error::InvalidSpec { set, .. } | Error::OldRevision { set, .. } => rename(set),
+        _ => {}
+    }
+    error
+}
