@@ -87,6 +87,19 @@ static NO_OPTIONS: EntryOptions = EntryOptions {
     position: None,
 };
 
+/// Longest comment in bytes (`IPSET_MAX_COMMENT_SIZE`).
+const MAX_COMMENT: usize = 255;
+
+impl EntryOptions {
+    /// Whether the comment, if there is one, is one that the kernel takes and text can carry.
+    pub(crate) fn has_writable_comment(&self) -> bool {
+        self.comment.as_deref().is_none_or(|comment| {
+            (1..=MAX_COMMENT).contains(&comment.len())
+                && !comment.contains(|c: char| c.is_ascii_control() || c == '"')
+        })
+    }
+}
+
 impl Entry {
     /// An entry without options.
     #[must_use]

@@ -90,6 +90,18 @@ pub enum Error {
         /// Why not.
         reason: EntryFault,
     },
+    /// A comment that the kernel would take, but that breaks the text of `ipset save`, or one that
+    /// is too long for the kernel.
+    #[error(
+        "set {set}: the comment of {entry} is not good: {}",
+        EntryFault::Comment
+    )]
+    InvalidComment {
+        /// The set.
+        set: SetName,
+        /// The entry.
+        entry: Box<Entry>,
+    },
     /// The kernel refused.
     #[error("{operation}: {refusal}{}", Detail(.message))]
     Refused {

@@ -24,7 +24,7 @@ pub enum Refusal {
     SetExists,
     /// [`IPSET_ERR_PROTOCOL`]
     #[error(
-        "the kernel does not understand the request: it speaks another protocol, or an option is not of its type"
+        "the kernel does not understand the request: an address is of the other family, an attribute is not of its type, or it speaks another protocol"
     )]
     Protocol,
     /// [`IPSET_ERR_FIND_TYPE`]

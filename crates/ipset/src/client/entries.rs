@@ -9,15 +9,26 @@ use crate::message::{EntryBatch, Mode, Request};
 use crate::{Entry, Error, Operation, Refusal, SetName};
 
 impl<T: Transport> Client<T> {
-    /// Adds entries, in order, as many to a message as fit: about 1,600 to a system call.
+    /// Adds entries, in order, as many to a message as fit: about 800 to a system call.
     ///
     /// With [`Mode::Idempotent`] an entry that is there is updated with the options given.
     ///
     /// # Errors
+    /// [`Error::InvalidComment`] before anything is sent.
+    ///
     /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its place): those before it are
     /// added, those behind it are not. [`Refusal::EntryExists`] (unless [`Mode::Idempotent`]), [`Refusal::Full`],
     /// [`Refusal::NoSuchSet`], and whatever [`SetSpec::check`](crate::SetSpec::check) would have found.
     pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
+        if let Some(entry) = entries
+            .iter()
+            .find(|entry| !entry.options().has_writable_comment())
+        {
+            return Err(Error::InvalidComment {
+                set,
+                entry: Box::new(entry.clone()),
+            });
+        }
         self.each_batch(entries, |entries| Request::Add { set, entries, mode })
     }
 

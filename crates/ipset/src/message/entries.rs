@@ -6,8 +6,10 @@ use crate::Entry;
 use crate::uapi::{IPSET_ATTR_ADT, IPSET_ATTR_DATA, IPSET_ATTR_LINENO};
 use crate::wire::{Count, Sink, attributes, encode_entry};
 
-/// The length of an attribute has 16 bits.
-const MAX_ATTRIBUTE: usize = u16::MAX as usize;
+/// Most bytes of entries in a message. An attribute could have twice as many; but the kernel brings
+/// the whole message back when it refuses an entry, and that shall fit into what readers of netlink
+/// usually have ready for a datagram.
+const MAX_ENTRIES: usize = 1 << 15;
 
 /// Bytes of `struct nfgenmsg`.
 const NFGENMSG: usize = 4;
@@ -15,7 +17,7 @@ const NFGENMSG: usize = 4;
 /// Bytes of an attribute's header.
 const HEADER: usize = 4;
 
-/// One entry or more, as many as one message takes: about 1,600 of `hash:ip,port`.
+/// One entry or more, as many as one message takes: about 800 of `hash:ip,port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryBatch<'a>(Cow<'a, [Entry]>);
 
@@ -31,7 +33,7 @@ impl<'a> EntryBatch<'a> {
                 encode_entry(entry, Some(line), sink);
             });
             length += count.position();
-            if length > MAX_ATTRIBUTE {
+            if length > MAX_ENTRIES {
                 break;
             }
             fitting += 1;

@@ -10,9 +10,6 @@ use crate::{
     Protocol, SetType,
 };
 
-/// Longest comment in bytes (`IPSET_MAX_COMMENT_SIZE`).
-const MAX_COMMENT: usize = 255;
-
 impl SetSpec {
     /// Whether the kernel would take `entry` into this set, and store what it says.
     ///
@@ -191,11 +188,7 @@ impl SetSpec {
         {
             return Err(EntryFault::Counter);
         }
-        if entry
-            .comment
-            .as_deref()
-            .is_some_and(|comment| !is_comment(comment))
-        {
+        if !entry.has_writable_comment() {
             return Err(EntryFault::Comment);
         }
         Ok(())
@@ -211,9 +204,4 @@ fn in_address_range(
         return Err(EntryFault::OutOfRange);
     }
     Ok(())
-}
-
-fn is_comment(text: &str) -> bool {
-    (1..=MAX_COMMENT).contains(&text.len())
-        && !text.contains(|c: char| c.is_ascii_control() || c == '"')
 }

@@ -33,7 +33,7 @@ pub(crate) trait Sink {
         self.bytes(&kind.to_ne_bytes());
         value(self);
         let length = self.position() - start;
-        // Callers keep nests below 64 KiB: `message::MAX_ADT`.
+        // Nests stay below 64 KiB: `EntryBatch` sees to it.
         self.patch(
             start,
             u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes(),

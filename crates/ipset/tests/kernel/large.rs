@@ -1,0 +1,101 @@
+//! Large sets.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use ipset_netlink::client::Item;
+use ipset_netlink::message::Mode;
+use ipset_netlink::{Element, Entry};
+use kernel_test::cmd;
+
+use super::{client, name, spec, tcp};
+
+/// Most memory this process has had, in KiB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+pub(crate) fn a_million_entries_in_bounded_memory() {
+    const MILLION: usize = 1 << 20;
+    let mut client = client();
+    let spec = spec("s hash:ip maxelem 2000000 hashsize 1048576");
+    client.create(&spec, Mode::Strict).unwrap();
+    // The kernel adds each address of a network.
+    client
+        .add(
+            spec.name,
+            &[spec.parse_entry("10.0.0.0/12").unwrap()],
+            Mode::Strict,
+        )
+        .unwrap();
+
+    let before = peak_memory();
+    let started = Instant::now();
+    let mut seen = vec![0u64; MILLION / 64];
+    let mut count = 0;
+    client
+        .for_each(Some(spec.name), |item| {
+            if let Item::Entry(entry) = item {
+                let Element::Ip(ip) = entry.element() else {
+                    panic!("{entry}")
+                };
+                let std::net::IpAddr::V4(ip) = ip.first() else {
+                    panic!("{entry}")
+                };
+                let bit = (ip.to_bits() & 0xf_ffff) as usize;
+                seen[bit / 64] |= 1 << (bit % 64);
+                count += 1;
+            }
+            ControlFlow::<()>::Continue(())
+        })
+        .unwrap();
+    println!("{count} entries read in {:?}", started.elapsed());
+    assert_eq!(count, MILLION);
+    assert!(seen.iter().all(|bits| *bits == u64::MAX), "each once");
+    let grown = peak_memory() - before;
+    assert!(grown < 1024, "{grown} KiB more than before");
+}
+
+pub(crate) fn a_hundred_thousand_entries_as_fast_as_ipset() {
+    as_fast_as_ipset(100_000);
+}
+
+/// In the guest, system calls take so long that more would take `ipset` a while.
+pub(crate) fn ten_thousand_entries_as_fast_as_ipset() {
+    as_fast_as_ipset(10_000);
+}
+
+fn as_fast_as_ipset(number: u32) {
+    let spec = spec("s hash:ip,port maxelem 200000 hashsize 131072");
+    let entries: Vec<Entry> = (0..number)
+        .map(|n| tcp((n >> 14) as u8, (n & 0x3fff) as u16 + 1))
+        .collect();
+    let text: String = entries
+        .iter()
+        .map(|entry| format!("add r {entry}\n"))
+        .collect();
+    let file = std::env::temp_dir().join(format!("ipset-netlink-{}.txt", std::process::id()));
+    std::fs::write(
+        &file,
+        format!("create r hash:ip,port maxelem 200000 hashsize 131072\n{text}"),
+    )
+    .unwrap();
+
+    let mut client = client();
+    client.create(&spec, Mode::Strict).unwrap();
+    let started = Instant::now();
+    client.add(spec.name, &entries, Mode::Strict).unwrap();
+    let ours = started.elapsed();
+    let started = Instant::now();
+    cmd(&format!("ipset restore -file {}", file.display()));
+    let restore = started.elapsed();
+    std::fs::remove_file(&file).unwrap();
+    println!("{number} entries: {ours:?}, ipset restore {restore:?}");
+    assert_eq!(client.info(name("s")).unwrap().usage.entries, Some(number));
+    assert!(ours <= restore, "{ours:?} against {restore:?}");
+}

@@ -1,0 +1,168 @@
+//! The kernel's error numbers, each provoked, each explained.
+
+use std::borrow::Cow;
+
+use ipset_netlink::message::{Mode, Request};
+use ipset_netlink::{Error, Family, Refusal, SetSpec, SetType};
+
+use super::{client, entries, name, spec, tcp, web};
+
+/// What the kernel says to a spec that we would not send ourselves.
+fn unchecked(spec: &SetSpec, revision: u8) -> Error {
+    let request = Request::Create {
+        spec: Cow::Borrowed(spec),
+        revision,
+        mode: Mode::Strict,
+    };
+    client().execute(&[request]).remove(0).unwrap_err()
+}
+
+pub(crate) fn of_sets() {
+    let base = || spec("s hash:ip");
+    let refused = |change: fn(&mut SetSpec), revision| {
+        let mut spec = base();
+        change(&mut spec);
+        unchecked(&spec, revision).refusal().unwrap()
+    };
+    assert_eq!(
+        refused(|spec| spec.options.netmask = Some(33), 5),
+        Refusal::InvalidNetmask
+    );
+    assert_eq!(
+        refused(|spec| spec.family = Family::Unspecified, 5),
+        Refusal::InvalidFamily
+    );
+    assert_eq!(refused(|_| {}, 200), Refusal::UnknownType);
+    let unknown = SetType::new("hash:nosuch").unwrap();
+    let mut strange = base();
+    strange.set_type = unknown;
+    assert_eq!(unchecked(&strange, 0).refusal(), Some(Refusal::UnknownType));
+    let error = client().create(&strange, Mode::Strict).unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::UnknownType), "{error}");
+    let mut mark = spec("s hash:ip,mark");
+    mark.options.markmask = Some(0);
+    assert_eq!(
+        unchecked(&mark, 0).refusal(),
+        Some(Refusal::InvalidMarkmask)
+    );
+    let mut bitmap = spec("s bitmap:ip range 10.0.0.0/24");
+    bitmap.options.range = Some(ipset_netlink::BitmapRange::Addresses(
+        [10, 0, 0, 0].into(),
+        [11, 0, 0, 0].into(),
+    ));
+    assert_eq!(
+        unchecked(&bitmap, 0).refusal(),
+        Some(Refusal::RangeTooLarge)
+    );
+    let huge = unchecked(&spec("s hash:ip hashsize 4294967295"), 0);
+    assert_eq!(huge.refusal(), Some(Refusal::NoMemory), "{huge}");
+    assert_eq!(client().names().unwrap(), []);
+}
+
+/// Spec, entries that fit, one that is refused, and why.
+const ENTRIES: &[(&str, &str, &str, Refusal)] = &[
+    ("hash:ip", "", "0.0.0.0", Refusal::NullElement),
+    ("hash:ip maxelem 1", "1.1.1.1", "1.1.1.2", Refusal::Full),
+    ("hash:ip", "", "1.1.1.1 timeout 5", Refusal::NoTimeout),
+    (
+        "hash:ip",
+        "",
+        "1.1.1.1 packets 5 bytes 5",
+        Refusal::NoCounters,
+    ),
+    ("hash:ip", "", "1.1.1.1 comment \"x\"", Refusal::NoComments),
+    ("hash:ip", "", "1.1.1.1 skbmark 0x1", Refusal::NoSkbinfo),
+    ("hash:ip", "", "2001:db8::1", Refusal::Protocol),
+    ("hash:ip family inet6", "", "1.1.1.1", Refusal::Protocol),
+    ("hash:ip", "1.1.1.1", "1.1.1.1", Refusal::EntryExists),
+    ("hash:net", "", "0.0.0.0/0", Refusal::InvalidPrefix),
+    ("hash:net family inet6", "", "::/0", Refusal::InvalidPrefix),
+    ("hash:ip,port", "", "1.1.1.1,0:0", Refusal::InvalidProtocol),
+    (
+        "bitmap:ip range 10.0.0.0/24",
+        "",
+        "10.0.1.0",
+        Refusal::OutOfRange,
+    ),
+    ("bitmap:port range 100-200", "", "99", Refusal::OutOfRange),
+    ("list:set", "", "nosuch", Refusal::NoSuchMember),
+    ("list:set", "", "s", Refusal::Loop),
+    ("list:set", "", "a before nosuch", Refusal::NoSuchNeighbour),
+    ("list:set", "", "a before b", Refusal::NeighbourNotMember),
+];
+
+pub(crate) fn of_entries() {
+    let mut client = client();
+    for (member, line) in [("a", "a hash:ip"), ("b", "b hash:ip")] {
+        client.create(&spec(line), Mode::Strict).unwrap();
+        assert_eq!(client.list(name(member)).unwrap().set.entries, []);
+    }
+    for (line, fitting, entry, refusal) in ENTRIES {
+        let spec = spec(&format!("s {line}"));
+        client.create(&spec, Mode::Strict).unwrap();
+        if !fitting.is_empty() {
+            client
+                .add(
+                    spec.name,
+                    &[spec.parse_entry(fitting).unwrap()],
+                    Mode::Strict,
+                )
+                .unwrap();
+        }
+        let refused = spec.parse_entry(entry).unwrap();
+        let error = client
+            .add(spec.name, &[refused.clone()], Mode::Strict)
+            .unwrap_err();
+        assert_eq!(error.refusal(), Some(*refusal), "{line}: {entry}: {error}");
+        // What can be known beforehand, we know.
+        let told = [
+            Refusal::Full,
+            Refusal::EntryExists,
+            Refusal::NoSuchMember,
+            Refusal::Loop,
+        ];
+        let told = [
+            &told[..],
+            &[Refusal::NoSuchNeighbour, Refusal::NeighbourNotMember],
+        ]
+        .concat();
+        assert_eq!(
+            spec.check(&refused).is_err(),
+            !told.contains(refusal),
+            "{line}: {entry}"
+        );
+        client.destroy(spec.name, Mode::Strict).unwrap();
+    }
+}
+
+/// The kernel reports it twice to one request: the second must not be taken for the answer to another.
+pub(crate) fn a_missing_set_is_reported_once() {
+    let mut client = client();
+    let web = web(&mut client).name;
+    for _ in 0..3 {
+        let error = client.list(name("nosuch")).unwrap_err();
+        assert_eq!(error.refusal(), Some(Refusal::NoSuchSet), "{error}");
+        client.add(web, &[tcp(1, 80)], Mode::Idempotent).unwrap();
+        assert_eq!(entries(&mut client, web), [tcp(1, 80)]);
+    }
+    assert_eq!(
+        client.flush(name("nosuch")).unwrap_err().refusal(),
+        Some(Refusal::NoSuchSet)
+    );
+    assert_eq!(
+        client.header(name("nosuch")).unwrap_err().refusal(),
+        Some(Refusal::NoSuchSet)
+    );
+    assert_eq!(
+        client.index_of(name("nosuch")).unwrap_err().refusal(),
+        Some(Refusal::NoSuchSet)
+    );
+    assert_eq!(
+        client
+            .destroy(name("nosuch"), Mode::Strict)
+            .unwrap_err()
+            .refusal(),
+        Some(Refusal::NoSuchSet)
+    );
+    client.destroy(name("nosuch"), Mode::Idempotent).unwrap();
+}

@@ -1,0 +1,168 @@
+//! Sets as a whole.
+
+use ipset_netlink::message::Mode;
+use ipset_netlink::{Error, Family, Refusal, SetType};
+use kernel_test::cmd;
+
+use super::{client, entries, name, spec, tcp, web};
+
+pub(crate) fn create_twice() {
+    let mut client = client();
+    let web = web(&mut client);
+    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+    assert_eq!(
+        refusal(client.create(&web, Mode::Strict)),
+        Some(Refusal::SetExists)
+    );
+    client.create(&web, Mode::Idempotent).unwrap();
+    // The kernel does not compare hashsize, but all else.
+    client
+        .create(&spec("web hash:ip,port hashsize 64"), Mode::Idempotent)
+        .unwrap();
+    for other in [
+        "hash:ip,port maxelem 5",
+        "hash:ip,port timeout 5",
+        "hash:ip,port counters",
+        "hash:ip",
+    ] {
+        let other = spec(&format!("web {other}"));
+        assert_eq!(
+            refusal(client.create(&other, Mode::Idempotent)),
+            Some(Refusal::SetExists),
+            "{other}"
+        );
+    }
+}
+
+pub(crate) fn rename_swap_flush_destroy() {
+    let mut client = client();
+    let web = web(&mut client).name;
+    client.add(web, &[tcp(1, 80)], Mode::Strict).unwrap();
+    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+
+    client.rename(web, name("old")).unwrap();
+    assert_eq!(cmd("ipset list -n"), "old\n");
+    assert_eq!(
+        refusal(client.rename(web, name("x"))),
+        Some(Refusal::NoSuchSet)
+    );
+    client
+        .create(&spec("web hash:ip,port maxelem 5 counters"), Mode::Strict)
+        .unwrap();
+    assert_eq!(
+        refusal(client.rename(web, name("old"))),
+        Some(Refusal::NameTaken)
+    );
+
+    // Options may differ, type and family may not.
+    client.swap(web, name("old")).unwrap();
+    assert_eq!(entries(&mut client, web), [tcp(1, 80)]);
+    assert_eq!(
+        client.info(name("old")).unwrap().spec.options.maxelem,
+        Some(5)
+    );
+    assert_eq!(
+        refusal(client.swap(name("nosuch"), web)),
+        Some(Refusal::NoSuchSet)
+    );
+    assert_eq!(
+        refusal(client.swap(web, name("nosuch"))),
+        Some(Refusal::NoSecondSet)
+    );
+    client
+        .create(&spec("six hash:ip,port family inet6"), Mode::Strict)
+        .unwrap();
+    assert_eq!(
+        refusal(client.swap(web, name("six"))),
+        Some(Refusal::TypeMismatch)
+    );
+
+    // The kernel's rule is what `swappable` says.
+    let (hash, bitmap) = (spec("h hash:ip"), spec("b bitmap:ip range 10.0.0.0/24"));
+    client.create(&hash, Mode::Strict).unwrap();
+    client.create(&bitmap, Mode::Strict).unwrap();
+    assert!(hash.swappable(&bitmap) && !hash.same_kind(&bitmap));
+    client.swap(hash.name, bitmap.name).unwrap();
+    let net = spec("n hash:net");
+    client.create(&net, Mode::Strict).unwrap();
+    assert!(!hash.swappable(&net));
+    assert_eq!(
+        refusal(client.swap(bitmap.name, net.name)),
+        Some(Refusal::TypeMismatch)
+    );
+
+    client.flush(web).unwrap();
+    assert_eq!(entries(&mut client, web), []);
+    client.add(web, &[tcp(1, 80)], Mode::Strict).unwrap();
+    client.flush_all().unwrap();
+    assert_eq!(entries(&mut client, web), []);
+
+    client.destroy(web, Mode::Strict).unwrap();
+    assert_eq!(
+        refusal(client.destroy(web, Mode::Strict)),
+        Some(Refusal::NoSuchSet)
+    );
+    client.destroy(web, Mode::Idempotent).unwrap();
+    client.destroy_all().unwrap();
+    assert_eq!(cmd("ipset list -n"), "");
+}
+
+pub(crate) fn indexes() {
+    let mut client = client();
+    let web = web(&mut client).name;
+    client
+        .create(&spec("six hash:ip family inet6"), Mode::Strict)
+        .unwrap();
+    let (index, family) = client.index_of(web).unwrap();
+    assert_eq!(family, Family::Inet);
+    assert_eq!(client.index_of(name("six")).unwrap().1, Family::Inet6);
+    assert_eq!(client.name_of(index).unwrap(), web);
+    assert_eq!(client.info(web).unwrap().index, Some(index));
+    let error = client.name_of(60_000).unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::NoSuchSet), "{error}");
+}
+
+pub(crate) fn used_by_a_rule() {
+    let mut client = client();
+    let web = web(&mut client).name;
+    client
+        .create(&spec("other hash:ip,port"), Mode::Strict)
+        .unwrap();
+    cmd("iptables-legacy -A INPUT -m set --match-set web dst,dst -j ACCEPT");
+    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+    assert_eq!(
+        refusal(client.destroy(web, Mode::Strict)),
+        Some(Refusal::InUse)
+    );
+    assert_eq!(
+        refusal(client.rename(web, name("x"))),
+        Some(Refusal::Referenced)
+    );
+    assert_eq!(refusal(client.destroy_all()), Some(Refusal::InUse));
+    assert_eq!(client.names().unwrap().len(), 2, "all or none");
+    client.flush(web).unwrap();
+    client.swap(web, name("other")).unwrap();
+    assert_eq!(client.info(web).unwrap().usage.references, Some(1));
+    cmd("iptables-legacy -F INPUT");
+    client.destroy_all().unwrap();
+}
+
+/// The kernel would ignore an option that is younger than its revision of the type.
+pub(crate) fn old_revisions_are_told() {
+    let mut client = client();
+    let info = client.type_info(SetType::HASH_IP, Family::Inet).unwrap();
+    assert_eq!(info.revision_min, 0);
+    let masked = spec("s hash:ip bitmask 255.255.0.255");
+    match client.create(&masked, Mode::Strict) {
+        Ok(()) => assert!(info.revision >= 6),
+        Err(Error::OldRevision {
+            option,
+            needed,
+            revision,
+            ..
+        }) => {
+            assert_eq!((option, needed, revision), ("bitmask", 6, info.revision));
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
