@@ -47,6 +47,24 @@
 //! - Late, repeated, reordered and foreign replies are told apart by sequence number and port.
 //! - Truncated and malformed replies never panic.
 //!
+//! # What kernels do, and the test of each
+//! In `tests/`: `scripted` has a socket that misbehaves on demand, `this_kernel` and `kernel` real ones.
+//!
+//! | the kernel | the caller sees | tests |
+//! | --- | --- | --- |
+//! | refuses some of many requests | [`Error::Kernel`] for these, success for the others | `a_failing_request_fails_alone`, `ten_thousand_requests_each_have_their_result` |
+//! | drops replies (`ENOBUFS`) | [`Error::Unknown`], or the answer to asking again | `an_overflowing_receive_buffer_hides_nothing`, `what_may_be_repeated_is_asked_again` |
+//! | refuses a long datagram (`EMSGSIZE`, `ENOBUFS`) | nothing: it is split | `a_datagram_that_cannot_be_sent_is_split` |
+//! | is interrupted by a signal (`EINTR`) | nothing | `signals_are_nothing` |
+//! | says nothing | [`Loss::Timeout`], and no second wait for the rest | `silence_is_bounded_and_typed` |
+//! | sends more than the buffer takes | the error number all the same; data is asked for again | `a_cut_error_keeps_its_number`, `cut_data_is_asked_for_again_with_room_for_it` |
+//! | answers something earlier, or somebody else | nothing | `a_late_reply_does_not_answer_the_next_request`, `repeated_and_foreign_replies_change_nothing` |
+//! | changes what it dumps (`NLM_F_DUMP_INTR`) | [`Dumped::StartOver`] | `a_dump_that_changes_starts_over` |
+//! | has no memory to go on with a dump | nothing: it is woken, and asked again | `a_stalled_dump_is_woken` |
+//! | allows one dump per socket (`EBUSY`), and pins what it dumps | nothing: dumps are read to their end | `a_broken_off_dump_lets_go` |
+//! | forbids all of a datagram with one error (nfnetlink) | `EPERM` for each request | `nfnetlink_forbids_a_datagram_as_a_whole` |
+//! | echoes the failing line (ipset) | [`KernelError::request`] | `ipset_says_which_line_failed` |
+//!
 //! # Not here
 //! Multicast groups, message formats, asynchronous input and output: with tokio, take the messages
 //! to `netlink-proto`.
