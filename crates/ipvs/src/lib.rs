@@ -38,7 +38,7 @@
 //! - the model, at the root: [`VirtualServerId`], [`VirtualServerConfig`], [`DestinationId`],
 //!   [`DestinationConfig`], … are what identifies an object and how it is configured, as small
 //!   `Copy` values that compare as equal when the kernel would not tell them apart;
-//! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the table of `ipvsadm -Ln`;
+//! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
 //! - [`wire`] and [`uapi`]: attributes as they are, and the kernel's constants;
@@ -121,7 +121,7 @@ pub use self::message::{Message, Reply, Request};
 pub use self::model::{
     Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
     DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Protocol,
-    Scheduler, SchedulerFlags, ServiceFlags, Statistics, Timeouts, Tunnel, TunnelFlags, TunnelType,
-    Version, VirtualServer, VirtualServerConfig, VirtualServerId,
+    Scheduler, SchedulerFlags, ServiceFlags, Statistics, TableEntry, Timeouts, Tunnel, TunnelFlags,
+    TunnelType, Version, VirtualServer, VirtualServerConfig, VirtualServerId,
 };
 pub use self::text::{SaveLine, listing};

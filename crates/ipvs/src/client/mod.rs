@@ -15,7 +15,6 @@ use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 use crate::{Error, Request, Result};
 
 pub use self::change::Outcome;
-pub use self::read::TableEntry;
 pub use self::refusal::{Reason, Refusal};
 
 /// A connection to IPVS in one network namespace: that of the thread which opened it, wherever it

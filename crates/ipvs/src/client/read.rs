@@ -8,27 +8,13 @@ use super::refusal::Reason;
 use super::{Client, with_header};
 use crate::wire::{DecodeError, Problem};
 use crate::{
-    Daemon, DestinationStatus, Error, Info, Reply, Request, Result, Timeouts, VirtualServer,
-    VirtualServerId,
+    Daemon, DestinationStatus, Error, Info, Reply, Request, Result, TableEntry, Timeouts,
+    VirtualServer, VirtualServerId,
 };
 
 /// Room for the reply to a request for one virtual server, which is 368 bytes long at most.
 const SERVICE_REPLY: usize = 512;
 
-/// A virtual server with its destinations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableEntry {
-    /// The virtual server.
-    pub server: VirtualServer,
-    /// Its destinations, sorted.
-    pub destinations: Vec<DestinationStatus>,
-}
-
-/// Reading:
-///
-/// The kernel hands its tables out in pieces and does not tell when they change in between. A table
-/// that was read with an object twice is read again; one that somebody else removes an object from
-/// while it is read may come without another.
 impl<T: Transport> Client<T> {
     /// Version of IPVS and size of its connection table.
     ///
@@ -68,6 +54,10 @@ impl<T: Transport> Client<T> {
     }
 
     /// All virtual servers, sorted.
+    ///
+    /// The kernel hands out its tables in pieces and does not tell when they change in between. One
+    /// that comes with an object twice is read again. One that somebody else deletes an object
+    /// from, while it is read, may come without another: nothing shows that.
     ///
     /// # Errors
     /// As [`info`](Self::info).

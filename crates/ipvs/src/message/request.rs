@@ -9,7 +9,8 @@ use super::netlink_message;
 use crate::uapi::*;
 use crate::wire::{self, DecodeError, Encoder, Problem, require, walk};
 use crate::{
-    Daemon, DaemonRole, Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
+    Daemon, DaemonRole, Destination, DestinationId, SaveLine, Timeouts, VirtualServerConfig,
+    VirtualServerId,
 };
 
 /// A request. Displays as what it does to what: `add destination 10.1.0.1:80 of -t 10.0.0.1:80`.
@@ -190,6 +191,22 @@ impl Request {
             Self::GetInfo => IPVS_CMD_GET_INFO,
             Self::Zero(_) => IPVS_CMD_ZERO,
             Self::Flush => IPVS_CMD_FLUSH,
+        }
+    }
+}
+
+impl From<SaveLine> for Request {
+    /// The request that adds what the line says.
+    fn from(line: SaveLine) -> Self {
+        match line {
+            SaveLine::AddService { id, config } => Self::NewService { id, config },
+            SaveLine::AddDestination {
+                service,
+                destination,
+            } => Self::NewDestination {
+                service,
+                destination,
+            },
         }
     }
 }

@@ -18,5 +18,5 @@ pub use self::flags::{SchedulerFlags, ServiceFlags};
 pub use self::name::{InterfaceName, PersistenceEngine, Scheduler};
 pub use self::protocol::{Family, Protocol};
 pub use self::settings::{Info, Timeouts, Version};
-pub use self::statistics::{Counters, DestinationStatus, Statistics, VirtualServer};
+pub use self::statistics::{Counters, DestinationStatus, Statistics, TableEntry, VirtualServer};
 pub use self::virtual_server::{VirtualServerConfig, VirtualServerId};

@@ -51,3 +51,12 @@ pub struct DestinationStatus {
     /// What it has counted.
     pub statistics: Statistics,
 }
+
+/// A virtual server with its destinations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// The virtual server.
+    pub server: VirtualServer,
+    /// Its destinations, sorted.
+    pub destinations: Vec<DestinationStatus>,
+}

@@ -79,6 +79,41 @@ pub struct Attributes<'a> {
     rest: &'a [u8],
 }
 
+impl<'a> Attributes<'a> {
+    /// What is wrong with the attribute at the start of `bytes`, and its type, 0 where that is cut
+    /// off too.
+    #[cold]
+    fn cut(bytes: &[u8]) -> (u16, Problem) {
+        let available = bytes.len();
+        match bytes.first_chunk() {
+            Some(&[a, b, c, d]) => {
+                let stated = u16::from_ne_bytes([a, b]).into();
+                let kind = u16::from_ne_bytes([c, d]) & TYPE_MASK;
+                (kind, Problem::Truncated { stated, available })
+            }
+            None => (
+                0,
+                Problem::Truncated {
+                    stated: 4,
+                    available,
+                },
+            ),
+        }
+    }
+
+    /// The next attribute, and what follows it; `None` if it is not whole.
+    #[inline]
+    fn split(bytes: &'a [u8]) -> Option<(Attribute<'a>, &'a [u8])> {
+        let &[a, b, c, d] = bytes.first_chunk()?;
+        let stated = usize::from(u16::from_ne_bytes([a, b]));
+        let kind = u16::from_ne_bytes([c, d]) & TYPE_MASK;
+        let value = bytes.get(4..stated)?;
+        // The last attribute may lack its padding.
+        let rest = bytes.get((stated + 3) & !3..).unwrap_or_default();
+        Some((Attribute { kind, value }, rest))
+    }
+}
+
 impl<'a> Iterator for Attributes<'a> {
     /// The error comes with the type of the attribute, 0 where that is cut off too.
     type Item = Result<Attribute<'a>, (u16, Problem)>;
@@ -89,29 +124,13 @@ impl<'a> Iterator for Attributes<'a> {
             return None;
         }
         let bytes = std::mem::take(&mut self.rest);
-        let Some((&[a, b, c, d], _)) = bytes.split_first_chunk() else {
-            return Some(Err((
-                0,
-                Problem::Truncated {
-                    stated: 4,
-                    available: bytes.len(),
-                },
-            )));
-        };
-        let stated = usize::from(u16::from_ne_bytes([a, b]));
-        let kind = u16::from_ne_bytes([c, d]) & TYPE_MASK;
-        let Some(value) = bytes.get(4..stated) else {
-            return Some(Err((
-                kind,
-                Problem::Truncated {
-                    stated,
-                    available: bytes.len(),
-                },
-            )));
-        };
-        // The last attribute may lack its padding.
-        self.rest = bytes.get(stated.next_multiple_of(4)..).unwrap_or_default();
-        Some(Ok(Attribute { kind, value }))
+        Some(match Self::split(bytes) {
+            Some((attribute, rest)) => {
+                self.rest = rest;
+                Ok(attribute)
+            }
+            None => Err(Self::cut(bytes)),
+        })
     }
 }
 
@@ -119,6 +138,19 @@ impl<'a> Iterator for Attributes<'a> {
 pub(crate) enum Fault {
     Here(Problem),
     Within(DecodeError),
+}
+
+impl Fault {
+    #[cold]
+    fn named(self, kind: u16, nest: &'static str, names: &[(u16, &'static str)]) -> DecodeError {
+        match self {
+            Self::Here(problem) => {
+                let known = names.iter().find(|(number, _)| *number == kind);
+                problem.of(known.map_or(nest, |(_, name)| *name))
+            }
+            Self::Within(error) => error,
+        }
+    }
 }
 
 impl From<Problem> for Fault {
@@ -142,18 +174,14 @@ pub(crate) fn walk<'a>(
     names: &[(u16, &'static str)],
     mut take: impl FnMut(Attribute<'a>) -> Result<(), Fault>,
 ) -> Result<(), DecodeError> {
-    let name = |kind| {
-        names
-            .iter()
-            .find(|(number, _)| *number == kind)
-            .map_or(nest, |(_, name)| *name)
-    };
-    for attribute in attributes(bytes) {
-        let attribute = attribute.map_err(|(kind, problem)| problem.of(name(kind)))?;
-        take(attribute).map_err(|fault| match fault {
-            Fault::Here(problem) => problem.of(name(attribute.kind)),
-            Fault::Within(error) => error,
-        })?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let Some((attribute, after)) = Attributes::split(rest) else {
+            let (kind, problem) = Attributes::cut(rest);
+            return Err(Fault::from(problem).named(kind, nest, names));
+        };
+        take(attribute).map_err(|fault| fault.named(attribute.kind, nest, names))?;
+        rest = after;
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         settings::info_is_what_ipvsadm_says,
         settings::flush_deletes_everything,
         statistics::are_counted_and_zeroed,
+        statistics::listings_are_those_of_ipvsadm,
         reading::the_listing_is_that_of_ipvsadm,
         reading::large_tables_come_whole,
         reading::no_destinations_and_no_service_are_told_apart,
@@ -63,19 +64,9 @@ fn client() -> Client {
 
 /// The request that adds what the line says.
 fn request(line: &str) -> Request {
-    match line
-        .parse()
+    line.parse::<SaveLine>()
         .unwrap_or_else(|error| panic!("{line}: {error}"))
-    {
-        SaveLine::AddService { id, config } => Request::NewService { id, config },
-        SaveLine::AddDestination {
-            service,
-            destination,
-        } => Request::NewDestination {
-            service,
-            destination,
-        },
-    }
+        .into()
 }
 
 /// Adds what the lines say, one `sendmsg` for all.

@@ -13,20 +13,7 @@ use crate::client;
 /// A listing of the kernel's table, as it is now.
 fn listing(client: &mut Client) -> String {
     let info = client.info().unwrap();
-    let rows: Vec<Row> = client
-        .table()
-        .unwrap()
-        .into_iter()
-        .map(|entry| Row {
-            id: entry.server.id,
-            config: entry.server.config,
-            destinations: entry
-                .destinations
-                .iter()
-                .map(|status| (status.destination, status.connections))
-                .collect(),
-        })
-        .collect();
+    let rows: Vec<Row> = client.table().unwrap().iter().map(Row::from).collect();
     Listing::new(info, &rows).to_string()
 }
 

@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use ipvs_netlink::listing::{Counted, CounterListing};
 use ipvs_netlink::{Client, Connections, Counters, SaveLine, VirtualServerId};
 use kernel_test::cmd;
 
@@ -97,4 +98,33 @@ pub fn are_counted_and_zeroed() {
         client.service(id()).unwrap().unwrap().statistics.totals,
         Counters::default()
     );
+}
+
+pub fn listings_are_those_of_ipvsadm() {
+    cmd("ip addr add 10.0.0.1/32 dev lo");
+    let mut client = client();
+    add(
+        &mut client,
+        &[SERVICE, "-a -u 10.0.0.1:53 -r 127.0.0.1:5353 -m"],
+    );
+    add(
+        &mut client,
+        &[
+            "-A -f 7 -6 -s rr",
+            "-a -f 7 -6 -r [2001:db8:1:2:3:4:5:6]:0 -g",
+        ],
+    );
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.send_to(b"hello", "10.0.0.1:53").unwrap();
+    counted(&mut client, 1);
+    for (option, counted) in [("--stats", Counted::Totals), ("--rate", Counted::Rates)] {
+        // Rates may change between the two.
+        let same = (0..10).any(|_| {
+            let (info, table) = (client.info().unwrap(), client.table().unwrap());
+            let ours = CounterListing::new(info, &table, counted);
+            ours.to_string() == cmd(&format!("ipvsadm -Ln {option}"))
+                && ours.exact().to_string() == cmd(&format!("ipvsadm -Ln {option} --exact"))
+        });
+        assert!(same, "{option}");
+    }
 }

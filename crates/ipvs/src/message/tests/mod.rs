@@ -4,6 +4,7 @@
 #![cfg(target_endian = "little")]
 
 mod faults;
+mod random;
 mod replies;
 mod requests;
 

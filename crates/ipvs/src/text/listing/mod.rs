@@ -1,4 +1,4 @@
-//! The table of `ipvsadm -Ln`, as a [`Display`](fmt::Display) over virtual servers.
+//! The tables of `ipvsadm -Ln`, as a [`Display`](fmt::Display) over virtual servers.
 //!
 //! ```
 //! use ipvs_netlink::listing::{Listing, Row};
@@ -23,14 +23,21 @@
 //! # Ok::<(), ipvs_netlink::Error>(())
 //! ```
 
+mod counters;
+
 use std::fmt;
 use std::net::SocketAddr;
 
 use crate::netmask::Netmask;
 use crate::{
-    Connections, Destination, Family, ForwardingMethod, Info, SchedulerFlags, ServiceFlags,
-    VirtualServerConfig, VirtualServerId,
+    Connections, Destination, DestinationStatus, Family, ForwardingMethod, Info, SchedulerFlags,
+    ServiceFlags, TableEntry, VirtualServerConfig, VirtualServerId,
 };
+
+pub use self::counters::{Counted, CounterListing};
+
+/// Width of the names before counters.
+const NAME_WIDTH: usize = 33;
 
 /// A virtual server with its destinations, in the order they are to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +48,17 @@ pub struct Row {
     pub config: VirtualServerConfig,
     /// Its destinations with their connections.
     pub destinations: Vec<(Destination, Connections)>,
+}
+
+impl From<&TableEntry> for Row {
+    fn from(entry: &TableEntry) -> Self {
+        let connections = |status: &DestinationStatus| (status.destination, status.connections);
+        Self {
+            id: entry.server.id,
+            config: entry.server.config,
+            destinations: entry.destinations.iter().map(connections).collect(),
+        }
+    }
 }
 
 /// The table. Displays as `ipvsadm -Ln` of version 1.31 prints it, trailing blanks included; but
@@ -62,14 +80,7 @@ impl<'a> Listing<'a> {
 
 impl fmt::Display for Listing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Info {
-            version,
-            connection_table_size,
-        } = self.info;
-        writeln!(
-            f,
-            "IP Virtual Server version {version} (size={connection_table_size})"
-        )?;
+        write_title(f, self.info)?;
         writeln!(f, "Prot LocalAddress:Port Scheduler Flags")?;
         writeln!(
             f,
@@ -84,7 +95,7 @@ impl fmt::Display for Listing<'_> {
 impl fmt::Display for Row {
     /// The lines of one virtual server.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_id(f, &self.id)?;
+        f.write_str(&id_name(&self.id))?;
         write_config(f, self.id.family(), &self.config)?;
         for (destination, connections) in &self.destinations {
             // Padding needs a string; the ids' own Display does not pad.
@@ -103,25 +114,35 @@ impl fmt::Display for Row {
     }
 }
 
-fn write_id(f: &mut fmt::Formatter<'_>, id: &VirtualServerId) -> fmt::Result {
+fn write_title(f: &mut fmt::Formatter<'_>, info: Info) -> fmt::Result {
+    let Info {
+        version,
+        connection_table_size,
+    } = info;
+    writeln!(
+        f,
+        "IP Virtual Server version {version} (size={connection_table_size})"
+    )
+}
+
+/// What the tables call a virtual server: `TCP  10.0.0.1:80`, `FWM  7 IPv6`.
+fn id_name(id: &VirtualServerId) -> String {
     match *id {
         VirtualServerId::Address {
             protocol,
             address,
             port,
         } => {
-            write!(f, "{protocol:<4} {}", SocketAddr::new(address, port))
+            format!("{protocol:<4} {}", SocketAddr::new(address, port))
         }
         VirtualServerId::FirewallMark {
             family: Family::Inet,
             mark,
-        } => write!(f, "FWM  {mark}"),
+        } => format!("FWM  {mark}"),
         VirtualServerId::FirewallMark {
             family: Family::Inet6,
             mark,
-        } => {
-            write!(f, "FWM  {mark} IPv6")
-        }
+        } => format!("FWM  {mark} IPv6"),
     }
 }
 
