@@ -1,0 +1,80 @@
+//! What the running kernel says: `/proc/modules` and `/sys/module`.
+
+use std::path::Path;
+
+use crate::{Error, ModuleName, Presence, Stage, tree};
+
+/// What `/proc` and `/sys` below this root say about a module; `None` if they do not know it.
+pub(crate) fn presence(root: &Path, name: &ModuleName) -> Result<Option<Presence>, Error> {
+    if let Some(list) = tree::read(&root.join("proc/modules"))?
+        && let Some(stage) = in_proc_modules(&list, name)
+    {
+        return Ok(Some(Presence::Loaded(stage)));
+    }
+    // A built-in module has a folder too, if it has parameters or a version, but no state in it.
+    let folder = root.join("sys/module").join(name.as_str());
+    if let Some(state) = tree::read(&folder.join("initstate"))? {
+        return Ok(stage_of_sysfs(state.trim_end()).map(Presence::Loaded));
+    }
+    Ok(tree::exists(&folder)?.then_some(Presence::BuiltIn))
+}
+
+/// Whether the kernel can load modules at all; it says so by listing them.
+pub(crate) fn has_module_support(root: &Path) -> Result<bool, Error> {
+    // Where /proc is not mounted, its absence says nothing.
+    Ok(tree::exists(&root.join("proc/modules"))? || !tree::exists(&root.join("proc/version"))?)
+}
+
+/// `NAME SIZE REFERENCES USERS STATE ADDRESS`, see `m_show` in
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/module/procfs.c#L68>.
+fn in_proc_modules(list: &str, name: &ModuleName) -> Option<Stage> {
+    list.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        if fields.next()? != name.as_str() {
+            return None;
+        }
+        match fields.nth(3)? {
+            "Live" => Some(Stage::Live),
+            "Loading" => Some(Stage::Loading),
+            "Unloading" => Some(Stage::Unloading),
+            _ => None,
+        }
+    })
+}
+
+/// `show_initstate` in <https://elixir.bootlin.com/linux/v6.12/source/kernel/module/main.c#L910>.
+fn stage_of_sysfs(state: &str) -> Option<Stage> {
+    match state {
+        "live" => Some(Stage::Live),
+        "coming" => Some(Stage::Loading),
+        "going" => Some(Stage::Unloading),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lines of `/proc/modules` of Linux 6.1.176 (Debian's User Mode Linux).
+    const PROC_MODULES: &str = "\
+ip_vs_mh 5503 0 - Live 0x00000000bde71000
+ip_vs 162529 2 ip_vs_mh, Live 0x00000000bdfed000
+ipv6 429085 19 ip_vs,[permanent], Live 0x00000000bddc7000
+";
+
+    #[test]
+    fn proc_modules_lists_what_is_loaded() {
+        let stage = |name: &str| in_proc_modules(PROC_MODULES, &name.parse().unwrap());
+        assert_eq!(stage("ip_vs"), Some(Stage::Live));
+        assert_eq!(stage("ip-vs-mh"), Some(Stage::Live));
+        assert_eq!(stage("ipv6"), Some(Stage::Live));
+        assert_eq!(stage("ip_vs_m"), None);
+        // Synthetic: a moment too short to catch.
+        let name = "m".parse().unwrap();
+        let list = "m 16384 1 - Unloading 0x0\n";
+        assert_eq!(in_proc_modules(list, &name), Some(Stage::Unloading));
+        let list = "m 16384 1 - Loading 0x0\n";
+        assert_eq!(in_proc_modules(list, &name), Some(Stage::Loading));
+    }
+}

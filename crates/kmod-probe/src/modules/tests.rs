@@ -1,0 +1,248 @@
+//! File trees made for the purpose.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{Compression, Stage};
+
+const RELEASE: &str = "6.1.0-test";
+
+/// A file tree.
+struct Tree(TempDir);
+
+impl Tree {
+    fn new() -> Self {
+        let tree = Self(tempfile::tempdir().unwrap());
+        tree.file("proc/version", "Linux version 6.1.0-test\n");
+        tree
+    }
+
+    /// As [`Tree::new`], of a kernel with modules.
+    fn with_modules() -> Self {
+        let tree = Self::new();
+        tree.file("proc/modules", "nf_conntrack 99163 0 - Live 0x0\n");
+        tree.listed("modules.dep", DEPENDENCIES);
+        for line in DEPENDENCIES.lines() {
+            tree.listed(line.split_once(':').unwrap().0, "");
+        }
+        tree
+    }
+
+    fn file(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn listed(&self, path: &str, text: &str) {
+        self.file(&format!("lib/modules/{RELEASE}/{path}"), text);
+    }
+
+    fn modules(&self) -> Modules {
+        Modules::at(self.0.path(), RELEASE)
+    }
+
+    fn presence(&self, name: &str) -> Presence {
+        self.modules().presence(&name.parse().unwrap()).unwrap()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join("lib/modules").join(RELEASE).join(path)
+    }
+}
+
+/// In the form of depmod 30, each compression once.
+const DEPENDENCIES: &str = "\
+kernel/net/netfilter/nf_conntrack.ko.xz:
+kernel/net/netfilter/ipvs/ip_vs.ko: kernel/net/netfilter/nf_conntrack.ko.xz
+kernel/net/netfilter/ipvs/ip_vs_rr.ko.zst: kernel/net/netfilter/ipvs/ip_vs.ko kernel/net/netfilter/nf_conntrack.ko.xz
+kernel/net/netfilter/xt_MASQUERADE.ko.gz: kernel/net/netfilter/nf_conntrack.ko.xz
+kernel/drivers/misc/dummy-irq.ko:
+";
+
+#[test]
+fn a_loaded_module_is_loaded() {
+    let tree = Tree::with_modules();
+    let live = Presence::Loaded(Stage::Live);
+    assert_eq!(tree.presence("nf_conntrack"), live);
+    assert!(live.is_ready() && live.is_available());
+    // By /sys alone, which some containers have without /proc/modules.
+    tree.file("sys/module/ip_vs/initstate", "going\n");
+    let leaving = tree.presence("ip_vs");
+    assert_eq!(leaving, Presence::Loaded(Stage::Unloading));
+    assert!(!leaving.is_ready());
+}
+
+#[test]
+fn built_in_is_known_from_three_places() {
+    let tree = Tree::with_modules();
+    tree.file("sys/module/nf_nat/parameters/x", "1\n");
+    tree.listed(
+        "modules.builtin",
+        "kernel/net/ipv6/ipv6.ko\nkernel/net/sched/sch-x.ko\n",
+    );
+    tree.listed(
+        "modules.builtin.modinfo",
+        "unix.license=GPL\0crc-t10dif.alias=crypto-crct10dif\0",
+    );
+    for name in [
+        "nf_nat",
+        "ipv6",
+        "sch_x",
+        "unix",
+        "crc_t10dif",
+        "crc-t10dif",
+    ] {
+        assert_eq!(tree.presence(name), Presence::BuiltIn, "{name}");
+        let loading = tree.modules().load(&name.parse().unwrap()).unwrap();
+        assert_eq!(loading, Loading::AlreadyThere);
+    }
+}
+
+#[test]
+fn a_loadable_module_has_its_file() {
+    let tree = Tree::with_modules();
+    for (name, file, compression) in [
+        ("ip_vs", "kernel/net/netfilter/ipvs/ip_vs.ko", None),
+        (
+            "ip_vs_rr",
+            "kernel/net/netfilter/ipvs/ip_vs_rr.ko.zst",
+            Some(Compression::Zstd),
+        ),
+        (
+            "xt_MASQUERADE",
+            "kernel/net/netfilter/xt_MASQUERADE.ko.gz",
+            Some(Compression::Gzip),
+        ),
+        ("dummy_irq", "kernel/drivers/misc/dummy-irq.ko", None),
+    ] {
+        let name: ModuleName = name.parse().unwrap();
+        let path = tree.path(file);
+        let expected = Presence::Loadable(ModuleFile {
+            name: name.clone(),
+            path: path.clone(),
+            compression,
+        });
+        assert_eq!(tree.presence(name.as_str()), expected);
+        assert!(expected.is_available() && !expected.is_ready());
+        assert_eq!(
+            expected.to_string(),
+            format!("loadable from {}", path.display())
+        );
+    }
+}
+
+#[test]
+fn dependencies_come_first() {
+    let tree = Tree::with_modules();
+    let listed = Listed {
+        folder: tree.path(""),
+    };
+    let files = listed.files(&"ip_vs_rr".parse().unwrap()).unwrap().unwrap();
+    let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["nf_conntrack", "ip_vs", "ip_vs_rr"]);
+    assert_eq!(files[0].compression, Some(Compression::Xz));
+}
+
+#[test]
+fn an_alias_stands_for_its_modules() {
+    let tree = Tree::with_modules();
+    tree.listed(
+        "modules.alias",
+        "# Aliases extracted from modules themselves.\n\
+         alias net-pf-16-proto-16-family-IPVS ip_vs\n\
+         alias ipt_MASQUERADE xt_MASQUERADE\n\
+         alias ipt_MASQUERADE gone\n\
+         alias pci:v000010ECd0000816[89]sv*sd* dummy_irq\n\
+         alias ip_set_hash:ip,port ip_set_hash_ipport\n",
+    );
+    tree.listed("modules.builtin.modinfo", "unix.alias=net-pf-1\0");
+    let by_alias = |alias: &str| tree.modules().by_alias(alias).unwrap();
+    let named = |name: &str| vec![name.parse::<ModuleName>().unwrap()];
+    assert_eq!(by_alias("net-pf-16-proto-16-family-IPVS"), named("ip_vs"));
+    assert_eq!(by_alias("ip_set_hash:ip,port"), named("ip_set_hash_ipport"));
+    assert_eq!(by_alias("pci:v000010ECd00008168sv1sd2"), named("dummy_irq"));
+    assert_eq!(by_alias("net-pf-1"), named("unix"));
+    assert_eq!(by_alias("net-pf-2"), []);
+    // Where there is a module of the name itself, no alias is asked.
+    let Presence::Loadable(file) = tree.presence("ipt_MASQUERADE") else {
+        panic!("an alias of a module is not found");
+    };
+    assert_eq!(file.name.as_str(), "xt_MASQUERADE");
+}
+
+#[track_caller]
+fn assert_absent(tree: &Tree, name: &str, expected: &Absence) {
+    let presence = tree.presence(name);
+    assert_eq!(presence, Presence::Absent(expected.clone()));
+    assert!(!presence.is_available());
+    let error = tree.modules().load(&name.parse().unwrap()).unwrap_err();
+    assert!(matches!(&error, Error::Absent { why, .. } if why == expected));
+    assert!(error.to_string().contains(name), "{error}");
+}
+
+#[test]
+fn each_no_has_its_reason() {
+    let tree = Tree::with_modules();
+    let folder = tree.path("").join("");
+    let folder = folder.components().collect::<PathBuf>();
+    assert_absent(&tree, "ip_vs_mh", &Absence::NotListed { folder });
+
+    let path = tree.path("kernel/net/netfilter/ipvs/ip_vs.ko");
+    fs::remove_file(&path).unwrap();
+    assert_absent(&tree, "ip_vs_rr", &Absence::FileMissing { path });
+
+    let list = tree.path("modules.dep");
+    fs::remove_file(&list).unwrap();
+    assert_absent(&tree, "ip_vs", &Absence::NoList { list });
+
+    fs::remove_dir_all(tree.path("")).unwrap();
+    let release = RELEASE.to_owned();
+    assert_absent(&tree, "ip_vs", &Absence::NoFolder { release });
+
+    assert_absent(&Tree::new(), "ip_vs", &Absence::NoModuleSupport);
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error_and_no_answer() {
+    let tree = Tree::with_modules();
+    let list = tree.path("modules.dep");
+    fs::remove_file(&list).unwrap();
+    fs::create_dir(&list).unwrap();
+    let error = tree
+        .modules()
+        .presence(&"ip_vs".parse().unwrap())
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::Read { path, .. } if *path == list),
+        "{error}"
+    );
+}
+
+#[test]
+fn some_distributions_have_no_lib_beside_usr() {
+    let tree = Tree::new();
+    tree.file(
+        &format!("usr/lib/modules/{RELEASE}/modules.dep"),
+        "kernel/a.ko:\n",
+    );
+    tree.file(&format!("usr/lib/modules/{RELEASE}/kernel/a.ko"), "");
+    assert!(matches!(tree.presence("a"), Presence::Loadable(_)));
+}
+
+#[test]
+fn garbage_in_lists_is_passed_over() {
+    let tree = Tree::with_modules();
+    tree.listed(
+        "modules.dep",
+        "\0\u{fffd}\n:::\nno colon\n.ko:\nkernel/a.ko: b c.ko\n",
+    );
+    tree.listed("modules.builtin.modinfo", "=\0.=\0a\0\0");
+    tree.listed("modules.alias", "alias\nalias \nalias x\nalias [ y\n");
+    tree.listed("kernel/a.ko", "");
+    tree.listed("c.ko", "");
+    assert!(matches!(tree.presence("a"), Presence::Loadable(_)));
+    assert!(matches!(tree.presence("b"), Presence::Absent(_)));
+}
