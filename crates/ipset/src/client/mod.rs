@@ -17,18 +17,24 @@
 mod entries;
 mod list;
 mod many;
+mod patience;
 mod replace;
+mod sets;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::Duration;
 
 use netlink_batch::{Connection, Header, KernelError, Socket, Transport, errno, uapi as netlink};
 
-pub use self::list::{Item, Listed};
+pub use self::{
+    list::{Item, Listed},
+    patience::Patience,
+};
 use crate::message::{EntryBatch, Mode, Payload, Reply, Request, TypeInfo};
 use crate::uapi::{IPSET_PROTOCOL, IPSET_PROTOCOL_MIN};
-use crate::{DecodeError, Error, Family, Operation, Refusal, SetName, SetSpec, SetType};
+use crate::{DecodeError, Error, Family, Operation, Refusal, SetSpec, SetType};
 
 /// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
 ///
@@ -43,44 +49,6 @@ pub struct Client<T = Socket> {
     /// What the kernel said of types.
     types: HashMap<(SetType, Family), TypeInfo>,
     patience: Patience,
-}
-
-/// How long is waited for a set that somebody is listing: it can be neither swapped nor destroyed until they are done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How often is tried.
-    pub attempts: u32,
-    /// How long is waited after the first try; after each further one twice as long, up to a tenth of a second.
-    pub first_wait: Duration,
-}
-
-impl Default for Patience {
-    /// About two seconds in all.
-    fn default() -> Self {
-        Self {
-            attempts: 25,
-            first_wait: Duration::from_millis(1),
-        }
-    }
-}
-
-impl Patience {
-    /// The longest wait.
-    const LONGEST: Duration = Duration::from_millis(100);
-
-    /// Tries until it is not [`Refusal::InUse`], or too often.
-    fn retry<R>(self, mut attempt: impl FnMut() -> Result<R, Error>) -> Result<R, Error> {
-        let mut wait = self.first_wait;
-        for _ in 1..self.attempts {
-            match attempt() {
-                Err(error) if error.refusal() == Some(Refusal::InUse) => {}
-                result => return result,
-            }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(Self::LONGEST);
-        }
-        attempt()
-    }
 }
 
 impl Client {
@@ -216,107 +184,6 @@ impl<T: Transport> Client<T> {
     pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
         let request = self.create_request(spec, mode)?;
         self.send(&request)
-    }
-
-    /// Destroys a set.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`] unless [`Mode::Idempotent`]; [`Refusal::InUse`] while a rule or set refers to it or somebody
-    /// lists it.
-    pub fn destroy(&mut self, set: SetName, mode: Mode) -> Result<(), Error> {
-        match self.send(&Request::Destroy {
-            set: Some(set),
-            mode,
-        }) {
-            // Older kernels say so in either mode.
-            Err(error)
-                if mode == Mode::Idempotent && error.refusal() == Some(Refusal::NoSuchSet) =>
-            {
-                Ok(())
-            }
-            result => result,
-        }
-    }
-
-    /// Destroys all sets of the network namespace, or none.
-    ///
-    /// # Errors
-    /// [`Refusal::InUse`] if any is: then all stay.
-    pub fn destroy_all(&mut self) -> Result<(), Error> {
-        self.send(&Request::Destroy {
-            set: None,
-            mode: Mode::Strict,
-        })
-    }
-
-    /// Removes all entries of a set, even if it is in use.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`].
-    pub fn flush(&mut self, set: SetName) -> Result<(), Error> {
-        self.send(&Request::Flush { set: Some(set) })
-    }
-
-    /// Removes all entries of all sets of the network namespace.
-    ///
-    /// # Errors
-    /// [`Error::Refused`], [`Error::Netlink`].
-    pub fn flush_all(&mut self) -> Result<(), Error> {
-        self.send(&Request::Flush { set: None })
-    }
-
-    /// Gives a set another name.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`], [`Refusal::NameTaken`], [`Refusal::Referenced`].
-    pub fn rename(&mut self, from: SetName, to: SetName) -> Result<(), Error> {
-        self.send(&Request::Rename { from, to })
-    }
-
-    /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on. Tries again, as
-    /// [`Patience`] says, while somebody lists one of them.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see
-    /// [`SetSpec::swappable`]), [`Refusal::InUse`] when the listing does not end.
-    pub fn swap(&mut self, one: SetName, other: SetName) -> Result<(), Error> {
-        let patience = self.patience;
-        patience.retry(|| self.send(&Request::Swap { one, other }))
-    }
-
-    /// Type, family and revision of a set.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`].
-    pub fn header(&mut self, set: SetName) -> Result<TypeInfo, Error> {
-        self.get(&Request::Header { set }, |reply| match reply {
-            Reply::Header { info, .. } => Some(info),
-            _ => None,
-        })
-    }
-
-    /// The index by which rules know a set, and its family.
-    ///
-    /// # Errors
-    /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux 4.20).
-    pub fn index_of(&mut self, set: SetName) -> Result<(u16, Family), Error> {
-        self.needs_protocol_7(Operation::Index(set))?;
-        self.get(&Request::GetByName { set }, |reply| match reply {
-            Reply::Index { family, index } => Some((index, family)),
-            _ => None,
-        })
-    }
-
-    /// The name of the set with an index.
-    ///
-    /// # Errors
-    /// As [`index_of`](Self::index_of).
-    pub fn name_of(&mut self, index: u16) -> Result<SetName, Error> {
-        self.needs_protocol_7(Operation::Name(index))?;
-        self.get(&Request::GetByIndex { index }, |reply| match reply {
-            Reply::Name { set } => Some(set),
-            _ => None,
-        })
     }
 
     fn needs_protocol_7(&self, operation: Operation) -> Result<(), Error> {

@@ -4,6 +4,8 @@
 //! [`Payload`], which puts the header of nfnetlink before the attributes. Replies are read with [`Reply::parse`].
 //! [`IpsetMessage`] is both, for `netlink-packet-core` and what builds on it (`netlink-proto`).
 
+#[cfg(test)]
+mod captured;
 mod entries;
 mod netlink;
 mod reply;

@@ -5,50 +5,11 @@ use std::collections::HashMap;
 use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkSerializable};
 use proptest::prelude::*;
 
+use super::captured::{LINUX_6_1, LINUX_6_18, captured, hex, replies, unhex};
 use super::*;
 use crate::uapi::{IPSET_CMD_HEADER, IPSET_CMD_PROTOCOL, IPSET_CMD_TYPE};
 use crate::{Entry, Family, Set, SetName, SetSpec, SetType, arbitrary};
 use netlink_packet_core::Emitable;
-
-const LINUX_6_1: &str = include_str!("../../tests/data/netlink-linux-6.1.txt");
-const LINUX_6_18: &str = include_str!("../../tests/data/netlink-linux-6.18.txt");
-
-/// A command of ipset, with the messages it sent and received, and what it printed.
-#[derive(Debug, Default)]
-struct Captured {
-    command: String,
-    sent: Vec<Vec<u8>>,
-    received: Vec<Vec<u8>>,
-    printed: Vec<String>,
-}
-
-fn captured(text: &str) -> Vec<Captured> {
-    let mut all: Vec<Captured> = Vec::new();
-    for line in text.lines() {
-        let (mark, rest) = line.split_at(2);
-        match (mark, all.last_mut()) {
-            ("$ ", _) => {
-                all.push(Captured {
-                    command: rest.to_owned(),
-                    ..Captured::default()
-                });
-            }
-            ("> ", Some(last)) => last.sent.push(unhex(rest)),
-            ("< ", Some(last)) => last.received.push(unhex(rest)),
-            ("= ", Some(last)) => last.printed.push(rest.to_owned()),
-            ("# ", None) => {}
-            _ => panic!("{line}"),
-        }
-    }
-    all
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
-}
 
 /// The request as ipset would have sent it: sequence number and port are not ours to choose.
 fn framed(request: &Request<'_>, like: &[u8]) -> Vec<u8> {
@@ -160,27 +121,6 @@ fn revision_in(message: &[u8]) -> u8 {
         .position(|window| window == revision)
         .unwrap();
     message[at + 4]
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The messages in what was received, without those that only end it.
-fn replies(received: &[Vec<u8>]) -> Vec<(u16, Vec<u8>)> {
-    let mut all = Vec::new();
-    for datagram in received {
-        let mut rest = &datagram[..];
-        while !rest.is_empty() {
-            let buffer = NetlinkBuffer::new(&rest);
-            let length = buffer.length() as usize;
-            if buffer.message_type() > 16 {
-                all.push((buffer.message_type(), rest[16..length].to_vec()));
-            }
-            rest = &rest[length.next_multiple_of(4)..];
-        }
-    }
-    all
 }
 
 #[test]

@@ -195,7 +195,9 @@ pub(crate) fn comments_that_text_cannot_carry() {
     let set = name("s");
     for comment in ["a\"b", "a\nb", ""] {
         let entry = Entry::ip([1, 1, 1, 1].into()).with_comment(comment);
-        let error = client.add(set, &[entry.clone()], Mode::Strict).unwrap_err();
+        let error = client
+            .add(set, std::slice::from_ref(&entry), Mode::Strict)
+            .unwrap_err();
         assert!(matches!(error, Error::InvalidComment { .. }), "{error}");
         // Somebody else's is read all the same.
         if !comment.is_empty() {
@@ -209,7 +211,9 @@ pub(crate) fn comments_that_text_cannot_carry() {
         }
     }
     let longest = Entry::ip([1, 1, 1, 2].into()).with_comment(&"x".repeat(255));
-    client.add(set, &[longest.clone()], Mode::Strict).unwrap();
+    client
+        .add(set, std::slice::from_ref(&longest), Mode::Strict)
+        .unwrap();
     assert!(entries(&mut client, set).contains(&longest));
     // One byte more is what the kernel calls a protocol error.
     let longer = Entry::ip([1, 1, 1, 3].into()).with_comment(&"x".repeat(256));

@@ -119,6 +119,18 @@ fn tcp(last: u8, port: u16) -> Entry {
     Entry::ip_port([10, 0, 0, last].into(), Protocol::TCP, port)
 }
 
+/// So many different entries.
+fn numbered(number: u32) -> impl Iterator<Item = Entry> {
+    (0..number).map(|n| {
+        let [_, high, third, fourth] = n.to_be_bytes();
+        Entry::ip_port(
+            [10, 0, 0, high].into(),
+            Protocol::TCP,
+            u16::from_be_bytes([third, fourth]),
+        )
+    })
+}
+
 /// The entries of a set, in order of value.
 fn entries(client: &mut Client, set: SetName) -> Vec<Entry> {
     let mut entries = client.list(set).unwrap().set.entries;

@@ -111,7 +111,7 @@ pub(crate) fn of_entries() {
         }
         let refused = spec.parse_entry(entry).unwrap();
         let error = client
-            .add(spec.name, &[refused.clone()], Mode::Strict)
+            .add(spec.name, std::slice::from_ref(&refused), Mode::Strict)
             .unwrap_err();
         assert_eq!(error.refusal(), Some(*refusal), "{line}: {entry}: {error}");
         // What can be known beforehand, we know.

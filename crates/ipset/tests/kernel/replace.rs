@@ -7,7 +7,7 @@ use ipset_netlink::message::Mode;
 use ipset_netlink::{Error, Operation, Refusal};
 use kernel_test::cmd;
 
-use super::{client, entries, name, spec, tcp, web};
+use super::{client, entries, name, numbered, spec, tcp, web};
 
 pub(crate) fn replaces_contents_and_options() {
     let mut client = client();
@@ -28,8 +28,8 @@ pub(crate) fn replaces_contents_and_options() {
 
     web.options.maxelem = Some(131_072);
     web.options.comment = true;
-    let wanted: Vec<_> = (1..=70_000u32)
-        .map(|n| tcp((n >> 14) as u8, (n & 0x3fff) as u16 + 1).with_comment("new"))
+    let wanted: Vec<_> = numbered(70_000)
+        .map(|entry| entry.with_comment("new"))
         .collect();
     client.replace(&web, &wanted).unwrap();
     let mut sorted = wanted.clone();

@@ -1,0 +1,255 @@
+//! Against a kernel that is a script: for what the real one cannot be made to do.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant};
+
+use netlink_batch::{Connection, Transport};
+
+use super::*;
+use crate::SetName;
+
+/// What the kernel does with one datagram.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// Acknowledges with this error number, 0 for none.
+    Ack(i32),
+    /// Says which protocols it speaks.
+    Protocol { max: u8, min: Option<u8> },
+    /// Says this revision of the type asked for.
+    Type(u8),
+}
+
+/// Answers one request a time, and keeps the commands it was sent.
+#[derive(Debug, Default)]
+struct Script {
+    answers: VecDeque<Answer>,
+    inbox: VecDeque<Vec<u8>>,
+    commands: Vec<u8>,
+}
+
+impl Script {
+    fn client(answers: &[Answer]) -> Result<Client<Self>, Error> {
+        let script = Self {
+            answers: answers.iter().copied().collect(),
+            ..Self::default()
+        };
+        let patience = Patience {
+            attempts: 3,
+            first_wait: Duration::ZERO,
+        };
+        Ok(Client::over(Connection::new(script))?.with_patience(patience))
+    }
+
+    /// As from a kernel that speaks protocols 6 and 7.
+    fn ready(answers: &[Answer]) -> Client<Self> {
+        let greeting = [
+            Answer::Protocol {
+                max: 7,
+                min: Some(6),
+            },
+            Answer::Ack(0),
+        ];
+        Self::client(&[&greeting, answers].concat()).unwrap()
+    }
+
+    fn reply(&mut self, message_type: u16, sequence: &[u8], payload: &[u8]) {
+        let length = u32::try_from(16 + payload.len()).unwrap();
+        let header = [
+            &length.to_ne_bytes()[..],
+            &message_type.to_ne_bytes(),
+            &[0; 2],
+            sequence,
+            &[0; 4],
+        ];
+        self.inbox
+            .push_back([&header.concat()[..], payload].concat());
+    }
+}
+
+impl Transport for Script {
+    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
+        let sequence = datagram[8..12].to_vec();
+        self.commands.push(datagram[4]);
+        loop {
+            let answer = self
+                .answers
+                .pop_front()
+                .expect("more requests than the script has answers");
+            let message_type = 0x600 | u16::from(datagram[4]);
+            let attribute = |kind: u8, value: u8| [5, 0, kind, 0, value, 0, 0, 0];
+            match answer {
+                Answer::Ack(code) => {
+                    let payload = [&(-code).to_ne_bytes()[..], &datagram[..16]].concat();
+                    self.reply(2, &sequence, &payload);
+                    return Ok(());
+                }
+                Answer::Protocol { max, min } => {
+                    let min = min.map_or(Vec::new(), |min| attribute(10, min).to_vec());
+                    let payload = [&[2, 0, 0, 0][..], &attribute(1, max), &min].concat();
+                    self.reply(message_type, &sequence, &payload);
+                }
+                Answer::Type(revision) => {
+                    // The name of the type is where it was in the request, the family behind it.
+                    let payload =
+                        [&datagram[16..], &attribute(4, revision), &attribute(10, 0)].concat();
+                    self.reply(message_type, &sequence, &payload);
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], _deadline: Option<Instant>) -> io::Result<usize> {
+        let datagram = self.inbox.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        buffer[..datagram.len()].copy_from_slice(&datagram);
+        Ok(datagram.len())
+    }
+
+    fn port(&self) -> u32 {
+        0
+    }
+
+    fn protocol(&self) -> u16 {
+        netlink::NETLINK_NETFILTER
+    }
+
+    fn send_limit(&self) -> usize {
+        1 << 17
+    }
+
+    fn receive_limit(&self) -> usize {
+        1 << 20
+    }
+}
+
+fn name(text: &str) -> SetName {
+    SetName::new(text).unwrap()
+}
+
+#[test]
+fn without_ipset_the_module_is_named() {
+    let error = Script::client(&[Answer::Ack(22)]).unwrap_err();
+    assert_eq!(error, Error::NoIpset);
+    assert!(error.to_string().contains("ip_set"));
+}
+
+#[test]
+fn without_the_capability_it_is_named() {
+    let error = Script::client(&[Answer::Ack(1)]).unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::Permission));
+    assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
+}
+
+#[test]
+fn a_kernel_of_protocol_6_is_spoken_to_in_it() {
+    let mut client =
+        Script::client(&[Answer::Protocol { max: 6, min: None }, Answer::Ack(0)]).unwrap();
+    assert_eq!(client.protocol(), 6);
+    // Nothing is sent that it would not understand.
+    let error = client.index_of(name("s")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::ProtocolVersion {
+                max: 6,
+                needed: 7,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_kernel_of_other_protocols_is_refused() {
+    for (max, min) in [(5, 5), (9, 8)] {
+        let answers = [
+            Answer::Protocol {
+                max,
+                min: Some(min),
+            },
+            Answer::Ack(0),
+        ];
+        let error = Script::client(&answers).unwrap_err();
+        assert!(matches!(error, Error::ProtocolVersion { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_busy_set_is_tried_again_but_not_for_ever() {
+    let mut client = Script::ready(&[Answer::Ack(16), Answer::Ack(16), Answer::Ack(0)]);
+    client.swap(name("a"), name("b")).unwrap();
+
+    let mut client = Script::ready(&[Answer::Ack(16), Answer::Ack(16), Answer::Ack(16)]);
+    let error = client.swap(name("a"), name("b")).unwrap_err();
+    assert_eq!(error.refusal(), Some(Refusal::InUse));
+    assert_eq!(client.connection.transport().commands, [1, 6, 6, 6]);
+}
+
+#[test]
+fn the_revision_is_asked_for_once() {
+    let answers = [
+        Answer::Type(5),
+        Answer::Ack(0),
+        Answer::Ack(0),
+        Answer::Ack(0),
+    ];
+    let mut client = Script::ready(&answers);
+    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::Inet);
+    client.create(&spec, Mode::Strict).unwrap();
+    client.create(&spec, Mode::Strict).unwrap();
+    assert_eq!(client.connection.transport().commands, [1, 13, 2, 2]);
+    let masked = SetSpec::parse("create s hash:ip bitmask 255.0.0.0").unwrap();
+    let error = client.create(&masked, Mode::Strict).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::OldRevision {
+                option: "bitmask",
+                needed: 6,
+                revision: 5,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+/// A kernel newer than this crate is not asked for what the crate does not know.
+#[test]
+fn the_newest_revision_known_to_both_is_used() {
+    let mut client = Script::ready(&[Answer::Type(99), Answer::Ack(0)]);
+    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::Inet);
+    let Request::Create { revision, .. } = client.create_request(&spec, Mode::Strict).unwrap()
+    else {
+        panic!("no create request")
+    };
+    assert_eq!(revision, 6);
+}
+
+/// The old contents cannot be destroyed: the set is new all the same, and the error says what stays.
+#[test]
+fn what_is_left_over_is_named() {
+    let busy = Answer::Ack(4100);
+    let answers = [
+        Answer::Type(6),
+        Answer::Ack(0),
+        Answer::Ack(0),
+        Answer::Ack(0),
+        busy,
+        busy,
+        busy,
+    ];
+    let mut client = Script::ready(&answers);
+    let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::Inet);
+    let error = client.replace(&spec, &[]).unwrap_err();
+    let Error::Leftover { set, leftover, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(*set, spec.name);
+    assert!(leftover.as_str().ends_with("-web"), "{leftover}");
+    assert_eq!(
+        client.connection.transport().commands,
+        [1, 13, 2, 6, 3, 3, 3]
+    );
+}
