@@ -93,6 +93,11 @@
 //! | error numbers by request | `refusals::*`, `permission::is_asked_for_by_name` |
 //! | requests of one `sendmsg` fail alone | `batches::*` |
 //! | a dump that changes while it is read | `reading::a_table_that_changes_meanwhile_is_read` |
+//! | an empty dump for a missing service | `reading::no_destinations_and_no_service_are_told_apart` |
+//! | connections of what is changed, deleted, added again | `behaviour::connections_outlive_…`, `behaviour::a_destination_added_again_has_its_connections_back` |
+//! | sockets belong to a network namespace | `behaviour::a_client_stays_in_the_namespace_it_was_opened_in` |
+//! | no IPVS in the kernel | `behaviour::a_kernel_without_ipvs_is_told_apart` |
+//! | the tables of `ipvsadm -Ln`, `--stats`, `--rate` | `reading::the_listing_is_that_of_ipvsadm`, `statistics::listings_are_those_of_ipvsadm` |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(feature = "client"),

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use netlink_batch::{Dumped, Message, Transport};
+use netlink_batch::{Batch, Dumped, KernelError, Message, Transport, errno};
 
 use super::refusal::Reason;
 use super::{Client, with_header};
@@ -12,6 +12,8 @@ use crate::{
     VirtualServer, VirtualServerId,
 };
 
+/// Bytes of a request for one virtual server.
+const SERVICE_REQUEST: usize = 68;
 /// Room for the reply to a request for one virtual server, which is 368 bytes long at most.
 const SERVICE_REPLY: usize = 512;
 
@@ -78,7 +80,7 @@ impl<T: Transport> Client<T> {
     pub fn destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
         let destinations = self.dump_destinations(service)?;
         if destinations.is_empty() && self.service(service)?.is_none() {
-            let missing = netlink_batch::KernelError::new(netlink_batch::errno::ESRCH);
+            let missing = KernelError::new(errno::ESRCH);
             return Err(Error::transport(
                 Some(Request::GetDestinations { service }),
                 missing.into(),
@@ -106,8 +108,9 @@ impl<T: Transport> Client<T> {
                 destinations,
             });
         }
-        let gone = self.missing(&empty)?;
-        table.retain(|entry| gone.binary_search(&entry.server.id).is_err());
+        // Sorted, as the services are.
+        let missing = self.missing(&empty)?;
+        table.retain(|entry| missing.binary_search(&entry.server.id).is_err());
         Ok(table)
     }
 
@@ -133,29 +136,28 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Which of these virtual servers, given in order, are not there.
+    /// Which of these virtual servers are not there, in the order given.
     fn missing(&mut self, ids: &[VirtualServerId]) -> Result<Vec<VirtualServerId>> {
-        let requests: Vec<_> = ids
-            .iter()
-            .map(|id| Request::GetService { id: *id })
-            .collect();
-        self.batch.set_idempotent(true);
-        self.batch.set_reply_room(SERVICE_REPLY);
-        let outcome = self.apply(&requests);
-        let mut gone = Vec::new();
-        let mut failure = Ok(());
-        for (index, error) in outcome.failures() {
-            match (error, ids.get(index)) {
-                (Error::Refused(refusal), Some(id))
-                    if refusal.reason() == Reason::NoSuchService =>
-                {
-                    gone.push(*id);
+        let mut batch = Batch::with_capacity(ids.len(), ids.len() * SERVICE_REQUEST);
+        batch.set_idempotent(true);
+        batch.set_reply_room(SERVICE_REPLY);
+        for id in ids {
+            batch.push(
+                self.header(),
+                &with_header(&Request::GetService { id: *id }),
+            );
+        }
+        let mut missing = Vec::new();
+        for (index, error) in self.connection.execute(&mut batch).into_failures() {
+            match (error.code(), ids.get(index)) {
+                (Some(errno::ESRCH), Some(id)) => missing.push(*id),
+                (_, id) => {
+                    let request = id.map(|id| Request::GetService { id: *id });
+                    return Err(Error::transport(request, error));
                 }
-                (error, _) => failure = failure.and(Err(error)),
             }
         }
-        self.batch = netlink_batch::Batch::new();
-        failure.map(|()| gone)
+        Ok(missing)
     }
 
     /// The one reply to a request.

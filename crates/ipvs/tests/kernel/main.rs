@@ -9,6 +9,7 @@
 #![expect(unreachable_pub, reason = "the modules of a test binary")]
 
 mod batches;
+mod behaviour;
 mod daemons;
 mod destinations;
 mod permission;
@@ -22,10 +23,10 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use ipvs_netlink::{Client, Request, SaveLine};
-use kernel_test::{cmd, tests};
+use kernel_test::{Needs, cmd, tests};
 
 fn main() -> ExitCode {
-    kernel_test::main(tests![
+    let ipvs = tests![
         services::ours_are_read_by_ipvsadm,
         services::those_of_ipvsadm_are_read_by_us,
         services::every_scheduler_is_loaded,
@@ -55,7 +56,15 @@ fn main() -> ExitCode {
         refusals::name_the_object_and_the_reason,
         refusals::daemons_too,
         permission::is_asked_for_by_name,
-    ])
+        behaviour::a_client_stays_in_the_namespace_it_was_opened_in,
+        behaviour::connections_outlive_a_weight_of_zero,
+        behaviour::connections_outlive_a_change_of_the_scheduler,
+        behaviour::a_destination_added_again_has_its_connections_back,
+        behaviour::a_gue_tunnel_needs_a_port,
+    ];
+    let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
+        .map(|test| test.needs(Needs::NetNamespace));
+    kernel_test::main(ipvs.into_iter().chain(any_kernel))
 }
 
 fn client() -> Client {
