@@ -42,7 +42,13 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         say(format!("kernel tests are not run: {reason}"));
     }
-    let runner = Arc::new(Runner::default());
+    let runner = match Runner::new() {
+        Ok(runner) => Arc::new(runner),
+        Err(why) => {
+            say(why);
+            return ExitCode::FAILURE;
+        }
+    };
     let trials = tests
         .iter()
         .map(|test| trial(test, skip.clone(), &runner))
@@ -75,11 +81,15 @@ pub fn exec<R: Returns>(needs: Needs, program: impl FnOnce() -> R) -> ExitCode {
     if child::assigned().is_some() {
         return child::run(|_: &Namespace| program().into_result());
     }
-    let why = match Runner::default().run("", needs, Duration::MAX) {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
-        Ok(Err(failure)) => failure,
-        Err(error) => error.to_string(),
+    let run = |runner: Runner| match runner.run("", needs, Duration::MAX) {
+        Ok(outcome) => outcome,
+        Err(error) => Err(error.to_string()),
     };
-    say(why);
-    ExitCode::from(101)
+    match Runner::new().and_then(run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            say(why);
+            ExitCode::from(101)
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Decides where a test runs, and has it run there.
 
+use std::env::VarError;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -20,8 +21,10 @@ enum Place {
 }
 
 /// Runs tests; owns the guest, which is booted for the first test that needs it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Runner {
+    /// The user's choice for tests that need IPVS.
+    chosen: Option<Place>,
     ipvs_here: OnceLock<bool>,
     guest: Mutex<GuestState>,
 }
@@ -36,6 +39,21 @@ enum GuestState {
 }
 
 impl Runner {
+    /// One that does as the environment says; `Err` holds what is wrong there.
+    pub(crate) fn new() -> Result<Self, String> {
+        let chosen = match std::env::var(IN).as_deref() {
+            Ok("here") => Some(Place::Here),
+            Ok("guest") => Some(Place::Guest),
+            Ok("") | Err(VarError::NotPresent) => None,
+            other => return Err(format!("{IN} is {other:?}: expected `guest` or `here`")),
+        };
+        Ok(Self {
+            chosen,
+            ipvs_here: OnceLock::new(),
+            guest: Mutex::default(),
+        })
+    }
+
     /// Why no test is to be run, if so.
     pub(crate) fn skip_reason() -> Option<String> {
         let value = std::env::var_os(SKIP)?;
@@ -62,12 +80,13 @@ impl Runner {
         if needs == Needs::NetNamespace || machine::is_guest() {
             return Place::Here;
         }
-        match std::env::var(IN).as_deref() {
-            Ok("here") => Place::Here,
-            Ok("guest") => Place::Guest,
-            _ if *self.ipvs_here.get_or_init(machine::has_ipvs) => Place::Here,
-            _ => Place::Guest,
-        }
+        self.chosen.unwrap_or_else(|| {
+            if *self.ipvs_here.get_or_init(machine::has_ipvs) {
+                Place::Here
+            } else {
+                Place::Guest
+            }
+        })
     }
 
     fn run_in_guest(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {

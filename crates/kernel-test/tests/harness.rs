@@ -21,8 +21,13 @@ use libtest_mimic::{Arguments, Trial};
 
 /// Set in a process that plays a test binary.
 const SUBJECT: &str = "KERNEL_TEST_SUBJECT";
+/// Its value in one that plays a benchmark.
+const PROGRAM: &str = "program";
 
 fn main() -> ExitCode {
+    if env::var(SUBJECT).is_ok_and(|value| value == PROGRAM) {
+        return kernel_test::exec(Needs::Ipvs, program);
+    }
     // The guest's first process has no environment but the guest's.
     if env::var_os(SUBJECT).is_some() || process::id() == 1 {
         return kernel_test::main(subject());
@@ -32,6 +37,8 @@ fn main() -> ExitCode {
         ("a_filter_picks_tests", a_filter_picks_tests),
         ("listing_boots_nothing", listing_boots_nothing),
         ("skipping_says_so", skipping_says_so),
+        ("a_program_runs_like_a_test", a_program_runs_like_a_test),
+        ("a_wrong_choice_is_refused", a_wrong_choice_is_refused),
         ("a_dead_guest_fails_one_test", a_dead_guest_fails_one_test),
         (
             "the_guest_dies_with_the_harness",
@@ -46,11 +53,13 @@ fn main() -> ExitCode {
             failures_come_through_from_here,
         ),
     ];
+    let skipped = env::var_os("PROXIER_SKIP_KERNEL_TESTS").is_some();
     let trials = trials.map(|(name, run)| {
-        Trial::test(name, move || {
+        let run = move || {
             run();
             Ok(())
-        })
+        };
+        Trial::test(name, run).with_ignored_flag(skipped)
     });
     libtest_mimic::run(&Arguments::from_args(), trials.into()).exit_code()
 }
@@ -79,6 +88,15 @@ fn subject() -> Vec<Test> {
         Test::new("left_out", panics).ignored(),
     ]);
     subject
+}
+
+fn program() -> Result<(), String> {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    println!("{arguments:?} {}", cmd("ipvsadm -Sn | wc -l"));
+    match arguments.first() {
+        Some(why) => Err(why.clone()),
+        None => Ok(()),
+    }
 }
 
 fn passes() {}
@@ -229,6 +247,26 @@ fn skipping_says_so() {
             "0 passed; 0 failed; 18 ignored",
         ],
     );
+}
+
+fn a_program_runs_like_a_test() {
+    let output = command("", PROGRAM).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert_lines(&text, &["[] 0"]);
+    let output = command("--why not", PROGRAM).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert_lines(&text, &["[\"--why\", \"not\"] 0", "kernel-test: --why\n"]);
+}
+
+fn a_wrong_choice_is_refused() {
+    let mut command = command("", "1");
+    let output = command.env("PROXIER_KERNEL_TESTS_IN", "heaven").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_lines(&text, &["heaven", "expected `guest` or `here`"]);
 }
 
 fn a_dead_guest_fails_one_test() {

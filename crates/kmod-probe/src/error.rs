@@ -43,7 +43,7 @@ pub enum Error {
     Uname(#[source] io::Error),
 
     /// A module cannot be loaded, because there is none.
-    #[error("module {module} is neither loaded nor built in, and cannot be loaded: {why}")]
+    #[error("module {module} was not found: {why}")]
     Absent {
         /// The module that was asked for.
         module: ModuleName,

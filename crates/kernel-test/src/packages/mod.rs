@@ -165,9 +165,8 @@ fn lock(cache: &Path) -> Result<fs::File, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
+    use crate::command::cmd;
 
     #[test]
     fn a_kernel_is_found_with_its_own_modules() {
@@ -175,8 +174,11 @@ mod tests {
         assert!(find(root.path()).is_none());
         let program = root.path().join("usr/bin/linux.uml");
         fs::create_dir_all(program.parent().unwrap()).unwrap();
-        fs::write(&program, "#!/bin/sh\necho 6.1.0-test\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        // Written by another process: while a test beside this one forks, ours might be held open.
+        cmd(&format!(
+            "printf '#!/bin/sh\\necho 6.1.0-test\\n' >{0} && chmod +x {0}",
+            program.display()
+        ));
         let modules = root.path().join("usr/lib/uml/modules");
         fs::create_dir_all(modules.join("6.1.9")).unwrap();
         assert!(find(root.path()).is_none(), "modules of another kernel");
