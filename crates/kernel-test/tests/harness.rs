@@ -74,7 +74,13 @@ fn subject() -> Vec<Test> {
         panics_elsewhere,
         returns_an_error
     ]);
-    subject.extend(tests![exits, aborts, leaves_a_process, writes]);
+    subject.extend(tests![
+        exits,
+        aborts,
+        leaves_a_process,
+        writes,
+        runs_tests_here
+    ]);
     subject.extend(tests![hangs].map(|test| test.time_limit(limit)));
     subject.extend(tests![crashes_the_kernel, sleeps]);
     subject.extend([
@@ -136,6 +142,18 @@ fn writes() {
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept"), "text").unwrap();
 }
 
+/// Once more, in a place where the kernel has IPVS and we are root.
+fn runs_tests_here() {
+    let mut command = command("--exact passes", "1");
+    for variable in ["IN_GUEST", "NAME", "REPORT"] {
+        command.env_remove(format!("KERNEL_TEST_{variable}"));
+    }
+    let output = command.env_remove("PROXIER_KERNEL_TESTS_IN").output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    assert_lines(&text, &["running 1 test\n", "1 passed; 0 failed"]);
+    assert!(!text.contains("guest"), "{text}");
+}
+
 fn hangs() {
     sleep(Duration::from_secs(1000));
 }
@@ -190,7 +208,7 @@ fn failures_come_through() {
     assert_lines(
         &text,
         &[
-            "running 10 tests",
+            "running 11 tests",
             "tests run in a guest, User Mode Linux 6.",
             "x|end of stdout\n",
             "on stderr\n",
@@ -201,7 +219,7 @@ fn failures_come_through() {
             "---- returns_an_error ----\nthe error's text\n",
             "---- exits ----\nthe test's process ended with no result: exit status: 0",
             "---- aborts ----\nthe test's process ended with no result: signal: 6 (SIGABRT)",
-            "4 passed; 5 failed; 1 ignored",
+            "5 passed; 5 failed; 1 ignored",
         ],
     );
     // The results of other tests may come in between, but no byte gets lost.
@@ -244,7 +262,7 @@ fn skipping_says_so() {
         &text,
         &[
             "kernel tests are not run: PROXIER_SKIP_KERNEL_TESTS is set",
-            "0 passed; 0 failed; 18 ignored",
+            "0 passed; 0 failed; 19 ignored",
         ],
     );
 }
@@ -272,7 +290,7 @@ fn a_wrong_choice_is_refused() {
 fn a_dead_guest_fails_one_test() {
     // In this order: a guest each, as the one before is gone.
     let (output, text) = run("s --skip here_ --skip panics --skip exits --skip aborts \
-         --skip returns --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1");
+         --skip returns --skip runs --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1");
     assert_eq!(output.status.code(), Some(101), "{text}");
     assert_lines(
         &text,
