@@ -11,10 +11,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A scheduler or persistence engine name the kernel could not hold.
-    #[error(
-        "`{name}` cannot be the name of a {what}: it must have 1 to 15 printable ASCII bytes, without blanks"
-    )]
+    /// A name of a scheduler, persistence engine or interface that the kernel could not hold.
+    #[error("{name:?} cannot be used as {what} name: it must have 1 to 15 bytes, without blanks")]
     InvalidName {
         /// What was to be named: "scheduler", "persistence engine", "interface".
         what: &'static str,

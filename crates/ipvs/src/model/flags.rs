@@ -12,7 +12,7 @@ bitflags::bitflags! {
         /// A client keeps its destination for the persistence timeout after its last connection.
         const PERSISTENT = 0x01;
         /// The kernel's own mark that the service is in its table. Never part of a configuration:
-        /// removed from what the kernel reports, and the kernel ignores it in requests.
+        /// removed from what the kernel reports, and from requests.
         const HASHED = 0x02;
         /// Each datagram is scheduled on its own, without a connection (UDP).
         const ONE_PACKET = 0x04;

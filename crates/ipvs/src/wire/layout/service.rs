@@ -62,7 +62,9 @@ fn put_config(encoder: &mut Encoder<'_>, family: Family, config: &VirtualServerC
     if let Some(engine) = &config.engine {
         encoder.name(IPVS_SVC_ATTR_PE_NAME, engine.as_str());
     }
-    let [a, b, c, d] = config.flags.bits().to_ne_bytes();
+    // A new service that claims to be in the kernel's table already is not put there.
+    let flags = config.flags - ServiceFlags::HASHED;
+    let [a, b, c, d] = flags.bits().to_ne_bytes();
     encoder.bytes(IPVS_SVC_ATTR_FLAGS, [a, b, c, d, 0xff, 0xff, 0xff, 0xff]);
     encoder.u32(IPVS_SVC_ATTR_TIMEOUT, config.timeout);
     match family {
