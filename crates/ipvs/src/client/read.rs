@@ -96,6 +96,15 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`info`](Self::info).
     pub fn table(&mut self) -> Result<Vec<TableEntry>> {
+        self.map_table(|entry| entry)
+    }
+
+    /// As [`table`](Self::table), but holds only what `map` makes of each entry, which takes less
+    /// memory where that is less.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn map_table<R>(&mut self, mut map: impl FnMut(TableEntry) -> R) -> Result<Vec<R>> {
         let mut table = Vec::new();
         let mut empty = Vec::new();
         for server in self.services()? {
@@ -103,15 +112,18 @@ impl<T: Transport> Client<T> {
             if destinations.is_empty() {
                 empty.push(server.id);
             }
-            table.push(TableEntry {
-                server,
-                destinations,
-            });
+            table.push((
+                server.id,
+                map(TableEntry {
+                    server,
+                    destinations,
+                }),
+            ));
         }
         // Sorted, as the services are.
         let missing = self.missing(&empty)?;
-        table.retain(|entry| missing.binary_search(&entry.server.id).is_err());
-        Ok(table)
+        table.retain(|(id, _)| missing.binary_search(id).is_err());
+        Ok(table.into_iter().map(|(_, mapped)| mapped).collect())
     }
 
     /// The running sync daemons: none, one or one of each role.

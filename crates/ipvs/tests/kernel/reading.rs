@@ -13,7 +13,7 @@ use crate::client;
 /// A listing of the kernel's table, as it is now.
 fn listing(client: &mut Client) -> String {
     let info = client.info().unwrap();
-    let rows: Vec<Row> = client.table().unwrap().iter().map(Row::from).collect();
+    let rows = client.map_table(|entry| Row::from(&entry)).unwrap();
     Listing::new(info, &rows).to_string()
 }
 
