@@ -29,6 +29,8 @@ mod element;
 mod entry;
 mod error;
 mod family;
+#[doc(hidden)]
+pub mod fuzz;
 mod inline;
 pub mod message;
 mod name;

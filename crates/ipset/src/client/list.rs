@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use netlink_batch::{Dumped, Transport};
 
-use super::{Client, Failure, header_of};
+use super::{Client, header_of};
 use crate::message::{Detail, Payload, Reply, Request, SetInfo, SetPart};
 use crate::{DecodeError, Entry, Error, Family, Operation, Set, SetName, SetType};
 
@@ -15,6 +15,11 @@ pub enum Item {
     Set(Box<SetInfo>),
     /// An entry of the set before.
     Entry(Entry),
+    /// An entry of somebody else's that this crate cannot read: of a type that it does not know, or
+    /// with a name that text cannot carry.
+    UnreadableEntry(DecodeError),
+    /// A set of somebody else's whose name is no plain text; comes once for each message about it.
+    UnreadableSet(DecodeError),
     /// What came so far is incomplete: forget it, all comes again.
     StartOver,
 }
@@ -26,27 +31,53 @@ pub struct Listed {
     pub set: Set,
     /// The rest: its revision, index and size. Its `spec` is that of the set.
     pub info: SetInfo,
+    /// Entries that this crate cannot read: empty for all that it can write.
+    pub unreadable: Vec<DecodeError>,
+}
+
+/// What a dump hands over.
+enum Part<'a> {
+    Set(SetPart<'a>),
+    /// About a set whose name is no plain text.
+    Unnameable(DecodeError),
+    StartOver,
+}
+
+impl<'a> Part<'a> {
+    fn read(item: Dumped<'a>) -> Result<Self, DecodeError> {
+        let Dumped::Message(message) = item else {
+            return Ok(Self::StartOver);
+        };
+        match Reply::parse(message.message_type, message.payload) {
+            Ok(Reply::Set(part)) => Ok(Self::Set(part)),
+            Ok(_) => Err(DecodeError::MessageType {
+                message_type: message.message_type,
+            }),
+            Err(error @ DecodeError::Name { .. }) => Ok(Self::Unnameable(error)),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl<T: Transport> Client<T> {
-    /// The names of all sets.
+    /// The names of all sets, but those that are no plain text: the kernel takes any bytes.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Netlink`], and [`Error::Decode`] with [`DecodeError::Name`] for a name that is no plain
-    /// text.
+    /// [`Error::Refused`], [`Error::Netlink`], [`Error::Decode`].
     pub fn names(&mut self) -> Result<Vec<SetName>, Error> {
         let mut names = Vec::new();
         self.parts(None, Detail::Name, |part| {
             match part {
-                Some(part) => names.push(part.set),
-                None => names.clear(),
+                Part::Set(part) => names.push(part.set),
+                Part::Unnameable(_) => {}
+                Part::StartOver => names.clear(),
             }
             Ok(ControlFlow::<()>::Continue(()))
         })?;
         Ok(names)
     }
 
-    /// All sets, without their entries.
+    /// All sets, without their entries, but those that [`names`](Self::names) leaves out.
     ///
     /// # Errors
     /// As [`names`](Self::names).
@@ -59,23 +90,16 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
     pub fn info(&mut self, set: SetName) -> Result<SetInfo, Error> {
-        let operation = Operation::List(Some(set));
-        let missing = DecodeError::Missing {
-            attribute: "IPSET_ATTR_DATA",
-        };
-        let none = || Error::Decode {
-            operation: Box::new(operation),
-            error: missing,
-        };
-        self.infos(Some(set))?.pop().ok_or_else(none)
+        self.infos(Some(set))?.pop().ok_or_else(|| headless(set))
     }
 
     fn infos(&mut self, set: Option<SetName>) -> Result<Vec<SetInfo>, Error> {
         let mut infos = Vec::new();
         self.parts(set, Detail::Header, |part| {
             match part {
-                Some(part) => infos.extend(part.info.map(|info| *info)),
-                None => infos.clear(),
+                Part::Set(part) => infos.extend(part.info.map(|info| *info)),
+                Part::Unnameable(_) => {}
+                Part::StartOver => infos.clear(),
             }
             Ok(ControlFlow::<()>::Continue(()))
         })?;
@@ -85,22 +109,16 @@ impl<T: Transport> Client<T> {
     /// One set with its entries.
     ///
     /// # Errors
-    /// As [`for_each`](Self::for_each); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
+    /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
     pub fn list(&mut self, set: SetName) -> Result<Listed, Error> {
-        let missing = DecodeError::Missing {
-            attribute: "IPSET_ATTR_DATA",
-        };
-        let none = || Error::Decode {
-            operation: Box::new(Operation::List(Some(set))),
-            error: missing,
-        };
-        self.collect(Some(set))?.pop().ok_or_else(none)
+        self.collect(Some(set))?.pop().ok_or_else(|| headless(set))
     }
 
-    /// All sets with their entries; those of type `list:set` come last.
+    /// All sets with their entries, but those that [`names`](Self::names) leaves out. Those of type
+    /// `list:set` come last.
     ///
     /// # Errors
-    /// As [`for_each`](Self::for_each).
+    /// As [`names`](Self::names).
     pub fn list_all(&mut self) -> Result<Vec<Listed>, Error> {
         self.collect(None)
     }
@@ -108,32 +126,31 @@ impl<T: Transport> Client<T> {
     fn collect(&mut self, set: Option<SetName>) -> Result<Vec<Listed>, Error> {
         let mut all: Vec<Listed> = Vec::new();
         self.for_each(set, |item| {
-            match item {
-                Item::Set(info) => all.push(Listed {
+            match (item, all.last_mut()) {
+                (Item::Set(info), _) => all.push(Listed {
                     set: Set::new(info.spec.clone()),
                     info: *info,
+                    unreadable: Vec::new(),
                 }),
-                Item::Entry(entry) => {
-                    if let Some(last) = all.last_mut() {
-                        last.set.entries.push(entry);
-                    }
-                }
-                Item::StartOver => all.clear(),
+                (Item::Entry(entry), Some(last)) => last.set.entries.push(entry),
+                (Item::UnreadableEntry(error), Some(last)) => last.unreadable.push(error),
+                (Item::StartOver, _) => all.clear(),
+                (Item::UnreadableSet(_), _) | (_, None) => {}
             }
             ControlFlow::<()>::Continue(())
         })?;
         Ok(all)
     }
 
-    /// Reads a set, or all, and hands over each entry as it comes, in memory that does not grow with their number. Returns
-    /// what the visitor broke off with.
+    /// Reads a set, or all, and hands over each entry as it comes, in memory that does not grow with
+    /// their number. Returns what the visitor broke off with.
     ///
-    /// While it is read, a set can be neither destroyed, renamed nor swapped, by anybody: the visitor should be quick.
+    /// While it is read, a set can be neither destroyed, renamed nor swapped, by anybody: the
+    /// visitor should be quick.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Netlink`], and [`Error::Decode`] for what cannot be read:
-    /// [`DecodeError::UnknownSetType`] for entries of a type that this crate does not know (the sets before it have come by
-    /// then).
+    /// As [`names`](Self::names). What others made and this crate cannot read is no error: it is
+    /// handed over as [`Item::UnreadableEntry`] or [`Item::UnreadableSet`].
     pub fn for_each<B>(
         &mut self,
         set: Option<SetName>,
@@ -141,9 +158,13 @@ impl<T: Transport> Client<T> {
     ) -> Result<Option<B>, Error> {
         let mut current: Option<(SetName, SetType, Family)> = None;
         self.parts(set, Detail::Entries, |part| {
-            let Some(part) = part else {
-                current = None;
-                return Ok(visit(Item::StartOver));
+            let part = match part {
+                Part::Set(part) => part,
+                Part::Unnameable(error) => return Ok(visit(Item::UnreadableSet(error))),
+                Part::StartOver => {
+                    current = None;
+                    return Ok(visit(Item::StartOver));
+                }
             };
             if let Some(info) = part.info {
                 current = Some((part.set, info.spec.set_type, info.spec.family));
@@ -156,11 +177,14 @@ impl<T: Transport> Client<T> {
             }
             // Messages after the first about a set only name it.
             let known = current.filter(|(set, ..)| *set == part.set);
-            let (_, set_type, family) = known.ok_or(DecodeError::Missing {
-                attribute: "IPSET_ATTR_TYPENAME",
-            })?;
+            let (_, set_type, family) = known.ok_or(HEADLESS)?;
             for entry in part.entries.decode(set_type, family) {
-                if let ControlFlow::Break(value) = visit(Item::Entry(entry?)) {
+                let item = match entry {
+                    Ok(entry) => Item::Entry(entry),
+                    Err(error @ DecodeError::Truncated { .. }) => return Err(error),
+                    Err(error) => Item::UnreadableEntry(error),
+                };
+                if let ControlFlow::Break(value) = visit(item) {
                     return Ok(ControlFlow::Break(value));
                 }
             }
@@ -168,46 +192,46 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Hands over each part of a dump; `None` for: start over.
+    /// Hands over each part of a dump.
     fn parts<B>(
         &mut self,
         set: Option<SetName>,
         detail: Detail,
-        mut visit: impl FnMut(Option<SetPart<'_>>) -> Result<ControlFlow<B>, DecodeError>,
+        mut visit: impl FnMut(Part<'_>) -> Result<ControlFlow<B>, DecodeError>,
     ) -> Result<Option<B>, Error> {
         let request = Request::List { set, detail };
         let payload = Payload {
             protocol: self.protocol,
             request: &request,
         };
-        let read = |item: Dumped<'_>, visit: &mut dyn FnMut(Option<SetPart<'_>>) -> _| match item {
-            Dumped::StartOver => visit(None),
-            Dumped::Message(message) => {
-                match Reply::parse(message.message_type, message.payload)? {
-                    Reply::Set(part) => visit(Some(part)),
-                    _ => Err(DecodeError::MessageType {
-                        message_type: message.message_type,
-                    }),
+        let result =
+            self.connection.dump(header_of(&request), &payload, |item| {
+                match Part::read(item).and_then(&mut visit) {
+                    Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
+                    Ok(ControlFlow::Break(value)) => ControlFlow::Break(Ok(value)),
+                    Err(error) => ControlFlow::Break(Err(error)),
                 }
-            }
-        };
-        let result = self.connection.dump(header_of(&request), &payload, |item| {
-            match read(item, &mut visit) {
-                Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
-                Ok(ControlFlow::Break(value)) => ControlFlow::Break(Ok(value)),
-                Err(error) => ControlFlow::Break(Err(error)),
-            }
-        });
-        match result
-            .map_err(Failure::from)
-            .and_then(|stopped| stopped.transpose().map_err(Failure::from))
-        {
-            Ok(stopped) => Ok(stopped),
-            Err(Failure::Netlink(error)) => Err(self.error(&request, error)),
-            Err(Failure::Decode(error)) => Err(Error::Decode {
+            });
+        match result {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(value))) => Ok(Some(value)),
+            Ok(Some(Err(error))) => Err(Error::Decode {
                 operation: Box::new(Operation::List(set)),
                 error,
             }),
+            Err(error) => Err(self.error(&request, error)),
         }
+    }
+}
+
+/// Entries of a set, or a set, of which the kernel did not say what it is.
+const HEADLESS: DecodeError = DecodeError::Missing {
+    attribute: "IPSET_ATTR_TYPENAME",
+};
+
+fn headless(set: SetName) -> Error {
+    Error::Decode {
+        operation: Box::new(Operation::List(Some(set))),
+        error: HEADLESS,
     }
 }

@@ -159,10 +159,17 @@ impl<'a> Reply<'a> {
                 })
             }
             IPSET_CMD_LIST | IPSET_CMD_SAVE => raw.set_part().map(Self::Set),
-            IPSET_CMD_HEADER => Ok(Self::Header {
-                set: raw.set()?,
-                info: raw.type_info()?,
-            }),
+            IPSET_CMD_HEADER => {
+                let info = raw.type_info()?;
+                let info = TypeInfo {
+                    revision_min: info.revision,
+                    ..info
+                };
+                Ok(Self::Header {
+                    set: raw.set()?,
+                    info,
+                })
+            }
             IPSET_CMD_TYPE => raw.type_info().map(Self::Type),
             IPSET_CMD_GET_BYNAME => {
                 let index = raw.index.ok_or(DecodeError::Missing {

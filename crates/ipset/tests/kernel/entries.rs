@@ -1,7 +1,9 @@
 //! Adding, deleting and testing entries.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
+use ipset_netlink::client::Item;
 use ipset_netlink::message::{EntryBatch, Mode, Request};
 use ipset_netlink::{Entry, Error, Operation, Refusal};
 use kernel_test::cmd;
@@ -224,4 +226,28 @@ pub(crate) fn comments_that_text_cannot_carry() {
     };
     let refusal = client.execute(&[request]).remove(0).unwrap_err().refusal();
     assert_eq!(refusal, Some(Refusal::Protocol));
+}
+
+/// Sets of others with names that our text cannot carry are passed over, and told where they stream.
+pub(crate) fn foreign_names_do_no_harm() {
+    let mut client = client();
+    let web = web(&mut client).name;
+    client.add(web, &[tcp(1, 80)], Mode::Strict).unwrap();
+    // The kernel takes any interface name, ipset any bytes but whitespace in the name of a set.
+    cmd("ipset create $(printf 'caf\\351') hash:net,iface");
+    cmd("ipset add $(printf 'caf\\351') 10.0.0.0/8,eth0");
+    cmd("ipset create sane hash:net,iface && ipset add sane 10.0.0.0/8,'a\"b'");
+    assert_eq!(client.names().unwrap(), [web, name("sane")]);
+    assert_eq!(client.headers().unwrap().len(), 2);
+    let all = client.list_all().unwrap();
+    assert_eq!(all[0].set.entries, [tcp(1, 80)]);
+    assert_eq!((all[1].set.entries.len(), all[1].unreadable.len()), (0, 1));
+    let mut unreadable = 0;
+    client
+        .for_each(None, |item| {
+            unreadable += usize::from(matches!(item, Item::UnreadableSet(_)));
+            ControlFlow::<()>::Continue(())
+        })
+        .unwrap();
+    assert_eq!(unreadable, 1);
 }

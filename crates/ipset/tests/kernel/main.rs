@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         entries::testing,
         entries::many_requests_at_once,
         entries::comments_that_text_cannot_carry,
+        entries::foreign_names_do_no_harm,
         large::a_million_entries_in_bounded_memory,
         large::ten_thousand_entries_as_fast_as_ipset,
         refusals::of_sets,

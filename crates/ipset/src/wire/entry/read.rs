@@ -13,6 +13,9 @@ use crate::{
     Ports, Position, Protocol, SetName, SetType,
 };
 
+/// `IPSET_MAX_COMMENT_SIZE`
+const MAX_COMMENT: usize = 255;
+
 /// What an entry's attributes say, before they are put together as its type has it.
 #[derive(Default)]
 struct Raw<'a> {
@@ -91,10 +94,12 @@ impl<'a> Raw<'a> {
             }
             // Foreign text may be anything.
             IPSET_ATTR_COMMENT => {
-                let bytes = attribute
-                    .value
-                    .strip_suffix(&[0])
-                    .unwrap_or(attribute.value);
+                let bytes = attribute.value;
+                let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+                if bytes.len() > MAX_COMMENT {
+                    let attribute = "IPSET_ATTR_COMMENT";
+                    return Err(DecodeError::Value { attribute });
+                }
                 options.comment = Some(String::from_utf8_lossy(bytes).into());
             }
             IPSET_ATTR_SKBMARK => {
