@@ -16,7 +16,7 @@ use netlink_batch::{Connection, Limits, Loss, Transport, errno, messages, uapi};
 /// The reply of Linux 6.1.176 to a question for the dummy link kube-ipvs0, as `ip link` got it.
 const KUBE_IPVS0: &[u8] = include_bytes!("../src/message/kube-ipvs0.bin");
 
-const TIMEOUT: Duration = Duration::from_millis(1);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What comes in answer to one request.
 #[derive(Clone)]

@@ -106,7 +106,11 @@ impl<T: Transport> Connection<T> {
         visit: &mut impl FnMut(Dumped<'_>) -> ControlFlow<B>,
     ) -> Result<Pass<B>, Error> {
         if let Some(sequence) = self.unfinished {
-            self.read_dump(sequence, &mut |_| ControlFlow::Break(()))?;
+            let finished = self.read_dump(sequence, &mut |_| ControlFlow::<()>::Continue(()));
+            // How it ended is of no interest, as long as it did.
+            if self.unfinished.is_some() {
+                finished?;
+            }
         }
         let sequence = self.send_alone(header.with(NLM_F_DUMP), payload)?;
         self.unfinished = Some(sequence);

@@ -190,6 +190,23 @@ fn an_abandoned_dump_does_not_disturb_what_follows() {
 }
 
 #[test]
+fn how_an_abandoned_dump_ends_is_of_no_interest() {
+    for datagrams in [vec![], vec![Objects(vec![1])]] {
+        let failing = Dump {
+            datagrams,
+            result: errno::ENOMEM,
+        };
+        let mut connection = Kernel::with_dumps([failing, dump(vec![Objects(vec![9])])]).connect();
+        connection = with_script(connection, 0, Fault::ReceiveFails(errno::ENOMEM));
+        assert!(matches!(
+            collect(&mut connection),
+            Err(Error::Unknown(Loss::Receive(_)))
+        ));
+        assert_eq!(collect(&mut connection), Ok(vec![9]));
+    }
+}
+
+#[test]
 fn foreign_replies_are_left_out() {
     let mut connection = Kernel::with_dumps([dump(vec![Objects(vec![1])])]).connect();
     for stray in [

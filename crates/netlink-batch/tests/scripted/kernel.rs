@@ -135,8 +135,7 @@ impl Kernel {
     }
 
     pub(crate) fn connect(self) -> Connection<Self> {
-        Connection::new(self)
-            .with_limits(Limits::default().reply_timeout(Duration::from_millis(20)))
+        Connection::new(self).with_limits(Limits::default().reply_timeout(Duration::from_secs(2)))
     }
 
     fn carry_out(&mut self, datagram: &[u8]) -> Vec<Item> {

@@ -1,10 +1,12 @@
 //! Whatever the script: every call ends, nothing panics, and no result is better known than the
 //! replies allow.
 
-use netlink_batch::{Acknowledge, Error, Limits, errno};
+use std::time::Duration;
+
+use netlink_batch::{Acknowledge, Bytes, Error, Header, Limits, errno};
 use proptest::prelude::*;
 
-use crate::kernel::{Fault, Kernel, PORT, batch};
+use crate::kernel::{DUMP, Datagram, Dump, Fault, Kernel, PORT, batch};
 
 /// What kernels can do to replies: a loss is always announced.
 fn honest() -> impl Strategy<Value = Fault> {
@@ -50,7 +52,7 @@ fn check(
         .window(window)
         .acknowledge(acknowledge)
         .attempts(4)
-        .reply_timeout(std::time::Duration::from_millis(1));
+        .reply_timeout(Duration::from_millis(1));
     let mut connection = Kernel::with_script(script).connect().with_limits(limits);
     let mut all = batch(results);
     all.set_idempotent(idempotent);
@@ -79,7 +81,49 @@ fn results() -> impl Strategy<Value = Vec<i32>> {
     prop::collection::vec(prop_oneof![2 => Just(0), 1 => Just(errno::EEXIST)], 0..30)
 }
 
+fn dump() -> impl Strategy<Value = Dump> {
+    // The flags of a part are those of its messages.
+    let objects = || prop::collection::vec(any::<u32>(), 1..5);
+    let datagram = prop_oneof![
+        6 => objects().prop_map(Datagram::Objects),
+        1 => objects().prop_map(Datagram::Interrupted),
+        1 => Just(Datagram::NoMemory),
+        1 => Just(Datagram::Lost),
+        1 => Just(Datagram::LostEnd),
+    ];
+    prop::collection::vec(datagram, 0..6).prop_map(|datagrams| Dump {
+        datagrams,
+        result: 0,
+    })
+}
+
+/// What a dump holds if nothing is wrong with it.
+fn objects(dump: &Dump) -> Option<Vec<u32>> {
+    let parts = dump.datagrams.iter().map(|datagram| match datagram {
+        Datagram::Objects(objects) => Some(objects.clone()),
+        _ => None,
+    });
+    parts
+        .collect::<Option<Vec<_>>>()
+        .map(|parts| parts.concat())
+}
+
 proptest! {
+    #[test]
+    fn a_dump_is_whole_or_an_error(dumps in prop::collection::vec(dump(), 4)) {
+        let limits = Limits::default().attempts(4);
+        let mut connection = Kernel::with_dumps(dumps.clone()).connect().with_limits(limits);
+        let dumped = connection.dump_all(Header::new(DUMP), &Bytes(&[]), |message| {
+            let number = message.payload.first_chunk().copied().map(u32::from_ne_bytes);
+            Ok::<_, Error>(number)
+        });
+        match dumps.iter().find_map(objects) {
+            Some(whole) => prop_assert_eq!(dumped, Ok(whole)),
+            None => prop_assert!(dumped.is_err()),
+        }
+        prop_assert!(!connection.transport().waited, "all was there");
+    }
+
     #[test]
     fn without_faults_all_is_exact(results in results(), window in 1usize..10, each: bool) {
         let acknowledge = if each { Acknowledge::Each } else { Acknowledge::Last };
