@@ -141,6 +141,19 @@ impl Target {
         }
     }
 
+    /// What to compare rules by: the type that `-j REJECT` stands for, of either family, is as good as none.
+    pub(crate) fn key(&self) -> &Self {
+        const DEFAULT: &Target = &Target::Reject { with: None };
+        match self {
+            Self::Reject { with: Some(with) }
+                if ["icmp-port-unreachable", "icmp6-port-unreachable"].contains(&&**with) =>
+            {
+                DEFAULT
+            }
+            other => other,
+        }
+    }
+
     fn typed(name: &str, words: &[Word]) -> Option<Self> {
         let mut options = Options::new(words);
         let target = match name {

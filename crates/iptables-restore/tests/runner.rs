@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use iptables_restore::{
-    Backend, Error, Family, Place, RejectReason, RestoreInput, RestoreOptions, Rule, Ruleset,
-    SaveOptions, TableName, ToolFinder, Tools, Version,
+    Backend, ChainName, Error, Family, Place, Refusal, RejectReason, RestoreInput, RestoreOptions,
+    Rule, Ruleset, SaveOptions, TableName, ToolFinder, Tools, Version,
 };
 
 /// A directory of stand-ins.
@@ -283,27 +283,38 @@ fn a_rejection_names_the_edit_and_what_is_committed() {
 }
 
 #[test]
-fn the_legacy_commit_line() {
-    let (_stand_ins, tools) =
-        tools(LEGACY, "echo 'iptables-restore: line 4 failed' >&2; exit 1").unwrap();
-    let error = tools.restore(&two_tables().unwrap()).unwrap_err();
-    let Error::Rejected(rejection) = &error else {
-        panic!("{error}")
-    };
-    assert_eq!(
-        (&rejection.reason, rejection.text.as_str()),
-        (&RejectReason::Commit, "COMMIT")
-    );
-    assert_eq!(
-        (&rejection.edit, &rejection.table),
-        (&None, &Some(TableName::Nat))
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("refused line 4 (table nat): the kernel refused the table"),
-        "{error}"
-    );
+fn the_reason_a_legacy_tool_does_not_give() {
+    let failing = |line: usize| format!("echo 'iptables-restore: line {line} failed' >&2; exit 1");
+    let table = |rules: &str| format!("printf '*nat\\n:OUTPUT ACCEPT\\n{rules}COMMIT\\n'");
+    let mut input = RestoreInput::new();
+    let nat = input.table(TableName::Nat);
+    nat.declare_chain("X").unwrap().delete_chain("Y").unwrap();
+    let missing = RejectReason::Inferred(Refusal::NoSuchChain(ChainName::new("Y").unwrap()));
+    for (line, rules, reason) in [
+        (3, "", missing),
+        // By now the chain is there and empty: nothing to see.
+        (3, ":Y -\\n", RejectReason::Unexplained),
+        // Another line than the one refused.
+        (2, "", RejectReason::Unexplained),
+        (4, ":Y -\\n", RejectReason::Commit),
+    ] {
+        let stand_ins = StandIns::new()
+            .unwrap()
+            .add("iptables", LEGACY, &failing(line), &table(rules))
+            .unwrap();
+        let tools = stand_ins.finder().find(Family::Inet).unwrap();
+        let Err(Error::Rejected(rejection)) = tools.restore(&input) else {
+            panic!()
+        };
+        assert_eq!((rejection.line, &rejection.reason), (line, &reason));
+        if line == 3 && rules.is_empty() {
+            let text = rejection.to_string();
+            assert!(
+                text.ends_with("refused line 3 (table nat): there is no chain Y: -X Y"),
+                "{text}"
+            );
+        }
+    }
 }
 
 #[test]

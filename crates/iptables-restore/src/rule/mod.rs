@@ -31,7 +31,9 @@ impl fmt::Display for Counters {
 
 /// One rule, without the chain it is in.
 ///
-/// Two rules are equal when `iptables -D` would take one for the other: counters are not compared.
+/// Two rules are equal when `iptables -D` would take one for the other: counters are not compared, and `-j REJECT` equals
+/// the same with the type it stands for. Matches and targets without a type here are compared word by word; write them
+/// as `iptables-save` prints them, or they never equal what is read back.
 /// Displays as the rule's specification, `-s 10.0.0.0/8 -j ACCEPT`; [`Rule::display_in`] puts `-A CHAIN` before it.
 ///
 /// ```
@@ -222,15 +224,12 @@ impl Rule {
             target,
             counters: _,
         } = self;
+        let target = target.as_ref().map(Target::key);
         (
-            source,
-            destination,
-            in_interface,
-            out_interface,
-            protocol,
-            fragment,
-            matches,
-            target,
+            (source, destination),
+            (in_interface, out_interface),
+            (protocol, fragment),
+            (matches, target),
         )
     }
 }

@@ -145,6 +145,20 @@ fn counters_are_no_part_of_a_rule() {
 }
 
 #[test]
+fn a_plain_reject_is_what_it_stands_for() {
+    let plain = Rule::new().jump("REJECT");
+    for with in ["icmp-port-unreachable", "icmp6-port-unreachable"] {
+        let spelt = Rule::new().jump(Target::reject(with));
+        assert_eq!(plain, spelt);
+        assert_eq!(
+            std::collections::HashSet::from([plain.clone(), spelt]).len(),
+            1
+        );
+    }
+    assert_ne!(plain, Rule::new().jump(Target::reject("tcp-reset")));
+}
+
+#[test]
 fn what_would_not_arrive_is_refused() {
     use InvalidRule as I;
     let refused = |rule: Rule| rule.validate().unwrap_err();

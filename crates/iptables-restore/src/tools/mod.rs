@@ -20,7 +20,7 @@ pub use version::{Backend, Features, Version};
 use crate::error::Error;
 use crate::name::{Family, TableName};
 use crate::restore::RestoreInput;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, Table};
 use lock::XtablesLock;
 use process::Call;
 
@@ -183,7 +183,8 @@ impl Tools {
     /// run.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the line, its edit, and the tables that were committed before it; [`Error::LockHeld`];
+    /// [`Error::Rejected`] with the line, its edit, and the tables that were committed before it. Where the legacy tool
+    /// gives no reason, the table is read back and the reason inferred. [`Error::LockHeld`];
     /// [`Error::TimedOut`], after which any of the tables may have been committed; [`Error::NotPermitted`];
     /// [`Error::Failed`] for words of the tool that are not understood; [`Error::Io`].
     pub fn restore_with(
@@ -194,14 +195,28 @@ impl Tools {
         if input.is_empty() {
             return Ok(());
         }
-        self.restore_text(&input.to_string(), options)
-            .map_err(|error| match error {
-                Error::Rejected(mut rejection) => {
-                    rejection.find_edit(input);
-                    Error::Rejected(rejection)
-                }
-                other => other,
+        let Err(error) = self.restore_text(&input.to_string(), options) else {
+            return Ok(());
+        };
+        let Error::Rejected(mut rejection) = error else {
+            return Err(error);
+        };
+        rejection.find_edit(input);
+        if rejection.is_unexplained()
+            && let Some(table) = rejection.table.clone()
+            && let Ok(found) = self.save(&SaveOptions {
+                table: Some(table.clone()),
+                counters: false,
             })
+        {
+            let table = found
+                .tables
+                .into_iter()
+                .find(|found| found.name == table)
+                .unwrap_or(Table::builtin(table));
+            rejection.infer(input, table);
+        }
+        Err(Error::Rejected(rejection))
     }
 
     /// Changes the kernel's rules by a text made elsewhere, with `--noflush`.

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::name::TableName;
-use crate::restore::{Edit, RestoreInput};
+use crate::restore::{Edit, Refusal, RestoreInput};
+use crate::ruleset::Table;
 
 /// iptables-restore refused a line. Its table is as it was; tables before it are committed, later ones were not looked at.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +38,11 @@ fn in_table(table: Option<&TableName>) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RejectReason {
-    /// The legacy tool gives no reason: no such chain or rule, a position beyond the end, a chain that is not empty or
-    /// still referenced.
+    /// The legacy tool gave no reason; this is what the kernel's rules forbid, as the table was read back afterwards.
+    #[error("{0}")]
+    Inferred(Refusal),
+    /// The legacy tool gave no reason, and the table as read back afterwards shows none: somebody else may have changed
+    /// it meanwhile.
     #[error(
         "the tool gives no reason (no such chain or rule, or a chain that is not empty or still in use)"
     )]
@@ -83,6 +87,30 @@ pub enum RejectReason {
 }
 
 impl Rejection {
+    /// True if the tool gave no reason.
+    pub(super) fn is_unexplained(&self) -> bool {
+        matches!(
+            self.reason,
+            RejectReason::Unexplained | RejectReason::Commit
+        )
+    }
+
+    /// Finds the reason in what the table is: its edits were taken back when one was refused, so that they can be gone
+    /// through again.
+    pub(super) fn infer(&mut self, input: &RestoreInput, mut table: Table) {
+        let edits = input
+            .tables()
+            .iter()
+            .find(|edits| *edits.name() == table.name);
+        let Some(Err(error)) = edits.map(|edits| edits.apply(&mut table)) else {
+            return;
+        };
+        // Only if it is the same line that is refused.
+        if error.line == self.text {
+            self.reason = RejectReason::Inferred(error.refusal);
+        }
+    }
+
     /// Fills in the edit. Where a jump to a missing chain is reported for the COMMIT line (nft), or the kernel refused
     /// the table as a whole for a reason that names the culprit, it is that of the culprit.
     pub(super) fn find_edit(&mut self, input: &RestoreInput) {

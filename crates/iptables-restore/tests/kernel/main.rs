@@ -8,6 +8,7 @@
 
 mod differential;
 mod errors;
+mod refusals;
 mod runner;
 mod written;
 
@@ -60,6 +61,10 @@ const BODIES: &[(&str, Body)] = &[
     (
         "each_refusal_names_its_edit",
         errors::each_refusal_names_its_edit,
+    ),
+    (
+        "what_only_the_commit_shows",
+        errors::what_only_the_commit_shows,
     ),
     ("texts_made_elsewhere", errors::texts_made_elsewhere),
     (
