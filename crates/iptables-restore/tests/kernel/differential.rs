@@ -17,7 +17,7 @@ pub(crate) fn random_edits_do_what_the_model_says(backend: Backend) {
     let mut model = Ruleset::new();
     let (mut taken, mut refused, mut unseen) = (0, 0, 0);
     // Starting a process is dear in the guest.
-    let transactions = if backend == Backend::Legacy { 30 } else { 500 };
+    let transactions = if backend == Backend::Legacy { 20 } else { 500 };
     for _ in 0..transactions {
         let edits = prop::collection::vec(edit(), 1..6)
             .new_tree(&mut runner)

@@ -1,0 +1,99 @@
+//! Which tools are found.
+
+use iptables_restore::{Backend, Error, Family, Version};
+
+use crate::stand_ins::{LEGACY, NFT, StandIns};
+
+#[test]
+fn finds_the_tools_asked_for() {
+    let both = StandIns::new().unwrap();
+    let both = both
+        .add("iptables", LEGACY, "", "")
+        .unwrap()
+        .add("iptables-nft", NFT, "", "")
+        .unwrap();
+    let both = both.add("ip6tables", "ip6tables v1.6.0", "", "").unwrap();
+    let found = both.finder().find(Family::Inet).unwrap();
+    assert_eq!(
+        (found.backend(), found.version()),
+        (Backend::Legacy, Version::new(1, 8, 9))
+    );
+    assert_eq!(found.restore_path(), both.path().join("iptables-restore"));
+    let found = both
+        .finder()
+        .backend(Backend::Nft)
+        .find(Family::Inet)
+        .unwrap();
+    assert_eq!(
+        (found.backend(), found.save_path()),
+        (
+            Backend::Nft,
+            both.path().join("iptables-nft-save").as_path()
+        )
+    );
+    assert!(found.features().random_fully);
+    let found = both
+        .finder()
+        .backend(Backend::Legacy)
+        .find(Family::Inet)
+        .unwrap();
+    assert_eq!(found.restore_path(), both.path().join("iptables-restore"));
+    let found = both.finder().find(Family::Inet6).unwrap();
+    assert_eq!(
+        (found.family(), found.version()),
+        (Family::Inet6, Version::new(1, 6, 0))
+    );
+    assert!(!found.features().random_fully);
+}
+
+#[test]
+fn says_what_is_missing() {
+    let none = StandIns::new().unwrap();
+    let error = none
+        .finder()
+        .backend(Backend::Nft)
+        .find(Family::Inet6)
+        .unwrap_err();
+    let expected = format!(
+        "no ip6tables, ip6tables-save and ip6tables-restore (nf_tables) in {}: install iptables",
+        none.path().display()
+    );
+    assert_eq!(error.to_string(), expected);
+    let odd = none.add("iptables", "not a tool", "", "").unwrap();
+    assert!(
+        matches!(odd.finder().find(Family::Inet), Err(Error::Version { output, .. }) if output == "not a tool")
+    );
+    std::fs::remove_file(odd.path().join("iptables-save")).unwrap();
+    assert!(matches!(
+        odd.finder().find(Family::Inet),
+        Err(Error::ToolsNotFound { .. })
+    ));
+}
+
+#[test]
+fn takes_the_back_end_in_use() {
+    let rules = |count: usize| {
+        format!(
+            "printf '*nat\\n:A - [0:0]\\n{}COMMIT\\n'",
+            "-A A -j RETURN\\n".repeat(count)
+        )
+    };
+    let hint = "printf '*mangle\\n:KUBE-IPTABLES-HINT - [0:0]\\nCOMMIT\\n'".to_owned();
+    for (legacy, nft, expected) in [
+        (rules(2), rules(1), Backend::Legacy),
+        (rules(1), rules(2), Backend::Nft),
+        (hint.clone(), rules(9), Backend::Legacy),
+        (rules(9), hint, Backend::Nft),
+        (rules(0), rules(0), Backend::Legacy),
+    ] {
+        let both = StandIns::new()
+            .unwrap()
+            .add("iptables", LEGACY, "", &legacy)
+            .unwrap();
+        let both = both.add("iptables-nft", NFT, "", &nft).unwrap();
+        assert_eq!(
+            both.finder().find_in_use(Family::Inet).unwrap().backend(),
+            expected
+        );
+    }
+}
