@@ -64,7 +64,7 @@ fn negatable<T: std::fmt::Debug>(
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
-        "[-_a-zA-Z0-9]{1,20}",
+        "[-_a-zA-Z0-9]{1,20}|-[mjgsdiopfc]|--(match|comment|jump)",
         "\\PC{0,40}",
         "[ '\"\\\\!a-z\n\t-]{0,20}"
     ]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::matches::{Options, PortRange, mark_and_mask, number};
-use crate::word::Word;
+use crate::word::{OptionWalk, Word};
 
 /// What happens to a packet that a rule matches. Prints as `iptables-save` does.
 ///
@@ -101,7 +101,10 @@ impl Target {
     /// assert_eq!(log.to_string(), "-j LOG --log-prefix \"dropped: \"");
     /// ```
     pub fn new(name: impl Into<String>, options: impl IntoIterator<Item = Word>) -> Self {
-        let (name, options) = (name.into(), options.into_iter().collect::<Vec<_>>());
+        let (name, options) = (
+            name.into(),
+            OptionWalk::settle(options.into_iter().collect()),
+        );
         match Self::typed(&name, &options) {
             Some(target) => target,
             None if options.is_empty() && !EXTENSIONS.contains(&name.as_str()) => Self::Jump(name),
@@ -115,6 +118,7 @@ impl Target {
 
     /// `-g NAME`
     pub(crate) fn goto(name: String, options: Vec<Word>) -> Self {
+        let options = OptionWalk::settle(options);
         if options.is_empty() {
             Self::Goto(name)
         } else {

@@ -31,10 +31,8 @@ impl Word {
     /// A word quoted the way `iptables-save` quotes free text: unless it consists of letters, digits, `-` and `_` only.
     pub fn free_text(text: impl Into<String>) -> Self {
         let text = text.into();
-        let quoted = must_quote(&text)
-            || !text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        let quoted = text.is_empty() || !text.bytes().all(safe);
         Self { text, quoted }
     }
 
@@ -93,17 +91,68 @@ impl fmt::Display for Word {
     }
 }
 
-/// Words that would be split, lost, or taken for the start of the next part of a rule.
+/// Words that would be split or lost.
 fn must_quote(text: &str) -> bool {
-    text.is_empty() || text.contains([' ', '\t', '\n', '"']) || STRUCTURE.contains(&text)
+    text.is_empty() || text.contains([' ', '\t', '\n', '"'])
 }
 
 /// Options that end the options of a match or target.
 ///
 /// Of the rule's own options the short ones only: extensions have long ones of the same name (`-m policy --proto esp`).
-pub(crate) const STRUCTURE: &[&str] = &[
+const STRUCTURE: &[&str] = &[
     "-m", "--match", "-j", "--jump", "-g", "--goto", "-s", "-d", "-i", "-o", "-p", "-f", "-c",
 ];
+
+/// Options whose value is any text or name, and may thus be one of those above: a comment `-g` is printed without quotes.
+const TEXT_OPTIONS: &[&str] = &[
+    "--comment",
+    "--log-prefix",
+    "--nflog-prefix",
+    "--ulog-prefix",
+    "--helper",
+    "--nfacct-name",
+    "--string",
+    "--name",
+    "--hashlimit-name",
+    "--led-trigger-id",
+    "--path",
+    "--match-set",
+    "--add-set",
+    "--del-set",
+    "--map-set",
+];
+
+/// Walks over the options of a match or target and knows values from options.
+#[derive(Default)]
+pub(crate) struct OptionWalk {
+    in_value: bool,
+}
+
+impl OptionWalk {
+    /// True if `word` comes next and is no part of these options any more.
+    pub(crate) fn ends_at(&self, word: &Word) -> bool {
+        !self.in_value && word.bare().is_some_and(|bare| STRUCTURE.contains(&bare))
+    }
+
+    /// Goes past a word.
+    pub(crate) fn pass(&mut self, word: &Word) {
+        self.in_value =
+            !self.in_value && word.bare().is_some_and(|bare| TEXT_OPTIONS.contains(&bare));
+    }
+
+    /// Quotes those words that would end the options when read back, or take what follows them for their value.
+    pub(crate) fn settle(mut words: Vec<Word>) -> Vec<Word> {
+        let mut walk = Self::default();
+        for word in &mut words {
+            word.quoted |= walk.ends_at(word);
+            walk.pass(word);
+        }
+        if let Some(last) = words.last_mut() {
+            last.quoted |= walk.in_value;
+        }
+        words
+    }
+}
 
 /// Splits lines into words as iptables-restore does (`add_param_to_argv`, iptables 1.8.9, iptables/xshared.c): a double
 /// quote opens and closes, a closing one ends the word, a backslash escapes inside quotes only.
@@ -227,6 +276,27 @@ mod tests {
         );
         assert_eq!(Word::new("5/sec").to_string(), "5/sec");
         assert_eq!(Word::new("a b").to_string(), "\"a b\"");
-        assert_eq!(Word::new("-j").to_string(), "\"-j\"");
+        assert_eq!(Word::free_text("-g").to_string(), "-g");
+    }
+
+    #[test]
+    fn words_that_would_be_taken_for_structure_are_quoted() {
+        let settled = |words: &[&str]| {
+            let words = OptionWalk::settle(words.iter().copied().map(Word::from).collect());
+            words
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(
+            settled(&["--x", "-j", "--comment", "-g", "-m"]),
+            "--x \"-j\" --comment -g \"-m\""
+        );
+        assert_eq!(
+            settled(&["--comment", "--comment", "-g"]),
+            "--comment --comment \"-g\""
+        );
+        assert_eq!(settled(&["--x", "--comment"]), "--x \"--comment\"");
     }
 }

@@ -21,7 +21,7 @@ pub use physdev::PhysdevMatch;
 pub use ports::{MultiportMatch, PortRange, PortsMatch};
 pub use set::SetMatch;
 
-use crate::word::Word;
+use crate::word::{OptionWalk, Word};
 
 /// One `-m` part of a rule. Prints as `iptables-save` does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -83,7 +83,10 @@ impl Match {
     /// assert_eq!(mark.to_string(), "-m mark --mark 0x4000/0x4000");
     /// ```
     pub fn new(name: impl Into<String>, options: impl IntoIterator<Item = Word>) -> Self {
-        let (name, options) = (name.into(), options.into_iter().collect::<Vec<_>>());
+        let (name, options) = (
+            name.into(),
+            OptionWalk::settle(options.into_iter().collect()),
+        );
         Self::typed(&name, &options).unwrap_or(Self::Other(OtherMatch { name, options }))
     }
 

@@ -14,6 +14,7 @@ fn parse(text: &str) -> Match {
 fn typed_matches_print_as_captured() {
     for text in [
         "-m comment --comment abc",
+        "-m comment --comment -g",
         "-m comment --comment \"it\\'s a \\\"test\\\" \\\\ x\"",
         "-m comment --comment \"\"",
         "-m tcp --dport 80",

@@ -8,7 +8,7 @@ use crate::error::ParseReason;
 use crate::matches::Match;
 use crate::protocol::Protocol;
 use crate::target::Target;
-use crate::word::{STRUCTURE, Splitter, Word};
+use crate::word::{OptionWalk, Splitter, Word};
 
 impl FromStr for Rule {
     type Err = ParseReason;
@@ -180,9 +180,9 @@ fn protocol_match(protocol: &Protocol) -> String {
 /// The words up to the next match, target or option of the rule itself, and whether a `!` stands before that.
 fn rest(words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> (Vec<Word>, bool) {
     let mut options = Vec::new();
-    while let Some(word) =
-        words.next_if(|word| !word.bare().is_some_and(|bare| STRUCTURE.contains(&bare)))
-    {
+    let mut walk = OptionWalk::default();
+    while let Some(word) = words.next_if(|word| !walk.ends_at(word)) {
+        walk.pass(&word);
         options.push(word);
     }
     let negated =

@@ -15,6 +15,10 @@ fn built_rules_print_as_save_does() {
     let local: ipnetwork::IpNetwork = "10.244.1.0/24".parse().unwrap();
     for (rule, printed) in [
         (Rule::new(), ""),
+        (
+            Rule::new().comment("-g").comment("-m").jump("LOG"),
+            "-m comment --comment -g -m comment --comment -m -j LOG",
+        ),
         (Rule::new().jump("ACCEPT"), "-j ACCEPT"),
         (
             cluster_ip().not_source(local).jump("KUBE-MARK-MASQ"),

@@ -1,8 +1,7 @@
 //! The model of the kernel against the kernel.
 
 use iptables_restore::{
-    ApplyError, Backend, Error, Family, InvalidEdit, Refusal, RestoreInput, Rule, Ruleset,
-    TableName,
+    Backend, Error, Family, InvalidEdit, Refusal, RestoreInput, Rule, Ruleset, TableName,
 };
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -15,7 +14,7 @@ pub(crate) fn random_edits_do_what_the_model_says(backend: Backend) {
     let tools = tools(backend, Family::Inet);
     let mut runner = TestRunner::deterministic();
     let mut model = Ruleset::new();
-    let (mut taken, mut refused, mut unseen) = (0, 0, 0);
+    let (mut taken, mut refused, mut lenient) = (0, 0, 0);
     // Starting a process is dear in the guest.
     let transactions = if backend == Backend::Legacy { 20 } else { 500 };
     for _ in 0..transactions {
@@ -30,28 +29,36 @@ pub(crate) fn random_edits_do_what_the_model_says(backend: Backend) {
         let expected = input.apply(&mut model);
         let outcome = tools.restore(&input);
         match (&expected, &outcome) {
-            // Behind a verdict without condition the legacy kernel does not look for circles.
-            (
-                Err(ApplyError {
-                    refusal: Refusal::Loop(_),
-                    ..
-                }),
-                Ok(()),
-            ) if backend == Backend::Legacy => {
-                model = saved(&tools);
-                unseen += 1;
-            }
             (Ok(()), Ok(())) => taken += 1,
+            (Err(error), outcome) if is_lenient(backend, &error.refusal) => {
+                // Only one back end refuses this; the model sides with that one.
+                assert!(
+                    matches!(outcome, Ok(()) | Err(Error::Rejected(_))),
+                    "{outcome:?}"
+                );
+                model = saved(&tools);
+                lenient += 1;
+            }
             (Err(_), Err(Error::Rejected(_))) => refused += 1,
             _ => panic!("the model: {expected:?}\nthe kernel: {outcome:?}\n{input}"),
         }
         assert_same(&saved(&tools), &model);
     }
-    let counted = format!("{taken} taken, {refused} refused, {unseen} circles unseen");
+    let counted = format!("{taken} taken, {refused} refused, {lenient} left open");
     assert!(
-        taken > transactions / 6 && refused > transactions / 6 && unseen < transactions / 6,
+        taken > transactions / 6 && refused > transactions / 6 && lenient < transactions / 6,
         "{counted}"
     );
+}
+
+/// What one back end takes and the other does not.
+fn is_lenient(backend: Backend, refusal: &Refusal) -> bool {
+    match backend {
+        // Behind a verdict without condition the legacy kernel does not look for circles.
+        Backend::Legacy => matches!(refusal, Refusal::Loop(_)),
+        // The tools of nft 1.8.9 count rules that are flushed in the same transaction.
+        Backend::Nft => matches!(refusal, Refusal::PositionTooBig { .. }),
+    }
 }
 
 #[derive(Debug, Clone)]

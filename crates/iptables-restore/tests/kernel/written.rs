@@ -189,7 +189,7 @@ fn a_match(family: Family) -> impl Strategy<Value = Match> {
         0b1011_0110
     };
     prop_oneof![
-        "[-_a-zA-Z0-9]{0,60}".prop_map(Match::Comment),
+        "[-_a-zA-Z0-9]{0,60}|-[mjgsd]".prop_map(Match::Comment),
         "[^\\x00\\n]{0,60}".prop_map(Match::Comment),
         "[ '\"\\\\!#\\[\\]:*a-z\t-]{0,40}".prop_map(Match::Comment),
         any::<bool>().prop_map(move |negated| {
