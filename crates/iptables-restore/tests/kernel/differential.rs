@@ -56,8 +56,11 @@ fn is_lenient(backend: Backend, refusal: &Refusal) -> bool {
     match backend {
         // Behind a verdict without condition the legacy kernel does not look for circles.
         Backend::Legacy => matches!(refusal, Refusal::Loop(_)),
-        // The tools of nft 1.8.9 count rules that are flushed in the same transaction.
-        Backend::Nft => matches!(refusal, Refusal::PositionTooBig { .. }),
+        // The tools of nft 1.8.9 count rules that are flushed in the same transaction, and do not mind what such rules are.
+        Backend::Nft => matches!(
+            refusal,
+            Refusal::PositionTooBig { .. } | Refusal::BuiltinTarget(_)
+        ),
     }
 }
 
