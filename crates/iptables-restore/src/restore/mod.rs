@@ -158,6 +158,9 @@ impl TableEdits {
 
     /// `-I CHAIN POSITION …`: adds a rule so that it is the one at `position`, counted from 1.
     ///
+    /// In a chain that is emptied in the same transaction use position 1 or [`TableEdits::append`]: iptables-nft-restore
+    /// 1.8.9 counts higher positions as if the old rules were still there.
+    ///
     /// # Errors
     /// [`InvalidEdit`] if the position is 0, the chain cannot have this name, or the rule does not pass
     /// [`Rule::validate`].
