@@ -19,6 +19,33 @@
 //! );
 //! # Ok::<(), ipset_netlink::Error>(())
 //! ```
+//!
+//! # Layers
+//! - The model and its text, at the root: [`SetSpec`], [`Entry`], [`parse_save`], [`Listing`].
+//! - [`uapi`]: the kernel's numbers. [`message`]: requests and replies without a socket, also for
+//!   `netlink-proto`.
+//! - `client` (feature `client`, on by default): the blocking client.
+//!
+//! ```no_run
+//! # #[cfg(feature = "client")] {
+//! use ipset_netlink::message::Mode;
+//! use ipset_netlink::{Client, Entry, Family, SetName, SetSpec, SetType};
+//!
+//! let mut client = Client::open()?;
+//! let mut blocked = SetSpec::hash(SetName::new("blocked")?, SetType::HASH_NET, Family::Inet);
+//! blocked.options.timeout = Some(600);
+//! client.create(&blocked, Mode::Idempotent)?;
+//! // Everything at one blow; rules that refer to the set never see it half full.
+//! let entries = ["192.0.2.0/24", "198.51.100.7"].map(|text| blocked.parse_entry(text));
+//! client.replace(&blocked, &entries.into_iter().collect::<Result<Vec<_>, _>>()?)?;
+//! # }
+//! # Ok::<(), ipset_netlink::Error>(())
+//! ```
+//!
+//! # Not here
+//! Host and service names: addresses and ports are numbers. `ipset`'s interactive mode and its XML and
+//! JSON listings. Set types of other kernels' own are listed, but their entries cannot be read.
+#![doc = include_str!("../INTERFACE.md")]
 #![forbid(unsafe_code)]
 
 #[cfg(test)]

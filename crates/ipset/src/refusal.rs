@@ -129,7 +129,7 @@ pub enum Refusal {
     /// [`IPSET_ERR_NAMEREF`]
     #[error("the set named by `before` or `after` does not exist")]
     NoSuchNeighbour,
-    /// [`IPSET_ERR_LIST_FULL`]
+    /// [`IPSET_ERR_LIST_FULL`]; today's kernels take more members than `size`.
     #[error("the list is full: make one with a larger size and swap the two")]
     ListFull,
     /// [`IPSET_ERR_REF_EXIST`]

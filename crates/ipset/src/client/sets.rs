@@ -63,11 +63,11 @@ impl<T: Transport> Client<T> {
     }
 
     /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on. Tries again, as
-    /// [`Patience`] says, while somebody lists one of them.
+    /// [`Patience`](super::Patience) says, while somebody lists one of them.
     ///
     /// # Errors
     /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see
-    /// [`SetSpec::swappable`]), [`Refusal::InUse`] when the listing does not end.
+    /// [`SetSpec::swappable`](crate::SetSpec::swappable)), [`Refusal::InUse`] when the listing does not end.
     pub fn swap(&mut self, one: SetName, other: SetName) -> Result<(), Error> {
         let patience = self.patience;
         patience.retry(|| self.send(&Request::Swap { one, other }))

@@ -58,7 +58,8 @@ pub struct CreateOptions {
     pub bitmask: Option<IpAddr>,
     /// Bits of the mark that count in `hash:ip,mark`.
     pub markmask: Option<u32>,
-    /// Members a `list:set` has room for.
+    /// Members a `list:set` is made for; the kernel makes it at least 4, and today's take more all
+    /// the same.
     pub size: Option<u32>,
     /// Seconds until an entry goes that names no timeout of its own; 0 for never. `None`: entries have no timeout.
     pub timeout: Option<u32>,

@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         entries::comments_that_text_cannot_carry,
         entries::foreign_names_do_no_harm,
         large::a_million_entries_in_bounded_memory,
-        large::ten_thousand_entries_as_fast_as_ipset,
+        large::three_thousand_entries_as_fast_as_ipset,
         refusals::of_sets,
         refusals::of_entries,
         refusals::a_missing_set_is_reported_once,
@@ -54,6 +54,8 @@ fn main() -> ExitCode {
         sets::indexes,
         sets::used_by_a_rule,
         sets::old_revisions_are_told,
+        sets::more_sets_than_the_first_table_holds,
+        sets::a_list_takes_more_than_its_size,
     ];
     // This machine's kernel is newer, if it has ipset at all.
     let here = [
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         ),
         here("here::masks_of_linux_6_3", both_ways::masks_of_linux_6_3),
         here("here::refusals_of_entries", refusals::of_entries),
+        here("here::refusals_of_linux_6_3", refusals::of_linux_6_3),
         here(
             "here::rename_swap_flush_destroy",
             sets::rename_swap_flush_destroy,

@@ -1,7 +1,7 @@
 //! Sets as a whole.
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Error, Family, Refusal, SetType};
+use ipset_netlink::{Entry, Error, Family, Position, Refusal, SetType};
 use kernel_test::cmd;
 
 use super::{client, entries, name, spec, tcp, web};
@@ -165,4 +165,44 @@ pub(crate) fn old_revisions_are_told() {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// `IP_SET_MAX` is 256 to begin with.
+pub(crate) fn more_sets_than_the_first_table_holds() {
+    let mut client = client();
+    let specs: Vec<_> = (0..600)
+        .map(|n| spec(&format!("s{n} bitmap:port range 0-9")))
+        .collect();
+    let requests: Vec<_> = specs
+        .iter()
+        .map(|spec| client.create_request(spec, Mode::Strict).unwrap())
+        .collect();
+    assert!(client.execute(&requests).iter().all(Result::is_ok));
+    assert_eq!(client.names().unwrap().len(), 600);
+    assert_eq!(client.list_all().unwrap().len(), 600);
+}
+
+/// The size of a list is no limit to today's kernels.
+pub(crate) fn a_list_takes_more_than_its_size() {
+    let mut client = client();
+    let list = spec("l list:set size 4");
+    client.create(&list, Mode::Strict).unwrap();
+    let members: Vec<_> = (0..6).map(|n| name(&format!("s{n}"))).collect();
+    for member in &members {
+        client
+            .create(&spec(&format!("{member} hash:ip")), Mode::Strict)
+            .unwrap();
+        client
+            .add(list.name, &[Entry::set(*member)], Mode::Strict)
+            .unwrap();
+    }
+    // In the order they were added, and where they were put.
+    let first = Entry::set(members[5]).with_position(Position::Before(members[0]));
+    client
+        .delete(list.name, &[Entry::set(members[5])], Mode::Strict)
+        .unwrap();
+    client.add(list.name, &[first], Mode::Strict).unwrap();
+    let listed = client.list(list.name).unwrap().set.entries;
+    let expected = [5, 0, 1, 2, 3, 4].map(|n| Entry::set(members[n]));
+    assert_eq!(listed, expected);
 }
