@@ -127,14 +127,30 @@ impl Harness {
         tcdrain(&*console).doing(doing)
     }
 
+    /// Passes on what comes out of a test, in whole lines as far as they are not very long: others
+    /// write to the same terminal.
     fn copy(&self, from: Option<impl Read>, frame: impl Fn(Vec<u8>) -> Frame) {
-        let mut buffer = vec![0; 1 << 16];
+        const LONG: usize = 1 << 16;
         let Some(mut from) = from else { return };
+        let mut buffer = vec![0; LONG];
+        let mut kept = Vec::new();
         while let Ok(read @ 1..) = from.read(&mut buffer) {
-            let bytes = buffer.get(..read).unwrap_or_default().to_vec();
-            if self.send(&frame(bytes)).is_err() {
-                break;
+            kept.extend_from_slice(buffer.get(..read).unwrap_or_default());
+            let lines = kept.iter().rposition(|byte| *byte == b'\n');
+            let ready = match lines {
+                Some(newline) => newline + 1,
+                None if kept.len() >= LONG => kept.len(),
+                None => 0,
+            };
+            let rest = kept.split_off(ready);
+            let ready = std::mem::replace(&mut kept, rest);
+            if !ready.is_empty() && self.send(&frame(ready)).is_err() {
+                return;
             }
+        }
+        if !kept.is_empty() {
+            // Nothing to be done about a harness that is gone.
+            let _ = self.send(&frame(kept));
         }
     }
 }
