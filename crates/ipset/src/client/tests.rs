@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use netlink_batch::{Connection, Transport};
+use netlink_packet_core::Emitable;
 
 use super::*;
-use crate::SetName;
+use crate::message::{EntryData, SetInfo, SetPart};
+use crate::{Entry, SetName, Usage};
 
 /// What the kernel does with one datagram.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +21,12 @@ enum Answer {
     Protocol { max: u8, min: Option<u8> },
     /// Says this revision of the type asked for.
     Type(u8),
+    /// Lists a `bitmap:port` of these ports, in one message each; whether the kernel says that it
+    /// changed meanwhile.
+    Dump {
+        ports: &'static [u16],
+        changed: bool,
+    },
 }
 
 /// Answers one request a time, and keeps the commands it was sent.
@@ -53,12 +62,12 @@ impl Script {
         Self::client(&[&greeting, answers].concat()).unwrap()
     }
 
-    fn reply(&mut self, message_type: u16, sequence: &[u8], payload: &[u8]) {
+    fn reply(&mut self, message_type: u16, flags: u16, sequence: &[u8], payload: &[u8]) {
         let length = u32::try_from(16 + payload.len()).unwrap();
         let header = [
             &length.to_ne_bytes()[..],
             &message_type.to_ne_bytes(),
-            &[0; 2],
+            &flags.to_ne_bytes(),
             sequence,
             &[0; 4],
         ];
@@ -81,19 +90,29 @@ impl Transport for Script {
             match answer {
                 Answer::Ack(code) => {
                     let payload = [&(-code).to_ne_bytes()[..], &datagram[..16]].concat();
-                    self.reply(2, &sequence, &payload);
+                    self.reply(2, 0, &sequence, &payload);
+                    return Ok(());
+                }
+                Answer::Dump { ports, changed } => {
+                    // NLM_F_MULTI, NLM_F_DUMP_INTR
+                    let flags = if changed { 0x12 } else { 2 };
+                    for (part, port) in ports.iter().enumerate() {
+                        let payload = part_of_a_dump(part == 0, *port);
+                        self.reply(message_type, flags, &sequence, &payload);
+                    }
+                    self.reply(3, flags, &sequence, &0i32.to_ne_bytes());
                     return Ok(());
                 }
                 Answer::Protocol { max, min } => {
                     let min = min.map_or(Vec::new(), |min| attribute(10, min).to_vec());
                     let payload = [&[2, 0, 0, 0][..], &attribute(1, max), &min].concat();
-                    self.reply(message_type, &sequence, &payload);
+                    self.reply(message_type, 0, &sequence, &payload);
                 }
                 Answer::Type(revision) => {
                     // The name of the type is where it was in the request, the family behind it.
                     let payload =
                         [&datagram[16..], &attribute(4, revision), &attribute(10, 0)].concat();
-                    self.reply(message_type, &sequence, &payload);
+                    self.reply(message_type, 0, &sequence, &payload);
                 }
             }
         }
@@ -120,6 +139,31 @@ impl Transport for Script {
     fn receive_limit(&self) -> usize {
         1 << 20
     }
+}
+
+/// One message about set `p`: the first says what it is.
+fn part_of_a_dump(first: bool, port: u16) -> Vec<u8> {
+    let spec = SetSpec::bitmap_port(name("p"), 0..=9);
+    let info = SetInfo {
+        spec,
+        revision: 3,
+        index: None,
+        usage: Usage::default(),
+    };
+    let info = first.then(|| Box::new(info));
+    let mut data = Vec::new();
+    // The nest of the entry, and in it its port: 8 bytes with the flag of the byte order.
+    data.extend([12, 0, 7, 0x80, 6, 0, 4, 0x40]);
+    data.extend(port.to_be_bytes());
+    data.extend([0, 0]);
+    let reply = Reply::Set(SetPart {
+        set: name("p"),
+        info,
+        entries: EntryData::from_bytes(&data),
+    });
+    let mut bytes = vec![0; reply.buffer_len()];
+    reply.emit(&mut bytes);
+    bytes
 }
 
 fn name(text: &str) -> SetName {
@@ -252,4 +296,69 @@ fn what_is_left_over_is_named() {
         client.connection.transport().commands,
         [1, 13, 2, 6, 3, 3, 3]
     );
+}
+
+/// Messages after the first only name the set, and a dump that changed while it was read is read
+/// again: nothing of the first attempt stays.
+#[test]
+fn a_dump_that_changed_is_read_again() {
+    let mut client = Script::ready(&[
+        Answer::Dump {
+            ports: &[1, 2, 3],
+            changed: true,
+        },
+        Answer::Dump {
+            ports: &[4, 5],
+            changed: false,
+        },
+    ]);
+    let all = client.list_all().unwrap();
+    let [listed] = &all[..] else {
+        panic!("{all:?}")
+    };
+    assert_eq!(listed.set.entries, [4, 5].map(Entry::port));
+
+    // A visitor is told.
+    let mut client = Script::ready(&[
+        Answer::Dump {
+            ports: &[1],
+            changed: true,
+        },
+        Answer::Dump {
+            ports: &[4],
+            changed: false,
+        },
+    ]);
+    let mut items = Vec::new();
+    let visit = |item| {
+        items.push(item);
+        ControlFlow::<()>::Continue(())
+    };
+    client.for_each(Some(name("p")), visit).unwrap();
+    let at = items
+        .iter()
+        .position(|item| *item == Item::StartOver)
+        .unwrap();
+    assert!(
+        matches!(&items[at + 1..], [Item::Set(_), Item::Entry(_)]),
+        "{items:?}"
+    );
+}
+
+#[test]
+fn a_visitor_can_break_off() {
+    let mut client = Script::ready(&[
+        Answer::Dump {
+            ports: &[1, 2, 3],
+            changed: false,
+        },
+        Answer::Ack(0),
+    ]);
+    let first = client.for_each(None, |item| match item {
+        Item::Entry(entry) => ControlFlow::Break(entry),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(first.unwrap(), Some(Entry::port(1)));
+    // The connection is as good as before.
+    client.flush(name("p")).unwrap();
 }

@@ -97,7 +97,13 @@ pub struct SetInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryData<'a>(Cow<'a, [u8]>);
 
-impl EntryData<'_> {
+impl<'a> EntryData<'a> {
+    /// Entries from the bytes of `IPSET_ATTR_ADT`, unread.
+    #[must_use]
+    pub fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(Cow::Borrowed(bytes))
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

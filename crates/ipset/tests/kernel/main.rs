@@ -23,6 +23,9 @@ use ipset_netlink::{Client, Entry, Error, Family, Protocol, SetName, SetSpec, Se
 use kernel_test::{Needs, Test, tests};
 
 fn main() -> ExitCode {
+    if std::env::var_os(refusals::PROBE).is_some() {
+        return refusals::probe();
+    }
     // The guest has every type of set.
     let guest = tests![
         both_ways::every_type_is_written_and_read,
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         large::three_thousand_entries_as_fast_as_ipset,
         refusals::of_sets,
         refusals::of_entries,
+        refusals::without_the_capability,
         refusals::a_missing_set_is_reported_once,
         replace::replaces_contents_and_options,
         replace::makes_what_is_missing,

@@ -1,9 +1,12 @@
 //! The kernel's error numbers, each provoked, each explained.
 
 use std::borrow::Cow;
+use std::process::ExitCode;
 
 use ipset_netlink::message::{Mode, Request};
-use ipset_netlink::{Error, Family, Refusal, SetSpec, SetType};
+use ipset_netlink::{Client, Error, Family, Refusal, SetSpec, SetType};
+
+use kernel_test::cmd;
 
 use super::{client, entries, name, spec, tcp, web};
 
@@ -173,4 +176,30 @@ pub(crate) fn a_missing_set_is_reported_once() {
         Some(Refusal::NoSuchSet)
     );
     client.destroy(name("nosuch"), Mode::Idempotent).unwrap();
+}
+
+/// In the environment of this program, when it is to say only what `Client::open` says.
+pub(crate) const PROBE: &str = "IPSET_NETLINK_PROBE";
+
+pub(crate) fn probe() -> ExitCode {
+    match Client::open() {
+        Ok(_) => println!("it works"),
+        Err(error) => println!("{:?}: {error}", error.refusal()),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Root, but without any capability.
+pub(crate) fn without_the_capability() {
+    let program = std::env::current_exe().unwrap();
+    let probe = format!(
+        "{PROBE}=1 setpriv --bounding-set=-all '{}'",
+        program.display()
+    );
+    let said = cmd(&probe);
+    assert!(
+        said.starts_with("Some(Permission): asking for ipset: this needs CAP_NET_ADMIN"),
+        "{said}"
+    );
+    assert_eq!(cmd(&probe.replace("-all", "+all")), "it works\n");
 }
