@@ -86,11 +86,26 @@ impl Edit {
                 chain: self.chain().clone(),
             });
         }
+        if let Self::SetPolicy { policy, .. } = self
+            && (policy.as_str().is_empty()
+                || !policy.as_str().bytes().all(|b| b.is_ascii_alphanumeric()))
+        {
+            return Err(InvalidEdit::Policy {
+                policy: policy.as_str().to_owned(),
+            });
+        }
+        // iptables-restore -t TABLE, the operation, the chain; then perhaps a position, --set-counters and its values.
+        let before = match self {
+            Self::Append { rule, .. } => 5 + if rule.counters.is_some() { 3 } else { 0 },
+            Self::Insert { rule, .. } => 6 + if rule.counters.is_some() { 3 } else { 0 },
+            _ => 5,
+        };
         self.rule().map_or(Ok(()), |rule| {
-            rule.validate().map_err(|reason| InvalidEdit::Rule {
-                line: self.to_string(),
-                reason,
-            })
+            rule.validate_after(before)
+                .map_err(|reason| InvalidEdit::Rule {
+                    line: self.to_string(),
+                    reason,
+                })
         })
     }
 }
@@ -143,6 +158,18 @@ pub enum InvalidEdit {
         line: String,
         /// What is wrong.
         reason: InvalidRule,
+    },
+    /// The table cannot have this name.
+    #[error("{name:?} is no table name: wanted one word")]
+    TableName {
+        /// The name.
+        name: String,
+    },
+    /// A chain cannot have this policy.
+    #[error("{policy:?} is no policy: wanted ACCEPT or DROP")]
+    Policy {
+        /// The policy.
+        policy: String,
     },
     /// Positions are counted from 1.
     #[error("a rule for {chain} is to be inserted at position 0: positions are counted from 1")]

@@ -92,7 +92,8 @@ impl fmt::Display for RestoreInput {
     }
 }
 
-/// The edits of one table. Each method adds one edit after those there are, or says why the tool would refuse it.
+/// The edits of one table. Each method adds one edit after those there are, or says why the tool would refuse it; a table
+/// name that is not one word is an error of each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableEdits {
     name: TableName,
@@ -203,6 +204,12 @@ impl TableEdits {
     /// # Errors
     /// [`InvalidEdit`] as the methods above.
     pub fn push(&mut self, edit: Edit) -> Result<&mut Self, InvalidEdit> {
+        let name = self.name.as_str();
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(InvalidEdit::TableName {
+                name: name.to_owned(),
+            });
+        }
         edit.validate()?;
         self.edits.push(edit);
         Ok(self)

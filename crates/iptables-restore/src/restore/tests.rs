@@ -82,7 +82,46 @@ fn edits_that_no_kernel_takes_are_refused_at_once() {
         nat.insert("X", 0, Rule::new()),
         Err(InvalidEdit::PositionZero { .. })
     ));
+    assert!(matches!(
+        nat.set_policy("OUTPUT", Policy::from("DROP\n-F")),
+        Err(InvalidEdit::Policy { .. })
+    ));
+    assert!(matches!(
+        nat.append("X", Rule::new().protocol("a b")),
+        Err(InvalidEdit::Rule { .. })
+    ));
+    let odd = input.table(TableName::from("nat\nCOMMIT"));
+    assert!(matches!(
+        odd.declare_chain("X"),
+        Err(InvalidEdit::TableName { .. })
+    ));
     assert!(input.is_empty());
+}
+
+#[test]
+fn as_many_arguments_as_the_tool_takes() {
+    let words = |count: usize| {
+        Rule::new().matching(crate::Match::new(
+            "x",
+            vec![crate::Word::from("--x"); count - 2],
+        ))
+    };
+    let counted = |count: usize| Rule {
+        counters: Some(crate::Counters::default()),
+        ..words(count)
+    };
+    let mut input = RestoreInput::new();
+    let nat = input.table(TableName::Nat);
+    for (edit, taken) in [
+        (nat.append("X", words(249)).is_ok(), true),
+        (nat.append("X", words(250)).is_ok(), false),
+        (nat.insert("X", 1, words(248)).is_ok(), true),
+        (nat.insert("X", 1, words(249)).is_ok(), false),
+        (nat.append("X", counted(246)).is_ok(), true),
+        (nat.append("X", counted(247)).is_ok(), false),
+    ] {
+        assert_eq!(edit, taken);
+    }
 }
 
 #[test]

@@ -51,6 +51,10 @@ const BODIES: &[(&str, Body)] = &[
     ),
     ("random_rules_come_back", written::random_rules_come_back),
     (
+        "what_is_just_not_too_long",
+        written::what_is_just_not_too_long,
+    ),
+    (
         "rules_of_the_tool_are_read",
         written::rules_of_the_tool_are_read,
     ),

@@ -314,3 +314,39 @@ pub(crate) fn rules_of_the_tool_are_read(backend: Backend) {
         );
     }
 }
+
+/// The longest comment, and the most arguments, that the model lets through.
+pub(crate) fn what_is_just_not_too_long(backend: Backend) {
+    let tools = tools(backend, Family::Inet);
+    let mark = || MarkMatch {
+        value: 1,
+        mask: u32::MAX,
+        negated: false,
+    };
+    let many = (0..62).fold(Rule::new().in_interface("lo"), |rule, _| {
+        rule.matching(mark())
+    });
+    let mut input = RestoreInput::new();
+    let mangle = input.table(TableName::Mangle);
+    mangle
+        .append("INPUT", Rule::new().comment("é".repeat(127) + "x"))
+        .unwrap();
+    // 248 words of matches and 2 of a jump: one too many with the 5 before them.
+    mangle
+        .append("INPUT", many.clone().in_interface("+").jump("RETURN"))
+        .unwrap_err();
+    mangle
+        .append(
+            "INPUT",
+            Rule {
+                fragment: Some(true),
+                in_interface: None,
+                ..many
+            },
+        )
+        .unwrap();
+    let mut expected = Ruleset::new();
+    input.apply(&mut expected).unwrap();
+    tools.restore(&input).unwrap();
+    assert_same(&saved(&tools), &expected);
+}
