@@ -1,4 +1,5 @@
-//! Sets and entries for property tests: every type, option and extension, within what the kernel takes.
+//! Sets and entries for property tests: every type, option and extension, within what the kernel
+//! takes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -50,7 +50,8 @@ pub struct Counters {
     pub bytes: u64,
 }
 
-/// What the `SET` target of iptables copies from an entry to packets (`--map-set`). A zero means: not given.
+/// What the `SET` target of iptables copies from an entry to packets (`--map-set`). A zero means:
+/// not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SkbInfo {
     /// Bits of the packet mark to set.

@@ -1,7 +1,7 @@
 //! ipset over netlink: set types, entries and a blocking client, without the ipset binary.
 //!
-//! A set is described by a [`SetSpec`] and holds [`Entry`]s; [`parse_save`] and `Display` speak the text of `ipset save`.
-//! [`SetSpec::check`] says beforehand what the kernel would refuse.
+//! A set is described by a [`SetSpec`] and holds [`Entry`]s; [`parse_save`] and `Display` speak the
+//! text of `ipset save`. [`SetSpec::check`] says beforehand what the kernel would refuse.
 //!
 //! ```
 //! use ipset_netlink::{parse_save, Entry, Protocol};
@@ -43,8 +43,8 @@
 //! ```
 //!
 //! # Not here
-//! Host and service names: addresses and ports are numbers. `ipset`'s interactive mode and its XML and
-//! JSON listings. Set types of other kernels' own are listed, but their entries cannot be read.
+//! Host and service names: addresses and ports are numbers. `ipset`'s interactive mode and its XML
+//! and JSON listings. Set types of other kernels' own are listed, but their entries cannot be read.
 #![doc = include_str!("../INTERFACE.md")]
 #![forbid(unsafe_code)]
 

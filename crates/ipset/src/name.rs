@@ -8,8 +8,8 @@ use crate::inline::Inline;
 
 /// The name of a set: 1 to 31 bytes (`IPSET_MAXNAMELEN` less its NUL).
 ///
-/// The kernel takes any bytes; the text format of `ipset` can carry neither whitespace nor control characters nor `"`
-/// in a name, so these are refused here.
+/// The kernel takes any bytes; the text format of `ipset` can carry neither whitespace nor control
+/// characters nor `"` in a name, so these are refused here.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetName(Inline<31>);
 
@@ -20,8 +20,8 @@ impl SetName {
     /// A name from `text`.
     ///
     /// # Errors
-    /// [`Error::InvalidSetName`] where it is empty, longer than [`Self::MAX_LEN`] bytes, or has a character that `ipset`
-    /// cannot write.
+    /// [`Error::InvalidSetName`] where it is empty, longer than [`Self::MAX_LEN`] bytes, or has a
+    /// character that `ipset` cannot write.
     pub fn new(text: &str) -> Result<Self, Error> {
         let reason = if text.is_empty() {
             "it is empty"
@@ -43,7 +43,8 @@ impl SetName {
     /// Two long names may become one: the caller decides whether that matters.
     ///
     /// # Errors
-    /// [`Error::InvalidSetName`] where what is left is empty or has a character that `ipset` cannot write.
+    /// [`Error::InvalidSetName`] where what is left is empty or has a character that `ipset` cannot
+    /// write.
     pub fn truncated(text: &str) -> Result<Self, Error> {
         let mut end = text.len().min(Self::MAX_LEN);
         while !text.is_char_boundary(end) {
@@ -59,7 +60,8 @@ impl SetName {
     }
 }
 
-/// The name of a network interface in a `hash:net,iface` element: 1 to 15 bytes (`IFNAMSIZ` less its NUL).
+/// The name of a network interface in a `hash:net,iface` element: 1 to 15 bytes (`IFNAMSIZ` less
+/// its NUL).
 ///
 /// Commas, whitespace, control characters and `"` are refused: `ipset` cannot write them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,7 +71,8 @@ impl InterfaceName {
     /// A name from `text`.
     ///
     /// # Errors
-    /// [`Error::InvalidInterfaceName`] where it is empty, too long, or has a character that `ipset` cannot write.
+    /// [`Error::InvalidInterfaceName`] where it is empty, too long, or has a character that `ipset`
+    /// cannot write.
     pub fn new(text: &str) -> Result<Self, Error> {
         let reason = if text.is_empty() {
             "it is empty"

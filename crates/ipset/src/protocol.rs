@@ -7,7 +7,8 @@ use crate::Error;
 
 /// An IP protocol number, in the port part of an element.
 ///
-/// Prints as `ipset` does where `/etc/protocols` is Debian's (`tcp`, `ipv6-icmp`), or as a number where it has no name.
+/// Prints as `ipset` does where `/etc/protocols` is Debian's (`tcp`, `ipv6-icmp`), or as a number
+/// where it has no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Protocol(pub u8);
 

@@ -1,6 +1,7 @@
 //! Which revision of a type brought which option.
 //!
-//! A kernel ignores, without a word, an option that its revision of the type does not know. So it has to be asked first.
+//! A kernel ignores, without a word, an option that its revision of the type does not know. So it
+//! has to be asked first.
 //!
 //! The numbers are in the comments at the head of each
 //! [`ip_set_*.c`](https://github.com/torvalds/linux/tree/v6.12/net/netfilter/ipset).
@@ -92,8 +93,8 @@ impl SetType {
 }
 
 impl SetSpec {
-    /// The oldest revision of its type that has all its options, and the option that asks for it; `None` for a type that
-    /// this crate does not know.
+    /// The oldest revision of its type that has all its options, and the option that asks for it;
+    /// `None` for a type that this crate does not know.
     #[must_use]
     pub fn needed_revision(&self) -> Option<(u8, &'static str)> {
         let since = self.set_type.since()?;
@@ -125,7 +126,8 @@ impl SetSpec {
 mod tests {
     use super::*;
 
-    /// What Linux 6.18 said to `TYPE` (6.1 for types that the 6.18 kernel at hand lacked: hash:net,net has one more since).
+    /// What Linux 6.18 said to `TYPE` (6.1 for types that the 6.18 kernel at hand lacked:
+    /// hash:net,net has one more since).
     #[test]
     fn newest_revisions() {
         for (set_type, newest) in [

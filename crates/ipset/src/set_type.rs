@@ -38,8 +38,8 @@ pub enum Dimension {
 
 /// The type of a set, as the kernel names it.
 ///
-/// Open: a type of a newer kernel keeps its name, has no [`dimensions`](Self::dimensions), and its elements cannot be
-/// read.
+/// Open: a type of a newer kernel keeps its name, has no [`dimensions`](Self::dimensions), and its
+/// elements cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetType(Inline<31>);
 
@@ -112,7 +112,8 @@ impl SetType {
     /// A type by its name; one that this crate does not know is kept.
     ///
     /// # Errors
-    /// [`Error::Syntax`] where `text` is not of the form `method:parts`, or is longer than 31 bytes.
+    /// [`Error::Syntax`] where `text` is not of the form `method:parts`, or is longer than 31
+    /// bytes.
     pub fn new(text: &str) -> Result<Self, Error> {
         let well_formed = text
             .split_once(':')

@@ -1,9 +1,9 @@
 //! Numbers of the kernel's interface, under the kernel's names.
 //!
 //! From Linux v6.12:
-//! [`ip_set.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/ipset/ip_set.h), unless another
-//! header is named. Numbers 17 and up mean one thing in the data of a set (`IPSET_ATTR_INITVAL` …) and another in the
-//! data of an entry (`IPSET_ATTR_ETHER` …).
+//! [`ip_set.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/ipset/ip_set.h),
+//! unless another header is named. Numbers 17 and up mean one thing in the data of a set
+//! (`IPSET_ATTR_INITVAL` …) and another in the data of an entry (`IPSET_ATTR_ETHER` …).
 #![allow(
     missing_docs,
     reason = "the kernel's names; the header says what they are"

@@ -36,7 +36,8 @@ fn every_type_is_among_the_captured() {
     }
 }
 
-/// `ipset save` of kube-proxy's sets, from the scenarios of this project, where the lines are sorted.
+/// `ipset save` of kube-proxy's sets, from the scenarios of this project, where the lines are
+/// sorted.
 #[test]
 fn scenarios_print_back_the_same() {
     for text in [

@@ -16,9 +16,10 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::InvalidComment`] before anything is sent.
     ///
-    /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its place): those before it are
-    /// added, those behind it are not. [`Refusal::EntryExists`] (unless [`Mode::Idempotent`]), [`Refusal::Full`],
-    /// [`Refusal::NoSuchSet`], and whatever [`SetSpec::check`](crate::SetSpec::check) would have found.
+    /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its
+    /// place): those before it are added, those behind it are not. [`Refusal::EntryExists`] (unless
+    /// [`Mode::Idempotent`]), [`Refusal::Full`], [`Refusal::NoSuchSet`], and whatever
+    /// [`SetSpec::check`](crate::SetSpec::check) would have found.
     pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
         if let Some(entry) = entries
             .iter()
@@ -35,12 +36,14 @@ impl<T: Transport> Client<T> {
     /// Deletes entries, in order, as many to a message as fit.
     ///
     /// # Errors
-    /// As [`add`](Self::add), with [`Operation::Delete`]; [`Refusal::EntryMissing`] unless [`Mode::Idempotent`].
+    /// As [`add`](Self::add), with [`Operation::Delete`]; [`Refusal::EntryMissing`] unless
+    /// [`Mode::Idempotent`].
     pub fn delete(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
         self.each_batch(entries, |entries| Request::Del { set, entries, mode })
     }
 
-    /// Whether an entry matches: in a set of networks also one that lies in a larger one, and not if that is `nomatch`.
+    /// Whether an entry matches: in a set of networks also one that lies in a larger one, and not
+    /// if that is `nomatch`.
     ///
     /// # Errors
     /// [`Error::Refused`] for anything but the kernel's plain "no".

@@ -142,8 +142,8 @@ impl<T: Transport> Client<T> {
         Ok(all)
     }
 
-    /// Reads a set, or all, and hands over each entry as it comes, in memory that does not grow with
-    /// their number. Returns what the visitor broke off with.
+    /// Reads a set, or all, and hands over each entry as it comes, in memory that does not grow
+    /// with their number. Returns what the visitor broke off with.
     ///
     /// While it is read, a set can be neither destroyed, renamed nor swapped, by anybody: the
     /// visitor should be quick.

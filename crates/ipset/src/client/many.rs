@@ -7,11 +7,12 @@ use crate::Error;
 use crate::message::{Payload, Request};
 
 impl<T: Transport> Client<T> {
-    /// Sends many requests in as few system calls as they fit, and returns the result of each, in order. One that fails
-    /// does not stop those behind it.
+    /// Sends many requests in as few system calls as they fit, and returns the result of each, in
+    /// order. One that fails does not stop those behind it.
     ///
-    /// Only for requests that have no reply but success or failure: not [`Request::Protocol`], [`Request::List`],
-    /// [`Request::Save`], [`Request::Header`], [`Request::Type`] and the indexes.
+    /// Only for requests that have no reply but success or failure: not [`Request::Protocol`],
+    /// [`Request::List`], [`Request::Save`], [`Request::Header`], [`Request::Type`] and the
+    /// indexes.
     ///
     /// # Errors
     /// Each result: as the method of that name. A swap or destroy is tried once only.

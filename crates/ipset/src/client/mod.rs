@@ -38,8 +38,8 @@ use crate::{DecodeError, Error, Family, Operation, Refusal, SetSpec, SetType};
 
 /// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
 ///
-/// Every call is one request and its answer, unless it says otherwise. All need `CAP_NET_ADMIN` in the user namespace
-/// that owns the network namespace.
+/// Every call is one request and its answer, unless it says otherwise. All need `CAP_NET_ADMIN` in
+/// the user namespace that owns the network namespace.
 #[derive(Debug)]
 pub struct Client<T = Socket> {
     connection: Connection<T>,
@@ -55,8 +55,8 @@ impl Client {
     /// Opens a socket and asks which protocol the kernel speaks.
     ///
     /// # Errors
-    /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`], and [`Error::Refused`]
-    /// with [`Refusal::Permission`] without `CAP_NET_ADMIN`.
+    /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`],
+    /// and [`Error::Refused`] with [`Refusal::Permission`] without `CAP_NET_ADMIN`.
     pub fn open() -> Result<Self, Error> {
         let connection =
             Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| match error {
@@ -73,7 +73,8 @@ impl Client {
 }
 
 impl<T: Transport> Client<T> {
-    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], opened in whatever network namespace.
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], opened in whatever
+    /// network namespace.
     ///
     /// # Errors
     /// As [`open`](Client::open).
@@ -118,14 +119,16 @@ impl<T: Transport> Client<T> {
         self.protocol
     }
 
-    /// Speaks protocol 6 even if the kernel knows 7, as the tools of its time do. Indexes of sets are not to be had then.
+    /// Speaks protocol 6 even if the kernel knows 7, as the tools of its time do. Indexes of sets
+    /// are not to be had then.
     #[must_use]
     pub fn with_protocol_6(mut self) -> Self {
         self.protocol = IPSET_PROTOCOL_MIN;
         self
     }
 
-    /// Which revisions of a type the kernel has. Loads its module; asked once for each type and family.
+    /// Which revisions of a type the kernel has. Loads its module; asked once for each type and
+    /// family.
     ///
     /// # Errors
     /// [`Error::Refused`] with [`Refusal::UnknownType`] where it has none.
@@ -142,11 +145,12 @@ impl<T: Transport> Client<T> {
         Ok(info)
     }
 
-    /// The request that creates a set, with the newest revision of its type that both the kernel and this crate know.
+    /// The request that creates a set, with the newest revision of its type that both the kernel
+    /// and this crate know.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`], [`Error::OldRevision`] for options that this kernel would ignore, and those of
-    /// [`type_info`](Self::type_info).
+    /// [`Error::InvalidSpec`], [`Error::OldRevision`] for options that this kernel would ignore,
+    /// and those of [`type_info`](Self::type_info).
     pub fn create_request<'s>(
         &mut self,
         spec: &'s SetSpec,
@@ -179,8 +183,9 @@ impl<T: Transport> Client<T> {
     /// Creates a set.
     ///
     /// # Errors
-    /// Those of [`create_request`](Self::create_request); [`Refusal::SetExists`] if there is one: with
-    /// [`Mode::Idempotent`] only if it has another type or other options (the kernel does not compare `hashsize`).
+    /// Those of [`create_request`](Self::create_request); [`Refusal::SetExists`] if there is one:
+    /// with [`Mode::Idempotent`] only if it has another type or other options (the kernel does not
+    /// compare `hashsize`).
     pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
         let request = self.create_request(spec, mode)?;
         self.send(&request)
@@ -247,7 +252,8 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Says what an error means for this request. Asks the kernel for the type of the set where the number depends on it.
+    /// Says what an error means for this request. Asks the kernel for the type of the set where the
+    /// number depends on it.
     fn error(&mut self, request: &Request<'_>, error: netlink_batch::Error) -> Error {
         let netlink_batch::Error::Kernel(KernelError {
             code,

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use crate::{Error, Refusal};
 
-/// How long is waited for a set that somebody is listing: it can be neither swapped nor destroyed until they are done.
+/// How long is waited for a set that somebody is listing: it can be neither swapped nor destroyed
+/// until they are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// How often is tried.
     pub attempts: u32,
-    /// How long is waited after the first try; after each further one twice as long, up to a tenth of a second.
+    /// How long is waited after the first try; after each further one twice as long, up to a tenth
+    /// of a second.
     pub first_wait: Duration,
 }
 

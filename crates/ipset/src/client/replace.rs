@@ -15,16 +15,18 @@ const NAMES: u32 = 16;
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl<T: Transport> Client<T> {
-    /// Makes the set `spec` hold exactly `entries`: no packet sees it in between. Options such as `maxelem` may change on the
-    /// way, type and family may not ([`SetSpec::swappable`]). A set that is not there yet is made.
+    /// Makes the set `spec` hold exactly `entries`: no packet sees it in between. Options such as
+    /// `maxelem` may change on the way, type and family may not ([`SetSpec::swappable`]). A set
+    /// that is not there yet is made.
     ///
-    /// A second set is filled under a temporary name, swapped with the one in use, and destroyed. Both exist for that
-    /// while; each needs its memory. Waits, as [`Patience`](super::Patience) says, while somebody lists either.
+    /// A second set is filled under a temporary name, swapped with the one in use, and destroyed.
+    /// Both exist for that while; each needs its memory. Waits, as [`Patience`](super::Patience)
+    /// says, while somebody lists either.
     ///
     /// # Errors
-    /// As [`create`](Self::create), [`add`](Self::add) and [`swap`](Self::swap), naming the set itself: then it is as it was
-    /// and the temporary one is gone. [`Error::Leftover`] where the set is replaced, but its old contents could not be
-    /// destroyed.
+    /// As [`create`](Self::create), [`add`](Self::add) and [`swap`](Self::swap), naming the set
+    /// itself: then it is as it was and the temporary one is gone. [`Error::Leftover`] where the
+    /// set is replaced, but its old contents could not be destroyed.
     pub fn replace(&mut self, spec: &SetSpec, entries: &[Entry]) -> Result<(), Error> {
         let temporary = self.create_temporary(spec)?;
         let filled = self.add(temporary, entries, Mode::Strict);

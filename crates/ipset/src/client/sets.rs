@@ -10,8 +10,8 @@ impl<T: Transport> Client<T> {
     /// Destroys a set.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`] unless [`Mode::Idempotent`]; [`Refusal::InUse`] while a rule or set refers to it or somebody
-    /// lists it.
+    /// [`Refusal::NoSuchSet`] unless [`Mode::Idempotent`]; [`Refusal::InUse`] while a rule or set
+    /// refers to it or somebody lists it.
     pub fn destroy(&mut self, set: SetName, mode: Mode) -> Result<(), Error> {
         match self.send(&Request::Destroy {
             set: Some(set),
@@ -62,12 +62,13 @@ impl<T: Transport> Client<T> {
         self.send(&Request::Rename { from, to })
     }
 
-    /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on. Tries again, as
-    /// [`Patience`](super::Patience) says, while somebody lists one of them.
+    /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on.
+    /// Tries again, as [`Patience`](super::Patience) says, while somebody lists one of them.
     ///
     /// # Errors
     /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see
-    /// [`SetSpec::swappable`](crate::SetSpec::swappable)), [`Refusal::InUse`] when the listing does not end.
+    /// [`SetSpec::swappable`](crate::SetSpec::swappable)), [`Refusal::InUse`] when the listing does
+    /// not end.
     pub fn swap(&mut self, one: SetName, other: SetName) -> Result<(), Error> {
         let patience = self.patience;
         patience.retry(|| self.send(&Request::Swap { one, other }))
@@ -87,7 +88,8 @@ impl<T: Transport> Client<T> {
     /// The index by which rules know a set, and its family.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux 4.20).
+    /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux
+    /// 4.20).
     pub fn index_of(&mut self, set: SetName) -> Result<(u16, Family), Error> {
         self.needs_protocol_7(Operation::Index(set))?;
         self.get(&Request::GetByName { set }, |reply| match reply {

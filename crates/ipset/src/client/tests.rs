@@ -271,7 +271,8 @@ fn the_newest_revision_known_to_both_is_used() {
     assert_eq!(revision, 6);
 }
 
-/// The old contents cannot be destroyed: the set is new all the same, and the error says what stays.
+/// The old contents cannot be destroyed: the set is new all the same, and the error says what
+/// stays.
 #[test]
 fn what_is_left_over_is_named() {
     let busy = Answer::Ack(4100);

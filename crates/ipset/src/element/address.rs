@@ -9,8 +9,9 @@ use crate::{Error, Family};
 
 /// One address, a network, or a range of IPv4 addresses.
 ///
-/// One value for one meaning: a network has its host bits cleared, one of full length is an address, and a range runs
-/// upwards and is an address where it has only one. Ordered by first address, numerically, IPv4 first.
+/// One value for one meaning: a network has its host bits cleared, one of full length is an
+/// address, and a range runs upwards and is an address where it has only one. Ordered by first
+/// address, numerically, IPv4 first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Addresses {
     first: IpAddr,
@@ -163,7 +164,8 @@ impl fmt::Display for Addresses {
     }
 }
 
-/// An address as `inet_ntop` prints it: unlike the standard library's, IPv4-compatible addresses are dotted.
+/// An address as `inet_ntop` prints it: unlike the standard library's, IPv4-compatible addresses
+/// are dotted.
 pub(crate) struct Inet(pub(crate) IpAddr);
 
 impl fmt::Display for Inet {

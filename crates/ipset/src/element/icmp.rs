@@ -1,4 +1,5 @@
-//! Names of ICMP types and codes, as ipset 7.17 prints them (its `icmp:` and `icmpv6:` forms in `ipset(8)`).
+//! Names of ICMP types and codes, as ipset 7.17 prints them (its `icmp:` and `icmpv6:` forms in
+//! `ipset(8)`).
 
 /// Type, code, name.
 type Named = (u8, u8, &'static str);

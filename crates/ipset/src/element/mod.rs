@@ -86,7 +86,8 @@ impl Element {
         }
     }
 
-    /// Reads what an element of `set_type` prints (but for `wildcard`, which stands among the options).
+    /// Reads what an element of `set_type` prints (but for `wildcard`, which stands among the
+    /// options).
     pub(crate) fn parse(set_type: &SetType, text: &str) -> Result<Self, Error> {
         let dimensions = set_type.dimensions();
         if dimensions.is_empty() {

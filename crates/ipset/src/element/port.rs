@@ -7,8 +7,8 @@ use crate::{Error, Protocol};
 
 /// A protocol and one port or several in a row (host byte order): `tcp:80`, `udp:100-200`.
 ///
-/// For ICMP and ICMPv6 the port holds the type in its high byte and the code in the low one, and prints as
-/// `icmp:echo-request` or `icmp:3/13`. Protocols without ports have port 0.
+/// For ICMP and ICMPv6 the port holds the type in its high byte and the code in the low one, and
+/// prints as `icmp:echo-request` or `icmp:3/13`. Protocols without ports have port 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ports {
     protocol: Protocol,

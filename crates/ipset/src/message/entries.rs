@@ -73,13 +73,15 @@ impl<'a> EntryBatch<'a> {
         EntryBatch(self.0.into_owned().into())
     }
 
-    /// One entry goes alone; several go in a nest, each with its line number, which the kernel names when it refuses one.
+    /// One entry goes alone; several go in a nest, each with its line number, which the kernel
+    /// names when it refuses one.
     pub(super) fn encode(&self, sink: &mut impl Sink) {
         if let [entry] = self.entries() {
             sink.nest(IPSET_ATTR_DATA, |sink| encode_entry(entry, Some(0), sink));
             return;
         }
-        // Without this one the kernel refuses the message, and it overwrites it with the line that failed.
+        // Without this one the kernel refuses the message, and it overwrites it with the line that
+        // failed.
         sink.be32(IPSET_ATTR_LINENO, 1);
         sink.nest(IPSET_ATTR_ADT, |sink| {
             for (entry, line) in self.entries().iter().zip(1..) {

@@ -1,8 +1,9 @@
 //! The messages of ipset, without a socket.
 //!
-//! A [`Request`] is sent with [`Request::message_type`] and [`Request::flags`] in its netlink header; the payload is a
-//! [`Payload`], which puts the header of nfnetlink before the attributes. Replies are read with [`Reply::parse`].
-//! [`IpsetMessage`] is both, for `netlink-packet-core` and what builds on it (`netlink-proto`).
+//! A [`Request`] is sent with [`Request::message_type`] and [`Request::flags`] in its netlink
+//! header; the payload is a [`Payload`], which puts the header of nfnetlink before the attributes.
+//! Replies are read with [`Reply::parse`]. [`IpsetMessage`] is both, for `netlink-packet-core` and
+//! what builds on it (`netlink-proto`).
 //!
 //! ```
 //! use ipset_netlink::message::{EntryBatch, IpsetMessage, Mode, Request};

@@ -11,7 +11,8 @@ use crate::wire::DecodeError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IpsetMessage {
-    /// To the kernel. The flags [`Request::flags`] belong in the header, beside `NLM_F_REQUEST` and `NLM_F_ACK`.
+    /// To the kernel. The flags [`Request::flags`] belong in the header, beside `NLM_F_REQUEST` and
+    /// `NLM_F_ACK`.
     Request {
         /// The protocol to speak: 6, or 7 where the kernel does.
         protocol: u8,

@@ -23,15 +23,16 @@ const NFGENMSG: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply<'a> {
-    /// To [`Request::Protocol`](super::Request::Protocol): the newest and oldest protocol the kernel speaks; kernels before
-    /// 4.20 name only one.
+    /// To [`Request::Protocol`](super::Request::Protocol): the newest and oldest protocol the
+    /// kernel speaks; kernels before 4.20 name only one.
     Protocol {
         /// Newest.
         max: u8,
         /// Oldest.
         min: u8,
     },
-    /// To [`Request::List`](super::Request::List) and [`Request::Save`](super::Request::Save): a set, or more of its entries.
+    /// To [`Request::List`](super::Request::List) and [`Request::Save`](super::Request::Save): a
+    /// set, or more of its entries.
     Set(SetPart<'a>),
     /// To [`Request::Header`](super::Request::Header).
     Header {
@@ -69,7 +70,8 @@ pub struct TypeInfo {
     pub revision_min: u8,
 }
 
-/// A set, or a part of one: the first message about it says what it is, those after it only have more entries.
+/// A set, or a part of one: the first message about it says what it is, those after it only have
+/// more entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetPart<'a> {
     /// The set.

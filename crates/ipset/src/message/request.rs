@@ -47,7 +47,8 @@ pub enum Request<'a> {
         /// The new name.
         to: SetName,
     },
-    /// Exchange the names of two sets, so that what refers to the one refers to the other. See [`SetSpec::swappable`].
+    /// Exchange the names of two sets, so that what refers to the one refers to the other. See
+    /// [`SetSpec::swappable`].
     Swap {
         /// One.
         one: SetName,
@@ -121,7 +122,8 @@ pub enum Mode {
     /// It is.
     #[default]
     Strict,
-    /// It is not: what is to be made may be there, what is to go may be missing (`-exist` of ipset).
+    /// It is not: what is to be made may be there, what is to go may be missing (`-exist` of
+    /// ipset).
     Idempotent,
 }
 
@@ -303,7 +305,8 @@ pub(super) fn family_number(family: Family) -> u8 {
     }
 }
 
-/// A request as the payload of a netlink message: `struct nfgenmsg`, then the attributes. Writing it allocates nothing.
+/// A request as the payload of a netlink message: `struct nfgenmsg`, then the attributes. Writing
+/// it allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
     /// The protocol to speak: 6, or 7 where the kernel does.

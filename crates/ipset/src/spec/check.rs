@@ -12,7 +12,8 @@ impl SetSpec {
     /// Whether the kernel would create this set, and as it stands here.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`] with the reason; [`Error::InvalidSetName`] never, a name is always good.
+    /// [`Error::InvalidSpec`] with the reason; [`Error::InvalidSetName`] never, a name is always
+    /// good.
     pub fn validate(&self) -> Result<(), Error> {
         match self.fault() {
             Some(reason) => Err(Error::InvalidSpec {

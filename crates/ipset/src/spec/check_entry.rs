@@ -13,11 +13,13 @@ use crate::{
 impl SetSpec {
     /// Whether the kernel would take `entry` into this set, and store what it says.
     ///
-    /// Whether there is room for it and whether it is there already, only the kernel knows; so also whether a member of
-    /// a `list:set` exists. Where kernels differ, the newest decides: before Linux 6.3 `hash:ip,port` took `0.0.0.0`.
+    /// Whether there is room for it and whether it is there already, only the kernel knows; so also
+    /// whether a member of a `list:set` exists. Where kernels differ, the newest decides: before
+    /// Linux 6.3 `hash:ip,port` took `0.0.0.0`.
     ///
     /// # Errors
-    /// [`Error::InvalidEntry`] with the first reason found; [`Error::UnknownSetType`] for a type this crate does not know.
+    /// [`Error::InvalidEntry`] with the first reason found; [`Error::UnknownSetType`] for a type
+    /// this crate does not know.
     pub fn check(&self, entry: &Entry) -> Result<(), Error> {
         if self.set_type.dimensions().is_empty() {
             return Err(Error::UnknownSetType {

@@ -30,7 +30,8 @@ pub const MAX_TIMEOUT: u32 = 2_147_483;
 /// # Ok::<(), ipset_netlink::Error>(())
 /// ```
 ///
-/// `ipset` 7.17 never prints `forceadd`, though the kernel reports it; it is printed here, where `ipset restore` reads it.
+/// `ipset` 7.17 never prints `forceadd`, though the kernel reports it; it is printed here, where
+/// `ipset restore` reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetSpec {
     /// Its name.
@@ -52,7 +53,8 @@ pub struct CreateOptions {
     pub hashsize: Option<u32>,
     /// Most elements a hash can have.
     pub maxelem: Option<u32>,
-    /// Prefix length that addresses are cut to: `bitmap:ip`, `hash:ip`; from Linux 6.3 `hash:ip,port`, `hash:net,net`.
+    /// Prefix length that addresses are cut to: `bitmap:ip`, `hash:ip`; from Linux 6.3
+    /// `hash:ip,port`, `hash:net,net`.
     pub netmask: Option<u8>,
     /// Any mask in place of `netmask` (Linux 6.3): `hash:ip`, `hash:ip,port`, `hash:net,net`.
     pub bitmask: Option<IpAddr>,
@@ -61,7 +63,8 @@ pub struct CreateOptions {
     /// Members a `list:set` is made for; the kernel makes it at least 4, and today's take more all
     /// the same.
     pub size: Option<u32>,
-    /// Seconds until an entry goes that names no timeout of its own; 0 for never. `None`: entries have no timeout.
+    /// Seconds until an entry goes that names no timeout of its own; 0 for never. `None`: entries
+    /// have no timeout.
     pub timeout: Option<u32>,
     /// Whether entries count packets and bytes.
     pub counters: bool,
@@ -71,7 +74,8 @@ pub struct CreateOptions {
     pub forceadd: bool,
     /// Whether entries can have [`SkbInfo`](crate::SkbInfo).
     pub skbinfo: bool,
-    /// Entries in a bucket of the hash before it grows (Linux 5.11); the kernel chooses where none is given.
+    /// Entries in a bucket of the hash before it grows (Linux 5.11); the kernel chooses where none
+    /// is given.
     pub bucketsize: Option<u8>,
     /// Seed of the hash (Linux 5.11); the kernel chooses where none is given.
     pub initval: Option<u32>,
@@ -175,8 +179,8 @@ impl SetSpec {
         }
     }
 
-    /// The same without `bucketsize` and `initval`, which the kernel fills in by itself (the second with a random
-    /// number), so that what was asked for and what is read back can be compared.
+    /// The same without `bucketsize` and `initval`, which the kernel fills in by itself (the second
+    /// with a random number), so that what was asked for and what is read back can be compared.
     #[must_use]
     pub fn portable(&self) -> Self {
         let mut portable = self.clone();
@@ -185,18 +189,20 @@ impl SetSpec {
         portable
     }
 
-    /// Whether both are of the same type and family, so that the kernel would `swap` them; name and options may differ.
+    /// Whether both are of the same type and family, so that the kernel would `swap` them; name and
+    /// options may differ.
     ///
-    /// The kernel's own rule is looser: it compares families and what elements are made of, not how they are stored, so
-    /// that `bitmap:ip` and an IPv4 `hash:ip` would be swapped too: see [`swappable`](Self::swappable).
+    /// The kernel's own rule is looser: it compares families and what elements are made of, not how
+    /// they are stored, so that `bitmap:ip` and an IPv4 `hash:ip` would be swapped too: see
+    /// [`swappable`](Self::swappable).
     #[must_use]
     pub fn same_kind(&self, other: &Self) -> bool {
         self.set_type == other.set_type && self.family == other.family
     }
 
-    /// Whether the kernel would `swap` the two: their families are equal, and their elements match packets by the same
-    /// parts (the `features` of their types; whether a part is an address or a network only matters as "none of them
-    /// is a network"). Options may differ.
+    /// Whether the kernel would `swap` the two: their families are equal, and their elements match
+    /// packets by the same parts (the `features` of their types; whether a part is an address or a
+    /// network only matters as "none of them is a network"). Options may differ.
     ///
     /// <https://github.com/torvalds/linux/blob/v6.12/net/netfilter/ipset/ip_set_core.c> (`ip_set_swap`)
     #[must_use]
@@ -228,8 +234,9 @@ impl SetSpec {
     /// The text alone is judged: whether the set can hold the entry says [`check`](Self::check).
     ///
     /// # Errors
-    /// [`Error::Syntax`], [`Error::Missing`], [`Error::InvalidSetName`] and [`Error::InvalidInterfaceName`] for what
-    /// cannot be read, [`Error::UnknownSetType`] for a type this crate does not know.
+    /// [`Error::Syntax`], [`Error::Missing`], [`Error::InvalidSetName`] and
+    /// [`Error::InvalidInterfaceName`] for what cannot be read, [`Error::UnknownSetType`] for a
+    /// type this crate does not know.
     pub fn parse_entry(&self, text: &str) -> Result<Entry, Error> {
         text::parse_entry(&self.set_type, &mut Tokens::new(text))
     }

@@ -1,4 +1,5 @@
-//! `create` lines and headers, with options in the order of ipset 7.17, which differs between types.
+//! `create` lines and headers, with options in the order of ipset 7.17, which differs between
+//! types.
 
 use std::fmt;
 
@@ -60,7 +61,8 @@ impl fmt::Display for Header<'_> {
     }
 }
 
-/// Types that had `netmask` from the start print it early; those that got it in Linux 6.3 print it last.
+/// Types that had `netmask` from the start print it early; those that got it in Linux 6.3 print it
+/// last.
 fn mask_comes_early(set_type: &SetType) -> bool {
     set_type.method() == Some(Method::Bitmap) || *set_type == SetType::HASH_IP
 }

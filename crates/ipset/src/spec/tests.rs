@@ -5,7 +5,8 @@ fn name(text: &str) -> SetName {
     SetName::new(text).unwrap()
 }
 
-/// Whether ipset 7.17 on Linux 6.1 (and 6.18 where it has the type) took the element into the set, as tried by hand.
+/// Whether ipset 7.17 on Linux 6.1 (and 6.18 where it has the type) took the element into the set,
+/// as tried by hand.
 const TRIED: &[(&str, &[(&str, bool)])] = &[
     (
         "hash:ip",

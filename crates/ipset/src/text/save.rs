@@ -9,7 +9,8 @@ use crate::{Entry, Error, SetName, SetSpec, spec};
 
 /// A set and what it holds.
 ///
-/// Prints as `ipset save` does: its `create` line, then an `add` line for each entry, in their order.
+/// Prints as `ipset save` does: its `create` line, then an `add` line for each entry, in their
+/// order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Set {
     /// What it is created with.
@@ -52,16 +53,17 @@ impl Set {
     }
 }
 
-/// Reads what `ipset save` prints, or the part of what `ipset restore` takes that says what sets there shall be:
-/// `create` and `add` lines. Empty lines, `#` comments, `COMMIT` and the option `-exist` say nothing and are passed over.
+/// Reads what `ipset save` prints, or the part of what `ipset restore` takes that says what sets
+/// there shall be: `create` and `add` lines. Empty lines, `#` comments, `COMMIT` and the option
+/// `-exist` say nothing and are passed over.
 ///
-/// Entries are checked against their set ([`SetSpec::check`]), but neither compared with each other nor counted:
-/// a set may come out with an entry twice or with more than its `maxelem`.
+/// Entries are checked against their set ([`SetSpec::check`]), but neither compared with each other
+/// nor counted: a set may come out with an entry twice or with more than its `maxelem`.
 ///
 /// # Errors
-/// [`Error::Line`] with the number of the first bad line: text that cannot be read, a set or entry that the kernel would
-/// refuse, an entry before its set ([`Error::UnknownSet`]), a set twice ([`Error::DuplicateSet`]), or another command of
-/// `ipset` such as `flush`.
+/// [`Error::Line`] with the number of the first bad line: text that cannot be read, a set or entry
+/// that the kernel would refuse, an entry before its set ([`Error::UnknownSet`]), a set twice
+/// ([`Error::DuplicateSet`]), or another command of `ipset` such as `flush`.
 pub fn parse_save(text: &str) -> Result<Vec<Set>, Error> {
     let mut saved = Saved::default();
     for (index, line) in text.lines().enumerate() {

@@ -1,7 +1,8 @@
 //! Attributes as they are on the wire: reading and writing them, and those of sets and entries.
 //!
-//! The kernel takes a number of several bytes only in network byte order and flagged as such (`NLA_F_NET_BYTEORDER`), and
-//! nested attributes only with `NLA_F_NESTED`; one byte and text carry no flag.
+//! The kernel takes a number of several bytes only in network byte order and flagged as such
+//! (`NLA_F_NET_BYTEORDER`), and nested attributes only with `NLA_F_NESTED`; one byte and text carry
+//! no flag.
 
 mod entry;
 mod read;

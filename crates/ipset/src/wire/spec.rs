@@ -14,8 +14,9 @@ use crate::{BitmapRange, CreateOptions, PortRange, SetType};
 /// What the kernel says of a set beside what it was created with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Usage {
-    /// How many entries it has (since Linux 4.9 [`IPSET_ATTR_ELEMENTS`](crate::uapi::IPSET_ATTR_ELEMENTS)); expired ones may
-    /// count until they are swept.
+    /// How many entries it has (since Linux 4.9
+    /// [`IPSET_ATTR_ELEMENTS`](crate::uapi::IPSET_ATTR_ELEMENTS)); expired ones may count until
+    /// they are swept.
     pub entries: Option<u32>,
     /// Bytes of memory.
     pub memory_size: Option<u32>,

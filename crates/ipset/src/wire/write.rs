@@ -1,7 +1,7 @@
 //! Writing attributes.
 //!
-//! What is written is described once, over [`Sink`]: [`Count`] measures it, [`Fill`] writes it into the caller's buffer.
-//! Lengths of nests are filled in from what was written.
+//! What is written is described once, over [`Sink`]: [`Count`] measures it, [`Fill`] writes it into
+//! the caller's buffer. Lengths of nests are filled in from what was written.
 
 use std::net::IpAddr;
 

@@ -8,8 +8,8 @@ use kernel_test::{cmd, cmd_input};
 
 use super::{client, name, spec};
 
-/// Sets with entries; what the tests of each attribute need is here. Timeouts are long, so that they are told apart from
-/// one another while they run down.
+/// Sets with entries; what the tests of each attribute need is here. Timeouts are long, so that
+/// they are told apart from one another while they run down.
 const SETS: &str = include_str!("sets.txt");
 
 /// Those that only Linux 6.3 and later keep.
@@ -24,7 +24,8 @@ create m4 hash:ip,port family inet hashsize 1024 maxelem 65536 netmask 24
 add m4 10.1.1.0,tcp:80
 ";
 
-/// Sets in a form to be compared: without what the kernel chooses, in order, seconds rounded up to tens.
+/// Sets in a form to be compared: without what the kernel chooses, in order, seconds rounded up to
+/// tens.
 fn comparable(sets: &[Set]) -> BTreeSet<String> {
     let lines = sets.iter().flat_map(|set| {
         Set {

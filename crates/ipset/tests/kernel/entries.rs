@@ -228,7 +228,8 @@ pub(crate) fn comments_that_text_cannot_carry() {
     assert_eq!(refusal, Some(Refusal::Protocol));
 }
 
-/// Sets of others with names that our text cannot carry are passed over, and told where they stream.
+/// Sets of others with names that our text cannot carry are passed over, and told where they
+/// stream.
 pub(crate) fn foreign_names_do_no_harm() {
     let mut client = client();
     let web = web(&mut client).name;

@@ -146,7 +146,8 @@ pub(crate) fn of_linux_6_3() {
     assert!(web.check(&null[0]).is_err());
 }
 
-/// The kernel reports it twice to one request: the second must not be taken for the answer to another.
+/// The kernel reports it twice to one request: the second must not be taken for the answer to
+/// another.
 pub(crate) fn a_missing_set_is_reported_once() {
     let mut client = client();
     let web = web(&mut client).name;

@@ -80,7 +80,8 @@ impl Parts {
     }
 }
 
-/// Writes the data of an entry, without the nest around it. `line` names it in errors; ipset writes it last.
+/// Writes the data of an entry, without the nest around it. `line` names it in errors; ipset writes
+/// it last.
 pub(crate) fn encode(entry: &Entry, line: Option<u32>, sink: &mut impl Sink) {
     let parts = Parts::of(entry.element());
     let options = entry.options();
