@@ -1,6 +1,6 @@
 //! What the kernel should hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use ipset_netlink::{Entry, SetSpec};
 use ipvs_netlink::{Destination, Timeouts, VirtualServerConfig, VirtualServerId};
 
 use crate::cluster::{Family, ObjectName, PerFamily};
-use crate::layout::{FamilyRules, Layout, SetId};
+use crate::layout::{FamilyRules, Layout, Reach, SetId};
+use crate::observed::Observed;
 use crate::settings::Sysctl;
 
 /// The link that service addresses are bound to. It is never brought up: IPVS only needs its addresses
@@ -34,8 +35,10 @@ pub struct Desired {
     pub sysctls: Vec<(Sysctl, i64)>,
     /// IPVS's connection timeouts in seconds, 0 to leave one as it is.
     pub timeouts: Timeouts,
-    /// Virtual servers at these addresses are somebody else's unless they are among `servers`.
-    pub exclude_cidrs: Vec<IpNetwork>,
+    /// Whether there is to be a [`LINK`] at all.
+    pub link: bool,
+    /// Which virtual servers that are not among `servers` are the proxy's to remove.
+    pub ownership: Ownership,
     /// Claims that were not granted.
     pub conflicts: Vec<Conflict>,
 }
@@ -51,18 +54,70 @@ impl Desired {
         self.servers.get(at)
     }
 
-    /// Whether a virtual server that no Service wants may be removed: not those by firewall mark, and
-    /// not those at addresses that are excluded.
+    /// Nothing of the proxy's: what leads there removes all that any layout may have made, as far as it can
+    /// be told in `observed`, and nothing else. Kernel settings stay.
     #[must_use]
-    pub fn owns(&self, id: &VirtualServerId) -> bool {
-        match id {
-            VirtualServerId::Address { address, .. } => !self
-                .exclude_cidrs
-                .iter()
-                .any(|cidr| cidr.contains(*address)),
-            VirtualServerId::FirewallMark { .. } => false,
+    pub fn nothing(observed: &Observed) -> Self {
+        Self {
+            layout: Layout::default(),
+            servers: Vec::new(),
+            families: PerFamily::default(),
+            addresses: BTreeSet::new(),
+            sysctls: Vec::new(),
+            timeouts: Timeouts::default(),
+            link: false,
+            ownership: Ownership::Only(made_by_proxy(observed)),
+            conflicts: Vec::new(),
         }
     }
+
+    /// Whether a virtual server that no Service wants is the proxy's to remove. Those by firewall mark never
+    /// are.
+    #[must_use]
+    pub fn owns(&self, id: &VirtualServerId) -> bool {
+        match (id, &self.ownership) {
+            (VirtualServerId::FirewallMark { .. }, _) => false,
+            (VirtualServerId::Address { address, .. }, Ownership::AllBut(excluded)) => {
+                !excluded.iter().any(|cidr| cidr.contains(*address))
+            }
+            (_, Ownership::Only(own)) => own.contains(id),
+        }
+    }
+}
+
+/// Which virtual servers are the proxy's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// All but those at addresses inside these networks (`excludeCIDRs`).
+    AllBut(Vec<IpNetwork>),
+    /// These.
+    Only(BTreeSet<VirtualServerId>),
+}
+
+/// The virtual servers that members of the proxy's sets, or addresses on its link, are there for.
+fn made_by_proxy(observed: &Observed) -> BTreeSet<VirtualServerId> {
+    let reached: HashSet<_> = observed
+        .sets
+        .iter()
+        .filter_map(|(name, set)| Some((SetId::owner(name)?.1, set)))
+        .flat_map(|(id, set)| {
+            set.entries
+                .iter()
+                .filter_map(move |entry| Reach::of_entry(id, entry))
+        })
+        .collect();
+    let own = observed
+        .servers
+        .iter()
+        .map(|server| server.id)
+        .filter(|id| {
+            let bound = match id {
+                VirtualServerId::Address { address, .. } => observed.binds(*address),
+                VirtualServerId::FirewallMark { .. } => false,
+            };
+            bound || Reach::of_server(id).any(|reach| reached.contains(&reach))
+        });
+    own.collect()
 }
 
 /// A virtual server and its destinations.

@@ -64,6 +64,7 @@
 //! # Features
 //!
 //! - `manifest` (default): [`manifest`] and [`snapshot`].
+//! - `linux`: `LinuxKernel`, the kernel of this machine, by netlink and iptables-restore.
 #![forbid(unsafe_code)]
 
 pub mod cluster;
@@ -82,7 +83,9 @@ pub mod snapshot;
 mod translate;
 
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
-pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Server};
+pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Ownership, Server};
+#[cfg(feature = "linux")]
+pub use kernel::LinuxKernel;
 pub use kernel::{Kernel, KernelError, MemoryKernel};
 pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 pub use observed::{Observed, ObservedDestination, ObservedServer};

@@ -34,6 +34,9 @@ pub enum KernelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Anything else, in the words of the crate that speaks to that part of the kernel.
+    #[error("{0}")]
+    Other(String),
     /// Whatever was asked of a [`MemoryKernel`](super::MemoryKernel) to fail with.
     #[error("failed, as it was told to: {0}")]
     Injected(String),

@@ -2,12 +2,16 @@
 
 mod error;
 mod guard;
+#[cfg(feature = "linux")]
+mod linux;
 mod memory;
 
 use std::fmt;
 
 pub use error::KernelError;
 pub use guard::Guard;
+#[cfg(feature = "linux")]
+pub use linux::{LinuxKernel, OpenError};
 pub use memory::{Faults, MemoryKernel};
 
 use crate::observed::Observed;
@@ -86,30 +90,63 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Carries out a plan with `each`, which does one operation, skipping what is unsafe after a failure.
+/// Carries out a plan with `run`, which does a number of operations in order and gives the result of each.
+/// What is unsafe after a failure is skipped.
+///
+/// `together` says whether an operation may be handed over along with the one before it: neither may then
+/// rest upon the other but in ways that the kernel itself sees to.
 pub fn carry_out(
     plan: &Plan,
-    mut each: impl FnMut(&Operation) -> Result<(), KernelError>,
+    together: impl Fn(&Operation, &Operation) -> bool,
+    mut run: impl FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>,
 ) -> Applied {
     let mut applied = Applied::default();
     let mut guard = Guard::new(plan);
-    for (index, (phase, operation)) in plan.iter().enumerate() {
-        let reason = match guard.blocked(phase, operation) {
-            Some(after) => FailureReason::Skipped { after },
-            None => match each(operation) {
-                Ok(()) => {
-                    applied.done += 1;
-                    continue;
-                }
-                Err(error) => FailureReason::Refused(error),
-            },
-        };
-        guard.failed(index, phase, operation);
-        applied.failures.push(Failure {
-            index,
-            operation: operation.clone(),
-            reason,
-        });
+    let mut rest = plan.iter().enumerate().peekable();
+    while let Some((_, (phase, first))) = rest.peek().copied() {
+        let mut batch = Vec::new();
+        let mut last = first;
+        while let Some((index, (of, operation))) = rest.peek().copied() {
+            if of != phase || !(batch.is_empty() || together(last, operation)) {
+                break;
+            }
+            batch.push((index, operation));
+            last = operation;
+            rest.next();
+        }
+        let blocked: Vec<_> = batch
+            .iter()
+            .map(|(_, op)| guard.blocked(phase, op))
+            .collect();
+        let allowed: Vec<_> = batch
+            .iter()
+            .zip(&blocked)
+            .filter(|(_, blocked)| blocked.is_none())
+            .map(|((_, operation), _)| *operation)
+            .collect();
+        let mut results = run(&allowed).into_iter();
+        for ((index, operation), blocked) in batch.into_iter().zip(blocked) {
+            let reason = match blocked {
+                Some(after) => FailureReason::Skipped { after },
+                None => match results.next().unwrap_or(Ok(())) {
+                    Ok(()) => {
+                        applied.done += 1;
+                        continue;
+                    }
+                    // Refused for want of what failed just before: that is the failure to tell of.
+                    Err(error) => match guard.blocked(phase, operation) {
+                        Some(after) => FailureReason::Skipped { after },
+                        None => FailureReason::Refused(error),
+                    },
+                },
+            };
+            guard.failed(index, phase, operation);
+            applied.failures.push(Failure {
+                index,
+                operation: operation.clone(),
+                reason,
+            });
+        }
     }
     applied
 }

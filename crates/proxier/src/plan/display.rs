@@ -100,6 +100,7 @@ impl Operation {
                 one(Sign::Change, "ipvs", format!("--set {tcp} {tcp_fin} {udp}"))
             }
             Self::CreateLink => one(Sign::Add, "link", format!("{LINK} type dummy")),
+            Self::DeleteLink => one(Sign::Remove, "link", LINK.to_owned()),
             Self::CreateSet(spec) => one(Sign::Add, "ipset", spec.to_string()),
             Self::AddEntry { set, entry } => {
                 let line = SetLine::Add {

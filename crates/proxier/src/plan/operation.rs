@@ -26,6 +26,8 @@ pub enum Operation {
     SetTimeouts(Timeouts),
     /// Make the proxy's link.
     CreateLink,
+    /// Delete the proxy's link, with whatever addresses it has.
+    DeleteLink,
     /// Make a set.
     CreateSet(Box<SetSpec>),
     /// Add a member to a set.

@@ -57,8 +57,10 @@ fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     if changed {
         plan.push(Phase::Prepare, Operation::SetTimeouts(timeouts));
     }
-    if observed.addresses.is_none() {
-        plan.push(Phase::Prepare, Operation::CreateLink);
+    match (&observed.addresses, desired.link) {
+        (None, true) => plan.push(Phase::Prepare, Operation::CreateLink),
+        (Some(_), false) => plan.push(Phase::Destroy, Operation::DeleteLink),
+        _ => {}
     }
 }
 

@@ -13,7 +13,7 @@ use ipvs_netlink::VirtualServerId;
 use self::claims::{Claim, Context, Wish};
 use crate::cluster::{Cluster, EndpointSlice, Family, Host, PerFamily, Service};
 use crate::config::Config;
-use crate::desired::{Conflict, Desired, DesiredSet, FamilyState, Server};
+use crate::desired::{Conflict, Desired, DesiredSet, FamilyState, Ownership, Server};
 use crate::layout::{FamilyRules, SetId, SetIds, SourceRangeDrop};
 use crate::settings;
 
@@ -52,7 +52,8 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         addresses: all.addresses,
         sysctls: settings::sysctls(config, host.kernel),
         timeouts: config.timeouts,
-        exclude_cidrs: config.exclude_cidrs.clone(),
+        link: true,
+        ownership: Ownership::AllBut(config.exclude_cidrs.clone()),
         conflicts: all.conflicts,
     }
 }

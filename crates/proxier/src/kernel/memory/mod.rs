@@ -203,6 +203,10 @@ impl MemoryKernel {
                     Ok(())
                 }
             },
+            Operation::DeleteLink => match self.addresses.take() {
+                Some(_) => Ok(()),
+                None => Err(KernelError::Missing(format!("link {LINK}"))),
+            },
             Operation::CreateSet(spec) => self.create_set(spec),
             Operation::AddEntry { set, entry } => self.add_entry(set, entry),
             Operation::DeleteEntry { set, entry } => self.delete_entry(set, entry),
@@ -258,6 +262,12 @@ impl Kernel for MemoryKernel {
     }
 
     fn apply(&mut self, plan: &Plan) -> Applied {
-        carry_out(plan, |operation| self.perform(operation))
+        let one_by_one = |_: &Operation, _: &Operation| false;
+        carry_out(plan, one_by_one, |operations| {
+            operations
+                .iter()
+                .map(|operation| self.perform(operation))
+                .collect()
+        })
     }
 }

@@ -1,0 +1,41 @@
+//! Which iptables.
+
+use iptables_restore::{Backend, Error, RestoreInput, TableName, ToolFinder, Tools};
+
+use super::OpenError;
+use crate::cluster::Family;
+
+/// A chain that is made and deleted in one transaction to see whether that works.
+const PROBE: &str = "KUBE-PROBE";
+
+/// The tools that this machine's rules are kept with; where the kernel does not support what they need, those
+/// of the other back end.
+pub(super) fn usable(family: Family) -> Result<Tools, OpenError> {
+    let of = match family {
+        Family::V4 => iptables_restore::Family::Inet,
+        Family::V6 => iptables_restore::Family::Inet6,
+    };
+    let first = ToolFinder::new()
+        .find_in_use(of)
+        .map_err(OpenError::Iptables)?;
+    let Err(error) = probe(&first) else {
+        return Ok(first);
+    };
+    [Backend::Nft, Backend::Legacy]
+        .into_iter()
+        .filter(|backend| *backend != first.backend())
+        .filter_map(|backend| ToolFinder::new().backend(backend).find(of).ok())
+        .find(|tools| probe(tools).is_ok())
+        .ok_or(OpenError::Iptables(error))
+}
+
+fn probe(tools: &Tools) -> Result<(), Error> {
+    let mut input = RestoreInput::new();
+    for table in [TableName::Nat, TableName::Filter] {
+        input
+            .table(table)
+            .declare_chain(PROBE)?
+            .delete_chain(PROBE)?;
+    }
+    tools.restore(&input)
+}
