@@ -1,1 +1,1 @@
-//! Runnable examples of every crate of this workspace: see `src/bin`.
+#![doc = include_str!("../../README.md")]

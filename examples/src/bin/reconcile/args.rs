@@ -7,8 +7,8 @@ use clap::{Parser, ValueEnum};
 /// Show what a Kubernetes cluster becomes on one of its nodes.
 ///
 /// Reads Services, EndpointSlices and Nodes as `kubectl get services,endpointslices,nodes -A -o yaml` prints
-/// them, and goes through the files in order, each the whole cluster at one moment, on one kernel in memory.
-/// Without arguments a built-in cluster is shown.
+/// them, and goes through the files in order, each the whole cluster at one moment, on one kernel in memory,
+/// or with --apply on this machine's. Without arguments a built-in cluster is shown.
 ///
 /// Exit status: 0, all objects were used; 1, some were refused and the rest was done; 2, nothing could be
 /// used, or the command line is wrong.
@@ -29,8 +29,17 @@ pub(crate) struct Args {
     pub(crate) node: Option<PathBuf>,
 
     /// The state the kernel holds at first, as `--output json` prints it [default: none].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "cleanup"])]
     pub(crate) found: Option<PathBuf>,
+
+    /// Do it to this machine's kernel (needs root), and take the node's addresses from it. The node is the
+    /// one of `hostnameOverride`, or of this machine's host name.
+    #[arg(long, requires = "steps", conflicts_with = "node")]
+    pub(crate) apply: bool,
+
+    /// Remove all that is the proxy's from this machine's kernel (needs root), and nothing else.
+    #[arg(long, conflicts_with_all = ["apply", "steps", "node", "config"])]
+    pub(crate) cleanup: bool,
 
     /// What is shown.
     #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORM")]

@@ -7,7 +7,7 @@ use dummy_link::{LinkName, NodeLinks, host_address};
 use proxier::cluster::{Cluster, Host};
 use proxier::manifest::{self, Reading};
 use proxier::snapshot::Snapshot;
-use proxier::{Config, Observed};
+use proxier::{Config, KernelError, LinuxKernel, Observed};
 
 use crate::args::Args;
 
@@ -47,7 +47,9 @@ impl Inputs {
             None => None,
         };
         let found = args.found.as_deref().map(read_found).transpose()?;
-        let steps = if args.steps.is_empty() {
+        let steps = if args.cleanup {
+            Vec::new()
+        } else if args.steps.is_empty() {
             vec![built_in()]
         } else {
             args.steps
@@ -65,6 +67,11 @@ impl Inputs {
 }
 
 impl HostInput {
+    /// This very machine, which its kernel tells of.
+    pub(crate) fn here(config: &Config, kernel: &mut LinuxKernel) -> Result<Host, KernelError> {
+        kernel.host(config.hostname_override.clone().unwrap_or_else(host_name))
+    }
+
     /// The machine: named by the configuration, or by the only Node there is, or by its own host name.
     pub(crate) fn of(&self, cluster: &Cluster, config: &Config) -> Host {
         let mut names = cluster.nodes.keys();

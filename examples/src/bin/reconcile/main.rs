@@ -1,38 +1,42 @@
 //! Shows what a Kubernetes cluster becomes on one of its nodes: the plan that leads there, and the IPVS,
 //! ipset, iptables and address state at its end. Works on a kernel in memory: no root, no kernel module.
+//! With `--apply` it programs this machine.
 
 mod args;
 mod input;
 mod text;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use proxier::cluster::{Cluster, Host};
 use proxier::snapshot::Snapshot;
-use proxier::{Kernel, MemoryKernel, Plan, reconcile, translate};
+use proxier::{
+    Config, Desired, Kernel, KernelError, LinuxKernel, MemoryKernel, reconcile, translate,
+};
 
 use self::args::{Args, Output};
-use self::input::{Inputs, Step};
+use self::input::{HostInput, Inputs, Step};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let inputs = match Inputs::read(&args) {
-        Ok(inputs) => inputs,
-        Err(error) => {
-            complain(&error);
-            return ExitCode::from(2);
-        }
-    };
-    match run(&args, inputs) {
+    match run(&args) {
         Ok(outcome) => outcome.exit_code(),
         // Whoever read our output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("standard output: {error}"));
+            complain(&error.to_string());
             ExitCode::from(2)
         }
     }
+}
+
+fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// What the exit status tells.
@@ -52,20 +56,82 @@ impl Outcome {
     }
 }
 
-fn run(args: &Args, inputs: Inputs) -> io::Result<Outcome> {
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn run(args: &Args) -> Result<Outcome> {
     let Inputs {
         config,
         found,
         steps,
         host,
-    } = inputs;
-    let mut kernel = found
-        .as_ref()
-        .map_or_else(MemoryKernel::new, MemoryKernel::holding);
-    let mut out = anstream::stdout().lock();
+    } = Inputs::read(args)?;
+    if args.apply || args.cleanup {
+        let mut machine = Machine {
+            kernel: LinuxKernel::open()?,
+        };
+        if args.cleanup {
+            return clean_up(&mut machine, args.output);
+        }
+        go_through(&mut machine, &steps, &config, args.output)
+    } else {
+        let kernel = found
+            .as_ref()
+            .map_or_else(MemoryKernel::new, MemoryKernel::holding);
+        go_through(&mut Memory { kernel, host }, &steps, &config, args.output)
+    }
+}
+
+/// A kernel, and the machine it is of.
+trait Place {
+    fn kernel(&mut self) -> &mut dyn Kernel;
+    fn host(
+        &mut self,
+        cluster: &Cluster,
+        config: &Config,
+    ) -> std::result::Result<Host, KernelError>;
+}
+
+struct Memory {
+    kernel: MemoryKernel,
+    host: HostInput,
+}
+
+impl Place for Memory {
+    fn kernel(&mut self) -> &mut dyn Kernel {
+        &mut self.kernel
+    }
+
+    fn host(
+        &mut self,
+        cluster: &Cluster,
+        config: &Config,
+    ) -> std::result::Result<Host, KernelError> {
+        Ok(self.host.of(cluster, config))
+    }
+}
+
+struct Machine {
+    kernel: LinuxKernel,
+}
+
+impl Place for Machine {
+    fn kernel(&mut self) -> &mut dyn Kernel {
+        &mut self.kernel
+    }
+
+    fn host(&mut self, _: &Cluster, config: &Config) -> std::result::Result<Host, KernelError> {
+        HostInput::here(config, &mut self.kernel)
+    }
+}
+
+fn go_through(
+    place: &mut impl Place,
+    steps: &[Step],
+    config: &Config,
+    output: Output,
+) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    for step in &steps {
-        let Step { name, reading } = step;
+    for Step { name, reading } in steps {
         for refusal in &reading.refused {
             complain(&format!("refused: {refusal}"));
             outcome.refused = true;
@@ -79,40 +145,53 @@ fn run(args: &Args, inputs: Inputs) -> io::Result<Outcome> {
             continue;
         }
         outcome.used = true;
-        let host = host.of(&reading.cluster, &config);
-        let desired = translate(&reading.cluster, &host, &config);
+        let host = place.host(&reading.cluster, config)?;
+        let desired = translate(&reading.cluster, &host, config);
         for conflict in &desired.conflicts {
             complain(&format!("refused: {name}: {conflict}"));
             outcome.refused = true;
         }
-        let plan = match kernel.observe() {
-            Ok(observed) => reconcile(&desired, &observed),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        let applied = kernel.apply(&plan);
-        for failure in &applied.failures {
-            complain(&format!("{name}: {failure}"));
-            outcome.refused = true;
-        }
-        show_plan(args.output, name, &plan, &mut out)?;
+        outcome.refused |= !make(place.kernel(), name, &desired, output)?;
     }
-    match args.output {
-        Output::Text => text::state(&kernel.state(), &mut out)?,
+    show_state(place.kernel(), output)?;
+    Ok(outcome)
+}
+
+fn clean_up(place: &mut impl Place, output: Output) -> Result<Outcome> {
+    let desired = Desired::nothing(&place.kernel().observe()?);
+    let done = make(place.kernel(), "clean up", &desired, output)?;
+    show_state(place.kernel(), output)?;
+    Ok(Outcome {
+        used: true,
+        refused: !done,
+    })
+}
+
+/// Leads a kernel to what is desired, showing how. Whether all of it was done.
+fn make(kernel: &mut dyn Kernel, name: &str, desired: &Desired, output: Output) -> Result<bool> {
+    let plan = reconcile(desired, &kernel.observe()?);
+    let applied = kernel.apply(&plan);
+    for failure in &applied.failures {
+        complain(&format!("{name}: {failure}"));
+    }
+    if output != Output::Json {
+        text::plan(name, &plan, &mut anstream::stdout().lock())?;
+    }
+    Ok(applied.is_ok())
+}
+
+fn show_state(kernel: &mut dyn Kernel, output: Output) -> Result<()> {
+    let mut out = anstream::stdout().lock();
+    match output {
+        Output::Text => text::state(&kernel.observe()?, &mut out)?,
         Output::Json => {
-            serde_json::to_writer_pretty(&mut out, &Snapshot::of(&kernel.state()))?;
+            serde_json::to_writer_pretty(&mut out, &Snapshot::of(&kernel.observe()?))
+                .map_err(io::Error::from)?;
             writeln!(out)?;
         }
         Output::Plan => {}
     }
-    out.flush()?;
-    Ok(outcome)
-}
-
-fn show_plan(output: Output, name: &str, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    match output {
-        Output::Text | Output::Plan => text::plan(name, plan, out),
-        Output::Json => Ok(()),
-    }
+    Ok(out.flush()?)
 }
 
 /// Tells the user on standard error; nothing can be done if that fails too.
