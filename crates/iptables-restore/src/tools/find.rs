@@ -105,25 +105,47 @@ impl ToolFinder {
     }
 
     /// Finds the tools of the back end that this machine's rules are in: the one with a kubelet's mark (the chains
-    /// `KUBE-IPTABLES-HINT` or `KUBE-KUBELET-CANARY` of its mangle table), else the one with more rules, else as
-    /// [`ToolFinder::find`]. For programs in containers, where what is called `iptables` says nothing about the host.
+    /// `KUBE-IPTABLES-HINT` or `KUBE-KUBELET-CANARY` of its mangle table), else the one with more rules, else the one that
+    /// [`ToolFinder::find`] finds. A back end that this kernel does not have is passed over. For programs in containers,
+    /// where what is called `iptables` says nothing about the host.
     ///
     /// # Errors
     /// As [`ToolFinder::find`] and [`Tools::save`].
     pub fn find_in_use(&self, family: Family) -> Result<Tools, Error> {
+        let chosen = self.find(family)?;
+        let other = match chosen.backend() {
+            Backend::Legacy => Backend::Nft,
+            Backend::Nft => Backend::Legacy,
+        };
         let mut best: Option<(u64, Tools)> = None;
-        for backend in [Backend::Nft, Backend::Legacy] {
+        let mut unusable = None;
+        let candidates = if self.backend.is_some() {
+            vec![chosen.backend()]
+        } else {
+            vec![chosen.backend(), other]
+        };
+        for backend in candidates {
             let tools = match self.clone().backend(backend).find(family) {
                 Ok(tools) => tools,
                 Err(Error::ToolsNotFound { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let weight = weight(&tools.save(&SaveOptions::default())?);
-            if weight > 0 && best.as_ref().is_none_or(|(most, _)| weight > *most) {
-                best = Some((weight, tools));
+            match tools.save(&SaveOptions::default()) {
+                Ok(found) => {
+                    let weight = weight(&found);
+                    if best.as_ref().is_none_or(|(most, _)| weight > *most) {
+                        best = Some((weight, tools));
+                    }
+                }
+                Err(error @ Error::Failed { .. }) => unusable = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        best.map_or_else(|| self.find(family), |(_, tools)| Ok(tools))
+        match (best, unusable) {
+            (Some((_, tools)), _) => Ok(tools),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(chosen),
+        }
     }
 }
 

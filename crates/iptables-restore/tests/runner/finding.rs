@@ -97,3 +97,27 @@ fn takes_the_back_end_in_use() {
         );
     }
 }
+
+#[test]
+fn passes_over_a_back_end_that_the_kernel_lacks() {
+    let empty = "printf '*nat\\n:OUTPUT ACCEPT\\nCOMMIT\\n'";
+    let lacking =
+        "echo 'Could not fetch rule set generation id: Protocol not supported' >&2; exit 1";
+    let both = StandIns::new()
+        .unwrap()
+        .add("iptables", NFT, "", lacking)
+        .unwrap();
+    let both = both.add("iptables-legacy", LEGACY, "", empty).unwrap();
+    assert_eq!(
+        both.finder().find_in_use(Family::Inet).unwrap().backend(),
+        Backend::Legacy
+    );
+    let only = both
+        .finder()
+        .backend(Backend::Nft)
+        .find_in_use(Family::Inet);
+    assert!(
+        matches!(&only, Err(Error::Failed { message, .. }) if message.contains("Protocol")),
+        "{only:?}"
+    );
+}
