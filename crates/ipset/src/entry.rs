@@ -89,7 +89,7 @@ static NO_OPTIONS: EntryOptions = EntryOptions {
 };
 
 /// Longest comment in bytes (`IPSET_MAX_COMMENT_SIZE`).
-const MAX_COMMENT: usize = 255;
+pub(crate) const MAX_COMMENT: usize = 255;
 
 impl EntryOptions {
     /// Whether the comment, if there is one, is one that the kernel takes and text can carry.

@@ -21,16 +21,7 @@ impl<T: Transport> Client<T> {
     /// [`Mode::Idempotent`]), [`Refusal::Full`], [`Refusal::NoSuchSet`], and whatever
     /// [`SetSpec::check`](crate::SetSpec::check) would have found.
     pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
-        if let Some(entry) = entries
-            .iter()
-            .find(|entry| !entry.options().has_writable_comment())
-        {
-            return Err(Error::InvalidComment {
-                set,
-                entry: Box::new(entry.clone()),
-            });
-        }
-        self.each_batch(entries, |entries| Request::Add { set, entries, mode })
+        self.each_batch(set, entries, |entries| Request::Add { set, entries, mode })
     }
 
     /// Deletes entries, in order, as many to a message as fit.
@@ -39,7 +30,7 @@ impl<T: Transport> Client<T> {
     /// As [`add`](Self::add), with [`Operation::Delete`]; [`Refusal::EntryMissing`] unless
     /// [`Mode::Idempotent`].
     pub fn delete(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
-        self.each_batch(entries, |entries| Request::Del { set, entries, mode })
+        self.each_batch(set, entries, |entries| Request::Del { set, entries, mode })
     }
 
     /// Whether an entry matches: in a set of networks also one that lies in a larger one, and not
@@ -61,9 +52,19 @@ impl<T: Transport> Client<T> {
     /// One message after the other, so that nothing behind a refused entry is tried.
     fn each_batch<'e>(
         &mut self,
+        set: SetName,
         entries: &'e [Entry],
         request: impl Fn(EntryBatch<'e>) -> Request<'e>,
     ) -> Result<(), Error> {
+        if let Some(entry) = entries
+            .iter()
+            .find(|entry| !entry.options().has_writable_comment())
+        {
+            return Err(Error::InvalidComment {
+                set,
+                entry: Box::new(entry.clone()),
+            });
+        }
         let mut rest = entries;
         while let Some((batch, after)) = EntryBatch::split(rest) {
             let before = entries.len() - rest.len();

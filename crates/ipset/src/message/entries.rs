@@ -33,7 +33,8 @@ impl<'a> EntryBatch<'a> {
                 encode_entry(entry, Some(line), sink);
             });
             length += count.position();
-            if length > MAX_ENTRIES {
+            // One always goes; the kernel judges it.
+            if length > MAX_ENTRIES && fitting > 0 {
                 break;
             }
             fitting += 1;

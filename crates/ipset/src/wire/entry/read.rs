@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::entry::MAX_COMMENT;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
@@ -12,9 +13,6 @@ use crate::{
     Addresses, Element, Entry, EntryOptions, Family, Interface, InterfaceName, MacAddr, PortRange,
     Ports, Position, Protocol, SetName, SetType,
 };
-
-/// `IPSET_MAX_COMMENT_SIZE`
-const MAX_COMMENT: usize = 255;
 
 /// What an entry's attributes say, before they are put together as its type has it.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! The data of an entry, written.
 
+use crate::entry::MAX_COMMENT;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
@@ -165,7 +166,14 @@ fn extensions(options: &EntryOptions, sink: &mut impl Sink) {
         sink.be64(IPSET_ATTR_PACKETS, counters.packets);
     }
     if let Some(comment) = &options.comment {
-        sink.text(IPSET_ATTR_COMMENT, comment);
+        // What is longer than the kernel takes is cut to what is longer than the kernel takes: the
+        // length of an attribute has only 16 bits.
+        let comment = comment.as_bytes();
+        let comment = comment.get(..MAX_COMMENT + 1).unwrap_or(comment);
+        sink.attribute(IPSET_ATTR_COMMENT, |sink| {
+            sink.bytes(comment);
+            sink.bytes(&[0]);
+        });
     }
     let SkbInfo {
         mark,
