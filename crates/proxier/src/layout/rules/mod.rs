@@ -1,0 +1,204 @@
+//! The chains and rules of both layouts.
+//!
+//! Their number depends on the configuration and on which sets have members, not on how many Services
+//! there are; only load balancer addresses that the node itself may not reach have a rule each.
+
+mod filter;
+mod nat;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use iptables_restore::{
+    ChainName, ConntrackMatch, CtStates, MarkMatch, Match, Rule, SetMatch, TableName, Target,
+};
+use ipvs_netlink::Protocol;
+
+use super::{Layout, SetId, SetIds};
+use crate::cluster::Family;
+
+/// The mark by which the classic layout has packets dropped.
+pub(crate) const DROP_MARK: u32 = 0x8000;
+
+/// All that the rules of a family depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FamilyRules {
+    /// Which chains.
+    pub layout: Layout,
+    /// For which addresses.
+    pub family: Family,
+    /// The bit of the packet mark that asks for masquerading.
+    pub mark: u32,
+    /// Whether all traffic to cluster IPs is masqueraded.
+    pub masquerade_all: bool,
+    /// How traffic of this node's pods is told, where it can be.
+    pub local_source: Option<LocalSource>,
+    /// Whether `MASQUERADE` takes `--random-fully`.
+    pub random_fully: bool,
+    /// The sets that have members: most rules are there only for these.
+    pub filled: SetIds,
+    /// What is dropped when it comes from the node itself. Current layout only.
+    pub drops: BTreeSet<SourceRangeDrop>,
+}
+
+/// What tells traffic of this node's pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalSource {
+    /// Its source address.
+    Network(IpNetwork),
+    /// The interface it comes in on; a trailing `+` stands for any ending.
+    Interface(Box<str>),
+}
+
+/// A load balancer address and port whose source ranges leave out the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceRangeDrop {
+    /// The load balancer's address.
+    pub address: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The Service's port.
+    pub port: u16,
+}
+
+/// A table's part of the rules.
+#[derive(Clone, Debug)]
+pub(crate) struct TableRules {
+    pub(crate) name: TableName,
+    pub(crate) chains: Vec<OwnChain>,
+    /// Rules at the top of built-in chains, in this order there.
+    pub(crate) jumps: Vec<(ChainName, Rule)>,
+}
+
+/// A chain and what is wanted in it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnChain {
+    pub(crate) name: ChainName,
+    /// Whether others (kubelet) write it too: then these rules are seen to be in it, and nothing more.
+    pub(crate) shared: bool,
+    /// Whether its rules do not depend on their order: then they are added and deleted one by one.
+    pub(crate) unordered: bool,
+    pub(crate) rules: Vec<Rule>,
+}
+
+impl TableRules {
+    fn new(name: TableName) -> Self {
+        Self {
+            name,
+            chains: Vec::new(),
+            jumps: Vec::new(),
+        }
+    }
+
+    fn declare(&mut self, chain: &str) {
+        self.chain(chain, false);
+    }
+
+    fn declare_shared(&mut self, chain: &str) {
+        self.chain(chain, true);
+    }
+
+    fn chain(&mut self, name: &str, shared: bool) -> &mut OwnChain {
+        let name = chain_name(name);
+        let at = self.chains.iter().position(|chain| chain.name == name);
+        let at = at.unwrap_or_else(|| {
+            self.chains.push(OwnChain {
+                name,
+                shared,
+                unordered: false,
+                rules: Vec::new(),
+            });
+            self.chains.len() - 1
+        });
+        // It was just found there, or put there.
+        #[allow(clippy::indexing_slicing, reason = "the index is of this vector")]
+        &mut self.chains[at]
+    }
+
+    fn append(&mut self, chain: &str, rule: Rule) {
+        self.chain(chain, false).rules.push(rule);
+    }
+
+    fn jump_from(&mut self, builtin: &str, rule: Rule) {
+        self.jumps.push((chain_name(builtin), rule));
+    }
+}
+
+impl FamilyRules {
+    /// The tables, their chains and rules.
+    pub(crate) fn tables(&self) -> [TableRules; 2] {
+        [self.nat(), self.filter()]
+    }
+
+    fn set(&self, id: SetId) -> Match {
+        self.set_by(id, id.directions())
+    }
+
+    fn set_by(&self, id: SetId, directions: &str) -> Match {
+        let name = id.name(self.family).as_str().to_owned();
+        Match::Set(SetMatch {
+            name,
+            directions: directions.to_owned(),
+            negated: false,
+        })
+    }
+
+    /// A rule with the comment of a set that it matches.
+    fn of_set(&self, id: SetId) -> Rule {
+        Rule::new().comment(id.comment()).matching(self.set(id))
+    }
+
+    /// Adds a rule that is needed only while the set has members.
+    fn while_filled(&self, table: &mut TableRules, chain: &str, id: SetId, target: Target) {
+        if self.filled.contains(id) {
+            table.append(chain, self.of_set(id).jump(target));
+        }
+    }
+
+    fn allowed_sources(&self, table: &mut TableRules, chain: &str) {
+        self.while_filled(table, chain, SetId::LoadBalancerSourceCidr, Target::Return);
+        self.while_filled(table, chain, SetId::LoadBalancerSourceIp, Target::Return);
+    }
+}
+
+fn mark(bits: u32, negated: bool) -> Match {
+    Match::Mark(MarkMatch {
+        value: bits,
+        mask: bits,
+        negated,
+    })
+}
+
+fn state(states: CtStates) -> Match {
+    Match::Conntrack(ConntrackMatch {
+        states,
+        negated: false,
+    })
+}
+
+#[allow(
+    clippy::expect_used,
+    reason = "the names are this file's own; a test makes each of them"
+)]
+fn chain_name(name: &str) -> ChainName {
+    ChainName::new(name).expect("a valid chain name")
+}
+
+/// The chains and jumps that any layout could have left in a family's tables, their rules left out.
+pub(crate) fn owned_tables(family: Family) -> Vec<TableRules> {
+    let of = |layout| {
+        let rules = FamilyRules {
+            layout,
+            family,
+            mark: 0x4000,
+            masquerade_all: false,
+            local_source: None,
+            random_fully: false,
+            filled: SetIds::NONE,
+            drops: BTreeSet::new(),
+        };
+        rules.tables()
+    };
+    Layout::ALL.into_iter().flat_map(of).collect()
+}
