@@ -17,7 +17,10 @@ use std::time::Duration;
 
 use kernel_test::{Test, cmd, tests};
 use proxier::snapshot::Snapshot;
-use proxier::{Desired, Kernel, Layout, LinuxKernel, Observed, reconcile, translate};
+use proxier::{
+    Config, Desired, DetectLocal, Kernel, Layout, LinuxKernel, Observed, manifest, reconcile,
+    translate,
+};
 
 use self::common::{Scenario, Step, all, compare, compare_objects};
 
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ]
     });
     let others = tests![
+        what_is_written_is_read_back,
         cleaning_up_leaves_what_is_foreign,
         a_failure_is_told_and_made_good
     ];
@@ -106,6 +110,44 @@ fn bare(mut state: Observed) -> Observed {
             .retain(|table| table.chains.iter().any(|chain| !chain.rules.is_empty()));
     }
     state
+}
+
+/// Every kind of rule, set and virtual server, under many configurations: the kernel gives back what it was
+/// given, so that the next plan is empty.
+fn what_is_written_is_read_back() {
+    tools::make_links(&scenario("lb-cluster", Layout::Current));
+    let reading = manifest::read_cluster("rich.yaml", include_bytes!("rich.yaml"));
+    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    let mut kernel = LinuxKernel::open().unwrap();
+    let cidrs = ["10.244.0.0/16", "fd00:10:244::/48"]
+        .map(|cidr| cidr.parse().unwrap())
+        .to_vec();
+    let local = [
+        DetectLocal::ClusterCidr(Vec::new()),
+        DetectLocal::ClusterCidr(cidrs),
+        DetectLocal::NodeCidr,
+        DetectLocal::BridgeInterface("br0".into()),
+        DetectLocal::InterfaceNamePrefix("veth".into()),
+    ];
+    for (n, detect_local) in local.into_iter().enumerate() {
+        for layout in Layout::ALL {
+            let config = Config {
+                layout,
+                detect_local: detect_local.clone(),
+                scheduler: ["rr", "mh", "sh", "lc", "nq"][n].parse().unwrap(),
+                masquerade_all: n == 2,
+                masquerade_bit: [14, 0, 31, 8, 16][n],
+                ..Config::default()
+            };
+            let desired = translate(&reading.cluster, &kernel.host("node-a").unwrap(), &config);
+            let plan = reconcile(&desired, &kernel.observe().unwrap());
+            let applied = kernel.apply(&plan);
+            let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+            assert!(failures.is_empty(), "{config:?}: {failures:#?}");
+            let again = reconcile(&desired, &kernel.observe().unwrap());
+            assert!(again.is_empty(), "{config:?}: planned again:\n{again}");
+        }
+    }
 }
 
 fn cleaning_up_leaves_what_is_foreign() {
