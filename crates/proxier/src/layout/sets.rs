@@ -49,6 +49,15 @@ pub enum SetId {
     IpvsIps,
 }
 
+/// What the members of a set are made of.
+enum Members {
+    Port,
+    Address,
+    AddressPort,
+    AddressPortAddress,
+    AddressPortNet,
+}
+
 impl SetId {
     /// All of them.
     pub const ALL: [Self; 17] = [
@@ -142,15 +151,25 @@ impl SetId {
     /// Its type.
     #[must_use]
     pub const fn set_type(self) -> SetType {
+        match self.members() {
+            Members::Port => SetType::BITMAP_PORT,
+            Members::Address => SetType::HASH_IP,
+            Members::AddressPort => SetType::HASH_IP_PORT,
+            Members::AddressPortAddress => SetType::HASH_IP_PORT_IP,
+            Members::AddressPortNet => SetType::HASH_IP_PORT_NET,
+        }
+    }
+
+    const fn members(self) -> Members {
         match self {
-            Self::LoopBack | Self::LoadBalancerSourceIp => SetType::HASH_IP_PORT_IP,
-            Self::LoadBalancerSourceCidr => SetType::HASH_IP_PORT_NET,
+            Self::LoopBack | Self::LoadBalancerSourceIp => Members::AddressPortAddress,
+            Self::LoadBalancerSourceCidr => Members::AddressPortNet,
             Self::NodePortTcp
             | Self::NodePortLocalTcp
             | Self::NodePortUdp
             | Self::NodePortLocalUdp
-            | Self::HealthCheckNodePort => SetType::BITMAP_PORT,
-            Self::IpvsIps => SetType::HASH_IP,
+            | Self::HealthCheckNodePort => Members::Port,
+            Self::IpvsIps => Members::Address,
             Self::ClusterIp
             | Self::ExternalIp
             | Self::ExternalIpLocal
@@ -158,7 +177,7 @@ impl SetId {
             | Self::LoadBalancerLocal
             | Self::LoadBalancerFw
             | Self::NodePortSctp
-            | Self::NodePortLocalSctp => SetType::HASH_IP_PORT,
+            | Self::NodePortLocalSctp => Members::AddressPort,
         }
     }
 
@@ -225,24 +244,10 @@ impl SetId {
 
     /// Which fields of a packet a rule compares with its members.
     pub(crate) const fn directions(self) -> &'static str {
-        match self {
-            Self::LoopBack | Self::LoadBalancerSourceIp | Self::LoadBalancerSourceCidr => {
-                "dst,dst,src"
-            }
-            Self::NodePortTcp
-            | Self::NodePortLocalTcp
-            | Self::NodePortUdp
-            | Self::NodePortLocalUdp
-            | Self::HealthCheckNodePort
-            | Self::IpvsIps => "dst",
-            Self::ClusterIp
-            | Self::ExternalIp
-            | Self::ExternalIpLocal
-            | Self::LoadBalancer
-            | Self::LoadBalancerLocal
-            | Self::LoadBalancerFw
-            | Self::NodePortSctp
-            | Self::NodePortLocalSctp => "dst,dst",
+        match self.members() {
+            Members::Port | Members::Address => "dst",
+            Members::AddressPort => "dst,dst",
+            Members::AddressPortAddress | Members::AddressPortNet => "dst,dst,src",
         }
     }
 

@@ -199,7 +199,7 @@ mod tests {
         let bytes: Vec<u8> = (0..1 << 20).map(|_| noise()).collect();
         let mut refused = 0;
         each(&bytes, |_, document| {
-            refused += usize::from(matches!(document, Document::Unreadable(_)))
+            refused += usize::from(matches!(document, Document::Unreadable(_)));
         });
         assert!(refused > 0);
         // Noise of letters may be a long word, but it is no object.

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let each = Layout::ALL.into_iter().flat_map(|layout| {
         all(layout).into_iter().map(move |scenario| {
             Test::new(format!("scenario::{}", scenario.name), move || {
-                run(&scenario, layout)
+                run(&scenario, layout);
             })
         })
     });
