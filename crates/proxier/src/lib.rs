@@ -70,6 +70,9 @@
 pub mod cluster;
 mod config;
 mod desired;
+#[cfg(feature = "manifest")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]

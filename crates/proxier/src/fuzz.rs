@@ -1,0 +1,165 @@
+//! Bodies of the fuzz targets. Each takes any bytes and must not panic; what was read is read the same
+//! again, and a node that is given it comes to rest. `cargo test` replays the seeds in `corpus/`.
+
+use std::sync::LazyLock;
+
+use crate::cluster::{Cluster, Host};
+use crate::manifest::{self, read_cluster, read_config, read_links};
+use crate::observed::Observed;
+use crate::snapshot::Snapshot;
+use crate::{Config, Kernel, Layout, MemoryKernel, reconcile, translate};
+
+/// What the targets use that read something else.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+    read_cluster("seed", include_bytes!("../corpus/manifests/dual-stack")).cluster
+});
+
+/// Kubernetes objects.
+pub fn manifests(bytes: &[u8]) {
+    let read = read_cluster("fuzz", bytes);
+    let again = read_cluster("fuzz", bytes);
+    assert_eq!(
+        (&read.cluster, &read.refused),
+        (&again.cluster, &again.refused)
+    );
+    for refusal in &read.refused {
+        assert!(!refusal.to_string().is_empty());
+    }
+    for layout in [Layout::Current, Layout::Classic] {
+        let config = Config {
+            layout,
+            ..Config::default()
+        };
+        settles(&read.cluster, &node(), &config);
+    }
+}
+
+/// A `KubeProxyConfiguration`.
+pub fn config(bytes: &[u8]) {
+    let read = read_config("fuzz", bytes);
+    let again = read_config("fuzz", bytes);
+    assert_eq!(format!("{read:?}"), format!("{again:?}"));
+    let Ok(manifest::ConfigReading { config, .. }) = read else {
+        return;
+    };
+    for layout in [Layout::Current, Layout::Classic] {
+        let config = Config {
+            layout,
+            ..config.clone()
+        };
+        if config.check().is_ok() {
+            settles(&CLUSTER, &node(), &config);
+        }
+    }
+}
+
+/// The links of a node.
+pub fn links(bytes: &[u8]) {
+    let read = read_links("fuzz", bytes);
+    assert_eq!(read, read_links("fuzz", bytes));
+    if let Ok(links) = read {
+        let host = Host { links, ..node() };
+        settles(&CLUSTER, &host, &Config::default());
+    }
+}
+
+/// A kernel state as JSON.
+pub fn snapshot(bytes: &[u8]) {
+    let Ok(snapshot) = serde_json::from_slice::<Snapshot>(bytes) else {
+        return;
+    };
+    let Ok(mut state) = snapshot.state() else {
+        return;
+    };
+    for set in state.sets.values_mut() {
+        set.spec = set.spec.portable();
+    }
+    let written = Snapshot::of(&state);
+    assert_eq!(written.state().as_ref(), Ok(&state), "{written:?}");
+    assert_eq!(MemoryKernel::holding(&state).state(), state);
+    settles_from(&state);
+}
+
+fn node() -> Host {
+    let mut host = Host::new("node-a");
+    let yaml = include_bytes!("../corpus/links/two");
+    host.links = read_links("seed", yaml).unwrap_or_default();
+    host
+}
+
+/// An untouched kernel takes all of a plan, and then nothing is left to do.
+fn settles(cluster: &Cluster, host: &Host, config: &Config) {
+    let desired = translate(cluster, host, config);
+    assert_eq!(desired, translate(cluster, host, config));
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&desired, &kernel.state());
+    let applied = kernel.apply(&plan);
+    assert!(applied.is_ok(), "{plan}{:?}", applied.failures);
+    let left = reconcile(&desired, &kernel.state());
+    assert!(left.is_empty(), "{left}");
+}
+
+/// The same of a kernel that held something before, if it takes all: what is somebody else's may be in
+/// the way.
+fn settles_from(state: &Observed) {
+    let desired = translate(&CLUSTER, &node(), &Config::default());
+    let mut kernel = MemoryKernel::holding(state);
+    let plan = reconcile(&desired, state);
+    let applied = kernel.apply(&plan);
+    if applied.is_ok() {
+        let left = reconcile(&desired, &kernel.state());
+        assert!(left.is_empty(), "{plan}then\n{left}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every seed, and every seed cut off or with a byte changed at every so many bytes.
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let mut seed = std::fs::read(entry.unwrap().path()).unwrap();
+            target(&seed);
+            for index in (0..seed.len()).step_by(seed.len() / 8 + 1) {
+                target(&seed[..index]);
+                for change in [1, 0x80] {
+                    seed[index] ^= change;
+                    target(&seed);
+                    seed[index] ^= change;
+                }
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 0, "no seeds for {name}");
+    }
+
+    #[test]
+    fn manifest_seeds() {
+        replay("manifests", manifests);
+    }
+
+    #[test]
+    fn config_seeds() {
+        replay("config", config);
+    }
+
+    #[test]
+    fn link_seeds() {
+        replay("links", links);
+    }
+
+    #[test]
+    fn snapshot_seeds() {
+        replay("snapshot", snapshot);
+    }
+
+    /// Seeds are of use only where they get past the first check.
+    #[test]
+    fn seeds_are_read() {
+        assert!(CLUSTER.services.len() == 1 && CLUSTER.slices.len() == 2);
+        assert_eq!(node().links.iter().count(), 2);
+    }
+}
