@@ -25,6 +25,10 @@ pub fn manifests(bytes: &[u8]) {
     for refusal in &read.refused {
         assert!(!refusal.to_string().is_empty());
     }
+    if read.used == 0 {
+        // What a node without Services does is the same every time.
+        return;
+    }
     for layout in [Layout::Current, Layout::Classic] {
         let config = Config {
             layout,
