@@ -96,3 +96,25 @@ fn from_every_other_scenario() {
         );
     }
 }
+
+/// Whatever line of whatever state: it is read, and printed back the same.
+#[test]
+fn every_state_reads_in_and_prints_back_the_same() {
+    let mut states = 0;
+    for scenario in Layout::ALL.into_iter().flat_map(all) {
+        let expected = scenario.steps.iter().map(|step| step.expected.clone());
+        let expected = expected.map(|value| serde_json::from_value::<Snapshot>(value).unwrap());
+        for mut snapshot in expected.chain(scenario.found()) {
+            let back = Snapshot::of(&snapshot.state().unwrap());
+            assert_eq!(back.iptables, snapshot.iptables, "{}", scenario.name);
+            assert_eq!(back.ip6tables, snapshot.ip6tables, "{}", scenario.name);
+            // Settings that the classic states do not tell are those of a fresh kernel.
+            if snapshot.sysctl.is_empty() {
+                snapshot.sysctl.clone_from(&back.sysctl);
+            }
+            assert_eq!(back, snapshot, "{}", scenario.name);
+            states += 1;
+        }
+    }
+    assert_eq!(states, 53 + 14 + 4);
+}
