@@ -7,10 +7,11 @@
 )]
 
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use ipset_netlink::{Entry, Protocol, SetName};
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
-use proxier::cluster::{Cluster, Family, Host};
+use proxier::cluster::{Cluster, Family, Host, ObjectName, Service, ServicePort};
 use proxier::snapshot::Snapshot;
 use proxier::{
     Config, Desired, Kernel, KernelError, MemoryKernel, Operation, Phase, Plan, SetId, manifest,
@@ -153,6 +154,36 @@ fn a_set_that_is_too_small_is_made_anew_and_swapped() {
             format!("- ipset     destroy {spare}"),
         ]
     );
+}
+
+/// 40,000 members and 40,000 others do not fit into the usual 65,536 together.
+#[test]
+fn a_set_that_is_full_of_others_is_made_anew_and_swapped() {
+    let wanted = |second: u8| {
+        let mut all = Cluster::default();
+        for n in 0..40_000u32 {
+            let [_, _, c, d] = n.to_be_bytes();
+            let name = ObjectName::new("many", format!("s{n}"));
+            let mut service = Service::new(name, vec![[10, second, c, d].into()]);
+            service.ports.push(ServicePort {
+                name: "".into(),
+                protocol: ipvs_netlink::Protocol::TCP,
+                port: NonZeroU16::MIN,
+                node_port: None,
+            });
+            all.add_service(service);
+        }
+        desired(&all)
+    };
+    let mut kernel = MemoryKernel::new();
+    step(&mut kernel, &wanted(1));
+    let plan = step(&mut kernel, &wanted(2));
+    let roomy = format!(
+        "create {} hash:ip,port family inet hashsize 1024 maxelem 131072",
+        SetId::ClusterIp.swap_name(Family::V4)
+    );
+    assert!(lines(&plan).contains(&format!("+ ipset     {roomy}")));
+    assert!(reconcile(&wanted(2), &kernel.state()).is_empty());
 }
 
 #[test]

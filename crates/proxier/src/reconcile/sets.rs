@@ -39,7 +39,7 @@ pub(super) fn plan(
         let name = set.spec.name;
         match observed.sets.get(&name) {
             None => make(&set.spec, &set.entries, plan),
-            Some(found) if fits(&set.spec, &found.spec) => {
+            Some(found) if fits(&set.spec, &found.spec) && has_room(set, found) => {
                 members(set, &found.entries, &reached, plan);
             }
             Some(found) if set.spec.same_kind(&found.spec) => {
@@ -193,6 +193,17 @@ fn fits(wanted: &SetSpec, found: &SetSpec) -> bool {
         spec
     };
     room(found) >= room(wanted) && comparable(found) == comparable(wanted)
+}
+
+/// Whether old and new members have room beside one another, as they are for a moment.
+fn has_room(set: &DesiredSet, found: &Set) -> bool {
+    let room = found
+        .spec
+        .options
+        .maxelem
+        .map_or(usize::MAX, |maxelem| maxelem as usize);
+    found.entries.len() + set.entries.len() <= room
+        || found.entries.len() + missing(&set.entries, &found.entries).count() <= room
 }
 
 /// The members of `these` that `those` lacks; both sorted.
