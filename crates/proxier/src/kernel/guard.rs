@@ -28,6 +28,8 @@ pub struct Guard {
     addresses: HashMap<IpAddr, usize>,
     /// How many virtual servers are being added at an address, where any is.
     adding: HashMap<IpAddr, usize>,
+    /// What members come in with a set that is made to be swapped.
+    swapped_in: HashMap<SetName, Vec<Reach>>,
     unbinding: HashMap<IpAddr, usize>,
     retiring: PerFamily<Option<usize>>,
 }
@@ -38,12 +40,20 @@ impl Guard {
     pub fn new(plan: &Plan) -> Self {
         let mut guard = Self::default();
         for (_, operation) in plan.iter() {
-            if let Operation::AddServer {
-                id: VirtualServerId::Address { address, .. },
-                ..
-            } = operation
-            {
-                *guard.adding.entry(*address).or_default() += 1;
+            match operation {
+                Operation::AddServer {
+                    id: VirtualServerId::Address { address, .. },
+                    ..
+                } => {
+                    *guard.adding.entry(*address).or_default() += 1;
+                }
+                Operation::AddEntry { set, entry } => {
+                    let swapped = SetId::owner(set).filter(|(of, id)| id.swap_name(*of) == *set);
+                    if let Some(reach) = swapped.and_then(|(_, id)| Reach::of_entry(id, entry)) {
+                        guard.swapped_in.entry(*set).or_default().push(reach);
+                    }
+                }
+                _ => {}
             }
         }
         guard
@@ -112,8 +122,11 @@ impl Guard {
                         .extend(Reach::of_entry(id, entry).map(|reach| (reach, index)));
                 }
             }
-            Operation::SwapSets { set, .. } => {
+            Operation::SwapSets { set, with } => {
                 self.sets.insert(*set, index);
+                let missing = self.swapped_in.remove(with).unwrap_or_default();
+                self.reaches
+                    .extend(missing.into_iter().map(|reach| (reach, index)));
             }
             Operation::RestoreRules(change) => match phase {
                 Phase::Trim => *self.trims.get_mut(change.family) = Some(index),

@@ -77,12 +77,12 @@ pub enum FailureReason {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.reason {
-            FailureReason::Refused(error) => write!(f, "{}: {error}", self.operation),
+            FailureReason::Refused(error) => write!(f, "{}: {error}", self.operation.summary()),
             FailureReason::Skipped { after } => {
                 write!(
                     f,
                     "{}: left for the next time, since step {} failed",
-                    self.operation,
+                    self.operation.summary(),
                     after + 1
                 )
             }

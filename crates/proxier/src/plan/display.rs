@@ -79,6 +79,26 @@ impl fmt::Display for Operation {
 }
 
 impl Operation {
+    /// What it is in a line, where the whole would be too long.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::RestoreRules(change) => {
+                let tables = change
+                    .input
+                    .tables()
+                    .iter()
+                    .map(|table| table.name().to_string());
+                format!(
+                    "{} rules of table {}",
+                    change.subject(),
+                    tables.collect::<Vec<_>>().join(", ")
+                )
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// What it adds, removes and changes. Only a change of rules has more than one line; one that merely
     /// puts rules into another order has none.
     #[must_use]
