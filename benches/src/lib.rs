@@ -1,5 +1,8 @@
 //! Inputs shared by the benchmarks.
 
+pub mod dump;
+pub mod requests;
+
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
