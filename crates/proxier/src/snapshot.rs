@@ -9,7 +9,7 @@
 //! | `sysctl` | values under `/proc/sys` |
 //! | `ipvs_timeouts` | what `ipvsadm -L --timeout` prints |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ipset_netlink::parse_save;
@@ -178,20 +178,27 @@ fn in_order(lines: &[String]) -> String {
         .collect()
 }
 
+fn twice(line: &str) -> SnapshotError {
+    wrong(
+        format!("ipvs: {line:?}"),
+        "it is there twice; leave one out",
+    )
+}
+
 fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
     let mut servers: BTreeMap<VirtualServerId, ObservedServer> = BTreeMap::new();
     let mut destinations = Vec::new();
     for line in lines {
         match line.parse::<SaveLine>() {
             Ok(SaveLine::AddService { id, config }) => {
-                servers.insert(
+                let server = ObservedServer {
                     id,
-                    ObservedServer {
-                        id,
-                        config,
-                        destinations: Vec::new(),
-                    },
-                );
+                    config,
+                    destinations: Vec::new(),
+                };
+                if servers.insert(id, server).is_some() {
+                    return Err(twice(line));
+                }
             }
             Ok(SaveLine::AddDestination {
                 service,
@@ -202,6 +209,7 @@ fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
             Err(error) => return Err(wrong(format!("ipvs: {line:?}"), error)),
         }
     }
+    let mut seen = BTreeSet::new();
     for (service, destination, line) in destinations {
         let Some(server) = servers.get_mut(&service) else {
             return Err(wrong(
@@ -209,6 +217,9 @@ fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
                 "there is no such virtual server",
             ));
         };
+        if !seen.insert((service, destination.id)) {
+            return Err(twice(line));
+        }
         let connections = Connections::default();
         server.destinations.push(ObservedDestination {
             destination,
@@ -239,4 +250,25 @@ fn sysctls(values: &BTreeMap<String, String>) -> Result<BTreeMap<Sysctl, i64>, S
         sysctls.insert(sysctl, value);
     }
     Ok(sysctls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_kernel_holds_once_cannot_be_said_twice() {
+        const SERVER: &str = "-A -t 10.96.0.10:53 -s rr";
+        const DESTINATION: &str = "-a -t 10.96.0.10:53 -r 10.244.0.2:53 -m -w 1";
+        for again in [SERVER, DESTINATION] {
+            let mut snapshot = Snapshot {
+                ipvs: vec![SERVER.into(), DESTINATION.into()],
+                ..Snapshot::default()
+            };
+            assert!(snapshot.state().is_ok());
+            snapshot.ipvs.push(again.into());
+            let error = snapshot.state().unwrap_err().to_string();
+            assert!(error.contains(again), "{error}");
+        }
+    }
 }

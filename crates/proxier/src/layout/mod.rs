@@ -64,6 +64,13 @@ impl Layout {
     pub(crate) const fn external_policy_for_external_ips(self) -> bool {
         matches!(self, Self::Current)
     }
+
+    /// Whether an SCTP node port with `externalTrafficPolicy: Local` lets packets through before the rule that
+    /// has all SCTP node ports masqueraded. v1.20 had the two the other way round, so that clients' addresses
+    /// were lost; TCP and UDP were in order.
+    pub(crate) const fn spares_local_sctp_node_ports(self) -> bool {
+        matches!(self, Self::Current)
+    }
 }
 
 /// By which rules endpoints are chosen.

@@ -364,7 +364,7 @@ pub(crate) fn assert_holds(desired: &Desired, state: &Observed) {
         .addresses
         .iter()
         .flatten()
-        .map(|bound| bound.ip())
+        .map(ipnetwork::IpNetwork::ip)
         .collect();
     assert_eq!(bound, desired.addresses);
     for (name, set) in &state.sets {

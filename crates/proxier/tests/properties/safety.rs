@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnetwork::IpNetwork;
 use ipset_netlink::{Element, Entry};
+use iptables_restore::Rule;
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
@@ -45,7 +47,7 @@ pub(crate) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(crate) fn new(desired: &'a Desired, host: &Host, found: &Observed) -> Self {
         let links = host.links.iter().filter(|(link, _)| link.as_str() != LINK);
-        let mut local: BTreeSet<_> = links.flat_map(|(_, a)| a).map(|a| a.ip()).collect();
+        let mut local: BTreeSet<_> = links.flat_map(|(_, a)| a).map(IpNetwork::ip).collect();
         local.insert("127.0.0.1".parse().unwrap());
         local.insert("::1".parse().unwrap());
         let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
@@ -102,7 +104,7 @@ impl<'a> Watch<'a> {
             let chains = rules.tables.iter().flat_map(|table| &table.chains);
             for name in chains
                 .flat_map(|chain| &chain.rules)
-                .flat_map(|rule| rule.set_names())
+                .flat_map(Rule::set_names)
             {
                 if !state.sets.keys().any(|set| set.as_str() == name) {
                     problems.push(format!("a rule names the set {name}, which is missing"));
@@ -251,7 +253,7 @@ fn orphans(state: &Observed) -> BTreeSet<IpAddr> {
             VirtualServerId::FirewallMark { .. } => None,
         })
         .collect();
-    let bound = state.addresses.iter().flatten().map(|bound| bound.ip());
+    let bound = state.addresses.iter().flatten().map(IpNetwork::ip);
     bound.filter(|address| !served.contains(address)).collect()
 }
 

@@ -102,7 +102,7 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
     let what = (
         select(types.to_vec()),
         // Mostly its own cluster IP, sometimes one that another has.
-        (option::of(0..12u8), option::of(0..12u16), any::<bool>()),
+        (option::of(0..12u8), option::of(0..12u8), any::<bool>()),
         addresses(
             (1..3)
                 .map(|n| v4([203, 0, 113], n))
@@ -135,7 +135,7 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
         let cluster_ips = own_v4
             .map(|n| v4([10, 0, 0], ip(n) + 1))
             .into_iter()
-            .chain(own_v6.map(|n| v6(1, u16::from(ip(n as u8)) + 1)));
+            .chain(own_v6.map(|n| v6(1, u16::from(ip(n)) + 1)));
         let mut service = Service::new(
             ObjectName::new("default", format!("s{name}")),
             cluster_ips.collect(),

@@ -138,10 +138,14 @@ impl FamilyRules {
             let Some((all, local)) = protocol.parse().ok().and_then(SetId::node_ports) else {
                 continue;
             };
-            for (id, target) in [
+            let mut steps = [
                 (local, Target::Return),
                 (all, Target::from("KUBE-MARK-MASQ")),
-            ] {
+            ];
+            if protocol == "sctp" && !self.layout.spares_local_sctp_node_ports() {
+                steps.reverse();
+            }
+            for (id, target) in steps {
                 if self.filled.contains(id) {
                     let rule = self.of_set(id).protocol(protocol).jump(target);
                     nat.append("KUBE-NODE-PORT", rule);
