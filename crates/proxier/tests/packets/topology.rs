@@ -12,7 +12,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use kernel_test::{Netns, cmd, set_sysctl};
+use kernel_test::{Netns, cmd_input, set_sysctl};
 use proxier::cluster::Family;
 
 /// An address of each family.
@@ -57,62 +57,94 @@ impl Topology {
         without_dad();
         // Else IPv6 is not forwarded; of IPv4 the proxy takes care itself.
         set_sysctl("net.ipv6.conf.all.forwarding", "1");
-        let joined = |link: &str| {
+        let alone = || {
             let netns = Netns::new().unwrap();
             netns.run(without_dad);
-            netns.veth("eth0", &node, link);
             netns
         };
         let topology = Self {
-            client: joined("eth0"),
-            stranger: joined("eth1"),
-            pod: joined("pod0"),
-            elsewhere: joined("eth2"),
+            client: alone(),
+            stranger: alone(),
+            pod: alone(),
+            elsewhere: alone(),
             node: node.clone(),
         };
-        cmd("set -e
-            a() { ip address add $1 dev $3; ip address add $2 dev $3 nodad; }
-            a 192.168.10.10/24 2001:db8:10::10/64 eth0
-            a 192.168.20.10/24 2001:db8:20::10/64 eth1
-            a 192.168.30.10/24 2001:db8:30::10/64 eth2
-            a 10.244.1.1/24 fd00:10:244:1::1/64 pod0
-            ip route add 10.244.2.0/24 dev eth2
-            ip route add fd00:10:244:2::/64 dev eth2");
-        leaf(
+        let peers = [
+            ("eth0", &topology.client),
+            ("eth1", &topology.stranger),
+            ("eth2", &topology.elsewhere),
+            ("pod0", &topology.pod),
+        ];
+        let links = peers.map(|(link, peer)| {
+            let there = peer.path();
+            let there = there.display();
+            format!("link add {link} up type veth peer name eth0 netns {there}\n")
+        });
+        ip(&node, &(links.concat() + AT_NODE));
+        ip(
             &topology.client,
-            "192.168.10.2/24 2001:db8:10::2/64 192.168.10.10 2001:db8:10::10",
+            &leaf(
+                ["192.168.10.2/24", "192.168.10.10"],
+                ["2001:db8:10::2/64", "2001:db8:10::10"],
+            ),
         );
-        leaf(
+        ip(
             &topology.stranger,
-            "192.168.20.2/24 2001:db8:20::2/64 192.168.20.10 2001:db8:20::10",
+            &leaf(
+                ["192.168.20.2/24", "192.168.20.10"],
+                ["2001:db8:20::2/64", "2001:db8:20::10"],
+            ),
         );
-        leaf(
+        ip(
             &topology.pod,
-            "10.244.1.5/24 fd00:10:244:1::5/64 10.244.1.1 fd00:10:244:1::1",
+            &leaf(
+                ["10.244.1.5/24", "10.244.1.1"],
+                ["fd00:10:244:1::5/64", "fd00:10:244:1::1"],
+            ),
         );
-        topology.elsewhere.cmd(
-            "set -e
-            ip address add 10.244.2.6/32 dev eth0
-            ip address add fd00:10:244:2::6/128 dev eth0 nodad
-            ip route add 192.168.30.10 dev eth0
-            ip route add 10.244.1.0/24 via 192.168.30.10
-            ip route add 2001:db8:30::10 dev eth0
-            ip route add fd00:10:244:1::/64 via 2001:db8:30::10",
-        );
+        ip(&topology.elsewhere, AT_ELSEWHERE);
         topology
     }
 }
 
-/// A host with one address of each family, and the node as its gateway:
-/// `ADDRESS4 ADDRESS6 GATEWAY4 GATEWAY6`.
-fn leaf(netns: &Netns, addresses: &str) {
-    netns.cmd(&format!(
-        "set -e; set -- {addresses}
-        ip address add $1 dev eth0
-        ip address add $2 dev eth0 nodad
-        ip route add default via $3
-        ip route add default via $4"
-    ));
+const AT_NODE: &str = "
+address add 192.168.10.10/24 dev eth0
+address add 192.168.20.10/24 dev eth1
+address add 192.168.30.10/24 dev eth2
+address add 10.244.1.1/24 dev pod0
+address add 2001:db8:10::10/64 dev eth0 nodad
+address add 2001:db8:20::10/64 dev eth1 nodad
+address add 2001:db8:30::10/64 dev eth2 nodad
+address add fd00:10:244:1::1/64 dev pod0 nodad
+route add 10.244.2.0/24 dev eth2
+route add fd00:10:244:2::/64 dev eth2
+";
+
+const AT_ELSEWHERE: &str = "
+link set eth0 up
+address add 10.244.2.6/32 dev eth0
+address add fd00:10:244:2::6/128 dev eth0 nodad
+route add 192.168.30.10 dev eth0
+route add 10.244.1.0/24 via 192.168.30.10
+route add 2001:db8:30::10 dev eth0
+route add fd00:10:244:1::/64 via 2001:db8:30::10
+";
+
+/// A host with one address of each family, and the node as its gateway.
+fn leaf([address4, gateway4]: [&str; 2], [address6, gateway6]: [&str; 2]) -> String {
+    format!(
+        "link set eth0 up
+        address add {address4} dev eth0
+        address add {address6} dev eth0 nodad
+        route add default via {gateway4}
+        route add default via {gateway6}
+        "
+    )
+}
+
+/// One process for all of it: they are dear in the guest.
+fn ip(netns: &Netns, lines: &str) {
+    netns.run(|| cmd_input("ip -batch -", lines));
 }
 
 /// Lets links have working IPv6 addresses, link-local ones too, at once: duplicate address detection
