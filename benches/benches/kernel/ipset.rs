@@ -61,11 +61,11 @@ pub(crate) fn results(floor: Option<&Floor>) -> Results {
     };
     ways.push(Way::new("`Client::create`, `Client::add`", 11, ours).calls(per_object(log.calls)));
     let restore = || destroyed(as_saved.run());
-    ways.push(Way::new("`ipset restore`", 7, restore).calls(saved_calls));
+    ways.push(Way::new("`ipset restore`", 3, restore).calls(saved_calls));
     // As `ipset save` has it, each line says `tcp:`, which is looked up in /etc/protocols.
     let restore = || destroyed(shorter.run());
     let name = "`ipset restore`, lines without `tcp:`";
-    ways.push(Way::new(name, 11, restore).calls(shorter_calls));
+    ways.push(Way::new(name, 5, restore).calls(shorter_calls));
 
     let measured = measure(ways);
     let mut targets = Vec::new();

@@ -42,14 +42,14 @@ pub(crate) fn results(floor: Option<&Floor>) -> Results {
     if let Some(floor) = floor {
         let calls = fresh(SERVICES, || floor.run(&recording)).1;
         let run = || fresh(SERVICES, || floor.run(&recording).0);
-        ways.push(Way::new("C loop, pre-encoded", 15, run).calls(per_object(calls)));
+        ways.push(Way::new("C loop, pre-encoded", 25, run).calls(per_object(calls)));
     }
     let apply = || {
         let mut client = Client::open().expect("IPVS");
         timed(|| client.apply(&requests).into_result())
     };
     let apply = || fresh(SERVICES, apply);
-    ways.push(Way::new("`Client::apply`", 15, apply).calls(per_object(batched.calls)));
+    ways.push(Way::new("`Client::apply`", 25, apply).calls(per_object(batched.calls)));
     let request = || {
         let mut client = Client::open().expect("IPVS");
         timed(|| one_by_one(&mut client, &requests))

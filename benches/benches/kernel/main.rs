@@ -46,6 +46,7 @@ fn program() {
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
+    let _ = fs::remove_file(draft());
     let floor = Floor::compile();
     let mut text = String::new();
     if let Err(why) = &floor {
@@ -80,12 +81,12 @@ fn draft() -> PathBuf {
         .with_extension("md")
 }
 
-/// Puts the tables into the repository, under the name of the machine.
+/// Puts the tables into the repository, under the name of the machine. The process in the guest does so
+/// too, to no effect.
 fn keep_results() {
     let Ok(tables) = fs::read_to_string(draft()) else {
         return;
     };
-    let _ = fs::remove_file(draft());
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");
     let models = processors
