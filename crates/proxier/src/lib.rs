@@ -61,6 +61,11 @@
 //! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` |
 //! | classic: IPv6 | not at all | in clusters that have IPv6 Services |
 //!
+//! What a client outside a load balancer's source ranges sends is marked, in the classic layout, by
+//! `nat/KUBE-MARK-DROP`, a chain that the kubelet of that time filled and this proxy leaves as it finds it. Where
+//! kubelet no longer does (from v1.27), that rule is the operator's to add, `-A KUBE-MARK-DROP -j MARK --or-mark 0x8000`,
+//! or source ranges keep nobody out; [`Layout::Current`] needs no such help.
+//!
 //! # Features
 //!
 //! - `manifest` (default): [`manifest`] and [`snapshot`].

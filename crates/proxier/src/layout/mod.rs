@@ -18,7 +18,8 @@ pub enum Layout {
     #[default]
     Current,
     /// Those of the first kube-proxies with an ipvs mode, as v1.20 still wrote them: packets are refused
-    /// by a mark set in the nat table.
+    /// by a mark set in the nat table, which needs a rule that the kubelets of that time wrote (see the
+    /// crate's documentation).
     Classic,
 }
 

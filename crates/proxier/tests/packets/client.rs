@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kernel_test::Netns;
 
@@ -79,10 +80,10 @@ pub(crate) fn assert_refused(from: &Netns, protocol: Protocol, to: SocketAddr) {
 }
 
 fn ask(from: &Netns, protocol: Protocol, to: SocketAddr, patience: Duration) -> Outcome {
-    let answer = match protocol {
+    let answer = once_routed(|| match protocol {
         Protocol::Tcp => Conversation::open(from, to, patience).map(|(_, answer)| answer),
         Protocol::Udp => Asker::new(from, to).and_then(|asker| asker.ask(patience)),
-    };
+    });
     match answer {
         Ok(answer) => Outcome::Answered(answer),
         Err(error) => match error.kind() {
@@ -92,6 +93,22 @@ fn ask(from: &Netns, protocol: Protocol, to: SocketAddr, patience: Duration) -> 
             }
             _ => panic!("{protocol:?} to {to}: {error}"),
         },
+    }
+}
+
+/// Tries until there is a route. The kernel makes that of an IPv6 address in a work queue, after it has
+/// acknowledged the address (addrconf_dad_work in net/ipv6/addrconf.c, also where nothing is to be detected).
+fn once_routed<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match attempt() {
+            Err(error)
+                if error.kind() == ErrorKind::NetworkUnreachable && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            result => return result,
+        }
     }
 }
 
@@ -114,7 +131,7 @@ impl Conversation {
 
     #[track_caller]
     pub(crate) fn with(from: &Netns, to: SocketAddr) -> (Self, Answer) {
-        match Self::open(from, to, PATIENCE) {
+        match once_routed(|| Self::open(from, to, PATIENCE)) {
             Ok(open) => open,
             Err(error) => panic!("connecting to {to}: {error}"),
         }
