@@ -130,7 +130,8 @@ impl Snapshot {
             (set.spec.name, set)
         });
         let rules = |key: &str, lines: &[String]| {
-            Ruleset::parse(&lines.join("\n")).map_err(|error| wrong(key, error))
+            let rules = Ruleset::parse(&lines.join("\n")).map_err(|error| wrong(key, error))?;
+            only_builtin_chains_have_policies(key, &rules).map(|()| rules)
         };
         let addresses = match self.addresses.get(LINK) {
             Some(texts) => {
@@ -176,6 +177,28 @@ fn in_order(lines: &[String]) -> String {
         .chain(others)
         .flat_map(|line| [line.as_str(), "\n"])
         .collect()
+}
+
+/// As in every kernel; a policy is also how [`iptables_restore`] tells built-in chains from others.
+fn only_builtin_chains_have_policies(key: &str, rules: &Ruleset) -> Result<(), SnapshotError> {
+    for table in &rules.tables {
+        let builtin = table.name.builtin_chains();
+        if builtin.is_empty() {
+            continue;
+        }
+        for chain in &table.chains {
+            let reason = match (builtin.contains(&chain.name.as_str()), &chain.policy) {
+                (false, Some(_)) => "has a policy and is no built-in chain; write - for it",
+                (true, None) => "is a built-in chain and has no policy; write ACCEPT or DROP",
+                _ => continue,
+            };
+            return Err(wrong(
+                format!("{key}: table {}", table.name),
+                format_args!("chain {} {reason}", chain.name),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn twice(line: &str) -> SnapshotError {
@@ -270,5 +293,21 @@ mod tests {
             let error = snapshot.state().unwrap_err().to_string();
             assert!(error.contains(again), "{error}");
         }
+    }
+
+    #[test]
+    fn builtin_chains_have_a_policy_and_others_have_none() {
+        let of = |chain: &str| {
+            let lines = ["*nat", chain, "COMMIT"].map(String::from);
+            let snapshot = Snapshot {
+                iptables: lines.into(),
+                ..Snapshot::default()
+            };
+            snapshot.state().map_err(|error| error.to_string())
+        };
+        assert!(of(":OUTPUT ACCEPT").is_ok());
+        assert!(of(":WEB -").is_ok());
+        assert!(of(":WEB ACCEPT").unwrap_err().contains("chain WEB"));
+        assert!(of(":OUTPUT -").unwrap_err().contains("chain OUTPUT"));
     }
 }
