@@ -8,7 +8,7 @@ use crate::text::Tokens;
 use crate::{Addresses, Error, Family, Method, PortRange, SetName, SetType};
 
 pub(super) fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
-    match tokens.expect("`create`")? {
+    match tokens.require("`create`")? {
         "create" | "-N" | "--create" => parse_rest(tokens),
         other => Err(Error::token(
             "`create` line",
@@ -20,8 +20,8 @@ pub(super) fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
 
 /// What stands behind `create`.
 pub(crate) fn parse_rest(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
-    let name = SetName::new(tokens.expect("the name of a set")?)?;
-    let set_type = SetType::new(tokens.expect("the type of a set")?)?;
+    let name = SetName::new(tokens.require("the name of a set")?)?;
+    let set_type = SetType::new(tokens.require("the type of a set")?)?;
     let mut spec = SetSpec::new(name, set_type, set_type.default_family());
     while let Some(word) = tokens.next()? {
         option(&mut spec, word, tokens)?;
@@ -34,21 +34,23 @@ pub(crate) fn parse_rest(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
 fn option(spec: &mut SetSpec, word: &str, tokens: &mut Tokens<'_>) -> Result<(), Error> {
     let options = &mut spec.options;
     match word {
-        "family" => spec.family = family(tokens.expect("a family")?)?,
+        "family" => spec.family = family(tokens.require("a family")?)?,
         "-4" => spec.family = Family::Inet,
         "-6" => spec.family = Family::Inet6,
-        "range" | "from" => options.range = Some(range(&spec.set_type, tokens.expect("a range")?)?),
+        "range" | "from" => {
+            options.range = Some(range(&spec.set_type, tokens.require("a range")?)?);
+        }
         "hashsize" => options.hashsize = Some(tokens.number("number of buckets")?),
         "maxelem" => options.maxelem = Some(tokens.number("number of elements")?),
         "netmask" => options.netmask = Some(tokens.number("prefix length")?),
         "bitmask" => {
-            let text = tokens.expect("a mask")?;
+            let text = tokens.require("a mask")?;
             let mask = text
                 .parse()
                 .map_err(|_| Error::token("mask", text, "write it as an address"))?;
             options.bitmask = Some(mask);
         }
-        "markmask" => options.markmask = Some(parse_mark(tokens.expect("a mask")?)?),
+        "markmask" => options.markmask = Some(parse_mark(tokens.require("a mask")?)?),
         "size" => options.size = Some(tokens.number("number of members")?),
         "timeout" => options.timeout = Some(tokens.number("timeout in seconds")?),
         "counters" => options.counters = true,

@@ -6,7 +6,7 @@ use crate::{Counters, Element, Entry, EntryOptions, Error, Position, SetName, Se
 
 /// Reads what [`Entry`] prints, for a set of `set_type`.
 pub(crate) fn parse(set_type: &SetType, tokens: &mut Tokens<'_>) -> Result<Entry, Error> {
-    let mut element = Element::parse(set_type, tokens.expect("an element")?)?;
+    let mut element = Element::parse(set_type, tokens.require("an element")?)?;
     let mut options = EntryOptions::default();
     while let Some(word) = tokens.next()? {
         match word {
@@ -24,18 +24,18 @@ pub(crate) fn parse(set_type: &SetType, tokens: &mut Tokens<'_>) -> Result<Entry
             },
             "packets" => counters(&mut options).packets = tokens.number("number of packets")?,
             "bytes" => counters(&mut options).bytes = tokens.number("number of bytes")?,
-            "comment" => options.comment = Some(tokens.expect("a comment")?.into()),
+            "comment" => options.comment = Some(tokens.require("a comment")?.into()),
             "skbmark" => {
                 (options.skbinfo.mark, options.skbinfo.mark_mask) =
-                    skbmark(tokens.expect("a mark")?)?;
+                    skbmark(tokens.require("a mark")?)?;
             }
-            "skbprio" => options.skbinfo.priority = skbprio(tokens.expect("a traffic class")?)?,
+            "skbprio" => options.skbinfo.priority = skbprio(tokens.require("a traffic class")?)?,
             "skbqueue" => options.skbinfo.queue = tokens.number("queue")?,
             "before" => {
-                options.position = Some(Position::Before(SetName::new(tokens.expect("a set")?)?));
+                options.position = Some(Position::Before(SetName::new(tokens.require("a set")?)?));
             }
             "after" => {
-                options.position = Some(Position::After(SetName::new(tokens.expect("a set")?)?));
+                options.position = Some(Position::After(SetName::new(tokens.require("a set")?)?));
             }
             "-exist" | "-!" => {}
             _ => {

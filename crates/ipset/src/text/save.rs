@@ -114,7 +114,7 @@ impl Saved {
     }
 
     fn add(&mut self, tokens: &mut Tokens<'_>) -> Result<(), Error> {
-        let name = SetName::new(tokens.expect("the name of a set")?)?;
+        let name = SetName::new(tokens.require("the name of a set")?)?;
         let place = self.places.get(&name);
         let set = place
             .and_then(|place| self.sets.get_mut(*place))

@@ -36,7 +36,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The next word, which has to be there.
-    pub(crate) fn expect(&mut self, expected: &'static str) -> Result<&'a str, Error> {
+    pub(crate) fn require(&mut self, expected: &'static str) -> Result<&'a str, Error> {
         self.next()?.ok_or(Error::Missing { expected })
     }
 
@@ -45,7 +45,7 @@ impl<'a> Tokens<'a> {
     where
         T: TryFrom<u64>,
     {
-        let word = self.expect(expected)?;
+        let word = self.require(expected)?;
         let number = match word.strip_prefix("0x") {
             Some(digits) if !digits.starts_with('+') => u64::from_str_radix(digits, 16).ok(),
             Some(_) => None,
