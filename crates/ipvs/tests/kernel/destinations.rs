@@ -4,9 +4,11 @@ use ipvs_netlink::{
     Destination, DestinationConfig, DestinationId, ForwardingMethod, SaveLine, Tunnel, TunnelFlags,
     VirtualServerId,
 };
-use kernel_test::{cmd, cmd_input};
+use kernel_test::cmd;
 
-use crate::{add, client, saved, saved_by_ipvsadm, set};
+use crate::{
+    add, assert_ipvsadm_reads, assert_reads_those_of_ipvsadm, client, saved, saved_by_ipvsadm, set,
+};
 
 /// Every forwarding method and tunnel, in every combination of families that the kernel takes.
 const LINES: [&str; 19] = [
@@ -32,13 +34,11 @@ const LINES: [&str; 19] = [
 ];
 
 pub fn ours_are_read_by_ipvsadm() {
-    add(&mut client(), &LINES);
-    assert_eq!(saved_by_ipvsadm(), set(&LINES));
+    assert_ipvsadm_reads(&LINES);
 }
 
 pub fn those_of_ipvsadm_are_read_by_us() {
-    cmd_input("ipvsadm -R", &LINES.join("\n"));
-    assert_eq!(saved(&mut client()), set(&LINES));
+    assert_reads_those_of_ipvsadm(&LINES);
 }
 
 /// `ipvsadm -S` leaves thresholds out, `-L --thresholds` shows them.

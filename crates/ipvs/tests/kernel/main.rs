@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use ipvs_netlink::{Client, Request, SaveLine};
-use kernel_test::{Needs, cmd, tests};
+use kernel_test::{Needs, cmd, cmd_input, tests};
 
 fn main() -> ExitCode {
     let ipvs = tests![
@@ -115,4 +115,16 @@ fn saved_by_ipvsadm() -> BTreeSet<String> {
 
 fn set(lines: &[&str]) -> BTreeSet<String> {
     lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// What we add, `ipvsadm` reads as it is written.
+fn assert_ipvsadm_reads(lines: &[&str]) {
+    add(&mut client(), lines);
+    assert_eq!(saved_by_ipvsadm(), set(lines));
+}
+
+/// What `ipvsadm` adds, we read as it is written.
+fn assert_reads_those_of_ipvsadm(lines: &[&str]) {
+    cmd_input("ipvsadm -R", &lines.join("\n"));
+    assert_eq!(saved(&mut client()), set(lines));
 }

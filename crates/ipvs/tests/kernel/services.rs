@@ -4,9 +4,11 @@ use ipvs_netlink::{
     Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServerConfig,
     VirtualServerId,
 };
-use kernel_test::{cmd, cmd_input};
+use kernel_test::cmd;
 
-use crate::{add, client, saved, saved_by_ipvsadm, set};
+use crate::{
+    add, assert_ipvsadm_reads, assert_reads_those_of_ipvsadm, client, saved, saved_by_ipvsadm, set,
+};
 
 /// Every way to identify a service and every option.
 const LINES: [&str; 19] = [
@@ -32,13 +34,11 @@ const LINES: [&str; 19] = [
 ];
 
 pub fn ours_are_read_by_ipvsadm() {
-    add(&mut client(), &LINES);
-    assert_eq!(saved_by_ipvsadm(), set(&LINES));
+    assert_ipvsadm_reads(&LINES);
 }
 
 pub fn those_of_ipvsadm_are_read_by_us() {
-    cmd_input("ipvsadm -R", &LINES.join("\n"));
-    assert_eq!(saved(&mut client()), set(&LINES));
+    assert_reads_those_of_ipvsadm(&LINES);
 }
 
 /// All but `twos`, which Debian's kernels are built without.
