@@ -10,13 +10,13 @@ use ipvs_netlink::{
 use super::{MemoryKernel, Server};
 use crate::kernel::KernelError;
 
-/// Schedulers that kernels have. Any other name makes the kernel look for a module it will not find.
-const SCHEDULERS: [&str; 15] = [
-    "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq", "twos",
-    "none",
-];
-
 impl MemoryKernel {
+    /// Schedulers that it has. Any other name makes a kernel look for a module it will not find.
+    pub const SCHEDULERS: [&str; 15] = [
+        "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq",
+        "twos", "none",
+    ];
+
     pub(super) fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<(), KernelError> {
         let known = &mut self.timeouts;
         for (known, new) in [
@@ -131,7 +131,7 @@ impl MemoryKernel {
 
 fn check(id: &VirtualServerId, config: &VirtualServerConfig) -> Result<(), KernelError> {
     let scheduler = config.scheduler.as_str();
-    if !SCHEDULERS.contains(&scheduler) {
+    if !MemoryKernel::SCHEDULERS.contains(&scheduler) {
         return Err(KernelError::Missing(format!(
             "scheduler {scheduler} (module ip_vs_{scheduler})"
         )));
