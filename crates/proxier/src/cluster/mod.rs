@@ -3,6 +3,7 @@
 //! These are plain values in which only usable objects exist: every address parsed, every port in
 //! range. They come from manifests (feature `manifest`), from a watch, or from a program's own source.
 
+mod change;
 mod endpoints;
 mod node;
 mod service;
@@ -10,6 +11,7 @@ mod service;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use change::Change;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice};
 pub use node::{Host, Node};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};

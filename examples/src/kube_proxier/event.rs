@@ -1,0 +1,25 @@
+//! What the daemon's loop is told.
+
+use std::time::SystemTime;
+
+use proxier::Config;
+use proxier::cluster::Change;
+
+/// Something that may change what the kernel should hold, or what the node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The API said something about the cluster.
+    Cluster {
+        /// What.
+        change: Change,
+        /// When its cause came about, where the object says so (annotation
+        /// `endpoints.kubernetes.io/last-change-trigger-time`).
+        triggered: Option<SystemTime>,
+    },
+    /// Whether this Node is about to be deleted (taint `ToBeDeletedByClusterAutoscaler`).
+    NodeDeleting(bool),
+    /// This machine's links or their addresses changed.
+    Links,
+    /// The configuration was read again, and is another.
+    Config(Box<Config>),
+}

@@ -1,0 +1,5 @@
+//! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
+
+mod event;
+
+pub use event::Event;
