@@ -75,9 +75,11 @@
 pub mod cluster;
 mod config;
 mod desired;
+mod engine;
 #[cfg(feature = "manifest")]
 #[doc(hidden)]
 pub mod fuzz;
+mod health;
 pub mod kernel;
 mod layout;
 #[cfg(feature = "manifest")]
@@ -92,6 +94,8 @@ mod translate;
 
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Ownership, Server};
+pub use engine::Engine;
+pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 #[cfg(feature = "linux")]
 pub use kernel::LinuxKernel;
 pub use kernel::{Kernel, KernelError, MemoryKernel};

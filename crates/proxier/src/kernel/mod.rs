@@ -14,7 +14,9 @@ pub use guard::Guard;
 pub use linux::{LinuxKernel, OpenError};
 pub use memory::{Faults, MemoryKernel};
 
-use crate::observed::Observed;
+use ipvs_netlink::VirtualServerId;
+
+use crate::observed::{Observed, ObservedServer};
 use crate::plan::{Operation, Plan};
 
 /// A kernel that can be looked at and changed.
@@ -25,6 +27,17 @@ pub trait Kernel {
     ///
     /// [`KernelError`] if any part of it cannot be read: half an observation would make a wrong plan.
     fn observe(&mut self) -> Result<Observed, KernelError>;
+
+    /// Some of its virtual servers with their destinations and these their connections, sorted by id. One that is
+    /// not there is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if any of them cannot be read.
+    fn connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError>;
 
     /// Carries out a plan, operation by operation, in its order.
     ///

@@ -49,6 +49,11 @@ pub enum SetId {
     IpvsIps,
 }
 
+/// What the names of sets made for swapping end in, by the set they are made for.
+const SWAP_NUMBERS: [&str; SetId::ALL.len()] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+];
+
 /// What the members of a set are made of.
 enum Members {
     Port,
@@ -130,21 +135,24 @@ impl SetId {
     /// The name under which it is made anew before the two are swapped.
     #[must_use]
     pub fn swap_name(self, family: Family) -> SetName {
-        own_name(family, &format!("SWAP-{}", self as u8))
+        let number = SWAP_NUMBERS.get(self as usize).copied();
+        own_name(family, &format!("SWAP-{}", number.unwrap_or_default()))
     }
 
     /// The set of a family that has this name, be it as [`Self::name`] or [`Self::swap_name`].
     #[must_use]
     pub fn owner(name: &SetName) -> Option<(Family, Self)> {
-        let suffix = name.as_str().strip_prefix("KUBE-")?;
-        let family = if suffix.starts_with("6-") {
-            Family::V6
-        } else {
-            Family::V4
+        let rest = name.as_str().strip_prefix("KUBE-")?;
+        let (family, suffix) = match rest.strip_prefix("6-") {
+            Some(suffix) => (Family::V6, suffix),
+            None => (Family::V4, rest),
         };
-        let id = Self::ALL
-            .into_iter()
-            .find(|id| id.name(family) == *name || id.swap_name(family) == *name)?;
+        let number = suffix.strip_prefix("SWAP-");
+        let room = SetName::MAX_LEN - (name.as_str().len() - suffix.len());
+        let id = Self::ALL.into_iter().find(|id| match number {
+            Some(number) => SWAP_NUMBERS.get(*id as usize) == Some(&number),
+            None => id.suffix().get(..room).unwrap_or(id.suffix()) == suffix,
+        })?;
         Some((family, id))
     }
 
@@ -292,6 +300,12 @@ impl SetIds {
     #[must_use]
     pub const fn contains(self, id: SetId) -> bool {
         self.0 & id.bit() != 0
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
     }
 
     /// Adds one.

@@ -78,7 +78,7 @@ impl Plan {
     }
 
     /// The operations in order, each with its phase.
-    pub fn iter(&self) -> impl Iterator<Item = (Phase, &Operation)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, &Operation)> + Clone {
         Phase::ALL
             .into_iter()
             .flat_map(|phase| self.phase(phase).iter().map(move |op| (phase, op)))

@@ -1,12 +1,16 @@
 //! From what the kernel holds and what it should hold to the steps between them.
 
+mod merge;
 mod rules;
 mod servers;
 mod sets;
 
+pub(crate) use merge::merge;
+pub(crate) use sets::suits;
+
 use ipset_netlink::SetName;
 
-use crate::cluster::Family;
+use crate::cluster::{Family, PerFamily};
 use crate::desired::Desired;
 use crate::layout::SetId;
 use crate::observed::Observed;
@@ -23,12 +27,25 @@ use crate::plan::{Operation, Phase, Plan};
 /// first plan that finds it without any. Nothing depends on memory of an earlier run.
 #[must_use]
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Plan {
+    let both = PerFamily { v4: true, v6: true };
+    reconcile_parts(desired, observed, both)
+}
+
+/// The same for a part of both: what neither names is as it should be. Rules of a family are only looked at
+/// where told to, or where a set has to be made anew that they name.
+pub(crate) fn reconcile_parts(
+    desired: &Desired,
+    observed: &Observed,
+    rules: PerFamily<bool>,
+) -> Plan {
     let mut plan = Plan::default();
     settings(desired, observed, &mut plan);
     for family in Family::ALL {
         let wanted = desired.families.get(family).as_ref();
         let misfits = sets::plan(family, wanted, observed, &mut plan);
-        rules::plan(family, desired, observed, &misfits, &mut plan);
+        if *rules.get(family) || !misfits.is_empty() {
+            rules::plan(family, desired, observed, &misfits, &mut plan);
+        }
     }
     servers::plan(desired, observed, &mut plan);
     addresses(desired, observed, &mut plan);

@@ -1,9 +1,8 @@
 //! Virtual servers and destinations.
 
-use std::cmp::Ordering;
-
 use ipvs_netlink::{Destination, DestinationConfig, Protocol, VirtualServerId};
 
+use super::merge;
 use crate::desired::{Desired, Server};
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Phase, Plan};
@@ -124,35 +123,5 @@ fn drains(server: VirtualServerId) -> bool {
             protocol != Protocol::UDP && protocol != Protocol::SCTP
         }
         VirtualServerId::FirewallMark { .. } => true,
-    }
-}
-
-/// Walks two lists sorted by a common key side by side.
-fn merge<'a, A, B, K: Ord>(
-    wanted: &'a [A],
-    found: &'a [B],
-    wanted_key: impl Fn(&A) -> K,
-    found_key: impl Fn(&B) -> K,
-    mut each: impl FnMut(Option<&'a A>, Option<&'a B>),
-) {
-    let (mut wanted, mut found) = (wanted.iter().peekable(), found.iter().peekable());
-    loop {
-        let order = match (wanted.peek(), found.peek()) {
-            (None, None) => return,
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(w), Some(f)) => wanted_key(w).cmp(&found_key(f)),
-        };
-        let wanted = if order == Ordering::Greater {
-            None
-        } else {
-            wanted.next()
-        };
-        let found = if order == Ordering::Less {
-            None
-        } else {
-            found.next()
-        };
-        each(wanted, found);
     }
 }

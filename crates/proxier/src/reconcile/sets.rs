@@ -197,13 +197,20 @@ fn fits(wanted: &SetSpec, found: &SetSpec) -> bool {
 
 /// Whether old and new members have room beside one another, as they are for a moment.
 fn has_room(set: &DesiredSet, found: &Set) -> bool {
-    let room = found
-        .spec
-        .options
-        .maxelem
-        .map_or(usize::MAX, |maxelem| maxelem as usize);
+    let room = room(&found.spec);
     found.entries.len() + set.entries.len() <= room
         || found.entries.len() + missing(&set.entries, &found.entries).count() <= room
+}
+
+fn room(spec: &SetSpec) -> usize {
+    let maxelem = spec.options.maxelem;
+    maxelem.map_or(usize::MAX, |maxelem| maxelem as usize)
+}
+
+/// Whether a set that is found can be changed into what is wanted by adding and deleting members, of which
+/// there are so many in between.
+pub(crate) fn suits(wanted: &SetSpec, found: &SetSpec, members: usize) -> bool {
+    fits(wanted, found) && members <= room(found)
 }
 
 /// The members of `these` that `those` lacks; both sorted.

@@ -2,6 +2,8 @@
 //!
 //! Here, and only here, a Service becomes virtual servers, set members and bound addresses.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,7 +20,8 @@ use crate::cluster::{
 };
 use crate::config::{Config, DetectLocal};
 use crate::desired::LINK;
-use crate::layout::{LocalSource, SetId, SourceRangeDrop};
+use crate::health::NoLocalEndpoints;
+use crate::layout::{FamilyRules, LocalSource, SetId, SetIds, SourceRangeDrop};
 
 /// What does not depend on the Service.
 pub(crate) struct Context<'a> {
@@ -26,10 +29,11 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) family: Family,
     node: Option<&'a Node>,
-    node_ports: Vec<IpAddr>,
+    node_ports: Cow<'a, [IpAddr]>,
 }
 
 /// One virtual server that a Service port wants, with all that comes with having it.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Claim {
     pub(crate) id: VirtualServerId,
     pub(crate) config: VirtualServerConfig,
@@ -43,11 +47,13 @@ pub(crate) struct Claim {
 }
 
 /// All that a Service wants.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Wish {
     pub(crate) claims: Vec<Claim>,
     /// Set members that come with no virtual server.
     pub(crate) entries: Vec<(SetId, Entry)>,
+    /// Whether a policy finds no endpoint on this node where there are some elsewhere.
+    pub(crate) no_local: NoLocalEndpoints<bool>,
 }
 
 impl<'a> Context<'a> {
@@ -57,14 +63,38 @@ impl<'a> Context<'a> {
         config: &'a Config,
         family: Family,
     ) -> Self {
-        let node = cluster.nodes.get(&host.node_name);
-        let node_ports = node_port_addresses(host, node, config, family);
+        let node_ports = node_ports(cluster, host, config, family);
+        Self::with_node_ports(cluster, host, config, family, node_ports)
+    }
+
+    /// The same, where it is known already which addresses serve node ports.
+    pub(crate) fn with_node_ports(
+        cluster: &'a Cluster,
+        host: &'a Host,
+        config: &'a Config,
+        family: Family,
+        node_ports: impl Into<Cow<'a, [IpAddr]>>,
+    ) -> Self {
         Self {
             host,
             config,
             family,
-            node,
-            node_ports,
+            node: cluster.nodes.get(&host.node_name),
+            node_ports: node_ports.into(),
+        }
+    }
+
+    /// The rules that go with sets and drops.
+    pub(crate) fn rules(&self, filled: SetIds, drops: BTreeSet<SourceRangeDrop>) -> FamilyRules {
+        FamilyRules {
+            layout: self.config.layout,
+            family: self.family,
+            mark: self.config.masquerade_mark(),
+            masquerade_all: self.config.masquerade_all,
+            local_source: self.local_source(),
+            random_fully: self.host.random_fully,
+            filled,
+            drops,
         }
     }
 
@@ -124,6 +154,10 @@ impl<'a> Context<'a> {
                 reachable_outside,
             },
         );
+        if endpoints.none_here() {
+            wish.no_local.internal |= service.internal_policy == TrafficPolicy::Local;
+            wish.no_local.external |= service.external_local() && reachable_outside;
+        }
         let protocol = SetProtocol(port.protocol.0);
         wish.entries.extend(
             endpoints
@@ -177,7 +211,7 @@ impl<'a> Context<'a> {
             wish.claims.push(claim);
         }
         if let Some(number) = port.node_port {
-            for &ip in &self.node_ports {
+            for &ip in self.node_ports.iter() {
                 let mut claim = claim(ip, number.get(), endpoints.external());
                 claim.bind = false;
                 claim.entries = node_port_entries(service, port.protocol, ip, number.get());
@@ -278,6 +312,16 @@ impl<'a> Context<'a> {
             .filter_map(|r| IpNetwork::new(r.network(), r.prefix()).ok())
             .collect()
     }
+}
+
+/// The node's addresses of a family on which node ports are served, sorted.
+pub(crate) fn node_ports(
+    cluster: &Cluster,
+    host: &Host,
+    config: &Config,
+    family: Family,
+) -> Vec<IpAddr> {
+    node_port_addresses(host, cluster.nodes.get(&host.node_name), config, family)
 }
 
 fn node_port_entries(

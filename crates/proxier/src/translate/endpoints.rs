@@ -121,6 +121,16 @@ impl Endpoints {
         &self.external
     }
 
+    /// Whether there are endpoints to send to, but none of them on this node.
+    pub(super) fn none_here(&self) -> bool {
+        let mut used = self
+            .known
+            .iter()
+            .filter(|known| known.ready || known.draining);
+        let first = used.next();
+        first.is_some_and(|known| !known.local) && used.all(|known| !known.local)
+    }
+
     /// The endpoints on this node, ready or not.
     pub(super) fn on_this_node(&self) -> impl Iterator<Item = (IpAddr, u16)> {
         self.known

@@ -4,17 +4,18 @@ mod claims;
 mod endpoints;
 mod node_ports;
 
+pub(crate) use claims::{Claim, Context, Wish, node_ports};
+
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
 
 use ipset_netlink::Entry;
 use ipvs_netlink::VirtualServerId;
 
-use self::claims::{Claim, Context, Wish};
-use crate::cluster::{Cluster, EndpointSlice, Family, Host, PerFamily, Service};
+use crate::cluster::{Cluster, EndpointSlice, Family, Host, ObjectName, PerFamily, Service};
 use crate::config::Config;
 use crate::desired::{Conflict, Desired, DesiredSet, FamilyState, Ownership, Server};
-use crate::layout::{FamilyRules, SetId, SetIds, SourceRangeDrop};
+use crate::layout::{SetId, SetIds, SourceRangeDrop};
 use crate::settings;
 
 /// Translates a cluster, seen from one of its nodes, into the kernel state that serves it there.
@@ -65,7 +66,8 @@ fn by_seniority(cluster: &Cluster) -> Vec<&Service> {
     services
 }
 
-fn by_service(cluster: &Cluster) -> HashMap<(&str, &str), Vec<&EndpointSlice>> {
+/// The slices of each Service, by namespace and name, in the order of their own names.
+pub(crate) fn by_service(cluster: &Cluster) -> HashMap<(&str, &str), Vec<&EndpointSlice>> {
     let mut slices: HashMap<_, Vec<_>> = HashMap::new();
     for slice in cluster.slices.values() {
         slices
@@ -117,8 +119,10 @@ impl FamilyGathered {
                 .is_some_and(|server| server.id == claim.id);
             match &holder {
                 Some((first, port)) if same && (*first, port) != (order, &claim.port) => {
-                    all.conflicts
-                        .extend(conflict(services, *first, order, &claim, context.family));
+                    let names = services.get(order).zip(services.get(*first));
+                    all.conflicts.extend(names.map(|(service, holder)| {
+                        Conflict::of(service.name.clone(), &claim, holder.name.clone())
+                    }));
                     continue;
                 }
                 _ => {}
@@ -144,20 +148,21 @@ impl FamilyGathered {
     }
 }
 
-fn conflict(
-    services: &[&Service],
-    holder: usize,
-    order: usize,
-    claim: &Claim,
-    family: Family,
-) -> Option<Conflict> {
-    Some(Conflict {
-        service: services.get(order)?.name.clone(),
-        port: claim.port.clone(),
-        family,
-        server: claim.id,
-        holder: services.get(holder)?.name.clone(),
-    })
+impl Conflict {
+    /// Of a claim not granted.
+    pub(crate) fn of(service: ObjectName, claim: &Claim, holder: ObjectName) -> Self {
+        let family = match claim.id.family() {
+            ipvs_netlink::Family::Inet => Family::V4,
+            ipvs_netlink::Family::Inet6 => Family::V6,
+        };
+        Self {
+            service,
+            port: claim.port.clone(),
+            family,
+            server: claim.id,
+            holder,
+        }
+    }
 }
 
 fn family_state(
@@ -191,15 +196,6 @@ fn family_state(
             entries: members,
         });
     }
-    let rules = FamilyRules {
-        layout: context.config.layout,
-        family: context.family,
-        mark: context.config.masquerade_mark(),
-        masquerade_all: context.config.masquerade_all,
-        local_source: context.local_source(),
-        random_fully: context.host.random_fully,
-        filled,
-        drops,
-    };
+    let rules = context.rules(filled, drops);
     FamilyState { sets, rules }
 }

@@ -17,7 +17,7 @@ use crate::strategies::{cluster, config, host};
 
 /// Something that somebody did to the state an earlier run left.
 #[derive(Clone, Debug)]
-enum Meddling {
+pub(crate) enum Meddling {
     LoseServer(usize),
     LoseDestination(usize),
     Weigh(usize, u32),
@@ -37,7 +37,7 @@ enum Meddling {
     LoseLink,
 }
 
-fn meddling() -> impl Strategy<Value = Meddling> {
+pub(crate) fn meddling() -> impl Strategy<Value = Meddling> {
     let n = || any::<prop::sample::Index>().prop_map(|index| index.index(1 << 16));
     prop_oneof![
         n().prop_map(Meddling::LoseServer),
@@ -133,7 +133,7 @@ fn own_sets(state: &mut Observed) -> Vec<&mut Set> {
         .collect()
 }
 
-fn meddle(state: &mut Observed, meddling: &Meddling) {
+pub(crate) fn meddle(state: &mut Observed, meddling: &Meddling) {
     match *meddling {
         Meddling::LoseServer(n) => {
             let count = state.servers.len().max(1);

@@ -8,6 +8,7 @@
     reason = "a test that fails should panic"
 )]
 
+mod engine;
 mod found;
 mod manifests;
 mod safety;
@@ -132,5 +133,18 @@ proptest! {
         let once = rules(&cluster);
         let more = rules(&strategies::repeated(&cluster, 5));
         prop_assert_eq!(once, more);
+    }
+}
+
+proptest! {
+    // A story is a dozen plans: fewer than usual would leave much untried.
+    #![proptest_config(ProptestConfig {
+        cases: if std::env::var_os("PROPTEST_CASES").is_none() { 10_000 } else { ProptestConfig::default().cases },
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn the_engine_comes_to_what_the_full_path_comes_to(story in engine::story()) {
+        engine::follow(story);
     }
 }

@@ -213,6 +213,14 @@ fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
     )
 }
 
+pub(crate) fn any_service() -> impl Strategy<Value = Service> {
+    (0..5u8).prop_flat_map(service)
+}
+
+pub(crate) fn any_slice() -> impl Strategy<Value = EndpointSlice> {
+    (0..8u8).prop_flat_map(slice)
+}
+
 pub(crate) fn cluster() -> impl Strategy<Value = Cluster> {
     let services = btree_set(0..5u8, 0..5)
         .prop_flat_map(|names| names.into_iter().map(service).collect::<Vec<_>>());

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use dummy_link::LinkName;
 use iptables_restore::Tools;
+use ipvs_netlink::VirtualServerId;
 use kmod_probe::{KernelVersion, Modules};
 
 use super::{Applied, Kernel, KernelError, carry_out};
 use crate::cluster::{Family, Host, PerFamily};
 use crate::desired::LINK;
-use crate::observed::Observed;
+use crate::observed::{Observed, ObservedServer};
 use crate::plan::Plan;
 
 /// The kernel of this machine, in the network namespace that the calling thread is in when it is opened:
@@ -107,6 +108,13 @@ impl LinuxKernel {
 impl Kernel for LinuxKernel {
     fn observe(&mut self) -> Result<Observed, KernelError> {
         self.read()
+    }
+
+    fn connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        self.read_connections(servers)
     }
 
     fn apply(&mut self, plan: &Plan) -> Applied {

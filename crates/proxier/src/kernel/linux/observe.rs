@@ -1,6 +1,6 @@
 //! What the kernel holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
@@ -10,6 +10,8 @@ use dummy_link::Error as LinkError;
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Refusal, Set, SetName};
 use iptables_restore::SaveOptions;
+use ipvs_netlink::client::Reason;
+use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
 
 use super::LinuxKernel;
 use crate::cluster::{Family, PerFamily};
@@ -21,6 +23,20 @@ use crate::settings::Sysctl;
 /// A part of the kernel that could not be read.
 fn unreadable(part: &str, error: impl Display) -> KernelError {
     KernelError::Other(format!("reading {part}: {error}"))
+}
+
+fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> ObservedServer {
+    let found = destinations.iter().map(|found| ObservedDestination {
+        destination: found.destination,
+        connections: found.connections,
+    });
+    let mut destinations: Vec<_> = found.collect();
+    destinations.sort_by_key(|found| found.destination.id);
+    ObservedServer {
+        id: server.id,
+        config: server.config,
+        destinations,
+    }
 }
 
 impl LinuxKernel {
@@ -53,25 +69,32 @@ impl LinuxKernel {
             .map_err(|error| unreadable("virtual servers", error))?;
         let mut servers: Vec<_> = table
             .into_iter()
-            .map(|entry| {
-                let found = entry
-                    .destinations
-                    .into_iter()
-                    .map(|found| ObservedDestination {
-                        destination: found.destination,
-                        connections: found.connections,
-                    });
-                let mut destinations: Vec<_> = found.collect();
-                destinations.sort_by_key(|found| found.destination.id);
-                ObservedServer {
-                    id: entry.server.id,
-                    config: entry.server.config,
-                    destinations,
-                }
-            })
+            .map(|entry| observed(&entry.server, &entry.destinations))
             .collect();
         servers.sort_by_key(|server| server.id);
         Ok(servers)
+    }
+
+    /// Some virtual servers, those left out that are not there.
+    pub(super) fn read_connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        let asked: BTreeSet<_> = servers.iter().copied().collect();
+        let mut found = Vec::with_capacity(asked.len());
+        for id in asked {
+            let unreadable = |error| unreadable(&format!("virtual server {id}"), error);
+            let Some(server) = self.ipvs.service(id).map_err(unreadable)? else {
+                continue;
+            };
+            match self.ipvs.destinations(id) {
+                Ok(destinations) => found.push(observed(&server, &destinations)),
+                // Gone since.
+                Err(IpvsError::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => {}
+                Err(error) => return Err(unreadable(error)),
+            }
+        }
+        Ok(found)
     }
 
     /// The proxy's sets with their members, others without: those can be large, and nothing here depends

@@ -51,6 +51,24 @@ struct MemorySet {
     entries: BTreeSet<Entry>,
 }
 
+impl Server {
+    fn observed(&self, id: VirtualServerId) -> ObservedServer {
+        let destinations = self.destinations.iter();
+        let destinations = destinations.map(|(id, (config, connections))| ObservedDestination {
+            destination: ipvs_netlink::Destination {
+                id: *id,
+                config: *config,
+            },
+            connections: *connections,
+        });
+        ObservedServer {
+            id,
+            config: self.config,
+            destinations: destinations.collect(),
+        }
+    }
+}
+
 impl Default for MemoryKernel {
     fn default() -> Self {
         Self::new()
@@ -151,21 +169,7 @@ impl MemoryKernel {
     /// What it holds.
     #[must_use]
     pub fn state(&self) -> Observed {
-        let servers = self.servers.iter().map(|(id, server)| ObservedServer {
-            id: *id,
-            config: server.config,
-            destinations: server
-                .destinations
-                .iter()
-                .map(|(id, (config, connections))| ObservedDestination {
-                    destination: ipvs_netlink::Destination {
-                        id: *id,
-                        config: *config,
-                    },
-                    connections: *connections,
-                })
-                .collect(),
-        });
+        let servers = self.servers.iter().map(|(id, server)| server.observed(*id));
         let sets = self.sets.iter().map(|(name, set)| {
             let mut whole = Set::new(set.spec.clone());
             whole.entries = set.entries.iter().cloned().collect();
@@ -259,6 +263,17 @@ impl MemoryKernel {
 impl Kernel for MemoryKernel {
     fn observe(&mut self) -> Result<Observed, KernelError> {
         Ok(self.state())
+    }
+
+    fn connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        let asked: BTreeSet<_> = servers.iter().collect();
+        let found = asked
+            .into_iter()
+            .filter_map(|id| Some(self.servers.get(id)?.observed(*id)));
+        Ok(found.collect())
     }
 
     fn apply(&mut self, plan: &Plan) -> Applied {

@@ -1,0 +1,305 @@
+//! What the kernel is believed to hold: what was observed, and what was done since.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use dummy_link::host_address;
+use ipnetwork::IpNetwork;
+use ipset_netlink::{Entry, SetName, SetSpec};
+use iptables_restore::Ruleset;
+use ipvs_netlink::{
+    Connections, Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
+};
+
+use crate::cluster::PerFamily;
+use crate::desired::Server;
+use crate::observed::{Observed, ObservedDestination, ObservedServer};
+use crate::plan::Operation;
+use crate::settings::Sysctl;
+
+#[derive(Debug)]
+pub(super) struct Believed {
+    pub(super) servers: BTreeMap<VirtualServerId, BelievedServer>,
+    pub(super) sets: BTreeMap<SetName, BelievedSet>,
+    pub(super) rules: PerFamily<Ruleset>,
+    /// Of the proxy's link; `None` while there is no such link.
+    pub(super) addresses: Option<BTreeSet<IpNetwork>>,
+    pub(super) sysctls: BTreeMap<Sysctl, i64>,
+    pub(super) timeouts: Timeouts,
+    /// Of destinations in doubt, until something is done.
+    connections: HashMap<VirtualServerId, Vec<(DestinationId, Connections)>>,
+}
+
+#[derive(Debug)]
+pub(super) struct BelievedServer {
+    pub(super) config: VirtualServerConfig,
+    /// Sorted. Where they are as wanted it is the very list that is wanted.
+    pub(super) destinations: Arc<[Destination]>,
+}
+
+#[derive(Debug)]
+pub(super) struct BelievedSet {
+    pub(super) spec: SetSpec,
+    pub(super) entries: BTreeSet<Entry>,
+}
+
+/// Connections of a destination of which nothing is known: it is not to be taken for idle.
+const UNKNOWN: Connections = Connections {
+    active: 1,
+    inactive: 0,
+    persistent: 0,
+};
+
+impl Believed {
+    /// Believes all of an observation but for virtual servers, and of others' sets nothing.
+    pub(super) fn new(observed: &Observed, own: impl Fn(&SetName) -> bool) -> Self {
+        let sets = observed.sets.iter().filter(|(name, _)| own(name));
+        let sets = sets.map(|(name, set)| {
+            let (spec, entries) = (set.spec.clone(), set.entries.iter().cloned().collect());
+            (*name, BelievedSet { spec, entries })
+        });
+        Self {
+            servers: BTreeMap::new(),
+            sets: sets.collect(),
+            rules: observed.rules.clone(),
+            addresses: observed
+                .addresses
+                .as_ref()
+                .map(|bound| bound.iter().copied().collect()),
+            sysctls: observed.sysctls.clone(),
+            timeouts: observed.timeouts,
+            connections: HashMap::new(),
+        }
+    }
+
+    /// Believes a virtual server. Says whether it is as wanted; where not, its connections are remembered.
+    pub(super) fn observe(&mut self, found: &ObservedServer, wanted: Option<&Server>) -> bool {
+        let same = wanted.is_some_and(|wanted| {
+            let found_ones = found.destinations.iter().map(|found| &found.destination);
+            wanted.destinations.iter().eq(found_ones)
+        });
+        let destinations = match wanted {
+            Some(wanted) if same => Arc::clone(&wanted.destinations),
+            _ => {
+                let known = found.destinations.iter();
+                let known = known.map(|found| (found.destination.id, found.connections));
+                self.connections.insert(found.id, known.collect());
+                found
+                    .destinations
+                    .iter()
+                    .map(|found| found.destination)
+                    .collect()
+            }
+        };
+        let config = found.config;
+        let server = BelievedServer {
+            config,
+            destinations,
+        };
+        self.servers.insert(found.id, server);
+        same && wanted.is_some_and(|wanted| wanted.config == config)
+    }
+
+    /// A virtual server as if it had just been observed.
+    pub(super) fn server(&self, id: &VirtualServerId) -> Option<ObservedServer> {
+        let server = self.servers.get(id)?;
+        let known = self.connections.get(id).map_or(&[][..], Vec::as_slice);
+        let destinations = server.destinations.iter().map(|destination| {
+            let at = known.binary_search_by_key(&destination.id, |(id, _)| *id);
+            let connections = at.ok().and_then(|at| known.get(at));
+            ObservedDestination {
+                destination: *destination,
+                connections: connections.map_or(UNKNOWN, |(_, connections)| *connections),
+            }
+        });
+        Some(ObservedServer {
+            id: *id,
+            config: server.config,
+            destinations: destinations.collect(),
+        })
+    }
+
+    /// Connections come and go: what was counted no longer holds.
+    pub(super) fn forget_connections(&mut self) {
+        self.connections.clear();
+    }
+
+    /// What of an address is bound, with whatever prefix length.
+    pub(super) fn bound(&self, address: IpAddr) -> impl Iterator<Item = IpNetwork> {
+        // Networks are ordered by address first.
+        let from = IpNetwork::new(address, 0).unwrap_or(host_address(address));
+        let bound = self.addresses.iter().flat_map(move |all| all.range(from..));
+        bound
+            .copied()
+            .take_while(move |bound| bound.ip() == address)
+    }
+
+    /// Believes that operations were carried out. `wanted` gives the destinations that a virtual server should
+    /// have.
+    pub(super) fn take<'a>(
+        &mut self,
+        done: impl Iterator<Item = &'a Operation>,
+        wanted: impl Fn(&VirtualServerId) -> Option<Arc<[Destination]>>,
+    ) {
+        self.forget_connections();
+        let mut edits = Edits::default();
+        for operation in done {
+            let edit = match operation {
+                Operation::AddDestination {
+                    server,
+                    destination,
+                }
+                | Operation::SetDestination {
+                    server,
+                    destination,
+                    ..
+                } => Some((*server, destination.id, Some(*destination))),
+                Operation::DeleteDestination { server, id } => Some((*server, *id, None)),
+                _ => None,
+            };
+            if edits.server != edit.map(|(server, ..)| server) {
+                self.destinations(&mut edits, &wanted);
+            }
+            match edit {
+                Some((server, id, to)) => {
+                    edits.server = Some(server);
+                    edits.list.push((id, to));
+                }
+                None => self.take_one(operation),
+            }
+        }
+        self.destinations(&mut edits, &wanted);
+    }
+
+    /// Changes the destinations of one virtual server.
+    fn destinations(
+        &mut self,
+        edits: &mut Edits,
+        wanted: impl Fn(&VirtualServerId) -> Option<Arc<[Destination]>>,
+    ) {
+        let Some(id) = edits.server.take() else {
+            return;
+        };
+        if let Some(server) = self.servers.get_mut(&id) {
+            let changed = edits.apply(&server.destinations);
+            server.destinations = match wanted(&id) {
+                Some(wanted) if *wanted == *changed => wanted,
+                _ => changed.into(),
+            };
+        }
+        edits.list.clear();
+    }
+
+    fn take_one(&mut self, operation: &Operation) {
+        match operation {
+            Operation::SetSysctl { sysctl, value, .. } => {
+                self.sysctls.insert(*sysctl, *value);
+            }
+            Operation::SetTimeouts(timeouts) => {
+                for (known, new) in [
+                    (&mut self.timeouts.tcp, timeouts.tcp),
+                    (&mut self.timeouts.tcp_fin, timeouts.tcp_fin),
+                    (&mut self.timeouts.udp, timeouts.udp),
+                ] {
+                    if new != 0 {
+                        *known = new;
+                    }
+                }
+            }
+            Operation::CreateLink => self.addresses = Some(BTreeSet::new()),
+            Operation::DeleteLink => self.addresses = None,
+            Operation::CreateSet(spec) => {
+                let set = BelievedSet {
+                    spec: (**spec).clone(),
+                    entries: BTreeSet::new(),
+                };
+                self.sets.insert(spec.name, set);
+            }
+            Operation::AddEntry { set, entry } => {
+                if let Some(set) = self.sets.get_mut(set) {
+                    set.entries.insert(entry.clone());
+                }
+            }
+            Operation::DeleteEntry { set, entry } => {
+                if let Some(set) = self.sets.get_mut(set) {
+                    set.entries.remove(entry);
+                }
+            }
+            Operation::SwapSets { set, with } => {
+                let (one, other) = (self.sets.remove(set), self.sets.remove(with));
+                self.sets
+                    .extend(other.map(|held| (*set, held.renamed(*set))));
+                self.sets
+                    .extend(one.map(|held| (*with, held.renamed(*with))));
+            }
+            Operation::DestroySet(set) => {
+                self.sets.remove(set);
+            }
+            Operation::RestoreRules(change) => {
+                // The kernel took it; if this copy does not, the next audit shows why.
+                let _ = change.input.apply(self.rules.get_mut(change.family));
+            }
+            Operation::AddServer { id, config } => {
+                let server = BelievedServer {
+                    config: *config,
+                    destinations: Arc::default(),
+                };
+                self.servers.insert(*id, server);
+            }
+            Operation::SetServer { id, config, .. } => {
+                if let Some(server) = self.servers.get_mut(id) {
+                    server.config = *config;
+                }
+            }
+            Operation::DeleteServer(id) => {
+                self.servers.remove(id);
+            }
+            Operation::BindAddress(address) => {
+                if let Some(bound) = &mut self.addresses {
+                    bound.insert(host_address(*address));
+                }
+            }
+            Operation::UnbindAddress(address) => {
+                if let Some(bound) = &mut self.addresses {
+                    bound.remove(address);
+                }
+            }
+            // Taken many at a time.
+            Operation::AddDestination { .. }
+            | Operation::SetDestination { .. }
+            | Operation::DeleteDestination { .. } => {}
+        }
+    }
+}
+
+impl BelievedSet {
+    fn renamed(mut self, name: SetName) -> Self {
+        self.spec.name = name;
+        self
+    }
+}
+
+/// What is done to the destinations of one virtual server.
+#[derive(Default)]
+struct Edits {
+    server: Option<VirtualServerId>,
+    list: Vec<(DestinationId, Option<Destination>)>,
+}
+
+impl Edits {
+    fn apply(&mut self, destinations: &[Destination]) -> Vec<Destination> {
+        self.list.sort_by_key(|(id, _)| *id);
+        let mut rest = destinations.iter().copied().peekable();
+        let mut changed = Vec::with_capacity(destinations.len() + self.list.len());
+        for (id, to) in &self.list {
+            while let Some(before) = rest.next_if(|destination| destination.id < *id) {
+                changed.push(before);
+            }
+            rest.next_if(|destination| destination.id == *id);
+            changed.extend(*to);
+        }
+        changed.extend(rest);
+        changed
+    }
+}

@@ -1,0 +1,311 @@
+//! The incremental form of [`translate`](crate::translate()) and [`reconcile`](crate::reconcile()).
+//!
+//! What each Service wants is made by the code that `translate` uses, once for each change of it. Who gets
+//! what, and what is shared, is counted (`wanted`). What the kernel holds is believed: as last observed, and
+//! as changed since by what was carried out (`believed`). What may differ between the two is noted as it comes
+//! up (`dirty`), and a plan is what [`reconcile`](crate::reconcile()) makes of just that part of both (`section`).
+
+mod believed;
+mod dirty;
+mod section;
+mod stale;
+mod wanted;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem;
+use std::net::IpAddr;
+
+use ipvs_netlink::{Destination, VirtualServerId};
+
+use self::believed::Believed;
+use self::dirty::Dirty;
+use self::section::{Cutter, written};
+use self::wanted::Wanted;
+use crate::cluster::{Change, Cluster, Family, Host, ObjectName, PerFamily};
+use crate::config::Config;
+use crate::desired::{Conflict, Desired};
+use crate::health::{NoLocalEndpoints, ServiceHealth};
+use crate::kernel::{Applied, FailureReason};
+use crate::layout::{SetId, SetIds};
+use crate::observed::{Observed, ObservedServer};
+use crate::plan::{Operation, Plan};
+use crate::reconcile::reconcile_parts;
+use crate::translate::translate;
+
+/// Keeps a kernel up to a cluster: changes go in, plans come out, at a cost that depends on what a change
+/// touches and hardly on how large the cluster is.
+///
+/// Pure like the functions that it stands for: no clock, no input or output. Whatever it is told in whatever
+/// order, carrying out its plans leads to what [`translate`](crate::translate()) gives for the same cluster.
+///
+/// ```
+/// use proxier::cluster::{Change, Host, ObjectName, Service};
+/// use proxier::{Config, Engine, Kernel, MemoryKernel};
+///
+/// let mut kernel = MemoryKernel::new();
+/// let mut engine = Engine::new(Host::new("node-a"), Config::default());
+/// let plan = engine.audit(&kernel.observe()?);
+/// engine.applied(&plan, &kernel.apply(&plan));
+///
+/// let web = Service::new(ObjectName::new("default", "web"), vec!["10.0.0.7".parse().unwrap()]);
+/// engine.change(Change::Service(Box::new(web)));
+/// let plan = engine.plan();
+/// engine.applied(&plan, &kernel.apply(&plan));
+/// assert!(engine.plan().is_empty());
+/// # Ok::<(), proxier::KernelError>(())
+/// ```
+#[derive(Debug)]
+pub struct Engine {
+    host: Host,
+    config: Config,
+    cluster: Cluster,
+    /// The names of the slices of each Service, which are in its namespace.
+    slices: HashMap<ObjectName, BTreeSet<Box<str>>>,
+    node_ports: PerFamily<Vec<IpAddr>>,
+    /// Services that changed, or whose slices did, since they were last looked at.
+    stale: BTreeSet<ObjectName>,
+    /// Whether something changed that all Services depend on.
+    all_stale: bool,
+    wanted: Wanted,
+    health: BTreeMap<ObjectName, ServiceHealth>,
+    believed: Option<Believed>,
+    dirty: Dirty,
+    /// The sets with members, and the families written, when rules were last looked at.
+    seen: PerFamily<Option<SetIds>>,
+    draining: BTreeSet<VirtualServerId>,
+    doubtful: bool,
+}
+
+impl Engine {
+    /// An engine for a cluster without objects, on a kernel of which nothing is known: its plans are empty until the
+    /// first [`audit`](Self::audit).
+    #[must_use]
+    pub fn new(host: Host, config: Config) -> Self {
+        let mut engine = Self {
+            host,
+            config,
+            cluster: Cluster::default(),
+            slices: HashMap::new(),
+            node_ports: PerFamily::default(),
+            stale: BTreeSet::new(),
+            all_stale: true,
+            wanted: Wanted::default(),
+            health: BTreeMap::new(),
+            believed: None,
+            dirty: Dirty::default(),
+            seen: PerFamily::default(),
+            draining: BTreeSet::new(),
+            doubtful: false,
+        };
+        engine.refresh();
+        engine
+    }
+
+    /// Takes in what happened to the cluster. What is said again costs a comparison.
+    pub fn change(&mut self, change: Change) {
+        if let Some(believed) = &mut self.believed {
+            believed.forget_connections();
+        }
+        if self.note(&change) {
+            self.cluster.change(change);
+        }
+    }
+
+    /// This machine is like that now.
+    pub fn set_host(&mut self, host: Host) {
+        if self.host != host {
+            self.host = host;
+            self.all_stale = true;
+        }
+    }
+
+    /// The configuration is like that now.
+    pub fn set_config(&mut self, config: Config) {
+        if self.config != config {
+            self.config = config;
+            self.all_stale = true;
+        }
+    }
+
+    /// The plan for all that was taken in and not yet [`applied`](Self::applied), and for whatever failed. Empty as
+    /// long as nothing is known of the kernel.
+    ///
+    /// A TCP destination that is no longer wanted gets weight 0 first, since nobody knows its connections; it goes
+    /// when it is [`drained`](Self::drained).
+    pub fn plan(&mut self) -> Plan {
+        self.refresh();
+        for family in Family::ALL {
+            let filled = self.filled(family);
+            let before = mem::replace(self.seen.get_mut(family), filled);
+            if before.is_some() != filled.is_some() {
+                self.dirty.note_structure(family);
+            }
+            *self.dirty.rules.get_mut(family) |= before != filled;
+        }
+        let Some(believed) = &self.believed else {
+            return Plan::default();
+        };
+        let cutter = Cutter {
+            cluster: &self.cluster,
+            host: &self.host,
+            config: &self.config,
+            wanted: &self.wanted,
+            believed,
+        };
+        let section = cutter.section(&self.dirty);
+        let plan = reconcile_parts(&section.desired, &section.observed, section.rules);
+        for found in &section.observed.servers {
+            let wanted = section.desired.server(&found.id);
+            if wanted.is_some_and(|wanted| drains(found, &wanted.destinations)) {
+                self.draining.insert(found.id);
+            } else {
+                self.draining.remove(&found.id);
+            }
+        }
+        // Whatever else was dirty is as it should be.
+        self.dirty = Dirty::of(&plan);
+        plan
+    }
+
+    /// What became of a plan: what was done is believed of the kernel from now on, what failed is part of the next
+    /// plan.
+    pub fn applied(&mut self, plan: &Plan, applied: &Applied) {
+        let Some(believed) = &mut self.believed else {
+            return;
+        };
+        for failure in &applied.failures {
+            self.dirty.note(&failure.operation);
+            self.doubtful |= matches!(failure.reason, FailureReason::Refused(_));
+        }
+        let failed: HashSet<usize> = applied
+            .failures
+            .iter()
+            .map(|failure| failure.index)
+            .collect();
+        let all = plan.iter().enumerate();
+        let done = all
+            .filter(|(index, _)| !failed.contains(index))
+            .map(|(_, (_, op))| op);
+        let wanted = &self.wanted;
+        believed.take(done.clone(), |id| {
+            wanted.server(id).map(|server| server.destinations)
+        });
+        for operation in done {
+            match operation {
+                Operation::SetDestination {
+                    server,
+                    destination,
+                    ..
+                } if destination.config.weight == 0 => {
+                    self.draining.insert(*server);
+                }
+                Operation::DeleteServer(id) => {
+                    self.draining.remove(id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The kernel as it was just observed, which is believed from now on. Gives the plan that heals any difference:
+    /// what [`plan`](Self::plan) would give.
+    pub fn audit(&mut self, observed: &Observed) -> Plan {
+        self.refresh();
+        let mut believed = Believed::new(observed, |name| SetId::owner(name).is_some());
+        self.dirty = Dirty::default();
+        self.draining.clear();
+        self.doubtful = false;
+        for found in &observed.servers {
+            let wanted = self.wanted.server(&found.id);
+            if !believed.observe(found, wanted.as_ref()) {
+                self.dirty.servers.insert(found.id);
+            }
+        }
+        self.believed = Some(believed);
+        self.compare();
+        self.plan()
+    }
+
+    /// Virtual servers with destinations that only wait for their connections to end.
+    pub fn draining(&self) -> impl Iterator<Item = VirtualServerId> {
+        self.draining.iter().copied()
+    }
+
+    /// Virtual servers as they were just observed, with their connections
+    /// ([`Kernel::connections`](crate::Kernel::connections)). Gives the next plan, which deletes the destinations
+    /// that are done: what [`plan`](Self::plan) would give.
+    pub fn drained(&mut self, observed: &[ObservedServer]) -> Plan {
+        self.refresh();
+        if let Some(believed) = &mut self.believed {
+            for found in observed {
+                believed.observe(found, self.wanted.server(&found.id).as_ref());
+                self.dirty.servers.insert(found.id);
+            }
+        }
+        self.plan()
+    }
+
+    /// Whether the kernel should be observed and [audited](Self::audit): it never was, or it refused something, so
+    /// that it may not be what it is believed to be.
+    #[must_use]
+    pub const fn needs_audit(&self) -> bool {
+        self.doubtful || self.believed.is_none()
+    }
+
+    /// Claims that were not granted when the last plan was made, by virtual server.
+    pub fn conflicts(&self) -> impl Iterator<Item = Conflict> {
+        self.wanted.conflicts()
+    }
+
+    /// What health checks were to be answered when the last plan was made, by the Service's name.
+    pub fn health(&self) -> impl Iterator<Item = &ServiceHealth> {
+        self.health.values()
+    }
+
+    /// How many Services had a policy `Local`, endpoints, and none on this node, when the last plan was made.
+    #[must_use]
+    pub const fn no_local_endpoints(&self) -> NoLocalEndpoints {
+        self.wanted.no_local()
+    }
+
+    /// The cluster as it was told.
+    #[must_use]
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// This machine as it was told.
+    #[must_use]
+    pub const fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// All that the kernel should hold, from scratch: for tests and for people. Costs what the cluster costs.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        translate(&self.cluster, &self.host, &self.config)
+    }
+
+    /// What rules depend on apart from configuration and drops; `None` for a family that is not written.
+    fn filled(&self, family: Family) -> Option<SetIds> {
+        let written = written(family, &self.wanted, &self.config);
+        written.then(|| self.wanted.filled(family, self.config.layout))
+    }
+}
+
+/// Whether a virtual server has destinations that are not wanted and get no new connections.
+fn drains(found: &ObservedServer, wanted: &[Destination]) -> bool {
+    found.destinations.iter().any(|found| {
+        let Destination { id, config } = found.destination;
+        config.weight == 0
+            && wanted
+                .binary_search_by_key(&id, |wanted| wanted.id)
+                .is_err()
+    })
+}

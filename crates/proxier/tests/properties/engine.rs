@@ -1,0 +1,297 @@
+//! The engine comes to what `translate` and `reconcile` come to, whatever happens in whatever order.
+
+use std::collections::BTreeMap;
+
+use ipvs_netlink::Connections;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proxier::cluster::{Change, Cluster, Host, Node, ObjectName};
+use proxier::{
+    Config, Engine, Kernel, KernelError, MemoryKernel, Observed, Plan, reconcile, service_health,
+    translate,
+};
+
+use crate::found::{self, Meddling};
+use crate::safety::Watch;
+use crate::strategies;
+
+/// Something that happens to a node.
+#[derive(Clone, Debug)]
+pub(crate) enum Event {
+    Change(Change),
+    Host(Box<Host>),
+    Config(Box<Config>),
+    /// The next plan's operations at these places fail.
+    Fail(Vec<Index>),
+    /// Connections of a destination.
+    Connect(Index, u32),
+    /// Somebody else changes the kernel, and it is observed.
+    Meddle(Vec<Meddling>),
+    /// It is observed, nothing having happened.
+    Audit,
+}
+
+/// How it goes with a node.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    host: Host,
+    config: Config,
+    cluster: Cluster,
+    found: Observed,
+    /// Each with whether a plan is made and carried out after it.
+    events: Vec<(Event, bool)>,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let change = prop_oneof![
+        4 => strategies::any_service().prop_map(|service| Change::Service(Box::new(service))),
+        6 => strategies::any_slice().prop_map(|slice| Change::Slice(Box::new(slice))),
+        2 => (0..5u8).prop_map(|n| Change::ServiceGone(ObjectName::new("default", format!("s{n}")))),
+        2 => (0..8u8).prop_map(|n| Change::SliceGone(ObjectName::new("default", format!("e{n}")))),
+        1 => node().prop_map(|node| Change::Node(Box::new(node))),
+        1 => Just(Change::NodeGone("node-a".into())),
+        1 => vec(strategies::any_service(), 0..5).prop_map(Change::Services),
+        1 => vec(strategies::any_slice(), 0..5).prop_map(Change::Slices),
+        1 => vec(node(), 0..2).prop_map(Change::Nodes),
+    ];
+    prop_oneof![
+        12 => change.prop_map(Event::Change),
+        1 => strategies::host().prop_map(|host| Event::Host(Box::new(host))),
+        1 => strategies::config().prop_map(|config| Event::Config(Box::new(config))),
+        3 => vec(any::<Index>(), 1..4).prop_map(Event::Fail),
+        2 => (any::<Index>(), 0..3u32).prop_map(|(at, active)| Event::Connect(at, active)),
+        2 => vec(found::meddling(), 1..4).prop_map(Event::Meddle),
+        1 => Just(Event::Audit),
+    ]
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(here, zone, addressed)| Node {
+        name: if here { "node-a" } else { "node-b" }.into(),
+        zone: zone.then(|| "zone-b".into()),
+        pod_cidrs: Vec::new(),
+        addresses: addressed
+            .then(|| "192.168.10.10".parse().unwrap())
+            .into_iter()
+            .collect(),
+    })
+}
+
+pub(crate) fn story() -> impl Strategy<Value = Story> {
+    (
+        strategies::case(),
+        vec((event(), proptest::bool::weighted(0.8)), 1..8),
+    )
+        .prop_map(|(case, events)| Story {
+            host: case.host,
+            config: case.config,
+            cluster: case.cluster,
+            found: case.found,
+            events,
+        })
+}
+
+/// An engine and the kernel that it keeps.
+struct Pair {
+    engine: Engine,
+    kernel: MemoryKernel,
+    fail: Vec<Index>,
+}
+
+impl Pair {
+    /// Carries a plan out one operation at a time, looking at every state on the way.
+    fn carry_out(&mut self, plan: &Plan) {
+        let desired = self.engine.desired();
+        let found = self.kernel.state();
+        let watch = Watch::new(&desired, self.engine.host(), &found);
+        let mut trial = MemoryKernel::holding(&found);
+        for (phase, operation) in plan.iter() {
+            trial.perform(operation).unwrap_or_else(|error| {
+                panic!("{phase:?}: {operation}: {error}\nplan:\n{plan}");
+            });
+            let state = trial.state();
+            let problems = watch.problems(&state);
+            assert!(
+                problems.is_empty(),
+                "after {phase:?}: {operation}: {problems:?}\nplan:\n{plan}"
+            );
+            found::assert_foreign_untouched(&desired, &found, &state);
+        }
+        let doomed: Vec<_> = self.fail.drain(..).collect();
+        let doomed: Vec<_> = doomed
+            .iter()
+            .filter_map(|index| plan.iter().nth(index.index(plan.len().max(1))))
+            .map(|(_, operation)| operation.clone())
+            .collect();
+        let failing = !doomed.is_empty();
+        self.kernel.fail_with(Some(Box::new(move |operation| {
+            doomed
+                .contains(operation)
+                .then(|| KernelError::Injected("by the test".into()))
+        })));
+        let applied = self.kernel.apply(plan);
+        self.kernel.fail_with(None);
+        assert_eq!(
+            !applied.is_ok(),
+            failing,
+            "{:?}\nplan:\n{plan}",
+            applied.failures
+        );
+        let problems = watch.problems(&self.kernel.state());
+        assert!(
+            problems.is_empty(),
+            "{problems:?}\nfailed: {:?}\nplan:\n{plan}",
+            applied.failures
+        );
+        self.engine.applied(plan, &applied);
+        if failing {
+            assert!(self.engine.needs_audit());
+        }
+    }
+
+    /// Carries out what is left, has draining destinations looked at, and compares with the full path.
+    fn settle(&mut self) {
+        let plan = self.engine.plan();
+        self.carry_out(&plan);
+        if self.engine.needs_audit() {
+            // What failed is pending without any observation.
+            let plan = self.engine.plan();
+            self.carry_out(&plan);
+        }
+        let draining: Vec<_> = self.engine.draining().collect();
+        let counts = self.kernel.connections(&draining).unwrap();
+        let plan = self.engine.drained(&counts);
+        self.carry_out(&plan);
+        let again = self.engine.plan();
+        assert!(again.is_empty(), "planned again:\n{again}");
+
+        let cluster = self.engine.cluster();
+        let desired = translate(cluster, self.engine.host(), self.engine.config());
+        let rest = reconcile(&desired, &self.kernel.state());
+        assert!(rest.is_empty(), "left to do:\n{rest}");
+        found::assert_holds(&desired, &self.kernel.state());
+
+        let mut conflicts: Vec<_> = self.engine.conflicts().collect();
+        conflicts.sort_unstable();
+        assert_eq!(conflicts, desired.conflicts);
+        let health: Vec<_> = self.engine.health().cloned().collect();
+        assert_eq!(
+            health,
+            service_health(cluster, &self.engine.host().node_name)
+        );
+        for id in self.engine.draining() {
+            let state = self.kernel.state();
+            let server = state.server(&id).unwrap();
+            assert!(
+                server
+                    .destinations
+                    .iter()
+                    .any(|d| d.destination.config.weight == 0)
+            );
+        }
+    }
+}
+
+/// Goes through a story, comparing after each event that a plan follows.
+pub(crate) fn follow(story: Story) {
+    let mut engine = Engine::new(story.host, story.config);
+    assert!(engine.plan().is_empty(), "nothing is known of the kernel");
+    let mut mirror = Cluster::default();
+    let Cluster {
+        services,
+        slices,
+        nodes,
+    } = story.cluster;
+    for change in [
+        Change::Services(services.into_values().collect()),
+        Change::Slices(slices.into_values().collect()),
+        Change::Nodes(nodes.into_values().collect()),
+    ] {
+        mirror.change(change.clone());
+        engine.change(change);
+    }
+    let kernel = MemoryKernel::holding(&story.found);
+    let mut pair = Pair {
+        engine,
+        kernel,
+        fail: Vec::new(),
+    };
+    audit(&mut pair);
+    pair.settle();
+    for (event, planned) in story.events {
+        match event {
+            Event::Change(change) => {
+                mirror.change(change.clone());
+                pair.engine.change(change);
+            }
+            Event::Host(host) => pair.engine.set_host(*host),
+            Event::Config(config) => pair.engine.set_config(*config),
+            Event::Fail(at) => {
+                pair.fail = at;
+                continue;
+            }
+            Event::Connect(at, active) => {
+                connect(&mut pair.kernel, at, active);
+                continue;
+            }
+            Event::Meddle(meddlings) => {
+                let mut state = pair.kernel.state();
+                meddlings
+                    .iter()
+                    .for_each(|meddling| found::meddle(&mut state, meddling));
+                pair.kernel = MemoryKernel::holding(&state);
+                audit(&mut pair);
+            }
+            Event::Audit => audit(&mut pair),
+        }
+        assert_eq!(*pair.engine.cluster(), mirror);
+        if planned {
+            pair.settle();
+        }
+    }
+    pair.settle();
+}
+
+/// What heals differences is what the full path would do.
+fn audit(pair: &mut Pair) {
+    let observed = pair.kernel.observe().unwrap();
+    let plan = pair.engine.audit(&observed);
+    let full = reconcile(&pair.engine.desired(), &observed);
+    assert_eq!(
+        sorted(&plan),
+        sorted(&full),
+        "engine:\n{plan}\nfull:\n{full}"
+    );
+    assert_eq!(pair.engine.plan(), plan);
+    pair.carry_out(&plan);
+}
+
+/// The lines of a plan: where all differs is known, operations may come in another phase.
+fn sorted(plan: &Plan) -> BTreeMap<String, usize> {
+    let mut lines = BTreeMap::new();
+    for (_, operation) in plan.iter() {
+        *lines.entry(operation.to_string()).or_default() += 1;
+    }
+    lines
+}
+
+fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
+    let state = kernel.state();
+    let all = state.servers.iter().flat_map(|server| {
+        server
+            .destinations
+            .iter()
+            .map(|d| (server.id, d.destination.id))
+    });
+    let all: Vec<_> = all.collect();
+    if all.is_empty() {
+        return;
+    }
+    let (server, destination) = all[at.index(all.len())];
+    let connections = Connections {
+        active,
+        ..Connections::default()
+    };
+    kernel.set_connections(&server, &destination, connections);
+}
