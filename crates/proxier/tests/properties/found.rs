@@ -417,12 +417,18 @@ pub(crate) fn assert_foreign_untouched(desired: &Desired, before: &Observed, aft
         foreign.map(|(name, set)| (*name, set.clone())).collect()
     };
     assert_eq!(foreign_sets(before), foreign_sets(after));
-    let foreign_rules = |state: &Observed| -> Vec<String> {
-        let snapshot = Snapshot::of(state);
-        let lines = snapshot.iptables.into_iter().chain(snapshot.ip6tables);
-        lines
-            .filter(|line| line.starts_with("-A ") && !line.contains("KUBE-"))
-            .collect()
+    let foreign_rules = |state: &Observed| -> Vec<Rule> {
+        let tables = Family::ALL
+            .into_iter()
+            .flat_map(|family| &state.rules.get(family).tables);
+        let chains = tables.flat_map(|table| &table.chains);
+        let chains = chains.filter(|chain| !chain.name.as_str().starts_with("KUBE-"));
+        let rules = chains.flat_map(|chain| chain.rules.clone());
+        let own = |rule: &Rule| {
+            let target = rule.target.as_ref().and_then(|target| target.chain());
+            target.is_some_and(|target| target.starts_with("KUBE-"))
+        };
+        rules.filter(|rule| !own(rule)).collect()
     };
     assert_eq!(foreign_rules(before), foreign_rules(after));
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use ipset_netlink::{Element, Entry};
-use iptables_restore::Rule;
+use ipset_netlink::{Element, Entry, SetName};
+use iptables_restore::{Chain, Rule, Target};
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
@@ -52,16 +52,14 @@ impl<'a> Watch<'a> {
         local.insert("::1".parse().unwrap());
         let mut wanted: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for family in Family::ALL {
-            for set in desired
+            let sets = desired
                 .families
                 .get(family)
                 .iter()
-                .flat_map(|state| &state.sets)
-            {
+                .flat_map(|state| &state.sets);
+            for set in sets.filter(|set| SERVING.contains(&set.id)) {
                 for server in desired.servers.iter().filter(|s| of(s.id) == Some(family)) {
-                    if SERVING.contains(&set.id)
-                        && set.entries.iter().any(|e| reaches(set.id, e, server.id))
-                    {
+                    if set.entries.iter().any(|e| reaches(set.id, e, server.id)) {
                         wanted.entry(server.id).or_default().insert(set.id);
                     }
                 }
@@ -77,16 +75,16 @@ impl<'a> Watch<'a> {
             exposed: BTreeSet::new(),
         };
         watch.orphans = orphans(found);
+        let ways = Ways::of(found);
         for server in &found.servers {
-            watch
-                .found
-                .insert(server.id, watch.serving(found, server.id));
+            let serving = ways.serving(found, server.id).collect();
+            watch.found.insert(server.id, serving);
         }
         let neglected: Vec<_> = found
             .servers
             .iter()
             .map(|s| s.id)
-            .filter(|id| watch.is_neglected(found, *id))
+            .filter(|id| watch.is_neglected(found, &ways, *id))
             .collect();
         watch.neglected.extend(neglected);
         watch.exposed = watch.exposed(found);
@@ -95,20 +93,18 @@ impl<'a> Watch<'a> {
 
     /// What is wrong with a state.
     pub(crate) fn problems(&self, state: &Observed) -> Vec<String> {
+        self.problems_by(state, &Ways::of(state))
+    }
+
+    /// The same where the ways of packets are known already.
+    pub(crate) fn problems_by(&self, state: &Observed, ways: &Ways) -> Vec<String> {
         let mut problems = Vec::new();
         for address in orphans(state).difference(&self.orphans) {
             problems.push(format!("{address} is bound and has no virtual server"));
         }
-        for family in Family::ALL {
-            let rules = state.rules.get(family);
-            let chains = rules.tables.iter().flat_map(|table| &table.chains);
-            for name in chains
-                .flat_map(|chain| &chain.rules)
-                .flat_map(Rule::set_names)
-            {
-                if !state.sets.keys().any(|set| set.as_str() == name) {
-                    problems.push(format!("a rule names the set {name}, which is missing"));
-                }
+        for name in &ways.names {
+            if !state.sets.contains_key(name) {
+                problems.push(format!("a rule names the set {name}, which is missing"));
             }
         }
         for server in state
@@ -118,7 +114,7 @@ impl<'a> Watch<'a> {
         {
             // What is somebody else's is theirs to serve.
             let ours = self.desired.owns(&server.id) || self.desired.server(&server.id).is_some();
-            if ours && self.is_neglected(state, server.id) {
+            if ours && self.is_neglected(state, ways, server.id) {
                 problems.push(format!(
                     "{} can be reached and is not masqueraded",
                     server.id
@@ -141,88 +137,35 @@ impl<'a> Watch<'a> {
     }
 
     /// Whether traffic gets to it though neither what served it when found nor what shall serve it does.
-    fn is_neglected(&self, state: &Observed, id: VirtualServerId) -> bool {
+    fn is_neglected(&self, state: &Observed, ways: &Ways, id: VirtualServerId) -> bool {
         let empty = BTreeSet::new();
         let wanted = self.wanted.get(&id).unwrap_or(&empty);
         let found = self.found.get(&id).unwrap_or(&empty);
         if !self.reachable(state, id) || (wanted.is_empty() && found.is_empty()) {
             return false;
         }
-        let serving = self.serving(state, id);
+        let serving: BTreeSet<_> = ways.serving(state, id).collect();
         let by = |sets: &BTreeSet<SetId>| !sets.is_empty() && sets.is_subset(&serving);
         !by(wanted) && !by(found)
     }
 
-    /// The sets that serve a virtual server: it is reached by a member, a rule names the set, and packets
-    /// come by that rule.
-    fn serving(&self, state: &Observed, id: VirtualServerId) -> BTreeSet<SetId> {
-        let Some(family) = of(id) else {
-            return BTreeSet::new();
-        };
-        let nat: Vec<_> = state
-            .rules
-            .get(family)
-            .tables
-            .iter()
-            .filter(|table| table.name == iptables_restore::TableName::Nat)
-            .flat_map(|table| &table.chains)
-            .collect();
-        let jumps = |from: &str, to: &str| {
-            nat.iter().any(|chain| {
-                chain.name == from
-                    && chain
-                        .rules
-                        .iter()
-                        .any(|r| r.target.as_ref().and_then(|t| t.chain()) == Some(to))
-            })
-        };
-        let masquerades = jumps("PREROUTING", "KUBE-SERVICES")
-            && jumps("OUTPUT", "KUBE-SERVICES")
-            && jumps("POSTROUTING", "KUBE-POSTROUTING")
-            && nat.iter().any(|chain| {
-                chain.name == "KUBE-POSTROUTING"
-                    && chain
-                        .rules
-                        .iter()
-                        .any(|r| r.to_string().contains("MASQUERADE"))
-            })
-            && nat
-                .iter()
-                .any(|chain| chain.name == "KUBE-MARK-MASQ" && !chain.rules.is_empty());
-        let named = |set: SetId| {
-            let name = set.name(family);
-            nat.iter().any(|chain| {
-                (chain.name == "KUBE-SERVICES"
-                    || chain.name == "KUBE-NODE-PORT" && jumps("KUBE-SERVICES", "KUBE-NODE-PORT"))
-                    && chain
-                        .rules
-                        .iter()
-                        .any(|rule| rule.set_names().any(|n| n == name.as_str()))
-            })
-        };
-        SERVING
-            .into_iter()
-            .filter(|set| {
-                let members = state.sets.get(&set.name(family));
-                masquerades
-                    && named(*set)
-                    && members
-                        .is_some_and(|m| m.entries.iter().any(|entry| reaches(*set, entry, id)))
-            })
-            .collect()
-    }
-
     /// Virtual servers that are exempted and should be, but still send to endpoints they should not.
     fn exposed(&self, state: &Observed) -> BTreeSet<VirtualServerId> {
-        let exempted = |id: VirtualServerId| {
-            let family = of(id)?;
-            EXEMPTING.into_iter().find(|set| {
-                let members = state.sets.get(&set.name(family));
-                members.is_some_and(|m| m.entries.iter().any(|entry| reaches(*set, entry, id)))
+        let members = |family| {
+            EXEMPTING.into_iter().filter_map(move |set| {
+                let members = state.sets.get(&set.name(family))?;
+                (!members.entries.is_empty()).then_some((set, members))
             })
         };
+        let members: [Vec<_>; 2] = Family::ALL.map(|family| members(family).collect());
+        let exempted = |id: VirtualServerId| {
+            let members = &members[of(id).map_or(0, |family| family as usize)];
+            members
+                .iter()
+                .any(|(set, members)| members.entries.iter().any(|entry| reaches(*set, entry, id)))
+        };
         let exposed = state.servers.iter().filter(|server| {
-            exempted(server.id).is_some()
+            exempted(server.id)
                 && self.desired.server(&server.id).is_some_and(|wanted| {
                     let active = server
                         .destinations
@@ -235,6 +178,100 @@ impl<'a> Watch<'a> {
         });
         exposed.map(|server| server.id).collect()
     }
+}
+
+/// What rules do with packets to virtual servers.
+pub(crate) struct Ways {
+    /// The sets that any rule names.
+    names: BTreeSet<SetName>,
+    /// The sets whose members have their traffic masqueraded, with their names.
+    serving: Vec<(Family, SetId, SetName)>,
+}
+
+impl Ways {
+    pub(crate) fn of(state: &Observed) -> Self {
+        let mut ways = Self {
+            names: BTreeSet::new(),
+            serving: Vec::new(),
+        };
+        for family in Family::ALL {
+            let tables = &state.rules.get(family).tables;
+            let chains = tables.iter().flat_map(|table| &table.chains);
+            let named = chains
+                .flat_map(|chain| &chain.rules)
+                .flat_map(Rule::set_names);
+            ways.names
+                .extend(named.map(|name| name.parse::<SetName>().unwrap()));
+            let nat = tables
+                .iter()
+                .find(|t| t.name == iptables_restore::TableName::Nat);
+            let nat = nat.map_or(&[][..], |table| &table.chains);
+            let serving = SERVING
+                .into_iter()
+                .map(|set| (family, set, set.name(family)));
+            if masquerades(nat) {
+                ways.serving
+                    .extend(serving.filter(|(_, _, name)| matched(nat, name)));
+            }
+        }
+        ways
+    }
+
+    /// The sets that serve a virtual server: it is reached by a member, a rule names the set, and packets
+    /// come by that rule.
+    fn serving(&self, state: &Observed, id: VirtualServerId) -> impl Iterator<Item = SetId> {
+        let own = self
+            .serving
+            .iter()
+            .filter(move |(family, ..)| Some(*family) == of(id));
+        own.filter_map(move |(_, set, name)| {
+            let members = state.sets.get(name)?;
+            members
+                .entries
+                .iter()
+                .any(|entry| reaches(*set, entry, id))
+                .then_some(*set)
+        })
+    }
+}
+
+fn jumps(nat: &[Chain], from: &str, to: &str) -> bool {
+    nat.iter().any(|chain| {
+        chain.name == from
+            && chain
+                .rules
+                .iter()
+                .any(|r| r.target.as_ref().and_then(|t| t.chain()) == Some(to))
+    })
+}
+
+/// Whether marked packets are masqueraded, and packets come to where they are marked.
+fn masquerades(nat: &[Chain]) -> bool {
+    jumps(nat, "PREROUTING", "KUBE-SERVICES")
+        && jumps(nat, "OUTPUT", "KUBE-SERVICES")
+        && jumps(nat, "POSTROUTING", "KUBE-POSTROUTING")
+        && nat.iter().any(|chain| {
+            chain.name == "KUBE-POSTROUTING"
+                && chain
+                    .rules
+                    .iter()
+                    .any(|r| matches!(r.target, Some(Target::Masquerade(_))))
+        })
+        && nat
+            .iter()
+            .any(|chain| chain.name == "KUBE-MARK-MASQ" && !chain.rules.is_empty())
+}
+
+/// Whether packets come by a rule that names a set.
+fn matched(nat: &[Chain], set: &SetName) -> bool {
+    nat.iter().any(|chain| {
+        (chain.name == "KUBE-SERVICES"
+            || chain.name == "KUBE-NODE-PORT" && jumps(nat, "KUBE-SERVICES", "KUBE-NODE-PORT"))
+            && chain
+                .rules
+                .iter()
+                .any(|rule| rule.set_names().any(|n| n == set.as_str()))
+    })
 }
 
 fn of(id: VirtualServerId) -> Option<Family> {
@@ -257,7 +294,7 @@ fn orphans(state: &Observed) -> BTreeSet<IpAddr> {
     bound.filter(|address| !served.contains(address)).collect()
 }
 
-/// Whether a set member is there for a virtual server: worked out from the texts, not by the library.
+/// Whether a set member is there for a virtual server: worked out here, not by the library.
 fn reaches(set: SetId, entry: &Entry, id: VirtualServerId) -> bool {
     let VirtualServerId::Address {
         protocol,
@@ -275,8 +312,10 @@ fn reaches(set: SetId, entry: &Entry, id: VirtualServerId) -> bool {
             };
             protocol == of && ports.first() == port
         }
-        _ => {
-            entry.to_string() == format!("{address},{}:{port}", protocol.to_string().to_lowercase())
+        Element::IpPort(addresses, ports) => {
+            let same = (ports.protocol().0, ports.port_range().first()) == (protocol.0, port);
+            same && addresses.as_ip() == Some(address)
         }
+        _ => false,
     }
 }
