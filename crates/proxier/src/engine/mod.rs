@@ -23,7 +23,7 @@ use self::section::{Cutter, written};
 use self::wanted::Wanted;
 use crate::cluster::{Change, Cluster, Family, Host, ObjectName, PerFamily};
 use crate::config::Config;
-use crate::desired::{Conflict, Desired};
+use crate::desired::{Conflict, Desired, Server};
 use crate::health::{NoLocalEndpoints, ServiceHealth};
 use crate::kernel::{Applied, FailureReason};
 use crate::layout::{SetId, SetIds};
@@ -190,19 +190,26 @@ impl Engine {
         believed.take(done.clone(), |id| {
             wanted.server(id).map(|server| server.destinations)
         });
-        for operation in done {
-            match operation {
+        let drained: BTreeSet<_> = done
+            .filter_map(|operation| match operation {
                 Operation::SetDestination {
                     server,
                     destination,
                     ..
-                } if destination.config.weight == 0 => {
-                    self.draining.insert(*server);
+                } if destination.config.weight == 0 => Some(*server),
+                Operation::DeleteDestination { server, .. } | Operation::DeleteServer(server) => {
+                    Some(*server)
                 }
-                Operation::DeleteServer(id) => {
-                    self.draining.remove(id);
-                }
-                _ => {}
+                _ => None,
+            })
+            .collect();
+        for id in drained {
+            let wanted = wanted.server(&id).map(|server| server.destinations);
+            let found = believed.server(&id);
+            if found.is_some_and(|found| drains(&found, &wanted.unwrap_or_default())) {
+                self.draining.insert(id);
+            } else {
+                self.draining.remove(&id);
             }
         }
     }
@@ -250,6 +257,18 @@ impl Engine {
     #[must_use]
     pub const fn needs_audit(&self) -> bool {
         self.doubtful || self.believed.is_none()
+    }
+
+    /// A virtual server as it was wanted when the last plan was made, if it was.
+    #[must_use]
+    pub fn server(&self, id: &VirtualServerId) -> Option<Server> {
+        self.wanted.server(id)
+    }
+
+    /// How many virtual servers were wanted when the last plan was made.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.wanted.servers().count()
     }
 
     /// Claims that were not granted when the last plan was made, by virtual server.

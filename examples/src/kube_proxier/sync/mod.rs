@@ -1,0 +1,255 @@
+//! From what the watches say to what the kernel holds.
+
+mod pace;
+mod report;
+mod run;
+
+use std::collections::BTreeSet;
+use std::time::{Instant, SystemTime};
+
+use ipvs_netlink::{Protocol, VirtualServerId};
+use proxier::cluster::Change;
+use proxier::{Config, Engine, KernelError, Operation, Plan};
+
+pub use pace::{Pace, Task};
+pub use report::{Report, Tally};
+pub use run::{Status, run};
+
+use super::event::Event;
+use super::machine::Machine;
+
+/// The daemon's state: what is wanted, what the kernel was told, and when to look again.
+///
+/// It has no clock and reads nothing but its machine's kernel: whoever drives it says what happened and what
+/// time it is.
+pub struct Syncer<M> {
+    machine: M,
+    engine: Engine,
+    pace: Pace,
+    heard: Heard,
+    links_changed: bool,
+    /// Causes of changes that are not in the kernel yet.
+    triggered: Vec<SystemTime>,
+}
+
+/// Of which kinds all objects have been listed once.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    services: bool,
+    slices: bool,
+    nodes: bool,
+}
+
+impl Heard {
+    const fn note(&mut self, change: &Change) {
+        match change {
+            Change::Services(_) => self.services = true,
+            Change::Slices(_) => self.slices = true,
+            Change::Nodes(_) => self.nodes = true,
+            _ => {}
+        }
+    }
+
+    const fn all(self) -> bool {
+        self.services && self.slices && self.nodes
+    }
+}
+
+impl<M: Machine> Syncer<M> {
+    /// Nothing is known of the cluster yet, and nothing done.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the machine cannot be looked at.
+    pub fn new(
+        mut machine: M,
+        node_name: &str,
+        config: Config,
+        now: Instant,
+    ) -> Result<Self, KernelError> {
+        let host = machine.host(node_name)?;
+        let pace = Pace::new(config.min_sync_period, config.sync_period, now);
+        Ok(Self {
+            machine,
+            engine: Engine::new(host, config),
+            pace,
+            heard: Heard::default(),
+            links_changed: false,
+            triggered: Vec::new(),
+        })
+    }
+
+    /// Takes in an event. Whether it is the first one since the last sync.
+    pub fn take(&mut self, event: Event, now: Instant) -> bool {
+        match event {
+            Event::Cluster { change, triggered } => {
+                self.heard.note(&change);
+                self.engine.change(change);
+                self.triggered.extend(triggered);
+            }
+            Event::Links => self.links_changed = true,
+            Event::Config(config) => {
+                self.pace
+                    .set_periods(config.min_sync_period, config.sync_period, now);
+                self.engine.set_config(*config);
+            }
+            Event::NodeDeleting(_) => return false,
+        }
+        self.pace.changed(now)
+    }
+
+    /// When [`step`](Self::step) has something to do; `None` while the cluster is not known.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.heard.all().then(|| self.pace.next())
+    }
+
+    /// Does what is due, if anything. Before everything has been listed once nothing ever is.
+    pub fn step(&mut self, clock: impl Fn() -> Instant) -> Option<Report> {
+        let began = clock();
+        self.next()?;
+        let task = self.pace.due(began)?;
+        let mut report = Report::new(task);
+        if let Err(error) = self.perform(task, &mut report) {
+            report.unread = Some(error);
+        }
+        if task != Task::Drain && report.is_ok() {
+            report.programmed = std::mem::take(&mut self.triggered);
+        }
+        report.draining = self.engine.draining().count();
+        let now = clock();
+        report.took = now - began;
+        self.pace
+            .done(task, began, now, report.is_ok(), report.draining > 0);
+        if self.engine.needs_audit() {
+            self.pace.want_full(now);
+        }
+        Some(report)
+    }
+
+    /// The engine, to be asked about what is in force.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The machine.
+    #[must_use]
+    pub const fn machine(&self) -> &M {
+        &self.machine
+    }
+
+    fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
+        if task == Task::Full || std::mem::take(&mut self.links_changed) {
+            self.look_at_host()?;
+        }
+        match task {
+            Task::Full => {
+                let observed = self.machine.observe()?;
+                let plan = self.engine.audit(&observed);
+                self.carry_out(&plan, report);
+                self.drain(&plan, report)
+            }
+            Task::Changes => {
+                let plan = self.engine.plan();
+                self.carry_out(&plan, report);
+                self.drain(&plan, report)
+            }
+            Task::Drain => {
+                let servers: Vec<_> = self.engine.draining().collect();
+                self.look_at_draining(&servers, report)
+            }
+        }
+    }
+
+    fn look_at_host(&mut self) -> Result<(), KernelError> {
+        let host = self.machine.host(&self.engine.host().node_name)?;
+        if host != *self.engine.host() {
+            tracing::info!("this machine's links or addresses changed");
+            self.engine.set_host(host);
+        }
+        Ok(())
+    }
+
+    /// Most destinations have no connections when they go: those that have just got weight 0 are looked at
+    /// once right away.
+    fn drain(&mut self, plan: &Plan, report: &mut Report) -> Result<(), KernelError> {
+        let servers: BTreeSet<_> = plan
+            .iter()
+            .filter_map(|(_, operation)| match operation {
+                Operation::SetDestination {
+                    server,
+                    destination,
+                    ..
+                } if destination.config.weight == 0 => Some(*server),
+                _ => None,
+            })
+            .collect();
+        let servers: Vec<_> = servers.into_iter().collect();
+        self.look_at_draining(&servers, report)
+    }
+
+    fn look_at_draining(
+        &mut self,
+        servers: &[VirtualServerId],
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
+        if servers.is_empty() {
+            return Ok(());
+        }
+        let counts = self.machine.connections(servers)?;
+        let plan = self.engine.drained(&counts);
+        self.carry_out(&plan, report);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
+        if plan.is_empty() {
+            return;
+        }
+        tracing::debug!(%plan, "carrying out");
+        let applied = self.machine.apply(plan);
+        self.engine.applied(plan, &applied);
+        report.count(plan, &applied);
+        report.failures.extend(applied.failures);
+        self.forget_flows(plan, report);
+    }
+
+    /// Packets of a UDP flow go where the first one went, wanted there or not.
+    fn forget_flows(&mut self, plan: &Plan, report: &mut Report) {
+        let touched: BTreeSet<_> = plan
+            .iter()
+            .filter_map(|(_, operation)| match operation {
+                Operation::AddServer { id, .. }
+                | Operation::DeleteServer(id)
+                | Operation::DeleteDestination { server: id, .. } => Some(*id),
+                _ => None,
+            })
+            .filter(|id| {
+                matches!(id, VirtualServerId::Address { protocol, .. } if *protocol == Protocol::UDP)
+            })
+            .collect();
+        if touched.is_empty() {
+            return;
+        }
+        let servers: Vec<_> = touched
+            .into_iter()
+            .map(|id| {
+                let wanted = self.engine.server(&id);
+                let ids = wanted.iter().flat_map(|server| server.destinations.iter());
+                (id, ids.map(|destination| destination.id).collect())
+            })
+            .collect();
+        match self.machine.forget_flows(&servers) {
+            Ok(forgotten) => report.flows += forgotten,
+            Err(error) => tracing::warn!(
+                %error,
+                "UDP clients may keep sending to endpoints that are gone until their entries in the \
+                 connection-tracking table time out"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

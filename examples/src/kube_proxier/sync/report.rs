@@ -1,0 +1,102 @@
+//! What a sync did.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use proxier::kernel::{Applied, Failure};
+use proxier::{KernelError, Operation, Plan};
+
+use super::Task;
+
+/// What a sync did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// What was to be done.
+    pub task: Task,
+    /// How long it took.
+    pub took: Duration,
+    /// How many operations of each kind were carried out and not.
+    pub tally: BTreeMap<&'static str, Tally>,
+    /// The operations that were not carried out; they are tried again.
+    pub failures: Vec<Failure>,
+    /// Why the kernel could not be looked at; nothing was done then.
+    pub unread: Option<KernelError>,
+    /// When the causes of what is now programmed came about.
+    pub programmed: Vec<SystemTime>,
+    /// How many virtual servers have destinations that wait for their connections to end.
+    pub draining: usize,
+    /// How many connection-tracking entries were deleted.
+    pub flows: usize,
+}
+
+/// How many operations of a kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Were carried out.
+    pub done: usize,
+    /// Were not.
+    pub failed: usize,
+}
+
+impl Report {
+    pub(super) const fn new(task: Task) -> Self {
+        Self {
+            task,
+            took: Duration::ZERO,
+            tally: BTreeMap::new(),
+            failures: Vec::new(),
+            unread: None,
+            programmed: Vec::new(),
+            draining: 0,
+            flows: 0,
+        }
+    }
+
+    /// Whether all was done that there was to do.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.failures.is_empty() && self.unread.is_none()
+    }
+
+    /// How many operations were carried out.
+    #[must_use]
+    pub fn done(&self) -> usize {
+        self.tally.values().map(|tally| tally.done).sum()
+    }
+
+    pub(super) fn count(&mut self, plan: &Plan, applied: &Applied) {
+        for (_, operation) in plan.iter() {
+            self.tally.entry(kind(operation)).or_default().done += 1;
+        }
+        for failure in &applied.failures {
+            let tally = self.tally.entry(kind(&failure.operation)).or_default();
+            tally.done = tally.done.saturating_sub(1);
+            tally.failed += 1;
+        }
+    }
+}
+
+/// Which part of the kernel an operation changes.
+const fn kind(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::SetSysctl { .. } => "sysctl",
+        Operation::SetTimeouts(_)
+        | Operation::AddServer { .. }
+        | Operation::SetServer { .. }
+        | Operation::DeleteServer(_)
+        | Operation::AddDestination { .. }
+        | Operation::SetDestination { .. }
+        | Operation::DeleteDestination { .. } => "ipvs",
+        Operation::CreateLink
+        | Operation::DeleteLink
+        | Operation::BindAddress(_)
+        | Operation::UnbindAddress(_) => "address",
+        Operation::CreateSet(_)
+        | Operation::AddEntry { .. }
+        | Operation::DeleteEntry { .. }
+        | Operation::SwapSets { .. }
+        | Operation::DestroySet(_) => "ipset",
+        Operation::RestoreRules(_) => "iptables",
+    }
+}
