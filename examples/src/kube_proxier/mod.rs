@@ -4,6 +4,7 @@ mod event;
 mod instance;
 mod machine;
 pub mod sync;
+pub mod watch;
 
 pub use event::Event;
 pub use instance::{Instance, InstanceError};

@@ -8,16 +8,18 @@ mod convert;
 mod documents;
 mod host;
 mod kube_proxy;
+mod object;
 mod objects;
 mod quantity;
 
 use std::fmt;
 
+pub use convert::Object;
 pub use documents::MAX_ALIAS_EVENTS;
 pub use host::read_links;
 pub use kube_proxy::{ConfigError, ConfigReading, Fault, read_config};
+pub use object::{ObjectError, read_object};
 
-use self::convert::Object;
 use self::documents::Document;
 use crate::cluster::{Cluster, ObjectName};
 
@@ -75,16 +77,9 @@ pub struct Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.place)?;
-        match (&self.kind, &self.name) {
-            (Some(kind), Some(name)) => write!(f, ": {kind} {name}")?,
-            (Some(kind), None) => write!(f, ": {kind}")?,
-            _ => {}
-        }
-        if !self.field.is_empty() {
-            write!(f, ": {}", self.field)?;
-        }
-        write!(f, ": {}", self.reason)
+        let (kind, name) = (self.kind.as_deref(), self.name.as_ref());
+        let fault = object::display_fault(kind, name, &self.field, &self.reason);
+        write!(f, "{}: {fault}", self.place)
     }
 }
 

@@ -18,14 +18,20 @@ use super::objects::{Metadata, RawNode, RawService, RawSlice};
 use crate::cluster::{Cluster, EndpointSlice, Node, ObjectName, Service};
 
 /// An object that a proxy needs.
-pub(super) enum Object {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A Service.
     Service(Box<Service>),
+    /// An EndpointSlice of a Service.
     Slice(Box<EndpointSlice>),
+    /// A Node.
     Node(Box<Node>),
 }
 
 impl Object {
-    pub(super) const fn kind(&self) -> &'static str {
+    /// Its kind, as Kubernetes calls it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
         match self {
             Self::Service(_) => "Service",
             Self::Slice(_) => "EndpointSlice",

@@ -1,0 +1,213 @@
+//! Reaching the API server.
+
+use std::path::PathBuf;
+
+use axum::http::Uri;
+use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::uri::InvalidUri;
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use thiserror::Error;
+
+/// Where the API server is, and who we are to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiSource {
+    /// A kubeconfig file, whose current context is used (`clientConnection.kubeconfig`, `--kubeconfig`).
+    pub kubeconfig: Option<PathBuf>,
+    /// The URL of the API server, which comes before the file's (`--master`); without a scheme it is
+    /// `http`. With neither, the service account of the pod this runs in is used.
+    pub master: Option<String>,
+}
+
+/// An API server that cannot be asked, with what to do about it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ApiError {
+    /// The kubeconfig cannot be used.
+    #[error("kubeconfig {}: {source}", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KubeconfigError,
+    },
+    /// The URL cannot be one.
+    #[error("--master {url:?} is no URL such as http://127.0.0.1:8080: {reason}")]
+    Master {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This is no pod.
+    #[error(
+        "neither a kubeconfig (clientConnection.kubeconfig, --kubeconfig) nor --master is given, and this \
+         is no pod with a service account: {0}"
+    )]
+    InCluster(#[source] InClusterError),
+    /// Certificates, keys or tokens of the source cannot be used.
+    #[error("the client for {url} cannot be made: {source}")]
+    Client {
+        /// The API server.
+        url: String,
+        /// What is wrong.
+        source: Box<kube::Error>,
+    },
+}
+
+/// A client of the API server. Nothing is asked of it yet.
+///
+/// Connecting may take 30 s, answers whatever [`Pace`](super::Pace) says. Failures are not tried again
+/// by the client itself, since [`run`](super::run) does that with pauses.
+///
+/// # Errors
+/// [`ApiError`] where the source does not say how to reach an API server.
+pub async fn client(source: &ApiSource) -> Result<Client, ApiError> {
+    let mut config = config(source).await?;
+    config.default_retry = false;
+    config.headers.push((
+        HeaderName::from_static("user-agent"),
+        HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
+    ));
+    let url = config.cluster_url.to_string();
+    Client::try_from(config).map_err(|source| ApiError::Client {
+        url,
+        source: Box::new(source),
+    })
+}
+
+async fn config(source: &ApiSource) -> Result<Config, ApiError> {
+    let master = source.master.as_deref().map(master_url).transpose()?;
+    let Some(path) = &source.kubeconfig else {
+        return match master {
+            Some(url) => Ok(Config::new(url)),
+            None => Config::incluster().map_err(ApiError::InCluster),
+        };
+    };
+    let refused = |source| ApiError::Kubeconfig {
+        path: path.clone(),
+        source,
+    };
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+    if let Some(url) = &master {
+        for cluster in kubeconfig.clusters.iter_mut() {
+            if let Some(cluster) = &mut cluster.cluster {
+                cluster.server = Some(url.to_string());
+            }
+        }
+    }
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(refused)
+}
+
+fn master_url(text: &str) -> Result<Uri, ApiError> {
+    let wrong = |reason: String| ApiError::Master {
+        url: text.to_owned(),
+        reason,
+    };
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url: Uri = url
+        .parse()
+        .map_err(|error: InvalidUri| wrong(error.to_string()))?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
+        _ => Err(wrong("it needs http or https and a host".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn made(source: &ApiSource) -> Result<Client, ApiError> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(client(source))
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+        file(&format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
+             users: [{{name: u, user: {{token: t}}}}]\n\
+             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
+        ))
+    }
+
+    #[test]
+    fn each_source_makes_a_client() {
+        for server in ["http://127.0.0.1:8080", "https://10.0.0.1:6443"] {
+            let file = kubeconfig(server);
+            let path = Some(file.path().to_owned());
+            let of = |kubeconfig, master: Option<&str>| ApiSource {
+                kubeconfig,
+                master: master.map(Into::into),
+            };
+            for source in [
+                of(path.clone(), None),
+                of(None, Some(server)),
+                of(path, Some("localhost:8080")),
+            ] {
+                assert!(made(&source).is_ok(), "{source:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_master_comes_before_the_file() {
+        let file = kubeconfig("https://10.0.0.1:6443");
+        let source = ApiSource {
+            kubeconfig: Some(file.path().to_owned()),
+            master: Some("127.0.0.1:8080".into()),
+        };
+        let made = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(config(&source))
+            .unwrap();
+        assert_eq!(made.cluster_url.to_string(), "http://127.0.0.1:8080/");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let error = |source: ApiSource| made(&source).err().unwrap().to_string();
+        let missing = ApiSource {
+            kubeconfig: Some("/nowhere/kubeconfig".into()),
+            master: None,
+        };
+        assert!(error(missing).contains("/nowhere/kubeconfig"));
+        let broken = file("clusters: [");
+        let source = ApiSource {
+            kubeconfig: Some(broken.path().to_owned()),
+            master: None,
+        };
+        assert!(error(source).contains(&broken.path().display().to_string()));
+        for url in ["ftp://a", "http://", "a b"] {
+            let source = ApiSource {
+                kubeconfig: None,
+                master: Some(url.into()),
+            };
+            assert!(error(source).contains(url), "{url}");
+        }
+        let text = error(ApiSource::default());
+        assert!(
+            text.contains("--kubeconfig") && text.contains("--master"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! What the watch counts, for the metrics.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since the start. Cheap to read at any time.
+#[derive(Debug, Default)]
+pub struct Counters {
+    refused: AtomicU64,
+    lists: AtomicU64,
+    watches: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Counters {
+    /// Versions of objects that could not be used, each time one came.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Lists that were had whole.
+    pub fn lists(&self) -> u64 {
+        self.lists.load(Ordering::Relaxed)
+    }
+
+    /// Watches that were started, or tried to be.
+    pub fn watches(&self) -> u64 {
+        self.watches.load(Ordering::Relaxed)
+    }
+
+    /// Lists and watches that failed; a watch that ends in good order has not.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_list(&self) {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_watch(&self) {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_failure(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,112 @@
+//! What is watched, and how it is asked for.
+
+use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Resource;
+use serde_json::Value;
+
+/// A label that gives a Service, and its slices, to another proxy.
+const NO_PROXY_NAME: &str = "!service.kubernetes.io/service-proxy-name";
+/// The same, and one that slices of headless Services have. kube-proxy up to v1.34 asked for both with
+/// Services too, and so lost one that someone had given the second label by hand
+/// (kubernetes/kubernetes#134623).
+const NO_PROXY_NAME_NOT_HEADLESS: &str =
+    "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
+
+/// One of the three collections that are followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Services,
+    Slices,
+    /// The Node of this name.
+    Node(Box<str>),
+}
+
+impl Kind {
+    /// As Kubernetes calls one of them.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Services => <Service as k8s_openapi::Resource>::KIND,
+            Self::Slices => <EndpointSlice as k8s_openapi::Resource>::KIND,
+            Self::Node(_) => <Node as k8s_openapi::Resource>::KIND,
+        }
+    }
+
+    const fn api_version(&self) -> &'static str {
+        match self {
+            Self::Services => <Service as k8s_openapi::Resource>::API_VERSION,
+            Self::Slices => <EndpointSlice as k8s_openapi::Resource>::API_VERSION,
+            Self::Node(_) => <Node as k8s_openapi::Resource>::API_VERSION,
+        }
+    }
+
+    /// Where the API server has all of them.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Services => Service::url_path(&(), None),
+            Self::Slices => EndpointSlice::url_path(&(), None),
+            Self::Node(_) => Node::url_path(&(), None),
+        }
+    }
+
+    pub(super) fn label_selector(&self) -> Option<String> {
+        match self {
+            Self::Services => Some(NO_PROXY_NAME.into()),
+            Self::Slices => Some(NO_PROXY_NAME_NOT_HEADLESS.into()),
+            Self::Node(_) => None,
+        }
+    }
+
+    pub(super) fn field_selector(&self) -> Option<String> {
+        match self {
+            Self::Services | Self::Slices => None,
+            Self::Node(name) => Some(format!("metadata.name={name}")),
+        }
+    }
+
+    /// Whether an object is one that was asked for: a server may not know field selectors.
+    pub(super) fn wants(&self, value: &Value) -> bool {
+        match self {
+            Self::Services | Self::Slices => true,
+            Self::Node(name) => {
+                value.pointer("/metadata/name").and_then(Value::as_str) == Some(&**name)
+            }
+        }
+    }
+
+    /// Says in an object what it is, which an item of a list does not.
+    pub(super) fn mark(&self, value: &mut Value) {
+        if let Some(object) = value.as_object_mut() {
+            object
+                .entry("apiVersion")
+                .or_insert_with(|| self.api_version().into());
+            object.entry("kind").or_insert_with(|| self.name().into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_are_those_of_the_api() {
+        assert_eq!(Kind::Services.path(), "/api/v1/services");
+        assert_eq!(
+            Kind::Slices.path(),
+            "/apis/discovery.k8s.io/v1/endpointslices"
+        );
+        assert_eq!(Kind::Node("a".into()).path(), "/api/v1/nodes");
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_told_what_it_is() {
+        let mut item = json!({"metadata": {"name": "a"}});
+        Kind::Slices.mark(&mut item);
+        assert_eq!(item["kind"], "EndpointSlice");
+        assert_eq!(item["apiVersion"], "discovery.k8s.io/v1");
+        assert!(Kind::Node("a".into()).wants(&item) && !Kind::Node("b".into()).wants(&item));
+    }
+}
