@@ -174,3 +174,6 @@ fn list_error(error: netlink_batch::Error) -> Error {
         _ => Error::Netlink(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

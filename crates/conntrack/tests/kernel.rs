@@ -247,7 +247,11 @@ fn zones_of_this_kernel() {
         return a_kernel_without_zones();
     }
     cmd(&format!("conntrack {line} 2>/dev/null"));
-    cmd(&format!("conntrack {line} --orig-zone 9 2>/dev/null"));
+    // The way back has no zone of its own, so that it must differ otherwise.
+    cmd(&format!(
+        "conntrack {line} --orig-zone 9 -r 10.244.1.5 -q 10.0.0.1 \
+         --reply-port-src 53 --reply-port-dst 10000 2>/dev/null"
+    ));
     let flows = client.flows(Family::Inet).unwrap();
     let mut zones: Vec<_> = flows
         .iter()
@@ -268,19 +272,13 @@ fn a_newer_flow_of_the_same_tuple_stays() {
     let tuples = make_flows(1);
     let old = client.flows(Family::Inet).unwrap();
     assert_eq!(client.delete(&[tuples[0].into()]), Ok(1));
-    let stands_in = client
-        .flows(Family::Inet)
-        .unwrap()
-        .into_iter()
-        .find(|flow| flow.original == tuples[0]);
-    assert_eq!(stands_in, None);
-    // An id is made of the flow's place in memory, so that it might come again: but not here.
-    let wrong = Target {
+    // The id of the new flow is made of its place in memory, which may be that of the old one.
+    let other = Target {
         id: old[0].id.map(|id| id ^ 1),
         ..Target::from(&old[0])
     };
     make_flows(1);
-    assert_eq!(client.delete(&[wrong]), Ok(0));
+    assert_eq!(client.delete(&[other]), Ok(0));
     assert_eq!(theirs(Family::Inet).len(), 1);
     assert_eq!(client.delete(&[tuples[0].into()]), Ok(1));
 }
