@@ -17,19 +17,21 @@ use crate::guest::GuestKernel;
 use crate::process::path_with_sbin;
 
 /// Debian packages that kernel tests use.
-pub(crate) const ALL: &str = "user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod";
+pub(crate) const ALL: &str =
+    "user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack";
 
 /// The guest kernel's package.
 const GUEST: &str = "user-mode-linux";
 
 /// A program of each of the other packages, or a file.
-const TOOLS: [(&str, &str); 6] = [
+const TOOLS: [(&str, &str); 7] = [
     ("ipset", "ipset"),
     ("ipvsadm", "ipvsadm"),
     ("iptables", "iptables-legacy"),
     ("iproute2", "ip"),
     ("netbase", "/etc/protocols"),
     ("kmod", "modprobe"),
+    ("conntrack", "conntrack"),
 ];
 
 /// The guest kernel, with the tools that this machine lacks, if they can be had.
