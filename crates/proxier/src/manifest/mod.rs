@@ -15,7 +15,9 @@ use std::fmt;
 
 pub use documents::MAX_ALIAS_EVENTS;
 pub use host::read_links;
-pub use kube_proxy::{ConfigError, ConfigReading, Fault, read_config};
+pub use kube_proxy::{
+    ConfigError, ConfigReading, Fault, LogFormat, Logging, Process, read_config, read_config_value,
+};
 
 use self::convert::Object;
 use self::documents::Document;
