@@ -17,7 +17,9 @@ use std::fmt;
 pub use convert::Object;
 pub use documents::MAX_ALIAS_EVENTS;
 pub use host::read_links;
-pub use kube_proxy::{ConfigError, ConfigReading, Fault, read_config};
+pub use kube_proxy::{
+    ConfigError, ConfigReading, Fault, LogFormat, Logging, Process, read_config, read_config_value,
+};
 pub use object::{ObjectError, read_object};
 
 use self::documents::Document;

@@ -3,6 +3,8 @@
 //! Source: k8s.io/kube-proxy/config/v1alpha1 and k8s.io/component-base/config/v1alpha1. Fields of no
 //! concern to the ipvs mode are here so that they are known, and hold whatever they hold.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -21,20 +23,20 @@ pub(super) struct KubeProxyConfiguration {
     pub(super) iptables: Option<Iptables>,
     pub(super) ipvs: Option<Ipvs>,
     // Of the process, not of what it programs.
-    feature_gates: Option<Value>,
-    client_connection: Option<Value>,
-    logging: Option<Value>,
-    bind_address: Option<Value>,
-    healthz_bind_address: Option<Value>,
-    metrics_bind_address: Option<Value>,
-    bind_address_hard_fail: Option<Value>,
-    enable_profiling: Option<Value>,
-    show_hidden_metrics_for_version: Option<Value>,
+    pub(super) feature_gates: Option<BTreeMap<String, bool>>,
+    pub(super) client_connection: Option<ClientConnection>,
+    pub(super) logging: Option<Logging>,
+    pub(super) bind_address: Option<String>,
+    pub(super) healthz_bind_address: Option<String>,
+    pub(super) metrics_bind_address: Option<String>,
+    pub(super) bind_address_hard_fail: Option<bool>,
+    enable_profiling: Option<bool>,
+    show_hidden_metrics_for_version: Option<String>,
     #[serde(rename = "oomScoreAdj")]
-    oom_score_adj: Option<Value>,
-    conntrack: Option<Value>,
-    config_sync_period: Option<Value>,
-    port_range: Option<Value>,
+    pub(super) oom_score_adj: Option<i64>,
+    pub(super) conntrack: Option<Conntrack>,
+    pub(super) config_sync_period: Option<String>,
+    port_range: Option<String>,
     // Of other modes and systems, and of earlier versions.
     nftables: Option<Value>,
     winkernel: Option<Value>,
@@ -45,7 +47,8 @@ pub(super) struct KubeProxyConfiguration {
 }
 
 impl KubeProxyConfiguration {
-    /// The fields that are there and concern other modes.
+    /// The fields that are there and change nothing here: those of other modes, and those of the process
+    /// that this project has no use for.
     pub(super) fn unused(&self) -> Vec<Box<str>> {
         let iptables = self.iptables.as_ref();
         let there = [
@@ -67,9 +70,42 @@ impl KubeProxyConfiguration {
                 iptables.and_then(|i| i.min_sync_period.as_ref()),
             ),
         ];
+        let client = self.client_connection.as_ref();
+        let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let process = [
+            (
+                "conntrack",
+                self.conntrack.as_ref().is_some_and(Conntrack::says),
+            ),
+            ("configSyncPeriod", set(&self.config_sync_period)),
+            ("portRange", set(&self.port_range)),
+            ("enableProfiling", self.enable_profiling == Some(true)),
+            (
+                "showHiddenMetricsForVersion",
+                set(&self.show_hidden_metrics_for_version),
+            ),
+            (
+                "clientConnection.acceptContentTypes",
+                client.is_some_and(|c| set(&c.accept_content_types)),
+            ),
+            (
+                "clientConnection.contentType",
+                client.is_some_and(|c| set(&c.content_type)),
+            ),
+            (
+                "clientConnection.qps",
+                client.is_some_and(|c| c.qps.is_some_and(|qps| qps != 0.0)),
+            ),
+            (
+                "clientConnection.burst",
+                client.is_some_and(|c| c.burst.is_some_and(|burst| burst != 0)),
+            ),
+        ];
         there
             .into_iter()
-            .filter(|(_, value)| value.is_some())
+            .map(|(name, value)| (name, value.is_some()))
+            .chain(process)
+            .filter(|(_, is_there)| *is_there)
             .map(|(name, _)| name.into())
             .collect()
     }
@@ -106,4 +142,54 @@ pub(super) struct Ipvs {
     pub(super) tcp_timeout: Option<String>,
     pub(super) tcp_fin_timeout: Option<String>,
     pub(super) udp_timeout: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct ClientConnection {
+    pub(super) kubeconfig: Option<String>,
+    pub(super) accept_content_types: Option<String>,
+    pub(super) content_type: Option<String>,
+    pub(super) qps: Option<f64>,
+    pub(super) burst: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Logging {
+    pub(super) format: Option<String>,
+    pub(super) verbosity: Option<i64>,
+    // Of klog.
+    flush_frequency: Option<Value>,
+    vmodule: Option<Value>,
+    options: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Conntrack {
+    pub(super) max_per_core: Option<i64>,
+    pub(super) min: Option<i64>,
+    pub(super) tcp_established_timeout: Option<String>,
+    pub(super) tcp_close_wait_timeout: Option<String>,
+    pub(super) tcp_be_liberal: Option<bool>,
+    pub(super) udp_timeout: Option<String>,
+    pub(super) udp_stream_timeout: Option<String>,
+    // Of earlier versions.
+    max: Option<i64>,
+}
+
+impl Conntrack {
+    /// Whether it says anything: kubeadm writes the section with all its fields null, or zero.
+    fn says(&self) -> bool {
+        let period = |text: &Option<String>| text.as_ref().is_some_and(|text| text != "0s");
+        self.max_per_core.is_some()
+            || self.min.is_some()
+            || self.max.is_some()
+            || self.tcp_be_liberal == Some(true)
+            || period(&self.tcp_established_timeout)
+            || period(&self.tcp_close_wait_timeout)
+            || period(&self.udp_timeout)
+            || period(&self.udp_stream_timeout)
+    }
 }

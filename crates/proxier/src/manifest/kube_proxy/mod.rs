@@ -1,6 +1,7 @@
 //! kube-proxy's own configuration.
 
 mod fields;
+mod process;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::fields::KubeProxyConfiguration;
+pub use self::process::{LogFormat, Logging, Process};
 use super::documents::{self, Document};
 use super::quantity;
 use crate::cluster::Family;
@@ -19,9 +21,13 @@ use crate::config::{Config, DetectLocal, NodePortAddresses};
 /// A configuration that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigReading {
-    /// What it says.
+    /// What it says of what is programmed.
     pub config: Config,
-    /// What it says that concerns other modes, by field.
+    /// What it says of the process that does so.
+    pub process: Process,
+    /// Whether it says which mode it is of, which can only be `ipvs`.
+    pub names_mode: bool,
+    /// What it says that changes nothing here, by field: of other modes, mostly.
     pub unused: Vec<Box<str>>,
 }
 
@@ -69,8 +75,28 @@ impl std::error::Error for ConfigError {}
 /// Sections that concern other modes are taken as they are.
 pub fn read_config(file: &str, bytes: &[u8]) -> Result<ConfigReading, ConfigError> {
     let mut faults = Faults::default();
-    let reading = document(bytes, &mut faults).and_then(|value| known_fields(value, &mut faults));
-    let reading = reading.map(|raw| interpret(&raw, &mut faults));
+    let value = document(bytes, &mut faults);
+    conclude(file, value, faults)
+}
+
+/// Reads a `KubeProxyConfiguration` that something else than a file says, such as a command line: what
+/// [`read_config`] finds in one. `source` is only what errors call it.
+///
+/// # Errors
+///
+/// As [`read_config`].
+pub fn read_config_value(source: &str, value: Value) -> Result<ConfigReading, ConfigError> {
+    conclude(source, Some(value), Faults::default())
+}
+
+fn conclude(
+    file: &str,
+    value: Option<Value>,
+    mut faults: Faults,
+) -> Result<ConfigReading, ConfigError> {
+    let reading = value
+        .and_then(|value| known_fields(value, &mut faults))
+        .map(|raw| interpret(&raw, &mut faults));
     match reading {
         Some(reading) if faults.0.is_empty() => Ok(reading),
         _ => {
@@ -152,11 +178,7 @@ fn interpret(raw: &KubeProxyConfiguration, faults: &mut Faults) -> ConfigReading
     check_head(raw, faults);
     let defaults = Config::default();
     let mut config = Config {
-        hostname_override: raw
-            .hostname_override
-            .as_deref()
-            .filter(|n| !n.is_empty())
-            .map(Into::into),
+        hostname_override: process::node_name(raw, faults),
         detect_local: detect_local(raw, faults),
         node_port_addresses: node_port_addresses(raw.node_port_addresses.as_deref(), faults),
         ..defaults
@@ -174,6 +196,8 @@ fn interpret(raw: &KubeProxyConfiguration, faults: &mut Faults) -> ConfigReading
     }
     ConfigReading {
         config,
+        process: process::read(raw, faults),
+        names_mode: raw.mode.as_deref().is_some_and(|mode| !mode.is_empty()),
         unused: raw.unused(),
     }
 }
@@ -199,7 +223,10 @@ fn check_head(raw: &KubeProxyConfiguration, faults: &mut Faults) {
     }
     match raw.mode.as_deref() {
         None | Some("" | "ipvs") => {}
-        Some(other) => faults.add("mode", format!("{other:?}: only ipvs is done here")),
+        Some(other) => faults.add(
+            "mode",
+            format!("{other:?} is not done here: this proxy has the mode ipvs only"),
+        ),
     }
 }
 

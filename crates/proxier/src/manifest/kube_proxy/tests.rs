@@ -102,3 +102,96 @@ fn it_is_found_among_other_documents() {
     assert!(read_config("c", b"").is_err());
     assert!(read_config("c", b"kind: Other\n").is_err());
 }
+
+#[test]
+fn an_empty_configuration_says_of_the_process_what_kube_proxy_defaults_to() {
+    let process = read("").unwrap().process;
+    assert_eq!(process, Process::default());
+    let address = |address: Option<std::net::SocketAddr>| address.unwrap().to_string();
+    assert_eq!(address(process.healthz_bind_address), "0.0.0.0:10256");
+    assert_eq!(address(process.metrics_bind_address), "127.0.0.1:10249");
+    let v6 = read("bindAddress: '::'\n").unwrap().process;
+    assert_eq!(address(v6.healthz_bind_address), "[::]:10256");
+    assert_eq!(address(v6.metrics_bind_address), "[::1]:10249");
+}
+
+#[test]
+fn what_kubeadm_writes_is_read() {
+    // The ConfigMap that kubeadm 1.33 makes, but for its mode.
+    let reading = read(
+        "bindAddress: 0.0.0.0\nbindAddressHardFail: false\nclientConnection:\n  acceptContentTypes: \"\"\n  \
+         burst: 0\n  contentType: \"\"\n  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf\n  qps: 0\n\
+         clusterCIDR: \"\"\nconfigSyncPeriod: 0s\nconntrack:\n  maxPerCore: null\n  min: null\n  \
+         tcpBeLiberal: false\n  tcpCloseWaitTimeout: null\n  tcpEstablishedTimeout: null\n  udpStreamTimeout: 0s\n  \
+         udpTimeout: 0s\ndetectLocal:\n  bridgeInterface: \"\"\n  interfaceNamePrefix: \"\"\ndetectLocalMode: \"\"\n\
+         enableProfiling: false\nhealthzBindAddress: \"\"\nhostnameOverride: \"\"\niptables:\n  \
+         localhostNodePorts: null\n  masqueradeAll: false\n  masqueradeBit: null\n  minSyncPeriod: 0s\n  \
+         syncPeriod: 0s\nipvs:\n  excludeCIDRs: null\n  minSyncPeriod: 0s\n  scheduler: \"\"\n  strictARP: false\n  \
+         syncPeriod: 0s\n  tcpFinTimeout: 0s\n  tcpTimeout: 0s\n  udpTimeout: 0s\nlogging:\n  flushFrequency: 0\n  \
+         options:\n    json:\n      infoBufferSize: \"0\"\n    text:\n      infoBufferSize: \"0\"\n  verbosity: 0\n\
+         metricsBindAddress: \"\"\nmode: ipvs\nnodePortAddresses: null\noomScoreAdj: null\nportRange: \"\"\n\
+         showHiddenMetricsForVersion: \"\"\nwinkernel:\n  enableDSR: false\n",
+    )
+    .unwrap();
+    let process = reading.process;
+    assert_eq!(
+        process.kubeconfig.as_deref(),
+        Some("/var/lib/kube-proxy/kubeconfig.conf")
+    );
+    assert_eq!(
+        process,
+        Process {
+            kubeconfig: process.kubeconfig.clone(),
+            ..Process::default()
+        }
+    );
+    assert!(reading.names_mode);
+    assert_eq!(reading.config, Config::default());
+}
+
+#[test]
+fn the_process_is_checked_as_kube_proxy_checks_it() {
+    let found = faults(
+        "bindAddress: here\nhealthzBindAddress: localhost:1\nmetricsBindAddress: '1.2.3.4:0'\n\
+         oomScoreAdj: -1001\nconfigSyncPeriod: -1s\nclientConnection: {burst: -1}\nlogging: {format: xml, verbosity: -1}\n\
+         conntrack: {maxPerCore: -1, min: -1, tcpCloseWaitTimeout: -1s}\nhostnameOverride: '  '\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "bindAddress",
+            "clientConnection.burst",
+            "configSyncPeriod",
+            "conntrack.maxPerCore",
+            "conntrack.min",
+            "conntrack.tcpCloseWaitTimeout",
+            "healthzBindAddress",
+            "hostnameOverride",
+            "logging.format",
+            "logging.verbosity",
+            "metricsBindAddress",
+            "oomScoreAdj",
+        ]
+    );
+}
+
+#[test]
+fn what_is_read_and_not_used_is_said() {
+    let unused = read("conntrack: {min: 1}\nconfigSyncPeriod: 1m\nclientConnection: {qps: 5}\n")
+        .unwrap()
+        .unused;
+    assert_eq!(
+        unused,
+        [
+            "conntrack".into(),
+            "configSyncPeriod".into(),
+            "clientConnection.qps".into()
+        ]
+    );
+}
+
+#[test]
+fn the_nodes_name_is_trimmed_and_lowered() {
+    let config = read("hostnameOverride: ' Node-1 '\n").unwrap().config;
+    assert_eq!(config.hostname_override.as_deref(), Some("node-1"));
+}
