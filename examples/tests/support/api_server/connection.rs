@@ -1,0 +1,275 @@
+//! One connection: requests and their answers.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::faults::Gone;
+use super::selector::Selector;
+use super::{Asked, Shared};
+
+/// Serves a connection in a thread of its own.
+pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
+    let shared = Arc::clone(shared);
+    let number = {
+        let mut state = shared.lock();
+        state.accepted += 1;
+        if state.faults.hang_up {
+            shared.changed.notify_all();
+            return;
+        }
+        let number = state.accepted;
+        state.open.insert(number, stream.try_clone().unwrap());
+        number
+    };
+    thread::spawn(move || {
+        // Whoever is connected may go at any time, and may be made to.
+        let _ = serve(&shared, &stream);
+        // The clone that others could close it by goes too.
+        shared.lock().open.remove(&number);
+    });
+}
+
+fn serve(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    stream.set_nodelay(true)?;
+    let mut lines = BufReader::new(stream).lines();
+    loop {
+        let Some(first) = lines.next().transpose()? else {
+            return Ok(());
+        };
+        // Of the rest of the head nothing is needed: these requests have no body.
+        while lines.next().transpose()?.is_some_and(|l| !l.is_empty()) {}
+        let target = first.split(' ').nth(1).unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let asked = Asked {
+            path: path.into(),
+            query: parse_query(query),
+        };
+        let (delay, failure) = {
+            let mut state = shared.lock();
+            state.requests.push(asked.clone());
+            (state.faults.delay, state.faults.take_failure())
+        };
+        shared.changed.notify_all();
+        thread::sleep(delay);
+        if let Some(code) = failure {
+            answer(stream, code, &status(code, "as the test wants it"))?;
+            continue;
+        }
+        let selector = Selector::parse(asked.get("labelSelector"), asked.get("fieldSelector"));
+        let selector = match selector {
+            Ok(selector) => selector,
+            Err(message) => {
+                answer(stream, 400, &status(400, &message))?;
+                continue;
+            }
+        };
+        if asked.is_watch() {
+            watch(shared, stream, &asked, &selector)?;
+        } else {
+            list(shared, &mut stream, &asked, &selector)?;
+        }
+    }
+}
+
+fn list(
+    shared: &Shared,
+    stream: &mut &TcpStream,
+    asked: &Asked,
+    selector: &Selector,
+) -> io::Result<()> {
+    let limit = asked.get("limit").and_then(|limit| limit.parse().ok());
+    let page = {
+        let mut state = shared.lock();
+        let from = asked.get("continue");
+        state.store.list(&asked.path, selector, limit, from)
+    };
+    let Ok(page) = page else {
+        return answer(stream, 410, &status(410, "that list is no longer kept"));
+    };
+    let body = json!({
+        "kind": "List",
+        "apiVersion": "v1",
+        "metadata": {"resourceVersion": page.version.to_string(), "continue": page.next},
+        "items": page.items,
+    })
+    .to_string();
+    write!(
+        stream,
+        "{}",
+        head(200, &format!("content-length: {}", body.len()))
+    )?;
+    let (first, second) = body.split_at(body.len() / 2);
+    stream.write_all(first.as_bytes())?;
+    let mut state = shared.lock();
+    if state.faults.holds_list(&asked.path) {
+        state.held += 1;
+        shared.changed.notify_all();
+    }
+    while state.faults.holds_list(&asked.path) {
+        state = shared.changed.wait(state).unwrap();
+    }
+    drop(state);
+    stream.write_all(second.as_bytes())
+}
+
+/// Serves a watch until it ends; then the connection has had its day, too, where it was broken off.
+fn watch(
+    shared: &Shared,
+    mut stream: &TcpStream,
+    asked: &Asked,
+    selector: &Selector,
+) -> io::Result<()> {
+    let mut version: u64 = asked
+        .get("resourceVersion")
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default();
+    let mut state = shared.lock();
+    let too_old = state.store.since(&asked.path, selector, version).is_err();
+    if too_old && state.faults.gone == Gone::Status {
+        drop(state);
+        return answer(stream, 410, &status(410, "too old resource version"));
+    }
+    let (breaks, ends) = (state.breaks, state.ends);
+    let mut bookmarks = state.bookmarks;
+    let short = state.faults.short_watches;
+    if too_old || short {
+        drop(state);
+        write!(stream, "{}", head(200, "transfer-encoding: chunked"))?;
+        if too_old {
+            let gone = status(410, "too old resource version");
+            chunk(stream, &json!({"type": "ERROR", "object": gone}))?;
+        }
+        return stream.write_all(b"0\r\n\r\n");
+    }
+    state.watching += 1;
+    shared.changed.notify_all();
+    drop(state);
+    let served = (|| -> io::Result<()> {
+        write!(stream, "{}", head(200, "transfer-encoding: chunked"))?;
+        loop {
+            let mut state = shared.lock();
+            let lines = loop {
+                if state.breaks != breaks {
+                    drop(state);
+                    // A chunk that never comes whole.
+                    stream.write_all(b"40\r\n{\"type\":\"MODI")?;
+                    stream.shutdown(std::net::Shutdown::Both)?;
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                if !state.faults.holds_watches() {
+                    let since = state.store.since(&asked.path, selector, version);
+                    let Ok(mut lines) = since else {
+                        let gone = status(410, "too old resource version");
+                        drop(state);
+                        chunk(stream, &json!({"type": "ERROR", "object": gone}))?;
+                        return stream.write_all(b"0\r\n\r\n");
+                    };
+                    version = state.store.version();
+                    if state.bookmarks != bookmarks {
+                        bookmarks = state.bookmarks;
+                        if asked.get("allowWatchBookmarks") == Some("true") {
+                            lines.push(json!({"type": "BOOKMARK", "object": {
+                                "kind": "Bookmark", "apiVersion": "v1",
+                                "metadata": {"resourceVersion": version.to_string()}}}));
+                        }
+                    }
+                    if !lines.is_empty() {
+                        break lines;
+                    }
+                    // What happened before the order is still said.
+                    if state.ends != ends {
+                        drop(state);
+                        return stream.write_all(b"0\r\n\r\n");
+                    }
+                }
+                // Woken now and then, to notice that the other end has gone.
+                let patience = Duration::from_millis(100);
+                state = shared.changed.wait_timeout(state, patience).unwrap().0;
+                if is_gone(stream) {
+                    return Err(io::ErrorKind::ConnectionReset.into());
+                }
+            };
+            drop(state);
+            for line in &lines {
+                chunk(stream, line)?;
+            }
+            let marks = lines.iter().filter(|line| line["type"] == "BOOKMARK");
+            shared.lock().bookmarks_sent += marks.count();
+            shared.changed.notify_all();
+        }
+    })();
+    let mut state = shared.lock();
+    state.watching -= 1;
+    drop(state);
+    shared.changed.notify_all();
+    served
+}
+
+/// Whether the other end has closed. Nobody sends anything while a watch goes on.
+fn is_gone(stream: &TcpStream) -> bool {
+    let asked = stream
+        .set_nonblocking(true)
+        .and_then(|()| stream.peek(&mut [0]));
+    let back = stream.set_nonblocking(false);
+    match asked {
+        Ok(read) => read == 0 || back.is_err(),
+        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+    }
+}
+
+fn chunk(mut stream: &TcpStream, line: &Value) -> io::Result<()> {
+    let line = format!("{line}\n");
+    stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
+}
+
+fn answer(mut stream: &TcpStream, code: u16, body: &Value) -> io::Result<()> {
+    let body = body.to_string();
+    let head = head(code, &format!("content-length: {}", body.len()));
+    stream.write_all(format!("{head}{body}").as_bytes())
+}
+
+fn head(code: u16, length: &str) -> String {
+    format!("HTTP/1.1 {code} -\r\ncontent-type: application/json\r\n{length}\r\n\r\n")
+}
+
+fn status(code: u16, message: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
+           "reason": if code == 410 { "Expired" } else { "InternalError" }, "message": message})
+}
+
+fn parse_query(query: &str) -> BTreeMap<String, String> {
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .map(|(key, value)| (unescape(key), unescape(value)))
+        .collect()
+}
+
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits: String = rest.by_ref().take(2).map(char::from).collect();
+                bytes.push(u8::from_str_radix(&digits, 16).unwrap_or(b'?'));
+            }
+            byte => bytes.push(byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[test]
+fn queries_are_unescaped() {
+    let query = parse_query("labelSelector=%21a%2Fb%2C%21c&limit=5");
+    assert_eq!(query["labelSelector"], "!a/b,!c");
+    assert_eq!(query["limit"], "5");
+}

@@ -1,0 +1,66 @@
+//! What is made to go wrong.
+
+use std::time::Duration;
+
+/// How a server says that a version is gone: it may do both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The answer to a watch has status 410.
+    Status,
+    /// The watch begins, with an ERROR line.
+    Line,
+}
+
+/// What is held back.
+pub(super) enum Hold {
+    /// Lists of a path, at their first half.
+    Lists(String),
+    /// All watches.
+    Watches,
+}
+
+pub(super) struct Faults {
+    pub(super) gone: Gone,
+    pub(super) fail: Option<(u16, usize)>,
+    pub(super) delay: Duration,
+    pub(super) hold: Option<Hold>,
+    pub(super) short_watches: bool,
+    pub(super) hang_up: bool,
+    /// There is no listener.
+    pub(super) refusing: bool,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self {
+            gone: Gone::Line,
+            fail: None,
+            delay: Duration::ZERO,
+            hold: None,
+            short_watches: false,
+            hang_up: false,
+            refusing: false,
+        }
+    }
+}
+
+impl Faults {
+    /// The status to fail a request with, if it is to fail.
+    pub(super) fn take_failure(&mut self) -> Option<u16> {
+        let (status, times) = self.fail.as_mut()?;
+        let status = *status;
+        *times -= 1;
+        if *times == 0 {
+            self.fail = None;
+        }
+        Some(status)
+    }
+
+    pub(super) fn holds_list(&self, path: &str) -> bool {
+        matches!(&self.hold, Some(Hold::Lists(held)) if held == path)
+    }
+
+    pub(super) fn holds_watches(&self) -> bool {
+        matches!(self.hold, Some(Hold::Watches))
+    }
+}

@@ -1,0 +1,323 @@
+//! A stand-in for a Kubernetes API server, for tests: plain HTTP on 127.0.0.1, lists and watches with
+//! everything that goes with them, and every way of failing that a real one could not be made to show.
+//!
+//! It serves what it is given and checks nothing: objects are whatever JSON a test wants. Threads of its
+//! own, no runtime, so that a test may have whatever runtime it likes.
+
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "shared by test programs that each use a part; a test that fails should panic"
+)]
+
+mod connection;
+mod faults;
+mod selector;
+mod store;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+pub(crate) use self::faults::Gone;
+use self::faults::{Faults, Hold};
+use self::store::Store;
+
+/// The server. It ends with the test's process.
+pub(crate) struct ApiServer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What its threads have in common.
+struct Shared {
+    state: Mutex<State>,
+    /// Told of every change of the state.
+    changed: Condvar,
+}
+
+struct State {
+    store: Store,
+    faults: Faults,
+    requests: Vec<Asked>,
+    /// Connections that were accepted.
+    accepted: usize,
+    /// Connections there are, by number.
+    open: BTreeMap<usize, TcpStream>,
+    /// The listener is to go, or gone.
+    listening: bool,
+    /// Counts the orders to break all watches off.
+    breaks: usize,
+    /// Counts the orders to end all watches in good order.
+    ends: usize,
+    /// Watches that are being served.
+    watching: usize,
+    /// Counts the orders to send bookmarks.
+    bookmarks: usize,
+    bookmarks_sent: usize,
+    /// Counts the answers that were held back.
+    held: usize,
+}
+
+/// A request that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) query: BTreeMap<String, String>,
+}
+
+impl Asked {
+    pub(crate) fn is_watch(&self) -> bool {
+        self.query.get("watch").is_some_and(|watch| watch == "true")
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.query.get(key).map(String::as_str)
+    }
+}
+
+impl ApiServer {
+    /// Starts one, with no objects.
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                store: Store::new(),
+                faults: Faults::default(),
+                requests: Vec::new(),
+                accepted: 0,
+                open: BTreeMap::new(),
+                listening: true,
+                breaks: 0,
+                ends: 0,
+                watching: 0,
+                bookmarks: 0,
+                bookmarks_sent: 0,
+                held: 0,
+            }),
+            changed: Condvar::new(),
+        });
+        let server = Self { address, shared };
+        server.listen(listener);
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A kubeconfig for it.
+    pub(crate) fn kubeconfig(&self) -> String {
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: stand-in\n\
+             clusters: [{{name: stand-in, cluster: {{server: '{}'}}}}]\n\
+             users: [{{name: nobody, user: {{}}}}]\n\
+             contexts: [{{name: stand-in, context: {{cluster: stand-in, user: nobody}}}}]\n",
+            self.url()
+        )
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        let shared = Arc::clone(&self.shared);
+        // Without blocking, so that it can be told to go.
+        listener.set_nonblocking(true).unwrap();
+        thread::spawn(move || {
+            while shared.lock().listening {
+                match listener.accept() {
+                    Ok((stream, _)) => connection::accept(&shared, stream),
+                    Err(_) => thread::sleep(Duration::from_millis(2)),
+                }
+            }
+            drop(listener);
+            shared.lock().faults.refusing = true;
+            shared.changed.notify_all();
+        });
+    }
+
+    /// Makes the cluster exactly these objects: what is missing is deleted, what differs modified, what is
+    /// new added, each with a version of its own. `List`s are taken apart.
+    pub(crate) fn apply_step(&self, objects: impl IntoIterator<Item = Value>) {
+        self.change(|state| state.store.become_these(objects));
+    }
+
+    /// Adds an object or changes it.
+    pub(crate) fn put(&self, object: Value) {
+        self.change(|state| state.store.put(object));
+    }
+
+    /// Deletes an object, known by its kind, namespace and name.
+    pub(crate) fn delete(&self, object: &Value) {
+        self.change(|state| state.store.delete(object));
+    }
+
+    /// The version the cluster is at.
+    pub(crate) fn version(&self) -> u64 {
+        self.shared.lock().store.version()
+    }
+
+    /// Sends a bookmark on every watch, all of which have to allow it.
+    pub(crate) fn send_bookmarks(&self) {
+        let mut sent = 0;
+        self.change(|state| {
+            state.bookmarks += 1;
+            sent = state.bookmarks_sent + state.watching;
+        });
+        self.wait("bookmarks", |state| state.bookmarks_sent >= sent);
+    }
+
+    /// Forgets what happened so far, and lists that are half had: who asks for that is told it is gone.
+    pub(crate) fn compact(&self) {
+        self.change(|state| state.store.compact());
+    }
+
+    /// Versions rise without any object changing, as other kinds do it on a real server.
+    pub(crate) fn advance(&self, by: u64) {
+        self.change(|state| state.store.advance(by));
+    }
+
+    /// How it is said that a version is gone.
+    pub(crate) fn say_gone_by(&self, gone: Gone) {
+        self.change(|state| state.faults.gone = gone);
+    }
+
+    /// The next so many requests get this status as their answer.
+    pub(crate) fn fail(&self, status: u16, times: usize) {
+        self.change(|state| state.faults.fail = Some((status, times)));
+    }
+
+    /// All answers begin so much later.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.change(|state| state.faults.delay = delay);
+    }
+
+    /// Lists of a path are not answered beyond their first half until [`Self::release`].
+    pub(crate) fn hold_lists(&self, path: &str) {
+        self.change(|state| state.faults.hold = Some(Hold::Lists(path.into())));
+    }
+
+    /// Waits until a list is held back.
+    pub(crate) fn wait_until_held(&self) {
+        self.wait("a list to be held back", |state| state.held > 0);
+    }
+
+    /// Watches send nothing, not even an end, until [`Self::release`]: as where the peer is dead.
+    pub(crate) fn hold_watches(&self) {
+        self.change(|state| state.faults.hold = Some(Hold::Watches));
+    }
+
+    /// Ends what [`Self::hold_lists`] or [`Self::hold_watches`] began.
+    pub(crate) fn release(&self) {
+        self.change(|state| state.faults.hold = None);
+    }
+
+    /// Watches end in good order as soon as they have begun.
+    pub(crate) fn cut_watches_short(&self, short: bool) {
+        self.change(|state| state.faults.short_watches = short);
+    }
+
+    /// Connections are accepted, and closed at once.
+    pub(crate) fn hang_up(&self, hang_up: bool) {
+        self.change(|state| {
+            state.faults.hang_up = hang_up;
+            state.close_all();
+        });
+    }
+
+    /// Breaks all watches off, in the middle of a line.
+    pub(crate) fn break_watches(&self) {
+        self.change(|state| state.breaks += 1);
+    }
+
+    /// Ends all watches in good order.
+    pub(crate) fn end_watches(&self) {
+        self.change(|state| state.ends += 1);
+    }
+
+    /// Goes away: connections are cut, new ones refused.
+    pub(crate) fn stop(&self) {
+        self.change(|state| {
+            state.listening = false;
+            state.close_all();
+        });
+        self.wait("the listener to go", |state| state.faults.refusing);
+    }
+
+    /// Comes back after [`Self::stop`], where it was, with all it had.
+    pub(crate) fn come_back(&self) {
+        let listener = TcpListener::bind(self.address).unwrap();
+        self.change(|state| {
+            state.listening = true;
+            state.faults.refusing = false;
+        });
+        self.listen(listener);
+    }
+
+    /// What was asked so far.
+    pub(crate) fn requests(&self) -> Vec<Asked> {
+        self.shared.lock().requests.clone()
+    }
+
+    /// Forgets what was asked.
+    pub(crate) fn forget_requests(&self) {
+        self.shared.lock().requests.clear();
+    }
+
+    /// How many connections were accepted so far.
+    pub(crate) fn accepted(&self) -> usize {
+        self.shared.lock().accepted
+    }
+
+    /// Waits until so many watches are being served.
+    pub(crate) fn wait_for_watches(&self, count: usize) {
+        self.wait("watches", |state| state.watching == count);
+    }
+
+    /// Waits until what was asked is as it should be.
+    pub(crate) fn wait_for_requests(&self, enough: impl Fn(&[Asked]) -> bool) {
+        self.wait("requests", |state| enough(&state.requests));
+    }
+
+    fn wait(&self, what: &str, ready: impl Fn(&State) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut state = self.shared.lock();
+        while !ready(&state) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "waited in vain for {what}; asked: {:#?}",
+                state.requests
+            );
+            state = self.shared.changed.wait_timeout(state, left).unwrap().0;
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.lock());
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that failed while it held the lock has failed already.
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn close_all(&mut self) {
+        for stream in std::mem::take(&mut self.open).into_values() {
+            // It may be closed already.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}

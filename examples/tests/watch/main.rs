@@ -1,0 +1,16 @@
+//! The watch of kube-proxier against the API server stand-in: what it sends, and what it asks for.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+#[path = "../support/api_server/mod.rs"]
+mod api_server;
+mod content;
+mod objects;
+mod outages;
+mod resumption;
+mod watched;
