@@ -11,7 +11,7 @@ use std::fmt;
 pub use error::KernelError;
 pub use guard::Guard;
 #[cfg(feature = "linux")]
-pub use linux::{LinuxKernel, OpenError};
+pub use linux::{LinuxKernel, OpenError, stale_flows};
 pub use memory::{Faults, MemoryKernel};
 
 use ipvs_netlink::VirtualServerId;

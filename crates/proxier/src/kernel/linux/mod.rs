@@ -1,8 +1,11 @@
 //! The kernel of this machine.
 
+mod flows;
 mod observe;
 mod perform;
 mod tools;
+
+pub use flows::stale_flows;
 
 use std::path::PathBuf;
 

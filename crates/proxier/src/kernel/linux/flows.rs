@@ -1,0 +1,180 @@
+//! Connection-tracking entries that lead to destinations which are no more.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use conntrack_netlink::{Client, Error, Family, Flow, Protocol};
+use ipvs_netlink::{DestinationId, VirtualServerId};
+
+/// Deletes the UDP flows to these virtual servers that were sent to none of their present destinations, and
+/// returns how many. An empty list of destinations says that the virtual server is gone, or has none.
+///
+/// UDP has no end: the kernel sends what belongs to a flow where it sent the first packet, for as long as more
+/// comes. Of other protocols, and of firewall marks, nothing is done. A virtual server is expected once.
+///
+/// Reads one listing for each family among the virtual servers, however many they are. Call it after the plan
+/// was carried out: before, the next packet could make the same flow again.
+///
+/// # Errors
+///
+/// [`Error`] as of [`Client::delete_matching`]; the other family is gone through all the same.
+pub fn stale_flows(
+    client: &mut Client,
+    servers: &[(VirtualServerId, Vec<DestinationId>)],
+) -> Result<usize, Error> {
+    let servers = Servers::new(servers);
+    let results = Family::ALL.map(|family| {
+        if servers.has(family) {
+            client.delete_matching(family, |flow| servers.is_stale(flow))
+        } else {
+            Ok(0)
+        }
+    });
+    results.into_iter().sum()
+}
+
+/// Present destinations, by the address and port of their virtual server.
+struct Servers<'a>(HashMap<(IpAddr, u16), &'a [DestinationId]>);
+
+impl<'a> Servers<'a> {
+    fn new(servers: &'a [(VirtualServerId, Vec<DestinationId>)]) -> Self {
+        let udp = servers.iter().filter_map(|(id, destinations)| match *id {
+            VirtualServerId::Address {
+                protocol: ipvs_netlink::Protocol::UDP,
+                address,
+                port,
+            } => Some(((address, port), &**destinations)),
+            _ => None,
+        });
+        Self(udp.collect())
+    }
+
+    fn has(&self, family: Family) -> bool {
+        self.0
+            .keys()
+            .any(|(address, _)| Family::of(*address) == family)
+    }
+
+    fn is_stale(&self, flow: &Flow) -> bool {
+        let (Protocol::UDP, Some(port), Some(sent_to)) = (
+            flow.original.protocol,
+            flow.original.destination_port(),
+            flow.reply.source_port(),
+        ) else {
+            return false;
+        };
+        let Some(destinations) = self.0.get(&(flow.original.destination, port)) else {
+            return false;
+        };
+        !destinations.iter().any(|destination| {
+            let destination_port = match destination.port {
+                // It keeps the port the packet was sent to.
+                0 => port,
+                other => other,
+            };
+            (destination.address, destination_port) == (flow.reply.source, sent_to)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use conntrack_netlink::Tuple;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn server(protocol: ipvs_netlink::Protocol, address: &str, port: u16) -> VirtualServerId {
+        VirtualServerId::Address {
+            protocol,
+            address: ip(address),
+            port,
+        }
+    }
+
+    fn flow(protocol: Protocol, to: (&str, u16), sent_to: (&str, u16)) -> Flow {
+        let client = (ip("192.0.2.1"), 40000);
+        Flow::new(
+            Tuple::ports(protocol, client, (ip(to.0), to.1)),
+            Tuple::ports(protocol, (ip(sent_to.0), sent_to.1), client),
+        )
+    }
+
+    #[test]
+    fn stale_is_what_goes_to_none_of_the_destinations() {
+        let udp = ipvs_netlink::Protocol::UDP;
+        let mark = VirtualServerId::FirewallMark {
+            family: ipvs_netlink::Family::Inet,
+            mark: 1.try_into().unwrap(),
+        };
+        let all = [
+            (
+                server(udp, "10.96.0.10", 53),
+                vec![
+                    (ip("10.244.1.5"), 5353).into(),
+                    (ip("10.244.1.6"), 0).into(),
+                ],
+            ),
+            (server(udp, "10.96.0.11", 53), vec![]),
+            (
+                server(ipvs_netlink::Protocol::TCP, "10.96.0.12", 53),
+                vec![],
+            ),
+            (mark, vec![]),
+        ];
+        let servers = Servers::new(&all);
+        assert!(servers.has(Family::Inet) && !servers.has(Family::Inet6));
+        for (protocol, to, sent_to, stale) in [
+            (
+                Protocol::UDP,
+                ("10.96.0.10", 53),
+                ("10.244.1.5", 5353),
+                false,
+            ),
+            (
+                Protocol::UDP,
+                ("10.96.0.10", 53),
+                ("10.244.1.5", 5354),
+                true,
+            ),
+            (Protocol::UDP, ("10.96.0.10", 53), ("10.244.1.6", 53), false),
+            (
+                Protocol::UDP,
+                ("10.96.0.10", 53),
+                ("10.244.1.7", 5353),
+                true,
+            ),
+            // It was never translated.
+            (Protocol::UDP, ("10.96.0.10", 53), ("10.96.0.10", 53), true),
+            (
+                Protocol::UDP,
+                ("10.96.0.10", 54),
+                ("10.244.1.7", 5353),
+                false,
+            ),
+            (
+                Protocol::TCP,
+                ("10.96.0.10", 53),
+                ("10.244.1.7", 5353),
+                false,
+            ),
+            (
+                Protocol::UDP,
+                ("10.96.0.11", 53),
+                ("10.244.1.5", 5353),
+                true,
+            ),
+            (
+                Protocol::UDP,
+                ("10.96.0.12", 53),
+                ("10.244.1.5", 5353),
+                false,
+            ),
+        ] {
+            let flow = flow(protocol, to, sent_to);
+            assert_eq!(servers.is_stale(&flow), stale, "{flow}");
+        }
+    }
+}
