@@ -8,4 +8,4 @@ pub mod watch;
 
 pub use event::Event;
 pub use instance::{Instance, InstanceError};
-pub use machine::Machine;
+pub use machine::{Machine, ThisMachine};
