@@ -1,7 +1,7 @@
 //! The machine that the daemon runs on.
 
-use ipvs_netlink::{DestinationId, VirtualServerId};
 use conntrack_netlink::Client as Flows;
+use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::Host;
 use proxier::kernel::{Applied, OpenError, stale_flows};
 use proxier::{Kernel, KernelError, LinuxKernel, MemoryKernel, Observed, ObservedServer, Plan};
