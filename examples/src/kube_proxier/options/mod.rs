@@ -2,6 +2,7 @@
 
 mod effective;
 mod flags;
+mod settings;
 mod watch;
 
 use std::ffi::OsString;
