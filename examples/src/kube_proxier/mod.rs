@@ -1,5 +1,6 @@
 //! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
 
+pub mod doctor;
 mod event;
 pub mod health;
 pub mod http;
