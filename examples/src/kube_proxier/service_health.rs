@@ -50,6 +50,8 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Connections that are kept open outlive the listener; whoever asks on one is told "not here".
+        self.local_endpoints.store(0, Ordering::Relaxed);
         for task in &self.tasks {
             task.abort();
         }
@@ -156,7 +158,7 @@ async fn listen(name: &ObjectName, address: SocketAddr) -> TcpListener {
                 return listener;
             }
             Err(error) if said => {
-                tracing::debug!(service = %name, %address, %error, "health check not served")
+                tracing::debug!(service = %name, %address, %error, "health check not served");
             }
             Err(error) => tracing::error!(
                 service = %name, %address, %error,

@@ -137,7 +137,7 @@ pub(super) fn foreign_servers(options: &Options) -> Vec<Check> {
     let mut own = BTreeSet::new();
     let mut node = BTreeSet::new();
     for (link, addresses) in links.iter().flat_map(dummy_link::NodeLinks::iter) {
-        let addresses = addresses.iter().map(|network| network.ip());
+        let addresses = addresses.iter().map(ipnetwork::IpNetwork::ip);
         if link.as_str() == LINK {
             own.extend(addresses);
         } else {
