@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 
 use examples::kube_proxier::doctor::{self, Check, Verdict};
 use examples::kube_proxier::options::{Flags, Options, ThisProcess};
-use kernel_test::{cmd, tests};
+use kernel_test::{Needs, cmd, tests};
 
 /// Makes this program print what the doctor finds, for a test to start it with fewer rights.
 const CHILD: &str = "DOCTOR_TEST_CHILD";
@@ -22,13 +22,17 @@ fn main() -> ExitCode {
         println!("{}", serde_json::to_string(&checks).unwrap());
         return ExitCode::from(u8::from(!doctor::can_run(&checks)));
     }
-    kernel_test::main(tests![
+    let guest = tests![
         a_good_kernel_can_run_ipvs_mode,
         without_the_capability_it_says_so,
         a_scheduler_that_there_is_not_is_missed,
         what_others_left_is_found,
         looking_changes_nothing,
-    ])
+    ];
+    // On this machine's kernel, which has nftables; the guest's does not.
+    let here =
+        tests![the_nftables_modes_table_is_found].map(|test| test.needs(Needs::NetNamespace));
+    kernel_test::main(guest.into_iter().chain(here))
 }
 
 fn examined(line: &str) -> Vec<Check> {
@@ -131,4 +135,17 @@ fn looking_changes_nothing() {
     let before = state();
     examined("--ipvs-scheduler=lc");
     assert_eq!(state(), before);
+}
+
+fn the_nftables_modes_table_is_found() {
+    cmd("nft add table ip kube-proxy");
+    let checks = examined("");
+    let left = found(&checks, "leftovers");
+    assert_eq!(left.found, "table ip kube-proxy, of the nftables mode");
+    assert_eq!(
+        left.remedy.as_deref(),
+        Some("nft delete table ip kube-proxy")
+    );
+    cmd(left.remedy.as_deref().unwrap());
+    assert_eq!(found(&examined(""), "leftovers").verdict, Verdict::Works);
 }
