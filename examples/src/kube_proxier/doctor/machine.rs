@@ -13,6 +13,8 @@ use crate::kube_proxier::options::Options;
 
 /// Its number, from the kernel's `linux/capability.h`.
 const CAP_NET_ADMIN: u32 = 12;
+const CAPABILITY_REMEDY: &str =
+    "run it as root, or in a container with `capabilities: {add: [NET_ADMIN]}`";
 
 impl Machine {
     pub(super) fn capability(&self) -> Check {
@@ -22,7 +24,6 @@ impl Machine {
             .lines()
             .find_map(|line| line.strip_prefix("CapEff:"))
             .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-        let remedy = "run it as root, or in a container with `capabilities: {add: [NET_ADMIN]}`";
         match effective {
             None => Check::no(Verdict::Warning, name, "/proc does not say", "mount /proc"),
             Some(bits) if bits >> CAP_NET_ADMIN & 1 == 1 => {
@@ -32,7 +33,7 @@ impl Machine {
                 Verdict::Fails,
                 name,
                 "this process does not have it",
-                remedy,
+                CAPABILITY_REMEDY,
             ),
         }
     }
@@ -95,7 +96,11 @@ impl Machine {
 pub(super) fn dummy_link() -> Check {
     let name = "dummy link";
     let fails = |error: dummy_link::Error| {
-        Check::no(Verdict::Fails, name, error.to_string(), "modprobe dummy")
+        let remedy = match error {
+            dummy_link::Error::NotPermitted { .. } => CAPABILITY_REMEDY,
+            _ => "modprobe dummy",
+        };
+        Check::no(Verdict::Fails, name, error.to_string(), remedy)
     };
     let mut client = match dummy_link::Client::open() {
         Ok(client) => client,

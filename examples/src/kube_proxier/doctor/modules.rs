@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use ipvs_netlink::{Client, Family, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
-use kmod_probe::{KernelVersion, ModuleName, Modules, Presence, required_modules};
+use kmod_probe::{Absence, KernelVersion, ModuleName, Modules, Presence, required_modules};
 
 use super::{Check, Machine, Verdict};
 
@@ -72,12 +72,10 @@ impl Machine {
                 remedy: Some(format!("modprobe {module}")),
                 ..Check::works(name, format!("{presence}, as the daemon does"))
             },
-            Ok(presence) => Check::no(
-                verdict,
-                name,
-                presence.to_string(),
-                format!("modprobe {module}"),
-            ),
+            Ok(presence) => {
+                let remedy = remedy(&presence, module, modules.release());
+                Check::no(verdict, name, presence.to_string(), remedy)
+            }
             Err(error) => Check::no(
                 verdict,
                 name,
@@ -85,6 +83,20 @@ impl Machine {
                 format!("modprobe {module}"),
             ),
         }
+    }
+}
+
+/// How a module that is not there comes to be there.
+fn remedy(presence: &Presence, module: &ModuleName, release: &str) -> String {
+    match presence {
+        Presence::Absent(Absence::NoModuleSupport) => {
+            format!("boot a kernel that has {module}: this one cannot load it")
+        }
+        Presence::Absent(Absence::NotListed { .. }) => {
+            format!("apt-get install linux-modules-extra-{release} && modprobe {module}")
+        }
+        Presence::Absent(Absence::NoList { .. }) => format!("depmod -a && modprobe {module}"),
+        _ => format!("modprobe {module}"),
     }
 }
 

@@ -35,9 +35,12 @@ fn where_nothing_is_all_that_is_missing_is_said() {
     for module in ["ip_vs", "ip_vs_lc", "nf_conntrack"] {
         let check = found(&checks, &format!("module {module}"));
         assert_eq!(check.verdict, Verdict::Fails, "{check:?}");
-        assert_eq!(
-            check.remedy.as_deref(),
-            Some(&*format!("modprobe {module}"))
+        assert!(
+            check
+                .remedy
+                .as_ref()
+                .is_some_and(|remedy| remedy.contains(module)),
+            "{check:?}"
         );
     }
     assert_eq!(found(&checks, "module ip_vs_wrr").verdict, Verdict::Warning);
