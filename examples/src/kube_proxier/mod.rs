@@ -1,8 +1,15 @@
 //! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
 
+pub mod doctor;
 mod event;
+pub mod health;
+mod http;
 mod instance;
+pub mod logging;
 mod machine;
+pub mod metrics;
+pub mod options;
+pub mod service_health;
 pub mod sync;
 pub mod watch;
 

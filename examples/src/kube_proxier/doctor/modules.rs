@@ -1,0 +1,124 @@
+//! Kernel modules.
+
+use std::net::Ipv4Addr;
+
+use ipvs_netlink::{Client, Family, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
+use kmod_probe::{Absence, KernelVersion, ModuleName, Modules, Presence, required_modules};
+
+use super::{Check, Machine, Verdict};
+
+impl Machine {
+    /// The modules of the list, and that of the scheduler: those that the proxy needs with this scheduler, and those
+    /// that it would need with others.
+    pub(super) fn modules(&self, scheduler: Scheduler) -> Vec<Check> {
+        let modules = match self.kernel() {
+            Ok(modules) => modules,
+            Err(error) => {
+                return vec![Check::no(
+                    Verdict::Warning,
+                    "kernel modules",
+                    error.to_string(),
+                    "mount /proc, or run on the node itself",
+                )];
+            }
+        };
+        let version = modules.version().unwrap_or(KernelVersion::new(4, 19, 0));
+        // The first one's are needed.
+        let needed = required_modules(version, scheduler.as_str()).unwrap_or_default();
+        let mut order = needed.clone();
+        for listed in ["rr", "wrr", "sh"] {
+            for module in required_modules(version, listed).unwrap_or_default() {
+                if !order.contains(&module) {
+                    order.push(module);
+                }
+            }
+        }
+        order
+            .iter()
+            .map(|module| self.module(&modules, module, needed.contains(module)))
+            .collect()
+    }
+
+    fn kernel(&self) -> Result<Modules, kmod_probe::Error> {
+        let running = Modules::of_running_kernel()?;
+        if self.is_this_one() {
+            return Ok(running);
+        }
+        Ok(Modules::at(&self.root, running.release()))
+    }
+
+    pub(super) fn is_this_one(&self) -> bool {
+        self.root.as_os_str() == "/"
+    }
+
+    fn module(&self, modules: &Modules, module: &ModuleName, needed: bool) -> Check {
+        let name = format!("module {module}");
+        // What answers is there, whatever files say.
+        if self.is_this_one() && answers(module.as_str()) {
+            let found = match modules.presence(module) {
+                Ok(presence) if presence.is_ready() => presence.to_string(),
+                _ => "there: it answers".to_owned(),
+            };
+            return Check::works(name, found);
+        }
+        let verdict = if needed {
+            Verdict::Fails
+        } else {
+            Verdict::Warning
+        };
+        match modules.presence(module) {
+            Ok(presence) if presence.is_ready() => Check::works(name, presence.to_string()),
+            Ok(presence @ Presence::Loadable(_)) => Check {
+                remedy: Some(format!("modprobe {module}")),
+                ..Check::works(name, format!("{presence}, as the daemon does"))
+            },
+            Ok(presence) => {
+                let remedy = remedy(&presence, module, modules.release());
+                Check::no(verdict, name, presence.to_string(), remedy)
+            }
+            Err(error) => Check::no(
+                verdict,
+                name,
+                error.to_string(),
+                format!("modprobe {module}"),
+            ),
+        }
+    }
+}
+
+/// How a module that is not there comes to be there.
+fn remedy(presence: &Presence, module: &ModuleName, release: &str) -> String {
+    match presence {
+        Presence::Absent(Absence::NoModuleSupport) => {
+            format!("boot a kernel that has {module}: this one cannot load it")
+        }
+        Presence::Absent(Absence::NotListed { .. }) => {
+            format!("apt-get install linux-modules-extra-{release} && modprobe {module}")
+        }
+        Presence::Absent(Absence::NoList { .. }) => format!("depmod -a && modprobe {module}"),
+        _ => format!("modprobe {module}"),
+    }
+}
+
+/// Whether the kernel does what the module is for, where that can be tried.
+fn answers(module: &str) -> bool {
+    if module == "ip_vs" {
+        return Client::open().is_ok_and(|mut client| client.info().is_ok());
+    }
+    let Some(scheduler) = module.strip_prefix("ip_vs_") else {
+        // Connection tracking shows in /proc once it is there.
+        return std::path::Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists();
+    };
+    let (Ok(mut client), Ok(scheduler)) = (Client::open(), Scheduler::new(scheduler)) else {
+        return false;
+    };
+    // As kube-proxy tries it: a virtual server at an address of TEST-NET-2, gone a moment later. One that is
+    // there already is not ours to touch.
+    let id = VirtualServerId::Address {
+        protocol: Protocol::TCP,
+        address: Ipv4Addr::new(198, 51, 100, 0).into(),
+        port: 20000,
+    };
+    let config = VirtualServerConfig::new(Family::Inet, scheduler);
+    client.add_service(id, config).is_ok() && client.delete_service(id).is_ok()
+}

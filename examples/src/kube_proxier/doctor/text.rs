@@ -1,0 +1,49 @@
+//! Checks, for people.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Check, Verdict, can_run};
+
+/// Writes a line for each check, aligned, with what to do below, and the conclusion. In colour; `anstream` takes the
+/// colour out where nobody sees it.
+///
+/// # Errors
+/// Whatever writing meets.
+pub fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
+    for check in checks {
+        let (word, colour) = match check.verdict {
+            Verdict::Works => ("ok     ", AnsiColor::Green),
+            Verdict::Warning => ("warning", AnsiColor::Yellow),
+            Verdict::Fails => ("FAILS  ", AnsiColor::Red),
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        writeln!(
+            out,
+            "{style}{word}{style:#}  {:width$}  {}",
+            check.name, check.found
+        )?;
+        if let (Some(remedy), true) = (&check.remedy, check.verdict != Verdict::Works) {
+            writeln!(out, "{:width$}           -> {remedy}", "")?;
+        }
+    }
+    if can_run(checks) {
+        writeln!(out, "\nipvs mode can run on this machine.")
+    } else {
+        let failing = checks
+            .iter()
+            .filter(|check| check.verdict == Verdict::Fails)
+            .count();
+        writeln!(
+            out,
+            "\nCan't use ipvs proxier: {failing} of {} checks fail.",
+            checks.len()
+        )
+    }
+}

@@ -1,0 +1,385 @@
+//! Metrics: kube-proxy's, by its names, labels and buckets, and our own.
+//!
+//! Source of the former: `pkg/proxy/metrics` in kubernetes/kubernetes, and its metrics reference. The label
+//! `ip_family` is on those that kube-proxy counts for each family; a sync here is of both at once, and counts for
+//! both.
+
+mod process;
+
+use std::time::{Duration, SystemTime};
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// The label of kube-proxy's for one family, and its values.
+const FAMILY: &str = "ip_family";
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+
+/// The metrics of the daemon. A clone is the same metrics.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    sync: HistogramVec,
+    sync_full: HistogramVec,
+    sync_partial: HistogramVec,
+    last_sync: GaugeVec,
+    last_queued: GaugeVec,
+    programming: HistogramVec,
+    endpoint_changes: Changes,
+    service_changes: Changes,
+    restore_failures: IntCounterVec,
+    no_local_endpoints: IntGaugeVec,
+    healthz: IntCounterVec,
+    livez: IntCounterVec,
+    operations: IntCounterVec,
+    virtual_servers: IntGauge,
+    destinations: IntGauge,
+    draining: IntGauge,
+    refused: IntGauge,
+    conflicts: IntGauge,
+    pending_failures: IntGauge,
+    process: process::Process,
+}
+
+#[derive(Clone)]
+struct Changes {
+    pending: IntGauge,
+    total: IntCounter,
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationResult {
+    /// The kernel did it.
+    Done,
+    /// The kernel refused it.
+    Failed,
+    /// Something before it failed, so it was not tried.
+    Skipped,
+}
+
+/// Of which traffic a policy is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// `internalTrafficPolicy`
+    Internal,
+    /// `externalTrafficPolicy`
+    External,
+}
+
+/// What the kernel is to hold now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Virtual servers.
+    pub virtual_servers: usize,
+    /// Their destinations.
+    pub destinations: usize,
+    /// Destinations that are kept until their connections are gone.
+    pub draining: usize,
+    /// Objects of the API that could not be used.
+    pub refused_objects: usize,
+    /// Virtual servers that more than one Service claims.
+    pub conflicts: usize,
+    /// Operations that failed and are still to be done.
+    pub pending_failures: usize,
+}
+
+impl Metrics {
+    /// Metrics in a registry of their own, all at nothing.
+    ///
+    /// # Errors
+    /// [`prometheus::Error`] if two of them had the same name.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let r = &registry;
+        let seconds = prometheus::exponential_buckets(0.001, 2.0, 15)?;
+        let sync = |name: &str, help: &str| histogram(r, name, help, seconds.clone());
+        let changes = |what: &str| -> prometheus::Result<Changes> {
+            Ok(Changes {
+                pending: gauge(
+                    r,
+                    &format!("kubeproxy_sync_proxy_rules_{what}_changes_pending"),
+                    &format!("{what} changes that the kernel does not have yet"),
+                )?,
+                total: counter(
+                    r,
+                    &format!("kubeproxy_sync_proxy_rules_{what}_changes_total"),
+                    &format!("{what} changes seen"),
+                )?,
+            })
+        };
+        let time = |name: &str, help: &str| {
+            registered(r, GaugeVec::new(Opts::new(name, help), &[FAMILY])?)
+        };
+        let metrics = Self {
+            sync: sync(
+                "kubeproxy_sync_proxy_rules_duration_seconds",
+                "How long syncs took, in seconds",
+            )?,
+            sync_full: sync(
+                "kubeproxy_sync_full_proxy_rules_duration_seconds",
+                "How long syncs took that compared everything with the kernel, in seconds",
+            )?,
+            sync_partial: sync(
+                "kubeproxy_sync_partial_proxy_rules_duration_seconds",
+                "How long syncs took that were of changes only, in seconds",
+            )?,
+            last_sync: time(
+                "kubeproxy_sync_proxy_rules_last_timestamp_seconds",
+                "When the last sync succeeded, in seconds since 1970",
+            )?,
+            last_queued: time(
+                "kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds",
+                "When a sync was last asked for, in seconds since 1970",
+            )?,
+            programming: histogram(
+                r,
+                "kubeproxy_network_programming_duration_seconds",
+                "From the cause of a change to endpoints until the kernel had it, in seconds",
+                programming_buckets(),
+            )?,
+            endpoint_changes: changes("endpoint")?,
+            service_changes: changes("service")?,
+            restore_failures: counters(
+                r,
+                "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+                "Runs of iptables-restore that failed",
+                &[FAMILY],
+            )?,
+            no_local_endpoints: registered(
+                r,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
+                        "Services whose policy is Local and that have no endpoint on this node",
+                    ),
+                    &[FAMILY, "traffic_policy"],
+                )?,
+            )?,
+            healthz: counters(
+                r,
+                "kubeproxy_proxy_healthz_total",
+                "Answers to /healthz, by status",
+                &["code"],
+            )?,
+            livez: counters(
+                r,
+                "kubeproxy_proxy_livez_total",
+                "Answers to /livez, by status",
+                &["code"],
+            )?,
+            operations: counters(
+                r,
+                "kube_proxier_operations_total",
+                "Operations on the kernel, by kind and result (done, failed, skipped)",
+                &["kind", "result"],
+            )?,
+            virtual_servers: gauge(r, "kube_proxier_virtual_servers", "Virtual servers wanted")?,
+            destinations: gauge(r, "kube_proxier_destinations", "Destinations wanted")?,
+            draining: gauge(
+                r,
+                "kube_proxier_draining_destinations",
+                "Destinations kept until their connections are gone",
+            )?,
+            refused: gauge(
+                r,
+                "kube_proxier_refused_objects",
+                "Objects of the API that cannot be used",
+            )?,
+            conflicts: gauge(
+                r,
+                "kube_proxier_conflicts",
+                "Virtual servers that more than one Service claims",
+            )?,
+            pending_failures: gauge(
+                r,
+                "kube_proxier_pending_failures",
+                "Operations that failed and are still to be done",
+            )?,
+            process: process::Process::register(r)?,
+            registry,
+        };
+        for family in FAMILIES {
+            metrics.restore_failures.with_label_values(&[family]);
+        }
+        Ok(metrics)
+    }
+
+    /// A sync ended well, after this time: one that compared everything with the kernel, or one of changes only.
+    pub fn synced(&self, now: SystemTime, took: Duration, full: bool) {
+        let kind = if full {
+            &self.sync_full
+        } else {
+            &self.sync_partial
+        };
+        for family in [&FAMILIES[0], &FAMILIES[1]] {
+            for histogram in [&self.sync, kind] {
+                histogram
+                    .with_label_values(&[family])
+                    .observe(took.as_secs_f64());
+            }
+            self.last_sync.with_label_values(&[family]).set(epoch(now));
+        }
+        self.endpoint_changes.pending.set(0);
+        self.service_changes.pending.set(0);
+    }
+
+    /// A sync was asked for.
+    pub fn queued(&self, now: SystemTime) {
+        for family in &FAMILIES {
+            self.last_queued
+                .with_label_values(&[family])
+                .set(epoch(now));
+        }
+    }
+
+    /// An EndpointSlice changed.
+    pub fn endpoint_change(&self) {
+        self.endpoint_changes.pending.inc();
+        self.endpoint_changes.total.inc();
+    }
+
+    /// A Service changed.
+    pub fn service_change(&self) {
+        self.service_changes.pending.inc();
+        self.service_changes.total.inc();
+    }
+
+    /// The kernel has a change to endpoints that was caused this long ago.
+    pub fn programmed(&self, ipv6: bool, after: Duration) {
+        self.programming
+            .with_label_values(&[family(ipv6)])
+            .observe(after.as_secs_f64());
+    }
+
+    /// `iptables-restore` failed.
+    pub fn restore_failed(&self, ipv6: bool) {
+        self.restore_failures
+            .with_label_values(&[family(ipv6)])
+            .inc();
+    }
+
+    /// How many Services of a family with a Local policy have no endpoint on this node.
+    pub fn no_local_endpoints(&self, ipv6: bool, policy: TrafficPolicy, services: usize) {
+        let policy = match policy {
+            TrafficPolicy::Internal => "internal",
+            TrafficPolicy::External => "external",
+        };
+        self.no_local_endpoints
+            .with_label_values(&[family(ipv6), policy])
+            .set(count(services));
+    }
+
+    /// `/healthz` was answered.
+    pub fn healthz(&self, status: u16) {
+        self.healthz.with_label_values(&[&status.to_string()]).inc();
+    }
+
+    /// `/livez` was answered.
+    pub fn livez(&self, status: u16) {
+        self.livez.with_label_values(&[&status.to_string()]).inc();
+    }
+
+    /// An operation was to be done. `kind` is one of a handful of names, such as `add-destination`.
+    pub fn operation(&self, kind: &str, result: OperationResult) {
+        let result = match result {
+            OperationResult::Done => "done",
+            OperationResult::Failed => "failed",
+            OperationResult::Skipped => "skipped",
+        };
+        self.operations.with_label_values(&[kind, result]).inc();
+    }
+
+    /// What the kernel is to hold.
+    pub fn holdings(&self, holdings: Holdings) {
+        self.virtual_servers.set(count(holdings.virtual_servers));
+        self.destinations.set(count(holdings.destinations));
+        self.draining.set(count(holdings.draining));
+        self.refused.set(count(holdings.refused_objects));
+        self.conflicts.set(count(holdings.conflicts));
+        self.pending_failures.set(count(holdings.pending_failures));
+    }
+
+    /// All of them, in Prometheus' text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.process.look();
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+fn family(ipv6: bool) -> &'static str {
+    if ipv6 { "IPv6" } else { "IPv4" }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn epoch(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
+}
+
+/// kube-proxy's: quarters to half a second, seconds to a minute, fives to two, halves to five.
+fn programming_buckets() -> Vec<f64> {
+    let short = [0.0, 0.25, 0.5];
+    let seconds = (1..60).map(f64::from);
+    let fives = (0..12).map(|n| f64::from(60 + 5 * n));
+    let halves = (0..7).map(|n| f64::from(120 + 30 * n));
+    short
+        .into_iter()
+        .chain(seconds)
+        .chain(fives)
+        .chain(halves)
+        .collect()
+}
+
+fn registered<T: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: T,
+) -> prometheus::Result<T> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn histogram(
+    r: &Registry,
+    name: &str,
+    help: &str,
+    buckets: Vec<f64>,
+) -> prometheus::Result<HistogramVec> {
+    let options = HistogramOpts::new(name, help).buckets(buckets);
+    registered(r, HistogramVec::new(options, &[FAMILY])?)
+}
+
+fn counter(r: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    registered(r, IntCounter::new(name, help)?)
+}
+
+fn counters(
+    r: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    registered(r, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    registered(r, IntGauge::new(name, help)?)
+}
+
+fn real_gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<Gauge> {
+    registered(r, Gauge::new(name, help)?)
+}
+
+#[cfg(test)]
+mod tests;

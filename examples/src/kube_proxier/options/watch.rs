@@ -1,0 +1,114 @@
+//! Noticing that the configuration file changed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Error, Flags, Options, Surroundings, ThisProcess};
+
+/// How often the file is looked at.
+///
+/// It is read whole each time, which at this size costs less than being told of changes the right way: a
+/// ConfigMap's file changes by a link two folders up that is put in another's place, which inotify shows only to
+/// whoever watches all of them.
+const EVERY: Duration = Duration::from_secs(3);
+
+/// A configuration file, looked at again and again.
+#[derive(Debug)]
+pub struct ConfigWatch<S = ThisProcess> {
+    flags: Flags,
+    path: PathBuf,
+    /// What it held last, good or not.
+    seen: Vec<u8>,
+    current: Options,
+    /// The read error that was said already.
+    unreadable: Option<io::ErrorKind>,
+    around: S,
+}
+
+impl ConfigWatch {
+    /// Watches the file that `--config` names; `None` if it names none. `current` is what was read from it.
+    #[must_use]
+    pub fn new(flags: Flags, current: Options) -> Option<Self> {
+        Self::within(flags, current, ThisProcess)
+    }
+}
+
+impl<S: Surroundings> ConfigWatch<S> {
+    /// The same, in other surroundings.
+    #[must_use]
+    pub fn within(flags: Flags, current: Options, around: S) -> Option<Self> {
+        let path = flags.process.config.clone()?;
+        Some(Self {
+            flags,
+            path,
+            // Read again at the first look: it may have changed since `current` was read.
+            seen: Vec::new(),
+            current,
+            unreadable: None,
+            around,
+        })
+    }
+
+    /// The file watched.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Looks at the file once: the new options if it says something else than before.
+    ///
+    /// # Errors
+    /// [`Error`], once for each broken content, with all that is wrong with it. The options that were, stay.
+    pub fn look(&mut self) -> Result<Option<Options>, Error> {
+        let bytes = match fs::read(&self.path) {
+            Ok(bytes) => bytes,
+            Err(error) if self.unreadable == Some(error.kind()) => return Ok(None),
+            Err(error) => {
+                self.unreadable = Some(error.kind());
+                return Err(Error::File {
+                    path: self.path.clone(),
+                    error,
+                });
+            }
+        };
+        self.unreadable = None;
+        if bytes == self.seen {
+            return Ok(None);
+        }
+        let read = Options::reread(self.flags.clone(), &self.path, &bytes, &self.around);
+        self.seen = bytes;
+        let options = read?;
+        if options == self.current {
+            return Ok(None);
+        }
+        self.current = options.clone();
+        Ok(Some(options))
+    }
+
+    /// Waits for the next change, and gives the new options. A file that cannot be followed is logged, and waited out.
+    pub async fn changed(&mut self) -> Options {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            match self.look() {
+                Ok(None) => {}
+                Ok(Some(options)) => return options,
+                Err(error) => {
+                    for line in error.to_string().lines() {
+                        tracing::error!("configuration not followed, the one before stays: {line}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits until the configuration file says something else, and gives the new options; forever if there is no file.
+/// For more than one change, keep a [`ConfigWatch`].
+pub async fn watch_config(flags: Flags, current: Options) -> Options {
+    match ConfigWatch::new(flags, current) {
+        Some(mut watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,291 @@
+//! One HTTP server for each Service with a `healthCheckNodePort`, which load balancers ask whether this node has
+//! endpoints of it.
+//!
+//! Answers and addresses are kube-proxy's (`pkg/proxy/healthcheck/service_health.go` in kubernetes/kubernetes). A
+//! port that cannot be bound is tried again, which kube-proxy leaves to the next change.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use proxier::cluster::ObjectName;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::health::{self, HealthState};
+
+/// How long until a port that is taken is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
+
+/// A Service with a `healthCheckNodePort`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceHealth {
+    /// The Service.
+    pub name: ObjectName,
+    /// Its `healthCheckNodePort`.
+    pub port: u16,
+    /// How many of its endpoints are on this node.
+    pub local_endpoints: usize,
+}
+
+/// The servers. Dropping them stops them.
+pub struct ServiceHealthServers {
+    health: HealthState,
+    addresses: Vec<IpAddr>,
+    running: BTreeMap<ObjectName, Server>,
+}
+
+struct Server {
+    port: u16,
+    local_endpoints: Arc<AtomicUsize>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Connections that are kept open outlive the listener; whoever asks on one is told "not here".
+        self.local_endpoints.store(0, Ordering::Relaxed);
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl ServiceHealthServers {
+    /// No servers yet.
+    #[must_use]
+    pub fn new(health: HealthState) -> Self {
+        Self {
+            health,
+            addresses: vec![Ipv6Addr::UNSPECIFIED.into()],
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Serves exactly these Services. `addresses` are those that node ports are served on where `nodePortAddresses`
+    /// restricts them, none where it does not: then all of the node's are served on. Must be called within a tokio
+    /// runtime.
+    pub fn update(&mut self, services: &[ServiceHealth], addresses: &[IpAddr]) {
+        let mut addresses = addresses.to_vec();
+        addresses.sort_unstable();
+        addresses.dedup();
+        if addresses.is_empty() {
+            // Of both families; where there is no IPv6, `listen` takes 0.0.0.0.
+            addresses.push(Ipv6Addr::UNSPECIFIED.into());
+        }
+        if addresses != self.addresses {
+            self.running.clear();
+            self.addresses = addresses;
+        }
+        self.running.retain(|name, server| {
+            services
+                .iter()
+                .any(|service| service.name == *name && service.port == server.port)
+        });
+        for service in services {
+            if let Some(server) = self.running.get(&service.name) {
+                let count = &server.local_endpoints;
+                count.store(service.local_endpoints, Ordering::Relaxed);
+                continue;
+            }
+            let server = self.start(service);
+            self.running.insert(service.name.clone(), server);
+        }
+    }
+
+    fn start(&self, service: &ServiceHealth) -> Server {
+        let local_endpoints = Arc::new(AtomicUsize::new(service.local_endpoints));
+        let tasks = self.addresses.iter().map(|address| {
+            let (name, health, count) = (
+                service.name.clone(),
+                self.health.clone(),
+                local_endpoints.clone(),
+            );
+            let address = SocketAddr::new(*address, service.port);
+            tokio::spawn(serve(name, address, health, count))
+        });
+        Server {
+            port: service.port,
+            tasks: tasks.collect(),
+            local_endpoints,
+        }
+    }
+}
+
+async fn serve(
+    name: ObjectName,
+    address: SocketAddr,
+    health: HealthState,
+    count: Arc<AtomicUsize>,
+) {
+    let listener = listen(&name, address).await;
+    // Any path, as kube-proxy has it.
+    let answering = name.clone();
+    let routes = Router::new().fallback(move || {
+        let answer = answer(
+            &answering,
+            count.load(Ordering::Relaxed),
+            health.health().healthy,
+        );
+        std::future::ready(answer)
+    });
+    if let Err(error) = axum::serve(listener, routes).await {
+        tracing::error!(service = %name, %address, %error, "health check ended");
+    }
+}
+
+async fn listen(name: &ObjectName, address: SocketAddr) -> TcpListener {
+    let mut said = false;
+    loop {
+        let mut bound = TcpListener::bind(address).await;
+        let no_ipv6 = bound.as_ref().is_err_and(|error| {
+            // EAFNOSUPPORT, EADDRNOTAVAIL: with `ipv6.disable=1`, with `disable_ipv6`.
+            matches!(error.raw_os_error(), Some(97 | 99))
+        });
+        if no_ipv6 && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            bound = TcpListener::bind(("0.0.0.0", address.port())).await;
+        }
+        match bound {
+            Ok(listener) => {
+                tracing::debug!(service = %name, %address, "health check served");
+                return listener;
+            }
+            Err(error) if said => {
+                tracing::debug!(service = %name, %address, %error, "health check not served");
+            }
+            Err(error) => tracing::error!(
+                service = %name, %address, %error,
+                "health check cannot be served: load balancers take this node for unhealthy; trying again"
+            ),
+        }
+        said = true;
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+fn answer(name: &ObjectName, local_endpoints: usize, healthy: bool) -> Response {
+    let body = serde_json::json!({
+        "service": {"namespace": name.namespace, "name": name.name},
+        "localEndpoints": local_endpoints,
+        "serviceProxyHealthy": healthy,
+    });
+    let mut response = health::json(local_endpoints > 0 && healthy, body.to_string());
+    response
+        .headers_mut()
+        .insert(WEIGHT, HeaderValue::from(local_endpoints));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::health::tests::TestClock;
+    use super::super::http::tests::{request, run};
+    use super::*;
+
+    fn service(name: &str, port: u16, local_endpoints: usize) -> ServiceHealth {
+        ServiceHealth {
+            name: ObjectName::new("ns", name),
+            port,
+            local_endpoints,
+        }
+    }
+
+    /// A port that was free a moment ago.
+    async fn free_port() -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        listener.local_addr().unwrap().port()
+    }
+
+    async fn eventually(port: u16, wanted: &str) -> String {
+        for _ in 0..500 {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            if tokio::net::TcpStream::connect(address).await.is_ok() {
+                let answer = request(address, "/").await;
+                if answer.contains(wanted) {
+                    return answer;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never {wanted}");
+    }
+
+    async fn closed(port: u16) {
+        for _ in 0..500 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_err()
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{port} is still served");
+    }
+
+    #[test]
+    fn each_service_is_answered_for_on_its_port() {
+        run(async {
+            let clock = TestClock::new();
+            let health = HealthState::with_clock(Duration::from_secs(30), clock.clone());
+            health.updated();
+            let mut servers = ServiceHealthServers::new(health.clone());
+            let (one, two) = (free_port().await, free_port().await);
+            servers.update(&[service("a", one, 2)], &[]);
+            let good = eventually(one, "200 OK").await;
+            for header in [
+                "content-type: application/json\r\n",
+                "x-content-type-options: nosniff\r\n",
+                "x-load-balancing-endpoint-weight: 2\r\n",
+            ] {
+                assert!(good.contains(header), "{header}: {good}");
+            }
+            let (_, body) = good.split_once("\r\n\r\n").unwrap();
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(body).unwrap(),
+                serde_json::json!({
+                    "service": {"namespace": "ns", "name": "a"}, "localEndpoints": 2, "serviceProxyHealthy": true,
+                })
+            );
+            servers.update(&[service("a", one, 0), service("b", two, 1)], &[]);
+            let none = eventually(one, "503 ").await;
+            assert!(none.contains("\"localEndpoints\":0"), "{none}");
+            eventually(two, "200 OK").await;
+            // A proxy that does not keep up is no good for any Service; a Node to be deleted is no matter here.
+            health.queued_update();
+            clock.pass(60);
+            let unhealthy = eventually(two, "503 ").await;
+            assert!(
+                unhealthy.contains("\"serviceProxyHealthy\":false"),
+                "{unhealthy}"
+            );
+            health.updated();
+            // Another port for one, and the other gone.
+            servers.update(&[service("a", two, 1)], &["127.0.0.1".parse().unwrap()]);
+            eventually(two, "\"name\":\"a\"").await;
+            closed(one).await;
+            drop(servers);
+            closed(two).await;
+        });
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_served_on_once_it_is_free() {
+        run(async {
+            let taken = TcpListener::bind("0.0.0.0:0").await.unwrap();
+            let port = taken.local_addr().unwrap().port();
+            let mut servers = ServiceHealthServers::new(HealthState::new(Duration::from_secs(30)));
+            servers.update(&[service("a", port, 1)], &["127.0.0.1".parse().unwrap()]);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            drop(taken);
+            eventually(port, "200 OK").await;
+        });
+    }
+}
