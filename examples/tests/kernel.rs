@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         ipvs_tokio_prints_what_ipvsadm_saves,
         ipset_list_prints_what_ipset_prints,
         ipset_swap_replaces_all_or_nothing,
+        conntrack_list_lists_what_conntrack_lists,
         dummy_links_are_those_of_ip,
         modules_are_those_of_the_kernel,
     ];
@@ -131,6 +132,61 @@ fn ipset_list_prints_what_ipset_prints() {
         cmd("ipset list -n")
     );
     assert!(example!("ipset-list", "none").bad().contains("none"));
+}
+
+fn conntrack_list_lists_what_conntrack_lists() {
+    assert_eq!(example!("conntrack-list").good(), "");
+    let udp = "-p udp -s 10.0.0.1 --sport 40000 --dport 53 -t 300";
+    for flow in [
+        &format!("{udp} -d 10.96.0.10"),
+        &format!(
+            "{udp} -d 10.96.0.11 -r 10.244.1.5 -q 10.0.0.1 --reply-port-src 53 --reply-port-dst 40000"
+        ),
+        "-p icmp -s 10.0.0.1 -d 10.0.0.2 --icmp-type 8 --icmp-code 0 --icmp-id 7 -t 300",
+        "-p tcp -s fd00::1 -d fd00::2 --sport 40000 --dport 443 --state ESTABLISHED -t 300",
+    ] {
+        cmd(&format!("conntrack -I {flow} 2>/dev/null"));
+    }
+    // What it does not show is left out of what conntrack does: timeouts, states, marks.
+    let theirs = |arguments: &str| {
+        let listed = cmd(&format!("conntrack -L {arguments} 2>/dev/null"));
+        let mut flows: Vec<_> = listed
+            .lines()
+            .map(|line| {
+                let words: Vec<_> = line.split_whitespace().collect();
+                let named = words[2..].iter().filter(|word| {
+                    word.contains('=') && !word.starts_with("mark=") && !word.starts_with("use=")
+                });
+                let named: Vec<_> = named.copied().collect();
+                format!("{:<8} {} {}", words[0], words[1], named.join(" "))
+            })
+            .collect();
+        flows.sort_unstable();
+        flows
+    };
+    assert_eq!(theirs("-f ipv4").len(), 3);
+    let ours = example!("conntrack-list").good();
+    assert_eq!(sorted(&ours), theirs("-f ipv4"));
+    let ours = example!("conntrack-list", "-6").good();
+    assert_eq!(sorted(&ours), theirs("-f ipv6"));
+    let ours = example!("conntrack-list", "--protocol=udp", "-d", "10.96.0.10").good();
+    assert_eq!(sorted(&ours), theirs("-p udp -d 10.96.0.10"));
+
+    let deleting = example!(
+        "conntrack-list",
+        "--delete",
+        "-r",
+        "10.244.1.5",
+        "-p",
+        "udp"
+    );
+    assert_eq!(deleting.good(), "1 flows deleted\n");
+    assert_eq!(theirs("-p udp").len(), 1);
+    assert!(
+        example!("conntrack-list", "-p", "udq")
+            .bad()
+            .contains("udq")
+    );
 }
 
 fn ipset_swap_replaces_all_or_nothing() {

@@ -91,6 +91,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The socket of a [`Monitor`](crate::Monitor) failed.
+    #[error("cannot {action} the notifications of links and addresses: {reason}")]
+    Monitor {
+        /// `open`, `read` or `wait for`.
+        action: &'static str,
+        /// What the operating system says.
+        reason: String,
+    },
     /// The socket failed, or a listing did.
     #[error("cannot list links and addresses: {0}")]
     Netlink(#[from] netlink_batch::Error),

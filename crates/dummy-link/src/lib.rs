@@ -8,7 +8,7 @@
 //! - [`message`] has the rtnetlink messages, as `netlink-packet-route` types, for any transport.
 #![cfg_attr(
     feature = "client",
-    doc = "- [`Client`] (feature `client`, on by default) is blocking and changes many addresses per system call."
+    doc = "- [`Client`] (feature `client`, on by default) is blocking and changes many addresses per system call;\n  [`Monitor`] says when links or addresses change."
 )]
 //!
 //! ```
@@ -29,6 +29,8 @@ mod client;
 #[cfg(feature = "client")]
 mod error;
 pub mod message;
+#[cfg(feature = "client")]
+mod monitor;
 mod name;
 mod node;
 
@@ -37,5 +39,7 @@ pub use client::{Client, Effect};
 #[cfg(feature = "client")]
 pub use error::Error;
 pub use message::{BoundAddress, Link};
+#[cfg(feature = "client")]
+pub use monitor::{Monitor, Notice};
 pub use name::{LinkName, LinkNameError, MAX_NAME_LEN};
 pub use node::{NodeLinks, host_address};

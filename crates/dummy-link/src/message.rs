@@ -39,6 +39,12 @@ pub mod uapi {
     pub const RTM_DELADDR: u16 = 21;
     /// Ask for all addresses.
     pub const RTM_GETADDR: u16 = 22;
+    /// Group that hears of links.
+    pub const RTNLGRP_LINK: u32 = 1;
+    /// Group that hears of IPv4 addresses.
+    pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
+    /// Group that hears of IPv6 addresses.
+    pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
     /// The name of a link.
     pub const IFLA_IFNAME: u16 = 3;
     /// What kind of link it is; holds [`IFLA_INFO_KIND`].

@@ -1,0 +1,181 @@
+//! Against a real kernel: what `ip` changes is heard of.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use dummy_link::{Client, LinkName, Monitor, Notice, host_address};
+use kernel_test::{cmd, cmd_input, tests};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+fn main() -> ExitCode {
+    kernel_test::main(tests![
+        addresses_and_links_are_heard_of,
+        a_burst_is_one_notice,
+        settling_waits_for_the_rest_of_a_burst,
+        ignored_links_are_not_heard_of,
+        ignored_links_are_known_by_their_present_name,
+        too_many_changes_are_no_error,
+        a_waiting_thread_is_woken,
+    ])
+}
+
+/// Long enough for whatever is to come.
+const LONG: Duration = Duration::from_secs(60);
+
+fn name(text: &str) -> LinkName {
+    text.parse().unwrap()
+}
+
+/// What there is to hear now. The kernel tells of a change before `ip` returns.
+fn now(monitor: &mut Monitor) -> Option<(bool, bool, bool)> {
+    let notice = monitor.wait(Duration::ZERO).unwrap();
+    notice.map(|notice| (notice.links, notice.addresses, notice.missed))
+}
+
+fn addresses_and_links_are_heard_of() {
+    let mut monitor = Monitor::open().unwrap();
+    assert_eq!(now(&mut monitor), None);
+    for change in [
+        "ip link add d0 type dummy",
+        "ip link set d0 up",
+        "ip link set d0 mtu 1400",
+        "ip link del d0",
+    ] {
+        cmd(change);
+        let (links, _, missed) = now(&mut monitor).unwrap();
+        assert!(links && !missed, "{change}");
+        // A link that is set up gets a link-local address in its own time.
+        thread::sleep(Duration::from_millis(50));
+        let _ = now(&mut monitor);
+    }
+    for change in [
+        "ip addr add 192.0.2.7/24 dev lo",
+        "ip addr add fd00::7/64 dev lo nodad",
+        "ip addr del 192.0.2.7/24 dev lo",
+        "ip addr del fd00::7/64 dev lo",
+    ] {
+        cmd(change);
+        assert_eq!(now(&mut monitor), Some((false, true, false)), "{change}");
+        assert_eq!(now(&mut monitor), None);
+    }
+    // Neither links nor addresses.
+    cmd("ip route add 198.51.100.0/24 dev lo && ip rule add from 192.0.2.1 table 7");
+    assert_eq!(now(&mut monitor), None);
+}
+
+fn a_burst_is_one_notice() {
+    let mut monitor = Monitor::open().unwrap();
+    let lines: String = (1..200)
+        .map(|n| format!("addr add 192.0.2.{n}/32 dev lo\n"))
+        .collect();
+    cmd_input("ip -batch -", &lines);
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
+    assert_eq!(now(&mut monitor), None);
+}
+
+fn settling_waits_for_the_rest_of_a_burst() {
+    let mut monitor = Monitor::open().unwrap().settling(Duration::from_secs(5));
+    let burst = thread::spawn(|| {
+        for n in 1..6 {
+            cmd(&format!("ip addr add 192.0.2.{n}/32 dev lo"));
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    assert!(monitor.wait(LONG).unwrap().is_some_and(|n| n.addresses));
+    burst.join().unwrap();
+    assert_eq!(now(&mut monitor), None);
+}
+
+fn ignored_links_are_not_heard_of() {
+    let (ours, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
+    let addresses =
+        ["10.96.0.1", "10.96.0.2", "fd00::1"].map(|ip| host_address(ip.parse().unwrap()));
+    let change = |client: &mut Client| {
+        client.ensure(ours).unwrap();
+        for result in client.add_addresses(ours, &addresses).unwrap() {
+            result.unwrap();
+        }
+        for result in client.remove_addresses(ours, &addresses).unwrap() {
+            result.unwrap();
+        }
+    };
+    // Made after the monitor was opened.
+    let mut early = Monitor::open().unwrap().ignoring(ours);
+    let mut all = Monitor::open().unwrap();
+    change(&mut client);
+    assert_eq!(now(&mut all), Some((true, true, false)));
+    assert_eq!(now(&mut early), None);
+    // There before.
+    let mut late = Monitor::open().unwrap().ignoring(ours);
+    change(&mut client);
+    assert_eq!(now(&mut late), None);
+    cmd("ip addr add 192.0.2.1/32 dev lo");
+    for monitor in [&mut early, &mut late, &mut all] {
+        assert_eq!(now(monitor), Some((false, true, false)));
+    }
+    client.delete(ours).unwrap();
+    assert_eq!(now(&mut late), None);
+    assert_eq!(now(&mut all), Some((true, false, false)));
+}
+
+fn ignored_links_are_known_by_their_present_name() {
+    cmd("ip link add d0 type dummy");
+    let mut monitor = Monitor::open().unwrap().ignoring(name("ours"));
+    cmd("ip addr add 192.0.2.1/32 dev d0");
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
+    cmd("ip link set d0 name ours");
+    let _ = now(&mut monitor);
+    cmd("ip addr add 192.0.2.2/32 dev ours");
+    assert_eq!(now(&mut monitor), None);
+    cmd("ip link set ours name d1");
+    assert!(now(&mut monitor).is_some_and(|(links, ..)| links));
+    cmd("ip addr add 192.0.2.3/32 dev d1");
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
+    // Another link comes to the name and to addresses at once.
+    cmd("ip link add ours type dummy && ip addr add 192.0.2.4/32 dev ours && ip link del ours");
+    assert_eq!(now(&mut monitor), None);
+}
+
+fn too_many_changes_are_no_error() {
+    let mut monitor = Monitor::open().unwrap().ignoring(name("ours"));
+    cmd("ip link add ours type dummy");
+    let lines: String = (0..20_000)
+        .map(|n| {
+            let change = if n % 2 == 0 { "add" } else { "del" };
+            format!("addr {change} 192.0.2.1/32 dev ours\n")
+        })
+        .collect();
+    cmd_input("ip -batch -", &lines);
+    let missed = monitor.wait(Duration::ZERO).unwrap();
+    assert!(missed.is_some_and(|notice| notice.missed), "{missed:?}");
+    // Afterwards it hears as before.
+    while now(&mut monitor).is_some() {}
+    cmd("ip addr add 192.0.2.2/32 dev ours");
+    assert_eq!(now(&mut monitor), None);
+    cmd("ip addr add 192.0.2.3/32 dev lo");
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
+}
+
+fn a_waiting_thread_is_woken() {
+    let mut monitor = Monitor::open().unwrap();
+    let readable = |monitor: &Monitor| {
+        let mut sockets = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+        poll(&mut sockets, PollTimeout::ZERO).unwrap() == 1
+    };
+    assert!(!readable(&monitor));
+    assert_eq!(monitor.wait(Duration::from_millis(5)), Ok(None));
+    let change = thread::spawn(|| {
+        thread::sleep(Duration::from_millis(20));
+        cmd("ip addr add 192.0.2.1/32 dev lo");
+    });
+    let notice: Option<Notice> = monitor.wait(LONG).unwrap();
+    assert!(notice.unwrap().addresses);
+    change.join().unwrap();
+    cmd("ip addr add 192.0.2.2/32 dev lo");
+    assert!(readable(&monitor));
+    assert!(now(&mut monitor).is_some());
+    assert!(!readable(&monitor));
+}
