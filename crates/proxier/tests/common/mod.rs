@@ -150,10 +150,17 @@ impl Scenario {
     }
 }
 
+/// Whichever package the test is of: kube-proxier's use these too.
+fn scenarios_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("crates/proxier/tests/scenarios"))
+        .find(|folder| folder.is_dir())
+        .unwrap()
+}
+
 pub(crate) fn folders(below: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/scenarios")
-        .join(below);
+    let root = scenarios_folder().join(below);
     let mut folders: Vec<_> = fs::read_dir(root)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -218,7 +218,7 @@ mod tests {
 
     const NODES: &str = "/api/v1/nodes";
 
-    fn node(name: &str, label: Value) -> Value {
+    fn node(name: &str, label: &Value) -> Value {
         json!({"kind": "Node", "metadata": {"name": name, "labels": label}})
     }
 
@@ -226,12 +226,12 @@ mod tests {
     fn a_change_of_what_is_selected_is_an_addition_or_a_deletion() {
         let mut store = Store::new();
         let hidden = json!({"hide": ""});
-        store.put(node("a", json!({})));
+        store.put(node("a", &json!({})));
         let from = store.version();
-        store.put(node("a", json!({"x": "1"})));
-        store.put(node("a", hidden.clone()));
-        store.put(node("b", hidden));
-        store.put(node("a", json!({})));
+        store.put(node("a", &json!({"x": "1"})));
+        store.put(node("a", &hidden));
+        store.put(node("b", &hidden));
+        store.put(node("a", &json!({})));
         let selector = Selector::parse(Some("!hide"), None).unwrap();
         let lines = store.since(NODES, &selector, from).unwrap();
         let kinds: Vec<_> = lines.iter().map(|line| &line["type"]).collect();
@@ -245,9 +245,9 @@ mod tests {
         let mut store = Store::new();
         let all = Selector::default();
         store.become_these([json!({"kind": "List", "items": [
-            node("a", json!({})), node("b", json!({})), node("c", json!({}))]})]);
+            node("a", &json!({})), node("b", &json!({})), node("c", &json!({}))]})]);
         let page = store.list(NODES, &all, Some(2), None).unwrap();
-        store.become_these([node("b", json!({})), node("d", json!({}))]);
+        store.become_these([node("b", &json!({})), node("d", &json!({}))]);
         let rest = store
             .list(NODES, &all, Some(2), page.next.as_deref())
             .unwrap();
