@@ -2,6 +2,7 @@
 
 pub mod dump;
 pub mod requests;
+pub mod steps;
 
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};

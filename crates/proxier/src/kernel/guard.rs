@@ -14,14 +14,17 @@ use crate::plan::{Operation, Phase, Plan};
 /// that they rest upon failed.
 ///
 /// - Without its set members or rules no virtual server is added, and without a virtual server neither its
-///   destinations nor its address.
+///   destinations nor its address. Nor is an address bound for virtual servers that are there already.
 /// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
-///   virtual server cannot be deleted, its set members and rules stay, and so do the sets.
+///   virtual server cannot be deleted, its set members and rules stay, and so do the sets; while a set member
+///   stays, so do the rules; and without new rules old ones and their members stay.
 #[derive(Debug, Default)]
 pub struct Guard {
     link: Option<usize>,
     sets: HashMap<SetName, usize>,
     reaches: HashMap<Reach, usize>,
+    /// Addresses that members of sets are missing for.
+    bare: HashMap<IpAddr, usize>,
     rules: PerFamily<Option<usize>>,
     trims: PerFamily<Option<usize>>,
     servers: HashMap<VirtualServerId, usize>,
@@ -72,7 +75,12 @@ impl Guard {
                 .sets
                 .get(set)
                 .copied()
-                .or_else(|| self.reached(phase, *set, entry)),
+                .or_else(|| self.reached(phase, *set, entry))
+                .or_else(|| {
+                    // Until the rules are there that take its place.
+                    let (family, _) = SetId::owner(set).filter(|_| phase == Phase::Settle)?;
+                    *self.rules.get(family)
+                }),
             Operation::SwapSets { set, with } => {
                 self.sets.get(with).or_else(|| self.sets.get(set)).copied()
             }
@@ -81,7 +89,8 @@ impl Guard {
                 self.sets.get(set).copied().or(trimmed)
             }
             Operation::RestoreRules(change) if phase == Phase::Trim => {
-                *self.retiring.get(change.family)
+                let rules = *self.rules.get(change.family);
+                rules.or(*self.retiring.get(change.family))
             }
             Operation::AddServer { id, .. } => {
                 let rules = *self.rules.get(family(id));
@@ -90,10 +99,15 @@ impl Guard {
             Operation::AddDestination { server, .. } | Operation::SetDestination { server, .. } => {
                 self.servers.get(server).copied()
             }
-            Operation::BindAddress(address) => self.link.or_else(|| {
-                let none_added = self.adding.get(address) == Some(&0);
-                self.addresses.get(address).copied().filter(|_| none_added)
-            }),
+            Operation::BindAddress(address) => {
+                // Virtual servers that were there before are reached by it as well.
+                let bare = || self.bare.get(address).copied();
+                let rules = *self.rules.get(Family::of(*address));
+                self.link.or(rules).or_else(bare).or_else(|| {
+                    let none_added = self.adding.get(address) == Some(&0);
+                    self.addresses.get(address).copied().filter(|_| none_added)
+                })
+            }
             Operation::DeleteServer(VirtualServerId::Address { address, .. }) => {
                 // Nor may the last virtual server of an address go whose successor could not be added.
                 self.unbinding
@@ -118,15 +132,19 @@ impl Guard {
                     if id.swap_name(family) == *set {
                         self.sets.insert(*set, index);
                     }
-                    self.reaches
-                        .extend(Reach::of_entry(id, entry).map(|reach| (reach, index)));
+                    self.missing(index, Reach::of_entry(id, entry));
+                }
+            }
+            Operation::DeleteEntry { set, .. } if phase == Phase::Settle => {
+                // What it is there for still needs the rule that goes with it.
+                if let Some((family, _)) = SetId::owner(set) {
+                    *self.retiring.get_mut(family) = Some(index);
                 }
             }
             Operation::SwapSets { set, with } => {
                 self.sets.insert(*set, index);
                 let missing = self.swapped_in.remove(with).unwrap_or_default();
-                self.reaches
-                    .extend(missing.into_iter().map(|reach| (reach, index)));
+                self.missing(index, missing);
             }
             Operation::RestoreRules(change) => match phase {
                 Phase::Trim => *self.trims.get_mut(change.family) = Some(index),
@@ -157,6 +175,16 @@ impl Guard {
                     .extend(Reach::of_server(id).map(|reach| (reach, index)));
             }
             _ => {}
+        }
+    }
+
+    /// Notes that members of sets are missing.
+    fn missing(&mut self, index: usize, members: impl IntoIterator<Item = Reach>) {
+        for reach in members {
+            self.reaches.insert(reach, index);
+            if let Reach::Address(_, address, _) = reach {
+                self.bare.insert(address, index);
+            }
         }
     }
 

@@ -120,25 +120,26 @@ pub fn carry_out(
         let mut batch = Vec::new();
         let mut last = first;
         while let Some((index, (of, operation))) = rest.peek().copied() {
-            if of != phase || !(batch.is_empty() || together(last, operation)) {
+            let joins = of == phase || stands_alone(operation);
+            if !(batch.is_empty() || joins && together(last, operation)) {
                 break;
             }
-            batch.push((index, operation));
+            batch.push((index, of, operation));
             last = operation;
             rest.next();
         }
         let blocked: Vec<_> = batch
             .iter()
-            .map(|(_, op)| guard.blocked(phase, op))
+            .map(|(_, phase, operation)| guard.blocked(*phase, operation))
             .collect();
         let allowed: Vec<_> = batch
             .iter()
             .zip(&blocked)
             .filter(|(_, blocked)| blocked.is_none())
-            .map(|((_, operation), _)| *operation)
+            .map(|((_, _, operation), _)| *operation)
             .collect();
         let mut results = run(&allowed).into_iter();
-        for ((index, operation), blocked) in batch.into_iter().zip(blocked) {
+        for ((index, phase, operation), blocked) in batch.into_iter().zip(blocked) {
             let reason = match blocked {
                 Some(after) => FailureReason::Skipped { after },
                 None => match results.next().unwrap_or(Ok(())) {
@@ -162,4 +163,13 @@ pub fn carry_out(
         }
     }
     applied
+}
+
+/// Whether an operation may go along with those of an earlier phase: whatever of them fails, it is safe, or the
+/// kernel itself refuses it.
+const fn stands_alone(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::SetDestination { .. } | Operation::DeleteDestination { .. }
+    )
 }

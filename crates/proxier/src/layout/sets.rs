@@ -1,10 +1,12 @@
 //! The sets: their names, types and comments.
 
+use std::sync::LazyLock;
+
 use ipset_netlink::{SetName, SetSpec, SetType};
 use ipvs_netlink::Protocol;
 
 use super::Layout;
-use crate::cluster::Family;
+use crate::cluster::{Family, PerFamily};
 
 /// One of the proxy's sets. There is one of each for either family.
 ///
@@ -129,7 +131,11 @@ impl SetId {
     /// Its name, cut to the 31 characters a kernel takes (`IPSET_MAXNAMELEN` in linux/netfilter/ipset/ip_set.h).
     #[must_use]
     pub fn name(self, family: Family) -> SetName {
-        own_name(family, self.suffix())
+        static NAMES: LazyLock<PerFamily<[SetName; SetId::ALL.len()]>> = LazyLock::new(|| {
+            PerFamily::from_fn(|family| SetId::ALL.map(|id| own_name(family, id.suffix())))
+        });
+        let known = NAMES.get(family).get(self as usize).copied();
+        known.unwrap_or_else(|| own_name(family, self.suffix()))
     }
 
     /// The name under which it is made anew before the two are swapped.

@@ -31,20 +31,25 @@ pub(super) fn plan(
         .get(family)
         .as_ref()
         .map(|state| &state.rules);
-    if let Some(wanted) = wanted {
+    let tables = wanted.map(FamilyRules::tables);
+    if let (Some(wanted), Some(tables)) = (wanted, &tables) {
         let lingering = lingering(wanted, observed, &kernel);
-        let meanwhile = FamilyRules {
-            filled: wanted.filled | lingering,
-            ..wanted.clone()
-        };
-        let changes = meanwhile
+        let meanwhile = (!lingering.is_empty()).then(|| {
+            let filled = wanted.filled | lingering;
+            FamilyRules {
+                filled,
+                ..wanted.clone()
+            }
             .tables()
+        });
+        let changes = meanwhile
+            .as_ref()
+            .unwrap_or(tables)
             .iter()
             .filter_map(|t| add(family, t, &kernel))
             .collect();
         push(Phase::Rules, changes, &mut kernel, plan, false);
     }
-    let tables = wanted.map(FamilyRules::tables);
     let changes = [TableName::Nat, TableName::Filter]
         .iter()
         .filter_map(|name| {
@@ -86,6 +91,10 @@ fn lingering(wanted: &FamilyRules, observed: &Observed, kernel: &Ruleset) -> Set
                 .get(&name)
                 .is_some_and(|set| !set.entries.is_empty())
     });
+    let emptied: Vec<_> = emptied.collect();
+    if emptied.is_empty() {
+        return SetIds::NONE;
+    }
     let rules_with = |filled: SetIds| {
         all_rules(&FamilyRules {
             filled,
@@ -100,6 +109,7 @@ fn lingering(wanted: &FamilyRules, observed: &Observed, kernel: &Ruleset) -> Set
         chain.is_some_and(|chain| chain.rules.contains(rule))
     };
     emptied
+        .into_iter()
         .filter(|id| {
             let with = rules_with([*id].into_iter().collect());
             with.iter().any(|rule| !bare.contains(rule) && found(rule))
@@ -143,7 +153,7 @@ fn trim(
         change.write(wanted, Extent::Final);
     }
     let owned: Vec<_> = owned_tables(family)
-        .into_iter()
+        .iter()
         .filter(|t| t.name == *name)
         .collect();
     change.remove_stale(&owned, wanted);
@@ -287,7 +297,7 @@ impl<'a> Change<'a> {
     }
 
     /// Removes what any layout could have left in this table and `wanted` does not have.
-    fn remove_stale(&mut self, owned: &[TableRules], wanted: Option<&TableRules>) {
+    fn remove_stale(&mut self, owned: &[&TableRules], wanted: Option<&TableRules>) {
         let kept = |chain: &ChainName| {
             wanted.is_some_and(|wanted| wanted.chains.iter().any(|own| own.name == *chain))
         };
@@ -352,7 +362,7 @@ impl<'a> Change<'a> {
     }
 
     /// Whether a rule that is not the proxy's jumps to a chain, which cannot be deleted then.
-    fn jumped_to_by_others(&self, name: &ChainName, owned: &[TableRules]) -> bool {
+    fn jumped_to_by_others(&self, name: &ChainName, owned: &[&TableRules]) -> bool {
         let own_chain = |chain: &ChainName| {
             owned
                 .iter()

@@ -8,6 +8,7 @@
     reason = "a test that fails should panic"
 )]
 
+mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod tools;
@@ -47,7 +48,8 @@ fn main() -> ExitCode {
     let others = tests![
         what_is_written_is_read_back,
         cleaning_up_leaves_what_is_foreign,
-        a_failure_is_told_and_made_good
+        a_failure_is_told_and_made_good,
+        calls::a_change_costs_few_system_calls
     ];
     kernel_test::main(each.chain(from_others).chain(others))
 }

@@ -136,15 +136,38 @@ proptest! {
     }
 }
 
+/// How many stories are tried: 10,000, or as many as `PROPTEST_CASES` says.
+fn stories() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    let told = std::env::var_os("PROPTEST_CASES").is_some();
+    let cases = if told { config.cases } else { 10_000 };
+    ProptestConfig {
+        cases: cases.div_ceil(4),
+        ..config
+    }
+}
+
+// In four parts, which run side by side.
 proptest! {
-    // A story is a dozen plans: fewer than usual would leave much untried.
-    #![proptest_config(ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_none() { 10_000 } else { ProptestConfig::default().cases },
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(stories())]
 
     #[test]
-    fn the_engine_comes_to_what_the_full_path_comes_to(story in engine::story()) {
+    fn the_engine_comes_to_what_the_full_path_comes_to_1(story in engine::story()) {
+        engine::follow(story);
+    }
+
+    #[test]
+    fn the_engine_comes_to_what_the_full_path_comes_to_2(story in engine::story()) {
+        engine::follow(story);
+    }
+
+    #[test]
+    fn the_engine_comes_to_what_the_full_path_comes_to_3(story in engine::story()) {
+        engine::follow(story);
+    }
+
+    #[test]
+    fn the_engine_comes_to_what_the_full_path_comes_to_4(story in engine::story()) {
         engine::follow(story);
     }
 }

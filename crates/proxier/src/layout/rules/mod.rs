@@ -8,6 +8,7 @@ mod nat;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnetwork::IpNetwork;
 use iptables_restore::{
@@ -16,7 +17,7 @@ use iptables_restore::{
 use ipvs_netlink::Protocol;
 
 use super::{Layout, SetId, SetIds};
-use crate::cluster::Family;
+use crate::cluster::{Family, PerFamily};
 
 /// The mark by which the classic layout has packets dropped.
 pub(crate) const DROP_MARK: u32 = 0x8000;
@@ -186,7 +187,13 @@ fn chain_name(name: &str) -> ChainName {
 }
 
 /// The chains and jumps that any layout could have left in a family's tables, their rules left out.
-pub(crate) fn owned_tables(family: Family) -> Vec<TableRules> {
+pub(crate) fn owned_tables(family: Family) -> &'static [TableRules] {
+    static OWNED: LazyLock<PerFamily<Vec<TableRules>>> =
+        LazyLock::new(|| PerFamily::from_fn(bare_tables));
+    OWNED.get(family)
+}
+
+fn bare_tables(family: Family) -> Vec<TableRules> {
     let of = |layout| {
         let rules = FamilyRules {
             layout,
