@@ -117,6 +117,8 @@ struct Counted {
 }
 
 impl Status<MemoryKernel> for Counted {
+    fn heard(&mut self, _: &Event) {}
+
     fn queued(&mut self) {}
 
     fn synced(&mut self, report: &Report, _: &Syncer<MemoryKernel>) {
@@ -125,8 +127,6 @@ impl Status<MemoryKernel> for Counted {
         self.failures += report.failures.len();
         self.busy += report.took;
     }
-
-    fn node_deleting(&mut self, _: bool) {}
 }
 
 /// Processor time of the calling thread (`schedstat` of proc(5): nanoseconds).
@@ -140,10 +140,9 @@ fn main() -> io::Result<()> {
     let seconds = std::env::args()
         .find_map(|arg| arg.parse().ok())
         .unwrap_or(30);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_time()
-        .build()?;
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let handle = runtime.handle().clone();
+    thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -177,7 +176,7 @@ fn main() -> io::Result<()> {
     let mut counted = Counted::default();
     let sender = thread::spawn(move || send(&events, seconds));
     let began = processor_time();
-    run(&mut syncer, heard, runtime.handle(), &mut counted);
+    run(&mut syncer, heard, &handle, &mut counted);
     let loop_time = processor_time() - began;
     let backlog = sender.join().unwrap_or_default();
     row(&mut out, "loop", loop_time, seconds, &counted, &backlog)

@@ -17,7 +17,7 @@ use super::metrics::Metrics;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// What is served on the health address: `/healthz` and `/livez`.
-pub fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
+pub(super) fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
     let (state, counters) = (health.clone(), metrics.clone());
     let healthz = move || async move {
         let response = healthz(state.health());
@@ -37,7 +37,7 @@ pub fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
 
 /// What is served on the metrics address: `/metrics`, `/proxyMode` and `/healthz`, which here says only that the
 /// process runs, as kube-proxy's does.
-pub fn metrics_routes(metrics: &Metrics) -> Router {
+pub(super) fn metrics_routes(metrics: &Metrics) -> Router {
     let metrics = metrics.clone();
     Router::new()
         .route("/metrics", get(move || async move { exposition(&metrics) }))
@@ -60,7 +60,7 @@ fn exposition(metrics: &Metrics) -> Response {
 ///
 /// # Errors
 /// Why the address cannot be bound, with `hard_fail` only.
-pub async fn serve(
+pub(super) async fn serve(
     what: &str,
     address: SocketAddr,
     routes: Router,

@@ -13,6 +13,8 @@ use prometheus::{
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use proxier::NoLocalEndpoints;
+
 /// The label of kube-proxy's for one family, and its values.
 const FAMILY: &str = "ip_family";
 const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
@@ -54,19 +56,8 @@ struct Changes {
 pub enum OperationResult {
     /// The kernel did it.
     Done,
-    /// The kernel refused it.
+    /// The kernel refused it, or it was not tried after another that failed. It is tried again.
     Failed,
-    /// Something before it failed, so it was not tried.
-    Skipped,
-}
-
-/// Of which traffic a policy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrafficPolicy {
-    /// `internalTrafficPolicy`
-    Internal,
-    /// `externalTrafficPolicy`
-    External,
 }
 
 /// What the kernel is to hold now.
@@ -155,7 +146,7 @@ impl Metrics {
                         "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
                         "Services whose policy is Local and that have no endpoint on this node",
                     ),
-                    &[FAMILY, "traffic_policy"],
+                    &["traffic_policy"],
                 )?,
             )?,
             healthz: counters(
@@ -261,15 +252,17 @@ impl Metrics {
             .inc();
     }
 
-    /// How many Services of a family with a Local policy have no endpoint on this node.
-    pub fn no_local_endpoints(&self, ipv6: bool, policy: TrafficPolicy, services: usize) {
-        let policy = match policy {
-            TrafficPolicy::Internal => "internal",
-            TrafficPolicy::External => "external",
-        };
-        self.no_local_endpoints
-            .with_label_values(&[family(ipv6), policy])
-            .set(count(services));
+    /// How many Services with a Local policy have endpoints, but none on this node.
+    pub fn no_local_endpoints(&self, services: NoLocalEndpoints) {
+        let by_policy = [
+            ("internal", services.internal),
+            ("external", services.external),
+        ];
+        for (policy, services) in by_policy {
+            self.no_local_endpoints
+                .with_label_values(&[policy])
+                .set(count(services));
+        }
     }
 
     /// `/healthz` was answered.
@@ -282,14 +275,15 @@ impl Metrics {
         self.livez.with_label_values(&[&status.to_string()]).inc();
     }
 
-    /// An operation was to be done. `kind` is one of a handful of names, such as `add-destination`.
-    pub fn operation(&self, kind: &str, result: OperationResult) {
+    /// So many operations were to be done. `kind` is one of a handful of names, such as `ipvs`.
+    pub fn operations(&self, kind: &str, result: OperationResult, count: usize) {
         let result = match result {
             OperationResult::Done => "done",
             OperationResult::Failed => "failed",
-            OperationResult::Skipped => "skipped",
         };
-        self.operations.with_label_values(&[kind, result]).inc();
+        self.operations
+            .with_label_values(&[kind, result])
+            .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
     /// What the kernel is to hold.

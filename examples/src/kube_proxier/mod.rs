@@ -1,5 +1,6 @@
 //! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
 
+pub mod daemon;
 pub mod doctor;
 mod event;
 pub mod health;
@@ -10,6 +11,7 @@ mod machine;
 pub mod metrics;
 pub mod options;
 pub mod service_health;
+mod status;
 pub mod sync;
 pub mod watch;
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use proxier::ServiceHealth;
 use proxier::cluster::ObjectName;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -23,17 +24,6 @@ use super::health::{self, HealthState};
 const AGAIN: Duration = Duration::from_secs(2);
 
 const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-weight");
-
-/// A Service with a `healthCheckNodePort`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceHealth {
-    /// The Service.
-    pub name: ObjectName,
-    /// Its `healthCheckNodePort`.
-    pub port: u16,
-    /// How many of its endpoints are on this node.
-    pub local_endpoints: usize,
-}
 
 /// The servers. Dropping them stops them.
 pub struct ServiceHealthServers {
@@ -87,16 +77,16 @@ impl ServiceHealthServers {
         self.running.retain(|name, server| {
             services
                 .iter()
-                .any(|service| service.name == *name && service.port == server.port)
+                .any(|service| service.service == *name && service.port.get() == server.port)
         });
         for service in services {
-            if let Some(server) = self.running.get(&service.name) {
+            if let Some(server) = self.running.get(&service.service) {
                 let count = &server.local_endpoints;
                 count.store(service.local_endpoints, Ordering::Relaxed);
                 continue;
             }
             let server = self.start(service);
-            self.running.insert(service.name.clone(), server);
+            self.running.insert(service.service.clone(), server);
         }
     }
 
@@ -104,15 +94,15 @@ impl ServiceHealthServers {
         let local_endpoints = Arc::new(AtomicUsize::new(service.local_endpoints));
         let tasks = self.addresses.iter().map(|address| {
             let (name, health, count) = (
-                service.name.clone(),
+                service.service.clone(),
                 self.health.clone(),
                 local_endpoints.clone(),
             );
-            let address = SocketAddr::new(*address, service.port);
+            let address = SocketAddr::new(*address, service.port.get());
             tokio::spawn(serve(name, address, health, count))
         });
         Server {
-            port: service.port,
+            port: service.port.get(),
             tasks: tasks.collect(),
             local_endpoints,
         }
@@ -191,8 +181,8 @@ mod tests {
 
     fn service(name: &str, port: u16, local_endpoints: usize) -> ServiceHealth {
         ServiceHealth {
-            name: ObjectName::new("ns", name),
-            port,
+            service: ObjectName::new("ns", name),
+            port: port.try_into().unwrap(),
             local_endpoints,
         }
     }

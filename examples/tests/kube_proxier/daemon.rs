@@ -1,64 +1,223 @@
-//! kube-proxier, running as it does on a node.
+//! The daemon as a process.
 
 use std::fs::{self, File};
-use std::process::{Child, Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use proxier::Layout;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::api_server::ApiServer;
-use crate::common::{Scenario, read};
 
-/// A kube-proxier that ends with the value.
-pub(crate) struct Daemon {
-    child: Child,
+/// How long anything that must happen may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+const HEAD: &str = "apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: ipvs
+hostnameOverride: node-a
+";
+
+pub(crate) const METRICS: &str = "127.0.0.1:10249";
+pub(crate) const HEALTH: &str = "127.0.0.1:10256";
+
+/// Where the daemon's files are, and how it is started.
+pub(crate) struct Setup {
     folder: TempDir,
+    flags: Vec<String>,
 }
 
-impl Daemon {
-    /// Starts one with the scenario's configuration and an API server, as `kube-proxier --config=FILE`.
-    pub(crate) fn start(scenario: &Scenario, layout: Layout, server: &ApiServer) -> Self {
-        let folder = TempDir::new().unwrap();
-        let kubeconfig = folder.path().join("kubeconfig");
-        fs::write(&kubeconfig, server.kubeconfig()).unwrap();
-        let config = folder.path().join("config.yaml");
-        let text = String::from_utf8(read(&scenario.folder.join("proxy-config.yaml"))).unwrap();
-        assert!(text.contains("hostnameOverride: ") && !text.contains("clientConnection"));
+impl Setup {
+    /// For a server, with further fields of a `KubeProxyConfiguration`.
+    pub(crate) fn new(server: &ApiServer, fields: &str) -> Self {
+        Self::of(server, &(HEAD.to_owned() + fields))
+    }
+
+    /// For a server, with a configuration that does not say where that is.
+    pub(crate) fn of(server: &ApiServer, config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = Self {
+            folder,
+            flags: Vec::new(),
+        };
+        fs::write(setup.path("kubeconfig"), server.kubeconfig()).unwrap();
+        setup.configure(config);
+        setup
+    }
+
+    pub(crate) fn flag(mut self, flag: &str) -> Self {
+        self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Writes the configuration, all at once as a ConfigMap does.
+    fn configure(&self, config: &str) {
+        assert!(config.contains("hostnameOverride: ") && !config.contains("clientConnection"));
+        let kubeconfig = self.path("kubeconfig");
         let text = format!(
-            "{text}\nclientConnection:\n  kubeconfig: {}\n",
+            "{config}\nclientConnection: {{kubeconfig: {}}}\n",
             kubeconfig.display()
         );
-        fs::write(&config, text).unwrap();
-        let log = File::create(folder.path().join("log")).unwrap();
+        fs::write(self.path("new.yaml"), text).unwrap();
+        fs::rename(self.path("new.yaml"), self.path("config.yaml")).unwrap();
+    }
+
+    /// Has further fields from now on.
+    pub(crate) fn reconfigure(&self, fields: &str) {
+        self.configure(&(HEAD.to_owned() + fields));
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kube-proxier"));
-        command.arg(format!("--config={}", config.display()));
-        // The layout of today needs no flag.
-        if layout == Layout::Classic {
-            command.arg(format!("--layout={}", layout.as_str()));
-        }
-        let child = command
+        let mut config = std::ffi::OsString::from("--config=");
+        config.push(self.path("config.yaml"));
+        command.arg(config).args(&self.flags);
+        command
+    }
+
+    /// Starts it; what it logs is added to the log.
+    pub(crate) fn start(&self) -> Daemon {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        let child = self
+            .command()
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        Self { child, folder }
+        Daemon { child }
+    }
+
+    /// Starts it, and waits for its first sync.
+    #[track_caller]
+    pub(crate) fn started(&self) -> Daemon {
+        let mut daemon = self.start();
+        daemon.wait_until("its first sync", || {
+            (syncs() >= 1.0).then_some(()).ok_or_else(|| self.log())
+        });
+        daemon
+    }
+}
+
+/// A running one, killed when it is dropped.
+pub(crate) struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal and waits for the end: how it ended, and how long that took.
+    pub(crate) fn stop(mut self, signal: Signal) -> (ExitStatus, Duration) {
+        let sent = Instant::now();
+        let id = i32::try_from(self.child.id()).unwrap();
+        kill(Pid::from_raw(id), signal).unwrap();
+        (self.ended(), sent.elapsed())
+    }
+
+    /// Waits for it to end by itself.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "still running");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits until a condition holds; where it never does, what it last said is shown.
+    #[track_caller]
+    pub(crate) fn wait_until<T>(
+        &mut self,
+        what: &str,
+        mut condition: impl FnMut() -> Result<T, String>,
+    ) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = match condition() {
+                Ok(value) => return value,
+                Err(said) => said,
+            };
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the daemon ended ({status}) before {what}: {said}");
+            }
+            assert!(Instant::now() < deadline, "no {what}: {said}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// What it printed.
-    pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    /// Resident memory and its peak, KiB.
+    pub(crate) fn memory(&self) -> [u64; 2] {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        ["VmRSS:", "VmHWM:"].map(|field| {
+            let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+            line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        })
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How many syncs it has made.
+pub(crate) fn syncs() -> f64 {
+    sync_metric("count").unwrap_or(0.0)
+}
+
+/// The number (`count`) of all syncs, or how long they took (`sum`, seconds).
+pub(crate) fn sync_metric(what: &str) -> Option<f64> {
+    let name = format!("kubeproxy_sync_proxy_rules_duration_seconds_{what}");
+    metric(&(name + "{ip_family=\"IPv4\"}"))
+}
+
+/// The value of a metric, its labels part of the name, if it is served.
+pub(crate) fn metric(name: &str) -> Option<f64> {
+    let (_, body) = get(METRICS, "/metrics")?;
+    let mut lines = body.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+/// Status and body of what a server answers, if it does.
+pub(crate) fn get(server: &str, path: &str) -> Option<(u16, String)> {
+    let server: SocketAddr = server.parse().unwrap();
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body.to_owned()))
 }

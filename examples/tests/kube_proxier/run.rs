@@ -11,24 +11,39 @@
 
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
+mod churn;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../../../crates/proxier/tests/packets/client.rs"]
+mod client;
+mod cluster;
 #[path = "../../../crates/proxier/tests/common/mod.rs"]
 mod common;
 mod daemon;
+mod healing;
+mod process;
+mod restarts;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../../../crates/proxier/tests/packets/servers.rs"]
+mod servers;
+mod size;
 #[path = "../../../crates/proxier/tests/kernel/tools.rs"]
 mod tools;
+#[allow(dead_code, reason = "shared with other tests")]
+#[path = "../../../crates/proxier/tests/packets/topology.rs"]
+mod topology;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kernel_test::Test;
+use kernel_test::{Test, tests};
 use proxier::Layout;
 use serde_json::Value;
 
 use self::api_server::ApiServer;
 use self::common::{Scenario, Step, all, compare};
-use self::daemon::Daemon;
+use self::daemon::{Daemon, Setup};
 
 /// How long a step may take until it is in the kernel.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -42,7 +57,46 @@ fn main() -> ExitCode {
             .time_limit(Duration::from_secs(300))
         })
     });
-    kernel_test::main(each)
+    let others = tests![
+        process::ends_by_signal_and_leaves_all_in_place,
+        process::says_that_it_runs,
+        process::a_second_one_stays_out,
+        process::cleans_up,
+        process::initializes_only,
+        process::waits_until_all_is_listed,
+        healing::what_others_changed_is_healed,
+        healing::node_addresses_are_followed,
+        healing::udp_clients_leave_an_endpoint_that_is_gone,
+        healing::connections_drain,
+        healing::without_an_api_server_all_stays,
+        healing::what_fails_is_retried_and_shows,
+        healing::another_configuration_is_followed,
+    ];
+    kernel_test::main(each.chain(others).chain(long()))
+}
+
+/// Short enough for every day, and as long as it takes to be sure:
+/// `cargo test -p examples --test kube_proxier -- --ignored`.
+fn long() -> impl Iterator<Item = Test> {
+    let hour = Duration::from_secs(3600);
+    let test = |name: &str, body: fn()| Test::new(name, body).time_limit(hour);
+    [
+        test("restarts::some", || restarts::killed_at_random_moments(20)),
+        test("restarts::two_hundred", || {
+            restarts::killed_at_random_moments(200)
+        })
+        .ignored(),
+        test("churn::for_some_seconds", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(10));
+        }),
+        test("churn::for_a_minute", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(60));
+        })
+        .ignored(),
+        test("size::of_1000", || size::memory_and_time(1000)),
+        test("size::of_10000", || size::memory_and_time(10_000)).ignored(),
+    ]
+    .into_iter()
 }
 
 fn run(scenario: &Scenario, layout: Layout) {
@@ -50,11 +104,18 @@ fn run(scenario: &Scenario, layout: Layout) {
     tools::run_before(scenario);
     let server = ApiServer::start();
     server.apply_step(objects(scenario, 1));
-    let mut daemon = Daemon::start(scenario, layout, &server);
+    let config = common::read(&scenario.folder.join("proxy-config.yaml"));
+    let setup = Setup::of(&server, &String::from_utf8(config).unwrap());
+    // The layout of today needs no flag.
+    let setup = match layout {
+        Layout::Current => setup,
+        Layout::Classic => setup.flag("--layout=classic"),
+    };
+    let mut daemon = setup.start();
     for (n, step) in scenario.steps.iter().enumerate() {
         let number = n + 1;
         server.apply_step(objects(scenario, number));
-        reach(scenario, number, step, layout, &mut daemon);
+        reach(scenario, number, step, layout, &setup, &mut daemon);
     }
 }
 
@@ -69,7 +130,14 @@ fn objects(scenario: &Scenario, step: usize) -> Vec<Value> {
 }
 
 /// Waits until the kernel holds what is expected; fails with the difference where it does not in time.
-fn reach(scenario: &Scenario, number: usize, step: &Step, layout: Layout, daemon: &mut Daemon) {
+fn reach(
+    scenario: &Scenario,
+    number: usize,
+    step: &Step,
+    layout: Layout,
+    setup: &Setup,
+    daemon: &mut Daemon,
+) {
     let name = format!("{}, step {number}", scenario.name);
     let holds = || compare(&name, &step.expected, &tools::snapshot(), layout);
     let deadline = Instant::now() + DEADLINE;
@@ -85,7 +153,7 @@ fn reach(scenario: &Scenario, number: usize, step: &Step, layout: Layout, daemon
     }
     panic::set_hook(hook);
     if !reached {
-        println!("{name}: kube-proxier said:\n{}", daemon.log());
+        println!("{name}: kube-proxier said:\n{}", setup.log());
         assert!(daemon.is_running(), "{name}: kube-proxier has ended");
         holds();
     }

@@ -265,10 +265,15 @@ impl Engine {
         self.wanted.server(id)
     }
 
-    /// How many virtual servers were wanted when the last plan was made.
-    #[must_use]
-    pub fn servers(&self) -> usize {
-        self.wanted.servers().count()
+    /// The virtual servers that were wanted when the last plan was made, in no particular order.
+    pub fn servers(&self) -> impl ExactSizeIterator<Item = &VirtualServerId> {
+        self.wanted.servers()
+    }
+
+    /// The addresses that node ports are served on.
+    pub fn node_port_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let PerFamily { v4, v6 } = &self.node_ports;
+        v4.iter().chain(v6).copied()
     }
 
     /// Claims that were not granted when the last plan was made, by virtual server.

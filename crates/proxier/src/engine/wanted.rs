@@ -242,7 +242,7 @@ impl Wanted {
     }
 
     /// All virtual servers, in no order.
-    pub(super) fn servers(&self) -> impl Iterator<Item = &VirtualServerId> {
+    pub(super) fn servers(&self) -> impl ExactSizeIterator<Item = &VirtualServerId> {
         self.claimants.keys()
     }
 

@@ -16,8 +16,11 @@ fn what_happened_is_shown_by_kube_proxys_names() {
     metrics.synced(at(13), Duration::from_millis(5), false);
     metrics.programmed(false, Duration::from_millis(300));
     metrics.restore_failed(true);
-    metrics.no_local_endpoints(false, TrafficPolicy::External, 4);
-    metrics.operation("add-destination", OperationResult::Failed);
+    metrics.no_local_endpoints(NoLocalEndpoints {
+        internal: 0,
+        external: 4,
+    });
+    metrics.operations("ipvs", OperationResult::Failed, 3);
     metrics.holdings(Holdings {
         virtual_servers: 1,
         destinations: 2,
@@ -41,8 +44,8 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kubeproxy_sync_proxy_rules_endpoint_changes_total 1",
         "kubeproxy_sync_proxy_rules_service_changes_total 1",
         "kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"IPv6\"} 1",
-        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"external\"} 4",
-        "kube_proxier_operations_total{kind=\"add-destination\",result=\"failed\"} 1",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 4",
+        "kube_proxier_operations_total{kind=\"ipvs\",result=\"failed\"} 3",
         "kube_proxier_virtual_servers 1",
         "kube_proxier_destinations 2",
         "kube_proxier_draining_destinations 3",

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
 use ipvs_netlink::{Protocol, VirtualServerId};
-use proxier::cluster::Change;
+use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Operation, Plan};
 
 pub use pace::{Pace, Task};
@@ -28,8 +28,8 @@ pub struct Syncer<M> {
     pace: Pace,
     heard: Heard,
     links_changed: bool,
-    /// Causes of changes that are not in the kernel yet.
-    triggered: Vec<SystemTime>,
+    /// When the causes of changes came about that are not in the kernel yet.
+    triggered: Vec<(Family, SystemTime)>,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -84,8 +84,10 @@ impl<M: Machine> Syncer<M> {
         match event {
             Event::Cluster { change, triggered } => {
                 self.heard.note(&change);
+                if let (Change::Slice(slice), Some(at)) = (&change, triggered) {
+                    self.triggered.push((slice.family, at));
+                }
                 self.engine.change(change);
-                self.triggered.extend(triggered);
             }
             Event::Links => self.links_changed = true,
             Event::Config(config) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
+use proxier::cluster::Family;
 use proxier::kernel::{Applied, Failure};
 use proxier::{KernelError, Operation, Plan};
 
@@ -22,8 +23,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Why the kernel could not be looked at; nothing was done then.
     pub unread: Option<KernelError>,
-    /// When the causes of what is now programmed came about.
-    pub programmed: Vec<SystemTime>,
+    /// When the causes of changes to endpoints came about that are now programmed.
+    pub programmed: Vec<(Family, SystemTime)>,
     /// How many virtual servers have destinations that wait for their connections to end.
     pub draining: usize,
     /// How many connection-tracking entries were deleted.

@@ -12,14 +12,14 @@ use crate::kube_proxier::machine::Machine;
 
 /// Who is told how it goes.
 pub trait Status<M> {
+    /// An event came.
+    fn heard(&mut self, event: &Event);
+
     /// There is something to do, for the first time since the last sync.
     fn queued(&mut self);
 
     /// A sync was made.
     fn synced(&mut self, report: &Report, syncer: &Syncer<M>);
-
-    /// Whether the Node is about to be deleted.
-    fn node_deleting(&mut self, deleting: bool);
 }
 
 /// Takes in events and syncs until nobody is left who could send any. Kernel calls block, so this wants a
@@ -59,9 +59,7 @@ pub fn run<M: Machine>(
 }
 
 fn take<M: Machine>(syncer: &mut Syncer<M>, event: Event, status: &mut impl Status<M>) {
-    if let Event::NodeDeleting(deleting) = event {
-        status.node_deleting(deleting);
-    }
+    status.heard(&event);
     if syncer.take(event, Instant::now()) {
         status.queued();
     }

@@ -29,7 +29,8 @@ pub(crate) use self::faults::Gone;
 use self::faults::{Faults, Hold};
 use self::store::Store;
 
-/// The server. It ends with the test's process.
+/// The server. It ends with the test's process; a clone is the same server.
+#[derive(Clone)]
 pub(crate) struct ApiServer {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -155,6 +156,11 @@ impl ApiServer {
     /// Deletes an object, known by its kind, namespace and name.
     pub(crate) fn delete(&self, object: &Value) {
         self.change(|state| state.store.delete(object));
+    }
+
+    /// All objects there are.
+    pub(crate) fn objects(&self) -> Vec<Value> {
+        self.shared.lock().store.objects()
     }
 
     /// The version the cluster is at.

@@ -52,6 +52,10 @@ impl Store {
         self.version
     }
 
+    pub(super) fn objects(&self) -> Vec<Value> {
+        self.objects.values().cloned().collect()
+    }
+
     pub(super) const fn advance(&mut self, by: u64) {
         self.version += by;
     }

@@ -1,0 +1,153 @@
+//! How it starts and ends.
+
+use std::process::Command;
+use std::time::Duration;
+
+use kernel_test::{cmd, try_cmd};
+use nix::sys::signal::Signal;
+
+use crate::api_server::ApiServer;
+use crate::cluster::steady;
+use crate::daemon::{HEALTH, METRICS, Setup, get};
+
+fn output(mut command: Command) -> (Option<i32>, String) {
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+/// What the kernel holds of ours, in the words of its tools.
+fn state() -> String {
+    let rules = ["iptables-legacy-save", "ip6tables-legacy-save"].map(|tool| {
+        let lines = cmd(tool);
+        let ours = lines.lines().filter(|line| line.contains("KUBE-"));
+        ours.map(|line| format!("{line}\n")).collect::<String>()
+    });
+    let addresses = try_cmd("ip -o address show dev kube-ipvs0").unwrap_or_default();
+    [
+        cmd("ipvsadm -Sn"),
+        cmd("ipset save"),
+        rules.concat(),
+        addresses,
+    ]
+    .concat()
+}
+
+/// By either signal it ends in time, with everything left in place.
+pub(crate) fn ends_by_signal_and_leaves_all_in_place() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "");
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let daemon = setup.started();
+        let before = state();
+        assert!(
+            before.contains("-a -t 10.96.0.10:80 -r 10.244.1.5:8080"),
+            "{before}"
+        );
+        let (status, took) = daemon.stop(signal);
+        assert!(status.success(), "{signal}: {status}\n{}", setup.log());
+        println!("{signal}: ended after {took:?}");
+        assert_eq!(state(), before);
+    }
+}
+
+/// The seed documents' line.
+pub(crate) fn says_that_it_runs() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "");
+    let _daemon = setup.started();
+    assert!(
+        setup.log().contains("Using ipvs Proxier."),
+        "{}",
+        setup.log()
+    );
+    assert_eq!(get(METRICS, "/proxyMode"), Some((200, "ipvs".to_owned())));
+    for path in ["/healthz", "/livez"] {
+        let (status, body) = get(HEALTH, path).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+    }
+}
+
+/// The second one says so, and does nothing.
+pub(crate) fn a_second_one_stays_out() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "");
+    let first = setup.started();
+    let before = state();
+    let (status, said) = output(setup.command());
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("another kube-proxier"), "{said}");
+    assert_eq!(state(), before);
+    // When the first is gone, however it went, there is room.
+    first.kill();
+    setup.started();
+}
+
+/// All that is ours goes, and nothing else.
+pub(crate) fn cleans_up() {
+    cmd("ipvsadm -A -f 7 -s rr");
+    cmd("ipset create SOMEBODY hash:ip");
+    cmd("iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT");
+    let untouched = [cmd("ipvsadm -Sn"), cmd("ipset save"), rules()].concat();
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "");
+    let daemon = setup.started();
+    let (status, said) = output(cleanup());
+    assert_eq!(status, Some(1), "while one runs it would be undone: {said}");
+    daemon.stop(Signal::SIGTERM);
+    let (status, said) = output(cleanup());
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(state().matches("KUBE").count(), 0, "{}", state());
+    assert!(try_cmd("ip link show kube-ipvs0").is_err());
+    assert_eq!(
+        [cmd("ipvsadm -Sn"), cmd("ipset save"), rules()].concat(),
+        untouched
+    );
+}
+
+fn cleanup() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kube-proxier"));
+    command.arg("--cleanup");
+    command
+}
+
+fn rules() -> String {
+    cmd("iptables-legacy -S")
+}
+
+/// What needs all privileges is done, and no Service touched.
+pub(crate) fn initializes_only() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {strictARP: true}\n").flag("--init-only");
+    let (status, said) = output(setup.command());
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(kernel_test::sysctl("net.ipv4.ip_forward"), "1");
+    assert_eq!(kernel_test::sysctl("net.ipv4.conf.all.arp_ignore"), "1");
+    assert_eq!(cmd("ipvsadm -Sn"), "");
+}
+
+/// Before Services, slices and the Node have each been listed nothing is done at all.
+pub(crate) fn waits_until_all_is_listed() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    server.hold_lists("/apis/discovery.k8s.io/v1/endpointslices");
+    let setup = Setup::new(&server, "");
+    let mut daemon = setup.start();
+    server.wait_for_watches(2);
+    server.wait_until_held();
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(state(), "");
+    server.release();
+    daemon.wait_until("virtual servers", || {
+        let servers = cmd("ipvsadm -Sn");
+        servers.contains("10.244.1.5").then_some(()).ok_or(servers)
+    });
+}
