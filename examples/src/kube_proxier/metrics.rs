@@ -198,19 +198,25 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// A sync ended well, after this time: one that compared everything with the kernel, or one of changes only.
-    pub fn synced(&self, now: SystemTime, took: Duration, full: bool) {
+    /// A sync took this long: one that compared everything with the kernel, or one of changes only.
+    pub fn sync_took(&self, took: Duration, full: bool) {
         let kind = if full {
             &self.sync_full
         } else {
             &self.sync_partial
         };
-        for family in [&FAMILIES[0], &FAMILIES[1]] {
+        for family in &FAMILIES {
             for histogram in [&self.sync, kind] {
                 histogram
                     .with_label_values(&[family])
                     .observe(took.as_secs_f64());
             }
+        }
+    }
+
+    /// Everything known is in the kernel.
+    pub fn synced(&self, now: SystemTime) {
+        for family in &FAMILIES {
             self.last_sync.with_label_values(&[family]).set(epoch(now));
         }
         self.endpoint_changes.pending.set(0);

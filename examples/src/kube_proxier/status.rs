@@ -100,9 +100,12 @@ impl Reporter {
             conflicts: engine.conflicts().count(),
             pending_failures: report.failures.len() + usize::from(report.unread.is_some()),
         });
-        if report.is_ok() && report.task != Task::Drain {
-            let full = report.task == Task::Full;
-            self.metrics.synced(now, report.took, full);
+        if report.task != Task::Drain {
+            self.metrics
+                .sync_took(report.took, report.task == Task::Full);
+            if report.is_ok() {
+                self.metrics.synced(now);
+            }
         }
     }
 

@@ -145,8 +145,8 @@ pub(crate) fn connections_drain() {
     daemon.kill();
     let mut daemon = setup.started();
     open.say("still draining");
+    // Closed by both sides it would wait two minutes (TIME_WAIT).
     open.bye();
-    drop(open);
     wait_for(&mut daemon, "ipvsadm -Sn", |said| {
         !said.contains("10.244.1.5")
     });

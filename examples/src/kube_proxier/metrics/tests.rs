@@ -12,8 +12,9 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         before.contains("\nkubeproxy_sync_proxy_rules_endpoint_changes_pending 1\n"),
         "{before}"
     );
-    metrics.synced(at(12), Duration::from_millis(3), true);
-    metrics.synced(at(13), Duration::from_millis(5), false);
+    metrics.sync_took(Duration::from_millis(3), true);
+    metrics.sync_took(Duration::from_millis(5), false);
+    metrics.synced(at(13));
     metrics.programmed(false, Duration::from_millis(300));
     metrics.restore_failed(true);
     metrics.no_local_endpoints(NoLocalEndpoints {
