@@ -27,7 +27,7 @@ fn steps(criterion: &mut Criterion) {
         let mut wheel = Wheel::new(&cluster);
         group.bench_function(id("one endpoint changed"), |b| {
             b.iter_batched(
-                || wheel.endpoint_changed(),
+                || wheel.endpoint_changed().unwrap(),
                 |change| {
                     engine.change(change);
                     let plan = engine.plan();

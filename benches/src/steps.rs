@@ -65,23 +65,20 @@ impl Wheel {
         }
     }
 
-    /// One endpoint of one Service is replaced by another.
-    ///
-    /// # Panics
-    ///
-    /// If the cluster has no endpoints.
-    pub fn endpoint_changed(&mut self) -> Change {
+    /// One endpoint of one Service is replaced by another; `None` if the cluster has no endpoints.
+    pub fn endpoint_changed(&mut self) -> Option<Change> {
         // A prime, so that all have their turn.
-        self.at = (self.at + 7_919) % self.slices.len();
+        self.at = (self.at + 7_919) % self.slices.len().max(1);
         self.turn += 1;
-        let slice = &mut self.slices[self.at];
-        let place = self.turn % slice.endpoints.len();
+        let slice = self.slices.get_mut(self.at)?;
+        let place = self.turn % slice.endpoints.len().max(1);
+        let endpoint = slice.endpoints.get_mut(place)?;
         // There and back, so that what drains does not pile up where nobody has it drained.
-        if let IpAddr::V4(v4) = slice.endpoints[place].address {
+        if let IpAddr::V4(v4) = endpoint.address {
             let [a, b, c, d] = v4.octets();
-            slice.endpoints[place].address = IpAddr::from([a ^ 1, b, c, d]);
+            endpoint.address = IpAddr::from([a ^ 1, b, c, d]);
         }
-        Change::Slice(Box::new(slice.clone()))
+        Some(Change::Slice(Box::new(slice.clone())))
     }
 
     /// A Service with its endpoints that comes, or goes.

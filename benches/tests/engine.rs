@@ -25,7 +25,9 @@ fn the_engine_is_small_and_its_steps_do_not_grow_with_the_cluster() {
         assert!(per_endpoint < MOST, "{per_endpoint} bytes");
 
         let steps = 1_000;
-        let changes: Vec<_> = (0..steps).map(|_| wheel.endpoint_changed()).collect();
+        let changes: Vec<_> = (0..steps)
+            .filter_map(|_| wheel.endpoint_changed())
+            .collect();
         let before = dhat::HeapStats::get().total_blocks;
         for change in changes {
             engine.change(change);
@@ -36,6 +38,11 @@ fn the_engine_is_small_and_its_steps_do_not_grow_with_the_cluster() {
         println!("{services} Services: {blocks} allocations for one endpoint changed");
         blocks_of_steps.push(blocks);
     }
-    let (small, large) = (blocks_of_steps[0], blocks_of_steps[1]);
-    assert!(large <= small + small / 4 + 2, "{small}, then {large}");
+    let [small, large] = *blocks_of_steps else {
+        unreachable!("two clusters");
+    };
+    assert!(
+        small > 0 && large <= small + small / 4,
+        "{small}, then {large}"
+    );
 }

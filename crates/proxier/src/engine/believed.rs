@@ -20,7 +20,7 @@ use crate::settings::Sysctl;
 
 #[derive(Debug)]
 pub(super) struct Believed {
-    pub(super) servers: BTreeMap<VirtualServerId, BelievedServer>,
+    pub(super) servers: HashMap<VirtualServerId, BelievedServer>,
     pub(super) sets: BTreeMap<SetName, BelievedSet>,
     pub(super) rules: PerFamily<Ruleset>,
     /// Of the proxy's link; `None` while there is no such link.
@@ -60,7 +60,7 @@ impl Believed {
             (*name, BelievedSet { spec, entries })
         });
         Self {
-            servers: BTreeMap::new(),
+            servers: HashMap::with_capacity(observed.servers.len()),
             sets: sets.collect(),
             rules: observed.rules.clone(),
             addresses: observed

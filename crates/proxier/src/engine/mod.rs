@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::net::IpAddr;
 
-use ipvs_netlink::{Destination, VirtualServerId};
+use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
 use self::believed::Believed;
 use self::dirty::Dirty;
@@ -154,12 +154,12 @@ impl Engine {
         };
         let section = cutter.section(&self.dirty);
         let plan = reconcile_parts(&section.desired, &section.observed, section.rules);
-        for found in &section.observed.servers {
-            let wanted = section.desired.server(&found.id);
-            if wanted.is_some_and(|wanted| drains(found, &wanted.destinations)) {
-                self.draining.insert(found.id);
+        for id in &self.dirty.servers {
+            let found = believed.servers.get(id).map(|found| &found.destinations);
+            if found.is_some_and(|found| drains(found, section.desired.server(id))) {
+                self.draining.insert(*id);
             } else {
-                self.draining.remove(&found.id);
+                self.draining.remove(id);
             }
         }
         // Whatever else was dirty is as it should be.
@@ -190,23 +190,19 @@ impl Engine {
         believed.take(done.clone(), |id| {
             wanted.server(id).map(|server| server.destinations)
         });
-        let drained: BTreeSet<_> = done
-            .filter_map(|operation| match operation {
-                Operation::SetDestination {
-                    server,
-                    destination,
-                    ..
-                } if destination.config.weight == 0 => Some(*server),
-                Operation::DeleteDestination { server, .. } | Operation::DeleteServer(server) => {
-                    Some(*server)
-                }
-                _ => None,
-            })
-            .collect();
-        for id in drained {
-            let wanted = wanted.server(&id).map(|server| server.destinations);
-            let found = believed.server(&id);
-            if found.is_some_and(|found| drains(&found, &wanted.unwrap_or_default())) {
+        let mut touched = BTreeSet::new();
+        for operation in done {
+            match operation {
+                Operation::SetDestination { server: id, .. }
+                | Operation::DeleteDestination { server: id, .. }
+                | Operation::DeleteServer(id) => touched.insert(*id),
+                _ => false,
+            };
+        }
+        for id in touched {
+            let found = believed.servers.get(&id).map(|found| &found.destinations);
+            let drains = found.is_some_and(|found| drains(found, wanted.server(&id).as_ref()));
+            if drains {
                 self.draining.insert(id);
             } else {
                 self.draining.remove(&id);
@@ -323,13 +319,15 @@ impl Engine {
     }
 }
 
-/// Whether a virtual server has destinations that are not wanted and get no new connections.
-fn drains(found: &ObservedServer, wanted: &[Destination]) -> bool {
-    found.destinations.iter().any(|found| {
-        let Destination { id, config } = found.destination;
-        config.weight == 0
-            && wanted
-                .binary_search_by_key(&id, |wanted| wanted.id)
-                .is_err()
+/// Whether there are destinations that get no new connections and that a virtual server should not have; if
+/// it should not be at all, they go with it.
+fn drains(found: &[Destination], wanted: Option<&Server>) -> bool {
+    let is_wanted = |id: &DestinationId, wanted: &Server| {
+        let by_id = |destination: &Destination| destination.id;
+        wanted.destinations.binary_search_by_key(id, by_id).is_ok()
+    };
+    wanted.is_some_and(|wanted| {
+        let mut idle = found.iter().filter(|found| found.config.weight == 0);
+        idle.any(|found| !is_wanted(&found.id, wanted))
     })
 }

@@ -30,14 +30,18 @@ impl Engine {
                 }
                 known
             }
-            Change::Slice(slice) => {
-                let same = self.cluster.slices.get(&slice.name) == Some(slice);
-                if !same {
+            Change::Slice(slice) => match self.cluster.slices.get(&slice.name) {
+                Some(before) if before == &**slice => false,
+                Some(before) if before.service == slice.service => {
+                    self.stale.insert(service_of(slice));
+                    true
+                }
+                _ => {
                     self.drop_slice(&slice.name);
                     self.keep_slice(slice);
+                    true
                 }
-                !same
-            }
+            },
             Change::SliceGone(name) => self.drop_slice(name),
             Change::Node(node) => {
                 let before = self.cluster.nodes.get(&node.name);

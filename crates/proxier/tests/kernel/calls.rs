@@ -67,8 +67,11 @@ fn cluster() -> Cluster {
         );
         for part in 0..endpoints / 100 + 1 {
             let here = (part * 100..endpoints).take(100);
-            let addresses =
-                here.map(|e| format!("- addresses: [10.{n}.{}.{}]\n", e / 250, e % 250 + 1));
+            let node = if n == 2 { "node-a" } else { "node-b" };
+            let addresses = here.map(|e| {
+                let (c, d) = (e / 250, e % 250 + 1);
+                format!("- {{addresses: [10.{n}.{c}.{d}], nodeName: {node}}}\n")
+            });
             yaml += &format!(
                 "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
                  metadata: {{name: s{n}-{part}, labels: {{kubernetes.io/service-name: s{n}}}}}\n\
@@ -129,21 +132,29 @@ pub(crate) fn a_change_costs_few_system_calls() {
     }
     let many = engine.plan();
     carry_out(&mut kernel, &mut engine, &many);
+    let local = slices
+        .values()
+        .find(|slice| &*slice.service == "s2")
+        .unwrap();
+    engine.change(Change::Slice(Box::new(moved(local.clone(), 1))));
+    let here = engine.plan();
+    carry_out(&mut kernel, &mut engine, &here);
     let counted = trace.end();
-    let [calls_of_one, calls_of_many] = counted.as_slice() else {
+    let [calls_of_one, calls_of_many, calls_of_here] = counted.as_slice() else {
         panic!("{counted:?}");
     };
-    println!("{} operations: {calls_of_one:?}", one.len());
-    println!("{} operations: {calls_of_many:?}", many.len());
     assert_eq!(one.len(), 2, "one destination comes, one goes:\n{one}");
     assert!((1..=5).contains(&calls_of_one.len()), "{calls_of_one:?}");
     assert_eq!(many.len(), 2_000);
     assert!((1..40).contains(&calls_of_many.len()), "{calls_of_many:?}");
+    // A member of KUBE-LOOP-BACK comes before that, and one goes after it.
+    assert_eq!(here.len(), 4, "{here}");
+    assert!((1..=9).contains(&calls_of_here.len()), "{calls_of_here:?}");
 
     // And all of it came to pass.
     let draining: Vec<_> = engine.draining().collect();
     let drained = engine.drained(&kernel.connections(&draining).unwrap());
-    assert_eq!(drained.len(), 1_001);
+    assert_eq!(drained.len(), 1_002);
     carry_out(&mut kernel, &mut engine, &drained);
     assert_eq!(engine.draining().count(), 0);
     let observed = kernel.observe().unwrap();
