@@ -173,7 +173,7 @@ pub(crate) fn without_an_api_server_all_stays() {
 pub(crate) fn what_fails_is_retried_and_shows() {
     let server = ApiServer::start();
     steady(&server, &["10.244.1.5"]);
-    // Where a set of that name and another type is in use, ours cannot take its place.
+    // While a set of that name and another type is in use by somebody, ours cannot take its place.
     cmd("ipset create KUBE-CLUSTER-IP hash:net");
     cmd("iptables-legacy -A OUTPUT -m set --match-set KUBE-CLUSTER-IP dst -j ACCEPT");
     let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 2s}\n");
@@ -186,7 +186,6 @@ pub(crate) fn what_fails_is_retried_and_shows() {
             .ok_or_else(|| setup.log())
     });
     cmd("iptables-legacy -F OUTPUT");
-    cmd("ipset destroy KUBE-CLUSTER-IP");
     daemon.wait_until("success", || {
         let pending = metric("kube_proxier_pending_failures");
         pending
