@@ -31,7 +31,10 @@ impl Cluster {
         match change {
             Change::Service(service) => drop(self.add_service(*service)),
             Change::ServiceGone(name) => drop(self.services.remove(&name)),
-            Change::Slice(slice) => drop(self.add_slice(*slice)),
+            Change::Slice(slice) => match self.slices.get_mut(&slice.name) {
+                Some(known) => *known = *slice,
+                None => drop(self.add_slice(*slice)),
+            },
             Change::SliceGone(name) => drop(self.slices.remove(&name)),
             Change::Node(node) => drop(self.add_node(*node)),
             Change::NodeGone(name) => drop(self.nodes.remove(&name)),

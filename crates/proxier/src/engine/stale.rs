@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use super::Engine;
-use super::wanted::{Rank, Tracked};
+use super::wanted::Tracked;
 use crate::cluster::{Change, EndpointSlice, Family, ObjectName, PerFamily};
 use crate::health;
 use crate::translate::{Context, node_ports};
@@ -172,7 +172,7 @@ impl Engine {
                     .counts(family)
                     .then(|| context.wish(service, &slices))
             });
-            Tracked::new(Rank::of(service), wishes)
+            Tracked::new(self.wanted.rank(service), wishes)
         });
         self.wanted.put(name, tracked, &mut self.dirty);
     }

@@ -1,6 +1,7 @@
 //! What Services want of the kernel, and who of them gets it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    pub(super) fn of(service: &Service) -> Self {
+    fn of(service: &Service) -> Self {
         let (unknown, created, name) = service.seniority();
         Self {
             unknown,
@@ -48,9 +49,9 @@ pub(super) struct Tracked {
 
 impl Tracked {
     /// From its wishes in the families that it counts in.
-    pub(super) fn new(rank: Rank, wishes: PerFamily<Option<Wish>>) -> Self {
+    pub(super) fn new(rank: Arc<Rank>, wishes: PerFamily<Option<Wish>>) -> Self {
         let mut tracked = Self {
-            rank: Arc::new(rank),
+            rank,
             claims: Vec::new(),
             entries: Vec::new(),
             counts: PerFamily::default(),
@@ -116,6 +117,16 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// The rank of a Service: the one it has, where that holds still.
+    pub(super) fn rank(&self, service: &Service) -> Arc<Rank> {
+        let known = self.services.get(&service.name).map(|known| &known.rank);
+        let holds =
+            |rank: &&Arc<Rank>| (rank.unknown, rank.created, &rank.name) == service.seniority();
+        known
+            .filter(holds)
+            .map_or_else(|| Arc::new(Rank::of(service)), Arc::clone)
+    }
+
     /// Puts what a Service wants in the place of what it wanted.
     pub(super) fn put(&mut self, name: &ObjectName, mut new: Option<Tracked>, dirty: &mut Dirty) {
         let old = self.services.get(name);
@@ -129,9 +140,10 @@ impl Wanted {
         if let Some(new) = &new {
             self.count_service(new, Count::Up, dirty);
         }
-        let old = match new {
-            Some(new) => self.services.insert(name.clone(), new),
-            None => self.services.remove(name),
+        let old = match (new, self.services.get_mut(name)) {
+            (Some(new), Some(known)) => Some(mem::replace(known, new)),
+            (Some(new), None) => self.services.insert(name.clone(), new),
+            (None, _) => self.services.remove(name),
         };
         if let Some(old) = &old {
             self.count_service(old, Count::Down, dirty);
@@ -148,7 +160,7 @@ impl Wanted {
         let new = self.services.get(name);
         let mut queue = self.claimants.remove(id).unwrap_or_default();
         if let Some(old) = old {
-            queue.retain(|rank| *rank != old.rank);
+            queue.retain(|rank| !Arc::ptr_eq(rank, &old.rank));
         }
         if let Some(new) = new.filter(|new| !new.claims_of(id).is_empty()) {
             let at = queue.partition_point(|rank| *rank < new.rank);
@@ -311,7 +323,7 @@ fn compare(
     dirty: &mut Dirty,
 ) -> Vec<VirtualServerId> {
     let same_rank = match (old, new) {
-        (Some(old), Some(new)) => old.rank == new.rank,
+        (Some(old), Some(new)) => Arc::ptr_eq(&old.rank, &new.rank),
         _ => false,
     };
     let mut affected = Vec::new();

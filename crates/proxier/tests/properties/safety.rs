@@ -21,7 +21,7 @@ const SERVING: [SetId; 7] = [
     SetId::NodePortSctp,
 ];
 
-const EXEMPTING: [SetId; 4] = [
+pub(crate) const EXEMPTING: [SetId; 4] = [
     SetId::LoadBalancerLocal,
     SetId::NodePortLocalTcp,
     SetId::NodePortLocalUdp,
