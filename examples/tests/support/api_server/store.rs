@@ -17,6 +17,8 @@ pub(super) struct Store {
     compacted: u64,
     /// The rest of lists that are half had, by what to go on with.
     rests: BTreeMap<String, (u64, Vec<Value>)>,
+    /// How many such tokens were given out.
+    tokens: u64,
 }
 
 struct Happening {
@@ -45,6 +47,7 @@ impl Store {
             happened: Vec::new(),
             compacted: 0,
             rests: BTreeMap::new(),
+            tokens: 0,
         }
     }
 
@@ -158,8 +161,9 @@ impl Store {
         };
         let rest = items.split_off(limit.unwrap_or(usize::MAX).min(items.len()));
         let next = (!rest.is_empty()).then(|| {
-            let token = format!("rest-{version}-{}", self.rests.len());
-            let token = format!("{token}-{}", rest.len());
+            // Several lists may be half had at the same version.
+            self.tokens += 1;
+            let token = format!("rest-{version}-{}", self.tokens);
             self.rests.insert(token.clone(), (version, rest));
             token
         });
@@ -261,5 +265,25 @@ mod tests {
         let kinds: Vec<_> = lines.iter().map(|line| &line["type"]).collect();
         assert_eq!(kinds, ["ADDED", "DELETED", "DELETED"]);
         assert!(store.list(NODES, &all, None, Some("never")).is_err());
+    }
+
+    #[test]
+    fn lists_that_are_had_at_once_do_not_mix() {
+        let mut store = Store::new();
+        let all = Selector::default();
+        let service = |name: &str| json!({"kind": "Service", "metadata": {"name": name}});
+        let names = ["a", "b", "c"];
+        store.become_these(names.map(|name| node(name, &json!({}))));
+        names.map(|name| store.put(service(name)));
+        let paths = [NODES, "/api/v1/services"];
+        let mut next = paths.map(|path| store.list(path, &all, Some(1), None).unwrap().next);
+        for name in ["b", "c"] {
+            for (path, next) in paths.iter().zip(&mut next) {
+                let page = store.list(path, &all, Some(1), next.as_deref()).unwrap();
+                assert_eq!(page.items[0]["metadata"]["name"], name, "{path}");
+                *next = page.next;
+            }
+        }
+        assert_eq!(next, [None, None]);
     }
 }
