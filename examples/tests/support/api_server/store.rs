@@ -274,7 +274,9 @@ mod tests {
         let service = |name: &str| json!({"kind": "Service", "metadata": {"name": name}});
         let names = ["a", "b", "c"];
         store.become_these(names.map(|name| node(name, &json!({}))));
-        names.map(|name| store.put(service(name)));
+        for name in names {
+            store.put(service(name));
+        }
         let paths = [NODES, "/api/v1/services"];
         let mut next = paths.map(|path| store.list(path, &all, Some(1), None).unwrap().next);
         for name in ["b", "c"] {
