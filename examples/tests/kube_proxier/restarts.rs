@@ -22,8 +22,6 @@ pub(crate) fn killed_at_random_moments(rounds: usize) {
     steady(&server, &[&pod]);
     let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 10ms}\n");
     let mut kernel = LinuxKernel::open().unwrap();
-    let mut config = Config::default();
-    config.min_sync_period = Duration::from_millis(10);
 
     let first = setup.started();
     let to = format!("{STEADY}:80").parse().unwrap();
@@ -44,7 +42,7 @@ pub(crate) fn killed_at_random_moments(rounds: usize) {
         }
         churn.pause();
         let daemon = setup.started();
-        let left = missing(&server, &mut kernel, &config);
+        let left = missing(&server, &mut kernel, &Config::default());
         assert_eq!(left, "", "round {round}, after one sync: {}", setup.log());
         open.say("still here");
         churn.go_on();

@@ -83,7 +83,7 @@ fn long() -> impl Iterator<Item = Test> {
     [
         test("restarts::some", || restarts::killed_at_random_moments(20)),
         test("restarts::two_hundred", || {
-            restarts::killed_at_random_moments(200)
+            restarts::killed_at_random_moments(200);
         })
         .ignored(),
         test("churn::for_some_seconds", || {
