@@ -4,16 +4,20 @@
 //! cluster ─► translate ─► Desired ─┐
 //!                                  ├─► reconcile ─► Plan ─► Kernel::apply
 //!     Kernel::observe ─► Observed ─┘
+//!
+//! Change ─► Engine ─► Plan ─► Kernel::apply ─► Engine
 //! ```
 //!
 //! - [`cluster`]: the Services, EndpointSlices and Nodes; [`manifest`] reads them from YAML and JSON.
 //! - [`translate()`]: what the kernel of one node should hold of a cluster.
 //! - [`reconcile()`]: the steps from what it holds to what it should, in an order that keeps every Service
 //!   working at every step.
+//! - [`Engine`]: the two in one, for who follows a cluster: changes go in, and the plans that come out cost what
+//!   changed, not what there is.
 //! - [`kernel`]: where plans are carried out; [`MemoryKernel`] keeps a kernel's rules without being one.
 //!
-//! The first two are functions of their arguments: no clock, no environment, no input or output. Equal
-//! arguments give equal results in equal order.
+//! `translate` and `reconcile` are functions of their arguments: no clock, no environment, no input or output. Equal
+//! arguments give equal results in equal order. The engine has no clock and does no input or output either.
 //!
 //! # Example
 //!
@@ -43,6 +47,28 @@
 //! assert!(plan.to_string().contains("+ ipvs      -a -t 10.0.0.7:80 -r 10.244.1.5:8080 -m -w 1"));
 //! assert!(kernel.apply(&plan).is_ok());
 //! assert!(reconcile(&desired, &kernel.observe()?).is_empty());
+//! # Ok::<(), proxier::KernelError>(())
+//! ```
+//!
+//! An engine is told of each change once, and of what became of each plan:
+//!
+//! ```
+//! use proxier::cluster::{Change, Host, ObjectName, Service};
+//! use proxier::{Config, Engine, Kernel, MemoryKernel};
+//!
+//! let mut kernel = MemoryKernel::new();
+//! let mut engine = Engine::new(Host::new("node-a"), Config::default());
+//! let plan = engine.audit(&kernel.observe()?); // what is found is taken over
+//! engine.applied(&plan, &kernel.apply(&plan));
+//!
+//! let name = ObjectName::new("default", "web");
+//! let web = Service::new(name.clone(), vec!["10.0.0.7".parse().unwrap()]);
+//! for change in [Change::Service(Box::new(web)), Change::ServiceGone(name)] {
+//!     engine.change(change);
+//!     let plan = engine.plan();
+//!     engine.applied(&plan, &kernel.apply(&plan));
+//! }
+//! assert!(engine.plan().is_empty());
 //! # Ok::<(), proxier::KernelError>(())
 //! ```
 //!
