@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use crate::cluster::{Cluster, Host};
-use crate::manifest::{self, read_cluster, read_config, read_links};
+use crate::cluster::{Change, Cluster, Host, ObjectName};
+use crate::manifest::{self, Object, read_cluster, read_config, read_links, read_object};
 use crate::observed::Observed;
 use crate::snapshot::Snapshot;
 use crate::{Config, Kernel, Layout, MemoryKernel, Operation, reconcile, translate};
@@ -35,6 +35,44 @@ pub fn manifests(bytes: &[u8]) {
             ..Config::default()
         };
         settles(&read.cluster, &node(), &config);
+    }
+}
+
+/// One object, as a watch hands it over: it comes into a cluster, and goes.
+pub fn object(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+        return;
+    };
+    let read = read_object(value.clone());
+    assert_eq!(read, read_object(value));
+    let object = match read {
+        Ok(Some(object)) => object,
+        Ok(None) => return,
+        Err(error) => {
+            assert!(!error.reason.is_empty(), "{error:?}");
+            return;
+        }
+    };
+    let name = object_name(&object);
+    let (comes, goes) = match object {
+        Object::Service(service) => (Change::Service(service), Change::ServiceGone(name)),
+        Object::Slice(slice) => (Change::Slice(slice), Change::SliceGone(name)),
+        Object::Node(node) => (Change::Node(node), Change::NodeGone(name.name)),
+    };
+    let mut cluster = CLUSTER.clone();
+    cluster.change(comes);
+    settles(&cluster, &node(), &Config::default());
+    let mut without = CLUSTER.clone();
+    without.change(goes.clone());
+    cluster.change(goes);
+    assert_eq!(cluster, without);
+}
+
+fn object_name(object: &Object) -> ObjectName {
+    match object {
+        Object::Service(service) => service.name.clone(),
+        Object::Slice(slice) => slice.name.clone(),
+        Object::Node(node) => ObjectName::new("", node.name.clone()),
     }
 }
 
@@ -163,6 +201,11 @@ mod tests {
     }
 
     #[test]
+    fn object_seeds() {
+        replay("object", object);
+    }
+
+    #[test]
     fn config_seeds() {
         replay("config", config);
     }
@@ -182,5 +225,11 @@ mod tests {
     fn seeds_are_read() {
         assert!(CLUSTER.services.len() == 1 && CLUSTER.slices.len() == 2);
         assert_eq!(node().links.iter().count(), 2);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/object");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            assert!(read_object(value).unwrap().is_some(), "{path:?}");
+        }
     }
 }

@@ -117,7 +117,8 @@ fn an_empty_configuration_says_of_the_process_what_kube_proxy_defaults_to() {
 
 #[test]
 fn what_kubeadm_writes_is_read() {
-    // The ConfigMap that kubeadm 1.33 makes, but for its mode.
+    // The fields and values of kubeadm's ConfigMap, but for the mode: as people who run it publish theirs since
+    // nftables mode is in it. Not captured from a certain release.
     let reading = read(
         "bindAddress: 0.0.0.0\nbindAddressHardFail: false\nclientConnection:\n  acceptContentTypes: \"\"\n  \
          burst: 0\n  contentType: \"\"\n  kubeconfig: /var/lib/kube-proxy/kubeconfig.conf\n  qps: 0\n\
@@ -129,8 +130,10 @@ fn what_kubeadm_writes_is_read() {
          syncPeriod: 0s\nipvs:\n  excludeCIDRs: null\n  minSyncPeriod: 0s\n  scheduler: \"\"\n  strictARP: false\n  \
          syncPeriod: 0s\n  tcpFinTimeout: 0s\n  tcpTimeout: 0s\n  udpTimeout: 0s\nlogging:\n  flushFrequency: 0\n  \
          options:\n    json:\n      infoBufferSize: \"0\"\n    text:\n      infoBufferSize: \"0\"\n  verbosity: 0\n\
-         metricsBindAddress: \"\"\nmode: ipvs\nnodePortAddresses: null\noomScoreAdj: null\nportRange: \"\"\n\
-         showHiddenMetricsForVersion: \"\"\nwinkernel:\n  enableDSR: false\n",
+         metricsBindAddress: \"\"\nmode: ipvs\nnftables:\n  masqueradeAll: false\n  masqueradeBit: null\n  \
+         minSyncPeriod: 0s\n  syncPeriod: 0s\nnodePortAddresses: null\noomScoreAdj: null\nportRange: \"\"\n\
+         showHiddenMetricsForVersion: \"\"\nwinkernel:\n  enableDSR: false\n  \
+         forwardHealthCheckVip: false\n  networkName: \"\"\n  rootHnsEndpointName: \"\"\n  sourceVip: \"\"\n",
     )
     .unwrap();
     let process = reading.process;
