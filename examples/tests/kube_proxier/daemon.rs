@@ -174,6 +174,19 @@ impl Daemon {
         self.child.try_wait().unwrap().is_none()
     }
 
+    /// Processor time it has used (proc_pid_stat(5): hundredths of a second).
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks: u64 = fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Resident memory and its peak, KiB.
     pub(crate) fn memory(&self) -> [u64; 2] {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
