@@ -55,6 +55,36 @@ fn the_configuration_is_read_and_nothing_in_it_is_unused() {
 }
 
 #[test]
+fn the_kubeconfig_is_where_the_configuration_says_and_logs_in_as_the_service_account() {
+    let raw: Value = serde_saphyr::from_str(&config()).unwrap();
+    let path = raw["clientConnection"]["kubeconfig"].as_str().unwrap();
+    let mounted = &pod()["containers"][0]["volumeMounts"][0]["mountPath"];
+    let file = path
+        .strip_prefix(&format!("{}/", mounted.as_str().unwrap()))
+        .unwrap();
+    let text = only("configmap.yaml")["data"][file].clone();
+    let kubeconfig: Value = serde_saphyr::from_str(text.as_str().unwrap()).unwrap();
+    let secrets = "/var/run/secrets/kubernetes.io/serviceaccount";
+    assert_eq!(
+        kubeconfig["users"][0]["user"]["tokenFile"],
+        format!("{secrets}/token")
+    );
+    assert_eq!(
+        kubeconfig["clusters"][0]["cluster"]["certificate-authority"],
+        format!("{secrets}/ca.crt")
+    );
+    let context = &kubeconfig["contexts"][0];
+    assert_eq!(context["name"], kubeconfig["current-context"]);
+    assert_eq!(
+        context["context"],
+        json!({
+            "cluster": kubeconfig["clusters"][0]["name"],
+            "user": kubeconfig["users"][0]["name"],
+        })
+    );
+}
+
+#[test]
 fn the_rights_are_those_to_list_and_watch_what_is_watched() {
     let [account, role, binding] = &documents("rbac.yaml")[..] else {
         unreachable!("three documents")

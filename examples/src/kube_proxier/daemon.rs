@@ -233,7 +233,7 @@ pub fn clean_up() -> Result<bool, DaemonError> {
     Ok(carry_out(&mut kernel, &plan))
 }
 
-/// Does what needs all of root's privileges, so that a daemon with CAP_NET_ADMIN alone can do the rest: modules are
+/// Does what needs all of root's privileges, so that a daemon with CAP_NET_ADMIN and CAP_NET_RAW can do the rest: IPVS is
 /// loaded, kernel settings written, the link made.
 ///
 /// # Errors

@@ -164,7 +164,7 @@ impl Metrics {
             operations: counters(
                 r,
                 "kube_proxier_operations_total",
-                "Operations on the kernel, by kind and result (done, failed, skipped)",
+                "Operations on the kernel, by kind and result (done, failed)",
                 &["kind", "result"],
             )?,
             virtual_servers: gauge(r, "kube_proxier_virtual_servers", "Virtual servers wanted")?,

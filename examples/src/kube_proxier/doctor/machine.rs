@@ -14,7 +14,7 @@ use crate::kube_proxier::options::Options;
 /// Its number, from the kernel's `linux/capability.h`.
 const CAP_NET_ADMIN: u32 = 12;
 const CAPABILITY_REMEDY: &str =
-    "run it as root, or in a container with `capabilities: {add: [NET_ADMIN]}`";
+    "run it as root, or in a container with `capabilities: {add: [NET_ADMIN, NET_RAW]}`";
 
 impl Machine {
     pub(super) fn capability(&self) -> Check {

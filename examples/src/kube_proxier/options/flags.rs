@@ -89,8 +89,8 @@ pub(super) struct ProcessFlags {
     pub(super) write_config_to: Option<PathBuf>,
 
     /// Whose chains and sets are written: current, those of kube-proxy v1.36, or classic, those of kube-proxy
-    /// v1.20 and before.
-    #[arg(long, value_enum, default_value_t = LayoutName::Current, hide_possible_values = true)]
+    /// v1.20 and before [default: current].
+    #[arg(long, value_enum, default_value_t = LayoutName::Current, hide_default_value = true, hide_possible_values = true, value_name = "NAME")]
     pub(super) layout: LayoutName,
 
     /// The name of this machine's Node [default: the host name].
