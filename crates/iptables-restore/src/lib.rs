@@ -90,7 +90,7 @@ pub use rule::{Counters, InvalidRule, Rule};
 pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
 pub use target::{Mark, Masquerade, OtherTarget, Target};
 pub use tools::{
-    Backend, Features, RejectReason, Rejection, RestoreOptions, SaveOptions, ToolFinder, Tools,
-    Version,
+    Backend, Features, RejectReason, Rejection, RestoreOptions, SaveOptions, Surveyed, ToolFinder,
+    Tools, Version,
 };
 pub use word::Word;

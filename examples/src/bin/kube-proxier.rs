@@ -24,6 +24,9 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(error) => return examples::run("kube-proxier", |_| Err(error.into())),
     };
+    if let Err(error) = logging::start(options.process.logging) {
+        return examples::run("kube-proxier", |_| Err(error));
+    }
     examples::run("kube-proxier", |out| {
         Ok(ExitCode::from(match act(flags, options, out) {
             Ok(true) => 0,
@@ -38,7 +41,6 @@ fn main() -> ExitCode {
 
 /// Whether all went well.
 fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
-    logging::start(options.process.logging).map_err(|error| error.to_string())?;
     for warning in &options.warnings {
         tracing::warn!("{warning}");
     }

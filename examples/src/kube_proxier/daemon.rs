@@ -68,9 +68,11 @@ pub enum DaemonError {
 pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     let _instance = Instance::claim()?;
     spare_from_oom(options.process.oom_score_adj);
-    let machine = ThisMachine::open()?;
+    // Opened first: that loads what can be loaded. Where it fails, the checks say what is missing.
+    let machine = ThisMachine::open();
     let checks = doctor::run(&options);
-    doctor::log(&checks);
+    doctor::log(&checks, machine.is_ok());
+    let machine = machine?;
     if !doctor::can_run(&checks) {
         return Err(DaemonError::Unfit);
     }

@@ -53,8 +53,41 @@ fn level(verbosity: u32) -> LevelFilter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::fmt::MakeWriter;
+
     use super::*;
+
+    /// What is logged, to be read.
+    #[derive(Clone, Default)]
+    pub(in crate::kube_proxier) struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        pub(in crate::kube_proxier) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Log {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
 
     #[test]
     fn more_is_logged_the_higher_the_level() {

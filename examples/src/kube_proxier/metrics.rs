@@ -6,6 +6,7 @@
 
 mod process;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::{
@@ -14,6 +15,8 @@ use prometheus::{
 };
 
 use proxier::NoLocalEndpoints;
+
+use super::watch::Counters;
 
 /// The label of kube-proxy's for one family, and its values.
 const FAMILY: &str = "ip_family";
@@ -43,6 +46,7 @@ pub struct Metrics {
     conflicts: IntGauge,
     pending_failures: IntGauge,
     process: process::Process,
+    watch: Arc<Counters>,
 }
 
 #[derive(Clone)]
@@ -69,8 +73,6 @@ pub struct Holdings {
     pub destinations: usize,
     /// Destinations that are kept until their connections are gone.
     pub draining: usize,
-    /// Objects of the API that could not be used.
-    pub refused_objects: usize,
     /// Virtual servers that more than one Service claims.
     pub conflicts: usize,
     /// Operations that failed and are still to be done.
@@ -177,7 +179,7 @@ impl Metrics {
             refused: gauge(
                 r,
                 "kube_proxier_refused_objects",
-                "Objects of the API that cannot be used",
+                "Objects of the API there are whose last version cannot be used",
             )?,
             conflicts: gauge(
                 r,
@@ -190,6 +192,7 @@ impl Metrics {
                 "Operations that failed and are still to be done",
             )?,
             process: process::Process::register(r)?,
+            watch: Arc::default(),
             registry,
         };
         for family in FAMILIES {
@@ -292,12 +295,17 @@ impl Metrics {
             .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 
+    /// Where the watch is to count.
+    #[must_use]
+    pub const fn watch(&self) -> &Arc<Counters> {
+        &self.watch
+    }
+
     /// What the kernel is to hold.
     pub fn holdings(&self, holdings: Holdings) {
         self.virtual_servers.set(count(holdings.virtual_servers));
         self.destinations.set(count(holdings.destinations));
         self.draining.set(count(holdings.draining));
-        self.refused.set(count(holdings.refused_objects));
         self.conflicts.set(count(holdings.conflicts));
         self.pending_failures.set(count(holdings.pending_failures));
     }
@@ -306,6 +314,7 @@ impl Metrics {
     #[must_use]
     pub fn text(&self) -> String {
         self.process.look();
+        self.refused.set(count(self.watch.refused_objects()));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");

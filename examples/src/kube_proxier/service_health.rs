@@ -40,7 +40,8 @@ struct Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Connections that are kept open outlive the listener; whoever asks on one is told "not here".
+        // Connections are closed with the listener, by the runtime's thread. Whom it answers before that is told
+        // "not here".
         self.local_endpoints.store(0, Ordering::Relaxed);
         for task in &self.tasks {
             task.abort();
@@ -175,6 +176,10 @@ fn answer(name: &ObjectName, local_endpoints: usize, healthy: bool) -> Response 
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use tokio::net::TcpStream;
+
     use super::super::health::tests::TestClock;
     use super::super::http::tests::{request, run};
     use super::*;
@@ -196,7 +201,7 @@ mod tests {
     async fn eventually(port: u16, wanted: &str) -> String {
         for _ in 0..500 {
             let address = SocketAddr::from(([127, 0, 0, 1], port));
-            if tokio::net::TcpStream::connect(address).await.is_ok() {
+            if TcpStream::connect(address).await.is_ok() {
                 let answer = request(address, "/").await;
                 if answer.contains(wanted) {
                     return answer;
@@ -209,10 +214,7 @@ mod tests {
 
     async fn closed(port: u16) {
         for _ in 0..500 {
-            if tokio::net::TcpStream::connect(("127.0.0.1", port))
-                .await
-                .is_err()
-            {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_err() {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -263,6 +265,58 @@ mod tests {
             closed(one).await;
             drop(servers);
             closed(two).await;
+        });
+    }
+
+    const QUESTION: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    fn say(stream: &TcpStream, what: &str) {
+        assert_eq!(stream.try_write(what.as_bytes()).unwrap(), what.len());
+    }
+
+    /// What comes on a connection: an answer, or its end.
+    async fn heard(stream: &TcpStream) -> String {
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}") {
+            stream.readable().await.unwrap();
+            let mut part = [0; 1024];
+            match stream.try_read(&mut part) {
+                Ok(0) => break,
+                Ok(read) => answer.extend_from_slice(&part[..read]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[test]
+    fn who_asks_as_the_service_goes_is_not_told_that_it_is_there() {
+        run(async {
+            let health = HealthState::new(Duration::from_secs(30));
+            let mut servers = ServiceHealthServers::new(health);
+            let port = free_port().await;
+            servers.update(&[service("a", port, 2)], &[]);
+            eventually(port, "200 OK").await;
+            let mut kept = Vec::new();
+            for _ in 0..50 {
+                let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                say(&stream, QUESTION);
+                let good = heard(&stream).await;
+                assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
+                kept.push(stream);
+            }
+            // All but one ask at the very moment at which the Service goes.
+            for asking in &kept[1..] {
+                say(asking, QUESTION);
+            }
+            servers.update(&[], &[]);
+            for stream in &kept {
+                let answer = heard(stream).await;
+                // Mostly closed: the runtime ends the server before it looks at what came in.
+                let gone = answer.is_empty() || answer.starts_with("HTTP/1.1 503 ");
+                assert!(gone, "{answer}");
+            }
+            closed(port).await;
         });
     }
 

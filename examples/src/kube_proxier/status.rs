@@ -25,7 +25,6 @@ const FAILURES_SAID: usize = 20;
 pub(super) struct Reporter {
     health: HealthState,
     metrics: Metrics,
-    counters: Arc<Counters>,
     services: ServiceHealthServers,
     /// Where the servers of Services are run.
     runtime: Handle,
@@ -46,7 +45,6 @@ impl Reporter {
             services: ServiceHealthServers::new(health.clone()),
             health,
             metrics: Metrics::new()?,
-            counters: Arc::default(),
             runtime,
             destinations: 0,
             failing: false,
@@ -65,7 +63,7 @@ impl Reporter {
 
     /// What the watch counts.
     pub(super) const fn counters(&self) -> &Arc<Counters> {
-        &self.counters
+        self.metrics.watch()
     }
 
     fn count(&mut self, report: &Report, engine: &Engine) {
@@ -96,7 +94,6 @@ impl Reporter {
             virtual_servers: engine.servers().len(),
             destinations: self.destinations,
             draining: report.draining,
-            refused_objects: usize::try_from(self.counters.refused()).unwrap_or(usize::MAX),
             conflicts: engine.conflicts().count(),
             pending_failures: report.failures.len() + usize::from(report.unread.is_some()),
         });

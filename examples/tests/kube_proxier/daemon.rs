@@ -224,6 +224,13 @@ pub(crate) fn metric(name: &str) -> Option<f64> {
 
 /// Status and body of what a server answers, if it does.
 pub(crate) fn get(server: &str, path: &str) -> Option<(u16, String)> {
+    let (head, body) = request(server, path)?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, body))
+}
+
+/// Head and body of what a server answers, if it does.
+pub(crate) fn request(server: &str, path: &str) -> Option<(String, String)> {
     let server: SocketAddr = server.parse().unwrap();
     let mut stream = TcpStream::connect_timeout(&server, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -231,6 +238,6 @@ pub(crate) fn get(server: &str, path: &str) -> Option<(u16, String)> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
-    let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some((status, body.to_owned()))
+    // Each header ends with its line.
+    Some((format!("{head}\r\n"), body.to_owned()))
 }

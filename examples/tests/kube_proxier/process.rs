@@ -10,7 +10,7 @@ use crate::api_server::ApiServer;
 use crate::cluster::steady;
 use crate::daemon::{HEALTH, METRICS, Setup, get};
 
-fn output(mut command: Command) -> (Option<i32>, String) {
+pub(crate) fn output(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
@@ -112,6 +112,39 @@ pub(crate) fn cleans_up() {
     );
 }
 
+/// Where nothing is ours nothing is touched, and nothing is wrong with that.
+pub(crate) fn cleans_up_where_nothing_is() {
+    let everything = || {
+        let commands = [
+            "ipvsadm -Sn",
+            "ipset save",
+            "iptables-legacy-save | grep -v '^#'",
+            "ip6tables-legacy-save | grep -v '^#'",
+            "ip -o link | cut -d ' ' -f 2-",
+            "ip -o address",
+        ];
+        let settings = ["net.ipv4.ip_forward", "net.ipv4.conf.all.arp_ignore"];
+        let settings = settings.map(kernel_test::sysctl).concat();
+        commands.map(cmd).concat() + &settings
+    };
+    let cleaned = || {
+        // Tables come to be when they are first looked at.
+        let (status, said) = output(cleanup());
+        assert_eq!(status, Some(0), "{said}");
+    };
+    cleaned();
+    cmd("ipvsadm -A -t 10.1.2.3:80 -s rr && ipvsadm -a -t 10.1.2.3:80 -r 10.1.2.4 -m");
+    cmd("ipvsadm -A -f 7 -s rr");
+    cmd("ipset create SOMEBODY hash:ip && ipset add SOMEBODY 10.1.2.3");
+    cmd("iptables-legacy -t nat -N KUBE-OF-NOBODY");
+    cmd("iptables-legacy -A INPUT -p tcp --dport 22 -j ACCEPT");
+    cmd("ip link add dummy7 type dummy && ip address add 10.1.2.3/32 dev dummy7");
+    let before = everything();
+    cleaned();
+    cleaned();
+    assert_eq!(everything(), before);
+}
+
 fn cleanup() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kube-proxier"));
     command.arg("--cleanup");
@@ -127,11 +160,15 @@ pub(crate) fn initializes_only() {
     let server = ApiServer::start();
     steady(&server, &["10.244.1.5"]);
     let setup = Setup::new(&server, "ipvs: {strictARP: true}\n").flag("--init-only");
-    let (status, said) = output(setup.command());
-    assert_eq!(status, Some(0), "{said}");
-    assert_eq!(kernel_test::sysctl("net.ipv4.ip_forward"), "1");
-    assert_eq!(kernel_test::sysctl("net.ipv4.conf.all.arp_ignore"), "1");
-    assert_eq!(cmd("ipvsadm -Sn"), "");
+    // A second time there is nothing left to do.
+    for done in [true, false] {
+        let (status, said) = output(setup.command());
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(!said.contains("done=0 "), done, "{said}");
+        assert_eq!(kernel_test::sysctl("net.ipv4.ip_forward"), "1");
+        assert_eq!(kernel_test::sysctl("net.ipv4.conf.all.arp_ignore"), "1");
+        assert_eq!(cmd("ipvsadm -Sn"), "");
+    }
 }
 
 /// Before Services, slices and the Node have each been listed nothing is done at all.

@@ -9,6 +9,7 @@
     reason = "a test that fails should panic, and show what the daemon said"
 )]
 
+mod answers;
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
 mod churn;
@@ -19,6 +20,7 @@ mod cluster;
 #[path = "../../../crates/proxier/tests/common/mod.rs"]
 mod common;
 mod daemon;
+mod doctor;
 mod healing;
 mod process;
 mod restarts;
@@ -62,8 +64,14 @@ fn main() -> ExitCode {
         process::says_that_it_runs,
         process::a_second_one_stays_out,
         process::cleans_up,
+        process::cleans_up_where_nothing_is,
         process::initializes_only,
         process::waits_until_all_is_listed,
+        doctor::its_own_virtual_servers_are_no_warning,
+        doctor::its_exit_status_says_whether_ipvs_mode_can_run,
+        answers::health_check_node_ports,
+        answers::a_node_to_be_deleted,
+        answers::an_object_that_cannot_be_used,
         healing::what_others_changed_is_healed,
         healing::node_addresses_are_followed,
         healing::udp_clients_leave_an_endpoint_that_is_gone,

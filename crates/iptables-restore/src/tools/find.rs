@@ -1,5 +1,6 @@
 //! Finding the tools.
 
+use std::cmp::Reverse;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -112,41 +113,51 @@ impl ToolFinder {
     /// # Errors
     /// As [`ToolFinder::find`] and [`Tools::save`].
     pub fn find_in_use(&self, family: Family) -> Result<Tools, Error> {
+        match self.survey(family)?.into_iter().next() {
+            Some(Surveyed { tools, rules }) => rules.map(|_| tools),
+            None => self.find(family),
+        }
+    }
+
+    /// The tools of each back end that has some, with the rules found there: first the one that
+    /// [`ToolFinder::find_in_use`] finds, last those whose rules this kernel does not show.
+    ///
+    /// # Errors
+    /// As [`ToolFinder::find`], and what [`Tools::save`] may meet but for a program that fails.
+    pub fn survey(&self, family: Family) -> Result<Vec<Surveyed>, Error> {
         let chosen = self.find(family)?;
         let other = match chosen.backend() {
             Backend::Legacy => Backend::Nft,
             Backend::Nft => Backend::Legacy,
         };
-        let mut best: Option<(u64, Tools)> = None;
-        let mut unusable = None;
-        let candidates = if self.backend.is_some() {
-            vec![chosen.backend()]
-        } else {
-            vec![chosen.backend(), other]
-        };
-        for backend in candidates {
-            let tools = match self.clone().backend(backend).find(family) {
-                Ok(tools) => tools,
-                Err(Error::ToolsNotFound { .. }) => continue,
-                Err(error) => return Err(error),
-            };
-            match tools.save(&SaveOptions::default()) {
-                Ok(found) => {
-                    let weight = weight(&found);
-                    if best.as_ref().is_none_or(|(most, _)| weight > *most) {
-                        best = Some((weight, tools));
-                    }
-                }
-                Err(error @ Error::Failed { .. }) => unusable = Some(error),
+        let mut candidates = vec![chosen];
+        if self.backend.is_none() {
+            match self.clone().backend(other).find(family) {
+                Ok(tools) => candidates.push(tools),
+                Err(Error::ToolsNotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
-        match (best, unusable) {
-            (Some((_, tools)), _) => Ok(tools),
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(chosen),
+        let mut found = Vec::with_capacity(candidates.len());
+        for tools in candidates {
+            let rules = match tools.save(&SaveOptions::default()) {
+                Err(error) if !matches!(error, Error::Failed { .. }) => return Err(error),
+                rules => rules,
+            };
+            found.push(Surveyed { tools, rules });
         }
+        found.sort_by_key(|found| Reverse(found.rules.as_ref().ok().map(weight)));
+        Ok(found)
     }
+}
+
+/// The tools of a back end, and what they showed.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// The tools.
+    pub tools: Tools,
+    /// All rules of the back end, or why there are none to be had: mostly that this kernel does not have it.
+    pub rules: Result<Ruleset, Error>,
 }
 
 /// How much a rule set is in use.

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use find::ToolFinder;
+pub use find::{Surveyed, ToolFinder};
 pub(crate) use outcome::read as read_message;
 
 pub use rejection::{RejectReason, Rejection};

@@ -1,11 +1,9 @@
-//! Permissions, links, settings, addresses and other people's virtual servers.
+//! Permissions, links, settings and addresses.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::net::{IpAddr, TcpListener};
+use std::net::TcpListener;
 
-use ipvs_netlink::VirtualServerId;
 use proxier::LINK;
 
 use super::{Check, Machine, Verdict};
@@ -128,71 +126,6 @@ pub(super) fn dummy_link() -> Check {
         Ok(_) => Check::works(name, "can be made"),
         Err(error) => fails(error),
     }
-}
-
-/// Virtual servers that the proxy would take for leftovers of its own.
-pub(super) fn foreign_servers(options: &Options) -> Vec<Check> {
-    let name = "virtual servers";
-    let servers = ipvs_netlink::Client::open().and_then(|mut client| client.services());
-    let Ok(servers) = servers else {
-        // Why IPVS does not answer, others say.
-        return Vec::new();
-    };
-    let links = dummy_link::Client::open().and_then(|mut client| client.node_links());
-    let mut own = BTreeSet::new();
-    let mut node = BTreeSet::new();
-    for (link, addresses) in links.iter().flat_map(dummy_link::NodeLinks::iter) {
-        let addresses = addresses.iter().map(ipnetwork::IpNetwork::ip);
-        if link.as_str() == LINK {
-            own.extend(addresses);
-        } else {
-            node.extend(addresses);
-        }
-    }
-    let foreign: Vec<String> = servers
-        .iter()
-        .filter_map(|server| match server.id {
-            VirtualServerId::Address { address, port, .. } => Some((address, port, server)),
-            VirtualServerId::FirewallMark { .. } => None,
-        })
-        .filter(|(address, port, _)| {
-            // The usual range of node ports; with another one this says too much.
-            let node_port = node.contains(address) && (30000..32768).contains(port);
-            !own.contains(address) && !node_port && !options.config.excludes(*address)
-        })
-        .map(|(address, ..)| address)
-        .collect::<BTreeSet<IpAddr>>()
-        .into_iter()
-        .map(|address| address.to_string())
-        .collect();
-    let count = servers.len();
-    vec![if foreign.is_empty() {
-        Check::works(
-            name,
-            format!("{count}, none of others that would be removed"),
-        )
-    } else {
-        Check::no(
-            Verdict::Warning,
-            name,
-            format!(
-                "those at {} are of others, or left over, and would be removed",
-                foreign.join(", ")
-            ),
-            format!(
-                "kube-proxier --ipvs-exclude-cidrs={}",
-                as_networks(&foreign)
-            ),
-        )
-    }]
-}
-
-fn as_networks(addresses: &[String]) -> String {
-    let networks = addresses.iter().map(|address| {
-        let bits = if address.contains(':') { 128 } else { 32 };
-        format!("{address}/{bits}")
-    });
-    networks.collect::<Vec<_>>().join(",")
 }
 
 /// Whether the daemon's addresses can be served on.

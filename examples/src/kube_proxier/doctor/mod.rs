@@ -7,6 +7,7 @@
 mod machine;
 mod modules;
 mod netfilter;
+mod servers;
 mod text;
 
 use std::path::PathBuf;
@@ -92,11 +93,12 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     ];
     checks.extend(machine.modules(options.config.scheduler));
     checks.push(netfilter::ipset());
-    checks.extend(netfilter::iptables());
-    checks.extend(netfilter::leftovers());
+    let tables = netfilter::Tables::look();
+    checks.extend(tables.tools());
+    checks.extend(tables.leftovers());
     checks.push(machine::dummy_link());
     checks.extend(machine.settings());
-    checks.extend(machine::foreign_servers(options));
+    checks.extend(servers::foreign(options));
     checks.extend(machine::ports(options));
     checks
 }
@@ -107,8 +109,9 @@ pub fn can_run(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.verdict != Verdict::Fails)
 }
 
-/// Logs what was found as the daemon starts, in the words that kube-proxy's users look for.
-pub fn log(checks: &[Check]) {
+/// Logs what was found as the daemon starts, in the words that kube-proxy's users look for. `opened`: whether the
+/// daemon has the kernel open.
+pub fn log(checks: &[Check], opened: bool) {
     for check in checks {
         let (name, found) = (&check.name, &check.found);
         let remedy = check.remedy.as_deref().unwrap_or_default();
@@ -118,7 +121,7 @@ pub fn log(checks: &[Check]) {
             Verdict::Fails => tracing::error!(remedy, "can't use ipvs proxier, {name}: {found}"),
         }
     }
-    if can_run(checks) {
+    if opened && can_run(checks) {
         tracing::info!("Using ipvs Proxier.");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use ipset_netlink::SetType;
-use iptables_restore::{Backend, SaveOptions, ToolFinder};
+use iptables_restore::{Surveyed, ToolFinder};
 
 use super::{Check, Verdict};
 
@@ -57,85 +57,106 @@ pub(super) fn ipset() -> Check {
     )
 }
 
-pub(super) fn iptables() -> Vec<Check> {
-    [
-        ("iptables", iptables_restore::Family::Inet),
-        ("ip6tables", iptables_restore::Family::Inet6),
-    ]
-    .into_iter()
-    .map(
-        |(name, family)| match ToolFinder::new().find_in_use(family) {
-            Ok(tools) => Check::works(
-                name,
-                format!(
-                    "{} ({}), {}",
-                    tools.version(),
-                    tools.backend(),
-                    tools.restore_path().display()
-                ),
-            ),
-            Err(error @ iptables_restore::Error::ToolsNotFound { .. }) => Check::no(
-                Verdict::Fails,
-                name,
-                error.to_string(),
-                "apt-get install iptables",
-            ),
-            Err(error) => Check::no(Verdict::Fails, name, error.to_string(), "run it as root"),
-        },
-    )
-    .collect()
+/// The tools of both families and all back ends, and the rules there. Each run of a tool takes its time, so all is
+/// looked at once.
+pub(super) struct Tables {
+    families: Vec<(&'static str, Result<Vec<Surveyed>, iptables_restore::Error>)>,
 }
 
-/// Rules of kube-proxy's other modes, which still catch packets.
-pub(super) fn leftovers() -> Vec<Check> {
-    let mut checks = Vec::new();
-    let in_use = ToolFinder::new()
-        .find_in_use(iptables_restore::Family::Inet)
-        .ok();
-    for backend in [Backend::Legacy, Backend::Nft] {
-        for family in [
-            iptables_restore::Family::Inet,
-            iptables_restore::Family::Inet6,
-        ] {
-            let Ok(tools) = ToolFinder::new().backend(backend).find(family) else {
-                continue;
-            };
-            let Ok(rules) = tools.save(&SaveOptions::default()) else {
-                continue;
-            };
-            let program = tools.save_path().display().to_string();
-            let chains = || rules.tables.iter().flat_map(|table| &table.chains);
-            let of_iptables_mode = chains()
-                .filter(|chain| {
-                    OTHER_MODES
-                        .iter()
-                        .any(|prefix| chain.name.as_str().starts_with(prefix))
-                })
-                .count();
-            if of_iptables_mode > 0 {
-                checks.push(Check::no(
-                    Verdict::Warning,
-                    "leftovers",
-                    format!("{of_iptables_mode} chains of the iptables mode ({program})"),
-                    "kube-proxy --cleanup",
-                ));
-            }
-            let other = in_use
-                .as_ref()
-                .is_some_and(|tools| tools.backend() != backend);
-            if other && chains().any(|chain| chain.name.as_str() == "KUBE-SERVICES") {
-                checks.push(Check::no(
-                    Verdict::Warning,
-                    "leftovers",
-                    format!("chains of a proxy in the {backend} tables, which this machine does not use ({program})"),
-                    format!("{program} | grep -v KUBE- | {}", tools.restore_path().display()),
-                ));
-            }
+impl Tables {
+    pub(super) fn look() -> Self {
+        let families = [
+            ("iptables", iptables_restore::Family::Inet),
+            ("ip6tables", iptables_restore::Family::Inet6),
+        ];
+        Self {
+            families: families
+                .into_iter()
+                .map(|(name, family)| (name, ToolFinder::new().survey(family)))
+                .collect(),
         }
     }
-    checks.extend(nftables_mode());
-    if checks.is_empty() {
-        checks.push(Check::works("leftovers", "none of other proxy modes"));
+
+    /// Whether there are tools that this kernel does what they ask.
+    pub(super) fn tools(&self) -> Vec<Check> {
+        let check = |(name, found): &(&'static str, Result<Vec<Surveyed>, _>)| {
+            let error = match found.as_ref().map(|found| found.first()) {
+                Ok(Some(Surveyed {
+                    tools,
+                    rules: Ok(_),
+                })) => {
+                    let (version, backend) = (tools.version(), tools.backend());
+                    let path = tools.restore_path().display();
+                    return Check::works(*name, format!("{version} ({backend}), {path}"));
+                }
+                Ok(Some(Surveyed {
+                    rules: Err(error), ..
+                }))
+                | Err(error) => error,
+                Ok(None) => return no_tools(name, "there are none".to_owned()),
+            };
+            match error {
+                iptables_restore::Error::ToolsNotFound { .. } => no_tools(name, error.to_string()),
+                _ => Check::no(Verdict::Fails, *name, error.to_string(), "run it as root"),
+            }
+        };
+        self.families.iter().map(check).collect()
+    }
+
+    /// Rules of kube-proxy's other modes, which still catch packets.
+    pub(super) fn leftovers(&self) -> Vec<Check> {
+        let surveys = self
+            .families
+            .iter()
+            .filter_map(|(_, found)| found.as_ref().ok());
+        let mut checks: Vec<_> = surveys.flat_map(|found| left_in(found)).collect();
+        checks.extend(nftables_mode());
+        if checks.is_empty() {
+            checks.push(Check::works("leftovers", "none of other proxy modes"));
+        }
+        checks
+    }
+}
+
+fn no_tools(name: &str, error: String) -> Check {
+    Check::no(Verdict::Fails, name, error, "apt-get install iptables")
+}
+
+/// What is left in the back ends of one family, the one in use first.
+fn left_in(found: &[Surveyed]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (number, Surveyed { tools, rules }) in found.iter().enumerate() {
+        let Ok(rules) = rules else {
+            continue;
+        };
+        let program = tools.save_path().display();
+        let chains = || rules.tables.iter().flat_map(|table| &table.chains);
+        let of_iptables_mode = chains()
+            .filter(|chain| {
+                let name = chain.name.as_str();
+                OTHER_MODES.iter().any(|prefix| name.starts_with(prefix))
+            })
+            .count();
+        if of_iptables_mode > 0 {
+            checks.push(Check::no(
+                Verdict::Warning,
+                "leftovers",
+                format!("{of_iptables_mode} chains of the iptables mode ({program})"),
+                "kube-proxy --cleanup",
+            ));
+        }
+        let unused = number > 0;
+        if unused && chains().any(|chain| chain.name.as_str() == "KUBE-SERVICES") {
+            let backend = tools.backend();
+            checks.push(Check::no(
+                Verdict::Warning,
+                "leftovers",
+                format!(
+                    "chains of a proxy in the {backend} tables, which this machine does not use ({program})"
+                ),
+                format!("{program} | grep -v KUBE- | {}", tools.restore_path().display()),
+            ));
+        }
     }
     checks
 }

@@ -2,6 +2,7 @@ use std::fs;
 use std::io;
 
 use super::*;
+use crate::kube_proxier::logging::tests::Log;
 use crate::kube_proxier::options::{Flags, Surroundings};
 
 struct Here;
@@ -90,6 +91,41 @@ fn a_port_in_use_is_a_warning_unless_it_ends_the_daemon() {
         assert_eq!(check.verdict, verdict);
         assert!(check.found.contains("in use"), "{check:?}");
     }
+}
+
+#[test]
+fn what_is_found_is_logged_in_kube_proxys_words() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(log.clone())
+        .finish();
+    let bad = Check::no(Verdict::Fails, "module ip_vs", "absent", "modprobe ip_vs");
+    tracing::subscriber::with_default(subscriber, || {
+        let good = [
+            Check::works("ipset", "protocol 7"),
+            Check::no(Verdict::Warning, "leftovers", "of others", "mend them"),
+        ];
+        super::log(&good, true);
+        super::log(&[bad], true);
+        super::log(&[Check::works("ipset", "protocol 7")], false);
+    });
+    let text = log.text();
+    let lines: Vec<_> = text.lines().collect();
+    let [left, using, cannot] = lines.as_slice() else {
+        panic!("{text}");
+    };
+    assert!(left.contains(" WARN "), "{left}");
+    assert!(
+        left.contains("leftovers: of others remedy=\"mend them\""),
+        "{left}"
+    );
+    assert!(using.ends_with("Using ipvs Proxier."), "{using}");
+    assert!(cannot.contains("ERROR"), "{cannot}");
+    assert!(
+        cannot.contains("can't use ipvs proxier, module ip_vs: absent remedy=\"modprobe ip_vs\""),
+        "{cannot}"
+    );
 }
 
 #[test]

@@ -26,7 +26,6 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         virtual_servers: 1,
         destinations: 2,
         draining: 3,
-        refused_objects: 4,
         conflicts: 5,
         pending_failures: 6,
     });
@@ -50,7 +49,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kube_proxier_virtual_servers 1",
         "kube_proxier_destinations 2",
         "kube_proxier_draining_destinations 3",
-        "kube_proxier_refused_objects 4",
+        "kube_proxier_refused_objects 0",
         "kube_proxier_conflicts 5",
         "kube_proxier_pending_failures 6",
     ] {

@@ -4,6 +4,7 @@ use proxier::manifest::LogFormat;
 use proxier::{DetectLocal, NodePortAddresses};
 
 use super::*;
+use crate::kube_proxier::logging::tests::Log;
 
 struct Around(&'static [(&'static str, &'static str)]);
 
@@ -317,6 +318,39 @@ fn a_changed_file_is_noticed_and_a_broken_one_said_once() {
     fs::remove_file(&path).unwrap();
     assert!(watch.look().is_err());
     assert_eq!(watch.look().unwrap(), None);
+}
+
+#[test]
+fn a_change_is_waited_for_past_what_is_broken() {
+    let (_folder, path) = file("ipvs: {scheduler: lc}\n");
+    let flags = flags(&format!("--config={}", path.display()));
+    let options = Options::read(flags.clone(), &NOTHING).unwrap();
+    let watch = ConfigWatch::within(flags, options, NOTHING).unwrap();
+    let mut watch = watch.every(Duration::from_millis(1));
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let said = || log.text().matches("configuration not followed").count();
+    let change = async {
+        let pause = || tokio::time::sleep(Duration::from_millis(1));
+        write(&path, "ipvs: {schedular: sh}\nmode: iptables\n");
+        while said() < 2 {
+            pause().await;
+        }
+        write(&path, "ipvs: {scheduler: wrr}\n");
+    };
+    let (changed, ()) = tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let limit = Duration::from_secs(60);
+            let both = async { tokio::join!(watch.changed(), change) };
+            tokio::time::timeout(limit, both).await.unwrap()
+        })
+    });
+    assert_eq!(changed.config.scheduler.to_string(), "wrr");
+    assert_eq!(said(), 2, "{}", log.text());
 }
 
 #[test]

@@ -25,6 +25,7 @@ pub struct ConfigWatch<S = ThisProcess> {
     /// The read error that was said already.
     unreadable: Option<io::ErrorKind>,
     around: S,
+    every: Duration,
 }
 
 impl ConfigWatch {
@@ -48,7 +49,15 @@ impl<S: Surroundings> ConfigWatch<S> {
             current,
             unreadable: None,
             around,
+            every: EVERY,
         })
+    }
+
+    /// Looks so often while it waits, and not every 3 s.
+    #[must_use]
+    pub const fn every(mut self, every: Duration) -> Self {
+        self.every = every;
+        self
     }
 
     /// The file watched.
@@ -90,7 +99,7 @@ impl<S: Surroundings> ConfigWatch<S> {
     /// Waits for the next change, and gives the new options. A file that cannot be followed is logged, and waited out.
     pub async fn changed(&mut self) -> Options {
         loop {
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(self.every).await;
             match self.look() {
                 Ok(None) => {}
                 Ok(Some(options)) => return options,

@@ -1,11 +1,12 @@
 //! What the watch counts, for the metrics.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Counts since the start. Cheap to read at any time.
 #[derive(Debug, Default)]
 pub struct Counters {
     refused: AtomicU64,
+    refused_objects: AtomicUsize,
     lists: AtomicU64,
     watches: AtomicU64,
     failures: AtomicU64,
@@ -15,6 +16,11 @@ impl Counters {
     /// Versions of objects that could not be used, each time one came.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Objects there are now whose last version cannot be used.
+    pub fn refused_objects(&self) -> usize {
+        self.refused_objects.load(Ordering::Relaxed)
     }
 
     /// Lists that were had whole.
@@ -34,6 +40,15 @@ impl Counters {
 
     pub(super) fn count_refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Of one kind there were so many that cannot be used, and now there are so many.
+    pub(super) fn refused_objects_of_kind(&self, before: usize, now: usize) {
+        let change = |sum: usize| Some(sum.saturating_sub(before).saturating_add(now));
+        // Never refused: the closure gives a value always.
+        let _ = self
+            .refused_objects
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
     }
 
     pub(super) fn count_list(&self) {

@@ -26,6 +26,8 @@ pub(super) struct Intake {
     counters: Arc<Counters>,
     /// The usable objects that were sent. Their names only: the objects are with whoever receives them.
     known: BTreeSet<ObjectName>,
+    /// Those whose last version cannot be used.
+    refused: BTreeSet<ObjectName>,
     listing: Listing,
     listed_once: bool,
     node: Option<Node>,
@@ -36,7 +38,9 @@ pub(super) struct Intake {
 #[derive(Default)]
 struct Listing {
     objects: Vec<Object>,
-    /// Those in it that cannot be used, but could be earlier.
+    /// Those in it that cannot be used.
+    refused: BTreeSet<ObjectName>,
+    /// Those of them that could be earlier.
     kept: BTreeSet<ObjectName>,
     deleting: Option<bool>,
 }
@@ -58,6 +62,7 @@ impl Intake {
             kind,
             counters,
             known: BTreeSet::new(),
+            refused: BTreeSet::new(),
             listing: Listing::default(),
             listed_once: false,
             node: None,
@@ -81,8 +86,13 @@ impl Intake {
         let name = self.name(&value);
         match self.read(value, &name) {
             Read::Usable(object) => self.listing.objects.push(object),
-            Read::Refused { known: true } => drop(self.listing.kept.insert(name)),
-            Read::Irrelevant | Read::Refused { known: false } => {}
+            Read::Refused { known } => {
+                if known {
+                    self.listing.kept.insert(name.clone());
+                }
+                self.listing.refused.insert(name);
+            }
+            Read::Irrelevant => {}
         }
     }
 
@@ -90,6 +100,7 @@ impl Intake {
     pub(super) fn end_list(&mut self) -> Vec<Event> {
         let Listing {
             objects,
+            refused,
             kept,
             deleting,
         } = mem::take(&mut self.listing);
@@ -106,6 +117,7 @@ impl Intake {
         };
         now.extend(kept);
         self.known = now;
+        self.refuse(refused);
         self.listed_once = true;
         let mut events: Vec<_> = changes
             .into_iter()
@@ -155,7 +167,9 @@ impl Intake {
         let deleting = matches!(self.kind, Kind::Node(_)).then(|| is_deleting(&value));
         let triggered = triggered(&value);
         let name = self.name(&value);
-        let change = match self.read(value, &name) {
+        let read = self.read(value, &name);
+        self.refuse_one(&name, matches!(read, Read::Refused { .. }));
+        let change = match read {
             Read::Usable(object) => {
                 self.known.insert(name);
                 self.is_news(&object).then(|| change(object))
@@ -173,9 +187,28 @@ impl Intake {
         if !self.kind.wants(value) {
             return None;
         }
-        let change = self.forget(self.name(value))?;
+        let name = self.name(value);
+        self.refuse_one(&name, false);
+        let change = self.forget(name)?;
         let triggered = triggered(value);
         Some(Event::Cluster { change, triggered })
+    }
+
+    fn refuse_one(&mut self, name: &ObjectName, refused: bool) {
+        let before = self.refused.len();
+        if refused {
+            self.refused.insert(name.clone());
+        } else {
+            self.refused.remove(name);
+        }
+        self.counters
+            .refused_objects_of_kind(before, self.refused.len());
+    }
+
+    fn refuse(&mut self, these: BTreeSet<ObjectName>) {
+        self.counters
+            .refused_objects_of_kind(self.refused.len(), these.len());
+        self.refused = these;
     }
 
     fn forget(&mut self, name: ObjectName) -> Option<Change> {

@@ -63,6 +63,31 @@ fn a_bad_object_stops_no_other_and_its_last_usable_version_stays() {
 }
 
 #[test]
+fn objects_are_counted_while_they_are_bad() {
+    let counters = Arc::<Counters>::default();
+    let mut services = Intake::new(Kind::Services, Arc::clone(&counters));
+    let mut slices = Intake::new(Kind::Slices, Arc::clone(&counters));
+    let bad_slice = json!({
+        "metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "a"}},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["no address"]}]});
+    list(&mut services, [service("a", 1), service("bad", 0)]);
+    list(&mut slices, [bad_slice]);
+    assert_eq!(counters.refused_objects(), 2);
+    services.applied(service("a", 0));
+    services.applied(service("a", 70_000));
+    assert_eq!(counters.refused_objects(), 3);
+    // Listed again they are the same ones.
+    list(&mut services, [service("a", 0), service("bad", 0)]);
+    assert_eq!(counters.refused_objects(), 3);
+    services.applied(service("a", 2));
+    services.gone(&service("bad", 0));
+    assert_eq!(counters.refused_objects(), 1);
+    list(&mut slices, []);
+    assert_eq!(counters.refused_objects(), 0);
+    assert_eq!(counters.refused(), 6);
+}
+
+#[test]
 fn what_is_gone_is_said_once_and_only_of_what_was_sent() {
     let mut intake = intake(Kind::Services);
     list(&mut intake, [service("a", 1), service("bad", 0)]);
