@@ -139,3 +139,27 @@ fn what_is_written_is_read_back_as_the_same() {
     let texts = [first, second].map(|path| fs::read_to_string(path).unwrap());
     assert_eq!(texts[0], texts[1]);
 }
+
+/// On this machine's kernel, whatever it has.
+#[test]
+fn the_doctors_exit_status_is_0_only_where_nothing_fails() {
+    let output = kube_proxier("off", &["doctor", "--output=json"]);
+    let checks: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let fails = |check: &Value| check["verdict"] == "fails";
+    let bad = checks.iter().any(fails);
+    assert_eq!(output.status.code(), Some(i32::from(bad)), "{checks:#?}");
+    let modules = fs::read_to_string("/proc/net/ip_vs").is_ok();
+    if !modules {
+        let module = checks.iter().find(|c| c["name"] == "module ip_vs").unwrap();
+        let remedy = module["remedy"].as_str().unwrap_or_default();
+        assert!(remedy.contains("ip_vs"), "{module}");
+    }
+    let text = kube_proxier("off", &["doctor"]);
+    assert_eq!(text.status, output.status);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert_eq!(
+        text.contains("ipvs mode can run on this machine."),
+        !bad,
+        "{text}"
+    );
+}

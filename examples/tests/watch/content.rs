@@ -7,7 +7,7 @@ use examples::kube_proxier::watch::Pace;
 use proxier::cluster::{Change, ObjectName};
 use serde_json::json;
 
-use crate::api_server::ApiServer;
+use crate::api_server::{ApiServer, Asked};
 use crate::objects::{NODE, NODES, SERVICES, SLICES, labelled, node, service, slice};
 use crate::watched::{Watched, pace};
 
@@ -120,6 +120,54 @@ fn lists_come_in_pages() {
         .collect();
     assert_eq!(continued, [false, true, true, true]);
     assert_eq!(watched.counters.lists(), 3);
+}
+
+/// Ten thousand Services come in pages, and as one event, to whoever has no room for more than one.
+#[test]
+fn a_large_list_is_paged_and_waits_for_nobody() {
+    const COUNT: usize = 10_000;
+    let server = ApiServer::start();
+    let services = (0..COUNT).map(|n| service(&format!("web-{n}"), 80));
+    server.apply_step(services.chain([node(NODE)]));
+    let mut watched = Watched::start_slow(&server, pace(), 1);
+    let listed = |asked: &[Asked]| {
+        let lists = asked.iter().filter(|a| a.path == SERVICES && !a.is_watch());
+        lists.count()
+    };
+    // Nothing has been received yet, so nothing is held up but by what is not taken.
+    server.wait_for_requests(|asked| listed(asked) == COUNT / 500);
+    watched.until("all Services", |w| w.cluster.services.len() == COUNT);
+    let whole = watched
+        .changes()
+        .filter(|change| matches!(change, Change::Services(_)));
+    assert_eq!(whole.count(), 1);
+    let asked = server.requests();
+    let pages = asked.iter().filter(|a| a.path == SERVICES && !a.is_watch());
+    for (number, page) in pages.enumerate() {
+        assert_eq!(page.get("limit"), Some("500"));
+        assert_eq!(page.get("continue").is_some(), number > 0, "{page:?}");
+    }
+    // Away, and with other Services back, of which it cannot say how they came to be: listed again, one event again.
+    server.wait_for_watches(3);
+    server.stop();
+    let services = (0..COUNT).map(|n| service(&format!("new-{n}"), 80));
+    server.apply_step(services.chain([node(NODE)]));
+    server.compact();
+    server.come_back();
+    let new = |w: &Watched| {
+        w.services()
+            .iter()
+            .all(|(name, _)| name.starts_with("new-"))
+    };
+    watched.until("the others", new);
+    assert_eq!(watched.services().len(), COUNT);
+    let all = watched.changes();
+    let wholes = all.filter(|change| matches!(change, Change::Services(_)));
+    assert_eq!(wholes.count(), 2);
+    // One by one, too, where each is an event.
+    server.wait_for_watches(3);
+    server.apply_step([node(NODE)]);
+    watched.until("none", |w| w.cluster.services.is_empty());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A watch that is running, and what came of it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -31,9 +31,27 @@ pub(crate) struct Watched {
     thread: JoinHandle<()>,
 }
 
+/// Whether there is still someone who takes it. Waits for room without holding up the runtime.
+async fn hand_over(forward: &SyncSender<Event>, mut event: Event) -> bool {
+    loop {
+        match forward.try_send(event) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(again)) => event = again,
+        }
+        tokio::time::sleep(MILLIS).await;
+    }
+}
+
 impl Watched {
     pub(crate) fn start(server: &ApiServer, pace: Pace) -> Self {
-        let (forward, received) = channel();
+        // Room enough for all that a test does not take at once.
+        Self::start_slow(server, pace, 1_000_000)
+    }
+
+    /// The same, where so many events wait between the watch and the test before the watch does.
+    pub(crate) fn start_slow(server: &ApiServer, pace: Pace, room: usize) -> Self {
+        let (forward, received) = sync_channel(room);
         let counters = Arc::<Counters>::default();
         let (url, counts) = (server.url(), Arc::clone(&counters));
         // A runtime of its own, so that a test may wait without holding it up.
@@ -47,10 +65,10 @@ impl Watched {
                     master: Some(url),
                 };
                 let client = watch::client(&source).await.unwrap();
-                let (sender, mut events) = tokio::sync::mpsc::channel(16);
+                let (sender, mut events) = tokio::sync::mpsc::channel(room.min(16));
                 let forward = async move {
                     while let Some(event) = events.recv().await {
-                        if forward.send(event).is_err() {
+                        if !hand_over(&forward, event).await {
                             break;
                         }
                     }
