@@ -39,6 +39,8 @@ pub struct HealthState {
 struct State {
     last_updated: Option<SystemTime>,
     oldest_queued: Option<SystemTime>,
+    /// Of the changes that no sync was made for, successful or not.
+    oldest_waiting: Option<SystemTime>,
     failing_since: Option<SystemTime>,
     node_deleting: bool,
 }
@@ -48,6 +50,8 @@ struct State {
 pub struct Health {
     /// Whether the proxy keeps up.
     pub healthy: bool,
+    /// Whether it makes syncs, even if not all of them is done: starting it again would not help.
+    pub alive: bool,
     /// Whether the Node is to stay.
     pub node_eligible: bool,
     /// Whether an operation failed that has not succeeded since.
@@ -78,7 +82,14 @@ impl HealthState {
     /// A change was seen that the kernel does not have yet.
     pub fn queued_update(&self) {
         let now = self.clock.now();
-        self.lock().oldest_queued.get_or_insert(now);
+        let mut state = self.lock();
+        state.oldest_queued.get_or_insert(now);
+        state.oldest_waiting.get_or_insert(now);
+    }
+
+    /// A sync was made, though perhaps not all of it was done.
+    pub fn attempted(&self) {
+        self.lock().oldest_waiting = None;
     }
 
     /// The kernel has all that was seen.
@@ -87,6 +98,7 @@ impl HealthState {
         let mut state = self.lock();
         state.last_updated = Some(now);
         state.oldest_queued = None;
+        state.oldest_waiting = None;
     }
 
     /// Whether the Node is about to be deleted.
@@ -119,6 +131,7 @@ impl HealthState {
         let healthy = !late(state.failing_since) && (starting || !late(state.oldest_queued));
         Health {
             healthy,
+            alive: starting || !late(state.oldest_waiting),
             node_eligible: !state.node_deleting,
             failing: state.failing_since.is_some(),
             last_updated: state.last_updated,
@@ -146,11 +159,12 @@ pub(super) fn healthz(health: Health) -> Response {
     answer(good, health.failing, body)
 }
 
-/// What `/livez` answers: the same, whatever becomes of the Node.
+/// What `/livez` answers: the same, whatever becomes of the Node. What the kernel refuses does not count either:
+/// it would refuse it to the next process too.
 pub(super) fn livez(health: Health) -> Response {
-    let [last, now] = times(&health, health.healthy);
+    let [last, now] = times(&health, health.alive);
     let body = format!("{{\"lastUpdated\": {last:?},\"currentTime\": {now:?}}}");
-    answer(health.healthy, health.failing, body)
+    answer(health.alive, health.failing, body)
 }
 
 /// The last update and now. kube-proxy calls a good answer's last update "now".

@@ -173,7 +173,13 @@ pub(super) mod tests {
                 failing.contains("x-kube-proxier-pending-failures: true"),
                 "{failing}"
             );
+            health.queued_update();
+            health.attempted();
+            clock.pass(60);
+            assert_eq!(status(&request(address, "/healthz").await), "503");
+            assert_eq!(status(&request(address, "/livez").await), "200");
             health.failing(false);
+            health.updated();
 
             health.queued_update();
             clock.pass(60);
@@ -181,7 +187,8 @@ pub(super) mod tests {
             assert_eq!(status(&late), "503");
             assert!(
                 late.ends_with(&format!(
-                    "{{\"lastUpdated\": \"{time}\",\"currentTime\": \"1970-01-12 13:47:40 +0000 UTC\"}}"
+                    "{{\"lastUpdated\": \"1970-01-12 13:47:40 +0000 UTC\",\
+                     \"currentTime\": \"1970-01-12 13:48:40 +0000 UTC\"}}"
                 )),
                 "{late}"
             );
@@ -190,8 +197,8 @@ pub(super) mod tests {
             let text = metrics.text();
             for line in [
                 "kubeproxy_proxy_healthz_total{code=\"200\"} 1",
-                "kubeproxy_proxy_healthz_total{code=\"503\"} 2",
-                "kubeproxy_proxy_livez_total{code=\"200\"} 2",
+                "kubeproxy_proxy_healthz_total{code=\"503\"} 3",
+                "kubeproxy_proxy_livez_total{code=\"200\"} 3",
                 "kubeproxy_proxy_livez_total{code=\"503\"} 1",
             ] {
                 assert!(text.contains(line), "{line}: {text}");

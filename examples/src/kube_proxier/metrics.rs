@@ -71,8 +71,8 @@ pub struct Holdings {
     pub virtual_servers: usize,
     /// Their destinations.
     pub destinations: usize,
-    /// Destinations that are kept until their connections are gone.
-    pub draining: usize,
+    /// Virtual servers with destinations that are kept until their connections are gone.
+    pub draining_servers: usize,
     /// Virtual servers that more than one Service claims.
     pub conflicts: usize,
     /// Operations that failed and are still to be done.
@@ -173,7 +173,7 @@ impl Metrics {
             destinations: gauge(r, "kube_proxier_destinations", "Destinations wanted")?,
             draining: gauge(
                 r,
-                "kube_proxier_draining_destinations",
+                "kube_proxier_draining_virtual_servers",
                 "Destinations kept until their connections are gone",
             )?,
             refused: gauge(
@@ -305,7 +305,7 @@ impl Metrics {
     pub fn holdings(&self, holdings: Holdings) {
         self.virtual_servers.set(count(holdings.virtual_servers));
         self.destinations.set(count(holdings.destinations));
-        self.draining.set(count(holdings.draining));
+        self.draining.set(count(holdings.draining_servers));
         self.conflicts.set(count(holdings.conflicts));
         self.pending_failures.set(count(holdings.pending_failures));
     }

@@ -93,7 +93,7 @@ impl Reporter {
         self.metrics.holdings(Holdings {
             virtual_servers: engine.servers().len(),
             destinations: self.destinations,
-            draining: report.draining,
+            draining_servers: report.draining,
             conflicts: engine.conflicts().count(),
             pending_failures: report.failures.len() + usize::from(report.unread.is_some()),
         });
@@ -178,8 +178,11 @@ impl<M: Machine> Status<M> for Reporter {
         self.log(report);
         self.count(report, engine);
         self.health.failing(!report.is_ok());
-        if report.is_ok() && report.task != Task::Drain {
-            self.health.updated();
+        match report.task {
+            Task::Drain => {}
+            _ if report.is_ok() => self.health.updated(),
+            _ if report.unread.is_none() => self.health.attempted(),
+            _ => {}
         }
         self.serve_health_checks(engine);
     }

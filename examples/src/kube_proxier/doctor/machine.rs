@@ -9,31 +9,29 @@ use proxier::LINK;
 use super::{Check, Machine, Verdict};
 use crate::kube_proxier::options::Options;
 
-/// Its number, from the kernel's `linux/capability.h`.
-const CAP_NET_ADMIN: u32 = 12;
+/// With their numbers, from the kernel's `linux/capability.h`. iptables opens raw sockets.
+const CAPABILITIES: [(&str, u32); 2] = [("CAP_NET_ADMIN", 12), ("CAP_NET_RAW", 13)];
 const CAPABILITY_REMEDY: &str =
     "run it as root, or in a container with `capabilities: {add: [NET_ADMIN, NET_RAW]}`";
 
 impl Machine {
-    pub(super) fn capability(&self) -> Check {
-        let name = "CAP_NET_ADMIN";
+    /// What netlink and the iptables tools need.
+    pub(super) fn capabilities(&self) -> [Check; 2] {
         let status = fs::read_to_string(self.root.join("proc/self/status")).unwrap_or_default();
         let effective = status
             .lines()
             .find_map(|line| line.strip_prefix("CapEff:"))
             .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-        match effective {
+        CAPABILITIES.map(|(name, bit)| match effective {
             None => Check::no(Verdict::Warning, name, "/proc does not say", "mount /proc"),
-            Some(bits) if bits >> CAP_NET_ADMIN & 1 == 1 => {
-                Check::works(name, "this process has it")
-            }
+            Some(bits) if bits >> bit & 1 == 1 => Check::works(name, "this process has it"),
             Some(_) => Check::no(
                 Verdict::Fails,
                 name,
                 "this process does not have it",
                 CAPABILITY_REMEDY,
             ),
-        }
+        })
     }
 
     pub(super) fn settings(&self) -> Vec<Check> {

@@ -87,10 +87,8 @@ pub fn run(options: &Options) -> Vec<Check> {
 #[must_use]
 pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let machine = Machine { root: root.into() };
-    let mut checks = vec![
-        Check::works("mode", "ipvs, the only one of this proxy"),
-        machine.capability(),
-    ];
+    let mut checks = vec![Check::works("mode", "ipvs, the only one of this proxy")];
+    checks.extend(machine.capabilities());
     checks.extend(machine.modules(options.config.scheduler));
     checks.push(netfilter::ipset());
     let tables = netfilter::Tables::look();

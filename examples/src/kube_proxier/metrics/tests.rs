@@ -25,7 +25,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
     metrics.holdings(Holdings {
         virtual_servers: 1,
         destinations: 2,
-        draining: 3,
+        draining_servers: 3,
         conflicts: 5,
         pending_failures: 6,
     });
@@ -48,7 +48,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kube_proxier_operations_total{kind=\"ipvs\",result=\"failed\"} 3",
         "kube_proxier_virtual_servers 1",
         "kube_proxier_destinations 2",
-        "kube_proxier_draining_destinations 3",
+        "kube_proxier_draining_virtual_servers 3",
         "kube_proxier_refused_objects 0",
         "kube_proxier_conflicts 5",
         "kube_proxier_pending_failures 6",
