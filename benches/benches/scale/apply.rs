@@ -11,7 +11,7 @@ use ipvs_netlink::{Client, Request};
 use kernel_test::Netns;
 use netlink_batch::Connection;
 use netlink_batch::uapi::{NETLINK_GENERIC, NETLINK_NETFILTER};
-use proxier::{Engine, Kernel, LinuxKernel, Operation, Plan, reconcile};
+use proxier::{Engine, Kernel, LinuxKernel, Operation, Phase, Plan, reconcile};
 
 use crate::figures::{Figures, median};
 use crate::floor::{Floor, Recording};
@@ -20,6 +20,10 @@ use crate::{ENDPOINTS, Effort};
 
 pub(crate) const APPLY: &str = "`LinuxKernel::apply` of the engine's plan from nothing";
 pub(crate) const FLOOR: &str = "floor: C loop, the netlink messages of that plan pre-encoded";
+pub(crate) const SERVERS: &str = "its virtual servers and destinations alone";
+pub(crate) const ADDRESSES: &str = "its addresses alone";
+pub(crate) const FLOOR_SERVERS: &str = "floor: virtual servers and destinations alone";
+pub(crate) const FLOOR_ADDRESSES: &str = "floor: addresses alone";
 pub(crate) const STEP: &str = "engine and `LinuxKernel`: one endpoint changed";
 
 /// Up to here the kernel is read back whole; beyond, its acknowledgements are believed, for it takes long.
@@ -31,15 +35,19 @@ const NETLINK_ROUTE: u16 = 0;
 /// Measures all of it at one size; of whole plans the shortest time counts, which was disturbed least.
 pub(crate) fn measure(figures: &mut Figures, floor: Option<&Floor>, services: u32, effort: Effort) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut our_parts, mut their_parts) = (Vec::new(), Vec::new());
     let recordings = floor.map(|floor| (floor, fresh(|| record(services))));
     for round in 0..effort.rounds(services).clamp(1, 3) {
         if let Some((floor, recordings)) = &recordings {
-            theirs.push(fresh(|| {
+            let times = fresh(|| {
                 prepare(&recordings.sets);
-                let run = |recording| floor.run(recording).0;
-                recordings.files.iter().map(run).sum()
-            }));
+                recordings.each().map(|recording| floor.run(recording).0)
+            });
+            let [_, servers, addresses] = times;
+            their_parts.push([servers, addresses]);
+            theirs.push(times.iter().sum());
         }
+        our_parts.push(fresh(|| in_parts(services)));
         ours.push(fresh(|| {
             let (mut engine, mut kernel, time) = programmed(services);
             if round == 0 {
@@ -52,6 +60,16 @@ pub(crate) fn measure(figures: &mut Figures, floor: Option<&Floor>, services: u3
     for (name, times) in [(FLOOR, theirs), (APPLY, ours)] {
         if let Some(time) = times.into_iter().min() {
             figures.note(name, services, time);
+        }
+    }
+    for (names, times) in [
+        ([SERVERS, ADDRESSES], our_parts),
+        ([FLOOR_SERVERS, FLOOR_ADDRESSES], their_parts),
+    ] {
+        for (part, name) in names.into_iter().enumerate() {
+            if let Some(time) = times.iter().map(|times| times[part]).min() {
+                figures.note(name, services, time);
+            }
         }
     }
 }
@@ -81,6 +99,27 @@ fn planned(services: u32) -> (Engine, LinuxKernel, Plan) {
     engine.set_host(kernel.host(benches::NODE).expect("links"));
     let plan = engine.audit(&kernel.observe().expect("an empty kernel"));
     (engine, kernel, plan)
+}
+
+/// How long virtual servers with their destinations take, and how long addresses, as plans of their own.
+fn in_parts(services: u32) -> [Duration; 2] {
+    let (mut engine, mut kernel, _) = planned(services);
+    [Phase::Rules, Phase::Serve, Phase::Destroy]
+        .map(|last| {
+            let plan = engine.plan();
+            let count = plan.iter().filter(|(phase, _)| *phase <= last).count();
+            let part = plan.prefix(count);
+            drop(plan);
+            let start = Instant::now();
+            let applied = kernel.apply(&part);
+            let time = start.elapsed();
+            assert!(applied.is_ok(), "{:?}", applied.failures.first());
+            engine.applied(&part, &applied);
+            time
+        })
+        .last_chunk()
+        .copied()
+        .expect("three parts")
 }
 
 fn programmed(services: u32) -> (Engine, LinuxKernel, Duration) {
@@ -127,8 +166,16 @@ fn steps(engine: &mut Engine, kernel: &mut LinuxKernel, services: u32, effort: E
 
 /// What the C loop sends, and the sets it finds there.
 struct Recordings {
-    files: Vec<Recording>,
+    members: Recording,
+    servers: Recording,
+    addresses: Recording,
     sets: Vec<ipset_netlink::SetSpec>,
+}
+
+impl Recordings {
+    fn each(&self) -> [&Recording; 3] {
+        [&self.members, &self.servers, &self.addresses]
+    }
 }
 
 /// Carries a plan out over sockets that remember: sets are filled, virtual servers made, addresses bound.
@@ -162,11 +209,8 @@ fn record(services: u32) -> Recordings {
     }
     drop(plan);
     prepare(&sets);
-    let mut files = Vec::new();
-    let mut keep = |name: &str, protocol, log: Log| {
-        let name = format!("scale-{services}.{name}");
-        files.push(Recording::new(&name, protocol, &log));
-    };
+    let keep =
+        |name: &str, protocol, log: Log| Recording::new(&format!("scale.{name}"), protocol, &log);
 
     let (tap, log) = Tap::open(NETLINK_NETFILTER);
     let mut client = ipset_netlink::Client::over(Connection::new(tap)).expect("ipset");
@@ -176,7 +220,7 @@ fn record(services: u32) -> Recordings {
             .add(*set, entries, Mode::Strict)
             .expect("members are added");
     }
-    keep("ipset", NETLINK_NETFILTER, log.take());
+    let members = keep("ipset", NETLINK_NETFILTER, log.take());
 
     let (tap, log) = Tap::open(NETLINK_GENERIC);
     let mut client = Client::new(Connection::new(tap)).expect("IPVS");
@@ -184,7 +228,7 @@ fn record(services: u32) -> Recordings {
     let outcome = client.apply(&requests).into_result();
     outcome.expect("virtual servers are added");
     drop(requests);
-    keep("ipvs", NETLINK_GENERIC, log.take());
+    let servers = keep("ipvs", NETLINK_GENERIC, log.take());
 
     let (tap, log) = Tap::open(NETLINK_ROUTE);
     let mut client = dummy_link::Client::new(Connection::new(tap));
@@ -195,8 +239,13 @@ fn record(services: u32) -> Recordings {
     let mut log = log.take();
     // The link is looked up first; the loop knows its index.
     log.sent.retain(|datagram| is_address(datagram));
-    keep("addresses", NETLINK_ROUTE, log);
-    Recordings { files, sets }
+    let addresses = keep("addresses", NETLINK_ROUTE, log);
+    Recordings {
+        members,
+        servers,
+        addresses,
+        sets,
+    }
 }
 
 /// Whether the first message of a datagram is `RTM_NEWADDR`.

@@ -12,9 +12,9 @@ use crate::{ENDPOINTS, Effort, peers};
 pub(crate) const ENCODE: &str = "encode: `ipvs-netlink`";
 pub(crate) const ENCODE_NLRS: &str = "encode: nlrs";
 pub(crate) const ENCODE_PACKET: &str = "encode: netlink-packet-ipvs";
-pub(crate) const COPY: &str = "floor: the bytes copied";
+pub(crate) const COPY: &str = "encode: the bytes copied, no more";
 pub(crate) const DECODE: &str = "decode: `ipvs-netlink`";
-pub(crate) const WALK: &str = "floor: attributes walked over";
+pub(crate) const WALK: &str = "decode: attributes looked at, no more";
 
 /// Destinations in what one read of a socket might give.
 const AT_ONCE: u32 = 100;

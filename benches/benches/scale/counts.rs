@@ -193,7 +193,7 @@ pub(crate) fn instructions(sizes: &[u32]) -> Vec<String> {
             let change = each(&options, "endpoint", 200, *services);
             let making = each(&options, "wheel", 200, *services);
             let step = change.and_then(|change| Ok(change - making?));
-            let services = grouped(*services);
+            let services = grouped(services);
             rows.push(row(
                 format!("{unit}: engine, one endpoint changed, of {services} Services"),
                 step,
@@ -218,7 +218,7 @@ pub(crate) fn memory_rows(services: u32) -> Vec<String> {
         "the most (`VmHWM`), the cluster and the plan from nothing included",
         "once the plan is done with (`VmRSS`)",
     ];
-    let services = grouped(services);
+    let services = grouped(&services);
     let row = |(what, size)| {
         format!("| memory: engine of {services} Services from nothing, {what} | {size:.0} MB |")
     };

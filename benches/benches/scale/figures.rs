@@ -1,6 +1,6 @@
 //! What was measured, and the tables of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -37,10 +37,16 @@ impl Figures {
         names.iter().filter_map(row)
     }
 
+    /// For how many Services there are times under these names.
+    pub(crate) fn sizes(&self, names: &[&str]) -> Vec<u32> {
+        let sizes = self.rows(names).flat_map(|row| row.seconds.keys().copied());
+        sizes.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     /// A time that was noted.
     pub(crate) fn seconds(&self, name: &str, services: u32) -> Option<f64> {
-        let row = self.rows(&[name]).next()?.seconds.get(&services).copied();
-        row
+        let row = self.rows.iter().find(|row| row.name == name)?;
+        row.seconds.get(&services).copied()
     }
 
     /// A table of some rows, in so many parts of a second.
@@ -48,7 +54,7 @@ impl Figures {
         let mut text = format!("| {} |", unit.name());
         sizes
             .iter()
-            .for_each(|services| text += &format!(" {} |", grouped(*services)));
+            .for_each(|services| text += &format!(" {} |", grouped(services)));
         text += "\n|---|";
         sizes.iter().for_each(|_| text += "--:|");
         for row in self.rows(names) {
@@ -132,7 +138,7 @@ pub(crate) fn median<I, O>(
 }
 
 /// With commas.
-pub(crate) fn grouped(number: impl ToString) -> String {
+pub(crate) fn grouped(number: &impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -147,7 +153,7 @@ pub(crate) fn grouped(number: impl ToString) -> String {
 /// To three digits or so.
 pub(crate) fn rounded(number: f64) -> String {
     match number {
-        1000.0.. => grouped(format!("{number:.0}")),
+        1000.0.. => grouped(&format!("{number:.0}")),
         100.0.. => format!("{number:.0}"),
         10.0.. => format!("{number:.1}"),
         1.0.. => format!("{number:.2}"),

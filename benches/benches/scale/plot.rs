@@ -105,7 +105,7 @@ fn bounds(numbers: impl Iterator<Item = f64> + Clone) -> Option<(f64, f64)> {
 
 fn label(number: f64) -> String {
     if number >= 1.0 {
-        grouped(format!("{number:.0}"))
+        grouped(&format!("{number:.0}"))
     } else {
         format!("{number}")
     }
