@@ -24,10 +24,16 @@ const HEADERS: usize = 16 + 4;
 /// The messages of a dump, one behind the other: the captured one, with an address of its own each.
 #[must_use]
 pub fn destinations() -> Vec<u8> {
+    some_destinations(DESTINATIONS)
+}
+
+/// A dump of so many destinations.
+#[must_use]
+pub fn some_destinations(count: u32) -> Vec<u8> {
     let mut reply = unhex(REPLY);
     let length = u32::try_from(16 + reply.len()).unwrap_or(u32::MAX);
     let mut dump = Vec::new();
-    for n in 0..DESTINATIONS {
+    for n in 0..count {
         if let Some(address) = reply.get_mut(ADDRESS..ADDRESS + 4) {
             address.copy_from_slice(&(0x0a00_0000 + n).to_be_bytes());
         }

@@ -1,6 +1,7 @@
 //! Inputs shared by the benchmarks.
 
 pub mod dump;
+pub mod machine;
 pub mod requests;
 pub mod steps;
 

@@ -83,7 +83,7 @@ impl Wheel {
 
     /// A Service with its endpoints that comes, or goes.
     pub fn service(&mut self, there: bool) -> [Change; 2] {
-        let (service, slice) = one_service("added", 10);
+        let (service, slice) = one_service("added", 1, 10);
         if there {
             [
                 Change::Service(Box::new(service)),
@@ -98,8 +98,9 @@ impl Wheel {
     }
 }
 
-fn one_service(name: &str, endpoints: u32) -> (Service, EndpointSlice) {
-    let mut service = Service::new(ObjectName::new("bench", name), vec![numbered(172, 1)]);
+fn one_service(name: &str, address: u32, endpoints: u32) -> (Service, EndpointSlice) {
+    let object = ObjectName::new("bench", name);
+    let mut service = Service::new(object, vec![numbered(172, address)]);
     let http = || Box::from("http");
     service.ports.push(ServicePort {
         name: http(),
@@ -126,7 +127,7 @@ fn one_service(name: &str, endpoints: u32) -> (Service, EndpointSlice) {
 /// One Service with many endpoints, 100 to a slice as Kubernetes has them.
 #[must_use]
 pub fn large_service(endpoints: u32) -> (Service, Vec<EndpointSlice>) {
-    let (service, all) = one_service("large", endpoints);
+    let (service, all) = one_service("large", 2, endpoints);
     let parts = all.endpoints.chunks(100).enumerate();
     let slices = parts.map(|(n, part)| EndpointSlice {
         name: ObjectName::new("bench", format!("large-{n}")),

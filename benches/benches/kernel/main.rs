@@ -87,18 +87,10 @@ fn keep_results() {
     let Ok(tables) = fs::read_to_string(draft()) else {
         return;
     };
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    let processors = read("/proc/cpuinfo");
-    let models = processors
-        .lines()
-        .filter(|line| line.starts_with("model name"))
-        .filter_map(|line| line.split_once(": "));
-    let model = models.clone().next().map_or("?", |(_, model)| model);
     let text = format!(
-        "# Programming a kernel\n\n`cargo bench -p benches --bench kernel` on Linux {}, {} × {model}; where the kernel has \
+        "# Programming a kernel\n\n`cargo bench -p benches --bench kernel` on {}; where the kernel has \
          no IPVS, in a User Mode Linux guest of one processor. Only ratios within one run mean anything.\n\n{tables}",
-        read("/proc/sys/kernel/osrelease").trim(),
-        models.count(),
+        benches::machine::name(),
     );
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/results/kernel.md");
     fs::write(path, text).expect("the results are written");

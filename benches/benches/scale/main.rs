@@ -1,0 +1,149 @@
+//! What everything costs, against the number of Services: `cargo bench -p benches --bench scale`.
+//!
+//! Translating, reconciling, steps of the engine, IPVS messages, a kernel programmed (in a User Mode Linux guest where
+//! this one has no IPVS), and counts that do not depend on the machine. Writes its tables to `results/scale.md`, with
+//! plots beside it. `-- --quick` only tries whether all of it runs, on small clusters, and prints.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a benchmark that fails should panic, and one prints"
+)]
+
+mod apply;
+mod codec;
+mod counts;
+mod figures;
+#[path = "../kernel/floor.rs"]
+mod floor;
+#[path = "../codec/peers.rs"]
+mod peers;
+mod plot;
+mod report;
+mod steps;
+#[path = "../kernel/tap.rs"]
+mod tap;
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::{env, fs};
+
+use figures::Figures;
+use floor::Floor;
+use kernel_test::Needs;
+
+const ENDPOINTS: u32 = 10;
+
+/// How much to measure.
+#[derive(Clone, Copy)]
+struct Effort {
+    quick: bool,
+}
+
+impl Effort {
+    /// Those of the clusters that a guest has the memory for, beside the engine that plans them.
+    fn sizes_applied(self) -> &'static [u32] {
+        if self.quick {
+            self.sizes()
+        } else {
+            &[100, 1_000, 10_000, 20_000]
+        }
+    }
+
+    fn sizes(self) -> &'static [u32] {
+        if self.quick {
+            &[100, 300]
+        } else {
+            &[100, 1_000, 10_000, 50_000]
+        }
+    }
+
+    /// How often to do what takes the longer the more Services there are.
+    fn rounds(self, services: u32) -> usize {
+        match services {
+            _ if self.quick => 1,
+            0..=1_000 => 25,
+            1_001..=10_000 => 9,
+            _ => 3,
+        }
+    }
+
+    /// How often to do what always takes the same.
+    fn steps(self) -> usize {
+        if self.quick { 20 } else { 2_000 }
+    }
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [first, rest @ ..] = words.as_slice()
+        && first == counts::PART
+    {
+        counts::part(rest);
+        return ExitCode::SUCCESS;
+    }
+    let effort = Effort {
+        quick: words.iter().any(|word| word == "--quick"),
+    };
+    // In the guest, or in a process of its own, this program comes by here as well, before it measures.
+    let _ = fs::remove_file(draft());
+    let inside = Cell::new(false);
+    let code = kernel_test::exec(Needs::Ipvs, || {
+        inside.set(true);
+        on_a_kernel(effort);
+    });
+    if inside.get() {
+        return code;
+    }
+    let (mut figures, mut rows) = (Figures::default(), Vec::new());
+    let applied = fs::read_to_string(draft()).unwrap_or_default();
+    figures.read(&applied);
+    let counted = applied.lines().filter(|line| line.starts_with('|'));
+    rows.extend(counted.map(str::to_owned));
+    for services in effort.sizes() {
+        steps::measure(&mut figures, *services, effort);
+        codec::measure(&mut figures, *services, effort);
+    }
+    let sizes: &[u32] = if effort.quick {
+        &[100]
+    } else {
+        &[1_000, 10_000]
+    };
+    rows.extend(counts::instructions(sizes));
+    if let Some(services) = effort.sizes().last() {
+        rows.extend(counts::memory_rows(*services));
+    }
+    let text = report::text(&figures, effort.sizes(), &rows);
+    println!("{text}");
+    if !effort.quick {
+        report::keep(&figures, &text).expect("the results are written");
+    }
+    code
+}
+
+/// What a guest writes is lost, but below cargo's target folder.
+fn draft() -> PathBuf {
+    env::current_exe()
+        .expect("this program has a path")
+        .with_extension("lines")
+}
+
+fn on_a_kernel(effort: Effort) {
+    let floor = Floor::compile();
+    if let Err(why) = &floor {
+        eprintln!("without the floor: {why}");
+    }
+    let mut text = counts::calls(100).join("\n") + "\n";
+    let mut figures = Figures::default();
+    for services in effort.sizes_applied() {
+        apply::measure(&mut figures, floor.as_ref().ok(), *services, effort);
+        // Should memory not suffice for the next, there is what there is.
+        fs::write(draft(), text.clone() + &figures.lines()).expect("figures are written");
+    }
+    text += &figures.lines();
+    fs::write(draft(), text).expect("figures are written");
+}
