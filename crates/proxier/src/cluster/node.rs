@@ -1,5 +1,6 @@
 //! The node itself: what the API says of it, and what its kernel does.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use dummy_link::NodeLinks;
@@ -7,6 +8,7 @@ use ipnetwork::IpNetwork;
 use kmod_probe::KernelVersion;
 
 use super::Family;
+use crate::desired::LINK;
 
 /// A Kubernetes Node (`v1`), reduced to what a proxy needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,25 @@ pub struct Host {
 }
 
 impl Host {
+    /// The addresses that are this machine's own: those of all links but the proxy's, without IPv6 link-local ones,
+    /// which mean nothing without a link.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let others = self.links.iter().filter(|(link, _)| link.as_str() != LINK);
+        others
+            .flat_map(|(_, addresses)| addresses)
+            .map(IpNetwork::ip)
+            .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
+    }
+
+    /// Whether everything that a translation looks at is the same, whatever else happened to its links.
+    pub(crate) fn serves_like(&self, other: &Self) -> bool {
+        let addresses = |host: &Self| host.addresses().collect::<BTreeSet<_>>();
+        self.node_name == other.node_name
+            && self.kernel == other.kernel
+            && self.random_fully == other.random_fully
+            && addresses(self) == addresses(other)
+    }
+
     /// A machine with nothing known of it but the name of its Node: no links, a kernel of today
     /// (Linux 6.1) and an iptables of today.
     #[must_use]
@@ -56,5 +77,34 @@ impl Host {
             kernel: KernelVersion::new(6, 1, 0),
             random_fully: true,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn host(addresses: &[(&str, &str)]) -> Host {
+        let mut host = Host::new("node-a");
+        for (link, address) in addresses {
+            let link = link.parse().unwrap();
+            host.links.insert_link(link);
+            host.links.insert(link, address.parse().unwrap());
+        }
+        host
+    }
+
+    #[test]
+    fn pods_and_services_that_come_and_go_do_not_make_it_another_machine() {
+        let before = host(&[("eth0", "192.168.10.10/24"), (LINK, "10.96.0.1/32")]);
+        let after = host(&[
+            ("eth0", "192.168.10.10/25"),
+            (LINK, "10.96.0.2/32"),
+            ("veth7", "fe80::7/64"),
+        ]);
+        assert!(after.serves_like(&before));
+        let moved = host(&[("eth0", "192.168.10.11/24")]);
+        assert!(!moved.serves_like(&before));
     }
 }

@@ -111,12 +111,14 @@ impl Engine {
         }
     }
 
-    /// This machine is like that now.
-    pub fn set_host(&mut self, host: Host) {
-        if self.host != host {
+    /// This machine is like that now. Whether that is news: links without addresses, and the proxy's own, are not.
+    pub fn set_host(&mut self, host: Host) -> bool {
+        let news = !host.serves_like(&self.host);
+        if news {
             self.host = host;
             self.all_stale = true;
         }
+        news
     }
 
     /// The configuration is like that now.

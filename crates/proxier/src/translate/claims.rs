@@ -19,7 +19,6 @@ use crate::cluster::{
     Cluster, EndpointSlice, Family, Host, Node, Service, ServicePort, TrafficPolicy,
 };
 use crate::config::{Config, DetectLocal};
-use crate::desired::LINK;
 use crate::health::NoLocalEndpoints;
 use crate::layout::{FamilyRules, LocalSource, SetId, SetIds, SourceRangeDrop};
 
@@ -246,11 +245,7 @@ impl<'a> Context<'a> {
     /// An address that another link has is local already.
     fn binds(&self, address: IpAddr) -> bool {
         self.config.layout.binds_addresses_of_other_links()
-            || !self
-                .host
-                .links
-                .links_with(address)
-                .any(|link| link.as_str() != LINK)
+            || !self.host.addresses().any(|own| own == address)
     }
 
     fn load_balancer_entries(

@@ -3,11 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnetwork::IpNetwork;
-
 use crate::cluster::{Family, Host, Node};
 use crate::config::{Config, NodePortAddresses};
-use crate::desired::LINK;
 
 /// The address every node has.
 pub(super) const fn loopback(family: Family) -> IpAddr {
@@ -32,12 +29,8 @@ pub(super) fn node_port_addresses(
         (_, None) => true,
     };
     let mut addresses: BTreeSet<_> = host
-        .links
-        .iter()
-        .filter(|(link, _)| link.as_str() != LINK)
-        .flat_map(|(_, addresses)| addresses)
-        .map(IpNetwork::ip)
-        .filter(|ip| Family::of(*ip) == family && !is_link_local(*ip))
+        .addresses()
+        .filter(|ip| Family::of(*ip) == family)
         .filter(|ip| loopback_too || !ip.is_loopback())
         .collect();
     if loopback_too {
@@ -47,12 +40,4 @@ pub(super) fn node_port_addresses(
         .into_iter()
         .filter(|address| wanted(*address))
         .collect()
-}
-
-/// IPv6 link-local addresses mean nothing without a link, which a virtual server does not name.
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(_) => false,
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    }
 }

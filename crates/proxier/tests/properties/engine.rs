@@ -248,7 +248,9 @@ pub(crate) fn follow(story: Story) {
                 mirror.change(change.clone());
                 pair.engine.change(change);
             }
-            Event::Host(host) => pair.engine.set_host(*host),
+            Event::Host(host) => {
+                pair.engine.set_host(*host);
+            }
             Event::Config(config) => pair.engine.set_config(*config),
             Event::Fail(at) => {
                 pair.fail = at;

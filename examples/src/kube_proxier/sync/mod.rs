@@ -166,9 +166,8 @@ impl<M: Machine> Syncer<M> {
 
     fn look_at_host(&mut self) -> Result<(), KernelError> {
         let host = self.machine.host(&self.engine.host().node_name)?;
-        if host != *self.engine.host() {
-            tracing::info!("this machine's links or addresses changed");
-            self.engine.set_host(host);
+        if self.engine.set_host(host) {
+            tracing::info!("this machine's addresses changed");
         }
         Ok(())
     }
