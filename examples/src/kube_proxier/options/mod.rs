@@ -16,7 +16,7 @@ use proxier::{Config, Layout};
 use serde_json::{Map, Value, json};
 
 pub use flags::{Command, DoctorOutput, Flags};
-pub use watch::{ConfigWatch, watch_config};
+pub use watch::ConfigWatch;
 
 /// Everything that was said of how to run, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Options {
     pub node_name: Box<str>,
     /// The API server's URL, over what the kubeconfig says.
     pub master: Option<Box<str>>,
-    /// The configuration file, if there is one: what [`watch_config`] watches.
+    /// The configuration file, if there is one: what [`ConfigWatch`] watches.
     pub config_file: Option<PathBuf>,
     /// What the user should know of how flags, file and environment were taken, to be logged as warnings.
     pub warnings: Vec<String>,
@@ -128,18 +128,10 @@ fn hyphens(arg: OsString) -> OsString {
 }
 
 impl Options {
-    /// Options as this process' command line, environment and configuration file have them.
-    ///
-    /// # Errors
-    /// [`Error`], with all that is wrong with the configuration at once.
-    pub fn of_this_process() -> Result<Self, Error> {
-        Self::read(Flags::read(std::env::args_os())?, &ThisProcess)
-    }
-
     /// Options of a command line: reads the configuration file, if one is named.
     ///
     /// # Errors
-    /// As [`Options::of_this_process`].
+    /// [`Error`], with all that is wrong with the configuration at once.
     pub fn read(flags: Flags, around: &impl Surroundings) -> Result<Self, Error> {
         let mut said = Said::default();
         let config_file = flags.process.config.clone();

@@ -112,12 +112,3 @@ impl<S: Surroundings> ConfigWatch<S> {
         }
     }
 }
-
-/// Waits until the configuration file says something else, and gives the new options; forever if there is no file.
-/// For more than one change, keep a [`ConfigWatch`].
-pub async fn watch_config(flags: Flags, current: Options) -> Options {
-    match ConfigWatch::new(flags, current) {
-        Some(mut watch) => watch.changed().await,
-        None => std::future::pending().await,
-    }
-}
