@@ -16,6 +16,7 @@ use crate::cluster::PerFamily;
 use crate::desired::Server;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::Operation;
+use crate::reconcile::is_idle;
 use crate::settings::Sysctl;
 
 #[derive(Debug)]
@@ -29,6 +30,9 @@ pub(super) struct Believed {
     pub(super) timeouts: Timeouts,
     /// Of destinations in doubt, until something is done.
     connections: HashMap<VirtualServerId, Vec<(DestinationId, Connections)>>,
+    /// Destinations of weight 0 that were seen without connections, and so get none any more: if deleting one fails, it
+    /// can be tried again without another look.
+    idle: HashMap<VirtualServerId, Vec<DestinationId>>,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,13 @@ pub(super) struct BelievedSet {
 /// Connections of a destination of which nothing is known: it is not to be taken for idle.
 const UNKNOWN: Connections = Connections {
     active: 1,
+    inactive: 0,
+    persistent: 0,
+};
+
+/// None at all.
+const IDLE: Connections = Connections {
+    active: 0,
     inactive: 0,
     persistent: 0,
 };
@@ -70,11 +81,13 @@ impl Believed {
             sysctls: observed.sysctls.clone(),
             timeouts: observed.timeouts,
             connections: HashMap::new(),
+            idle: HashMap::new(),
         }
     }
 
     /// Believes a virtual server. Says whether it is as wanted; where not, its connections are remembered.
     pub(super) fn observe(&mut self, found: &ObservedServer, wanted: Option<&Server>) -> bool {
+        self.idle.remove(&found.id);
         let same = wanted.is_some_and(|wanted| {
             let found_ones = found.destinations.iter().map(|found| &found.destination);
             wanted.destinations.iter().eq(found_ones)
@@ -85,6 +98,14 @@ impl Believed {
                 let known = found.destinations.iter();
                 let known = known.map(|found| (found.destination.id, found.connections));
                 self.connections.insert(found.id, known.collect());
+                let idle = found
+                    .destinations
+                    .iter()
+                    .filter(|found| found.destination.config.weight == 0 && is_idle(found));
+                let idle: Vec<_> = idle.map(|found| found.destination.id).collect();
+                if !idle.is_empty() {
+                    self.idle.insert(found.id, idle);
+                }
                 found
                     .destinations
                     .iter()
@@ -105,12 +126,18 @@ impl Believed {
     pub(super) fn server(&self, id: &VirtualServerId) -> Option<ObservedServer> {
         let server = self.servers.get(id)?;
         let known = self.connections.get(id).map_or(&[][..], Vec::as_slice);
+        let idle = self.idle.get(id).map_or(&[][..], Vec::as_slice);
         let destinations = server.destinations.iter().map(|destination| {
             let at = known.binary_search_by_key(&destination.id, |(id, _)| *id);
-            let connections = at.ok().and_then(|at| known.get(at));
+            let known = at.ok().and_then(|at| known.get(at));
+            let connections = match known {
+                Some((_, connections)) => *connections,
+                None if idle.contains(&destination.id) => IDLE,
+                None => UNKNOWN,
+            };
             ObservedDestination {
                 destination: *destination,
-                connections: connections.map_or(UNKNOWN, |(_, connections)| *connections),
+                connections,
             }
         });
         Some(ObservedServer {
@@ -188,6 +215,12 @@ impl Believed {
                 _ => changed.into(),
             };
         }
+        if let Some(idle) = self.idle.get_mut(&id) {
+            idle.retain(|id| !edits.concern(id));
+            if idle.is_empty() {
+                self.idle.remove(&id);
+            }
+        }
         edits.list.clear();
     }
 
@@ -254,6 +287,7 @@ impl Believed {
             }
             Operation::DeleteServer(id) => {
                 self.servers.remove(id);
+                self.idle.remove(id);
             }
             Operation::BindAddress(address) => {
                 if let Some(bound) = &mut self.addresses {
@@ -288,6 +322,11 @@ struct Edits {
 }
 
 impl Edits {
+    /// Whether a destination is among those changed, once they are applied.
+    fn concern(&self, id: &DestinationId) -> bool {
+        self.list.binary_search_by_key(id, |(id, _)| *id).is_ok()
+    }
+
     fn apply(&mut self, destinations: &[Destination]) -> Vec<Destination> {
         self.list.sort_by_key(|(id, _)| *id);
         let mut rest = destinations.iter().copied().peekable();

@@ -6,6 +6,7 @@ mod servers;
 mod sets;
 
 pub(crate) use merge::merge;
+pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;
 
 use ipset_netlink::SetName;

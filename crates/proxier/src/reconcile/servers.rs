@@ -94,7 +94,7 @@ fn change(wanted: &Server, found: &ObservedServer, plan: &mut Plan) {
 /// Deletes a destination that is not wanted, or lets its connections come to their end first.
 fn retire(server: VirtualServerId, found: &ObservedDestination, plan: &mut Plan) {
     let Destination { id, config } = found.destination;
-    if !drains(server) || found.connections.active + found.connections.inactive == 0 {
+    if !drains(server) || is_idle(found) {
         plan.push(Phase::Retire, Operation::DeleteDestination { server, id });
     } else if config.weight != 0 {
         let destination = Destination {
@@ -114,6 +114,11 @@ fn retire(server: VirtualServerId, found: &ObservedDestination, plan: &mut Plan)
             },
         );
     }
+}
+
+/// Whether a destination has no connections. Templates of persistence are none.
+pub(crate) const fn is_idle(found: &ObservedDestination) -> bool {
+    found.connections.active == 0 && found.connections.inactive == 0
 }
 
 /// Only TCP has connections that end by themselves; those of UDP and SCTP would keep a dead destination.

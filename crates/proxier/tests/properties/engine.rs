@@ -173,19 +173,21 @@ impl Pair {
         }
     }
 
+    /// Carries a plan out, and then what of it failed, which is pending without any observation.
+    fn carry_through(&mut self, plan: &Plan) {
+        self.carry_out(plan, false);
+        let pending = self.engine.plan();
+        self.carry_out(&pending, false);
+    }
+
     /// Carries out what is left, has draining destinations looked at, and compares with the full path.
     fn settle(&mut self) {
         let plan = self.engine.plan();
-        self.carry_out(&plan, false);
-        if self.engine.needs_audit() {
-            // What failed is pending without any observation.
-            let plan = self.engine.plan();
-            self.carry_out(&plan, false);
-        }
+        self.carry_through(&plan);
         let draining: Vec<_> = self.engine.draining().collect();
         let counts = self.kernel.connections(&draining).unwrap();
         let plan = self.engine.drained(&counts);
-        self.carry_out(&plan, false);
+        self.carry_through(&plan);
         let again = self.engine.plan();
         assert!(again.is_empty(), "planned again:\n{again}");
 
