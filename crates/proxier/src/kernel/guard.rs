@@ -20,6 +20,8 @@ use crate::plan::{Operation, Phase, Plan};
 ///   stays, so do the rules; and without new rules old ones and their members stay.
 #[derive(Debug, Default)]
 pub struct Guard {
+    /// Whether anything failed: until then nothing is unsafe.
+    any_failed: bool,
     link: Option<usize>,
     sets: HashMap<SetName, usize>,
     reaches: HashMap<Reach, usize>,
@@ -65,6 +67,9 @@ impl Guard {
     /// The position of the failed operation that this one must not follow, if there is one.
     #[must_use]
     pub fn blocked(&self, phase: Phase, operation: &Operation) -> Option<usize> {
+        if !self.any_failed {
+            return None;
+        }
         match operation {
             Operation::AddEntry { set, entry } => self
                 .sets
@@ -121,6 +126,7 @@ impl Guard {
 
     /// Notes that an operation was not carried out.
     pub fn failed(&mut self, index: usize, phase: Phase, operation: &Operation) {
+        self.any_failed = true;
         match operation {
             Operation::CreateLink => self.link = Some(index),
             Operation::CreateSet(spec) => {

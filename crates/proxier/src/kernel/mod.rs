@@ -116,31 +116,35 @@ pub fn carry_out(
     let mut applied = Applied::default();
     let mut guard = Guard::new(plan);
     let mut rest = plan.iter().enumerate().peekable();
+    let (mut batch, mut blocked, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((_, (phase, first))) = rest.peek().copied() {
-        let mut batch = Vec::new();
+        batch.clear();
         let mut last = first;
         while let Some((index, (of, operation))) = rest.peek().copied() {
             let joins = of == phase || stands_alone(operation);
-            if !(batch.is_empty() || joins && together(last, operation)) {
+            let full = batch.len() >= AT_ONCE;
+            if full || !(batch.is_empty() || joins && together(last, operation)) {
                 break;
             }
             batch.push((index, of, operation));
             last = operation;
             rest.next();
         }
-        let blocked: Vec<_> = batch
-            .iter()
-            .map(|(_, phase, operation)| guard.blocked(*phase, operation))
-            .collect();
-        let allowed: Vec<_> = batch
-            .iter()
-            .zip(&blocked)
-            .filter(|(_, blocked)| blocked.is_none())
-            .map(|((_, _, operation), _)| *operation)
-            .collect();
+        blocked.clear();
+        blocked.extend(
+            batch
+                .iter()
+                .map(|(_, phase, operation)| guard.blocked(*phase, operation)),
+        );
+        allowed.clear();
+        let pass = batch.iter().zip(&blocked);
+        allowed.extend(
+            pass.filter(|(_, blocked)| blocked.is_none())
+                .map(|((_, _, operation), _)| *operation),
+        );
         let mut results = run(&allowed).into_iter();
-        for ((index, phase, operation), blocked) in batch.into_iter().zip(blocked) {
-            let reason = match blocked {
+        for (&(index, phase, operation), blocked) in batch.iter().zip(&blocked) {
+            let reason = match *blocked {
                 Some(after) => FailureReason::Skipped { after },
                 None => match results.next().unwrap_or(Ok(())) {
                     Ok(()) => {
@@ -164,6 +168,10 @@ pub fn carry_out(
     }
     applied
 }
+
+/// How many operations are handed over at once: as many as `netlink-batch` sends in one system call. More would save
+/// none, and would cost memory fresh from the kernel.
+const AT_ONCE: usize = 1024;
 
 /// Whether an operation may go along with those of an earlier phase: whatever of them fails, it is safe, or the
 /// kernel itself refuses it.
