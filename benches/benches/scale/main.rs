@@ -2,7 +2,8 @@
 //!
 //! Translating, reconciling, steps of the engine, IPVS messages, a kernel programmed (in a User Mode Linux guest where
 //! this one has no IPVS), and counts that do not depend on the machine. Writes its tables to `results/scale.md`, with
-//! plots beside it. `-- --quick` only tries whether all of it runs, on small clusters, and prints.
+//! plots beside it. `-- --quick` only tries whether all of it runs, on small clusters, and prints. `-- --applied` prints
+//! no more than how long it takes to program a kernel.
 
 #![allow(
     clippy::expect_used,
@@ -42,18 +43,14 @@ const ENDPOINTS: u32 = 10;
 #[derive(Clone, Copy)]
 struct Effort {
     quick: bool,
+    /// Whether no more is measured than what a kernel takes.
+    applied: bool,
 }
 
-impl Effort {
-    /// Those of the clusters that a guest has the memory for, beside the engine that plans them.
-    fn sizes_applied(self) -> &'static [u32] {
-        if self.quick {
-            self.sizes()
-        } else {
-            &[100, 1_000, 10_000, 20_000]
-        }
-    }
+/// What the guest gets in MiB: 50,000 Services, the engine that plans them and the messages of the floor.
+const GUEST_MEMORY: u64 = 6 * 1024;
 
+impl Effort {
     fn sizes(self) -> &'static [u32] {
         if self.quick {
             &[100, 300]
@@ -88,11 +85,12 @@ fn main() -> ExitCode {
     }
     let effort = Effort {
         quick: words.iter().any(|word| word == "--quick"),
+        applied: words.iter().any(|word| word == "--applied"),
     };
     // In the guest, or in a process of its own, this program comes by here as well, before it measures.
     let _ = fs::remove_file(draft());
     let inside = Cell::new(false);
-    let code = kernel_test::exec(Needs::Ipvs, || {
+    let code = kernel_test::exec_with_memory(Needs::Ipvs, GUEST_MEMORY, || {
         inside.set(true);
         on_a_kernel(effort);
     });
@@ -102,6 +100,10 @@ fn main() -> ExitCode {
     let (mut figures, mut rows) = (Figures::default(), Vec::new());
     let applied = fs::read_to_string(draft()).unwrap_or_default();
     figures.read(&applied);
+    if effort.applied {
+        println!("{}", report::applied(&figures));
+        return code;
+    }
     let counted = applied.lines().filter(|line| line.starts_with('|'));
     rows.extend(counted.map(str::to_owned));
     for services in effort.sizes() {
@@ -137,9 +139,12 @@ fn on_a_kernel(effort: Effort) {
     if let Err(why) = &floor {
         eprintln!("without the floor: {why}");
     }
-    let mut text = counts::calls(100).join("\n") + "\n";
+    let mut text = String::new();
+    if !effort.applied {
+        text = counts::calls(100).join("\n") + "\n";
+    }
     let mut figures = Figures::default();
-    for services in effort.sizes_applied() {
+    for services in effort.sizes() {
         apply::measure(&mut figures, floor.as_ref().ok(), *services, effort);
         // Should memory not suffice for the next, there is what there is.
         fs::write(draft(), text.clone() + &figures.lines()).expect("figures are written");

@@ -42,7 +42,7 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         say(format!("kernel tests are not run: {reason}"));
     }
-    let runner = match Runner::new() {
+    let runner = match Runner::new(guest::MEBIBYTES) {
         Ok(runner) => Arc::new(runner),
         Err(why) => {
             say(why);
@@ -77,6 +77,18 @@ fn trial(test: &Test, skip: Option<String>, runner: &Arc<Runner>) -> Trial {
 ///
 /// Call it first thing, as [`main`].
 pub fn exec<R: Returns>(needs: Needs, program: impl FnOnce() -> R) -> ExitCode {
+    exec_with_memory(needs, guest::MEBIBYTES, program)
+}
+
+/// As [`exec`], in a guest, if it comes to that, with so many MiB of memory.
+///
+/// Memory that the guest never uses takes none here, but `/dev/shm`, or else the folder for temporary files, must have
+/// room for all of it.
+pub fn exec_with_memory<R: Returns>(
+    needs: Needs,
+    mebibytes: u64,
+    program: impl FnOnce() -> R,
+) -> ExitCode {
     guest::become_init();
     if child::assigned().is_some() {
         return child::run(|_: &Namespace| program().into_result());
@@ -85,7 +97,7 @@ pub fn exec<R: Returns>(needs: Needs, program: impl FnOnce() -> R) -> ExitCode {
         Ok(outcome) => outcome,
         Err(error) => Err(error.to_string()),
     };
-    match Runner::new().and_then(run) {
+    match Runner::new(mebibytes).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             say(why);

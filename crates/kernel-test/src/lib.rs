@@ -65,7 +65,7 @@ mod test;
 
 pub use command::{CommandError, cmd, cmd_input, modprobe, try_cmd, try_cmd_input};
 pub use error::Error;
-pub use harness::{exec, main};
+pub use harness::{exec, exec_with_memory, main};
 pub use namespace::Namespace;
 pub use netns::Netns;
 pub use sysctl::{set_sysctl, sysctl};

@@ -26,6 +26,8 @@ pub(crate) struct Runner {
     /// The user's choice for tests that need IPVS.
     chosen: Option<Place>,
     ipvs_here: OnceLock<bool>,
+    /// Of the guest, in MiB.
+    memory: u64,
     guest: Mutex<GuestState>,
 }
 
@@ -39,8 +41,8 @@ enum GuestState {
 }
 
 impl Runner {
-    /// One that does as the environment says; `Err` holds what is wrong there.
-    pub(crate) fn new() -> Result<Self, String> {
+    /// One that does as the environment says; `Err` holds what is wrong there. A guest gets so many MiB of memory.
+    pub(crate) fn new(memory: u64) -> Result<Self, String> {
         let chosen = match std::env::var(IN).as_deref() {
             Ok("here") => Some(Place::Here),
             Ok("guest") => Some(Place::Guest),
@@ -50,6 +52,7 @@ impl Runner {
         Ok(Self {
             chosen,
             ipvs_here: OnceLock::new(),
+            memory,
             guest: Mutex::default(),
         })
     }
@@ -93,7 +96,9 @@ impl Runner {
         // One test at a time; the guest has one processor anyway.
         let mut state = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
         if let GuestState::Off = *state {
-            *state = match packages::guest_kernel().and_then(|kernel| Guest::boot(&kernel)) {
+            *state = match packages::guest_kernel()
+                .and_then(|kernel| Guest::boot(&kernel, self.memory))
+            {
                 Ok(guest) => GuestState::Running(guest),
                 Err(error) => {
                     let text = error.to_string();

@@ -32,6 +32,7 @@ use frame::Frame;
 use job::Job;
 
 pub(crate) use init::become_init;
+pub(crate) use memory::MEBIBYTES;
 
 /// Environment (of the guest's first process): the folder of the [`Job`].
 const JOB: &str = "KERNEL_TEST_JOB";
@@ -67,10 +68,10 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Boots a guest; returns when it is ready for tests.
-    pub(crate) fn boot(kernel: &GuestKernel) -> Result<Self, Error> {
+    /// Boots a guest with so many MiB of memory; returns when it is ready for tests.
+    pub(crate) fn boot(kernel: &GuestKernel, memory: u64) -> Result<Self, Error> {
         let folder = job_folder(kernel)?;
-        let mut child = command(kernel, folder.path())
+        let mut child = command(kernel, folder.path(), memory)
             .spawn()
             .at("starting", &kernel.program)?;
         let (sender, frames) = channel();
@@ -235,7 +236,7 @@ static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libptrace.so"));
 
 /// The guest kernel's command. Our pipes become its file descriptors 3 and 4, which are its second
 /// console; what it prints itself, and its first console, is our stderr pipe.
-fn command(kernel: &GuestKernel, folder: &Path) -> Command {
+fn command(kernel: &GuestKernel, folder: &Path, memory: u64) -> Command {
     let in_folder = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("sh");
     command
@@ -243,11 +244,11 @@ fn command(kernel: &GuestKernel, folder: &Path) -> Command {
         .arg(&kernel.program)
         .args(["rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
         .args(["con=null", "con0=null,fd:2", "con1=fd:3,fd:4"])
-        .arg(format!("mem={}M", memory::MEBIBYTES))
+        .arg(format!("mem={memory}M"))
         .arg(format!("init={}", in_folder("init")))
         .arg(format!("uml_dir={}/", in_folder("uml")))
         .arg(format!("{JOB}={}", folder.display()))
-        .env("TMPDIR", memory::folder(folder))
+        .env("TMPDIR", memory::folder(memory, folder))
         .env("LD_PRELOAD", folder.join("libptrace.so"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
