@@ -7,9 +7,6 @@ use netlink_batch::{Batch, Connection, Dumped, Header, Socket, Transport, errno,
 use crate::message::{FLOW, Request, parse_flow};
 use crate::{Error, Family, Flow, Target};
 
-/// Requests that are encoded at a time, about half a megabyte of them.
-const CHUNK: usize = 4096;
-
 /// What comes while flows are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
@@ -101,26 +98,24 @@ impl<T: Transport> Client<T> {
     /// [`Error::NotPermitted`]; [`Error::NotDeleted`] with the first that could not be deleted: the
     /// others are tried all the same.
     pub fn delete(&mut self, targets: &[Target]) -> Result<usize, Error> {
-        let mut deleted = 0;
-        let mut failed: Option<(Target, netlink_batch::Error)> = None;
-        let mut failures = 0;
-        for chunk in targets.chunks(CHUNK) {
-            self.batch.clear();
-            for target in chunk {
+        let report = self
+            .connection
+            .execute_all(&mut self.batch, targets, |batch, target| {
                 let request = Request::Delete(*target);
                 let header = Header::new(request.message_type()).with(request.flags());
-                self.batch.push(header, &request);
+                batch.push(header, &request);
+            });
+        let mut deleted = targets.len();
+        let mut failed: Option<(Target, netlink_batch::Error)> = None;
+        let mut failures = 0;
+        for (request, error) in report.into_failures() {
+            deleted -= 1;
+            if error.code() == Some(errno::ENOENT) {
+                continue;
             }
-            deleted += chunk.len();
-            for (request, error) in self.connection.execute(&mut self.batch).into_failures() {
-                deleted -= 1;
-                if error.code() == Some(errno::ENOENT) {
-                    continue;
-                }
-                failures += 1;
-                if let (None, Some(target)) = (&failed, chunk.get(request)) {
-                    failed = Some((*target, error));
-                }
+            failures += 1;
+            if let (None, Some(target)) = (&failed, targets.get(request)) {
+                failed = Some((*target, error));
             }
         }
         match failed {

@@ -230,15 +230,12 @@ impl<T: Transport> Client<T> {
         explain: impl Fn(IpNetwork, netlink_batch::Error) -> Result<Effect, Error>,
     ) -> Result<Vec<Result<Effect, Error>>, Error> {
         let index = self.link(link)?.index;
-        self.batch.clear();
-        for address in addresses {
-            self.batch.push(header, &message::address(index, *address));
-        }
-        let mut failures: BTreeMap<_, _> = self
+        let report = self
             .connection
-            .execute(&mut self.batch)
-            .into_failures()
-            .collect();
+            .execute_all(&mut self.batch, addresses, |batch, address| {
+                batch.push(header, &message::address(index, *address));
+            });
+        let mut failures: BTreeMap<_, _> = report.into_failures().collect();
         let results = addresses.iter().enumerate().map(|(request, address)| {
             failures
                 .remove(&request)

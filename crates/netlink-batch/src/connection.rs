@@ -6,7 +6,7 @@ use netlink_packet_core::Emitable;
 
 use crate::inbox::Inbox;
 use crate::message::Message;
-use crate::window::Run;
+use crate::window::{Patience, Run};
 use crate::{Batch, Error, Header, Report, Socket, SocketOptions, Transport};
 
 /// Which requests of a batch ask for an acknowledgement.
@@ -159,14 +159,65 @@ impl<T: Transport> Connection<T> {
         batch: &mut Batch,
         on_reply: impl FnMut(usize, Message<'_>),
     ) -> Report {
+        self.run(batch, on_reply, Patience::default()).0
+    }
+
+    fn run(
+        &mut self,
+        batch: &mut Batch,
+        on_reply: impl FnMut(usize, Message<'_>),
+        patience: Patience,
+    ) -> (Report, Patience) {
         Run::new(
             &mut self.inbox,
             &self.limits,
             &mut self.next_sequence,
             batch,
             on_reply,
+            patience,
         )
         .run()
+    }
+
+    /// Like [`execute`](Self::execute), for however many requests in the memory of one window: `push` adds each to the
+    /// batch, which is emptied at the start and each time [`Limits::window`] requests of it are done.
+    ///
+    /// The report tells of all of them, by their order in `requests`.
+    ///
+    /// ```no_run
+    /// use netlink_batch::{Batch, Bytes, Connection, Header, Socket};
+    ///
+    /// let mut connection = Connection::<Socket>::open(0)?; // NETLINK_ROUTE
+    /// let report = connection.execute_all(&mut Batch::new(), 0..100_000, |batch, _| {
+    ///     batch.push(Header::new(1), &Bytes(&[])); // NLMSG_NOOP
+    /// });
+    /// assert_eq!(report.len(), 100_000);
+    /// # Ok::<(), netlink_batch::Error>(())
+    /// ```
+    pub fn execute_all<R>(
+        &mut self,
+        batch: &mut Batch,
+        requests: impl IntoIterator<Item = R>,
+        mut push: impl FnMut(&mut Batch, R),
+    ) -> Report {
+        let mut all = Report::default();
+        let mut patience = Patience::default();
+        let mut requests = requests.into_iter();
+        while patience.stop.is_none() {
+            batch.clear();
+            let window = requests.by_ref().take(self.limits.window.max(1));
+            window.for_each(|request| push(batch, request));
+            if batch.is_empty() {
+                return all;
+            }
+            let (report, then) = self.run(batch, |_, _| {}, patience);
+            all.append(report);
+            patience = then;
+        }
+        if let Some(os) = patience.stop {
+            requests.for_each(|_| all.push_failure(Error::NotSent(os)));
+        }
+        all
     }
 
     /// Sends one request and waits until the kernel has carried it out.

@@ -17,6 +17,21 @@ impl Report {
         Self { requests, failures }
     }
 
+    /// Adds the results of the requests that came after these.
+    pub(crate) fn append(&mut self, next: Self) {
+        let from = self.requests;
+        let failures = next.failures.into_iter();
+        self.failures
+            .extend(failures.map(|(index, error)| (from + index, error)));
+        self.requests += next.requests;
+    }
+
+    /// Adds a request that failed.
+    pub(crate) fn push_failure(&mut self, error: Error) {
+        self.failures.insert(self.requests, error);
+        self.requests += 1;
+    }
+
     /// How many requests the batch had.
     pub fn len(&self) -> usize {
         self.requests

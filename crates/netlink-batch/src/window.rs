@@ -37,9 +37,15 @@ pub(crate) struct Run<'a, T, F> {
     ledger: Ledger,
     /// Most requests of a window.
     window: usize,
+    patience: Patience,
+}
+
+/// How things went with the kernel so far, in this batch and those that belong together with it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Patience {
     timeouts: u32,
     /// Why nothing more is sent.
-    stop: Option<Os>,
+    pub(crate) stop: Option<Os>,
 }
 
 impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
@@ -49,6 +55,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
         next_sequence: &'a mut u32,
         batch: &'a mut Batch,
         on_reply: F,
+        patience: Patience,
     ) -> Self {
         let (ledger, window) = (Ledger::new(batch.len()), limits.window.max(1));
         Self {
@@ -59,19 +66,18 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
             on_reply,
             ledger,
             window,
-            timeouts: 0,
-            stop: None,
+            patience,
         }
     }
 
-    pub(crate) fn run(mut self) -> Report {
+    pub(crate) fn run(mut self) -> (Report, Patience) {
         let each = self.limits.acknowledge == Acknowledge::Each;
         self.send(0..self.batch.len(), each);
         if !each && self.batch.len() > 1 {
             self.read_late_replies();
         }
         for _ in 1..self.limits.attempts {
-            if !self.batch.idempotent || self.stop.is_some() {
+            if !self.batch.idempotent || self.patience.stop.is_some() {
                 break;
             }
             self.window = self.window.min(RESEND_WINDOW);
@@ -83,14 +89,14 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
                 self.send(run, true);
             }
         }
-        self.ledger.into_report()
+        (self.ledger.into_report(), self.patience)
     }
 
     /// Sends the requests in as many windows as it takes, and reads the replies after each.
     fn send(&mut self, requests: Range<usize>, each: bool) {
         let mut first = requests.start;
         while first < requests.end {
-            if let Some(os) = self.stop {
+            if let Some(os) = self.patience.stop {
                 (first..requests.end)
                     .for_each(|request| self.ledger.not_sent(request, Error::NotSent(os)));
                 return;
@@ -121,7 +127,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
                     self.ledger.not_sent(first, Error::NotSent(os));
                     first += 1;
                     if os.0 != errno::EMSGSIZE {
-                        self.stop = Some(os);
+                        self.patience.stop = Some(os);
                     }
                 }
             }
@@ -175,7 +181,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
                 }
                 Received::Empty => return Some(self.time_out()),
                 Received::Failed(os) => {
-                    self.stop = Some(os);
+                    self.patience.stop = Some(os);
                     return Some(Loss::Receive(os));
                 }
             }
@@ -187,9 +193,9 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
     }
 
     fn time_out(&mut self) -> Loss {
-        self.timeouts += 1;
-        if self.timeouts >= MAX_TIMEOUTS {
-            self.stop = Some(Os(errno::ETIMEDOUT));
+        self.patience.timeouts += 1;
+        if self.patience.timeouts >= MAX_TIMEOUTS {
+            self.patience.stop = Some(Os(errno::ETIMEDOUT));
         }
         Loss::Timeout(self.limits.reply_timeout)
     }

@@ -72,15 +72,13 @@ impl<T: Transport> Client<T> {
     /// # Ok::<(), ipvs_netlink::Error>(())
     /// ```
     pub fn apply<'a>(&mut self, requests: &'a [Request]) -> Outcome<'a> {
-        self.batch.clear();
         let header = self.header();
-        for request in requests {
-            self.batch.push(header, &with_header(request));
-        }
-        Outcome {
-            requests,
-            report: self.connection.execute(&mut self.batch),
-        }
+        let report = self
+            .connection
+            .execute_all(&mut self.batch, requests, |batch, request| {
+                batch.push(header, &with_header(request));
+            });
+        Outcome { requests, report }
     }
 
     /// Sends one request and waits until the kernel has carried it out.

@@ -38,6 +38,37 @@ fn each_request_has_its_own_result() {
     assert_eq!(connection.transport().datagrams, [5]);
 }
 
+/// Adds a request with this result.
+pub(crate) fn push(batch: &mut Batch, (id, result): (u32, i32)) {
+    batch.push(Header::new(ASK), &Bytes(&request(id, result, 0, 0)));
+}
+
+#[test]
+fn any_number_of_requests_goes_out_in_the_memory_of_a_window() {
+    let mut connection = Kernel::default()
+        .connect()
+        .with_limits(Limits::default().window(4));
+    let mut results = [0; 10];
+    (results[3], results[4], results[9]) = (EEXIST, errno::ENOENT, EEXIST);
+    let (mut memory, mut longest) = (batch(&[EEXIST]), 0);
+    let report = connection.execute_all(&mut memory, (0..).zip(results), |batch, of| {
+        push(batch, of);
+        longest = longest.max(batch.len());
+    });
+    assert_eq!(
+        codes(&report),
+        [
+            (3, Some(EEXIST)),
+            (4, Some(errno::ENOENT)),
+            (9, Some(EEXIST))
+        ]
+    );
+    assert_eq!((report.len(), longest), (10, 4));
+    assert_eq!(connection.transport().datagrams, [4, 4, 2]);
+    let nothing = connection.execute_all(&mut memory, [], push);
+    assert!(nothing.is_empty() && connection.transport().datagrams.len() == 3);
+}
+
 #[test]
 fn an_error_of_the_last_request_closes_the_window_too() {
     let report = Kernel::default()

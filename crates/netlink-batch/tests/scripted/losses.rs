@@ -8,7 +8,7 @@ use netlink_batch::{
     Acknowledge, Batch, Bytes, Connection, Error, Header, Limits, Loss, Os, Transport, errno, uapi,
 };
 
-use crate::batches::{EEXIST, codes, unknown};
+use crate::batches::{EEXIST, codes, push, unknown};
 use crate::kernel::{ASK, DATA, Fault, Kernel, PORT, batch, request};
 
 #[test]
@@ -76,6 +76,23 @@ fn silence_is_bounded_and_typed() {
     let timeout = Loss::Timeout(connection.limits().reply_timeout);
     assert_eq!(report.result(0), Err(&Error::Unknown(timeout)));
     assert_eq!(report.result(4), Err(&Error::NotSent(Os(errno::ETIMEDOUT))));
+}
+
+#[test]
+fn silence_is_bounded_however_many_requests_there_are() {
+    let lose = |n| (n, vec![Fault::LoseSilently(0)]);
+    let mut connection = Kernel::with_script([0, 2].map(lose))
+        .connect()
+        .with_limits(connection_limits(2));
+    let all = (0..10).map(|id| (id, 0));
+    let report = connection.execute_all(&mut Batch::new(), all, push);
+    assert_eq!(unknown(&report), [0, 1, 4, 5]);
+    assert_eq!(report.len(), 10);
+    for (request, result) in report.iter().enumerate().skip(6) {
+        let not_sent = Err(&Error::NotSent(Os(errno::ETIMEDOUT)));
+        assert_eq!(result, not_sent, "request {request}");
+    }
+    assert_eq!(connection.transport().datagrams, [2, 2, 2]);
 }
 
 fn connection_limits(window: usize) -> Limits {
