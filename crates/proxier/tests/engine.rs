@@ -1,0 +1,123 @@
+//! What an engine does in cases that stories of chance (`properties`) seldom come to.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails should panic"
+)]
+
+use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
+use proxier::cluster::{Change, Host, ObjectName};
+use proxier::{Config, Engine, Kernel, KernelError, MemoryKernel, Operation, Plan, manifest};
+
+const CLUSTER: &str = "
+kind: Service
+apiVersion: v1
+metadata: {name: web}
+spec: {clusterIP: 10.0.0.7, ports: [{port: 80}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.244.1.5]}]
+";
+
+fn carry_out(engine: &mut Engine, kernel: &mut MemoryKernel, plan: &Plan) {
+    engine.applied(plan, &kernel.apply(plan));
+}
+
+/// The lines of a plan's operations.
+fn steps(plan: &Plan) -> Vec<String> {
+    plan.iter()
+        .map(|(_, operation)| operation.to_string())
+        .collect()
+}
+
+/// An engine whose one destination, with a connection, is no longer wanted and has weight 0.
+fn draining() -> (Engine, MemoryKernel, VirtualServerId, DestinationId) {
+    let reading = manifest::read_cluster("test", CLUSTER.as_bytes());
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    for service in reading.cluster.services.into_values() {
+        engine.change(Change::Service(Box::new(service)));
+    }
+    for slice in reading.cluster.slices.into_values() {
+        engine.change(Change::Slice(Box::new(slice)));
+    }
+    let mut kernel = MemoryKernel::new();
+    let plan = engine.audit(&kernel.observe().unwrap());
+    carry_out(&mut engine, &mut kernel, &plan);
+
+    let server = kernel.state().servers.first().unwrap().clone();
+    let destination = server.destinations.first().unwrap().destination.id;
+    let busy = Connections {
+        active: 1,
+        ..Connections::default()
+    };
+    kernel.set_connections(&server.id, &destination, busy);
+    engine.change(Change::SliceGone(ObjectName::new("default", "web-1")));
+    let plan = engine.plan();
+    carry_out(&mut engine, &mut kernel, &plan);
+    assert_eq!(engine.draining().collect::<Vec<_>>(), [server.id]);
+    (engine, kernel, server.id, destination)
+}
+
+#[test]
+fn a_refused_deletion_of_an_idle_destination_is_part_of_the_next_plan() {
+    let (mut engine, mut kernel, server, destination) = draining();
+    let look = |kernel: &mut MemoryKernel| kernel.connections(&[server]).unwrap();
+    let busy = engine.drained(&look(&mut kernel));
+    assert!(busy.is_empty(), "{busy}");
+
+    kernel.set_connections(&server, &destination, Connections::default());
+    let plan = engine.drained(&look(&mut kernel));
+    let delete = ["- ipvs      -d -t 10.0.0.7:80 -r 10.244.1.5:8080"];
+    assert_eq!(steps(&plan), delete);
+    kernel.fail_with(Some(Box::new(|operation| {
+        matches!(operation, Operation::DeleteDestination { .. })
+            .then(|| KernelError::Injected("by the test".into()))
+    })));
+    carry_out(&mut engine, &mut kernel, &plan);
+    kernel.fail_with(None);
+
+    // It gets no new connections: nothing that happens elsewhere puts that in doubt.
+    engine.change(Change::NodeGone("node-b".into()));
+    let again = engine.plan();
+    assert_eq!(steps(&again), delete);
+    carry_out(&mut engine, &mut kernel, &again);
+    assert!(engine.plan().is_empty());
+    assert_eq!(engine.draining().count(), 0);
+}
+
+#[test]
+fn a_refused_deletion_is_forgotten_once_the_destination_is_wanted_again() {
+    let (mut engine, mut kernel, server, destination) = draining();
+    kernel.set_connections(&server, &destination, Connections::default());
+    let plan = engine.drained(&kernel.connections(&[server]).unwrap());
+    kernel.fail_with(Some(Box::new(|_| {
+        Some(KernelError::Injected("by the test".into()))
+    })));
+    carry_out(&mut engine, &mut kernel, &plan);
+    kernel.fail_with(None);
+
+    let slice = manifest::read_cluster("test", CLUSTER.as_bytes())
+        .cluster
+        .slices
+        .into_values()
+        .next()
+        .unwrap();
+    engine.change(Change::Slice(Box::new(slice)));
+    let back = engine.plan();
+    carry_out(&mut engine, &mut kernel, &back);
+    engine.change(Change::SliceGone(ObjectName::new("default", "web-1")));
+    // It had weight 1 in between, and may have got connections.
+    let plan = engine.plan();
+    let [step] = &steps(&plan)[..] else {
+        panic!("{plan}");
+    };
+    assert!(
+        step.contains("-e -t 10.0.0.7:80 -r 10.244.1.5:8080") && step.contains("-w 0"),
+        "{step}"
+    );
+}
