@@ -49,10 +49,7 @@ pub fn cluster(services: u32, endpoints: u32) -> Cluster {
     );
     for s in 0..services {
         let name = format!("service-{s}");
-        let mut service = Service::new(
-            ObjectName::new("bench", name.clone()),
-            vec![numbered(10, s + 1)],
-        );
+        let mut service = Service::new(ObjectName::new("bench", &name), vec![numbered(10, s + 1)]);
         let http = || Box::from("http");
         service.ports.push(ServicePort {
             name: http(),
@@ -89,7 +86,7 @@ pub fn manifest(cluster: &Cluster) -> String {
             text,
             "---\napiVersion: v1\nkind: Service\nmetadata:\n  name: {}\n  namespace: bench\nspec:\n  \
              clusterIP: {}\n  type: ClusterIP\n  ports:\n  - name: http\n    port: 80\n    protocol: TCP\n",
-            service.name.name,
+            service.name.name(),
             service
                 .cluster_ips
                 .first()
@@ -103,7 +100,8 @@ pub fn manifest(cluster: &Cluster) -> String {
             "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata:\n  \
              name: {}\n  namespace: bench\n  labels:\n    kubernetes.io/service-name: {}\nports:\n- name: http\n  \
              port: 8080\n  protocol: TCP\nendpoints:\n",
-            slice.name.name, slice.service
+            slice.name.name(),
+            slice.service
         );
         for endpoint in &slice.endpoints {
             let _ = write!(

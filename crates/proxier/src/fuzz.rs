@@ -57,7 +57,7 @@ pub fn object(bytes: &[u8]) {
     let (comes, goes) = match object {
         Object::Service(service) => (Change::Service(service), Change::ServiceGone(name)),
         Object::Slice(slice) => (Change::Slice(slice), Change::SliceGone(name)),
-        Object::Node(node) => (Change::Node(node), Change::NodeGone(name.name)),
+        Object::Node(node) => (Change::Node(node), Change::NodeGone(name.name().into())),
     };
     let mut cluster = CLUSTER.clone();
     cluster.change(comes);
@@ -72,7 +72,7 @@ fn object_name(object: &Object) -> ObjectName {
     match object {
         Object::Service(service) => service.name.clone(),
         Object::Slice(slice) => slice.name.clone(),
-        Object::Node(node) => ObjectName::new("", node.name.clone()),
+        Object::Node(node) => ObjectName::new("", &*node.name),
     }
 }
 

@@ -36,7 +36,7 @@ pub struct NoLocalEndpoints<T = usize> {
 pub fn service_health(cluster: &Cluster, node_name: &str) -> Vec<ServiceHealth> {
     let slices = by_service(cluster);
     let health = |service: &Service| {
-        let key = (&*service.name.namespace, &*service.name.name);
+        let key = (service.name.namespace(), service.name.name());
         of_service(
             service,
             slices.get(&key).map_or(&[], Vec::as_slice),

@@ -163,7 +163,7 @@ async fn listen(name: &ObjectName, address: SocketAddr) -> TcpListener {
 
 fn answer(name: &ObjectName, local_endpoints: usize, healthy: bool) -> Response {
     let body = serde_json::json!({
-        "service": {"namespace": name.namespace, "name": name.name},
+        "service": {"namespace": name.namespace(), "name": name.name()},
         "localEndpoints": local_endpoints,
         "serviceProxyHealthy": healthy,
     });

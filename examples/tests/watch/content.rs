@@ -231,6 +231,6 @@ fn a_node_is_news_only_where_it_differs() {
     watched.until("the node to go", |w| w.cluster.nodes.is_empty());
     assert_eq!(
         watched.changes().last(),
-        Some(&Change::NodeGone(ObjectName::new("", NODE).name))
+        Some(&Change::NodeGone(ObjectName::new("", NODE).name().into()))
     );
 }

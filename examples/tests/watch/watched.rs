@@ -110,7 +110,7 @@ impl Watched {
     pub(crate) fn services(&self) -> Vec<(&str, u16)> {
         let services = self.cluster.services.values();
         services
-            .map(|s| (&*s.name.name, s.ports[0].port.get()))
+            .map(|s| (s.name.name(), s.ports[0].port.get()))
             .collect()
     }
 

@@ -69,7 +69,7 @@ mod tests {
             "default",
             "unheard-of",
         )));
-        let names: Vec<_> = cluster.services.keys().map(|name| &*name.name).collect();
+        let names: Vec<_> = cluster.services.keys().map(ObjectName::name).collect();
         assert_eq!(names, ["c"]);
     }
 }

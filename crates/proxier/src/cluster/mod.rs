@@ -5,6 +5,7 @@
 
 mod change;
 mod endpoints;
+mod name;
 mod node;
 mod service;
 
@@ -13,6 +14,7 @@ use std::fmt;
 
 pub use change::Change;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice};
+pub use name::ObjectName;
 pub use node::{Host, Node};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
@@ -90,31 +92,6 @@ impl<T> PerFamily<T> {
             Family::V4 => &mut self.v4,
             Family::V6 => &mut self.v6,
         }
-    }
-}
-
-/// Namespace and name, by which Kubernetes identifies an object of a kind.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectName {
-    /// The namespace.
-    pub namespace: Box<str>,
-    /// The name in that namespace.
-    pub name: Box<str>,
-}
-
-impl ObjectName {
-    /// A name in a namespace.
-    pub fn new(namespace: impl Into<Box<str>>, name: impl Into<Box<str>>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 

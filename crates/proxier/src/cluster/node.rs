@@ -45,6 +45,8 @@ pub struct Host {
     pub kernel: KernelVersion,
     /// Whether its iptables knows `MASQUERADE --random-fully` (1.6.2 and later).
     pub random_fully: bool,
+    /// Whether it does IPv6: its kernel knows it, and there is an ip6tables. If not, it serves IPv4 alone.
+    pub ipv6: bool,
 }
 
 impl Host {
@@ -58,17 +60,27 @@ impl Host {
             .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
     }
 
+    /// Whether it serves Services of a family.
+    #[must_use]
+    pub const fn serves(&self, family: Family) -> bool {
+        match family {
+            Family::V4 => true,
+            Family::V6 => self.ipv6,
+        }
+    }
+
     /// Whether everything that a translation looks at is the same, whatever else happened to its links.
     pub(crate) fn serves_like(&self, other: &Self) -> bool {
         let addresses = |host: &Self| host.addresses().collect::<BTreeSet<_>>();
         self.node_name == other.node_name
             && self.kernel == other.kernel
             && self.random_fully == other.random_fully
+            && self.ipv6 == other.ipv6
             && addresses(self) == addresses(other)
     }
 
     /// A machine with nothing known of it but the name of its Node: no links, a kernel of today
-    /// (Linux 6.1) and an iptables of today.
+    /// (Linux 6.1) with IPv6, and an iptables of today.
     #[must_use]
     pub fn new(node_name: impl Into<Box<str>>) -> Self {
         Self {
@@ -76,6 +88,7 @@ impl Host {
             links: NodeLinks::new(),
             kernel: KernelVersion::new(6, 1, 0),
             random_fully: true,
+            ipv6: true,
         }
     }
 }

@@ -59,8 +59,8 @@ pub struct Engine {
     host: Host,
     config: Config,
     cluster: Cluster,
-    /// The names of the slices of each Service, which are in its namespace.
-    slices: HashMap<ObjectName, BTreeSet<Box<str>>>,
+    /// The slices of each Service.
+    slices: HashMap<ObjectName, BTreeSet<ObjectName>>,
     node_ports: PerFamily<Vec<IpAddr>>,
     /// Services that changed, or whose slices did, since they were last looked at.
     stale: BTreeSet<ObjectName>,
@@ -316,7 +316,7 @@ impl Engine {
 
     /// What rules depend on apart from configuration and drops; `None` for a family that is not written.
     fn filled(&self, family: Family) -> Option<SetIds> {
-        let written = written(family, &self.wanted, &self.config);
+        let written = written(family, &self.wanted, &self.host, &self.config);
         written.then(|| self.wanted.filled(family, self.config.layout))
     }
 }

@@ -35,10 +35,12 @@ pub(super) struct Section {
 }
 
 /// Whether a family is written.
-pub(super) const fn written(family: Family, wanted: &Wanted, config: &Config) -> bool {
+pub(super) const fn written(family: Family, wanted: &Wanted, host: &Host, config: &Config) -> bool {
     match family {
         Family::V4 => true,
-        Family::V6 => config.layout.writes_unused_ipv6() || wanted.uses(family),
+        Family::V6 => {
+            host.serves(family) && (config.layout.writes_unused_ipv6() || wanted.uses(family))
+        }
     }
 }
 
@@ -88,7 +90,7 @@ impl Cutter<'_> {
     }
 
     fn family(&self, family: Family, dirty: &Dirty, section: &mut Section) {
-        let written = written(family, self.wanted, self.config);
+        let written = written(family, self.wanted, self.host, self.config);
         let whole = *dirty.sets.get(family);
         let entries = dirty.entries.get(family);
         let mut names = Vec::new();

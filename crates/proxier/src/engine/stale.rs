@@ -94,7 +94,7 @@ impl Engine {
         for slice in by_name.into_values() {
             if self.cluster.slices.get(&slice.name) == Some(slice) {
                 let names = self.slices.entry(service_of(slice)).or_default();
-                names.insert(slice.name.name.clone());
+                names.insert(slice.name.clone());
             } else {
                 self.keep_slice(slice);
             }
@@ -104,7 +104,7 @@ impl Engine {
     fn keep_slice(&mut self, slice: &EndpointSlice) {
         let service = service_of(slice);
         let names = self.slices.entry(service.clone()).or_default();
-        names.insert(slice.name.name.clone());
+        names.insert(slice.name.clone());
         self.stale.insert(service);
     }
 
@@ -114,7 +114,7 @@ impl Engine {
         };
         let service = service_of(slice);
         if let Some(names) = self.slices.get_mut(&service) {
-            names.remove(&name.name);
+            names.remove(name);
             if names.is_empty() {
                 self.slices.remove(&service);
             }
@@ -148,10 +148,7 @@ impl Engine {
     fn look_at(&mut self, name: &ObjectName) {
         let slices = self.slices.get(name).into_iter().flatten();
         let slices: Vec<_> = slices
-            .filter_map(|slice| {
-                let name = ObjectName::new(name.namespace.clone(), slice.clone());
-                self.cluster.slices.get(&name)
-            })
+            .filter_map(|slice| self.cluster.slices.get(slice))
             .collect();
         let service = self.cluster.services.get(name);
         let health = service.and_then(|s| health::of_service(s, &slices, &self.host.node_name));
@@ -168,9 +165,8 @@ impl Engine {
                     family,
                     &**self.node_ports.get(family),
                 );
-                service
-                    .counts(family)
-                    .then(|| context.wish(service, &slices))
+                let wants = service.counts(family) && self.host.serves(family);
+                wants.then(|| context.wish(service, &slices))
             });
             Tracked::new(self.wanted.rank(service), wishes)
         });
@@ -206,5 +202,5 @@ impl Engine {
 }
 
 fn service_of(slice: &EndpointSlice) -> ObjectName {
-    ObjectName::new(slice.name.namespace.clone(), slice.service.clone())
+    ObjectName::new(slice.name.namespace(), &slice.service)
 }

@@ -34,7 +34,7 @@ pub(super) fn plan(
             plan.push(phase, Operation::DestroySet(*found));
         }
     }
-    let reached = Reached::new(observed);
+    let reached = Reached::new(wanted, observed);
     for set in wanted {
         let name = set.spec.name;
         match observed.sets.get(&name) {
@@ -222,18 +222,19 @@ fn missing<'a>(these: &'a [Entry], those: &'a [Entry]) -> impl Iterator<Item = &
     })
 }
 
-/// What virtual servers are there already.
+/// What virtual servers are there already, as far as members to be exempted depend on it.
 struct Reached(HashSet<Reach>);
 
 impl Reached {
-    fn new(observed: &Observed) -> Self {
-        Self(
-            observed
-                .servers
-                .iter()
-                .flat_map(|server| Reach::of_server(&server.id))
-                .collect(),
-        )
+    fn new(wanted: &[DesiredSet], observed: &Observed) -> Self {
+        let asked = |set: &DesiredSet| set.id.exempts() && !set.entries.is_empty();
+        let servers = if wanted.iter().any(asked) {
+            &observed.servers[..]
+        } else {
+            &[]
+        };
+        let reaches = servers.iter().map(|server| Reach::of_server(&server.id));
+        Self(reaches.flatten().collect())
     }
 
     fn contains(&self, set: SetId, entry: &Entry) -> bool {

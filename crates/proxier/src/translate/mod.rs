@@ -29,7 +29,8 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
     let mut all = Gathered::default();
     let families = PerFamily::from_fn(|family| {
         let used = services.iter().any(|service| service.counts(family));
-        if family == Family::V6 && !used && !config.layout.writes_unused_ipv6() {
+        let unused = family == Family::V6 && !used && !config.layout.writes_unused_ipv6();
+        if unused || !host.serves(family) {
             return None;
         }
         let context = Context::new(cluster, host, config, family);
@@ -39,7 +40,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
             .enumerate()
             .filter(|(_, s)| s.counts(family))
         {
-            let key = (&*service.name.namespace, &*service.name.name);
+            let key = (service.name.namespace(), service.name.name());
             let slices = slices.get(&key).map_or(&[][..], Vec::as_slice);
             gathered.add(order, context.wish(service, slices));
         }
@@ -71,7 +72,7 @@ pub(crate) fn by_service(cluster: &Cluster) -> HashMap<(&str, &str), Vec<&Endpoi
     let mut slices: HashMap<_, Vec<_>> = HashMap::new();
     for slice in cluster.slices.values() {
         slices
-            .entry((&*slice.name.namespace, &*slice.service))
+            .entry((slice.name.namespace(), &*slice.service))
             .or_default()
             .push(slice);
     }

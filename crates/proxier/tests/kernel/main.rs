@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         what_is_written_is_read_back,
         cleaning_up_leaves_what_is_foreign,
         a_failure_is_told_and_made_good,
+        without_ipv6_the_rest_is_served,
         calls::a_change_costs_few_system_calls
     ];
     kernel_test::main(each.chain(from_others).chain(others))
@@ -150,6 +151,31 @@ fn what_is_written_is_read_back() {
             assert!(again.is_empty(), "{config:?}: planned again:\n{again}");
         }
     }
+}
+
+/// Where the kernel shows no IPv6, ip6tables is not run, and a dual-stack cluster gets what it has of IPv4.
+fn without_ipv6_the_rest_is_served() {
+    let scenario = scenario("dual-stack", Layout::Current);
+    tools::make_links(&scenario);
+    tools::hide_ipv6();
+    let mut kernel = LinuxKernel::open().unwrap();
+    let host = kernel.host(scenario.node_name()).unwrap();
+    assert!(!host.ipv6 && host.random_fully);
+    for step in &scenario.steps {
+        let desired = go(&mut kernel, &scenario, step);
+        assert!(reconcile(&desired, &kernel.observe().unwrap()).is_empty());
+    }
+    let state = tools::snapshot();
+    assert!(!state.ipvs.is_empty() && state.ipvs.iter().all(|line| !line.contains('[')));
+    assert!(
+        state
+            .ipset
+            .iter()
+            .any(|line| line.contains(" KUBE-CLUSTER-IP "))
+    );
+    assert!(!state.ipset.iter().any(|line| line.contains("KUBE-6-")));
+    assert!(state.iptables.iter().any(|line| line.contains("KUBE-")));
+    assert!(!state.ip6tables.iter().any(|line| line.contains("KUBE-")));
 }
 
 fn cleaning_up_leaves_what_is_foreign() {

@@ -20,6 +20,23 @@ pub(crate) fn make_links(scenario: &Scenario) {
     }
 }
 
+/// Shows this process `/proc/sys/net` as a kernel without IPv6 has it.
+pub(crate) fn hide_ipv6() {
+    const ALL: &str = "/run/proc-sys-net";
+    cmd(&format!(
+        "mkdir {ALL} && mount --bind /proc/sys/net {ALL} && mount -t tmpfs none /proc/sys/net"
+    ));
+    for entry in fs::read_dir(ALL).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name != "ipv6" {
+            let shown = format!("/proc/sys/net/{name}");
+            cmd(&format!(
+                "mkdir {shown} && mount --bind {ALL}/{name} {shown}"
+            ));
+        }
+    }
+}
+
 /// Runs a scenario's `before.sh`, whose `iptables` is the legacy one here.
 pub(crate) fn run_before(scenario: &Scenario) {
     if let Ok(script) = fs::read_to_string(scenario.folder.join("before.sh")) {

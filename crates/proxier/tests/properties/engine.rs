@@ -272,7 +272,10 @@ pub(crate) fn follow(story: Story) {
             }
             Event::Audit => {
                 audit(&mut pair);
-                assert_eq!(pair.engine.plan(), pair.engine.audit(&pair.kernel.state()));
+                // Without another look a destination that could not be deleted is one that may have connections.
+                if !pair.engine.needs_audit() {
+                    assert_eq!(pair.engine.plan(), pair.engine.audit(&pair.kernel.state()));
+                }
             }
         }
         assert_eq!(*pair.engine.cluster(), mirror);

@@ -64,7 +64,7 @@ fn service(service: &Service) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
-            "name": service.name.name, "namespace": service.name.namespace, "labels": labels,
+            "name": service.name.name(), "namespace": service.name.namespace(), "labels": labels,
             "creationTimestamp": service.created.map(|s| format!("1970-01-01T00:00:0{s}Z")),
         },
         "spec": {
@@ -115,7 +115,7 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
         "metadata": {
-            "name": slice.name.name, "namespace": slice.name.namespace,
+            "name": slice.name.name(), "namespace": slice.name.namespace(),
             "labels": {"kubernetes.io/service-name": slice.service},
         },
         "addressType": if slice.family == Family::V4 { "IPv4" } else { "IPv6" },

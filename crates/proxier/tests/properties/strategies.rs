@@ -260,7 +260,7 @@ pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
     for n in 1..=times {
         for service in cluster.services.values() {
             let mut copy = service.clone();
-            copy.name = ObjectName::new(format!("copy-{n}"), service.name.name.clone());
+            copy.name = ObjectName::new(format!("copy-{n}"), service.name.name());
             let lists = [
                 &mut copy.cluster_ips,
                 &mut copy.external_ips,
@@ -273,7 +273,7 @@ pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
         }
         for slice in cluster.slices.values() {
             let mut copy = slice.clone();
-            copy.name = ObjectName::new(format!("copy-{n}"), slice.name.name.clone());
+            copy.name = ObjectName::new(format!("copy-{n}"), slice.name.name());
             many.add_slice(copy);
         }
     }
@@ -282,12 +282,13 @@ pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
 
 pub(crate) fn host() -> impl Strategy<Value = Host> {
     // The second link may have an address that Services want too.
-    subsequence(
+    let more = subsequence(
         vec!["172.20.5.7/16", "203.0.113.1/32", "2001:db8:20::7/64"],
         0..=3,
-    )
-    .prop_map(|more| {
+    );
+    (more, proptest::bool::weighted(0.9)).prop_map(|(more, ipv6)| {
         let mut host = Host::new("node-a");
+        host.ipv6 = ipv6;
         let eth0 = "eth0".parse().unwrap();
         host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
         host.links

@@ -92,7 +92,7 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     checks.extend(machine.modules(options.config.scheduler));
     checks.push(netfilter::ipset());
     let tables = netfilter::Tables::look();
-    checks.extend(tables.tools());
+    checks.extend(tables.tools(machine.has_ipv6()));
     checks.extend(tables.leftovers());
     checks.push(machine::dummy_link());
     checks.extend(machine.settings());

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use ipset_netlink::SetType;
 use iptables_restore::{Surveyed, ToolFinder};
 
-use super::{Check, Verdict};
+use super::{Check, Machine, Verdict};
 
 /// The types of the proxy's sets.
 const SET_TYPES: [SetType; 5] = [
@@ -24,6 +24,9 @@ const OTHER_MODES: [&str; 5] = [
     "KUBE-SVL-",
     "KUBE-EXT-",
 ];
+
+/// The tools of IPv6, without which IPv4 is served alone.
+const IPV6: &str = "ip6tables";
 
 pub(super) fn ipset() -> Check {
     let name = "ipset";
@@ -67,7 +70,7 @@ impl Tables {
     pub(super) fn look() -> Self {
         let families = [
             ("iptables", iptables_restore::Family::Inet),
-            ("ip6tables", iptables_restore::Family::Inet6),
+            (IPV6, iptables_restore::Family::Inet6),
         ];
         Self {
             families: families
@@ -77,9 +80,12 @@ impl Tables {
         }
     }
 
-    /// Whether there are tools that this kernel does what they ask.
-    pub(super) fn tools(&self) -> Vec<Check> {
+    /// Whether there are tools that this kernel does what they ask. Without IPv6 there need be none for it.
+    pub(super) fn tools(&self, ipv6: bool) -> Vec<Check> {
         let check = |(name, found): &(&'static str, Result<Vec<Surveyed>, _>)| {
+            if *name == IPV6 && !ipv6 {
+                return Check::works(IPV6, "not needed: this kernel has no IPv6");
+            }
             let error = match found.as_ref().map(|found| found.first()) {
                 Ok(Some(Surveyed {
                     tools,
@@ -119,7 +125,19 @@ impl Tables {
 }
 
 fn no_tools(name: &str, error: String) -> Check {
-    Check::no(Verdict::Fails, name, error, "apt-get install iptables")
+    let remedy = "apt-get install iptables";
+    if name == IPV6 {
+        let error = format!("{error}; without it IPv6 Services are not served");
+        return Check::no(Verdict::Warning, name, error, remedy);
+    }
+    Check::no(Verdict::Fails, name, error, remedy)
+}
+
+impl Machine {
+    /// Whether its kernel has IPv6: it has not where it was started with `ipv6.disable=1`.
+    pub(super) fn has_ipv6(&self) -> bool {
+        self.root.join("proc/sys/net/ipv6").exists()
+    }
 }
 
 /// What is left in the back ends of one family, the one in use first.

@@ -45,6 +45,10 @@ fn where_nothing_is_all_that_is_missing_is_said() {
         );
     }
     assert_eq!(found(&checks, "module ip_vs_wrr").verdict, Verdict::Warning);
+    // A kernel without IPv6 needs no ip6tables, whatever is installed.
+    let ip6tables = found(&checks, "ip6tables");
+    assert_eq!(ip6tables.verdict, Verdict::Works);
+    assert!(ip6tables.found.contains("no IPv6"), "{ip6tables:?}");
     assert!(!can_run(&checks));
 }
 

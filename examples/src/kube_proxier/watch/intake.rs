@@ -271,7 +271,7 @@ impl Intake {
         match object {
             Object::Service(service) => service.name.clone(),
             Object::Slice(slice) => slice.name.clone(),
-            Object::Node(node) => ObjectName::new("", node.name.clone()),
+            Object::Node(node) => ObjectName::new("", &*node.name),
         }
     }
 
@@ -279,7 +279,7 @@ impl Intake {
         match self.kind {
             Kind::Services => Change::ServiceGone(name),
             Kind::Slices => Change::SliceGone(name),
-            Kind::Node(_) => Change::NodeGone(name.name),
+            Kind::Node(_) => Change::NodeGone(name.name().into()),
         }
     }
 }

@@ -20,15 +20,21 @@ use crate::desired::LINK;
 use crate::observed::{Observed, ObservedServer};
 use crate::plan::Plan;
 
+/// Where the kernel shows its settings.
+const SYSCTLS: &str = "/proc/sys";
+
 /// The kernel of this machine, in the network namespace that the calling thread is in when it is opened:
 /// IPVS, ipset, links and addresses by netlink, rules by `iptables-restore`, settings under `/proc/sys`.
+///
+/// Where the kernel has no IPv6, or there is no ip6tables, it is one of IPv4 alone, and its [`Host`] says so.
 ///
 /// Needs CAP_NET_ADMIN. Many operations go to the kernel in one system call; each has its own result.
 pub struct LinuxKernel {
     ipvs: ipvs_netlink::Client,
     ipset: ipset_netlink::Client,
     links: dummy_link::Client,
-    tools: PerFamily<Tools>,
+    /// None for IPv6 where there is none; always some for IPv4.
+    tools: PerFamily<Option<Tools>>,
     version: KernelVersion,
     link: LinkName,
     /// `/proc/sys`.
@@ -79,12 +85,12 @@ impl LinuxKernel {
             ipset: ipset_netlink::Client::open().map_err(OpenError::Ipset)?,
             links: dummy_link::Client::open().map_err(OpenError::Links)?,
             tools: PerFamily {
-                v4: tools::usable(Family::V4)?,
-                v6: tools::usable(Family::V6)?,
+                v4: Some(tools::usable(Family::V4)?),
+                v6: tools::of_ipv6(&PathBuf::from(SYSCTLS))?,
             },
             version,
             link: link_name(),
-            sysctls: PathBuf::from("/proc/sys"),
+            sysctls: PathBuf::from(SYSCTLS),
         })
     }
 
@@ -98,12 +104,14 @@ impl LinuxKernel {
             .links
             .node_links()
             .map_err(|error| KernelError::Other(error.to_string()))?;
+        let PerFamily { v4, v6 } = &self.tools;
+        let mut tools = v4.iter().chain(v6);
         Ok(Host {
             node_name: node_name.into(),
             links,
             kernel: self.version,
-            random_fully: self.tools.v4.features().random_fully
-                && self.tools.v6.features().random_fully,
+            random_fully: tools.all(|tools| tools.features().random_fully),
+            ipv6: v6.is_some(),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use dummy_link::Error as LinkError;
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Refusal, Set, SetName};
-use iptables_restore::SaveOptions;
+use iptables_restore::{Ruleset, SaveOptions};
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
 
@@ -41,9 +41,12 @@ fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> Obser
 
 impl LinuxKernel {
     pub(super) fn read(&mut self) -> Result<Observed, KernelError> {
-        let rules = |family| {
-            let saved = self.tools.get(family).save(&SaveOptions::default());
-            saved.map_err(|error| unreadable("rules", error))
+        let rules = |family| match self.tools.get(family) {
+            Some(tools) => {
+                let saved = tools.save(&SaveOptions::default());
+                saved.map_err(|error| unreadable("rules", error))
+            }
+            None => Ok(Ruleset::default()),
         };
         let rules = PerFamily {
             v4: rules(Family::V4)?,

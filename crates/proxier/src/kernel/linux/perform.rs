@@ -172,7 +172,10 @@ impl LinuxKernel {
                 _ => None,
             })
             .collect();
-        let tools = self.tools.get(family);
+        let Some(tools) = self.tools.get(family) else {
+            let none = || Err(KernelError::Other("this machine has no ip6tables".into()));
+            return operations.iter().map(|_| none()).collect();
+        };
         let [first, ..] = changes.as_slice() else {
             return Vec::new();
         };

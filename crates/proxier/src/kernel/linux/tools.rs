@@ -1,5 +1,7 @@
 //! Which iptables.
 
+use std::path::Path;
+
 use iptables_restore::{Backend, Error, RestoreInput, TableName, ToolFinder, Tools};
 
 use super::OpenError;
@@ -27,6 +29,20 @@ pub(super) fn usable(family: Family) -> Result<Tools, OpenError> {
         .filter_map(|backend| ToolFinder::new().backend(backend).find(of).ok())
         .find(|tools| probe(tools).is_ok())
         .ok_or(OpenError::Iptables(error))
+}
+
+/// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
+/// them must not pass for a machine without IPv6, which would lose what is programmed.
+pub(super) fn of_ipv6(sysctls: &Path) -> Result<Option<Tools>, OpenError> {
+    // Also without it where it is switched off by `ipv6.disable=1`.
+    if !sysctls.join("net/ipv6").exists() {
+        return Ok(None);
+    }
+    match usable(Family::V6) {
+        Ok(tools) => Ok(Some(tools)),
+        Err(OpenError::Iptables(Error::ToolsNotFound { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn probe(tools: &Tools) -> Result<(), Error> {

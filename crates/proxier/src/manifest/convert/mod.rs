@@ -52,7 +52,7 @@ impl Object {
         match self {
             Self::Service(service) => service.name.clone(),
             Self::Slice(slice) => slice.name.clone(),
-            Self::Node(node) => ObjectName::new("", node.name.clone()),
+            Self::Node(node) => ObjectName::new("", &*node.name),
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn convert(raw: RawNode) -> Result<Node> {
     let cidrs = raw.spec.map(pod_cidrs).unwrap_or_default();
     let cidrs = cidrs.iter().enumerate();
     Ok(Node {
-        name: name(&raw.metadata)?.name,
+        name: name(&raw.metadata)?.name().into(),
         zone: zone.map(Into::into),
         pod_cidrs: cidrs
             .map(|(n, cidr)| at(|| format!("spec.podCIDRs[{n}]"), network(cidr)))

@@ -32,7 +32,7 @@ fn changes(events: impl IntoIterator<Item = Event>) -> Vec<Change> {
 fn ports(cluster: &Cluster) -> Vec<(&str, u16)> {
     let port = |s: &proxier::cluster::Service| s.ports[0].port.get();
     let services = cluster.services.values();
-    services.map(|s| (&*s.name.name, port(s))).collect()
+    services.map(|s| (s.name.name(), port(s))).collect()
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! Names of objects.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Namespace and name, by which Kubernetes identifies an object of a kind.
+///
+/// One piece of text, shared by whoever clones it: names are kept in many places, and large clusters are searched by
+/// them. Ordered by namespace, then by name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectName {
+    /// Namespace and name with [`BETWEEN`] in the middle.
+    text: Arc<str>,
+    /// Bytes of the namespace.
+    namespace: usize,
+}
+
+/// Sorts before whatever a name can go on with.
+const BETWEEN: &str = "\0";
+
+impl ObjectName {
+    /// A name in a namespace.
+    pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
+        let namespace = namespace.as_ref();
+        Self {
+            text: [namespace, BETWEEN, name.as_ref()].concat().into(),
+            namespace: namespace.len(),
+        }
+    }
+
+    /// The namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.text.get(..self.namespace).unwrap_or_default()
+    }
+
+    /// The name in that namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let from = self.namespace.saturating_add(BETWEEN.len());
+        self.text.get(from..).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace(), self.name())
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ObjectName")
+            .field(&self.to_string())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_two_texts_in_this_order() {
+        // '-' sorts before '/', with which it is printed.
+        let pairs = [("", "x"), ("a", ""), ("a", "b"), ("a-b", "a"), ("b", "a")];
+        let names = pairs.map(|(namespace, name)| ObjectName::new(namespace, name));
+        assert!(names.is_sorted());
+        for (name, (namespace, own)) in names.iter().zip(pairs) {
+            assert_eq!((name.namespace(), name.name()), (namespace, own));
+            assert_eq!(name.to_string(), format!("{namespace}/{own}"));
+        }
+        assert_ne!(ObjectName::new("a\0b", "c"), ObjectName::new("a", "b\0c"));
+    }
+}
