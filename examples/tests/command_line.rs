@@ -90,6 +90,60 @@ fn rust_log_says_how_much_is_logged() {
     assert!(stderr(&output).contains("RUST_LOG: "), "{output:?}");
 }
 
+#[test]
+fn a_command_line_of_kube_proxy_is_taken_and_what_it_asks_for_in_vain_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = write_to(&folder);
+    let line = [
+        "--proxy-mode=ipvs",
+        "--bind-address=0.0.0.0",
+        "--conntrack-max-per-core=32768",
+        "--iptables-sync-period",
+        "30s",
+        "--kube-api-qps=50",
+        "--logtostderr=true",
+        "--log_file_max_size=10",
+        "--profiling",
+        "--healthz-port=0",
+    ];
+    let output = kube_proxier("info", &[&line[..], &[&to]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let said: Vec<_> = stderr(&output).lines().collect();
+    let line = |what: &str| {
+        let mut lines = said.iter().filter(|line| line.contains(what));
+        let first = lines.next().unwrap_or_else(|| panic!("{what}: {said:#?}"));
+        assert_eq!(lines.next(), None, "{said:#?}");
+        first.split_once(what).unwrap()
+    };
+    let (before, missed) = line("not done here: --conntrack");
+    assert!(before.contains("WARN"), "{before}");
+    assert!(missed.contains("connection tracking stay"), "{missed}");
+    let (before, missed) = line("not done here: --profiling=true: ");
+    assert!(before.contains("WARN"), "{before}");
+    assert!(missed.contains("/debug/pprof"), "{missed}");
+    let (before, unused) = line("without effect in this proxy: ");
+    assert!(before.contains("INFO"), "{before}");
+    let expected = "--iptables-sync-period, --kube-api-qps, --log-file-max-size, --logtostderr";
+    assert_eq!(unused, expected);
+    // What there never was is a mistake still, and so is what is of another kind.
+    for wrong in ["--conntrack-max=1", "--conntrack-min=many", "--profiling=x"] {
+        let output = kube_proxier("off", &[wrong, &to]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let flag = wrong.split('=').next().unwrap();
+        assert!(stderr(&output).contains(flag), "{output:?}");
+    }
+    // A file says what such flags say, and then they are ignored as all others.
+    let config = format!("--config={}", folder.path().join("written.yaml").display());
+    let output = kube_proxier(
+        "info",
+        &[&config, "--conntrack-min=1", "--healthz-port=1", &to],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let ignored = "ignored, because --config is given: --healthz-port, --conntrack-min";
+    assert!(stderr(&output).contains(ignored), "{output:?}");
+    assert!(!stderr(&output).contains("not done here"), "{output:?}");
+}
+
 /// Options, but for what to do and where they came from.
 fn options(args: &[&str]) -> Options {
     let words = ["kube-proxier"].iter().chain(args);

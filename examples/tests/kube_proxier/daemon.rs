@@ -30,6 +30,8 @@ pub(crate) const HEALTH: &str = "127.0.0.1:10256";
 pub(crate) struct Setup {
     folder: TempDir,
     flags: Vec<String>,
+    /// Variables of the environment.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -40,14 +42,30 @@ impl Setup {
 
     /// For a server, with a configuration that does not say where that is.
     pub(crate) fn of(server: &ApiServer, config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let setup = Self {
-            folder,
-            flags: Vec::new(),
-        };
+        let setup = Self::empty();
         fs::write(setup.path("kubeconfig"), server.kubeconfig()).unwrap();
         setup.configure(config);
         setup
+    }
+
+    /// With no word of where the server is, but for what a pod's environment says.
+    pub(crate) fn in_cluster(server: &ApiServer, fields: &str) -> Self {
+        let mut setup = Self::empty();
+        let address = server.address();
+        setup.variables = vec![
+            ("KUBERNETES_SERVICE_HOST", address.ip().to_string()),
+            ("KUBERNETES_SERVICE_PORT", address.port().to_string()),
+        ];
+        setup.write(&(HEAD.to_owned() + fields));
+        setup
+    }
+
+    fn empty() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            flags: Vec::new(),
+            variables: Vec::new(),
+        }
     }
 
     pub(crate) fn flag(mut self, flag: &str) -> Self {
@@ -55,15 +73,19 @@ impl Setup {
         self
     }
 
-    /// Writes the configuration, all at once as a ConfigMap does.
+    /// Writes the configuration, with where the server is.
     fn configure(&self, config: &str) {
         assert!(config.contains("hostnameOverride: ") && !config.contains("clientConnection"));
         let kubeconfig = self.path("kubeconfig");
-        let text = format!(
+        self.write(&format!(
             "{config}\nclientConnection: {{kubeconfig: {}}}\n",
             kubeconfig.display()
-        );
-        fs::write(self.path("new.yaml"), text).unwrap();
+        ));
+    }
+
+    /// All at once, as a ConfigMap does.
+    fn write(&self, config: &str) {
+        fs::write(self.path("new.yaml"), config).unwrap();
         fs::rename(self.path("new.yaml"), self.path("config.yaml")).unwrap();
     }
 
@@ -85,6 +107,7 @@ impl Setup {
         let mut config = std::ffi::OsString::from("--config=");
         config.push(self.path("config.yaml"));
         command.arg(config).args(&self.flags);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

@@ -22,12 +22,14 @@ mod common;
 mod daemon;
 mod doctor;
 mod healing;
+mod pod;
 mod process;
 mod restarts;
 #[allow(dead_code, reason = "shared with other tests")]
 #[path = "../../../crates/proxier/tests/packets/servers.rs"]
 mod servers;
 mod size;
+#[allow(dead_code, reason = "shared with other tests")]
 #[path = "../../../crates/proxier/tests/kernel/tools.rs"]
 mod tools;
 #[allow(dead_code, reason = "shared with other tests")]
@@ -72,6 +74,8 @@ fn main() -> ExitCode {
         answers::health_check_node_ports,
         answers::a_node_to_be_deleted,
         answers::an_object_that_cannot_be_used,
+        pod::its_service_account_is_used,
+        pod::a_server_of_another_cluster_is_not_followed,
         healing::what_others_changed_is_healed,
         healing::node_addresses_are_followed,
         healing::udp_clients_leave_an_endpoint_that_is_gone,

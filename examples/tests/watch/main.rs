@@ -13,4 +13,5 @@ mod content;
 mod objects;
 mod outages;
 mod resumption;
+mod secured;
 mod watched;

@@ -18,7 +18,7 @@ fn started() -> (ApiServer, Watched) {
 }
 
 /// How long so many attempts in a row take at the least, at [`pace`].
-fn least(attempts: usize) -> Duration {
+pub(crate) fn least(attempts: usize) -> Duration {
     let pace = pace();
     let pauses = std::iter::successors(Some(*pace.pause.start()), |pause| {
         Some((*pause * 2).min(*pace.pause.end()))

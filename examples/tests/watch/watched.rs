@@ -51,19 +51,24 @@ impl Watched {
 
     /// The same, where so many events wait between the watch and the test before the watch does.
     pub(crate) fn start_slow(server: &ApiServer, pace: Pace, room: usize) -> Self {
+        let source = ApiSource {
+            kubeconfig: None,
+            master: Some(server.url()),
+        };
+        Self::start_from(source, pace, room)
+    }
+
+    /// The same, told otherwise where the server is.
+    pub(crate) fn start_from(source: ApiSource, pace: Pace, room: usize) -> Self {
         let (forward, received) = sync_channel(room);
         let counters = Arc::<Counters>::default();
-        let (url, counts) = (server.url(), Arc::clone(&counters));
+        let counts = Arc::clone(&counters);
         // A runtime of its own, so that a test may wait without holding it up.
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             runtime.unwrap().block_on(async {
-                let source = ApiSource {
-                    kubeconfig: None,
-                    master: Some(url),
-                };
                 let client = watch::client(&source).await.unwrap();
                 let (sender, mut events) = tokio::sync::mpsc::channel(room.min(16));
                 let forward = async move {
@@ -88,15 +93,20 @@ impl Watched {
     /// Starts one, and waits until everything is listed and watched.
     pub(crate) fn settled(server: &ApiServer, pace: Pace) -> Self {
         let mut watched = Self::start(server, pace);
-        watched.until("the lists", |watched| {
+        watched.settle(server);
+        watched
+    }
+
+    /// Waits until everything is listed and watched.
+    pub(crate) fn settle(&mut self, server: &ApiServer) {
+        self.until("the lists", |watched| {
             let has = |is: fn(&Change) -> bool| watched.changes().any(is);
             has(|c| matches!(c, Change::Services(_)))
                 && has(|c| matches!(c, Change::Slices(_)))
                 && has(|c| matches!(c, Change::Nodes(_)))
         });
         server.wait_for_watches(3);
-        watched.take_in();
-        watched
+        self.take_in();
     }
 
     pub(crate) fn changes(&self) -> impl Iterator<Item = &Change> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use proxier::manifest::LogFormat;
 
+use super::unused::UnusedFlags;
+
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///
 /// Takes kube-proxy's configuration file and flags, serves its ports and metrics, and programs what its ipvs
@@ -22,7 +24,9 @@ use proxier::manifest::LogFormat;
         kube-proxier doctor --config=/var/lib/kube-proxy/config.conf\n  \
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
-        (--masquerade-all) or with their value (--masquerade-all=false).\n\n\
+        (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
+        (--conntrack-min, --iptables-sync-period, --logtostderr, …) are taken, and the log says that they\n\
+        change nothing.\n\n\
         Exit status: 0, done, or ended by a signal; 1, it cannot run, or something could not be done;\n\
         2, the command line or the configuration is wrong. `kube-proxier doctor` says why it cannot run."
 )]
@@ -42,6 +46,8 @@ pub struct Flags {
     pub(super) servers: ServerFlags,
     #[command(flatten)]
     pub(super) logs: LogFlags,
+    #[command(flatten)]
+    pub(super) unused: UnusedFlags,
 }
 
 /// What can be done besides running the daemon.
@@ -214,6 +220,19 @@ pub(super) struct ServerFlags {
     #[arg(long, value_name = "IP[:PORT]")]
     pub(super) metrics_bind_address: Option<String>,
 
+    /// The family of the two addresses above where they are not said: with an IPv6 address here they are [::] and [::1]
+    /// [default: 0.0.0.0]. Which addresses are the node's own, its Node object says.
+    #[arg(long, value_name = "IP")]
+    pub(super) bind_address: Option<String>,
+
+    /// The port of --healthz-bind-address where that has none; 0 for no server [default: none].
+    #[arg(long, hide = true, value_name = "PORT")]
+    pub(super) healthz_port: Option<u16>,
+
+    /// The port of --metrics-bind-address where that has none; 0 for no server [default: none].
+    #[arg(long, hide = true, value_name = "PORT")]
+    pub(super) metrics_port: Option<u16>,
+
     /// End when one of these addresses cannot be served on, rather than try again every 5s [default: false].
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) bind_address_hard_fail: Option<bool>,
@@ -249,7 +268,7 @@ impl From<LayoutName> for proxier::Layout {
 }
 
 /// What Go's `strconv.ParseBool` takes.
-fn go_bool(text: &str) -> Result<bool, String> {
+pub(super) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),

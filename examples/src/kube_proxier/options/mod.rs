@@ -2,7 +2,9 @@
 
 mod effective;
 mod flags;
+mod servers;
 mod settings;
+mod unused;
 mod watch;
 
 use std::ffi::OsString;
@@ -199,6 +201,9 @@ impl Options {
                 "no proxy mode is set; kube-proxy would take iptables, this is ipvs".to_owned(),
             );
         }
+        let (missed, without_effect) = flags.unused.say(flags.process.config.is_some());
+        said.warnings.extend(missed);
+        said.notes.extend(without_effect);
         if !unused.is_empty() {
             said.notes.push(format!(
                 "{}: without effect in this proxy: {}",
@@ -276,10 +281,13 @@ fn from_bytes(
     said: &mut Said,
 ) -> Result<ConfigReading, Error> {
     said.source = path.display().to_string();
-    let ignored: Vec<_> = flags
-        .settings()
+    let settings = flags.settings();
+    let ignored: Vec<_> = settings
         .iter()
-        .map(|setting| format!("--{}", setting.flag))
+        .map(|setting| setting.flag)
+        .chain(flags.servers.ports())
+        .chain(flags.unused.in_file())
+        .map(|flag| format!("--{flag}"))
         .collect();
     if !ignored.is_empty() {
         said.warnings.push(format!(
@@ -335,13 +343,9 @@ fn from_flags(
         error
     });
     let mut reading = reading?;
-    let emptied = |address: &Option<String>| address.as_deref() == Some("");
-    if emptied(&flags.servers.healthz_bind_address) {
-        reading.process.healthz_bind_address = None;
-    }
-    if emptied(&flags.servers.metrics_bind_address) {
-        reading.process.metrics_bind_address = None;
-    }
+    said.warnings
+        .extend(flags.servers.settle(&mut reading.process));
+    said.warnings.extend(flags.servers.own_address());
     Ok(reading)
 }
 

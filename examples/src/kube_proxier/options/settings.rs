@@ -116,13 +116,14 @@ impl Flags {
             (
                 "healthz-bind-address",
                 "healthzBindAddress",
-                text(&servers.healthz_bind_address),
+                servers.healthz(),
             ),
             (
                 "metrics-bind-address",
                 "metricsBindAddress",
-                text(&servers.metrics_bind_address),
+                servers.metrics(),
             ),
+            ("bind-address", "bindAddress", text(&servers.bind_address)),
             (
                 "bind-address-hard-fail",
                 "bindAddressHardFail",

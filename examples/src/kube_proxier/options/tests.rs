@@ -27,7 +27,7 @@ fn flags(line: &str) -> Flags {
     Flags::read(["kube-proxier"].into_iter().chain(line.split_whitespace())).unwrap()
 }
 
-fn read(line: &str) -> Result<Options, Error> {
+pub(super) fn read(line: &str) -> Result<Options, Error> {
     Options::read(flags(line), &NOTHING)
 }
 
@@ -80,6 +80,7 @@ fn help_tells_of_every_flag_with_its_default() {
         "master",
         "healthz-bind-address",
         "metrics-bind-address",
+        "bind-address",
         "detect-local-mode",
         "feature-gates",
         "init-only",

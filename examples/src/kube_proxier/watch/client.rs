@@ -1,13 +1,18 @@
 //! Reaching the API server.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use axum::http::Uri;
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use axum::http::uri::InvalidUri;
-use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use axum::http::{Request, Uri};
+use futures_util::AsyncBufRead;
+use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
+
+use super::token::TokenFile;
 
 /// Where the API server is, and who we are to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +50,14 @@ pub enum ApiError {
          is no pod with a service account: {0}"
     )]
     InCluster(#[source] InClusterError),
+    /// There is no token in the file that should hold one.
+    #[error("the token that the API server is to be shown cannot be read: {}: {source}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// Certificates, keys or tokens of the source cannot be used.
     #[error("the client for {url} cannot be made: {source}")]
     Client {
@@ -55,6 +68,37 @@ pub enum ApiError {
     },
 }
 
+/// A client of the API server.
+#[derive(Clone)]
+pub struct ApiClient {
+    client: Client,
+    /// Where the token is read from; any other way of saying who asks is the client's own.
+    token: Option<Arc<TokenFile>>,
+}
+
+impl ApiClient {
+    /// The whole of an answer.
+    pub(super) async fn text(&self, request: Request<Vec<u8>>) -> kube::Result<String> {
+        self.client.request_text(self.authorized(request)).await
+    }
+
+    /// An answer as it comes.
+    pub(super) async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> kube::Result<impl AsyncBufRead + use<>> {
+        self.client.request_stream(self.authorized(request)).await
+    }
+
+    fn authorized(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
+        if let Some(token) = &self.token {
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, token.authorization());
+        }
+        request
+    }
+}
+
 /// A client of the API server. Nothing is asked of it yet.
 ///
 /// Connecting may take 30 s, answers whatever [`Pace`](super::Pace) says. Failures are not tried again
@@ -62,18 +106,40 @@ pub enum ApiError {
 ///
 /// # Errors
 /// [`ApiError`] where the source does not say how to reach an API server.
-pub async fn client(source: &ApiSource) -> Result<Client, ApiError> {
+pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     let mut config = config(source).await?;
+    let token = token_file(&mut config.auth_info)
+        .map(|path| {
+            TokenFile::open(path.clone()).map_err(|source| ApiError::Token { path, source })
+        })
+        .transpose()?;
     config.default_retry = false;
     config.headers.push((
         HeaderName::from_static("user-agent"),
         HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
     ));
     let url = config.cluster_url.to_string();
-    Client::try_from(config).map_err(|source| ApiError::Client {
+    let client = Client::try_from(config).map_err(|source| ApiError::Client {
         url,
         source: Box::new(source),
+    })?;
+    Ok(ApiClient {
+        client,
+        token: token.map(Arc::new),
     })
+}
+
+/// The file of the token, where that is what is used; taken away, so that kube does not use it as well.
+fn token_file(user: &mut AuthInfo) -> Option<PathBuf> {
+    let said_otherwise =
+        user.auth_provider.is_some() || user.token.is_some() || user.username.is_some();
+    if said_otherwise {
+        return None;
+    }
+    let path = user.token_file.take()?;
+    // A command would come after the file.
+    user.exec = None;
+    Some(path.into())
 }
 
 async fn config(source: &ApiSource) -> Result<Config, ApiError> {
@@ -122,11 +188,12 @@ fn master_url(text: &str) -> Result<Uri, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::Write;
 
     use super::*;
 
-    fn made(source: &ApiSource) -> Result<Client, ApiError> {
+    fn made(source: &ApiSource) -> Result<ApiClient, ApiError> {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -204,6 +271,14 @@ mod tests {
             };
             assert!(error(source).contains(url), "{url}");
         }
+        let text = kubeconfig("https://10.0.0.1:6443");
+        let text = fs::read_to_string(text.path()).unwrap();
+        let tokenless = file(&text.replace("token: t", "tokenFile: /nowhere/token"));
+        let source = ApiSource {
+            kubeconfig: Some(tokenless.path().to_owned()),
+            master: None,
+        };
+        assert!(error(source).contains("/nowhere/token"));
         let text = error(ApiSource::default());
         assert!(
             text.contains("--kubeconfig") && text.contains("--master"),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{AsyncBufRead, AsyncBufReadExt};
-use kube::Client;
 use kube::api::{ListParams, WatchParams};
 use kube::core::Request;
 use serde_json::Value;
@@ -17,7 +16,7 @@ use super::backoff::{Backoff, lengthened};
 use super::intake::Intake;
 use super::protocol::{Line, Page, What, version};
 use super::trouble::Trouble;
-use super::{Counters, Kind, Pace};
+use super::{ApiClient, Counters, Kind, Pace};
 
 /// After so many answers in a row that no watch can be had from a version, the cluster is listed anew. A
 /// server restored from a backup has never heard of the version, and need not say it is gone.
@@ -36,7 +35,7 @@ struct End {
 
 /// Follows one kind of objects.
 pub(super) struct Follower {
-    client: Client,
+    client: ApiClient,
     kind: Kind,
     pace: Pace,
     counters: Arc<Counters>,
@@ -48,7 +47,7 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) fn new(
-        client: Client,
+        client: ApiClient,
         kind: Kind,
         pace: Pace,
         counters: Arc<Counters>,
@@ -156,7 +155,7 @@ impl Follower {
         };
         loop {
             let request = request.list(&params).map_err(kube::Error::BuildRequest)?;
-            let text = self.within(self.client.request_text(request)).await??;
+            let text = self.within(self.client.text(request)).await??;
             let page: Page<'_> = serde_json::from_str(&text).map_err(Trouble::Unreadable)?;
             for item in page.items.iter().flatten() {
                 // What is JSON as a whole is so in its parts.
@@ -207,7 +206,7 @@ impl Follower {
         let request = Request::new(self.kind.path())
             .watch(&params, self.version.as_deref().unwrap_or_default())
             .map_err(kube::Error::BuildRequest)?;
-        let lines = self.within(self.client.request_stream(request)).await??;
+        let lines = self.within(self.client.stream(request)).await??;
         Ok((lines, lasts))
     }
 

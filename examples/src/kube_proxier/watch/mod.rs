@@ -19,16 +19,16 @@ mod follow;
 mod intake;
 mod kind;
 mod protocol;
+mod token;
 mod trouble;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::Client;
 use tokio::sync::mpsc::Sender;
 
-pub use self::client::{ApiError, ApiSource, client};
+pub use self::client::{ApiClient, ApiError, ApiSource, client};
 pub use self::counters::Counters;
 use self::follow::Follower;
 use self::kind::Kind;
@@ -67,7 +67,7 @@ impl Default for Pace {
 
 /// Follows the cluster for the node of that name until nobody receives `events` any more.
 pub async fn run(
-    client: Client,
+    client: ApiClient,
     node_name: &str,
     pace: Pace,
     counters: Arc<Counters>,

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 
 use super::faults::Gone;
 use super::selector::Selector;
+use super::tls::Wire;
 use super::{Asked, Shared};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
     let shared = Arc::clone(shared);
-    let number = {
+    let (number, tls) = {
         let mut state = shared.lock();
         state.accepted += 1;
         if state.faults.hang_up {
@@ -25,31 +26,42 @@ pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
         }
         let number = state.accepted;
         state.open.insert(number, stream.try_clone().unwrap());
-        number
+        (number, state.tls.clone())
     };
     thread::spawn(move || {
         // Whoever is connected may go at any time, and may be made to.
-        let _ = serve(&shared, &stream);
+        let _ = prepare(&stream).and_then(|()| serve(&shared, Wire::new(stream, tls)));
         // The clone that others could close it by goes too.
         shared.lock().open.remove(&number);
     });
 }
 
-fn serve(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
+fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    stream.set_nodelay(true)?;
-    let mut lines = BufReader::new(stream).lines();
+    stream.set_nodelay(true)
+}
+
+fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
+    let mut reader = BufReader::new(wire);
     loop {
-        let Some(first) = lines.next().transpose()? else {
+        let Some(first) = line(&mut reader)? else {
             return Ok(());
         };
-        // Of the rest of the head nothing is needed: these requests have no body.
-        while lines.next().transpose()?.is_some_and(|l| !l.is_empty()) {}
+        let mut authorization = None;
+        // Of the rest of the head nothing else is needed: these requests have no body.
+        while let Some(header) = line(&mut reader)?.filter(|header| !header.is_empty()) {
+            let (name, value) = header.split_once(':').unwrap_or_default();
+            if name.eq_ignore_ascii_case("authorization") {
+                authorization = Some(value.trim().to_owned());
+            }
+        }
+        let stream = reader.get_mut();
         let target = first.split(' ').nth(1).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let asked = Asked {
             path: path.into(),
             query: parse_query(query),
+            authorization,
         };
         let (delay, failure) = {
             let mut state = shared.lock();
@@ -73,17 +85,17 @@ fn serve(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
         if asked.is_watch() {
             watch(shared, stream, &asked, &selector)?;
         } else {
-            list(shared, &mut stream, &asked, &selector)?;
+            list(shared, stream, &asked, &selector)?;
         }
     }
 }
 
-fn list(
-    shared: &Shared,
-    stream: &mut &TcpStream,
-    asked: &Asked,
-    selector: &Selector,
-) -> io::Result<()> {
+/// A line without its end, if there is another.
+fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
+    reader.lines().next().transpose()
+}
+
+fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) -> io::Result<()> {
     let limit = asked.get("limit").and_then(|limit| limit.parse().ok());
     let page = {
         let mut state = shared.lock();
@@ -120,12 +132,7 @@ fn list(
 }
 
 /// Serves a watch until it ends; then the connection has had its day, too, where it was broken off.
-fn watch(
-    shared: &Shared,
-    mut stream: &TcpStream,
-    asked: &Asked,
-    selector: &Selector,
-) -> io::Result<()> {
+fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) -> io::Result<()> {
     let mut version: u64 = asked
         .get("resourceVersion")
         .and_then(|version| version.parse().ok())
@@ -160,7 +167,7 @@ fn watch(
                     drop(state);
                     // A chunk that never comes whole.
                     stream.write_all(b"40\r\n{\"type\":\"MODI")?;
-                    stream.shutdown(std::net::Shutdown::Both)?;
+                    stream.shutdown()?;
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
                 if !state.faults.holds_watches() {
@@ -192,7 +199,7 @@ fn watch(
                 // Woken now and then, to notice that the other end has gone.
                 let patience = Duration::from_millis(100);
                 state = shared.changed.wait_timeout(state, patience).unwrap().0;
-                if is_gone(stream) {
+                if stream.is_gone() {
                     return Err(io::ErrorKind::ConnectionReset.into());
                 }
             };
@@ -212,24 +219,12 @@ fn watch(
     served
 }
 
-/// Whether the other end has closed. Nobody sends anything while a watch goes on.
-fn is_gone(stream: &TcpStream) -> bool {
-    let asked = stream
-        .set_nonblocking(true)
-        .and_then(|()| stream.peek(&mut [0]));
-    let back = stream.set_nonblocking(false);
-    match asked {
-        Ok(read) => read == 0 || back.is_err(),
-        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-    }
-}
-
-fn chunk(mut stream: &TcpStream, line: &Value) -> io::Result<()> {
+fn chunk(stream: &mut Wire, line: &Value) -> io::Result<()> {
     let line = format!("{line}\n");
     stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
 }
 
-fn answer(mut stream: &TcpStream, code: u16, body: &Value) -> io::Result<()> {
+fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<()> {
     let body = body.to_string();
     let head = head(code, &format!("content-length: {}", body.len()));
     stream.write_all(format!("{head}{body}").as_bytes())

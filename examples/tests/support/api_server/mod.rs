@@ -1,4 +1,4 @@
-//! A stand-in for a Kubernetes API server, for tests: plain HTTP on 127.0.0.1, lists and watches with
+//! A stand-in for a Kubernetes API server, for tests: HTTP on 127.0.0.1, plain or encrypted, lists and watches with
 //! everything that goes with them, and every way of failing that a real one could not be made to show.
 //!
 //! It serves what it is given and checks nothing: objects are whatever JSON a test wants. Threads of its
@@ -16,6 +16,7 @@ mod connection;
 mod faults;
 mod selector;
 mod store;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -28,6 +29,7 @@ use serde_json::Value;
 pub(crate) use self::faults::Gone;
 use self::faults::{Faults, Hold};
 use self::store::Store;
+pub(crate) use self::tls::{Authority, Tls};
 
 /// The server. It ends with the test's process; a clone is the same server.
 #[derive(Clone)]
@@ -46,6 +48,8 @@ struct Shared {
 struct State {
     store: Store,
     faults: Faults,
+    /// How new connections are encrypted, if they are.
+    tls: Option<Tls>,
     requests: Vec<Asked>,
     /// Connections that were accepted.
     accepted: usize,
@@ -71,6 +75,8 @@ struct State {
 pub(crate) struct Asked {
     pub(crate) path: String,
     pub(crate) query: BTreeMap<String, String>,
+    /// The header of that name.
+    pub(crate) authorization: Option<String>,
 }
 
 impl Asked {
@@ -81,17 +87,33 @@ impl Asked {
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(String::as_str)
     }
+
+    /// Whether it came with that token.
+    pub(crate) fn shows(&self, token: &str) -> bool {
+        let bearer = |header: &str| header.strip_prefix("Bearer ") == Some(token);
+        self.authorization.as_deref().is_some_and(bearer)
+    }
 }
 
 impl ApiServer {
     /// Starts one, with no objects.
     pub(crate) fn start() -> Self {
+        Self::start_as(None)
+    }
+
+    /// Starts one that speaks TLS.
+    pub(crate) fn start_encrypted(tls: Tls) -> Self {
+        Self::start_as(Some(tls))
+    }
+
+    fn start_as(tls: Option<Tls>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 store: Store::new(),
                 faults: Faults::default(),
+                tls,
                 requests: Vec::new(),
                 accepted: 0,
                 open: BTreeMap::new(),
@@ -111,18 +133,39 @@ impl ApiServer {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        let encrypted = self.shared.lock().tls.is_some();
+        let scheme = if encrypted { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// A kubeconfig for it.
     pub(crate) fn kubeconfig(&self) -> String {
+        self.kubeconfig_of(None, "")
+    }
+
+    /// A kubeconfig for it as one of that authority, if of any, and for a user of whom these fields are known.
+    pub(crate) fn kubeconfig_of(&self, authority: Option<&Authority>, user: &str) -> String {
+        let authority = authority.map(|authority| {
+            let data = authority.data();
+            format!(", certificate-authority-data: {data}")
+        });
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: stand-in\n\
-             clusters: [{{name: stand-in, cluster: {{server: '{}'}}}}]\n\
-             users: [{{name: nobody, user: {{}}}}]\n\
-             contexts: [{{name: stand-in, context: {{cluster: stand-in, user: nobody}}}}]\n",
-            self.url()
+             clusters: [{{name: stand-in, cluster: {{server: '{}'{}}}}}]\n\
+             users: [{{name: someone, user: {{{user}}}}}]\n\
+             contexts: [{{name: stand-in, context: {{cluster: stand-in, user: someone}}}}]\n",
+            self.url(),
+            authority.unwrap_or_default(),
         )
+    }
+
+    /// Speaks TLS like this on connections that are to come.
+    pub(crate) fn encrypt(&self, tls: Tls) {
+        self.change(|state| state.tls = Some(tls));
     }
 
     fn listen(&self, listener: TcpListener) {
