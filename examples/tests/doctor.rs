@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         looking_changes_nothing,
         how_long_it_takes,
     ];
-    // On this machine's kernel, which has nftables; the guest's does not.
+    // On this machine's kernel, which has nftables; the guest's refuses tables of family ip.
     let here =
         tests![the_nftables_modes_table_is_found].map(|test| test.needs(Needs::NetNamespace));
     kernel_test::main(guest.into_iter().chain(here))
@@ -121,14 +121,14 @@ struct NoModules(String);
 impl NoModules {
     fn load() -> Self {
         let loader = kernel_test::sysctl("kernel.modprobe");
-        cmd("sysctl -qw kernel.modprobe=/bin/false");
+        kernel_test::set_sysctl("kernel.modprobe", "/bin/false");
         Self(loader)
     }
 }
 
 impl Drop for NoModules {
     fn drop(&mut self) {
-        cmd(&format!("sysctl -qw kernel.modprobe={}", self.0));
+        kernel_test::set_sysctl("kernel.modprobe", &self.0);
     }
 }
 

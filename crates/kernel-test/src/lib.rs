@@ -43,9 +43,9 @@
 //! - `PROXIER_KERNEL_TESTS_IN=guest` or `=here`: do not choose.
 //!
 //! # Packages
-//! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack`. What is missing is
-//! installed (root), or fetched into the target folder for the guest to use (not root); either is said
-//! on stderr.
+//! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. What is
+//! missing is installed (root), or fetched into the target folder for the guest to use (not root); either
+//! is said on stderr.
 #![forbid(unsafe_code)]
 
 mod child;

@@ -18,13 +18,13 @@ use crate::process::path_with_sbin;
 
 /// Debian packages that kernel tests use.
 pub(crate) const ALL: &str =
-    "user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack";
+    "user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace";
 
 /// The guest kernel's package.
 const GUEST: &str = "user-mode-linux";
 
 /// A program of each of the other packages, or a file.
-const TOOLS: [(&str, &str); 7] = [
+const TOOLS: [(&str, &str); 9] = [
     ("ipset", "ipset"),
     ("ipvsadm", "ipvsadm"),
     ("iptables", "iptables-legacy"),
@@ -32,6 +32,8 @@ const TOOLS: [(&str, &str); 7] = [
     ("netbase", "/etc/protocols"),
     ("kmod", "modprobe"),
     ("conntrack", "conntrack"),
+    ("nftables", "nft"),
+    ("strace", "strace"),
 ];
 
 /// The guest kernel, with the tools that this machine lacks, if they can be had.
