@@ -94,6 +94,13 @@ impl Tracked {
         }
     }
 
+    /// Whether the same is counted of both, whatever they claim.
+    fn counts_like(&self, other: &Self) -> bool {
+        self.entries == other.entries
+            && self.counts == other.counts
+            && self.no_local == other.no_local
+    }
+
     fn by_id(&self) -> Vec<&[Claim]> {
         self.claims
             .chunk_by(|one, next| one.id == next.id)
@@ -134,10 +141,12 @@ impl Wanted {
             new.share(old);
         }
         let affected = compare(old, new.as_ref(), dirty);
+        // What is counted alike need not be counted again: among all there is, it takes a search for each thing.
+        let alike = matches!((old, &new), (Some(old), Some(new)) if old.counts_like(new));
         for id in &affected {
             self.contribute(id, Count::Down, dirty);
         }
-        if let Some(new) = &new {
+        if let Some(new) = new.as_ref().filter(|_| !alike) {
             self.count_service(new, Count::Up, dirty);
         }
         let old = match (new, self.services.get_mut(name)) {
@@ -145,7 +154,7 @@ impl Wanted {
             (Some(new), None) => self.services.insert(name.clone(), new),
             (None, _) => self.services.remove(name),
         };
-        if let Some(old) = &old {
+        if let Some(old) = old.as_ref().filter(|_| !alike) {
             self.count_service(old, Count::Down, dirty);
         }
         for id in &affected {
