@@ -3,8 +3,11 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test that fails should panic"
 )]
+
+use std::sync::Arc;
 
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Change, Host, ObjectName};
@@ -120,4 +123,28 @@ fn a_refused_deletion_is_forgotten_once_the_destination_is_wanted_again() {
         step.contains("-e -t 10.0.0.7:80 -r 10.244.1.5:8080") && step.contains("-w 0"),
         "{step}"
     );
+}
+
+#[test]
+fn endpoints_of_a_node_share_its_name() {
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    for name in ["web-1", "web-2"] {
+        let text = CLUSTER
+            .replace("web-1", name)
+            .replace("10.244.1.5]", "10.244.1.5], nodeName: node-b");
+        let reading = manifest::read_cluster("test", text.as_bytes());
+        engine.change(Change::Slices(
+            reading.cluster.slices.into_values().collect(),
+        ));
+        let more = manifest::read_cluster("test", text.replace(name, "web-3").as_bytes());
+        for slice in more.cluster.slices.into_values() {
+            engine.change(Change::Slice(Box::new(slice)));
+        }
+    }
+    let slices = engine.cluster().slices.values();
+    let names: Vec<_> = slices
+        .map(|slice| slice.endpoints[0].node.clone().unwrap())
+        .collect();
+    assert_eq!(names.len(), 2);
+    assert!(Arc::ptr_eq(&names[0], &names[1]), "{names:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use ipvs_netlink::Protocol;
 
@@ -29,8 +30,8 @@ pub struct Endpoint {
     pub serving: bool,
     /// `conditions.terminating`.
     pub terminating: bool,
-    /// The node it is on.
-    pub node: Option<Box<str>>,
+    /// The node it is on: a name that endpoints can share, of which there are many to a node.
+    pub node: Option<Arc<str>>,
     /// `hints.forNodes`.
     pub node_hints: Vec<Box<str>>,
     /// `hints.forZones`.
@@ -54,7 +55,7 @@ impl Endpoint {
 
     /// The same endpoint on a node.
     #[must_use]
-    pub fn on(mut self, node: impl Into<Box<str>>) -> Self {
+    pub fn on(mut self, node: impl Into<Arc<str>>) -> Self {
         self.node = Some(node.into());
         self
     }

@@ -14,6 +14,8 @@ mod wanted;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::net::IpAddr;
+use std::slice;
+use std::sync::Arc;
 
 use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
@@ -59,6 +61,8 @@ pub struct Engine {
     host: Host,
     config: Config,
     cluster: Cluster,
+    /// The names of nodes that endpoints are on.
+    node_names: HashSet<Arc<str>>,
     /// The slices of each Service.
     slices: HashMap<ObjectName, BTreeSet<ObjectName>>,
     node_ports: PerFamily<Vec<IpAddr>>,
@@ -85,6 +89,7 @@ impl Engine {
             host,
             config,
             cluster: Cluster::default(),
+            node_names: HashSet::new(),
             slices: HashMap::new(),
             node_ports: PerFamily::default(),
             stale: BTreeSet::new(),
@@ -102,12 +107,38 @@ impl Engine {
     }
 
     /// Takes in what happened to the cluster. What is said again costs a comparison.
-    pub fn change(&mut self, change: Change) {
+    pub fn change(&mut self, mut change: Change) {
         if let Some(believed) = &mut self.believed {
             believed.forget_connections();
         }
+        self.share_names(&mut change);
         if self.note(&change) {
             self.cluster.change(change);
+        }
+    }
+
+    /// Has all endpoints of a node share its name: each name of its own would cost memory, and a look at it wherever
+    /// slices are compared.
+    fn share_names(&mut self, change: &mut Change) {
+        let slices = match change {
+            Change::Slice(slice) => slice::from_mut(&mut **slice),
+            Change::Slices(all) => all,
+            _ => return,
+        };
+        for endpoint in slices.iter_mut().flat_map(|slice| &mut slice.endpoints) {
+            let Some(name) = &mut endpoint.node else {
+                continue;
+            };
+            match self.node_names.get(&**name) {
+                Some(known) => name.clone_from(known),
+                None => {
+                    // Nodes come and go for ever: now and then, those that nobody is on are forgotten.
+                    if self.node_names.len().is_power_of_two() {
+                        self.node_names.retain(|name| Arc::strong_count(name) > 1);
+                    }
+                    self.node_names.insert(Arc::clone(name));
+                }
+            }
         }
     }
 

@@ -97,7 +97,7 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
     };
     let endpoint = |endpoint: &Endpoint| {
         json!({
-            "addresses": [endpoint.address], "nodeName": endpoint.node,
+            "addresses": [endpoint.address], "nodeName": endpoint.node.as_deref(),
             "conditions": {
                 "ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating,
             },
