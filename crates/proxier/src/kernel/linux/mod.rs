@@ -7,7 +7,7 @@ mod tools;
 
 pub use flows::stale_flows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dummy_link::LinkName;
 use iptables_restore::Tools;
@@ -86,7 +86,7 @@ impl LinuxKernel {
             links: dummy_link::Client::open().map_err(OpenError::Links)?,
             tools: PerFamily {
                 v4: Some(tools::usable(Family::V4)?),
-                v6: tools::of_ipv6(&PathBuf::from(SYSCTLS))?,
+                v6: tools::of_ipv6(Path::new(SYSCTLS))?,
             },
             version,
             link: link_name(),
