@@ -3,7 +3,7 @@
 //! Translating, reconciling, steps of the engine, IPVS messages, a kernel programmed (in a User Mode Linux guest where
 //! this one has no IPVS), and counts that do not depend on the machine. Writes its tables to `results/scale.md`, with
 //! plots beside it. `-- --quick` only tries whether all of it runs, on small clusters, and prints. `-- --applied` prints
-//! no more than how long it takes to program a kernel.
+//! no more than how long it takes to program a kernel, `-- --engine` no more than what the full path and the engine take.
 
 #![allow(
     clippy::expect_used,
@@ -87,6 +87,14 @@ fn main() -> ExitCode {
         quick: words.iter().any(|word| word == "--quick"),
         applied: words.iter().any(|word| word == "--applied"),
     };
+    if words.iter().any(|word| word == "--engine") {
+        let mut figures = Figures::default();
+        for services in effort.sizes() {
+            steps::measure(&mut figures, *services, effort);
+        }
+        println!("{}", report::engine(&figures, effort.sizes()));
+        return ExitCode::SUCCESS;
+    }
     // In the guest, or in a process of its own, this program comes by here as well, before it measures.
     let _ = fs::remove_file(draft());
     let inside = Cell::new(false);

@@ -112,6 +112,12 @@ pub(crate) fn text(figures: &Figures, sizes: &[u32], counts: &[String]) -> Strin
            have memory from the kernel.\n"
 }
 
+/// What the full path and the engine take.
+pub(crate) fn engine(figures: &Figures, sizes: &[u32]) -> String {
+    let (change, whole) = (Unit::Microseconds, Unit::Milliseconds);
+    figures.table(CHANGE, sizes, change) + "\n" + &figures.table(WHOLE, sizes, whole)
+}
+
 /// How long a kernel takes, and how often the floor that is.
 pub(crate) fn applied(figures: &Figures) -> String {
     let sizes = figures.sizes(APPLY);

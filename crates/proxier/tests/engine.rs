@@ -141,7 +141,8 @@ fn endpoints_of_a_node_share_its_name() {
             engine.change(Change::Slice(Box::new(slice)));
         }
     }
-    let slices = engine.cluster().slices.values();
+    let cluster = engine.cluster();
+    let slices = cluster.slices.values();
     let names: Vec<_> = slices
         .map(|slice| slice.endpoints[0].node.clone().unwrap())
         .collect();

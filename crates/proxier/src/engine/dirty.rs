@@ -38,6 +38,13 @@ impl Dirty {
         *self.rules.get_mut(family) = true;
     }
 
+    /// That of both families.
+    pub(super) fn note_all_structure(&mut self) {
+        Family::ALL
+            .into_iter()
+            .for_each(|family| self.note_structure(family));
+    }
+
     /// What an operation is about.
     pub(super) fn note(&mut self, operation: &Operation) {
         match operation {
@@ -73,8 +80,11 @@ impl Dirty {
     }
 
     pub(super) fn note_entry(&mut self, family: Family, set: SetId, entry: &Entry) {
-        let sets = self.entries.get_mut(family);
-        sets.entry(set).or_default().insert(entry.clone());
+        // Those of a set to be looked at whole are found there.
+        if !self.sets.get(family).contains(set) {
+            let sets = self.entries.get_mut(family);
+            sets.entry(set).or_default().insert(entry.clone());
+        }
     }
 
     fn note_set(&mut self, name: &SetName) {
@@ -84,12 +94,8 @@ impl Dirty {
     }
 
     fn note_member(&mut self, name: &SetName, entry: &Entry) {
-        match SetId::owner(name) {
-            // Those of a set that is being made are found by looking at it whole.
-            Some((family, id)) if !self.sets.get(family).contains(id) => {
-                self.note_entry(family, id, entry);
-            }
-            _ => {}
+        if let Some((family, id)) = SetId::owner(name) {
+            self.note_entry(family, id, entry);
         }
     }
 }

@@ -7,11 +7,12 @@
 
 mod believed;
 mod dirty;
+mod known;
 mod section;
 mod stale;
 mod wanted;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
 use std::slice;
@@ -21,9 +22,10 @@ use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
 use self::believed::Believed;
 use self::dirty::Dirty;
+use self::known::Known;
 use self::section::{Cutter, written};
 use self::wanted::Wanted;
-use crate::cluster::{Change, Cluster, Family, Host, ObjectName, PerFamily};
+use crate::cluster::{Change, Cluster, Family, Host, Node, ObjectName, PerFamily};
 use crate::config::Config;
 use crate::desired::{Conflict, Desired, Server};
 use crate::health::{NoLocalEndpoints, ServiceHealth};
@@ -60,14 +62,11 @@ use crate::translate::translate;
 pub struct Engine {
     host: Host,
     config: Config,
-    cluster: Cluster,
+    known: Known,
+    nodes: BTreeMap<Box<str>, Node>,
     /// The names of nodes that endpoints are on.
     node_names: HashSet<Arc<str>>,
-    /// The slices of each Service.
-    slices: HashMap<ObjectName, BTreeSet<ObjectName>>,
     node_ports: PerFamily<Vec<IpAddr>>,
-    /// Services that changed, or whose slices did, since they were last looked at.
-    stale: BTreeSet<ObjectName>,
     /// Whether something changed that all Services depend on.
     all_stale: bool,
     wanted: Wanted,
@@ -88,11 +87,10 @@ impl Engine {
         let mut engine = Self {
             host,
             config,
-            cluster: Cluster::default(),
+            known: Known::default(),
+            nodes: BTreeMap::new(),
             node_names: HashSet::new(),
-            slices: HashMap::new(),
             node_ports: PerFamily::default(),
-            stale: BTreeSet::new(),
             all_stale: true,
             wanted: Wanted::default(),
             health: BTreeMap::new(),
@@ -112,9 +110,7 @@ impl Engine {
             believed.forget_connections();
         }
         self.share_names(&mut change);
-        if self.note(&change) {
-            self.cluster.change(change);
-        }
+        self.take_in(change);
     }
 
     /// Has all endpoints of a node share its name: each name of its own would cost memory, and a look at it wherever
@@ -179,7 +175,7 @@ impl Engine {
             return Plan::default();
         };
         let cutter = Cutter {
-            cluster: &self.cluster,
+            node: self.nodes.get(&self.host.node_name),
             host: &self.host,
             config: &self.config,
             wanted: &self.wanted,
@@ -246,6 +242,8 @@ impl Engine {
     /// The kernel as it was just observed, which is believed from now on. Gives the plan that heals any difference:
     /// what [`plan`](Self::plan) would give.
     pub fn audit(&mut self, observed: &Observed) -> Plan {
+        // All is compared in the end: no need to note each thing.
+        self.dirty.note_all_structure();
         self.refresh();
         let mut believed = Believed::new(observed, |name| SetId::owner(name).is_some());
         self.dirty = Dirty::default();
@@ -321,10 +319,15 @@ impl Engine {
         self.wanted.no_local()
     }
 
-    /// The cluster as it was told.
+    /// The cluster as it was told: a copy, for tests and for people. Costs what the cluster costs.
     #[must_use]
-    pub const fn cluster(&self) -> &Cluster {
-        &self.cluster
+    pub fn cluster(&self) -> Cluster {
+        let (services, slices) = (self.known.services(), self.known.slices());
+        Cluster {
+            services: services.map(|s| (s.name.clone(), s.clone())).collect(),
+            slices: slices.map(|s| (s.name.clone(), s.clone())).collect(),
+            nodes: self.nodes.clone(),
+        }
     }
 
     /// This machine as it was told.
@@ -342,7 +345,7 @@ impl Engine {
     /// All that the kernel should hold, from scratch: for tests and for people. Costs what the cluster costs.
     #[must_use]
     pub fn desired(&self) -> Desired {
-        translate(&self.cluster, &self.host, &self.config)
+        translate(&self.cluster(), &self.host, &self.config)
     }
 
     /// What rules depend on apart from configuration and drops; `None` for a family that is not written.

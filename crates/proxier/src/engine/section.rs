@@ -8,7 +8,7 @@ use ipset_netlink::{Entry, Set, SetName};
 use super::believed::{Believed, BelievedSet};
 use super::dirty::Dirty;
 use super::wanted::Wanted;
-use crate::cluster::{Cluster, Family, Host, PerFamily};
+use crate::cluster::{Family, Host, Node, PerFamily};
 use crate::config::Config;
 use crate::desired::{Desired, DesiredSet, FamilyState, Ownership};
 use crate::layout::{SetId, SetIds};
@@ -19,7 +19,8 @@ use crate::translate::Context;
 
 /// Takes parts out of what is wanted and what is believed.
 pub(super) struct Cutter<'a> {
-    pub(super) cluster: &'a Cluster,
+    /// This machine's own.
+    pub(super) node: Option<&'a Node>,
     pub(super) host: &'a Host,
     pub(super) config: &'a Config,
     pub(super) wanted: &'a Wanted,
@@ -133,7 +134,7 @@ impl Cutter<'_> {
             (SetIds::NONE, BTreeSet::new())
         };
         let context =
-            Context::with_node_ports(self.cluster, self.host, self.config, family, Vec::new());
+            Context::with_node_ports(self.node, self.host, self.config, family, Vec::new());
         let rules = context.rules(filled, drops);
         *section.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
     }

@@ -1,6 +1,6 @@
 //! Which Services have to be looked at again, and what they want then.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::mem;
 use std::net::IpAddr;
 
@@ -8,136 +8,50 @@ use ipnetwork::IpNetwork;
 
 use super::Engine;
 use super::wanted::Tracked;
-use crate::cluster::{Change, EndpointSlice, Family, ObjectName, PerFamily};
+use crate::cluster::{Change, ObjectName, PerFamily};
 use crate::health;
-use crate::translate::{Context, node_ports};
+use crate::translate::{Context, node_port_addresses};
 
 impl Engine {
-    /// Notes which Services a change concerns. Says whether it changes anything.
-    pub(super) fn note(&mut self, change: &Change) -> bool {
+    /// Takes in a change and notes which Services it concerns.
+    pub(super) fn take_in(&mut self, change: Change) {
         match change {
-            Change::Service(service) => {
-                let same = self.cluster.services.get(&service.name) == Some(service);
-                if !same {
-                    self.stale.insert(service.name.clone());
-                }
-                !same
-            }
-            Change::ServiceGone(name) => {
-                let known = self.cluster.services.contains_key(name);
-                if known {
-                    self.stale.insert(name.clone());
-                }
-                known
-            }
-            Change::Slice(slice) => match self.cluster.slices.get(&slice.name) {
-                Some(before) if before == &**slice => false,
-                Some(before) if before.service == slice.service => {
-                    self.stale.insert(service_of(slice));
-                    true
-                }
-                _ => {
-                    self.drop_slice(&slice.name);
-                    self.keep_slice(slice);
-                    true
-                }
-            },
-            Change::SliceGone(name) => self.drop_slice(name),
+            Change::Service(service) => self.known.put_service(service),
+            Change::ServiceGone(name) => self.known.remove_service(&name),
+            Change::Services(all) => self.known.put_services(all),
+            Change::Slice(slice) => self.known.put_slice(*slice),
+            Change::SliceGone(name) => self.known.remove_slice(&name),
+            Change::Slices(all) => self.known.put_slices(all),
             Change::Node(node) => {
-                let before = self.cluster.nodes.get(&node.name);
-                self.all_stale |= node.name == self.host.node_name && before != Some(node);
-                true
+                let own = node.name == self.host.node_name;
+                self.all_stale |= own && self.nodes.get(&node.name) != Some(&*node);
+                self.nodes.insert(node.name.clone(), *node);
             }
             Change::NodeGone(name) => {
-                self.all_stale |= *name == self.host.node_name;
-                true
-            }
-            Change::Services(all) => {
-                for service in all {
-                    if self.cluster.services.get(&service.name) != Some(service) {
-                        self.stale.insert(service.name.clone());
-                    }
-                }
-                let all: HashSet<_> = all.iter().map(|service| &service.name).collect();
-                let gone = self
-                    .cluster
-                    .services
-                    .keys()
-                    .filter(|name| !all.contains(name));
-                self.stale.extend(gone.cloned());
-                true
-            }
-            Change::Slices(all) => {
-                self.note_slices(all);
-                true
+                let known = self.nodes.remove(&name).is_some();
+                self.all_stale |= known && name == self.host.node_name;
             }
             Change::Nodes(all) => {
-                let name = &self.host.node_name;
-                let now = all.iter().rfind(|node| node.name == *name);
-                self.all_stale |= now != self.cluster.nodes.get(name);
-                true
+                let all: BTreeMap<_, _> = all.into_iter().map(|n| (n.name.clone(), n)).collect();
+                let own = &self.host.node_name;
+                self.all_stale |= all.get(own) != self.nodes.get(own);
+                self.nodes = all;
             }
         }
-    }
-
-    /// All slices anew.
-    fn note_slices(&mut self, all: &[EndpointSlice]) {
-        // Of slices of one name the last one counts.
-        let by_name: HashMap<_, _> = all.iter().map(|slice| (&slice.name, slice)).collect();
-        let known = &self.cluster.slices;
-        let gone = known
-            .values()
-            .filter(|old| by_name.get(&old.name) != Some(old));
-        let stale: Vec<_> = gone.map(service_of).collect();
-        self.stale.extend(stale);
-        self.slices.clear();
-        for slice in by_name.into_values() {
-            if self.cluster.slices.get(&slice.name) == Some(slice) {
-                let names = self.slices.entry(service_of(slice)).or_default();
-                names.insert(slice.name.clone());
-            } else {
-                self.keep_slice(slice);
-            }
-        }
-    }
-
-    fn keep_slice(&mut self, slice: &EndpointSlice) {
-        let service = service_of(slice);
-        let names = self.slices.entry(service.clone()).or_default();
-        names.insert(slice.name.clone());
-        self.stale.insert(service);
-    }
-
-    fn drop_slice(&mut self, name: &ObjectName) -> bool {
-        let Some(slice) = self.cluster.slices.get(name) else {
-            return false;
-        };
-        let service = service_of(slice);
-        if let Some(names) = self.slices.get_mut(&service) {
-            names.remove(name);
-            if names.is_empty() {
-                self.slices.remove(&service);
-            }
-        }
-        self.stale.insert(service);
-        true
     }
 
     /// Has Services that are stale say again what they want.
     pub(super) fn refresh(&mut self) {
         let all_stale = mem::take(&mut self.all_stale);
         if all_stale {
-            let Self {
-                cluster,
-                host,
-                config,
-                ..
-            } = &*self;
-            self.node_ports = PerFamily::from_fn(|f| node_ports(cluster, host, config, f));
-            self.stale.extend(self.wanted.names().cloned());
-            self.stale.extend(self.cluster.services.keys().cloned());
+            let node = self.nodes.get(&self.host.node_name);
+            let (host, config) = (&self.host, &self.config);
+            self.node_ports =
+                PerFamily::from_fn(|family| node_port_addresses(host, node, config, family));
+            self.known.all_are_stale();
+            self.dirty.note_all_structure();
         }
-        for name in mem::take(&mut self.stale) {
+        for name in self.known.take_stale() {
             self.look_at(&name);
         }
         if all_stale {
@@ -146,11 +60,8 @@ impl Engine {
     }
 
     fn look_at(&mut self, name: &ObjectName) {
-        let slices = self.slices.get(name).into_iter().flatten();
-        let slices: Vec<_> = slices
-            .filter_map(|slice| self.cluster.slices.get(slice))
-            .collect();
-        let service = self.cluster.services.get(name);
+        let (service, slices) = self.known.look_at(name);
+        let slices: Vec<_> = slices.iter().collect();
         let health = service.and_then(|s| health::of_service(s, &slices, &self.host.node_name));
         match health {
             Some(health) => self.health.insert(name.clone(), health),
@@ -158,15 +69,17 @@ impl Engine {
         };
         let tracked = service.map(|service| {
             let wishes = PerFamily::from_fn(|family| {
-                let context = Context::with_node_ports(
-                    &self.cluster,
-                    &self.host,
-                    &self.config,
-                    family,
-                    &**self.node_ports.get(family),
-                );
                 let wants = service.counts(family) && self.host.serves(family);
-                wants.then(|| context.wish(service, &slices))
+                wants.then(|| {
+                    let context = Context::with_node_ports(
+                        self.nodes.get(&self.host.node_name),
+                        &self.host,
+                        &self.config,
+                        family,
+                        &**self.node_ports.get(family),
+                    );
+                    context.wish(service, &slices)
+                })
             });
             Tracked::new(self.wanted.rank(service), wishes)
         });
@@ -178,13 +91,12 @@ impl Engine {
         let Some(believed) = &self.believed else {
             return;
         };
-        for family in Family::ALL {
-            self.dirty.note_structure(family);
-        }
+        self.dirty.note_all_structure();
         for id in self.wanted.servers() {
-            let as_wanted = believed.servers.get(id).zip(self.wanted.server(id));
-            let as_wanted = as_wanted.is_some_and(|(believed, wanted)| {
-                believed.config == wanted.config && believed.destinations == wanted.destinations
+            let as_wanted = believed.servers.get(id).is_some_and(|believed| {
+                self.wanted.server(id).is_some_and(|wanted| {
+                    believed.config == wanted.config && believed.destinations == wanted.destinations
+                })
             });
             if !as_wanted {
                 self.dirty.servers.insert(*id);
@@ -199,8 +111,4 @@ impl Engine {
         let unwanted = bound.filter(|address| !self.wanted.binds(*address));
         self.dirty.addresses.extend(unwanted);
     }
-}
-
-fn service_of(slice: &EndpointSlice) -> ObjectName {
-    ObjectName::new(slice.name.namespace(), &slice.service)
 }

@@ -301,10 +301,6 @@ impl Wanted {
         self.no_local
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
-        self.services.keys()
-    }
-
     /// Claims not granted, by virtual server.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.contested.iter().flat_map(|id| {

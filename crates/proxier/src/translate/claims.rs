@@ -62,13 +62,14 @@ impl<'a> Context<'a> {
         config: &'a Config,
         family: Family,
     ) -> Self {
-        let node_ports = node_ports(cluster, host, config, family);
-        Self::with_node_ports(cluster, host, config, family, node_ports)
+        let node = cluster.nodes.get(&host.node_name);
+        let node_ports = node_port_addresses(host, node, config, family);
+        Self::with_node_ports(node, host, config, family, node_ports)
     }
 
     /// The same, where it is known already which addresses serve node ports.
     pub(crate) fn with_node_ports(
-        cluster: &'a Cluster,
+        node: Option<&'a Node>,
         host: &'a Host,
         config: &'a Config,
         family: Family,
@@ -78,7 +79,7 @@ impl<'a> Context<'a> {
             host,
             config,
             family,
-            node: cluster.nodes.get(&host.node_name),
+            node,
             node_ports: node_ports.into(),
         }
     }
@@ -307,16 +308,6 @@ impl<'a> Context<'a> {
             .filter_map(|r| IpNetwork::new(r.network(), r.prefix()).ok())
             .collect()
     }
-}
-
-/// The node's addresses of a family on which node ports are served, sorted.
-pub(crate) fn node_ports(
-    cluster: &Cluster,
-    host: &Host,
-    config: &Config,
-    family: Family,
-) -> Vec<IpAddr> {
-    node_port_addresses(host, cluster.nodes.get(&host.node_name), config, family)
 }
 
 fn node_port_entries(

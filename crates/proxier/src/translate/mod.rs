@@ -4,7 +4,8 @@ mod claims;
 mod endpoints;
 mod node_ports;
 
-pub(crate) use claims::{Claim, Context, Wish, node_ports};
+pub(crate) use claims::{Claim, Context, Wish};
+pub(crate) use node_ports::node_port_addresses;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};

@@ -15,7 +15,7 @@ pub(super) const fn loopback(family: Family) -> IpAddr {
 }
 
 /// The node's addresses of a family on which node ports are served, sorted.
-pub(super) fn node_port_addresses(
+pub(crate) fn node_port_addresses(
     host: &Host,
     node: Option<&Node>,
     config: &Config,

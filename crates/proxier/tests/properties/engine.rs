@@ -192,7 +192,7 @@ impl Pair {
         assert!(again.is_empty(), "planned again:\n{again}");
 
         let cluster = self.engine.cluster();
-        let desired = translate(cluster, self.engine.host(), self.engine.config());
+        let desired = translate(&cluster, self.engine.host(), self.engine.config());
         let rest = reconcile(&desired, &self.kernel.state());
         assert!(rest.is_empty(), "left to do:\n{rest}");
         found::assert_holds(&desired, &self.kernel.state());
@@ -203,7 +203,7 @@ impl Pair {
         let health: Vec<_> = self.engine.health().cloned().collect();
         assert_eq!(
             health,
-            service_health(cluster, &self.engine.host().node_name)
+            service_health(&cluster, &self.engine.host().node_name)
         );
         for id in self.engine.draining() {
             let state = self.kernel.state();
@@ -278,7 +278,7 @@ pub(crate) fn follow(story: Story) {
                 }
             }
         }
-        assert_eq!(*pair.engine.cluster(), mirror);
+        assert_eq!(pair.engine.cluster(), mirror);
         if planned {
             pair.settle();
         }

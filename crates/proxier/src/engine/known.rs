@@ -1,0 +1,265 @@
+//! The cluster as it was told, by Service.
+
+use std::collections::HashMap;
+use std::mem;
+
+use crate::cluster::{EndpointSlice, ObjectName, Service};
+
+/// All Services and EndpointSlices, each Service with its slices: one search finds all that a change concerns.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    services: HashMap<ObjectName, Parts>,
+    /// The Service of each slice.
+    owners: HashMap<ObjectName, Owner>,
+    /// Services that changed, or whose slices did, since they were last looked at.
+    stale: Vec<ObjectName>,
+}
+
+/// A Service and its slices, of which either may be missing.
+#[derive(Debug, Default)]
+struct Parts {
+    service: Option<Box<Service>>,
+    /// By name.
+    slices: Vec<EndpointSlice>,
+    /// Whether it is among the stale.
+    stale: bool,
+    /// Whether the Service is in the list that is being taken in.
+    listed: bool,
+}
+
+/// To what Service a slice belongs.
+#[derive(Debug)]
+struct Owner {
+    service: ObjectName,
+    /// Whether the slice is in the list that is being taken in.
+    listed: bool,
+}
+
+impl Known {
+    /// What is known of a Service, which is not stale any more.
+    pub(super) fn look_at(&mut self, name: &ObjectName) -> (Option<&Service>, &[EndpointSlice]) {
+        let Some(parts) = self.services.get_mut(name) else {
+            return (None, &[]);
+        };
+        parts.stale = false;
+        (parts.service.as_deref(), &parts.slices)
+    }
+
+    /// The Services to be looked at, once more or for the last time.
+    pub(super) fn take_stale(&mut self) -> Vec<ObjectName> {
+        mem::take(&mut self.stale)
+    }
+
+    /// All Services are to be looked at.
+    pub(super) fn all_are_stale(&mut self) {
+        for (name, parts) in &mut self.services {
+            parts.touch(name, &mut self.stale);
+        }
+    }
+
+    pub(super) fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services
+            .values()
+            .filter_map(|parts| parts.service.as_deref())
+    }
+
+    pub(super) fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
+        self.services.values().flat_map(|parts| &parts.slices)
+    }
+
+    /// Takes in a Service, in the place of one of the same name.
+    pub(super) fn put_service(&mut self, service: Box<Service>) {
+        let name = service.name.clone();
+        let parts = self.services.entry(name.clone()).or_default();
+        parts.listed = true;
+        if parts.service.as_ref() != Some(&service) {
+            parts.service = Some(service);
+            parts.touch(&name, &mut self.stale);
+        }
+    }
+
+    pub(super) fn remove_service(&mut self, name: &ObjectName) {
+        if let Some(parts) = self.services.get_mut(name)
+            && parts.service.take().is_some()
+        {
+            parts.touch(name, &mut self.stale);
+            self.forget(name);
+        }
+    }
+
+    /// Takes in a slice, in the place of one of the same name, whatever Service that belonged to.
+    pub(super) fn put_slice(&mut self, slice: EndpointSlice) {
+        let service = service_of(&slice);
+        if let Some(parts) = self.services.get_mut(&service)
+            && let Some(known) = parts.slice_mut(&slice.name)
+        {
+            if *known != slice {
+                *known = slice;
+                parts.touch(&service, &mut self.stale);
+            }
+            return;
+        }
+        self.remove_slice(&slice.name);
+        let owner = Owner {
+            service: service.clone(),
+            listed: true,
+        };
+        self.owners.insert(slice.name.clone(), owner);
+        let parts = self.services.entry(service.clone()).or_default();
+        let at = parts.place(&slice.name).unwrap_or_else(|at| at);
+        // Most Services have but one.
+        parts.slices.reserve_exact(1);
+        parts.slices.insert(at, slice);
+        parts.touch(&service, &mut self.stale);
+    }
+
+    pub(super) fn remove_slice(&mut self, name: &ObjectName) {
+        let Some(Owner { service, .. }) = self.owners.remove(name) else {
+            return;
+        };
+        if let Some(parts) = self.services.get_mut(&service) {
+            parts.slices.retain(|slice| slice.name != *name);
+            parts.touch(&service, &mut self.stale);
+            self.forget(&service);
+        }
+    }
+
+    /// These are all the Services there are. Of those of one name the last one counts.
+    pub(super) fn put_services(&mut self, all: Vec<Service>) {
+        self.services.values_mut().for_each(|p| p.listed = false);
+        self.services
+            .reserve(all.len().saturating_sub(self.services.len()));
+        for service in all {
+            self.put_service(Box::new(service));
+        }
+        let gone = self.services.iter().filter(|(_, parts)| !parts.listed);
+        let gone: Vec<_> = gone.map(|(name, _)| name.clone()).collect();
+        gone.iter().for_each(|name| self.remove_service(name));
+    }
+
+    /// These are all the slices there are. Of those of one name the last one counts.
+    pub(super) fn put_slices(&mut self, all: Vec<EndpointSlice>) {
+        self.owners.values_mut().for_each(|o| o.listed = false);
+        self.owners
+            .reserve(all.len().saturating_sub(self.owners.len()));
+        for slice in all {
+            if let Some(owner) = self.owners.get_mut(&slice.name) {
+                owner.listed = true;
+            }
+            self.put_slice(slice);
+        }
+        let gone = self.owners.iter().filter(|(_, owner)| !owner.listed);
+        let gone: Vec<_> = gone.map(|(name, _)| name.clone()).collect();
+        gone.iter().for_each(|name| self.remove_slice(name));
+    }
+
+    /// Keeps nothing of a Service that has nothing.
+    fn forget(&mut self, name: &ObjectName) {
+        let empty = |parts: &Parts| parts.service.is_none() && parts.slices.is_empty();
+        if self.services.get(name).is_some_and(empty) {
+            self.services.remove(name);
+        }
+    }
+}
+
+impl Parts {
+    /// Where a slice is, or where it would have its place.
+    fn place(&self, name: &ObjectName) -> Result<usize, usize> {
+        self.slices.binary_search_by(|slice| slice.name.cmp(name))
+    }
+
+    fn slice_mut(&mut self, name: &ObjectName) -> Option<&mut EndpointSlice> {
+        let at = self.place(name).ok()?;
+        self.slices.get_mut(at)
+    }
+
+    fn touch(&mut self, name: &ObjectName, stale: &mut Vec<ObjectName>) {
+        if !mem::replace(&mut self.stale, true) {
+            stale.push(name.clone());
+        }
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> ObjectName {
+    ObjectName::new(slice.name.namespace(), &slice.service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Family;
+
+    fn slice(name: &str, service: &str) -> EndpointSlice {
+        EndpointSlice {
+            name: ObjectName::new("default", name),
+            service: service.into(),
+            family: Family::V4,
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+        }
+    }
+
+    fn web() -> ObjectName {
+        ObjectName::new("default", "web")
+    }
+
+    fn stale(known: &mut Known) -> Vec<String> {
+        let names = known.take_stale();
+        names.iter().for_each(|name| {
+            known.look_at(name);
+        });
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_change_concerns_its_service_once() {
+        let mut known = Known::default();
+        known.put_slice(slice("b", "web"));
+        known.put_service(Box::new(Service::new(web(), Vec::new())));
+        known.put_slice(slice("a", "web"));
+        assert_eq!(stale(&mut known), ["default/web"]);
+        let (service, slices) = known.look_at(&web());
+        assert!(service.is_some());
+        let names: Vec<_> = slices.iter().map(|slice| slice.name.name()).collect();
+        assert_eq!(names, ["a", "b"]);
+
+        known.put_slice(slice("a", "web"));
+        known.put_service(Box::new(Service::new(web(), Vec::new())));
+        assert_eq!(stale(&mut known), [""; 0], "said again");
+    }
+
+    #[test]
+    fn a_slice_that_changes_hands_concerns_both() {
+        let mut known = Known::default();
+        known.put_slice(slice("a", "web"));
+        stale(&mut known);
+        known.put_slice(slice("a", "other"));
+        assert_eq!(stale(&mut known), ["default/web", "default/other"]);
+        assert_eq!(known.look_at(&web()), (None, &[][..]));
+        known.remove_slice(&ObjectName::new("default", "a"));
+        assert_eq!(stale(&mut known), ["default/other"]);
+        assert!(known.services.is_empty() && known.owners.is_empty());
+    }
+
+    #[test]
+    fn a_list_is_all_there_is() {
+        let mut known = Known::default();
+        known.put_service(Box::new(Service::new(web(), Vec::new())));
+        known.put_slices(vec![slice("a", "web"), slice("b", "web")]);
+        stale(&mut known);
+        known.put_slices(vec![
+            slice("b", "other"),
+            slice("b", "web"),
+            slice("c", "web"),
+        ]);
+        stale(&mut known);
+        let mut names: Vec<_> = known.slices().map(|slice| slice.name.name()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["b", "c"]);
+
+        known.put_services(Vec::new());
+        assert_eq!(stale(&mut known), ["default/web"]);
+        assert_eq!(known.services().count(), 0);
+        assert_eq!(known.look_at(&web()).1.len(), 2, "they wait for it");
+    }
+}
