@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 
@@ -16,7 +17,7 @@ use crate::{Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags};
 /// Sorts as `ipvsadm` sorts its lists: addresses before marks; addresses by family, protocol,
 /// address, port; marks by mark, family.
 #[doc(alias = "service")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VirtualServerId {
     /// Packets to an address and port. Port 0 is every port, for persistent services only.
     Address {
@@ -65,6 +66,37 @@ impl Ord for VirtualServerId {
 impl PartialOrd for VirtualServerId {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
+    }
+}
+
+impl Hash for VirtualServerId {
+    /// In as few pieces as hold it: a program that keeps many virtual servers by id hashes ids all day.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let piece = |kind: u64, protocol: Protocol, port: u16, rest: u32| {
+            kind << 56 | u64::from(protocol.0) << 48 | u64::from(port) << 32 | u64::from(rest)
+        };
+        match *self {
+            Self::Address {
+                protocol,
+                address: IpAddr::V4(address),
+                port,
+            } => state.write_u64(piece(0, protocol, port, address.to_bits())),
+            Self::Address {
+                protocol,
+                address: IpAddr::V6(address),
+                port,
+            } => {
+                state.write_u64(piece(1, protocol, port, 0));
+                state.write_u128(address.to_bits());
+            }
+            Self::FirewallMark { family, mark } => {
+                let kind = match family {
+                    Family::Inet => 2,
+                    Family::Inet6 => 3,
+                };
+                state.write_u64(piece(kind, Protocol(0), 0, mark.get()));
+            }
+        }
     }
 }
 

@@ -32,10 +32,17 @@ pub struct Endpoint {
     pub terminating: bool,
     /// The node it is on: a name that endpoints can share, of which there are many to a node.
     pub node: Option<Arc<str>>,
-    /// `hints.forNodes`.
-    pub node_hints: Vec<Box<str>>,
-    /// `hints.forZones`.
-    pub zone_hints: Vec<Box<str>>,
+    /// `hints`, where there are any; endpoints can share them, too.
+    pub hints: Option<Arc<Hints>>,
+}
+
+/// For whom an endpoint is meant. Without any names it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hints {
+    /// `forNodes`.
+    pub nodes: Vec<Box<str>>,
+    /// `forZones`.
+    pub zones: Vec<Box<str>>,
 }
 
 impl Endpoint {
@@ -48,8 +55,7 @@ impl Endpoint {
             serving: true,
             terminating: false,
             node: None,
-            node_hints: Vec::new(),
-            zone_hints: Vec::new(),
+            hints: None,
         }
     }
 

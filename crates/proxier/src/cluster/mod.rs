@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use change::Change;
-pub use endpoints::{Endpoint, EndpointPort, EndpointSlice};
+pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use name::ObjectName;
 pub use node::{Host, Node};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::mem;
 
+use super::shared::Shared;
 use crate::cluster::{EndpointSlice, ObjectName, Service};
 
 /// All Services and EndpointSlices, each Service with its slices: one search finds all that a change concerns.
@@ -13,6 +14,7 @@ pub(super) struct Known {
     owners: HashMap<ObjectName, Owner>,
     /// Services that changed, or whose slices did, since they were last looked at.
     stale: Vec<ObjectName>,
+    shared: Shared,
 }
 
 /// A Service and its slices, of which either may be missing.
@@ -88,18 +90,20 @@ impl Known {
     }
 
     /// Takes in a slice, in the place of one of the same name, whatever Service that belonged to.
-    pub(super) fn put_slice(&mut self, slice: EndpointSlice) {
+    pub(super) fn put_slice(&mut self, mut slice: EndpointSlice) {
         let service = service_of(&slice);
         if let Some(parts) = self.services.get_mut(&service)
             && let Some(known) = parts.slice_mut(&slice.name)
         {
             if *known != slice {
+                self.shared.share(&mut slice.endpoints, &known.endpoints);
                 *known = slice;
                 parts.touch(&service, &mut self.stale);
             }
             return;
         }
         self.remove_slice(&slice.name);
+        self.shared.share(&mut slice.endpoints, &[]);
         let owner = Owner {
             service: service.clone(),
             listed: true,

@@ -9,14 +9,13 @@ mod believed;
 mod dirty;
 mod known;
 mod section;
+mod shared;
 mod stale;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
-use std::slice;
-use std::sync::Arc;
 
 use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
@@ -64,8 +63,6 @@ pub struct Engine {
     config: Config,
     known: Known,
     nodes: BTreeMap<Box<str>, Node>,
-    /// The names of nodes that endpoints are on.
-    node_names: HashSet<Arc<str>>,
     node_ports: PerFamily<Vec<IpAddr>>,
     /// Whether something changed that all Services depend on.
     all_stale: bool,
@@ -89,7 +86,6 @@ impl Engine {
             config,
             known: Known::default(),
             nodes: BTreeMap::new(),
-            node_names: HashSet::new(),
             node_ports: PerFamily::default(),
             all_stale: true,
             wanted: Wanted::default(),
@@ -105,37 +101,11 @@ impl Engine {
     }
 
     /// Takes in what happened to the cluster. What is said again costs a comparison.
-    pub fn change(&mut self, mut change: Change) {
+    pub fn change(&mut self, change: Change) {
         if let Some(believed) = &mut self.believed {
             believed.forget_connections();
         }
-        self.share_names(&mut change);
         self.take_in(change);
-    }
-
-    /// Has all endpoints of a node share its name: each name of its own would cost memory, and a look at it wherever
-    /// slices are compared.
-    fn share_names(&mut self, change: &mut Change) {
-        let slices = match change {
-            Change::Slice(slice) => slice::from_mut(&mut **slice),
-            Change::Slices(all) => all,
-            _ => return,
-        };
-        for endpoint in slices.iter_mut().flat_map(|slice| &mut slice.endpoints) {
-            let Some(name) = &mut endpoint.node else {
-                continue;
-            };
-            match self.node_names.get(&**name) {
-                Some(known) => name.clone_from(known),
-                None => {
-                    // Nodes come and go for ever: now and then, those that nobody is on are forgotten.
-                    if self.node_names.len().is_power_of_two() {
-                        self.node_names.retain(|name| Arc::strong_count(name) > 1);
-                    }
-                    self.node_names.insert(Arc::clone(name));
-                }
-            }
-        }
     }
 
     /// This machine is like that now. Whether that is news: links without addresses, and the proxy's own, are not.

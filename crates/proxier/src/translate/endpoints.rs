@@ -38,19 +38,19 @@ struct Known {
     /// Serving its last connections: used where no endpoint is ready.
     draining: bool,
     local: bool,
-    node_hints: Hints,
-    zone_hints: Hints,
+    node_hint: Hint,
+    zone_hint: Hint,
 }
 
 /// What hints say of an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hints {
+enum Hint {
     None,
     Elsewhere,
     Here,
 }
 
-impl Hints {
+impl Hint {
     fn of(hints: &[Box<str>], here: Option<&str>) -> Self {
         if hints.is_empty() {
             Self::None
@@ -175,31 +175,32 @@ fn known(slices: &[&EndpointSlice], port: &ServicePort, selection: &Selection<'_
 
 impl Known {
     fn new(endpoint: &Endpoint, port: u16, selection: &Selection<'_>) -> Self {
+        let hints = endpoint.hints.as_deref();
         Self {
             address: endpoint.address,
             port,
             ready: endpoint.ready,
             draining: endpoint.serving && endpoint.terminating,
             local: endpoint.node.as_deref() == Some(selection.node),
-            node_hints: Hints::of(&endpoint.node_hints, Some(selection.node)),
-            zone_hints: Hints::of(&endpoint.zone_hints, selection.zone),
+            node_hint: hints.map_or(Hint::None, |h| Hint::of(&h.nodes, Some(selection.node))),
+            zone_hint: hints.map_or(Hint::None, |h| Hint::of(&h.zones, selection.zone)),
         }
     }
 
     /// Found again: it is all that any of its entries says it is. Hints count from ready entries only,
     /// and one such entry without hints leaves it without.
     fn merge(&mut self, again: &Self) {
-        let merged = |first: Hints, second: Hints| match (self.ready, again.ready) {
+        let merged = |first: Hint, second: Hint| match (self.ready, again.ready) {
             (true, false) => first,
             (false, true) => second,
             _ => match (first, second) {
-                (Hints::None, _) | (_, Hints::None) => Hints::None,
-                (Hints::Here, _) | (_, Hints::Here) => Hints::Here,
-                _ => Hints::Elsewhere,
+                (Hint::None, _) | (_, Hint::None) => Hint::None,
+                (Hint::Here, _) | (_, Hint::Here) => Hint::Here,
+                _ => Hint::Elsewhere,
             },
         };
-        self.node_hints = merged(self.node_hints, again.node_hints);
-        self.zone_hints = merged(self.zone_hints, again.zone_hints);
+        self.node_hint = merged(self.node_hint, again.node_hint);
+        self.zone_hint = merged(self.zone_hint, again.zone_hint);
         self.ready |= again.ready;
         self.draining |= again.draining;
         self.local |= again.local;
@@ -212,11 +213,11 @@ fn for_cluster(known: &[Known], hints_count: bool) -> Arc<[Destination]> {
     if ready().next().is_none() {
         return destinations(known.iter().filter(|endpoint| endpoint.draining));
     }
-    let hints: [fn(&Known) -> Hints; 2] = [|known| known.node_hints, |known| known.zone_hints];
+    let hints: [fn(&Known) -> Hint; 2] = [|known| known.node_hint, |known| known.zone_hint];
     for hint in hints {
-        let complete = ready().all(|endpoint| hint(endpoint) != Hints::None);
-        if hints_count && complete && ready().any(|endpoint| hint(endpoint) == Hints::Here) {
-            return destinations(ready().filter(|endpoint| hint(endpoint) == Hints::Here));
+        let complete = ready().all(|endpoint| hint(endpoint) != Hint::None);
+        if hints_count && complete && ready().any(|endpoint| hint(endpoint) == Hint::Here) {
+            return destinations(ready().filter(|endpoint| hint(endpoint) == Hint::Here));
         }
     }
     destinations(ready())

@@ -101,7 +101,9 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
             "conditions": {
                 "ready": endpoint.ready, "serving": endpoint.serving, "terminating": endpoint.terminating,
             },
-            "hints": {"forNodes": hints(&endpoint.node_hints), "forZones": hints(&endpoint.zone_hints)},
+            "hints": endpoint.hints.as_deref().map(|given| {
+                json!({"forNodes": hints(&given.nodes), "forZones": hints(&given.zones)})
+            }),
         })
     };
     let mut endpoints: Vec<_> = slice.endpoints.iter().map(endpoint).collect();

@@ -3,13 +3,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
-    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Host, Node, ObjectName, Service,
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Hints, Host, Node, ObjectName, Service,
     ServicePort, ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
@@ -172,7 +173,7 @@ fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
         names(&["zone-a", "zone-b"]),
     )
         .prop_map(
-            move |(last, (ready, serving, terminating), node, node_hints, zone_hints)| Endpoint {
+            move |(last, (ready, serving, terminating), node, nodes, zones)| Endpoint {
                 address: match family {
                     Family::V4 => v4([10, 244, 0], last),
                     Family::V6 => v6(2, last.into()),
@@ -181,8 +182,9 @@ fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
                 serving,
                 terminating,
                 node: node.map(Into::into),
-                node_hints,
-                zone_hints,
+                hints: Some(Hints { nodes, zones })
+                    .filter(|hints| *hints != Hints::default())
+                    .map(Arc::new),
             },
         )
 }

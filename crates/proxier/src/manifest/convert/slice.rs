@@ -1,9 +1,11 @@
 //! EndpointSlices.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::fields::{FieldFault, Result, address, at, name, port, protocol};
-use crate::cluster::{Endpoint, EndpointPort, EndpointSlice, Family};
+use crate::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, Hints};
 use crate::manifest::objects::{Hint, RawEndpoint, RawEndpointPort, RawSlice};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -82,15 +84,19 @@ fn endpoint(n: usize, raw: RawEndpoint, family: Family) -> Result<Endpoint> {
         return Err(FieldFault::new(field(), reason));
     }
     let conditions = raw.conditions.unwrap_or_default();
-    let hints = raw.hints.unwrap_or_default();
+    let hints = raw.hints.map(|raw| Hints {
+        nodes: names(raw.for_nodes),
+        zones: names(raw.for_zones),
+    });
     Ok(Endpoint {
         address,
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),
         terminating: conditions.terminating.unwrap_or(false),
         node: raw.node_name.map(Into::into),
-        node_hints: names(hints.for_nodes),
-        zone_hints: names(hints.for_zones),
+        hints: hints
+            .filter(|hints| *hints != Hints::default())
+            .map(Arc::new),
     })
 }
 

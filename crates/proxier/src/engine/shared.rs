@@ -1,0 +1,81 @@
+//! What many endpoints say alike, kept once.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::cluster::{Endpoint, Hints};
+
+/// The nodes that endpoints are on, and their hints: few beside the endpoints. Each with a copy of its own would cost
+/// memory, and a look at it wherever slices are compared.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    nodes: Pool<str>,
+    hints: Pool<Hints>,
+}
+
+impl Shared {
+    /// Has endpoints share what they say with others. Most say what those did whose place they take.
+    pub(super) fn share(&mut self, endpoints: &mut [Endpoint], before: &[Endpoint]) {
+        for (at, endpoint) in endpoints.iter_mut().enumerate() {
+            let before = before.get(at);
+            if let Some(node) = &mut endpoint.node {
+                self.nodes.share(node, before.and_then(|b| b.node.as_ref()));
+            }
+            if let Some(hints) = &mut endpoint.hints {
+                self.hints
+                    .share(hints, before.and_then(|b| b.hints.as_ref()));
+            }
+        }
+    }
+}
+
+/// Different values.
+#[derive(Debug)]
+struct Pool<T: ?Sized>(HashSet<Arc<T>>);
+
+impl<T: ?Sized> Default for Pool<T> {
+    fn default() -> Self {
+        Self(HashSet::new())
+    }
+}
+
+impl<T: ?Sized + Hash + Eq> Pool<T> {
+    fn share(&mut self, value: &mut Arc<T>, before: Option<&Arc<T>>) {
+        let known = before.filter(|before| *before == value);
+        if let Some(known) = known.or_else(|| self.0.get(&**value)) {
+            value.clone_from(known);
+            return;
+        }
+        // They come and go for ever: now and then, those that nobody has are forgotten.
+        if self.0.len().is_power_of_two() {
+            self.0.retain(|value| Arc::strong_count(value) > 1);
+        }
+        self.0.insert(Arc::clone(value));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_copy_for_all_while_any_has_it() {
+        let mut pool = Pool::default();
+        let mut names = ["a", "b", "a", "b"].map(Arc::<str>::from);
+        for name in &mut names {
+            pool.share(name, None);
+        }
+        let [a, b, again, last] = names;
+        assert!(Arc::ptr_eq(&a, &again) && Arc::ptr_eq(&b, &last));
+        assert_eq!((&*a, &*b), ("a", "b"));
+        let mut near = Arc::from("a");
+        pool.share(&mut near, Some(&a));
+        assert!(Arc::ptr_eq(&a, &near));
+
+        drop((b, last));
+        pool.share(&mut Arc::from("c"), Some(&a));
+        assert_eq!(pool.0.len(), 2, "b is forgotten: {pool:?}");
+    }
+}
