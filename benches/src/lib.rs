@@ -50,7 +50,7 @@ pub fn cluster(services: u32, endpoints: u32) -> Cluster {
     for s in 0..services {
         let name = format!("service-{s}");
         let mut service = Service::new(ObjectName::new("bench", &name), vec![numbered(10, s + 1)]);
-        let http = || Box::from("http");
+        let http = || "http".into();
         service.ports.push(ServicePort {
             name: http(),
             protocol: Protocol::TCP,

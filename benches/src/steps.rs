@@ -101,7 +101,7 @@ impl Wheel {
 fn one_service(name: &str, address: u32, endpoints: u32) -> (Service, EndpointSlice) {
     let object = ObjectName::new("bench", name);
     let mut service = Service::new(object, vec![numbered(172, address)]);
-    let http = || Box::from("http");
+    let http = || "http".into();
     service.ports.push(ServicePort {
         name: http(),
         protocol: Protocol::TCP,

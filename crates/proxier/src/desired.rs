@@ -165,7 +165,7 @@ pub struct Conflict {
     /// The Service that goes without.
     pub service: ObjectName,
     /// The name of its port.
-    pub port: Box<str>,
+    pub port: Arc<str>,
     /// The address family.
     pub family: Family,
     /// What was claimed.

@@ -11,8 +11,8 @@ use super::{Family, ObjectName};
 /// One entry of an EndpointSlice's `ports`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointPort {
-    /// The name of the Service port that it serves; empty where that has none.
-    pub name: Box<str>,
+    /// The name of the Service port that it serves, which all of that name can share; empty where that has none.
+    pub name: Arc<str>,
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,
     /// The port of the endpoints' addresses.

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
@@ -35,8 +36,8 @@ pub enum TrafficPolicy {
 /// One entry of `spec.ports`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ServicePort {
-    /// Its name, empty for the only port of a Service. EndpointSlice ports are matched by it.
-    pub name: Box<str>,
+    /// Its name, empty for the only port of a Service. EndpointSlice ports are matched by it, and can share it.
+    pub name: Arc<str>,
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,
     /// The port of the Service's addresses.

@@ -70,11 +70,12 @@ impl Known {
     }
 
     /// Takes in a Service, in the place of one of the same name.
-    pub(super) fn put_service(&mut self, service: Box<Service>) {
+    pub(super) fn put_service(&mut self, mut service: Box<Service>) {
         let name = service.name.clone();
         let parts = self.services.entry(name.clone()).or_default();
         parts.listed = true;
         if parts.service.as_ref() != Some(&service) {
+            self.shared.service_ports(&mut service.ports);
             parts.service = Some(service);
             parts.touch(&name, &mut self.stale);
         }
@@ -95,15 +96,14 @@ impl Known {
         if let Some(parts) = self.services.get_mut(&service)
             && let Some(known) = parts.slice_mut(&slice.name)
         {
-            if *known != slice {
-                self.shared.share(&mut slice.endpoints, &known.endpoints);
-                *known = slice;
+            if renew(known, slice, &mut self.shared) {
                 parts.touch(&service, &mut self.stale);
             }
             return;
         }
         self.remove_slice(&slice.name);
-        self.shared.share(&mut slice.endpoints, &[]);
+        self.shared.endpoint_ports(&mut slice.ports);
+        self.shared.endpoints(&mut slice.endpoints, &[]);
         let owner = Owner {
             service: service.clone(),
             listed: true,
@@ -182,6 +182,30 @@ impl Parts {
             stale.push(name.clone());
         }
     }
+}
+
+/// Has a slice say what one of the same name and Service says. Whether that is news.
+fn renew(known: &mut EndpointSlice, slice: EndpointSlice, shared: &mut Shared) -> bool {
+    let EndpointSlice {
+        name: _,
+        service: _,
+        family,
+        mut ports,
+        mut endpoints,
+    } = slice;
+    let (same_ports, same_endpoints) = (known.ports == ports, known.endpoints == endpoints);
+    let same = known.family == family && same_ports && same_endpoints;
+    known.family = family;
+    // What stays need not be found, and freed, elsewhere in memory.
+    if !same_ports {
+        shared.endpoint_ports(&mut ports);
+        known.ports = ports;
+    }
+    if !same_endpoints {
+        shared.endpoints(&mut endpoints, &known.endpoints);
+        known.endpoints = endpoints;
+    }
+    !same
 }
 
 fn service_of(slice: &EndpointSlice) -> ObjectName {

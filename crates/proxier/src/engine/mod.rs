@@ -8,9 +8,11 @@
 mod believed;
 mod dirty;
 mod known;
+mod queue;
 mod section;
 mod shared;
 mod stale;
+mod tracked;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

@@ -1,22 +1,33 @@
-//! What many endpoints say alike, kept once.
+//! What many objects say alike, kept once.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::cluster::{Endpoint, Hints};
+use crate::cluster::{Endpoint, EndpointPort, Hints, ServicePort};
 
-/// The nodes that endpoints are on, and their hints: few beside the endpoints. Each with a copy of its own would cost
-/// memory, and a look at it wherever slices are compared.
+/// The names of ports and nodes, and hints: few beside those that have them. A copy for each would cost memory, and a
+/// look at it wherever objects are compared.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
+    ports: Pool<str>,
     nodes: Pool<str>,
     hints: Pool<Hints>,
 }
 
 impl Shared {
-    /// Has endpoints share what they say with others. Most say what those did whose place they take.
-    pub(super) fn share(&mut self, endpoints: &mut [Endpoint], before: &[Endpoint]) {
+    pub(super) fn service_ports(&mut self, ports: &mut [ServicePort]) {
+        let names = ports.iter_mut().map(|port| &mut port.name);
+        names.for_each(|name| self.ports.share(name, None));
+    }
+
+    pub(super) fn endpoint_ports(&mut self, ports: &mut [EndpointPort]) {
+        let names = ports.iter_mut().map(|port| &mut port.name);
+        names.for_each(|name| self.ports.share(name, None));
+    }
+
+    /// Most endpoints say what those did whose place they take.
+    pub(super) fn endpoints(&mut self, endpoints: &mut [Endpoint], before: &[Endpoint]) {
         for (at, endpoint) in endpoints.iter_mut().enumerate() {
             let before = before.get(at);
             if let Some(node) = &mut endpoint.node {

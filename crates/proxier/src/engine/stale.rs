@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 
 use super::Engine;
-use super::wanted::Tracked;
+use super::tracked::Tracked;
 use crate::cluster::{Change, ObjectName, PerFamily};
 use crate::health;
 use crate::translate::{Context, node_port_addresses};

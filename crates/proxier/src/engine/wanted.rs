@@ -9,111 +9,19 @@ use ipset_netlink::Entry;
 use ipvs_netlink::VirtualServerId;
 
 use super::dirty::Dirty;
+use super::queue::Queue;
+use super::tracked::{Rank, Tracked, compare, granted};
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::desired::{Conflict, Server};
 use crate::health::NoLocalEndpoints;
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
-use crate::reconcile::merge;
-use crate::translate::{Claim, Wish};
-
-/// By what Services get what they claim: [`Service::seniority`], kept.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Rank {
-    unknown: bool,
-    created: i64,
-    name: ObjectName,
-}
-
-impl Rank {
-    fn of(service: &Service) -> Self {
-        let (unknown, created, name) = service.seniority();
-        Self {
-            unknown,
-            created,
-            name: name.clone(),
-        }
-    }
-}
-
-/// What one Service wants.
-#[derive(Debug)]
-pub(super) struct Tracked {
-    rank: Arc<Rank>,
-    /// By id; those of one id in the order of the Service's ports.
-    claims: Vec<Claim>,
-    /// Set members that come with no virtual server.
-    entries: Vec<(Family, SetId, Entry)>,
-    counts: PerFamily<bool>,
-    no_local: NoLocalEndpoints<bool>,
-}
-
-impl Tracked {
-    /// From its wishes in the families that it counts in.
-    pub(super) fn new(rank: Arc<Rank>, wishes: PerFamily<Option<Wish>>) -> Self {
-        let mut tracked = Self {
-            rank,
-            claims: Vec::new(),
-            entries: Vec::new(),
-            counts: PerFamily::default(),
-            no_local: NoLocalEndpoints::default(),
-        };
-        for (family, wish) in [(Family::V4, wishes.v4), (Family::V6, wishes.v6)] {
-            let Some(wish) = wish else { continue };
-            *tracked.counts.get_mut(family) = true;
-            tracked.claims.extend(wish.claims);
-            let entries = wish.entries.into_iter();
-            tracked
-                .entries
-                .extend(entries.map(|(set, entry)| (family, set, entry)));
-            tracked.no_local.internal |= wish.no_local.internal;
-            tracked.no_local.external |= wish.no_local.external;
-        }
-        tracked.claims.sort_by_key(|claim| claim.id);
-        tracked.claims.shrink_to_fit();
-        tracked.entries.shrink_to_fit();
-        tracked
-    }
-
-    fn claims_of(&self, id: &VirtualServerId) -> &[Claim] {
-        let from = self.claims.partition_point(|claim| claim.id < *id);
-        let rest = self.claims.get(from..).unwrap_or_default();
-        let count = rest.partition_point(|claim| claim.id == *id);
-        rest.get(..count).unwrap_or_default()
-    }
-
-    /// Keeps the lists that are as they were, which others have too.
-    fn share(&mut self, old: &Self) {
-        for claim in &mut self.claims {
-            let mut before = old
-                .claims_of(&claim.id)
-                .iter()
-                .map(|before| &before.destinations);
-            if let Some(same) = before.find(|before| ***before == *claim.destinations) {
-                claim.destinations = Arc::clone(same);
-            }
-        }
-    }
-
-    /// Whether the same is counted of both, whatever they claim.
-    fn counts_like(&self, other: &Self) -> bool {
-        self.entries == other.entries
-            && self.counts == other.counts
-            && self.no_local == other.no_local
-    }
-
-    fn by_id(&self) -> Vec<&[Claim]> {
-        self.claims
-            .chunk_by(|one, next| one.id == next.id)
-            .collect()
-    }
-}
 
 /// All that Services want, each thing counted by those who want it.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     services: HashMap<ObjectName, Tracked>,
     /// Who claims a virtual server, the senior first.
-    claimants: HashMap<VirtualServerId, Vec<Arc<Rank>>>,
+    claimants: HashMap<VirtualServerId, Queue>,
     /// Virtual servers that not all get that claim them.
     contested: BTreeSet<VirtualServerId>,
     members: PerFamily<BTreeMap<SetId, BTreeMap<Entry, u32>>>,
@@ -126,12 +34,10 @@ pub(super) struct Wanted {
 impl Wanted {
     /// The rank of a Service: the one it has, where that holds still.
     pub(super) fn rank(&self, service: &Service) -> Arc<Rank> {
-        let known = self.services.get(&service.name).map(|known| &known.rank);
-        let holds =
-            |rank: &&Arc<Rank>| (rank.unknown, rank.created, &rank.name) == service.seniority();
-        known
-            .filter(holds)
-            .map_or_else(|| Arc::new(Rank::of(service)), Arc::clone)
+        match self.services.get(&service.name) {
+            Some(known) if known.rank.holds(service) => Arc::clone(&known.rank),
+            _ => Arc::new(Rank::of(service)),
+        }
     }
 
     /// Puts what a Service wants in the place of what it wanted.
@@ -167,28 +73,28 @@ impl Wanted {
     /// Puts a Service in its place among those that claim a virtual server.
     fn queue(&mut self, id: &VirtualServerId, name: &ObjectName, old: Option<&Tracked>) {
         let new = self.services.get(name);
-        let mut queue = self.claimants.remove(id).unwrap_or_default();
-        if let Some(old) = old {
-            queue.retain(|rank| !Arc::ptr_eq(rank, &old.rank));
-        }
-        if let Some(new) = new.filter(|new| !new.claims_of(id).is_empty()) {
-            let at = queue.partition_point(|rank| *rank < new.rank);
-            queue.insert(at, Arc::clone(&new.rank));
-        }
-        if queue.len() > 1 || self.among_itself(&queue, id) {
+        let new = new.filter(|new| !new.claims_of(id).is_empty());
+        let queue = match self.claimants.remove(id) {
+            Some(queue) => queue.with(old.map(|old| &old.rank), new.map(|new| &new.rank)),
+            None => new.map(|new| Queue::One(Arc::clone(&new.rank))),
+        };
+        let contested = match &queue {
+            None => false,
+            Some(Queue::One(only)) => self.among_itself(only, id),
+            Some(Queue::Many(_)) => true,
+        };
+        if contested {
             self.contested.insert(*id);
         } else {
             self.contested.remove(id);
         }
-        if !queue.is_empty() {
-            queue.shrink_to_fit();
+        if let Some(queue) = queue {
             self.claimants.insert(*id, queue);
         }
     }
 
     /// Whether a Service that is alone in claiming a virtual server claims it for several ports.
-    fn among_itself(&self, queue: &[Arc<Rank>], id: &VirtualServerId) -> bool {
-        let [only] = queue else { return false };
+    fn among_itself(&self, only: &Rank, id: &VirtualServerId) -> bool {
         let claims = self
             .services
             .get(&only.name)
@@ -204,10 +110,8 @@ impl Wanted {
             return;
         };
         let family = Family::of(address);
-        let Some(holder) = self.claimants.get(id).and_then(|queue| queue.first()) else {
-            return;
-        };
-        let Some(holder) = self.services.get(&holder.name) else {
+        let senior = self.claimants.get(id).and_then(|q| q.ranks().first());
+        let Some(holder) = senior.and_then(|senior| self.services.get(&senior.name)) else {
             return;
         };
         let members = self.members.get_mut(family);
@@ -247,10 +151,15 @@ impl Wanted {
         count.number(&mut self.no_local.external, service.no_local.external);
     }
 
+    /// What the Service wants that has a virtual server.
+    fn holder(&self, id: &VirtualServerId) -> Option<&Tracked> {
+        let senior = self.claimants.get(id)?.ranks().first()?;
+        self.services.get(&senior.name)
+    }
+
     /// How a virtual server should be.
     pub(super) fn server(&self, id: &VirtualServerId) -> Option<Server> {
-        let holder = self.claimants.get(id)?.first()?;
-        let claim = self.services.get(&holder.name)?.claims_of(id).first()?;
+        let claim = self.holder(id)?.claims_of(id).first()?;
         Some(Server {
             id: *id,
             config: claim.config,
@@ -304,7 +213,7 @@ impl Wanted {
     /// Claims not granted, by virtual server.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> {
         self.contested.iter().flat_map(|id| {
-            let queue = self.claimants.get(id).map_or(&[][..], Vec::as_slice);
+            let queue = self.claimants.get(id).map_or(&[][..], Queue::ranks);
             let claims = queue.iter().flat_map(|rank| {
                 let service = self.services.get(&rank.name);
                 let claims = service.map_or(&[][..], |service| service.claims_of(id));
@@ -318,50 +227,6 @@ impl Wanted {
             })
         })
     }
-}
-
-/// The virtual servers that change hands, or come with other things than before, between what a Service wanted
-/// and what it wants. Those that only change themselves are noted.
-fn compare(
-    old: Option<&Tracked>,
-    new: Option<&Tracked>,
-    dirty: &mut Dirty,
-) -> Vec<VirtualServerId> {
-    let same_rank = match (old, new) {
-        (Some(old), Some(new)) => Arc::ptr_eq(&old.rank, &new.rank),
-        _ => false,
-    };
-    let mut affected = Vec::new();
-    let before = old.map(Tracked::by_id).unwrap_or_default();
-    let after = new.map(Tracked::by_id).unwrap_or_default();
-    let id = |claims: &&[Claim]| claims.first().map(|claim| claim.id);
-    merge(&before, &after, id, id, |before, after| {
-        match (before, after) {
-            (Some(before), Some(after)) if same_rank && alike(before, after) => {
-                if before != after {
-                    dirty.servers.extend(id(after));
-                }
-            }
-            (Some(either), _) | (None, Some(either)) => affected.extend(id(either)),
-            (None, None) => {}
-        }
-    });
-    affected
-}
-
-/// Whether the same things come with the same virtual server.
-fn alike(before: &[Claim], after: &[Claim]) -> bool {
-    let with = |claim: &Claim| (claim.bind, claim.drop);
-    before.len() == after.len()
-        && before.iter().zip(after).all(|(one, other)| {
-            with(one) == with(other) && one.port == other.port && one.entries == other.entries
-        })
-}
-
-/// Of claims of one Service to one virtual server, those of the port that has it.
-fn granted(claims: &[Claim]) -> impl Iterator<Item = &Claim> {
-    let port = claims.first().map(|claim| &claim.port);
-    claims.iter().filter(move |claim| Some(&claim.port) == port)
 }
 
 /// One more, or one less.

@@ -42,7 +42,7 @@ pub(crate) struct Claim {
     pub(crate) entries: Vec<(SetId, Entry)>,
     pub(crate) drop: Option<SourceRangeDrop>,
     /// The name of the Service port.
-    pub(crate) port: Box<str>,
+    pub(crate) port: Arc<str>,
 }
 
 /// All that a Service wants.
@@ -119,6 +119,12 @@ impl<'a> Context<'a> {
     /// What a Service wants that has a cluster IP of the family.
     pub(crate) fn wish(&self, service: &Service, slices: &[&EndpointSlice]) -> Wish {
         let mut wish = Wish::default();
+        // They are kept: the room they take counts.
+        let claims = service
+            .ports
+            .iter()
+            .map(|port| self.addresses(service, port));
+        wish.claims.reserve_exact(claims.sum());
         for port in &service.ports {
             self.port_wish(service, port, slices, &mut wish);
         }
@@ -177,13 +183,11 @@ impl<'a> Context<'a> {
             bind: self.binds(address),
             entries: Vec::new(),
             drop: None,
-            port: port.name.clone(),
+            port: Arc::clone(&port.name),
         };
         if let Some(ip) = service.cluster_ip(self.family) {
             let mut claim = claim(ip, number, endpoints.internal());
-            claim
-                .entries
-                .push((SetId::ClusterIp, Entry::ip_port(ip, protocol, number)));
+            claim.entries = vec![(SetId::ClusterIp, Entry::ip_port(ip, protocol, number))];
             wish.claims.push(claim);
         }
         for ip in external {
@@ -200,9 +204,7 @@ impl<'a> Context<'a> {
             } else {
                 SetId::ExternalIp
             };
-            claim
-                .entries
-                .push((set, Entry::ip_port(ip, protocol, number)));
+            claim.entries = vec![(set, Entry::ip_port(ip, protocol, number))];
             wish.claims.push(claim);
         }
         for ip in balanced {
@@ -218,6 +220,15 @@ impl<'a> Context<'a> {
                 wish.claims.push(claim);
             }
         }
+    }
+
+    /// How many addresses a port is served on.
+    fn addresses(&self, service: &Service, port: &ServicePort) -> usize {
+        let cluster = usize::from(service.cluster_ip(self.family).is_some());
+        let external = self.of_family(&service.external_ips).count();
+        let balanced = self.of_family(&service.load_balancer_ips).count();
+        let nodes = port.node_port.map_or(0, |_| self.node_ports.len());
+        cluster + external + balanced + nodes
     }
 
     fn of_family<'s>(

@@ -152,6 +152,7 @@ fn known(slices: &[&EndpointSlice], port: &ServicePort, selection: &Selection<'_
             .iter()
             .filter(|p| p.name == port.name && p.protocol == port.protocol);
         for serving in ports {
+            known.reserve(slice.endpoints.len());
             let endpoints = slice
                 .endpoints
                 .iter()
@@ -234,13 +235,15 @@ fn local_only(known: &[Known]) -> Arc<[Destination]> {
 }
 
 fn destinations<'a>(endpoints: impl Iterator<Item = &'a Known>) -> Arc<[Destination]> {
-    endpoints
-        .map(|endpoint| Destination {
-            id: DestinationId {
-                address: endpoint.address,
-                port: endpoint.port,
-            },
-            config: DestinationConfig::masquerade(1),
-        })
-        .collect()
+    let destination = |endpoint: &Known| Destination {
+        id: DestinationId {
+            address: endpoint.address,
+            port: endpoint.port,
+        },
+        config: DestinationConfig::masquerade(1),
+    };
+    // Nearly all are chosen nearly always.
+    let mut chosen = Vec::with_capacity(endpoints.size_hint().1.unwrap_or_default());
+    chosen.extend(endpoints.map(destination));
+    chosen.into()
 }

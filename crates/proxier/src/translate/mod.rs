@@ -9,6 +9,7 @@ pub(crate) use node_ports::node_port_addresses;
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use ipset_netlink::Entry;
 use ipvs_netlink::VirtualServerId;
@@ -113,7 +114,7 @@ impl FamilyGathered {
         self.claims.sort_by_key(|(_, claim)| claim.id);
         let mut addresses = BTreeSet::new();
         let mut drops = BTreeSet::new();
-        let mut holder: Option<(usize, Box<str>)> = None;
+        let mut holder: Option<(usize, Arc<str>)> = None;
         for (order, claim) in self.claims {
             let same = all
                 .servers
@@ -159,7 +160,7 @@ impl Conflict {
         };
         Self {
             service,
-            port: claim.port.clone(),
+            port: Arc::clone(&claim.port),
             family,
             server: claim.id,
             holder,
