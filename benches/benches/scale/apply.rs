@@ -154,7 +154,7 @@ pub(crate) fn carried_out(
 fn steps(engine: &mut Engine, kernel: &mut LinuxKernel, services: u32, effort: Effort) -> Duration {
     let mut wheel = Wheel::new(&benches::cluster(services, ENDPOINTS));
     median(
-        effort.steps().min(400),
+        effort.turns() * 8,
         || wheel.endpoint_changed(),
         |change| {
             let plan = carried_out(engine, kernel, change);

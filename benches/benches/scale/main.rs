@@ -69,9 +69,9 @@ impl Effort {
         }
     }
 
-    /// How often to do what always takes the same.
-    fn steps(self) -> usize {
-        if self.quick { 20 } else { 2_000 }
+    /// How often to come by with changes, some each time.
+    fn turns(self) -> usize {
+        if self.quick { 2 } else { 50 }
     }
 }
 
@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         for services in effort.sizes() {
             steps::measure(&mut figures, *services, effort);
         }
+        steps::measure_changes(&mut figures, effort);
         println!("{}", report::engine(&figures, effort.sizes()));
         return ExitCode::SUCCESS;
     }
@@ -118,6 +119,7 @@ fn main() -> ExitCode {
         steps::measure(&mut figures, *services, effort);
         codec::measure(&mut figures, *services, effort);
     }
+    steps::measure_changes(&mut figures, effort);
     let sizes: &[u32] = if effort.quick {
         &[100]
     } else {

@@ -21,6 +21,7 @@ const WHOLE: &[&str] = &[
 ];
 const CHANGE: &[&str] = &[
     steps::ONE,
+    steps::RUSH,
     steps::ADDED,
     steps::REMOVED,
     steps::MANY,
@@ -86,7 +87,8 @@ pub(crate) fn text(figures: &Figures, sizes: &[u32], counts: &[String]) -> Strin
     let _ = write!(
         text,
         "## One change\n\n{}\n\
-         The engine's step is the change taken in, the plan made, its outcome believed. Beside it, what a proxy does that \
+         The engine's step is the change taken in, the plan made, its outcome believed; the sizes take turns, 40 steps \
+         each, so that caches are not kept warm by one of them, but for steps again and again. Beside it, what a proxy does that \
          looks at everything. The last line is that step carried out by a kernel (in the guest, below).\n\n\
          ## All Services\n\n{}\n\
          ## IPVS messages\n\n{}\n\

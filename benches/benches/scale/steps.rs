@@ -1,7 +1,10 @@
 //! The full path and the engine, on this machine, with no kernel.
 
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
 use benches::steps::{Wheel, all_done, large_service, moved, settled, started};
-use proxier::cluster::{Change, Cluster};
+use proxier::cluster::{Change, Cluster, EndpointSlice};
 use proxier::{Config, Engine, Kernel, MemoryKernel, Plan, reconcile, translate};
 
 use crate::figures::{Figures, median};
@@ -14,15 +17,32 @@ pub(crate) const ENGINE: &str = "engine from nothing: `change` of all, `audit`, 
 pub(crate) const AUDIT: &str = "engine: `audit`, nothing changed";
 
 pub(crate) const ONE: &str = "engine: one endpoint changed";
+pub(crate) const RUSH: &str = "engine: one endpoint changed, again and again";
 pub(crate) const MANY: &str = "engine: 1,000 endpoints of one Service changed";
 pub(crate) const ADDED: &str = "engine: a Service added";
 pub(crate) const REMOVED: &str = "engine: a Service removed";
 
-/// Measures all of it at one size.
+/// Measures what the full path and the engine take for all of a cluster.
 pub(crate) fn measure(figures: &mut Figures, services: u32, effort: Effort) {
     let cluster = benches::cluster(services, ENDPOINTS);
     whole(figures, &cluster, services, effort.rounds(services));
-    changes(figures, cluster, services, effort.steps());
+}
+
+/// Measures steps of the engine at all sizes, in turns: a shared machine is not always equally fast, and sizes are to
+/// be compared.
+pub(crate) fn measure_changes(figures: &mut Figures, effort: Effort) {
+    let mut all = Vec::new();
+    for services in effort.sizes() {
+        let mut changing = Changing::new(*services);
+        (0..40 * effort.turns()).for_each(|_| changing.endpoint(RUSH));
+        all.push(changing);
+    }
+    for _ in 0..effort.turns() {
+        all.iter_mut().for_each(Changing::turn);
+    }
+    for changing in all {
+        changing.note(figures);
+    }
 }
 
 fn whole(figures: &mut Figures, cluster: &Cluster, services: u32, rounds: usize) {
@@ -73,47 +93,72 @@ pub(crate) fn step(engine: &mut Engine, changes: impl IntoIterator<Item = Change
     plan
 }
 
-fn changes(figures: &mut Figures, mut cluster: Cluster, services: u32, rounds: usize) {
-    let (service, slices) = large_service(1_000);
-    let mut wheel = Wheel::new(&cluster);
-    cluster.add_service(service);
-    for slice in &slices {
-        cluster.add_slice(slice.clone());
-    }
-    let mut engine = settled(&cluster);
-    drop(cluster);
-    let time = median(
-        rounds,
-        || wheel.endpoint_changed(),
-        |change| step(&mut engine, change),
-    );
-    figures.note(ONE, services, time);
+/// A cluster that changes, and how long each change took.
+struct Changing {
+    services: u32,
+    engine: Engine,
+    wheel: Wheel,
+    /// Of the Service with 1,000 endpoints.
+    slices: Vec<EndpointSlice>,
+    away: bool,
+    times: [(&'static str, Vec<Duration>); 5],
+}
 
-    let (mut added, mut removed) = (Vec::new(), Vec::new());
-    for there in (0..rounds / 4).flat_map(|_| [true, false]) {
-        let changes = || wheel.service(there);
-        let time = median(1, changes, |changes| step(&mut engine, changes));
-        let times = if there { &mut added } else { &mut removed };
-        times.push(time);
-    }
-    for (name, mut times) in [(ADDED, added), (REMOVED, removed)] {
-        times.sort();
-        let middle = times.get(times.len() / 2).copied();
-        figures.note(name, services, middle.unwrap_or_default());
+impl Changing {
+    fn new(services: u32) -> Self {
+        let (service, slices) = large_service(1_000);
+        let mut cluster = benches::cluster(services, ENDPOINTS);
+        let wheel = Wheel::new(&cluster);
+        cluster.add_service(service);
+        for slice in &slices {
+            cluster.add_slice(slice.clone());
+        }
+        Self {
+            services,
+            engine: settled(&cluster),
+            wheel,
+            slices,
+            away: false,
+            times: [ONE, RUSH, ADDED, REMOVED, MANY].map(|name| (name, Vec::new())),
+        }
     }
 
-    let mut away = false;
-    let all_moved = || {
-        away = !away;
-        let slices = slices.iter().map(|slice| moved(slice.clone(), away));
-        slices
-            .map(|slice| Change::Slice(Box::new(slice)))
-            .collect::<Vec<_>>()
-    };
-    let time = median(rounds / 100 + 2, all_moved, |all| {
-        let plan = step(&mut engine, all);
+    /// Some changes of each kind.
+    fn turn(&mut self) {
+        for _ in 0..40 {
+            self.endpoint(ONE);
+        }
+        for _ in 0..10 {
+            let (added, removed) = (self.wheel.service(true), self.wheel.service(false));
+            self.time(ADDED, added);
+            self.time(REMOVED, removed);
+        }
+        self.away = !self.away;
+        let slices = self.slices.iter().map(|s| moved(s.clone(), self.away));
+        let all: Vec<_> = slices.map(|s| Change::Slice(Box::new(s))).collect();
+        let plan = self.time(MANY, all);
         assert!(plan.len() >= 1_000, "all of them change");
+    }
+
+    fn endpoint(&mut self, name: &str) {
+        let change = self.wheel.endpoint_changed();
+        self.time(name, change);
+    }
+
+    fn time(&mut self, name: &str, changes: impl IntoIterator<Item = Change>) -> Plan {
+        let start = Instant::now();
+        let plan = black_box(step(&mut self.engine, changes));
+        let time = start.elapsed();
+        let times = self.times.iter_mut().find(|(of, _)| *of == name);
+        times.expect("a kind of change").1.push(time);
         plan
-    });
-    figures.note(MANY, services, time);
+    }
+
+    fn note(self, figures: &mut Figures) {
+        for (name, mut times) in self.times {
+            times.sort();
+            let middle = times.get(times.len() / 2).copied();
+            figures.note(name, self.services, middle.unwrap_or_default());
+        }
+    }
 }

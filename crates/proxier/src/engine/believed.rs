@@ -63,15 +63,16 @@ const IDLE: Connections = Connections {
 };
 
 impl Believed {
-    /// Believes all of an observation but for virtual servers, and of others' sets nothing.
-    pub(super) fn new(observed: &Observed, own: impl Fn(&SetName) -> bool) -> Self {
+    /// Believes all of an observation but for virtual servers, of which there will be so many, and of others' sets
+    /// nothing.
+    pub(super) fn new(observed: &Observed, servers: usize, own: impl Fn(&SetName) -> bool) -> Self {
         let sets = observed.sets.iter().filter(|(name, _)| own(name));
         let sets = sets.map(|(name, set)| {
             let (spec, entries) = (set.spec.clone(), set.entries.iter().cloned().collect());
             (*name, BelievedSet { spec, entries })
         });
         Self {
-            servers: HashMap::with_capacity(observed.servers.len()),
+            servers: HashMap::with_capacity(servers.max(observed.servers.len())),
             sets: sets.collect(),
             rules: observed.rules.clone(),
             addresses: observed
@@ -171,7 +172,16 @@ impl Believed {
     ) {
         self.forget_connections();
         let mut edits = Edits::default();
+        let mut added: Option<(&SetName, Vec<&Entry>)> = None;
         for operation in done {
+            if let Operation::AddEntry { set, entry } = operation {
+                match &mut added {
+                    Some((of, entries)) if *of == set => entries.push(entry),
+                    _ => self.entries(added.replace((set, vec![entry]))),
+                }
+                continue;
+            }
+            self.entries(added.take());
             let edit = match operation {
                 Operation::AddDestination {
                     server,
@@ -196,7 +206,23 @@ impl Believed {
                 None => self.take_one(operation),
             }
         }
+        self.entries(added);
         self.destinations(&mut edits, &wanted);
+    }
+
+    /// Adds entries to a set.
+    fn entries(&mut self, added: Option<(&SetName, Vec<&Entry>)>) {
+        let Some((set, entries)) = added else { return };
+        let Some(set) = self.sets.get_mut(set) else {
+            return;
+        };
+        let entries = entries.into_iter().cloned();
+        if set.entries.is_empty() {
+            // All at once is much faster.
+            set.entries = entries.collect();
+        } else {
+            set.entries.extend(entries);
+        }
     }
 
     /// Changes the destinations of one virtual server.
@@ -249,11 +275,6 @@ impl Believed {
                 };
                 self.sets.insert(spec.name, set);
             }
-            Operation::AddEntry { set, entry } => {
-                if let Some(set) = self.sets.get_mut(set) {
-                    set.entries.insert(entry.clone());
-                }
-            }
             Operation::DeleteEntry { set, entry } => {
                 if let Some(set) = self.sets.get_mut(set) {
                     set.entries.remove(entry);
@@ -300,7 +321,8 @@ impl Believed {
                 }
             }
             // Taken many at a time.
-            Operation::AddDestination { .. }
+            Operation::AddEntry { .. }
+            | Operation::AddDestination { .. }
             | Operation::SetDestination { .. }
             | Operation::DeleteDestination { .. } => {}
         }

@@ -13,6 +13,8 @@ use crate::plan::{Operation, Plan};
 /// The names of what has to be looked at. All that differs is among them; what is among them need not differ.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
+    /// Whether all will be compared anyway, so that nothing of it need be noted.
+    pub(super) all: bool,
     pub(super) servers: BTreeSet<VirtualServerId>,
     /// Members of sets.
     pub(super) entries: PerFamily<BTreeMap<SetId, BTreeSet<Entry>>>,
@@ -26,9 +28,24 @@ impl Dirty {
     /// What a plan is about.
     pub(super) fn of(plan: &Plan) -> Self {
         let mut dirty = Self::default();
+        let mut servers: Vec<VirtualServerId> = Vec::new();
         for (_, operation) in plan.iter() {
-            dirty.note(operation);
+            match operation.server() {
+                // Those of one virtual server come one after the other.
+                Some(id) if servers.last() == Some(id) => {}
+                Some(id) => servers.push(*id),
+                None => dirty.note(operation),
+            }
         }
+        dirty.servers = servers.into_iter().collect();
+        dirty
+    }
+
+    /// What may be about anything.
+    pub(super) fn everything() -> Self {
+        let mut dirty = Self::default();
+        dirty.note_all_structure();
+        dirty.all = true;
         dirty
     }
 
@@ -45,6 +62,18 @@ impl Dirty {
             .for_each(|family| self.note_structure(family));
     }
 
+    pub(super) fn note_server(&mut self, id: VirtualServerId) {
+        if !self.all {
+            self.servers.insert(id);
+        }
+    }
+
+    pub(super) fn note_address(&mut self, address: IpAddr) {
+        if !self.all {
+            self.addresses.insert(address);
+        }
+    }
+
     /// What an operation is about.
     pub(super) fn note(&mut self, operation: &Operation) {
         match operation {
@@ -54,34 +83,19 @@ impl Dirty {
                 self.note_member(set, entry);
             }
             Operation::RestoreRules(change) => *self.rules.get_mut(change.family) = true,
-            Operation::AddServer { id, .. }
-            | Operation::SetServer { id, .. }
-            | Operation::DeleteServer(id)
-            | Operation::AddDestination { server: id, .. }
-            | Operation::SetDestination { server: id, .. }
-            | Operation::DeleteDestination { server: id, .. } => {
-                // Those of one virtual server come one after the other.
-                if self.servers.last() != Some(id) {
-                    self.servers.insert(*id);
-                }
-            }
-            Operation::BindAddress(address) => {
-                self.addresses.insert(*address);
-            }
-            Operation::UnbindAddress(bound) => {
-                self.addresses.insert(bound.ip());
-            }
-            // Looked at each time.
-            Operation::SetSysctl { .. }
-            | Operation::SetTimeouts(_)
-            | Operation::CreateLink
-            | Operation::DeleteLink => {}
+            Operation::BindAddress(address) => self.note_address(*address),
+            Operation::UnbindAddress(bound) => self.note_address(bound.ip()),
+            // Looked at each time, but for what is about a virtual server.
+            other => other
+                .server()
+                .into_iter()
+                .for_each(|id| self.note_server(*id)),
         }
     }
 
     pub(super) fn note_entry(&mut self, family: Family, set: SetId, entry: &Entry) {
         // Those of a set to be looked at whole are found there.
-        if !self.sets.get(family).contains(set) {
+        if !self.all && !self.sets.get(family).contains(set) {
             let sets = self.entries.get_mut(family);
             sets.entry(set).or_default().insert(entry.clone());
         }

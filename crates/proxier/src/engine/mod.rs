@@ -93,7 +93,7 @@ impl Engine {
             wanted: Wanted::default(),
             health: BTreeMap::new(),
             believed: None,
-            dirty: Dirty::default(),
+            dirty: Dirty::everything(),
             seen: PerFamily::default(),
             draining: BTreeSet::new(),
             doubtful: false,
@@ -214,10 +214,10 @@ impl Engine {
     /// The kernel as it was just observed, which is believed from now on. Gives the plan that heals any difference:
     /// what [`plan`](Self::plan) would give.
     pub fn audit(&mut self, observed: &Observed) -> Plan {
-        // All is compared in the end: no need to note each thing.
-        self.dirty.note_all_structure();
+        self.dirty.all = true;
         self.refresh();
-        let mut believed = Believed::new(observed, |name| SetId::owner(name).is_some());
+        let servers = self.wanted.servers().len();
+        let mut believed = Believed::new(observed, servers, |name| SetId::owner(name).is_some());
         self.dirty = Dirty::default();
         self.draining.clear();
         self.doubtful = false;

@@ -1,11 +1,12 @@
 //! What Services want of the kernel, and who of them gets it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipset_netlink::Entry;
+use ipset_netlink::Entry as Member;
 use ipvs_netlink::VirtualServerId;
 
 use super::dirty::Dirty;
@@ -24,7 +25,7 @@ pub(super) struct Wanted {
     claimants: HashMap<VirtualServerId, Queue>,
     /// Virtual servers that not all get that claim them.
     contested: BTreeSet<VirtualServerId>,
-    members: PerFamily<BTreeMap<SetId, BTreeMap<Entry, u32>>>,
+    members: PerFamily<BTreeMap<SetId, BTreeMap<Member, u32>>>,
     addresses: BTreeMap<IpAddr, u32>,
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
     counting: PerFamily<usize>,
@@ -32,6 +33,13 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
+    /// Makes room for so many Services, should they all be new.
+    pub(super) fn expect(&mut self, services: usize) {
+        let more = services.saturating_sub(self.services.len());
+        self.services.reserve(more);
+        self.claimants.reserve(more);
+    }
+
     /// The rank of a Service: the one it has, where that holds still.
     pub(super) fn rank(&self, service: &Service) -> Arc<Rank> {
         match self.services.get(&service.name) {
@@ -66,7 +74,7 @@ impl Wanted {
         for id in &affected {
             self.queue(id, name, old.as_ref());
             self.contribute(id, Count::Up, dirty);
-            dirty.servers.insert(*id);
+            dirty.note_server(*id);
         }
     }
 
@@ -128,8 +136,8 @@ impl Wanted {
                 *dirty.rules.get_mut(family) = true;
             }
             if claim.bind && count.key(&mut self.addresses, &address) {
-                dirty.addresses.insert(address);
-                let entry = Entry::ip(address);
+                dirty.note_address(address);
+                let entry = Member::ip(address);
                 count.key(members.entry(SetId::IpvsIps).or_default(), &entry);
                 dirty.note_entry(family, SetId::IpvsIps, &entry);
             }
@@ -177,8 +185,8 @@ impl Wanted {
     }
 
     /// The members of a set, sorted, each with how many want it.
-    pub(super) fn members(&self, family: Family, set: SetId) -> &BTreeMap<Entry, u32> {
-        static NONE: BTreeMap<Entry, u32> = BTreeMap::new();
+    pub(super) fn members(&self, family: Family, set: SetId) -> &BTreeMap<Member, u32> {
+        static NONE: BTreeMap<Member, u32> = BTreeMap::new();
         self.members.get(family).get(&set).unwrap_or(&NONE)
     }
 
@@ -246,17 +254,24 @@ impl Count {
 
     /// Whether it came, or went.
     fn key<K: Ord + Clone>(self, counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
-        match (self, counts.get_mut(key)) {
-            (Self::Up, None) => counts.insert(key.clone(), 1).is_none(),
-            (Self::Up, Some(count)) => {
-                *count += 1;
+        match (self, counts.entry(key.clone())) {
+            (Self::Up, Entry::Vacant(vacant)) => {
+                vacant.insert(1);
+                true
+            }
+            (Self::Up, Entry::Occupied(mut occupied)) => {
+                *occupied.get_mut() += 1;
                 false
             }
-            (Self::Down, Some(count)) if *count > 1 => {
-                *count -= 1;
+            (Self::Down, Entry::Occupied(mut occupied)) if *occupied.get() > 1 => {
+                *occupied.get_mut() -= 1;
                 false
             }
-            (Self::Down, _) => counts.remove(key).is_some(),
+            (Self::Down, Entry::Occupied(occupied)) => {
+                occupied.remove();
+                true
+            }
+            (Self::Down, Entry::Vacant(_)) => false,
         }
     }
 }

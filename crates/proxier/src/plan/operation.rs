@@ -102,6 +102,21 @@ pub enum Operation {
     UnbindAddress(IpNetwork),
 }
 
+impl Operation {
+    /// The virtual server that it is about.
+    pub(crate) const fn server(&self) -> Option<&VirtualServerId> {
+        match self {
+            Self::AddServer { id, .. }
+            | Self::SetServer { id, .. }
+            | Self::DeleteServer(id)
+            | Self::AddDestination { server: id, .. }
+            | Self::SetDestination { server: id, .. }
+            | Self::DeleteDestination { server: id, .. } => Some(id),
+            _ => None,
+        }
+    }
+}
+
 /// A change of the rules of one table, and what there was before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RulesChange {
