@@ -10,7 +10,7 @@ use std::{fs, io, thread};
 use dummy_link::{LinkName, Monitor};
 use proxier::cluster::Cluster;
 use proxier::kernel::OpenError;
-use proxier::manifest::Process;
+use proxier::manifest::{Conntrack, Process};
 use proxier::{Desired, Kernel, KernelError, LINK, LinuxKernel, Phase, Plan, reconcile, translate};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +20,7 @@ use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Syncer};
 use super::watch::{self, ApiError, ApiSource};
-use super::{Event, Instance, InstanceError, ThisMachine, doctor, http};
+use super::{Event, Instance, InstanceError, ThisMachine, conntrack, doctor, http};
 
 /// How many events may wait for the loop before the watches do.
 const EVENTS: usize = 4096;
@@ -76,6 +76,7 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     if !doctor::can_run(&checks) {
         return Err(DaemonError::Unfit);
     }
+    conntrack::set_up(&options.process.conntrack);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -118,12 +119,13 @@ fn proxy(
         .map_err(DaemonError::Start)?;
     let node_name = options.node_name.clone();
     let pace = watch::Pace::default();
+    let conntrack = options.process.conntrack;
     runtime.block_on(async {
         tokio::select! {
             stopped = until_stopped() => stopped,
             error = servers => Err(DaemonError::Serve(error)),
             () = watch::run(client, &node_name, pace, counters, events.clone()) => Err(DaemonError::Ended),
-            () = follow_config(ConfigWatch::new(flags, options), events) => Err(DaemonError::Ended),
+            () = follow_config(ConfigWatch::new(flags, options), conntrack, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }
     })
@@ -171,8 +173,13 @@ async fn until_stopped() -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Reports the configuration whenever its file says something else.
-async fn follow_config(watch: Option<ConfigWatch>, events: mpsc::Sender<Event>) {
+/// Reports the configuration whenever its file says something else, and sets up connection tracking where that is no
+/// longer as said.
+async fn follow_config(
+    watch: Option<ConfigWatch>,
+    mut conntrack: Conntrack,
+    events: mpsc::Sender<Event>,
+) {
     let Some(mut watch) = watch else {
         return pending().await;
     };
@@ -181,6 +188,10 @@ async fn follow_config(watch: Option<ConfigWatch>, events: mpsc::Sender<Event>) 
         tracing::info!(
             "the configuration changed; addresses to serve on, and the node's name, are followed after a restart"
         );
+        if options.process.conntrack != conntrack {
+            conntrack = options.process.conntrack;
+            conntrack::set_up(&conntrack);
+        }
         let event = Event::Config(Box::new(options.config));
         if events.send(event).await.is_err() {
             return;
@@ -236,7 +247,7 @@ pub fn clean_up() -> Result<bool, DaemonError> {
 }
 
 /// Does what needs all of root's privileges, so that a daemon with CAP_NET_ADMIN and CAP_NET_RAW can do the rest: IPVS is
-/// loaded, kernel settings written, the link made.
+/// loaded, kernel settings written, those of connection tracking too, the link made.
 ///
 /// # Errors
 ///
@@ -247,6 +258,7 @@ pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
     let desired = translate(&Cluster::default(), &host, &options.config);
     let plan = reconcile(&desired, &kernel.observe()?);
     let settings = plan.prefix(plan.phase(Phase::Prepare).len());
+    conntrack::set_up(&options.process.conntrack);
     Ok(carry_out(&mut kernel, &settings))
 }
 

@@ -1,5 +1,6 @@
 //! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
 
+mod conntrack;
 pub mod daemon;
 pub mod doctor;
 mod event;

@@ -113,13 +113,27 @@ impl Setup {
 
     /// Starts it; what it logs is added to the log.
     pub(crate) fn start(&self) -> Daemon {
+        self.spawn(self.command())
+    }
+
+    /// The same in the network namespace that the machine began with.
+    pub(crate) fn start_in_first_namespace(&self) -> Daemon {
+        let inner = self.command();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--net=/proc/1/ns/net", "--"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Daemon {
         let log = File::options()
             .create(true)
             .append(true)
             .open(self.path("log"))
             .unwrap();
-        let child = self
-            .command()
+        let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

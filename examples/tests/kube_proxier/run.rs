@@ -19,6 +19,7 @@ mod client;
 mod cluster;
 #[path = "../../../crates/proxier/tests/common/mod.rs"]
 mod common;
+mod conntrack;
 mod daemon;
 mod doctor;
 mod healing;
@@ -69,6 +70,8 @@ fn main() -> ExitCode {
         process::cleans_up_where_nothing_is,
         process::initializes_only,
         process::waits_until_all_is_listed,
+        conntrack::is_set_up_as_asked,
+        conntrack::what_cannot_be_set_keeps_nothing_from_being_served,
         doctor::its_own_virtual_servers_are_no_warning,
         doctor::its_exit_status_says_whether_ipvs_mode_can_run,
         answers::health_check_node_ports,

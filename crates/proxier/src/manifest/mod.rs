@@ -18,7 +18,8 @@ pub use convert::Object;
 pub use documents::MAX_ALIAS_EVENTS;
 pub use host::read_links;
 pub use kube_proxy::{
-    ConfigError, ConfigReading, Fault, LogFormat, Logging, Process, read_config, read_config_value,
+    ConfigError, ConfigReading, Conntrack, Fault, LogFormat, Logging, Process, read_config,
+    read_config_value,
 };
 pub use object::{ObjectError, read_object};
 

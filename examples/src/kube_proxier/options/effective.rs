@@ -24,6 +24,7 @@ pub(super) fn value(config: &Config, process: &Process) -> Value {
     };
     let address =
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+    let conntrack = &process.conntrack;
     let seconds = |seconds: u32| duration(Duration::from_secs(seconds.into()));
     json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -46,6 +47,15 @@ pub(super) fn value(config: &Config, process: &Process) -> Value {
             "tcpTimeout": seconds(config.timeouts.tcp),
             "tcpFinTimeout": seconds(config.timeouts.tcp_fin),
             "udpTimeout": seconds(config.timeouts.udp),
+        },
+        "conntrack": {
+            "maxPerCore": conntrack.max_per_core,
+            "min": conntrack.min,
+            "tcpEstablishedTimeout": seconds(conntrack.tcp_established_timeout),
+            "tcpCloseWaitTimeout": seconds(conntrack.tcp_close_wait_timeout),
+            "tcpBeLiberal": conntrack.tcp_be_liberal,
+            "udpTimeout": seconds(conntrack.udp_timeout),
+            "udpStreamTimeout": seconds(conntrack.udp_stream_timeout),
         },
         "healthzBindAddress": address(process.healthz_bind_address),
         "metricsBindAddress": address(process.metrics_bind_address),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use proxier::manifest::LogFormat;
 
+use super::conntrack::ConntrackFlags;
 use super::unused::UnusedFlags;
 
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
@@ -25,7 +26,7 @@ use super::unused::UnusedFlags;
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
         (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
-        (--conntrack-min, --iptables-sync-period, --logtostderr, …) are taken, and the log says that they\n\
+        (--iptables-sync-period, --kube-api-qps, --logtostderr, …) are taken, and the log says that they\n\
         change nothing.\n\n\
         Exit status: 0, done, or ended by a signal; 1, it cannot run, or something could not be done;\n\
         2, the command line or the configuration is wrong. `kube-proxier doctor` says why it cannot run."
@@ -42,6 +43,8 @@ pub struct Flags {
     pub(super) proxy: ProxyFlags,
     #[command(flatten)]
     pub(super) ipvs: IpvsFlags,
+    #[command(flatten)]
+    pub(super) conntrack: ConntrackFlags,
     #[command(flatten)]
     pub(super) servers: ServerFlags,
     #[command(flatten)]

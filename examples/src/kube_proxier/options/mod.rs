@@ -1,5 +1,6 @@
 //! What the process was asked to do: flags, configuration file and environment, as one value.
 
+mod conntrack;
 mod effective;
 mod flags;
 mod servers;

@@ -138,6 +138,7 @@ impl Flags {
                 value: value?,
             })
         })
+        .chain(self.conntrack.settings())
         .collect()
     }
 }

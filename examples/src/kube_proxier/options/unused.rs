@@ -39,7 +39,6 @@ enum When {
     Off,
 }
 
-const CONNTRACK: &str = "the kernel's settings of connection tracking stay as they are";
 const LOGS: &str = "all is logged to stderr";
 
 const TABLE: &[Row] = &[
@@ -49,14 +48,6 @@ const TABLE: &[Row] = &[
     field("iptables-sync-period", Duration),
     field("proxy-port-range", Text),
     field("udp-timeout", Duration),
-    // Of the kernel's connection tracking, which kube-proxy sets up in every mode.
-    field("conntrack-max-per-core", Number).missed(When::Set, CONNTRACK),
-    field("conntrack-min", Number).missed(When::Set, CONNTRACK),
-    field("conntrack-tcp-be-liberal", Switch).missed(When::Set, CONNTRACK),
-    field("conntrack-tcp-timeout-close-wait", Duration).missed(When::Set, CONNTRACK),
-    field("conntrack-tcp-timeout-established", Duration).missed(When::Set, CONNTRACK),
-    field("conntrack-udp-timeout", Duration).missed(When::Set, CONNTRACK),
-    field("conntrack-udp-timeout-stream", Duration).missed(When::Set, CONNTRACK),
     // Of the process.
     flag("cleanup-ipvs", Switch).missed(When::Off, "--cleanup removes virtual servers, too"),
     field("config-sync-period", Duration),
@@ -257,29 +248,25 @@ mod tests {
 
     #[test]
     fn what_asks_for_nothing_is_noted_only() {
-        let zeros = "--conntrack-max-per-core=0 --conntrack-tcp-timeout-established 0s --profiling=false \
-                     --logtostderr --log_dir= --cleanup-ipvs --kube-api-qps=50.5";
+        let zeros = "--config-sync-period 0s --profiling=false --logtostderr --log_dir= --cleanup-ipvs \
+                     --kube-api-qps=50.5";
         let (warnings, note) = given(&zeros.replace('_', "-")).say(false);
         assert_eq!(warnings, [""; 0]);
         assert_eq!(
             note.unwrap(),
-            "the command line: without effect in this proxy: --conntrack-max-per-core, \
-             --conntrack-tcp-timeout-established, --cleanup-ipvs, --kube-api-qps, --profiling, --log-dir, \
-             --logtostderr"
+            "the command line: without effect in this proxy: --cleanup-ipvs, --config-sync-period, --kube-api-qps, \
+             --profiling, --log-dir, --logtostderr"
         );
         assert_eq!(given("").say(false), (Vec::new(), None));
     }
 
     #[test]
     fn what_is_missed_is_warned_of_by_what_there_is_instead() {
-        let line = "--conntrack-min 131072 --profiling --conntrack-tcp-timeout-close-wait=1h0m0s \
-                    --logtostderr=false --log-file=/log --cleanup-ipvs=F --iptables-sync-period=30s";
+        let line = "--profiling --logtostderr=false --log-file /log --cleanup-ipvs=F --iptables-sync-period=30s";
         let (warnings, note) = given(line).say(false);
         assert_eq!(
             warnings,
             [
-                "the command line: not done here: --conntrack-min=131072, \
-                 --conntrack-tcp-timeout-close-wait=1h0m0s: the kernel's settings of connection tracking stay as they are",
                 "the command line: not done here: --cleanup-ipvs=F: --cleanup removes virtual servers, too",
                 "the command line: not done here: --profiling=true: /debug/pprof is not served",
                 "the command line: not done here: --log-file=/log, --logtostderr=false: all is logged to stderr",
@@ -287,17 +274,14 @@ mod tests {
         );
         assert!(note.unwrap().ends_with(": --iptables-sync-period"));
         // The last one counts.
-        assert_eq!(
-            given("--conntrack-min=1 --conntrack-min=0").say(false).0,
-            [""; 0]
-        );
+        assert_eq!(given("--profiling --profiling=0").say(false).0, [""; 0]);
     }
 
     #[test]
     fn a_file_overrules_what_it_can_say() {
-        let given = given("--conntrack-min=1 --kube-api-burst=7 --log-dir=/log --skip-headers");
+        let given = given("--profiling --kube-api-burst=7 --log-dir=/log --skip-headers");
         let names: Vec<_> = given.in_file().collect();
-        assert_eq!(names, ["conntrack-min", "kube-api-burst"]);
+        assert_eq!(names, ["kube-api-burst", "profiling"]);
         let (warnings, note) = given.say(true);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("--log-dir=/log"), "{warnings:?}");
@@ -307,8 +291,8 @@ mod tests {
     #[test]
     fn values_are_of_their_kind() {
         for line in [
-            "--conntrack-min=many",
-            "--conntrack-udp-timeout=30",
+            "--kube-api-burst=many",
+            "--udp-timeout=30",
             "--kube-api-qps=fast",
             "--profiling=perhaps",
         ] {
@@ -316,8 +300,8 @@ mod tests {
             let flag = line.split('=').next().unwrap();
             assert!(said.contains(flag) && said.contains("is wanted"), "{said}");
         }
-        assert!(refused("--conntrack-min").contains("--conntrack-min"));
-        assert!(refused("--conntrack-mini=1").contains("--conntrack-mini"));
+        assert!(refused("--udp-timeout").contains("--udp-timeout"));
+        assert!(refused("--udp-timeouts=1s").contains("--udp-timeouts"));
         for text in ["0", "-1s", "1.5h", "1h0m0s", "250ms", "1m.5s", "3µs"] {
             assert!(is_duration(text), "{text}");
         }

@@ -74,8 +74,8 @@ impl KubeProxyConfiguration {
         let set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         let process = [
             (
-                "conntrack",
-                self.conntrack.as_ref().is_some_and(Conntrack::says),
+                "conntrack.max",
+                self.conntrack.as_ref().is_some_and(|c| c.max.is_some()),
             ),
             ("configSyncPeriod", set(&self.config_sync_period)),
             ("portRange", set(&self.port_range)),
@@ -177,19 +177,4 @@ pub(super) struct Conntrack {
     pub(super) udp_stream_timeout: Option<String>,
     // Of earlier versions.
     max: Option<i64>,
-}
-
-impl Conntrack {
-    /// Whether it says anything: kubeadm writes the section with all its fields null, or zero.
-    fn says(&self) -> bool {
-        let period = |text: &Option<String>| text.as_ref().is_some_and(|text| text != "0s");
-        self.max_per_core.is_some()
-            || self.min.is_some()
-            || self.max.is_some()
-            || self.tcp_be_liberal == Some(true)
-            || period(&self.tcp_established_timeout)
-            || period(&self.tcp_close_wait_timeout)
-            || period(&self.udp_timeout)
-            || period(&self.udp_stream_timeout)
-    }
 }

@@ -1,5 +1,6 @@
 //! kube-proxy's own configuration.
 
+mod conntrack;
 mod fields;
 mod process;
 
@@ -11,6 +12,7 @@ use ipvs_netlink::Scheduler;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::conntrack::Conntrack;
 use self::fields::KubeProxyConfiguration;
 pub use self::process::{LogFormat, Logging, Process};
 use super::documents::{self, Document};

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use super::super::quantity;
 use super::Faults;
+use super::conntrack::{self, Conntrack};
 use super::fields::{self, KubeProxyConfiguration};
 
 /// The port of `/healthz` where none is said.
@@ -34,6 +34,8 @@ pub struct Process {
     pub logging: Logging,
     /// How readily the kernel is to kill it when memory runs out, -1000 to 1000 (`oomScoreAdj`).
     pub oom_score_adj: i16,
+    /// How the node's connection tracking is set up (`conntrack`).
+    pub conntrack: Conntrack,
 }
 
 /// How a process logs.
@@ -66,6 +68,7 @@ impl Default for Process {
             feature_gates: BTreeMap::new(),
             logging: Logging::default(),
             oom_score_adj: -999,
+            conntrack: Conntrack::default(),
         }
     }
 }
@@ -131,9 +134,6 @@ pub(super) fn read(raw: &KubeProxyConfiguration, faults: &mut Faults) -> Process
     if let Some(text) = nonempty(raw.config_sync_period.as_ref()) {
         faults.take("configSyncPeriod", quantity::duration(text));
     }
-    if let Some(conntrack) = &raw.conntrack {
-        check_conntrack(conntrack, faults);
-    }
     let client = raw.client_connection.as_ref();
     if client.and_then(|client| client.burst).unwrap_or(0) < 0 {
         faults.add("clientConnection.burst", "is negative");
@@ -155,6 +155,7 @@ pub(super) fn read(raw: &KubeProxyConfiguration, faults: &mut Faults) -> Process
             .map(|raw| logging(raw, faults))
             .unwrap_or_default(),
         oom_score_adj,
+        conntrack: conntrack::read(raw.conntrack.as_ref(), faults),
     }
 }
 
@@ -177,25 +178,6 @@ fn bind_address(text: &str, usual: u16) -> Result<SocketAddr, String> {
         Err(_) => Err(format!(
             "{text:?} is no address such as 0.0.0.0:{usual} or [::]:{usual}"
         )),
-    }
-}
-
-fn check_conntrack(raw: &fields::Conntrack, faults: &mut Faults) {
-    for (field, number) in [("maxPerCore", raw.max_per_core), ("min", raw.min)] {
-        if number.is_some_and(|number| number < 0) {
-            faults.add(format!("conntrack.{field}"), "is negative");
-        }
-    }
-    for (field, text) in [
-        ("tcpEstablishedTimeout", &raw.tcp_established_timeout),
-        ("tcpCloseWaitTimeout", &raw.tcp_close_wait_timeout),
-        ("udpTimeout", &raw.udp_timeout),
-        ("udpStreamTimeout", &raw.udp_stream_timeout),
-    ] {
-        if let Some(text) = nonempty(text.as_ref()) {
-            let read: Result<Duration, _> = quantity::duration(text);
-            faults.take(&format!("conntrack.{field}"), read);
-        }
     }
 }
 

@@ -180,17 +180,43 @@ fn the_process_is_checked_as_kube_proxy_checks_it() {
 
 #[test]
 fn what_is_read_and_not_used_is_said() {
-    let unused = read("conntrack: {min: 1}\nconfigSyncPeriod: 1m\nclientConnection: {qps: 5}\n")
-        .unwrap()
-        .unused;
+    let unused =
+        read("conntrack: {max: 1, min: 1}\nconfigSyncPeriod: 1m\nclientConnection: {qps: 5}\n")
+            .unwrap()
+            .unused;
     assert_eq!(
         unused,
         [
-            "conntrack".into(),
+            "conntrack.max".into(),
             "configSyncPeriod".into(),
             "clientConnection.qps".into()
         ]
     );
+}
+
+#[test]
+fn connection_tracking_is_as_said_or_as_kube_proxy_has_it() {
+    let of = |text: &str| read(text).unwrap().process.conntrack;
+    let nothing = "conntrack: {maxPerCore: null, tcpEstablishedTimeout: null, udpTimeout: 0s}\n";
+    assert_eq!(of(nothing), Conntrack::default());
+    let said = of(
+        "conntrack: {maxPerCore: 0, min: 7, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 1m30s,\n\
+         tcpBeLiberal: true, udpTimeout: 999ms, udpStreamTimeout: 2.5s}\n",
+    );
+    assert_eq!(
+        said,
+        Conntrack {
+            max_per_core: 0,
+            min: 7,
+            tcp_established_timeout: 0,
+            tcp_close_wait_timeout: 90,
+            tcp_be_liberal: true,
+            udp_timeout: 0,
+            udp_stream_timeout: 2,
+        }
+    );
+    let found = faults("conntrack: {maxPerCore: 2147483648, udpTimeout: soon}\n");
+    assert_eq!(found, ["conntrack.maxPerCore", "conntrack.udpTimeout"]);
 }
 
 #[test]
