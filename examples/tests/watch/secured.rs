@@ -129,11 +129,15 @@ fn a_token_may_be_in_a_file() {
     // With the authority in a file as well, as in the kubeconfig of kubeadm.
     let certificate = folder.path().join("ca.crt");
     fs::write(&certificate, authority.pem()).unwrap();
-    // As kubelet writes files, and as people do.
-    for text in ["letmein", "letmein\n"] {
+    // As kubelet writes files, and as people do; a token beside the file is only for the time until it is there.
+    for (text, beside) in [
+        ("letmein", ""),
+        ("letmein\n", ""),
+        ("letmein", ", token: outdated"),
+    ] {
         let server = started(Tls::new(&authority.identity(HERE)));
         fs::write(&path, text).unwrap();
-        let user = format!("tokenFile: {}", path.display());
+        let user = format!("tokenFile: {}{beside}", path.display());
         let kubeconfig = server.kubeconfig_of(Some(&authority), &user).replace(
             &format!("certificate-authority-data: {}", authority.data()),
             &format!("certificate-authority: {}", certificate.display()),

@@ -10,6 +10,7 @@ use axum::http::{Request, Uri};
 use futures_util::AsyncBufRead;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use super::token::TokenFile;
@@ -50,7 +51,7 @@ pub enum ApiError {
          is no pod with a service account: {0}"
     )]
     InCluster(#[source] InClusterError),
-    /// There is no token in the file that should hold one.
+    /// There is no token in the file that should hold one, and none beside it.
     #[error("the token that the API server is to be shown cannot be read: {}: {source}", path.display())]
     Token {
         /// The file.
@@ -109,8 +110,9 @@ impl ApiClient {
 pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     let mut config = config(source).await?;
     let token = token_file(&mut config.auth_info)
-        .map(|path| {
-            TokenFile::open(path.clone()).map_err(|source| ApiError::Token { path, source })
+        .map(|(path, inline)| {
+            let inline = inline.as_ref().map(ExposeSecret::expose_secret);
+            TokenFile::open(path.clone(), inline).map_err(|source| ApiError::Token { path, source })
         })
         .transpose()?;
     config.default_retry = false;
@@ -129,17 +131,21 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     })
 }
 
-/// The file of the token, where that is what is used; taken away, so that kube does not use it as well.
-fn token_file(user: &mut AuthInfo) -> Option<PathBuf> {
-    let said_otherwise =
-        user.auth_provider.is_some() || user.token.is_some() || user.username.is_some();
-    if said_otherwise {
+/// The file of the token, where that is what is used, and the token beside it; taken away, so that kube does not use them
+/// as well.
+///
+/// kube takes the token where there are both. client-go, and so kube-proxy, takes the file, and the token until that can
+/// be read: `NewBearerAuthWithRefreshRoundTripper` in client-go's `transport/round_trippers.go`.
+fn token_file(user: &mut AuthInfo) -> Option<(PathBuf, Option<SecretString>)> {
+    if user.auth_provider.is_some() || user.username.is_some() {
         return None;
     }
     let path = user.token_file.take()?;
+    let inline = user.token.take();
     // A command would come after the file.
     user.exec = None;
-    Some(path.into())
+    let inline = inline.filter(|token| !token.expose_secret().is_empty());
+    Some((path.into(), inline))
 }
 
 async fn config(source: &ApiSource) -> Result<Config, ApiError> {
@@ -248,6 +254,31 @@ mod tests {
             .block_on(config(&source))
             .unwrap();
         assert_eq!(made.cluster_url.to_string(), "http://127.0.0.1:8080/");
+    }
+
+    #[test]
+    fn a_token_file_comes_before_a_token() {
+        let tokens = file("of-the-file");
+        let text = fs::read_to_string(kubeconfig("https://10.0.0.1:6443").path()).unwrap();
+        let header = |user: &str| {
+            let file = file(&text.replace("token: t", user));
+            let client = made(&ApiSource {
+                kubeconfig: Some(file.path().to_owned()),
+                master: None,
+            });
+            let request = client.unwrap().authorized(Request::default());
+            let header = request.headers().get(AUTHORIZATION);
+            header.map(|header| header.to_str().unwrap().to_owned())
+        };
+        // Without a file the header is kube's.
+        assert_eq!(header("token: t"), None);
+        let path = tokens.path().display();
+        let both = header(&format!("token: t, tokenFile: {path}"));
+        assert_eq!(both.as_deref(), Some("Bearer of-the-file"));
+        let empty = header(&format!("token: '', tokenFile: {path}"));
+        assert_eq!(empty.as_deref(), Some("Bearer of-the-file"));
+        let not_yet = header("token: t, tokenFile: /nowhere/token");
+        assert_eq!(not_yet.as_deref(), Some("Bearer t"));
     }
 
     #[test]

@@ -16,9 +16,13 @@ pub(super) struct TokenFile {
 }
 
 impl TokenFile {
-    /// Reads the file for the first time.
-    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let last = Mutex::new(read(&path)?);
+    /// Reads the file for the first time. While it cannot be read, `inline` is used, if there is one.
+    pub(super) fn open(path: PathBuf, inline: Option<&str>) -> io::Result<Self> {
+        let last = match (read(&path), inline) {
+            (Err(_), Some(token)) => header(token)?,
+            (read, _) => read?,
+        };
+        let last = Mutex::new(last);
         Ok(Self { path, last })
     }
 
@@ -30,7 +34,7 @@ impl TokenFile {
             Ok(header) => last.clone_from(&header),
             Err(error) => {
                 let path = self.path.display();
-                tracing::warn!(%error, "the token cannot be read again, the last one is used: {path}");
+                tracing::warn!(%error, "the token cannot be read, the one before is used: {path}");
             }
         }
         last.clone()
@@ -38,14 +42,17 @@ impl TokenFile {
 }
 
 fn read(path: &PathBuf) -> io::Result<HeaderValue> {
-    let text = fs::read_to_string(path)?;
+    header(&fs::read_to_string(path)?)
+}
+
+fn header(text: &str) -> io::Result<HeaderValue> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what);
     let token = text.trim();
     if token.is_empty() {
-        return Err(wrong("the file is empty"));
+        return Err(wrong("it is empty"));
     }
     let mut header = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| wrong("the file holds more than a token"))?;
+        .map_err(|_| wrong("it is more than a token"))?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -58,7 +65,7 @@ mod tests {
     fn the_token_is_the_files_or_the_last_good_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
-        let open = || TokenFile::open(path.clone());
+        let open = || TokenFile::open(path.clone(), None);
         assert_eq!(open().unwrap_err().kind(), io::ErrorKind::NotFound);
         for text in ["", "\n", "two\nlines"] {
             fs::write(&path, text).unwrap();
@@ -74,5 +81,21 @@ mod tests {
         assert_eq!(token.authorization(), "Bearer second");
         fs::remove_file(&path).unwrap();
         assert_eq!(token.authorization(), "Bearer second");
+    }
+
+    #[test]
+    fn an_inline_token_is_for_the_time_until_the_file_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let open = |inline| TokenFile::open(path.clone(), Some(inline));
+        assert!(open("two\nlines").is_err());
+        let token = open("inline").unwrap();
+        assert_eq!(token.authorization(), "Bearer inline");
+        fs::write(&path, "file\n").unwrap();
+        assert_eq!(token.authorization(), "Bearer file");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(token.authorization(), "Bearer file");
+        fs::write(&path, "new").unwrap();
+        assert_eq!(open("inline").unwrap().authorization(), "Bearer new");
     }
 }
