@@ -159,7 +159,9 @@ fn rules() -> String {
 pub(crate) fn initializes_only() {
     let server = ApiServer::start();
     steady(&server, &["10.244.1.5"]);
-    let setup = Setup::new(&server, "ipvs: {strictARP: true}\n").flag("--init-only");
+    let fields = "ipvs: {strictARP: true}\nconntrack: {maxPerCore: 0, tcpEstablishedTimeout: 2h}\n";
+    let setup = Setup::new(&server, fields).flag("--init-only");
+    let established = "net.netfilter.nf_conntrack_tcp_timeout_established";
     // A second time there is nothing left to do.
     for done in [true, false] {
         let (status, said) = output(setup.command());
@@ -167,6 +169,8 @@ pub(crate) fn initializes_only() {
         assert_eq!(!said.contains("done=0 "), done, "{said}");
         assert_eq!(kernel_test::sysctl("net.ipv4.ip_forward"), "1");
         assert_eq!(kernel_test::sysctl("net.ipv4.conf.all.arp_ignore"), "1");
+        assert_eq!(kernel_test::sysctl(established), "7200");
+        assert_eq!(said.contains("was 432000, is 7200"), done, "{said}");
         assert_eq!(cmd("ipvsadm -Sn"), "");
     }
 }

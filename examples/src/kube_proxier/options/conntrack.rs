@@ -9,8 +9,8 @@ use super::settings::Setting;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection tracking (ignored with --config, which says it)")]
 pub(super) struct ConntrackFlags {
-    /// How many connections the node may track for each processor, 1048576 in all at most; the node's limit is only ever
-    /// raised. 0 leaves it as it is, whatever --conntrack-min says [default: 32768].
+    /// How many connections the node may track for each processor, 1048576 in all at most, unless --conntrack-min is more;
+    /// the node's limit is only ever raised. 0 leaves it as it is, whatever --conntrack-min says [default: 32768].
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     conntrack_max_per_core: Option<i64>,
 

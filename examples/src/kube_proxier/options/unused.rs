@@ -2,7 +2,8 @@
 //! they were.
 //!
 //! All that kube-proxy has had on Linux from v1.20 to v1.36, but for those of [`Flags`](super::Flags): its
-//! cmd/kube-proxy/app/options.go, and what component-base and klog add to it.
+//! cmd/kube-proxy/app/options.go, what component-base and klog add to it, and what its reference pages for v1.21 and v1.23
+//! (kubernetes/website, content/en/docs/reference/command-line-tools-reference/kube-proxy.md) list besides.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -74,6 +75,46 @@ const TABLE: &[Row] = &[
     flag("skip-log-headers", Switch),
     flag("stderrthreshold", Text),
     flag("vmodule", Text),
+    // Of libraries that kube-proxy was linked with once, and never used by it: cAdvisor, ...
+    flag("allow-dynamic-housekeeping", Switch),
+    flag("application-metrics-count-limit", Number),
+    flag("boot-id-file", Text),
+    flag("container-hints", Text),
+    flag("containerd", Text),
+    flag("containerd-env-metadata-whitelist", Text),
+    flag("containerd-namespace", Text),
+    flag("disable-root-cgroup-stats", Switch),
+    flag("docker", Text),
+    flag("docker-env-metadata-whitelist", Text),
+    flag("docker-only", Switch),
+    flag("docker-root", Text),
+    flag("docker-tls", Switch),
+    flag("docker-tls-ca", Text),
+    flag("docker-tls-cert", Text),
+    flag("docker-tls-key", Text),
+    flag("enable-load-reader", Switch),
+    flag("event-storage-age-limit", Text),
+    flag("event-storage-event-limit", Text),
+    flag("global-housekeeping-interval", Duration),
+    flag("housekeeping-interval", Duration),
+    flag("log-cadvisor-usage", Switch),
+    flag("machine-id-file", Text),
+    flag("max-housekeeping-interval", Duration),
+    flag("referenced-reset-interval", Number),
+    flag("storage-driver-buffer-duration", Duration),
+    flag("storage-driver-db", Text),
+    flag("storage-driver-host", Text),
+    flag("storage-driver-password", Text),
+    flag("storage-driver-secure", Switch),
+    flag("storage-driver-table", Text),
+    flag("storage-driver-user", Text),
+    flag("update-machine-info-interval", Duration),
+    // ... cloud providers, and the API server.
+    flag("azure-container-registry-config", Text),
+    flag("cloud-provider-gce-l7lb-src-cidrs", Text),
+    flag("cloud-provider-gce-lb-src-cidrs", Text),
+    flag("default-not-ready-toleration-seconds", Number),
+    flag("default-unreachable-toleration-seconds", Number),
 ];
 
 const fn field(name: &'static str, takes: Takes) -> Row {
@@ -277,6 +318,20 @@ mod tests {
         assert_eq!(given("--profiling --profiling=0").say(false).0, [""; 0]);
     }
 
+    /// With underscores, as cAdvisor has them.
+    #[test]
+    fn what_was_only_ever_there_by_accident_is_noted() {
+        let line = "--docker_only --storage_driver_password=secret --housekeeping_interval 10s \
+                    --application_metrics_count_limit=100 --cloud-provider-gce-lb-src-cidrs=10.0.0.0/8,10.9.0.0/16";
+        let options = super::super::tests::read(line).unwrap();
+        assert_eq!(options.warnings, [""; 0]);
+        assert_eq!(
+            options.notes.last().unwrap(),
+            "the command line: without effect in this proxy: --application-metrics-count-limit, --docker-only, \
+             --housekeeping-interval, --storage-driver-password, --cloud-provider-gce-lb-src-cidrs"
+        );
+    }
+
     #[test]
     fn a_file_overrules_what_it_can_say() {
         let given = given("--profiling --kube-api-burst=7 --log-dir=/log --skip-headers");
@@ -293,6 +348,8 @@ mod tests {
         for line in [
             "--kube-api-burst=many",
             "--udp-timeout=30",
+            "--housekeeping-interval=often",
+            "--docker-only=always",
             "--kube-api-qps=fast",
             "--profiling=perhaps",
         ] {
