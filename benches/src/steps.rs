@@ -73,11 +73,19 @@ impl Wheel {
         let slice = self.slices.get_mut(self.at)?;
         let place = self.turn % slice.endpoints.len().max(1);
         let endpoint = slice.endpoints.get_mut(place)?;
-        // There and back, so that what drains does not pile up where nobody has it drained.
-        if let IpAddr::V4(v4) = endpoint.address {
-            let [a, b, c, d] = v4.octets();
-            endpoint.address = IpAddr::from([a ^ 1, b, c, d]);
-        }
+        other_address(endpoint);
+        Some(Change::Slice(Box::new(slice.clone())))
+    }
+
+    /// The same of one on this node; `None` if there is none.
+    pub fn local_endpoint_changed(&mut self) -> Option<Change> {
+        let here = |endpoint: &Endpoint| endpoint.node.as_deref() == Some(crate::NODE);
+        let slice = self
+            .slices
+            .iter_mut()
+            .find(|s| s.endpoints.iter().any(here))?;
+        let endpoint = slice.endpoints.iter_mut().find(|e| here(e))?;
+        other_address(endpoint);
         Some(Change::Slice(Box::new(slice.clone())))
     }
 
@@ -95,6 +103,14 @@ impl Wheel {
                 Change::SliceGone(slice.name),
             ]
         }
+    }
+}
+
+/// There and back, so that what drains does not pile up where nobody has it drained.
+fn other_address(endpoint: &mut Endpoint) {
+    if let IpAddr::V4(v4) = endpoint.address {
+        let [a, b, c, d] = v4.octets();
+        endpoint.address = IpAddr::from([a ^ 1, b, c, d]);
     }
 }
 

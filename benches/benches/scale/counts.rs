@@ -16,8 +16,9 @@ use crate::{ENDPOINTS, steps};
 pub(crate) const PART: &str = "part";
 
 /// The changes whose system calls are counted, in the order in which [`part`] makes them.
-const CALLS: [&str; 4] = [
+const CALLS: [&str; 5] = [
     "one endpoint changed",
+    "one endpoint on this node changed",
     "1,000 endpoints of one Service changed",
     "a Service with 10 endpoints added",
     "that Service removed",
@@ -89,6 +90,7 @@ fn calls_of(services: u32) {
     let moved = |slice| Change::Slice(Box::new(moved(slice, true)));
     let changes: [Vec<Change>; CALLS.len()] = [
         wheel.endpoint_changed().into_iter().collect(),
+        wheel.local_endpoint_changed().into_iter().collect(),
         slices.into_iter().map(moved).collect(),
         wheel.service(true).into(),
         wheel.service(false).into(),
@@ -142,8 +144,16 @@ pub(crate) fn calls(services: u32) -> Vec<String> {
         .split(|name| *name == "getppid")
         .skip(1)
         .step_by(2)
-        .map(|calls| calls.iter().filter(|name| !MEMORY.contains(name)).count());
-    let row = |(what, calls)| format!("| system calls: {what} | {calls} |");
+        .map(|calls| {
+            let calls = calls.iter().copied();
+            calls
+                .filter(|name| !MEMORY.contains(name))
+                .collect::<Vec<_>>()
+        });
+    let row = |(what, calls): (_, Vec<_>)| {
+        let (count, names) = (calls.len(), calls.join(", "));
+        format!("| system calls: {what} ({names}) | {count} |")
+    };
     CALLS.into_iter().zip(between).map(row).collect()
 }
 
