@@ -112,7 +112,9 @@ impl Known {
         let parts = self.services.entry(service.clone()).or_default();
         let at = parts.place(&slice.name).unwrap_or_else(|at| at);
         // Most Services have but one.
-        parts.slices.reserve_exact(1);
+        if parts.slices.is_empty() {
+            parts.slices.reserve_exact(1);
+        }
         parts.slices.insert(at, slice);
         parts.touch(&service, &mut self.stale);
     }

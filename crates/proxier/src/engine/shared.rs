@@ -43,26 +43,34 @@ impl Shared {
 
 /// Different values.
 #[derive(Debug)]
-struct Pool<T: ?Sized>(HashSet<Arc<T>>);
+struct Pool<T: ?Sized> {
+    known: HashSet<Arc<T>>,
+    /// With how many to see who is still in use.
+    review_at: usize,
+}
 
 impl<T: ?Sized> Default for Pool<T> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self {
+            known: HashSet::new(),
+            review_at: 2,
+        }
     }
 }
 
 impl<T: ?Sized + Hash + Eq> Pool<T> {
     fn share(&mut self, value: &mut Arc<T>, before: Option<&Arc<T>>) {
         let known = before.filter(|before| *before == value);
-        if let Some(known) = known.or_else(|| self.0.get(&**value)) {
+        if let Some(known) = known.or_else(|| self.known.get(&**value)) {
             value.clone_from(known);
             return;
         }
         // They come and go for ever: now and then, those that nobody has are forgotten.
-        if self.0.len().is_power_of_two() {
-            self.0.retain(|value| Arc::strong_count(value) > 1);
+        if self.known.len() >= self.review_at {
+            self.known.retain(|value| Arc::strong_count(value) > 1);
+            self.review_at = self.known.len().saturating_mul(2).max(2);
         }
-        self.0.insert(Arc::clone(value));
+        self.known.insert(Arc::clone(value));
     }
 }
 
@@ -87,6 +95,6 @@ mod tests {
 
         drop((b, last));
         pool.share(&mut Arc::from("c"), Some(&a));
-        assert_eq!(pool.0.len(), 2, "b is forgotten: {pool:?}");
+        assert_eq!(pool.known.len(), 2, "b is forgotten: {pool:?}");
     }
 }
