@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -42,7 +43,7 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         say(format!("kernel tests are not run: {reason}"));
     }
-    let runner = match Runner::new(guest::MEBIBYTES) {
+    let runner = match Runner::new(guests(), guest::MEBIBYTES) {
         Ok(runner) => Arc::new(runner),
         Err(why) => {
             say(why);
@@ -54,6 +55,12 @@ fn harness(tests: &[Test]) -> ExitCode {
         .map(|test| trial(test, skip.clone(), &runner))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// One for each processor, as a guest has but one itself, and few: each takes memory.
+fn guests() -> usize {
+    let processors = thread::available_parallelism();
+    processors.map_or(1, usize::from).min(4)
 }
 
 fn trial(test: &Test, skip: Option<String>, runner: &Arc<Runner>) -> Trial {
@@ -97,7 +104,7 @@ pub fn exec_with_memory<R: Returns>(
         Ok(outcome) => outcome,
         Err(error) => Err(error.to_string()),
     };
-    match Runner::new(mebibytes).and_then(run) {
+    match Runner::new(1, mebibytes).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             say(why);

@@ -3,7 +3,8 @@
 //! Machines that build software rarely have IPVS, and their users rarely root. So a test binary that
 //! uses this crate runs its tests right here where the kernel can (root and IPVS), and otherwise
 //! boots [User Mode Linux](https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html), a Linux
-//! kernel that runs as an ordinary program, once, and runs itself inside it, one process per test.
+//! kernel that runs as an ordinary program, and runs itself inside it, one process per test. Where tests
+//! are run side by side (`--test-threads`), there is a guest for each processor.
 //! Names, filters, `--list`, output, failures and the exit status are those of any `cargo test`.
 //!
 //! ```toml
@@ -34,7 +35,7 @@
 //! panics with is its result; a test that ends its process otherwise fails. What it prints is shown.
 //!
 //! In the guest, the file tree is this machine's, but what a test writes is thrown away with the
-//! guest, except below cargo's target folder. There is one processor; modules load on demand, or by
+//! guest, except below cargo's target folder. A guest has one processor; modules load on demand, or by
 //! [`modprobe`]; iptables is the legacy one (`iptables-legacy`), the nft flavour's tables do not all
 //! exist.
 //!

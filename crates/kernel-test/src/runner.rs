@@ -1,7 +1,8 @@
 //! Decides where a test runs, and has it run there.
 
 use std::env::VarError;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::iter;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -20,15 +21,16 @@ enum Place {
     Guest,
 }
 
-/// Runs tests; owns the guest, which is booted for the first test that needs it.
+/// Runs tests; owns the guests. One is booted for the first test that needs it, another where a test would have to wait.
 #[derive(Debug)]
 pub(crate) struct Runner {
     /// The user's choice for tests that need IPVS.
     chosen: Option<Place>,
     ipvs_here: OnceLock<bool>,
-    /// Of the guest, in MiB.
+    /// Of each guest, in MiB.
     memory: u64,
     guest: Mutex<GuestState>,
+    more_guests: Vec<Mutex<GuestState>>,
 }
 
 #[derive(Debug, Default)]
@@ -41,8 +43,9 @@ enum GuestState {
 }
 
 impl Runner {
-    /// One that does as the environment says; `Err` holds what is wrong there. A guest gets so many MiB of memory.
-    pub(crate) fn new(memory: u64) -> Result<Self, String> {
+    /// One that does as the environment says; `Err` holds what is wrong there. There are at most so many guests, and each
+    /// gets so many MiB of memory.
+    pub(crate) fn new(guests: usize, memory: u64) -> Result<Self, String> {
         let chosen = match std::env::var(IN).as_deref() {
             Ok("here") => Some(Place::Here),
             Ok("guest") => Some(Place::Guest),
@@ -54,6 +57,7 @@ impl Runner {
             ipvs_here: OnceLock::new(),
             memory,
             guest: Mutex::default(),
+            more_guests: (1..guests).map(|_| Mutex::default()).collect(),
         })
     }
 
@@ -93,11 +97,12 @@ impl Runner {
     }
 
     fn run_in_guest(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {
-        // One test at a time; the guest has one processor anyway.
-        let mut state = self.guest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.free_guest();
         if let GuestState::Off = *state {
+            let guests = 1 + self.more_guests.len() as u64;
+            let room = self.memory.saturating_mul(guests);
             *state = match packages::guest_kernel()
-                .and_then(|kernel| Guest::boot(&kernel, self.memory))
+                .and_then(|kernel| Guest::boot(&kernel, self.memory, room))
             {
                 Ok(guest) => GuestState::Running(guest),
                 Err(error) => {
@@ -120,5 +125,22 @@ impl Runner {
             GuestState::Broken(why) => Ok(Err(why.clone())),
             GuestState::Off => Ok(Err("there is no guest".to_owned())),
         }
+    }
+
+    /// One that runs no test: rather one that is there than one that has to be booted, so that tests that are run one at a
+    /// time all get the same.
+    fn free_guest(&self) -> MutexGuard<'_, GuestState> {
+        let free = || {
+            let guests = iter::once(&self.guest).chain(&self.more_guests);
+            guests.filter_map(|guest| match guest.try_lock() {
+                Ok(state) => Some(state),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            })
+        };
+        free()
+            .find(|state| !matches!(**state, GuestState::Off))
+            .or_else(|| free().next())
+            .unwrap_or_else(|| self.guest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
@@ -41,6 +41,10 @@ fn main() -> ExitCode {
         ("a_program_runs_like_a_test", a_program_runs_like_a_test),
         ("a_wrong_choice_is_refused", a_wrong_choice_is_refused),
         ("a_dead_guest_fails_one_test", a_dead_guest_fails_one_test),
+        (
+            "tests_side_by_side_have_a_guest_each",
+            tests_side_by_side_have_a_guest_each,
+        ),
         (
             "the_guest_dies_with_the_harness",
             the_guest_dies_with_the_harness,
@@ -83,7 +87,7 @@ fn subject() -> Vec<Test> {
         runs_tests_here
     ]);
     subject.extend(tests![hangs].map(|test| test.time_limit(limit)));
-    subject.extend(tests![crashes_the_kernel, sleeps]);
+    subject.extend(tests![crashes_the_kernel, sleeps, meets_one, meets_other]);
     subject.extend([
         Test::new("here_passes", passes).needs(Needs::NetNamespace),
         Test::new("here_panics", panics).needs(Needs::NetNamespace),
@@ -169,6 +173,25 @@ fn crashes_the_kernel() {
     cmd("echo c >/proc/sysrq-trigger");
 }
 
+fn meets_one() {
+    meet("one", "other");
+}
+
+fn meets_other() {
+    meet("other", "one");
+}
+
+/// Ends when another test is there as well.
+fn meet(this: &str, other: &str) {
+    fs::write(sleeping().with_extension(this), "").unwrap();
+    let other = sleeping().with_extension(other);
+    let until = Instant::now() + Duration::from_secs(100);
+    while !other.exists() {
+        assert!(Instant::now() < until, "nobody came");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 /// Tells where it is, and stays for long.
 fn sleeps() {
     fs::write(sleeping(), "").unwrap();
@@ -210,7 +233,7 @@ fn assert_lines(text: &str, lines: &[&str]) {
 
 fn failures_come_through() {
     let (output, text) =
-        run("--skip here_ --skip hangs --skip crashes --skip sleeps --test-threads 4");
+        run("--skip here_ --skip hangs --skip crashes --skip sleeps --skip meets --test-threads 4");
     assert_eq!(output.status.code(), Some(101), "{text}");
     assert_lines(
         &text,
@@ -272,7 +295,7 @@ fn skipping_says_so() {
         &text,
         &[
             "kernel tests are not run: PROXIER_SKIP_KERNEL_TESTS is set",
-            "0 passed; 0 failed; 19 ignored",
+            "0 passed; 0 failed; 21 ignored",
         ],
     );
 }
@@ -299,8 +322,10 @@ fn a_wrong_choice_is_refused() {
 
 fn a_dead_guest_fails_one_test() {
     // In this order: a guest each, as the one before is gone.
-    let (output, text) = run("s --skip here_ --skip panics --skip exits --skip aborts \
-         --skip returns --skip runs --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1");
+    let (output, text) = run(
+        "s --skip here_ --skip meets --skip panics --skip exits --skip aborts \
+         --skip returns --skip runs --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1",
+    );
     assert_eq!(output.status.code(), Some(101), "{text}");
     assert_lines(
         &text,
@@ -311,6 +336,22 @@ fn a_dead_guest_fails_one_test() {
             "1 passed; 2 failed",
         ],
     );
+}
+
+fn tests_side_by_side_have_a_guest_each() {
+    if thread::available_parallelism().is_ok_and(|processors| processors.get() == 1) {
+        println!("one processor: there is one guest");
+        return;
+    }
+    let mark = format!("meeting-{}", process::id());
+    let output = command("meets --test-threads 2", &mark).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_lines(&text, &["2 passed; 0 failed"]);
+    assert_eq!(text.matches("tests run in a guest").count(), 2, "{text}");
+    for extension in ["one", "other"] {
+        let marker = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);
+        fs::remove_file(marker.with_extension(extension)).unwrap();
+    }
 }
 
 fn failures_come_through_from_here() {

@@ -68,10 +68,11 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Boots a guest with so many MiB of memory; returns when it is ready for tests.
-    pub(crate) fn boot(kernel: &GuestKernel, memory: u64) -> Result<Self, Error> {
+    /// Boots a guest with so many MiB of memory, where all guests together may take `room`; returns when it is ready for
+    /// tests.
+    pub(crate) fn boot(kernel: &GuestKernel, memory: u64, room: u64) -> Result<Self, Error> {
         let folder = job_folder(kernel)?;
-        let mut child = command(kernel, folder.path(), memory)
+        let mut child = command(kernel, folder.path(), memory, room)
             .spawn()
             .at("starting", &kernel.program)?;
         let (sender, frames) = channel();
@@ -236,7 +237,7 @@ static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libptrace.so"));
 
 /// The guest kernel's command. Our pipes become its file descriptors 3 and 4, which are its second
 /// console; what it prints itself, and its first console, is our stderr pipe.
-fn command(kernel: &GuestKernel, folder: &Path, memory: u64) -> Command {
+fn command(kernel: &GuestKernel, folder: &Path, memory: u64, room: u64) -> Command {
     let in_folder = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("sh");
     command
@@ -248,7 +249,7 @@ fn command(kernel: &GuestKernel, folder: &Path, memory: u64) -> Command {
         .arg(format!("init={}", in_folder("init")))
         .arg(format!("uml_dir={}/", in_folder("uml")))
         .arg(format!("{JOB}={}", folder.display()))
-        .env("TMPDIR", memory::folder(memory, folder))
+        .env("TMPDIR", memory::folder(room, folder))
         .env("LD_PRELOAD", folder.join("libptrace.so"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
