@@ -109,8 +109,8 @@ pub(crate) fn text(figures: &Figures, sizes: &[u32], counts: &[String]) -> Strin
         text += row;
         text.push('\n');
     }
-    text + "\nInstructions and allocations are differences of two runs under valgrind (callgrind, dhat), what makes the \
-           changes taken off. System calls are those of planning and applying a change, counted by strace, but for those that \
+    text + "\nInstructions (callgrind) are those of the step itself; those of `translate`, and allocations (dhat), are differences \
+           of two runs, what makes the changes taken off. System calls are those of planning and applying a change, counted by strace, but for those that \
            have memory from the kernel.\n"
 }
 
