@@ -178,6 +178,9 @@ impl VirtualServerConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     fn address(protocol: Protocol, address: &str, port: u16) -> VirtualServerId {
@@ -193,6 +196,34 @@ mod tests {
             family,
             mark: mark.try_into().unwrap(),
         }
+    }
+
+    #[test]
+    fn what_tells_ids_apart_goes_into_their_hashes() {
+        let ids = [
+            address(Protocol::TCP, "10.0.0.9", 81),
+            address(Protocol::UDP, "10.0.0.9", 81),
+            address(Protocol::TCP, "10.0.0.8", 81),
+            address(Protocol::TCP, "10.0.0.9", 80),
+            address(Protocol::TCP, "::10.0.0.9", 81),
+            address(Protocol::TCP, "::ffff:10.0.0.9", 81),
+            address(Protocol::TCP, "2001:db8::1", 81),
+            mark(Family::Inet, 81),
+            mark(Family::Inet6, 81),
+            mark(Family::Inet, 0x0a00_0009),
+        ];
+        let hash = |id: &VirtualServerId| {
+            let mut state = DefaultHasher::new();
+            id.hash(&mut state);
+            state.finish()
+        };
+        let hashes: HashSet<_> = ids.iter().map(hash).collect();
+        assert_eq!(hashes.len(), ids.len());
+        assert!(
+            ids.map(|id| hash(&id))
+                .iter()
+                .all(|hash| hashes.contains(hash))
+        );
     }
 
     #[test]
