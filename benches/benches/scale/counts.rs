@@ -179,8 +179,11 @@ fn valgrind(options: &[&str], name: &str, times: u32, services: u32) -> Result<u
     found.ok_or_else(|| format!("valgrind says: {}", text.trim()))
 }
 
+/// So much each time, or why it was not counted.
+type Count = Result<f64, String>;
+
 /// What each time more costs: the difference of two runs.
-fn each(options: &[&str], name: &str, times: u32, services: u32) -> Result<f64, String> {
+fn each(options: &[&str], name: &str, times: u32, services: u32) -> Count {
     let one = valgrind(options, name, 1, services)?;
     let more = valgrind(options, name, 1 + times, services)?;
     Ok(more.saturating_sub(one) as f64 / f64::from(times))
@@ -192,36 +195,42 @@ const ALLOCATIONS: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
 /// Rows of a table: instructions and allocations, of clusters of these sizes.
 pub(crate) fn instructions(sizes: &[u32]) -> Vec<String> {
     let mut rows = Vec::new();
-    let row = |what: String, count: Result<f64, String>| match count {
+    let row = |what: String, count: Count| match count {
         Ok(count) => format!("| {what} | {} |", rounded(count)),
         Err(why) => format!("| {what} | not counted: {why} |"),
     };
-    for (unit, options) in [("instructions", INSTRUCTIONS), ("allocations", ALLOCATIONS)] {
-        let all = each(&options, "translate", 2, 1_000);
+    let mut count = |unit, options: &[&str], of_a_step: fn(u32) -> Count| {
+        let all = each(options, "translate", 2, 1_000);
         rows.push(row(format!("{unit}: `translate`, 1,000 Services"), all));
         for services in sizes {
-            let step = if unit == "instructions" {
-                in_steps(200, *services)
-            } else {
-                each(&options, "endpoint", 200, *services)
-                    .and_then(|change| Ok(change - each(&options, "wheel", 200, *services)?))
-            };
+            let step = of_a_step(*services);
             let services = grouped(services);
             rows.push(row(
                 format!("{unit}: engine, one endpoint changed, of {services} Services"),
                 step,
             ));
         }
-    }
+    };
+    count("instructions", &INSTRUCTIONS, instructions_of_a_step);
+    count("allocations", &ALLOCATIONS, allocations_of_a_step);
     rows
 }
 
-/// Instructions of a step, without all around it: hash tables are laid out differently each time, so that making the
-/// cluster takes a little more or less.
-fn in_steps(times: u32, services: u32) -> Result<f64, String> {
+/// How many steps to count in.
+const STEPS: u32 = 200;
+
+/// Without all around the step: hash tables are laid out differently each time, so that making the cluster takes a little
+/// more or less.
+fn instructions_of_a_step(services: u32) -> Count {
     let options = [&INSTRUCTIONS[..], &["--toggle-collect=*steps::step*"]].concat();
-    let all = valgrind(&options, "endpoint", times, services)?;
-    Ok(all as f64 / f64::from(times))
+    let all = valgrind(&options, "endpoint", STEPS, services)?;
+    Ok(all as f64 / f64::from(STEPS))
+}
+
+/// Without what it takes to make the change.
+fn allocations_of_a_step(services: u32) -> Count {
+    let change = each(&ALLOCATIONS, "endpoint", STEPS, services)?;
+    Ok(change - each(&ALLOCATIONS, "wheel", STEPS, services)?)
 }
 
 /// Rows of a table: the memory of an engine in a process of its own.

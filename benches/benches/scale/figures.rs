@@ -123,7 +123,7 @@ pub(crate) fn median<I, O>(
     mut input: impl FnMut() -> I,
     mut work: impl FnMut(I) -> O,
 ) -> Duration {
-    let mut times: Vec<Duration> = (0..rounds)
+    let times = (0..rounds)
         .map(|_| {
             let input = input();
             let start = Instant::now();
@@ -133,8 +133,13 @@ pub(crate) fn median<I, O>(
             time
         })
         .collect();
+    middle(times)
+}
+
+/// The time in the middle of these.
+pub(crate) fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
-    times.get(rounds / 2).copied().unwrap_or_default()
+    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// With commas.

@@ -7,7 +7,7 @@ use benches::steps::{Wheel, all_done, large_service, moved, settled, started};
 use proxier::cluster::{Change, Cluster, EndpointSlice};
 use proxier::{Config, Engine, Kernel, MemoryKernel, Plan, reconcile, translate};
 
-use crate::figures::{Figures, median};
+use crate::figures::{Figures, median, middle};
 use crate::{ENDPOINTS, Effort};
 
 pub(crate) const TRANSLATE: &str = "`translate`";
@@ -156,10 +156,8 @@ impl Changing {
     }
 
     fn note(self, figures: &mut Figures) {
-        for (name, mut times) in self.times {
-            times.sort();
-            let middle = times.get(times.len() / 2).copied();
-            figures.note(name, self.services, middle.unwrap_or_default());
+        for (name, times) in self.times {
+            figures.note(name, self.services, middle(times));
         }
     }
 }

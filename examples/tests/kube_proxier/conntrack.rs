@@ -6,7 +6,7 @@ use kernel_test::{cmd, modprobe, set_sysctl, sysctl};
 
 use crate::api_server::ApiServer;
 use crate::cluster::steady;
-use crate::daemon::Setup;
+use crate::daemon::{Daemon, Setup};
 
 const LIMIT: &str = "net.netfilter.nf_conntrack_max";
 const ESTABLISHED: &str = "net.netfilter.nf_conntrack_tcp_timeout_established";
@@ -26,6 +26,14 @@ fn first(name: &str) -> u64 {
 
 fn buckets() -> u64 {
     fs::read_to_string(BUCKETS).unwrap().trim().parse().unwrap()
+}
+
+/// Until the first network namespace has this timeout, in seconds.
+fn wait_until_established(daemon: &mut Daemon, setup: &Setup, timeout: u64) {
+    daemon.wait_until("the timeout", || {
+        let is_set = first(ESTABLISHED) == timeout;
+        is_set.then_some(()).ok_or_else(|| setup.log())
+    });
 }
 
 /// What is asked for is set before anything is served, and what is 0 is left alone.
@@ -48,11 +56,7 @@ pub(crate) fn is_set_up_as_asked() {
     );
     // It reaches no API server from there.
     let mut daemon = setup.start_in_first_namespace();
-    daemon.wait_until("the timeout", || {
-        (first(ESTABLISHED) == 3660)
-            .then_some(())
-            .ok_or_else(|| setup.log())
-    });
+    wait_until_established(&mut daemon, &setup, 3660);
     assert_eq!(first(LIMIT), asked);
     assert!(buckets() >= asked / 4, "{}", buckets());
     assert_eq!(others.map(first), before);
@@ -65,11 +69,7 @@ pub(crate) fn is_set_up_as_asked() {
         "conntrack: {maxPerCore: 1, min: 1, tcpEstablishedTimeout: 1h}\n",
     );
     let mut daemon = setup.start_in_first_namespace();
-    daemon.wait_until("the timeout", || {
-        (first(ESTABLISHED) == 3600)
-            .then_some(())
-            .ok_or_else(|| setup.log())
-    });
+    wait_until_established(&mut daemon, &setup, 3600);
     assert_eq!(first(LIMIT), asked);
 }
 

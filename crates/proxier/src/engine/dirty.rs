@@ -41,14 +41,6 @@ impl Dirty {
         dirty
     }
 
-    /// What may be about anything.
-    pub(super) fn everything() -> Self {
-        let mut dirty = Self::default();
-        dirty.note_all_structure();
-        dirty.all = true;
-        dirty
-    }
-
     /// All sets and rules, which say more by themselves than by their members.
     pub(super) fn note_structure(&mut self, family: Family) {
         *self.sets.get_mut(family) = SetId::ALL.into_iter().collect();
@@ -85,11 +77,22 @@ impl Dirty {
             Operation::RestoreRules(change) => *self.rules.get_mut(change.family) = true,
             Operation::BindAddress(address) => self.note_address(*address),
             Operation::UnbindAddress(bound) => self.note_address(bound.ip()),
-            // Looked at each time, but for what is about a virtual server.
-            other => other
-                .server()
-                .into_iter()
-                .for_each(|id| self.note_server(*id)),
+            Operation::AddServer { .. }
+            | Operation::SetServer { .. }
+            | Operation::DeleteServer(_)
+            | Operation::AddDestination { .. }
+            | Operation::SetDestination { .. }
+            | Operation::DeleteDestination { .. } => {
+                operation
+                    .server()
+                    .into_iter()
+                    .for_each(|id| self.note_server(*id));
+            }
+            // Looked at each time.
+            Operation::SetSysctl { .. }
+            | Operation::SetTimeouts(_)
+            | Operation::CreateLink
+            | Operation::DeleteLink => {}
         }
     }
 

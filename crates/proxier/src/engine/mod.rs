@@ -93,7 +93,11 @@ impl Engine {
             wanted: Wanted::default(),
             health: BTreeMap::new(),
             believed: None,
-            dirty: Dirty::everything(),
+            // Until all is compared for the first time.
+            dirty: Dirty {
+                all: true,
+                ..Dirty::default()
+            },
             seen: PerFamily::default(),
             draining: BTreeSet::new(),
             doubtful: false,
@@ -215,6 +219,8 @@ impl Engine {
     /// what [`plan`](Self::plan) would give.
     pub fn audit(&mut self, observed: &Observed) -> Plan {
         self.dirty.all = true;
+        // Nothing is compared with what is to be forgotten.
+        self.believed = None;
         self.refresh();
         let servers = self.wanted.servers().len();
         let mut believed = Believed::new(observed, servers, |name| SetId::owner(name).is_some());

@@ -112,7 +112,18 @@ impl Operation {
             | Self::AddDestination { server: id, .. }
             | Self::SetDestination { server: id, .. }
             | Self::DeleteDestination { server: id, .. } => Some(id),
-            _ => None,
+            Self::SetSysctl { .. }
+            | Self::SetTimeouts(_)
+            | Self::CreateLink
+            | Self::DeleteLink
+            | Self::CreateSet(_)
+            | Self::AddEntry { .. }
+            | Self::DeleteEntry { .. }
+            | Self::SwapSets { .. }
+            | Self::DestroySet(_)
+            | Self::RestoreRules(_)
+            | Self::BindAddress(_)
+            | Self::UnbindAddress(_) => None,
         }
     }
 }

@@ -119,12 +119,8 @@ impl<'a> Context<'a> {
     /// What a Service wants that has a cluster IP of the family.
     pub(crate) fn wish(&self, service: &Service, slices: &[&EndpointSlice]) -> Wish {
         let mut wish = Wish::default();
-        // They are kept: the room they take counts.
-        let claims = service
-            .ports
-            .iter()
-            .map(|port| self.addresses(service, port));
-        wish.claims.reserve_exact(claims.sum());
+        // Most ports are served on one address, and claims are kept: the room they take counts.
+        wish.claims.reserve_exact(service.ports.len());
         for port in &service.ports {
             self.port_wish(service, port, slices, &mut wish);
         }
@@ -220,15 +216,6 @@ impl<'a> Context<'a> {
                 wish.claims.push(claim);
             }
         }
-    }
-
-    /// How many addresses a port is served on.
-    fn addresses(&self, service: &Service, port: &ServicePort) -> usize {
-        let cluster = usize::from(service.cluster_ip(self.family).is_some());
-        let external = self.of_family(&service.external_ips).count();
-        let balanced = self.of_family(&service.load_balancer_ips).count();
-        let nodes = port.node_port.map_or(0, |_| self.node_ports.len());
-        cluster + external + balanced + nodes
     }
 
     fn of_family<'s>(

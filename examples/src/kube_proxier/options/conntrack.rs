@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::flags::go_bool;
-use super::settings::Setting;
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Connection tracking (ignored with --config, which says it)")]
@@ -42,8 +41,8 @@ pub(super) struct ConntrackFlags {
 }
 
 impl ConntrackFlags {
-    /// Those that were given, as fields of a configuration file.
-    pub(super) fn settings(&self) -> impl Iterator<Item = Setting> {
+    /// Each with the field of a configuration file that says the same, and what was given, if anything.
+    pub(super) fn fields(&self) -> [(&'static str, &'static str, Option<Value>); 7] {
         let number = |number: Option<i64>| number.map(Value::from);
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         [
@@ -79,14 +78,6 @@ impl ConntrackFlags {
                 text(&self.conntrack_udp_timeout_stream),
             ),
         ]
-        .into_iter()
-        .filter_map(|(flag, field, value)| {
-            Some(Setting {
-                flag,
-                field,
-                value: value?,
-            })
-        })
     }
 }
 

@@ -131,6 +131,7 @@ impl Flags {
             ),
         ]
         .into_iter()
+        .chain(self.conntrack.fields())
         .filter_map(|(flag, field, value)| {
             Some(Setting {
                 flag,
@@ -138,7 +139,6 @@ impl Flags {
                 value: value?,
             })
         })
-        .chain(self.conntrack.settings())
         .collect()
     }
 }

@@ -6,6 +6,7 @@
 use super::super::quantity;
 use super::Faults;
 use super::fields;
+use super::process::nonempty;
 
 /// How the node's connection tracking is to be set up. What is 0 or false is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,7 @@ pub(super) fn read(raw: Option<&fields::Conntrack>, faults: &mut Faults) -> Conn
             &mut conntrack.udp_stream_timeout,
         ),
     ] {
-        if let Some(text) = said.as_deref().filter(|text| !text.is_empty()) {
+        if let Some(text) = nonempty(said.as_ref()) {
             let timeout = faults.take(&format!("conntrack.{field}"), quantity::duration(text));
             *seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         }

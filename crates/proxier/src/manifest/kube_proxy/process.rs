@@ -159,7 +159,7 @@ pub(super) fn read(raw: &KubeProxyConfiguration, faults: &mut Faults) -> Process
     }
 }
 
-fn nonempty(text: Option<&String>) -> Option<&str> {
+pub(super) fn nonempty(text: Option<&String>) -> Option<&str> {
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
