@@ -52,21 +52,11 @@
 mod arbitrary;
 #[cfg(feature = "client")]
 pub mod client;
-mod element;
-mod entry;
 mod error;
-mod family;
 #[doc(hidden)]
 pub mod fuzz;
-mod inline;
 pub mod message;
-mod name;
-mod operation;
-mod protocol;
-mod refusal;
-mod revision;
-mod set_type;
-mod spec;
+mod model;
 mod text;
 pub mod uapi;
 mod wire;
@@ -74,16 +64,13 @@ mod wire;
 #[cfg(feature = "client")]
 pub use crate::client::Client;
 pub use crate::{
-    element::{Addresses, Element, Interface, MacAddr, PortRange, Ports},
-    entry::{Counters, Entry, EntryOptions, Position, SkbInfo},
     error::{EntryFault, Error},
-    family::Family,
-    name::{InterfaceName, SetName},
-    operation::Operation,
-    protocol::Protocol,
-    refusal::Refusal,
-    set_type::{Dimension, Method, SetType},
-    spec::{BitmapRange, CreateOptions, MAX_TIMEOUT, SetSpec},
-    text::{Listing, SaveLine, Set, parse_save},
-    wire::{DecodeError, Usage},
+    message::{Operation, Refusal},
+    model::{
+        Addresses, BitmapRange, Counters, CreateOptions, Dimension, Element, Entry, EntryOptions,
+        Family, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports, Position,
+        Protocol, Set, SetName, SetSpec, SetType, SkbInfo, Usage,
+    },
+    text::{Listing, SaveLine, parse_save},
+    wire::DecodeError,
 };

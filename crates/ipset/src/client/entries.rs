@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use netlink_batch::Transport;
 
-use super::Client;
+use crate::client::Client;
 use crate::message::{EntryBatch, Mode, Request};
 use crate::{Entry, Error, Operation, Refusal, SetName};
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use netlink_batch::{Dumped, Transport};
 
-use super::{Client, header_of};
+use crate::client::{Client, header_of};
 use crate::message::{Detail, Payload, Reply, Request, SetInfo, SetPart};
 use crate::{DecodeError, Entry, Error, Family, Operation, Set, SetName, SetType};
 

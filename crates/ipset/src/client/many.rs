@@ -2,8 +2,8 @@
 
 use netlink_batch::{Batch, Transport};
 
-use super::{Client, header_of};
 use crate::Error;
+use crate::client::{Client, header_of};
 use crate::message::{Payload, Request};
 
 impl<T: Transport> Client<T> {

@@ -28,7 +28,7 @@ use std::collections::HashMap;
 
 use netlink_batch::{Connection, Header, KernelError, Socket, Transport, errno, uapi as netlink};
 
-pub use self::{
+pub use crate::client::{
     list::{Item, Listed},
     patience::Patience,
 };

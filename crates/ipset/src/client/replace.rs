@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use netlink_batch::Transport;
 
-use super::Client;
+use crate::client::Client;
 use crate::message::Mode;
 use crate::{Entry, Error, Operation, Refusal, SetName, SetSpec};
 
@@ -20,7 +20,7 @@ impl<T: Transport> Client<T> {
     /// that is not there yet is made.
     ///
     /// A second set is filled under a temporary name, swapped with the one in use, and destroyed.
-    /// Both exist for that while; each needs its memory. Waits, as [`Patience`](super::Patience)
+    /// Both exist for that while; each needs its memory. Waits, as [`Patience`](crate::client::Patience)
     /// says, while somebody lists either.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use netlink_batch::Transport;
 
-use super::Client;
+use crate::client::Client;
 use crate::message::{Mode, Reply, Request, TypeInfo};
 use crate::{Error, Family, Operation, Refusal, SetName};
 
@@ -63,7 +63,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on.
-    /// Tries again, as [`Patience`](super::Patience) says, while somebody lists one of them.
+    /// Tries again, as [`Patience`](crate::client::Patience) says, while somebody lists one of them.
     ///
     /// # Errors
     /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see

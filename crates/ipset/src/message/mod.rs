@@ -30,14 +30,18 @@
 mod captured;
 mod entries;
 mod netlink;
+mod operation;
+mod refusal;
 mod reply;
 mod request;
 #[cfg(test)]
 mod tests;
 
-pub use self::{
+pub use crate::message::{
     entries::EntryBatch,
     netlink::IpsetMessage,
+    operation::Operation,
+    refusal::Refusal,
     reply::{EntryData, Reply, SetInfo, SetPart, TypeInfo},
     request::{Detail, Mode, Payload, Request},
 };

@@ -4,8 +4,8 @@ use netlink_packet_core::{
     Emitable, NetlinkDeserializable, NetlinkHeader, NetlinkPayload, NetlinkSerializable,
 };
 
-use super::{Payload, Reply, Request};
-use crate::wire::DecodeError;
+use crate::DecodeError;
+use crate::message::{Payload, Reply, Request};
 
 /// A message of ipset in either direction. It owns what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]

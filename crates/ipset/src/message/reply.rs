@@ -4,17 +4,17 @@ use std::borrow::Cow;
 
 use netlink_packet_core::Emitable;
 
-use super::request::family_number;
+use crate::message::request::family_number;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
 use crate::wire::{
-    Attribute, Count, DecodeError, Fill, Sink, Usage, attributes, decode_entry, decode_spec,
-    encode_spec_reply, family, set_name,
+    Attribute, Count, Fill, Sink, attributes, decode_entry, decode_spec, encode_spec_reply, family,
+    set_name,
 };
-use crate::{Entry, Family, SetName, SetSpec, SetType};
+use crate::{DecodeError, Entry, Family, SetName, SetSpec, SetType, Usage};
 
 /// Bytes of `struct nfgenmsg`.
 const NFGENMSG: usize = 4;
@@ -23,7 +23,7 @@ const NFGENMSG: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply<'a> {
-    /// To [`Request::Protocol`](super::Request::Protocol): the newest and oldest protocol the
+    /// To [`Request::Protocol`](crate::message::Request::Protocol): the newest and oldest protocol the
     /// kernel speaks; kernels before 4.20 name only one.
     Protocol {
         /// Newest.
@@ -31,26 +31,26 @@ pub enum Reply<'a> {
         /// Oldest.
         min: u8,
     },
-    /// To [`Request::List`](super::Request::List) and [`Request::Save`](super::Request::Save): a
+    /// To [`Request::List`](crate::message::Request::List) and [`Request::Save`](crate::message::Request::Save): a
     /// set, or more of its entries.
     Set(SetPart<'a>),
-    /// To [`Request::Header`](super::Request::Header).
+    /// To [`Request::Header`](crate::message::Request::Header).
     Header {
         /// The set.
         set: SetName,
         /// Its type, family and revision; the oldest revision is not told, and the same here.
         info: TypeInfo,
     },
-    /// To [`Request::Type`](super::Request::Type).
+    /// To [`Request::Type`](crate::message::Request::Type).
     Type(TypeInfo),
-    /// To [`Request::GetByName`](super::Request::GetByName).
+    /// To [`Request::GetByName`](crate::message::Request::GetByName).
     Index {
         /// Family of the set.
         family: Family,
         /// Its index.
         index: u16,
     },
-    /// To [`Request::GetByIndex`](super::Request::GetByIndex).
+    /// To [`Request::GetByIndex`](crate::message::Request::GetByIndex).
     Name {
         /// The set.
         set: SetName,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use netlink_packet_core::Emitable;
 
-use super::EntryBatch;
+use crate::message::EntryBatch;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"

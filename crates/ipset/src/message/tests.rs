@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkSerializable};
 use proptest::prelude::*;
 
-use super::captured::{LINUX_6_1, LINUX_6_18, captured, hex, replies, unhex};
 use super::*;
+use crate::message::captured::{LINUX_6_1, LINUX_6_18, captured, hex, replies, unhex};
 use crate::uapi::{IPSET_CMD_HEADER, IPSET_CMD_PROTOCOL, IPSET_CMD_TYPE};
 use crate::{Entry, Family, Set, SetName, SetSpec, SetType, arbitrary};
 use netlink_packet_core::Emitable;

@@ -1,7 +1,7 @@
 //! Entries from text.
 
-use super::tokens::Tokens;
-use crate::element::parse_mark;
+use crate::model::parse_mark;
+use crate::text::Tokens;
 use crate::{Counters, Element, Entry, EntryOptions, Error, Position, SetName, SetType};
 
 /// Reads what [`Entry`] prints, for a set of `set_type`.

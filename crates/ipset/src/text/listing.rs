@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Set;
-use crate::spec::Header;
+use crate::Set;
+use crate::text::header::Header;
 
 /// A set that prints as `ipset list` shows it, but for the lines whose value is not known.
 ///

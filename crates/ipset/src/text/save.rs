@@ -3,21 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::Tokens;
-use super::entry;
-use crate::{Entry, Error, SetName, SetSpec, spec};
-
-/// A set and what it holds.
-///
-/// Prints as `ipset save` does: its `create` line, then an `add` line for each entry, in their
-/// order.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Set {
-    /// What it is created with.
-    pub spec: SetSpec,
-    /// What it holds.
-    pub entries: Vec<Entry>,
-}
+use crate::text::{Tokens, parse_create, parse_entry};
+use crate::{Entry, Error, Set, SetName, SetSpec};
 
 /// A line of `ipset save`, without the line break.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,15 +21,6 @@ pub enum SaveLine {
 }
 
 impl Set {
-    /// A set without entries.
-    #[must_use]
-    pub fn new(spec: SetSpec) -> Self {
-        Self {
-            spec,
-            entries: Vec::new(),
-        }
-    }
-
     /// The lines of `ipset save`.
     pub fn lines(&self) -> impl Iterator<Item = SaveLine> {
         let add = |entry: &Entry| SaveLine::Add {
@@ -105,7 +83,7 @@ impl Saved {
     }
 
     fn create(&mut self, tokens: &mut Tokens<'_>) -> Result<(), Error> {
-        let spec = spec::parse_rest(tokens)?;
+        let spec = parse_create(tokens)?;
         if self.places.insert(spec.name, self.sets.len()).is_some() {
             return Err(Error::DuplicateSet { set: spec.name });
         }
@@ -119,7 +97,7 @@ impl Saved {
         let set = place
             .and_then(|place| self.sets.get_mut(*place))
             .ok_or(Error::UnknownSet { set: name })?;
-        let entry = entry::parse(&set.spec.set_type, tokens)?;
+        let entry = parse_entry(&set.spec.set_type, tokens)?;
         set.spec.check(&entry)?;
         set.entries.push(entry);
         Ok(())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Error, SetSpec};
+use crate::{Error, Set, SetSpec};
 
 fn error_of(text: &str) -> String {
     parse_save(text).unwrap_err().to_string()

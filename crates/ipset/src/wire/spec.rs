@@ -2,27 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::read::{DecodeError, attributes};
-use super::write::Sink;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
-use crate::{BitmapRange, CreateOptions, PortRange, SetType};
-
-/// What the kernel says of a set beside what it was created with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Usage {
-    /// How many entries it has (since Linux 4.9
-    /// [`IPSET_ATTR_ELEMENTS`](crate::uapi::IPSET_ATTR_ELEMENTS)); expired ones may count until
-    /// they are swept.
-    pub entries: Option<u32>,
-    /// Bytes of memory.
-    pub memory_size: Option<u32>,
-    /// Rules and sets that name it.
-    pub references: Option<u32>,
-}
+use crate::wire::read::attributes;
+use crate::wire::write::Sink;
+use crate::{BitmapRange, CreateOptions, DecodeError, PortRange, SetType, Usage};
 
 /// Writes the data of a `create` request, without the nest around it.
 pub(crate) fn encode(options: &CreateOptions, sink: &mut impl Sink) {

@@ -3,4 +3,4 @@
 mod read;
 mod write;
 
-pub(crate) use self::{read::decode, write::encode};
+pub(crate) use crate::wire::entry::{read::decode, write::encode};

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::entry::MAX_COMMENT;
+use crate::model::MAX_COMMENT;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"

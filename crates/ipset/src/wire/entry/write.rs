@@ -1,6 +1,6 @@
 //! The data of an entry, written.
 
-use crate::entry::MAX_COMMENT;
+use crate::model::MAX_COMMENT;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"

@@ -3,9 +3,8 @@
 
 use std::fmt;
 
-use super::{BitmapRange, CreateOptions, SetSpec};
-use crate::element::Inet;
-use crate::{Method, SetType};
+use crate::model::Inet;
+use crate::{BitmapRange, CreateOptions, Method, SetSpec, SetType};
 
 impl fmt::Display for SetSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

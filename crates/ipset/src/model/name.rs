@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::Error;
-use crate::inline::Inline;
+use crate::model::inline::Inline;
 
 /// The name of a set: 1 to 31 bytes (`IPSET_MAXNAMELEN` less its NUL).
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::inline::Inline;
+use crate::model::inline::Inline;
 use crate::{Error, Family};
 
 /// How a set stores its elements: the part of the type's name before the colon.

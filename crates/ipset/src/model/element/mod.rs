@@ -8,8 +8,8 @@ mod port;
 use std::fmt;
 use std::net::IpAddr;
 
-pub(crate) use self::address::Inet;
-pub use self::{
+pub(crate) use crate::model::element::address::Inet;
+pub use crate::model::element::{
     address::Addresses,
     mac::MacAddr,
     port::{PortRange, Ports},

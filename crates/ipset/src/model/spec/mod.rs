@@ -2,17 +2,13 @@
 
 mod check;
 mod check_entry;
-mod parse;
-mod print;
 #[cfg(test)]
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
-pub(crate) use self::{parse::parse_rest, print::Header};
-use crate::text::{self, Tokens};
-use crate::{Entry, Error, Family, PortRange, SetName, SetType};
+use crate::{Family, PortRange, SetName, SetType};
 
 /// Seconds: the longest timeout of a set or an entry (`IPSET_MAX_TIMEOUT`).
 ///
@@ -219,25 +215,5 @@ impl SetSpec {
                 && self.set_type.has_networks() == other.set_type.has_networks()
         };
         features && self.family == other.family
-    }
-
-    /// Reads the `create` line of `ipset save` or for `ipset restore`.
-    ///
-    /// # Errors
-    /// [`Error::Syntax`], [`Error::Missing`] and those of [`validate`](Self::validate).
-    pub fn parse(line: &str) -> Result<Self, Error> {
-        parse::parse_line(&mut Tokens::new(line))
-    }
-
-    /// Reads an entry for this set, as `ipset save` prints it behind the set's name.
-    ///
-    /// The text alone is judged: whether the set can hold the entry says [`check`](Self::check).
-    ///
-    /// # Errors
-    /// [`Error::Syntax`], [`Error::Missing`], [`Error::InvalidSetName`] and
-    /// [`Error::InvalidInterfaceName`] for what cannot be read, [`Error::UnknownSetType`] for a
-    /// type this crate does not know.
-    pub fn parse_entry(&self, text: &str) -> Result<Entry, Error> {
-        text::parse_entry(&self.set_type, &mut Tokens::new(text))
     }
 }

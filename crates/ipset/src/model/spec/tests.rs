@@ -1,5 +1,5 @@
 use super::*;
-use crate::parse_save;
+use crate::{Entry, parse_save};
 
 fn name(text: &str) -> SetName {
     SetName::new(text).unwrap()

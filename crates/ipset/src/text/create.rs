@@ -2,14 +2,38 @@
 
 use std::net::IpAddr;
 
-use super::{BitmapRange, CreateOptions, SetSpec};
-use crate::element::parse_mark;
-use crate::text::Tokens;
-use crate::{Addresses, Error, Family, Method, PortRange, SetName, SetType};
+use crate::model::parse_mark;
+use crate::text::{Tokens, parse_entry};
+use crate::{
+    Addresses, BitmapRange, CreateOptions, Entry, Error, Family, Method, PortRange, SetName,
+    SetSpec, SetType,
+};
 
-pub(super) fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
+impl SetSpec {
+    /// Reads the `create` line of `ipset save` or for `ipset restore`.
+    ///
+    /// # Errors
+    /// [`Error::Syntax`], [`Error::Missing`] and those of [`validate`](Self::validate).
+    pub fn parse(line: &str) -> Result<Self, Error> {
+        parse_line(&mut Tokens::new(line))
+    }
+
+    /// Reads an entry for this set, as `ipset save` prints it behind the set's name.
+    ///
+    /// The text alone is judged: whether the set can hold the entry says [`check`](Self::check).
+    ///
+    /// # Errors
+    /// [`Error::Syntax`], [`Error::Missing`], [`Error::InvalidSetName`] and
+    /// [`Error::InvalidInterfaceName`] for what cannot be read, [`Error::UnknownSetType`] for a
+    /// type this crate does not know.
+    pub fn parse_entry(&self, text: &str) -> Result<Entry, Error> {
+        parse_entry(&self.set_type, &mut Tokens::new(text))
+    }
+}
+
+fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
     match tokens.require("`create`")? {
-        "create" | "-N" | "--create" => parse_rest(tokens),
+        "create" | "-N" | "--create" => parse_create(tokens),
         other => Err(Error::token(
             "`create` line",
             other,
@@ -19,7 +43,7 @@ pub(super) fn parse_line(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
 }
 
 /// What stands behind `create`.
-pub(crate) fn parse_rest(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
+pub(crate) fn parse_create(tokens: &mut Tokens<'_>) -> Result<SetSpec, Error> {
     let name = SetName::new(tokens.require("the name of a set")?)?;
     let set_type = SetType::new(tokens.require("the type of a set")?)?;
     let mut spec = SetSpec::new(name, set_type, set_type.default_family());

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{BitmapRange, MAX_TIMEOUT, SetSpec};
-use crate::{Error, Family, Method, SetType};
+use crate::{BitmapRange, Error, Family, MAX_TIMEOUT, Method, SetSpec, SetType};
 
 /// Most bits of a bitmap (`IPSET_BITMAP_MAX_RANGE` + 1).
 const MAX_BITMAP: u64 = 0x1_0000;
@@ -136,7 +135,7 @@ impl SetSpec {
     }
 
     /// `address` as the set would store it.
-    pub(super) fn masked(&self, address: IpAddr) -> IpAddr {
+    pub(crate) fn masked(&self, address: IpAddr) -> IpAddr {
         let (netmask, bitmask) = (self.options.netmask, self.options.bitmask);
         match (address, bitmask) {
             (IpAddr::V4(address), Some(IpAddr::V4(mask))) => (address & mask).into(),

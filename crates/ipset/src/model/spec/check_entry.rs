@@ -4,10 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{BitmapRange, MAX_TIMEOUT, SetSpec};
 use crate::{
-    Addresses, Element, Entry, EntryFault, EntryOptions, Error, Family, MacAddr, PortRange, Ports,
-    Protocol, SetType,
+    Addresses, BitmapRange, Element, Entry, EntryFault, EntryOptions, Error, Family, MAX_TIMEOUT,
+    MacAddr, PortRange, Ports, Protocol, SetSpec, SetType,
 };
 
 impl SetSpec {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::icmp;
+use crate::model::element::icmp;
 use crate::{Error, Protocol};
 
 /// A protocol and one port or several in a row (host byte order): `tcp:80`, `udp:100-200`.

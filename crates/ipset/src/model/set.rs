@@ -1,0 +1,39 @@
+//! Sets with their entries, and what the kernel counts of them.
+
+use crate::{Entry, SetSpec};
+
+/// A set and what it holds.
+///
+/// Prints as `ipset save` does: its `create` line, then an `add` line for each entry, in their
+/// order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Set {
+    /// What it is created with.
+    pub spec: SetSpec,
+    /// What it holds.
+    pub entries: Vec<Entry>,
+}
+
+/// What the kernel says of a set beside what it was created with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Usage {
+    /// How many entries it has (since Linux 4.9
+    /// [`IPSET_ATTR_ELEMENTS`](crate::uapi::IPSET_ATTR_ELEMENTS)); expired ones may count until
+    /// they are swept.
+    pub entries: Option<u32>,
+    /// Bytes of memory.
+    pub memory_size: Option<u32>,
+    /// Rules and sets that name it.
+    pub references: Option<u32>,
+}
+
+impl Set {
+    /// A set without entries.
+    #[must_use]
+    pub fn new(spec: SetSpec) -> Self {
+        Self {
+            spec,
+            entries: Vec::new(),
+        }
+    }
+}
