@@ -1,12 +1,13 @@
-//! What can go wrong.
+//! The errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
 
-use crate::{Absence, ModuleName, Refusal};
+use crate::{Absence, Directive, ModuleName, RejectReason, Rule};
 
-/// Everything this crate's functions can fail with.
+/// Why a module could not be found or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -29,58 +30,118 @@ pub enum Error {
         name: String,
     },
 
-    /// A file that is there could not be read, so that nothing can be said about a module.
-    #[error("reading {}: {source}", path.display())]
+    /// A file exists but could not be read, so that nothing is known about the module.
+    #[error("cannot read {}: {source}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// The kernel's release could not be asked for.
-    #[error("uname: {0}")]
+    /// The kernel did not report its release.
+    #[error("cannot get the kernel's release (uname): {0}")]
     Uname(#[source] io::Error),
 
-    /// A module cannot be loaded, because there is none.
-    #[error("module {module} was not found: {why}")]
+    /// The module was not found.
+    #[error("cannot load module {module}: {reason}")]
     Absent {
         /// The module that was asked for.
         module: ModuleName,
-        /// Why it is not there.
-        why: Absence,
+        /// Why it is missing.
+        reason: Absence,
     },
 
-    /// A module is there, but the kernel does not take it.
-    #[error("loading module {module}: {why}")]
-    Refused {
+    /// The module is on disk, but the kernel rejected it.
+    #[error("cannot load module {module}: {reason}")]
+    Rejected {
         /// The module that was asked for, or one that it depends on.
         module: ModuleName,
         /// The kernel's reason.
-        why: Refusal,
+        reason: RejectReason,
     },
 
-    /// `modprobe` is there but could not be run.
-    #[error("running {}: {source}", program.display())]
+    /// The administrator of this machine forbids the module.
+    #[error(
+        "module {module} is not loaded, because the administrator forbids it ({rule}): {}",
+        remedy(rule)
+    )]
+    Forbidden {
+        /// The module that was asked for.
+        module: ModuleName,
+        /// The rule that forbids it, or one that it depends on.
+        rule: Box<Rule>,
+    },
+
+    /// `modprobe` reported success, but the module is not loaded.
+    #[error(
+        "module {module} is not loaded, although {} reported success{}",
+        program.display(),
+        rule.as_ref().map(|rule| format!("; it followed {rule}")).unwrap_or_default()
+    )]
+    NotLoaded {
+        /// The module that was asked for.
+        module: ModuleName,
+        /// The program.
+        program: PathBuf,
+        /// The rule of modprobe.d(5) that it followed instead of loading the module, if there is one.
+        rule: Option<Box<Rule>>,
+    },
+
+    /// `modprobe` could not be started.
+    #[error("cannot run {}: {source}", program.display())]
     ModprobeNotRun {
         /// The program.
         program: PathBuf,
-        /// The system's answer.
+        /// The operating system's error.
         source: io::Error,
     },
 
-    /// `modprobe` failed, for a reason that is not the kernel's.
-    #[error("{} {module}: {status}: {stderr}", program.display())]
+    /// `modprobe` did not end in time, and was killed.
+    #[error("{} {module} did not end within {} seconds and was killed", program.display(), limit.as_secs())]
+    ModprobeTimeout {
+        /// The program.
+        program: PathBuf,
+        /// The module that was asked for.
+        module: ModuleName,
+        /// How long it was given.
+        limit: Duration,
+    },
+
+    /// `modprobe` failed, for a reason other than the kernel's.
+    #[error("{} {module} failed ({status}): {}", program.display(), one_line(stderr))]
     Modprobe {
         /// The program.
         program: PathBuf,
-        /// The module that it was asked for.
+        /// The module that was asked for.
         module: ModuleName,
         /// How it ended.
         status: ExitStatus,
-        /// What it said.
+        /// The start of what it printed to stderr.
         stderr: String,
     },
+}
+
+/// How a rule is lifted.
+fn remedy(rule: &Rule) -> &'static str {
+    match rule.directive {
+        Directive::KernelBlacklist => "remove it from the kernel's command line and reboot",
+        Directive::Blacklist => "remove that rule, or ask for the module by its own name",
+        _ => "remove that rule",
+    }
+}
+
+/// A program's output without line breaks and control characters.
+fn one_line(text: &str) -> String {
+    let printable = |c: char| {
+        if c.is_control() { ' ' } else { c }
+    };
+    text.lines()
+        .collect::<Vec<_>>()
+        .join("; ")
+        .chars()
+        .map(printable)
+        .collect()
 }
 
 impl Error {

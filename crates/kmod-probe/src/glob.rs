@@ -1,7 +1,7 @@
-//! The patterns of `modules.alias`.
+//! The patterns of `modules.alias` and modprobe.d(5).
 
-/// Whether the pattern covers the whole text: `*`, `?` and `[a-f0-9]` as in fnmatch(3), and `-` is `_`
-/// outside of brackets, as in the names of modules.
+/// Whether the pattern covers the whole text: `*`, `?`, `[a-f0-9]` and `[!a-f]` as in fnmatch(3), and
+/// `-` is `_` outside of brackets, as in the names of modules.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut at, mut read) = (0, 0);
@@ -39,6 +39,10 @@ fn set(pattern: &[u8], at: usize, byte: u8) -> Option<usize> {
     let rest = pattern.get(at + 1..)?;
     let length = rest.iter().position(|byte| *byte == b']')?;
     let mut members = rest.get(..length)?;
+    let negated = matches!(members.first(), Some(b'!' | b'^'));
+    if negated {
+        members = members.get(1..)?;
+    }
     let mut found = false;
     while let Some((&first, tail)) = members.split_first() {
         members = match tail {
@@ -52,7 +56,7 @@ fn set(pattern: &[u8], at: usize, byte: u8) -> Option<usize> {
             }
         };
     }
-    found.then_some(at + length + 2)
+    (found != negated).then_some(at + length + 2)
 }
 
 fn plain(byte: u8) -> u8 {
@@ -76,6 +80,7 @@ mod tests {
             ("pci:v000010ECd0000816[89]sv*", "pci:v000010ECd00008168sv1"),
             ("a[0-9a-f]c?", "afcx"),
             ("*", ""),
+            ("ip_vs_[!l]*", "ip_vs_rr"),
             ("a*b*c", "a-b-b-c"),
         ] {
             assert!(matches(pattern, text), "{pattern} {text}");
@@ -85,6 +90,7 @@ mod tests {
             ("nf_conntrack_ipv4", "nf_conntrack"),
             ("a[0-9]", "ab"),
             ("a[0-9", "a1"),
+            ("ip_vs_[!l]*", "ip_vs_lc"),
             ("a?", "a"),
             ("", "a"),
             ("a*b", "a-c"),

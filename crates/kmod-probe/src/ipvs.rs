@@ -11,9 +11,8 @@ const CONNTRACK_MERGED: KernelVersion = KernelVersion::new(4, 19, 0);
 /// order in which they can be loaded: `ip_vs`, `ip_vs_SCHEDULER`, then connection tracking, which is
 /// `nf_conntrack` from 4.19 and `nf_conntrack_ipv4` before.
 ///
-/// The scheduler `none` (a virtual server that only its destinations' state keeps) is no module.
-/// Some distributions ported the 4.19 merge back to older kernels; there `nf_conntrack_ipv4` is
-/// absent though all is well, so let [`KernelVersion`] choose and the kernel decide.
+/// The scheduler `none` has no module. Some distributions ported the 4.19 merge back to older kernels:
+/// there `nf_conntrack_ipv4` is absent and not needed, so an absent module is not yet a failure.
 ///
 /// ```
 /// # use kmod_probe::{KernelVersion, required_modules};
@@ -72,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_scheduler_that_is_no_name() {
+    fn rejects_a_scheduler_that_cannot_be_a_name() {
         let error = required_modules(KernelVersion::new(6, 1, 0), "../rr").unwrap_err();
         assert!(error.to_string().contains("ip_vs_../rr"), "{error}");
     }

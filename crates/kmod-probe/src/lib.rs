@@ -1,9 +1,9 @@
-//! Is a kernel module loaded, built in, loadable; load it.
+//! Finds out whether a kernel module is loaded, built in or loadable, and loads it.
 //!
-//! A program that uses IPVS, ipset or another part of the kernel that may be a module wants to know
-//! before it fails whether the kernel has it, can get it, or why not. [`Modules::presence`] answers
-//! that, each "no" with its reason ([`Absence`]); [`Modules::load`] changes it, each failure with the
-//! kernel's reason ([`Refusal`]).
+//! A program that uses IPVS, ipset or another part of the kernel that may be a module needs to know
+//! early whether the kernel has it, can load it, or why not. [`Modules::presence`] finds out, with a
+//! reason where the module is missing ([`Absence`]); [`Modules::load`] loads it, with the kernel's
+//! reason where that fails ([`RejectReason`]), or the administrator's rule ([`Rule`]).
 //!
 //! ```
 //! use kmod_probe::{Modules, Presence, required_modules};
@@ -11,48 +11,55 @@
 //! let modules = Modules::of_running_kernel()?;
 //! for name in required_modules(modules.version()?, "rr")? {
 //!     match modules.presence(&name)? {
-//!         Presence::Loadable(file) => println!("{name}: can be loaded from {}", file.path.display()),
-//!         Presence::Absent(why) => println!("{name}: not here, {why}"),
-//!         there => println!("{name}: {there}"),
+//!         Presence::Loadable(file) => match modules.forbidden_by(&name)? {
+//!             Some(rule) => println!("{name}: forbidden by {rule}"),
+//!             None => println!("{name}: can be loaded from {}", file.path.display()),
+//!         },
+//!         Presence::Absent(reason) => println!("{name}: missing: {reason}"),
+//!         present => println!("{name}: {present}"),
 //!     }
 //! }
 //! # Ok::<(), kmod_probe::Error>(())
 //! ```
 //!
-//! # What it is not
-//! The last word. A feature may be built into the kernel without showing (no `/lib/modules` in a
-//! container, `CONFIG_MODULES=n`), and the kernel loads many modules itself when they are first used,
-//! also for a container that has no `modprobe`. So try the feature first; ask this crate when it is
-//! not there, to say why or to load the module.
+//! # Try the feature first
+//! A feature may be built into the kernel without showing (no `/lib/modules` in a container,
+//! `CONFIG_MODULES=n`), and the kernel loads many modules itself when they are first used, also for a
+//! container that has no `modprobe`. So try the feature first; use this crate when the feature is
+//! missing, to load the module or to explain why it is missing.
 //!
-//! # Where it looks
+//! # What is read
 //! | question | files |
 //! |---|---|
 //! | loaded | `/proc/modules`, `/sys/module/NAME/initstate` |
 //! | built in | `/sys/module/NAME`, `modules.builtin`, `modules.builtin.modinfo` (5.2 and later) |
 //! | loadable | `modules.dep`, `modules.alias`; `.ko`, `.ko.gz`, `.ko.xz`, `.ko.zst` |
-//! | load | `/proc/sys/kernel/modprobe`, `modprobe` in `PATH`, `finit_module(2)` |
+//! | forbidden | `/etc`, `/run`, `/usr/local/lib`, `/usr/lib` and `/lib/modprobe.d/*.conf`; `/proc/cmdline` |
+//! | loading | `/proc/sys/kernel/modprobe`, `modprobe` in `PATH`, `finit_module(2)` |
 //!
 //! All of them below a root that can be chosen ([`Modules::at`]).
 #![forbid(unsafe_code)]
 
+mod config;
 mod error;
 mod glob;
+mod index;
 mod ipvs;
-mod listed;
 mod live;
 mod load;
 mod modules;
 mod name;
 mod presence;
-mod refusal;
+mod process;
+mod reject;
 mod tree;
 mod version;
 
+pub use config::{Directive, Rule};
 pub use error::Error;
 pub use ipvs::required_modules;
-pub use modules::{Loading, Modules};
+pub use modules::{LoadOutcome, Modules};
 pub use name::ModuleName;
-pub use presence::{Absence, Compression, ModuleFile, Presence, Stage};
-pub use refusal::Refusal;
+pub use presence::{Absence, Compression, ModuleFile, ModuleState, Presence};
+pub use reject::RejectReason;
 pub use version::KernelVersion;

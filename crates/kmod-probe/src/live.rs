@@ -1,10 +1,10 @@
-//! What the running kernel says: `/proc/modules` and `/sys/module`.
+//! The modules of the running kernel: `/proc/modules` and `/sys/module`.
 
 use std::path::Path;
 
-use crate::{Error, ModuleName, Presence, Stage, tree};
+use crate::{Error, ModuleName, ModuleState, Presence, tree};
 
-/// What `/proc` and `/sys` below this root say about a module; `None` if they do not know it.
+/// Where a module is, according to `/proc` and `/sys` below this root; `None` if it is in neither.
 pub(crate) fn presence(root: &Path, name: &ModuleName) -> Result<Option<Presence>, Error> {
     if let Some(list) = tree::read(&root.join("proc/modules"))?
         && let Some(stage) = in_proc_modules(&list, name)
@@ -19,35 +19,35 @@ pub(crate) fn presence(root: &Path, name: &ModuleName) -> Result<Option<Presence
     Ok(tree::exists(&folder)?.then_some(Presence::BuiltIn))
 }
 
-/// Whether the kernel can load modules at all; it says so by listing them.
+/// Whether the kernel can load modules at all: then it lists them.
 pub(crate) fn has_module_support(root: &Path) -> Result<bool, Error> {
-    // Where /proc is not mounted, its absence says nothing.
+    // Where /proc is not mounted, nothing follows from the missing list.
     Ok(tree::exists(&root.join("proc/modules"))? || !tree::exists(&root.join("proc/version"))?)
 }
 
 /// `NAME SIZE REFERENCES USERS STATE ADDRESS`, see `m_show` in
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/module/procfs.c#L68>.
-fn in_proc_modules(list: &str, name: &ModuleName) -> Option<Stage> {
+fn in_proc_modules(list: &str, name: &ModuleName) -> Option<ModuleState> {
     list.lines().find_map(|line| {
         let mut fields = line.split(' ');
         if fields.next()? != name.as_str() {
             return None;
         }
         match fields.nth(3)? {
-            "Live" => Some(Stage::Live),
-            "Loading" => Some(Stage::Loading),
-            "Unloading" => Some(Stage::Unloading),
+            "Live" => Some(ModuleState::Live),
+            "Loading" => Some(ModuleState::Loading),
+            "Unloading" => Some(ModuleState::Unloading),
             _ => None,
         }
     })
 }
 
 /// `show_initstate` in <https://elixir.bootlin.com/linux/v6.12/source/kernel/module/main.c#L910>.
-fn stage_of_sysfs(state: &str) -> Option<Stage> {
+fn stage_of_sysfs(state: &str) -> Option<ModuleState> {
     match state {
-        "live" => Some(Stage::Live),
-        "coming" => Some(Stage::Loading),
-        "going" => Some(Stage::Unloading),
+        "live" => Some(ModuleState::Live),
+        "coming" => Some(ModuleState::Loading),
+        "going" => Some(ModuleState::Unloading),
         _ => None,
     }
 }
@@ -66,15 +66,15 @@ ipv6 429085 19 ip_vs,[permanent], Live 0x00000000bddc7000
     #[test]
     fn proc_modules_lists_what_is_loaded() {
         let stage = |name: &str| in_proc_modules(PROC_MODULES, &name.parse().unwrap());
-        assert_eq!(stage("ip_vs"), Some(Stage::Live));
-        assert_eq!(stage("ip-vs-mh"), Some(Stage::Live));
-        assert_eq!(stage("ipv6"), Some(Stage::Live));
+        assert_eq!(stage("ip_vs"), Some(ModuleState::Live));
+        assert_eq!(stage("ip-vs-mh"), Some(ModuleState::Live));
+        assert_eq!(stage("ipv6"), Some(ModuleState::Live));
         assert_eq!(stage("ip_vs_m"), None);
         // Synthetic: a moment too short to catch.
         let name = "m".parse().unwrap();
         let list = "m 16384 1 - Unloading 0x0\n";
-        assert_eq!(in_proc_modules(list, &name), Some(Stage::Unloading));
+        assert_eq!(in_proc_modules(list, &name), Some(ModuleState::Unloading));
         let list = "m 16384 1 - Loading 0x0\n";
-        assert_eq!(in_proc_modules(list, &name), Some(Stage::Loading));
+        assert_eq!(in_proc_modules(list, &name), Some(ModuleState::Loading));
     }
 }

@@ -3,12 +3,15 @@
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 
-use crate::{Compression, Error, ModuleFile, ModuleName, Refusal, tree};
+use crate::{Compression, Error, ModuleFile, ModuleName, RejectReason, process, tree};
+
+/// How long `modprobe` may take. A module that searches for hardware can take seconds.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// `MODULE_INIT_COMPRESSED_FILE`, since Linux 5.17:
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/module.h#L8>
@@ -34,28 +37,30 @@ fn is_program(path: &Path) -> bool {
             .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// Has `modprobe` load the module.
+/// Has `modprobe` load the module. That it succeeds does not mean that the module is loaded: see
+/// modprobe.d(5).
 pub(crate) fn modprobe(root: &Path, program: &Path, module: &ModuleName) -> Result<(), Error> {
-    let output = Command::new(program)
-        .arg(module.as_str())
-        .env("LC_ALL", "C")
-        .stdin(Stdio::null())
-        .output()
+    let deadline = Instant::now() + TIME_LIMIT;
+    let output = process::run(program, module.as_str(), || Instant::now() >= deadline)
         .map_err(|source| Error::ModprobeNotRun {
             program: program.to_owned(),
             source,
+        })?
+        .ok_or_else(|| Error::ModprobeTimeout {
+            program: program.to_owned(),
+            module: module.clone(),
+            limit: TIME_LIMIT,
         })?;
     if output.status.success() {
         return Ok(());
     }
-    let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(match errno_in(&stderr) {
-        Some(errno) => refused(root, module, errno, None)?,
+    Err(match errno_in(&output.stderr) {
+        Some(errno) => rejected(root, module, errno, None)?,
         None => Error::Modprobe {
             program: program.to_owned(),
             module: module.clone(),
             status: output.status,
-            stderr,
+            stderr: output.stderr,
         },
     })
 }
@@ -63,7 +68,7 @@ pub(crate) fn modprobe(root: &Path, program: &Path, module: &ModuleName) -> Resu
 /// The kernel's answer in what `modprobe` printed: `could not insert 'ip_vs': Operation not permitted`
 /// (kmod), `can't load module ip_vs (…): Operation not permitted` (busybox).
 fn errno_in(stderr: &str) -> Option<Errno> {
-    // Texts of kmod's own, see `mod_strerror` in
+    // Texts of kmod itself, see `mod_strerror` in
     // <https://github.com/kmod-project/kmod/blob/v30/tools/insmod.c>.
     let own = [
         ("Invalid module format", Errno::ENOEXEC),
@@ -92,7 +97,7 @@ fn errno_in(stderr: &str) -> Option<Errno> {
         .find_map(|(text, errno)| line.ends_with(text).then_some(errno))
 }
 
-/// Gives the file to the kernel. That it is there already is as good.
+/// Gives the file to the kernel. A module that is loaded already is a success.
 pub(crate) fn insert(root: &Path, file: &ModuleFile) -> Result<(), Error> {
     let opened = File::open(&file.path).map_err(|error| Error::read(&file.path, error))?;
     let flags = match file.compression {
@@ -101,21 +106,21 @@ pub(crate) fn insert(root: &Path, file: &ModuleFile) -> Result<(), Error> {
     };
     match finit_module(&opened, c"", flags) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(refused(root, &file.name, errno, file.compression)?),
+        Err(errno) => Err(rejected(root, &file.name, errno, file.compression)?),
     }
 }
 
-fn refused(
+fn rejected(
     root: &Path,
     module: &ModuleName,
     errno: Errno,
     compression: Option<Compression>,
 ) -> Result<Error, Error> {
-    Ok(Error::Refused {
+    Ok(Error::Rejected {
         module: module.clone(),
-        why: match errno {
-            Errno::EPERM => Refusal::of_permission(root)?,
-            errno => Refusal::of(errno, compression),
+        reason: match errno {
+            Errno::EPERM => RejectReason::of_permission(root)?,
+            errno => RejectReason::of(errno, compression),
         },
     })
 }
@@ -125,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_answer_is_found_in_what_modprobe_says() {
+    fn the_kernels_answer_is_found_in_what_modprobe_prints() {
         for (stderr, errno) in [
             // kmod 30 on Linux 6.1.176, as user 65534 and with a module whose dependency was not listed.
             (
@@ -192,10 +197,10 @@ mod tests {
         };
         assert_eq!((status.code(), stderr.as_str()), (Some(3), "odd"));
         let text = "echo \"could not insert 'ip_vs_rr': Key was rejected by service\" >&2; exit 1";
-        let Err(Error::Refused { why, .. }) = call(text) else {
-            panic!("not the kernel's refusal");
+        let Err(Error::Rejected { reason, .. }) = call(text) else {
+            panic!("not the kernel's answer");
         };
-        assert_eq!(why, Refusal::Signature);
+        assert_eq!(reason, RejectReason::Signature);
         let missing = modprobe(folder, &folder.join("none"), &name).unwrap_err();
         assert!(matches!(missing, Error::ModprobeNotRun { .. }));
     }

@@ -1,16 +1,20 @@
-//! Where a module is: the question this crate is about.
+//! Where a module is, and loading it.
 
 use std::path::{Path, PathBuf};
 
 use nix::sys::utsname::uname;
 
-use crate::listed::Listed;
-use crate::{Absence, Error, KernelVersion, ModuleFile, ModuleName, Presence, live, load, tree};
+use crate::config::Config;
+use crate::index::Index;
+use crate::{
+    Absence, Directive, Error, KernelVersion, ModuleFile, ModuleName, Presence, RejectReason, Rule,
+    live, load, reject, tree,
+};
 
 /// The modules of one kernel, seen through one file tree.
 ///
-/// Nothing is kept: every call reads the files anew. `modules.dep` of a distribution is about half a
-/// megabyte; who asks often keeps the answers.
+/// Nothing is cached: every call reads the files again. `modules.dep` of a distribution is about half
+/// a megabyte, so a caller that asks often keeps the answers.
 #[derive(Clone, Debug)]
 pub struct Modules {
     root: PathBuf,
@@ -21,7 +25,7 @@ impl Modules {
     /// The running kernel's modules, seen through this process's file tree.
     ///
     /// # Errors
-    /// [`Error::Uname`] if the kernel's release cannot be asked for.
+    /// [`Error::Uname`].
     pub fn of_running_kernel() -> Result<Self, Error> {
         let release = uname().map_err(|errno| Error::Uname(errno.into()))?;
         Ok(Self::at("/", release.release().to_string_lossy()))
@@ -55,11 +59,12 @@ impl Modules {
     /// Where the module is. `name` may also be an alias of it: `ipt_MASQUERADE` is `xt_MASQUERADE`
     /// since 5.2.
     ///
-    /// Looks, in this order, for a loaded module, a built-in one and a file. An [`Absence`] is a
-    /// finding, with its reason; an error says that nothing could be found out.
+    /// Looks, in this order, for a loaded module, a built-in one and a file. [`Presence::Absent`] means
+    /// that the module is missing, with the reason; an error means that this could not be found out.
+    /// Whether a loadable module may be loaded is not checked: see [`forbidden_by`](Self::forbidden_by).
     ///
     /// # Errors
-    /// [`Error::Read`] if a file is there but cannot be read.
+    /// [`Error::Read`] if a file exists but cannot be read.
     pub fn presence(&self, name: &ModuleName) -> Result<Presence, Error> {
         Ok(match self.search(name)? {
             Found::Kernel(presence) => presence,
@@ -76,55 +81,180 @@ impl Modules {
     /// asks for modules. Sorted; empty if there is none, or no folder of modules.
     ///
     /// # Errors
-    /// [`Error::Read`] if a list is there but cannot be read.
+    /// [`Error::Read`] if a list exists but cannot be read.
     pub fn by_alias(&self, alias: &str) -> Result<Vec<ModuleName>, Error> {
-        self.listed()?
-            .map_or_else(|| Ok(Vec::new()), |listed| listed.by_alias(alias))
+        self.index()?
+            .map_or_else(|| Ok(Vec::new()), |index| index.by_alias(alias))
     }
 
-    /// Loads the module, and what it depends on, unless the kernel has it already.
+    /// Loads the module and what it depends on, unless the kernel has it already, and checks that the
+    /// kernel has it afterwards.
     ///
     /// With this process's own tree: by `modprobe` (the one that the kernel would run, or one in
-    /// `PATH`), which honours `/etc/modprobe.d`. Without `modprobe`, or with another tree: by
-    /// `finit_module(2)`, dependencies first; module parameters, soft dependencies and the rest of
-    /// `/etc/modprobe.d` are not looked at then. A compressed file is left to the kernel to unpack,
-    /// which it may not be built for.
+    /// `PATH`), which follows modprobe.d(5) and is given 30 seconds. Without `modprobe`, or with another
+    /// tree: by `finit_module(2)`, dependencies first. Then rules that forbid the module
+    /// ([`forbidden_by`](Self::forbidden_by)) are followed, but parameters, soft dependencies and other
+    /// install commands are not; a compressed file is left to the kernel to unpack, which not every
+    /// kernel can.
     ///
     /// # Errors
-    /// [`Error::Absent`] with the reason if there is no such module, [`Error::Refused`] with the reason
-    /// if the kernel does not take it (among them: not allowed, wrong signature, built for another
-    /// kernel), [`Error::Modprobe`] or [`Error::ModprobeNotRun`] if `modprobe` fails of itself,
-    /// [`Error::Read`] if a file cannot be read.
-    pub fn load(&self, name: &ModuleName) -> Result<Loading, Error> {
+    /// - [`Error::Absent`]: there is no such module.
+    /// - [`Error::Forbidden`]: the administrator forbids it; the error names the file and line.
+    /// - [`Error::Rejected`]: the kernel does not take it (no permission, wrong signature, built for
+    ///   another kernel).
+    /// - [`Error::NotLoaded`]: `modprobe` reported success, but the module is not there.
+    /// - [`Error::Modprobe`], [`Error::ModprobeNotRun`], [`Error::ModprobeTimeout`]: `modprobe` failed
+    ///   for another reason.
+    /// - [`Error::Read`]: a file cannot be read.
+    pub fn load(&self, name: &ModuleName) -> Result<LoadOutcome, Error> {
         let found = match self.search(name)? {
-            // On its way in or out: ask for it, the kernel waits for the one or refuses for the other.
+            // On its way in or out: ask for it, and the kernel waits for the one and rejects the other.
             Found::Kernel(presence) if !presence.is_ready() => self.on_disk(name)?,
             found => found,
         };
         let files = match found {
-            Found::Kernel(_) => return Ok(Loading::AlreadyThere),
+            Found::Kernel(_) => return Ok(LoadOutcome::AlreadyLoaded),
             Found::Files(files) => files,
-            Found::Nothing(why) => {
+            Found::Nothing(reason) => {
                 return Err(Error::Absent {
                     module: name.clone(),
-                    why,
+                    reason,
                 });
             }
         };
         if self.root == Path::new("/")
             && let Some(program) = load::find_modprobe(&self.root)?
         {
-            load::modprobe(&self.root, &program, name)?;
-            return Ok(Loading::ByModprobe);
+            return self.load_by_modprobe(&program, name);
+        }
+        if let Some(rule) = self.forbidden_by(name)? {
+            return Err(forbidden(name, rule));
         }
         for file in &files {
-            // Asked for again, the kernel would check rights before it looks.
+            // Of a module that it has, the kernel would check the caller's rights first.
             let there = live::presence(&self.root, &file.name)?;
             if !there.is_some_and(|presence| presence.is_ready()) {
                 load::insert(&self.root, file)?;
             }
         }
-        Ok(Loading::ByFinitModule)
+        Ok(LoadOutcome::ByFinitModule)
+    }
+
+    fn load_by_modprobe(&self, program: &Path, name: &ModuleName) -> Result<LoadOutcome, Error> {
+        let result = load::modprobe(&self.root, program, name);
+        if self.is_ready(name)? {
+            return Ok(LoadOutcome::ByModprobe);
+        }
+        let rule = self.forbidden_by(name)?;
+        Err(match (result, rule) {
+            (Ok(()), Some(rule)) => forbidden(name, rule),
+            (Ok(()), None) => Error::NotLoaded {
+                module: name.clone(),
+                program: program.to_owned(),
+                rule: self.diverted_by(name)?.map(Box::new),
+            },
+            (Err(error), Some(rule)) if self.explains(&rule, &error)? => forbidden(name, rule),
+            (Err(error), _) => error,
+        })
+    }
+
+    /// Whether `modprobe` failed because of a rule that forbids the module.
+    fn explains(&self, rule: &Rule, error: &Error) -> Result<bool, Error> {
+        Ok(match error {
+            Error::Modprobe { .. } => true,
+            Error::Rejected { reason, .. } => match (&rule.directive, reason) {
+                // modprobe prints the kernel's ENOENT for a module that does not exist.
+                (Directive::Alias(_), RejectReason::UnknownSymbol) => true,
+                // The kernel checks the caller's rights before its blacklist, and answers EPERM to both.
+                (
+                    Directive::KernelBlacklist,
+                    RejectReason::NotPermitted | RejectReason::LockedDown,
+                ) => reject::may_load(&self.root)?,
+                _ => false,
+            },
+            _ => false,
+        })
+    }
+
+    /// The rule of the administrator by which a module cannot be loaded by this name, although it is
+    /// on disk: the one that takes effect first. Read are the directories of modprobe.d(5) and
+    /// `/proc/cmdline`.
+    ///
+    /// - `install MODULE /bin/true` and `/bin/false`, also of a module that it depends on and that is
+    ///   not loaded yet. Other install commands may load the module.
+    /// - `alias NAME off`, or another module that does not exist.
+    /// - `blacklist MODULE` and `modprobe.blacklist=MODULE`, if `name` is an alias. A blacklisted
+    ///   module can be loaded by its own name.
+    /// - `module_blacklist=MODULE`, which the kernel itself enforces, also of a module that it depends
+    ///   on.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if a file exists but cannot be read.
+    pub fn forbidden_by(&self, name: &ModuleName) -> Result<Option<Rule>, Error> {
+        let config = Config::read(&self.root)?;
+        for (module, rule) in config.aliases(name.as_str()) {
+            let module = module.parse::<ModuleName>();
+            let is_known = match &module {
+                Ok(module) => !matches!(self.search_name(module)?, Found::Nothing(_)),
+                Err(_) => false,
+            };
+            if !is_known {
+                return Ok(Some(rule.clone()));
+            }
+        }
+        let (files, is_alias) = self.files(name)?;
+        for file in &files {
+            if live::presence(&self.root, &file.name)?.is_some_and(|found| found.is_ready()) {
+                continue;
+            }
+            let forbids = config
+                .no_op_install(&file.name)
+                .or_else(|| config.kernel_blacklist(&file.name));
+            if let Some(rule) = forbids {
+                return Ok(Some(rule.clone()));
+            }
+        }
+        let module = files.last().filter(|_| is_alias);
+        Ok(module
+            .and_then(|file| config.blacklist(&file.name))
+            .cloned())
+    }
+
+    /// The rule by which `modprobe` does something else than load the module.
+    fn diverted_by(&self, name: &ModuleName) -> Result<Option<Rule>, Error> {
+        let config = Config::read(&self.root)?;
+        let (files, _) = self.files(name)?;
+        let install = files.iter().find_map(|file| config.install(&file.name));
+        let alias = || config.aliases(name.as_str()).next().map(|(_, rule)| rule);
+        Ok(install.or_else(alias).cloned())
+    }
+
+    /// The files of the module in the order of loading, and whether `name` is an alias of it.
+    fn files(&self, name: &ModuleName) -> Result<(Vec<ModuleFile>, bool), Error> {
+        if let Found::Files(files) = self.on_disk(name)? {
+            return Ok((files, false));
+        }
+        for module in self.by_alias(name.as_str())? {
+            if let Found::Files(files) = self.on_disk(&module)? {
+                return Ok((files, true));
+            }
+        }
+        Ok((Vec::new(), false))
+    }
+
+    /// Whether the kernel has the module, or one that has the name for an alias.
+    fn is_ready(&self, name: &ModuleName) -> Result<bool, Error> {
+        let is_ready =
+            |found: Found| matches!(found, Found::Kernel(presence) if presence.is_ready());
+        if is_ready(self.search_name(name)?) {
+            return Ok(true);
+        }
+        for module in self.by_alias(name.as_str())? {
+            if is_ready(self.search_name(&module)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Finds the module, or one that has the name for an alias.
@@ -150,17 +280,17 @@ impl Modules {
     }
 
     fn on_disk(&self, name: &ModuleName) -> Result<Found, Error> {
-        let Some(listed) = self.listed()? else {
+        let Some(index) = self.index()? else {
             return Ok(Found::Nothing(self.not_listed()?));
         };
-        if listed.is_built_in(name)? {
+        if index.is_built_in(name)? {
             return Ok(Found::Kernel(Presence::BuiltIn));
         }
-        let list = listed.dependencies();
+        let list = index.dependencies();
         if !tree::exists(&list)? {
             return Ok(Found::Nothing(Absence::NoList { list }));
         }
-        let Some(files) = listed.files(name)? else {
+        let Some(files) = index.files(name)? else {
             return Ok(Found::Nothing(self.not_listed()?));
         };
         for file in &files {
@@ -172,11 +302,11 @@ impl Modules {
         Ok(Found::Files(files))
     }
 
-    /// Why a module is in no list.
+    /// Why a module is in none of the lists.
     fn not_listed(&self) -> Result<Absence, Error> {
-        Ok(match self.listed()? {
-            Some(listed) => Absence::NotListed {
-                folder: listed.folder,
+        Ok(match self.index()? {
+            Some(index) => Absence::NotListed {
+                folder: index.folder,
             },
             None if !live::has_module_support(&self.root)? => Absence::NoModuleSupport,
             None => Absence::NoFolder {
@@ -185,27 +315,34 @@ impl Modules {
         })
     }
 
-    /// The folder of this kernel's modules, if it is there.
-    fn listed(&self) -> Result<Option<Listed>, Error> {
+    /// The lists of this kernel's modules, if there is a folder of them.
+    fn index(&self) -> Result<Option<Index>, Error> {
         for parent in ["lib/modules", "usr/lib/modules"] {
             let folder = self.root.join(parent).join(&self.release);
             if tree::exists(&folder)? {
-                return Ok(Some(Listed { folder }));
+                return Ok(Some(Index { folder }));
             }
         }
         Ok(None)
     }
 }
 
-/// How [`Modules::load`] came by a module.
+fn forbidden(module: &ModuleName, rule: Rule) -> Error {
+    Error::Forbidden {
+        module: module.clone(),
+        rule: Box::new(rule),
+    }
+}
+
+/// How the kernel got a module in [`Modules::load`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Loading {
-    /// It was loaded or built in.
-    AlreadyThere,
+pub enum LoadOutcome {
+    /// The module was loaded before, or is built in.
+    AlreadyLoaded,
     /// `modprobe` loaded it.
     ByModprobe,
-    /// It was given to the kernel directly.
+    /// `finit_module(2)` loaded it.
     ByFinitModule,
 }
 
@@ -215,6 +352,7 @@ enum Found {
     Kernel(Presence),
     /// Its file, last, after those it depends on.
     Files(Vec<ModuleFile>),
+    /// Neither.
     Nothing(Absence),
 }
 

@@ -14,7 +14,7 @@ const MAX_LEN: usize = 64 - 8 - 1;
 /// A module's name as the kernel prints it, such as `ip_vs_rr`.
 ///
 /// `-` and `_` are the same character in a module's name: files are called either way
-/// (`dummy-irq.ko`), the kernel says `_`. A `ModuleName` always holds `_`, so that one module has
+/// (`dummy-irq.ko`), and the kernel prints `_`. A `ModuleName` always holds `_`, so that one module has
 /// one name.
 ///
 /// ```
@@ -57,8 +57,8 @@ impl FromStr for ModuleName {
     }
 }
 
-/// Names reach `modprobe`'s command line and paths below `/sys/module`: nothing that could be an
-/// option, a folder or a pattern is let through.
+/// Names reach `modprobe`'s command line and paths below `/sys/module`: nothing may pass that could be
+/// an option, a folder or a pattern.
 fn is_valid(name: &str) -> bool {
     name.len() <= MAX_LEN
         && name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_options_paths_and_patterns() {
+    fn rejects_options_paths_and_patterns() {
         let long = "a".repeat(MAX_LEN + 1);
         for name in [
             "", "-r", "../etc", "a/b", "ip_vs*", "a b", "a\0", "é", ".", &long,

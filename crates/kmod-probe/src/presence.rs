@@ -1,4 +1,4 @@
-//! The answers.
+//! Where a module is, or why it is missing.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::ModuleName;
 #[non_exhaustive]
 pub enum Presence {
     /// The kernel has it as a module.
-    Loaded(Stage),
-    /// It is part of the kernel itself: there, without ever being loaded.
+    Loaded(ModuleState),
+    /// It is part of the kernel itself and needs no loading.
     BuiltIn,
-    /// It is on disk, and the kernel does not have it yet.
+    /// It is on disk, and is not loaded yet.
     Loadable(ModuleFile),
     /// It was not found.
     Absent(Absence),
@@ -23,7 +23,7 @@ impl Presence {
     /// Whether the kernel has the module now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        matches!(self, Self::Loaded(Stage::Live) | Self::BuiltIn)
+        matches!(self, Self::Loaded(ModuleState::Live) | Self::BuiltIn)
     }
 
     /// Whether the kernel has the module now, or can get it.
@@ -36,9 +36,9 @@ impl Presence {
 impl fmt::Display for Presence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Loaded(Stage::Live) => f.write_str("loaded"),
-            Self::Loaded(Stage::Loading) => f.write_str("being loaded"),
-            Self::Loaded(Stage::Unloading) => f.write_str("being unloaded"),
+            Self::Loaded(ModuleState::Live) => f.write_str("loaded"),
+            Self::Loaded(ModuleState::Loading) => f.write_str("being loaded"),
+            Self::Loaded(ModuleState::Unloading) => f.write_str("being unloaded"),
             Self::BuiltIn => f.write_str("built in"),
             Self::Loadable(file) => write!(f, "loadable from {}", file.path.display()),
             Self::Absent(why) => write!(f, "absent: {why}"),
@@ -46,10 +46,11 @@ impl fmt::Display for Presence {
     }
 }
 
-/// How far a loaded module is.
+/// The state of a loaded module: the kernel's `enum module_state`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// In use.
+#[non_exhaustive]
+pub enum ModuleState {
+    /// It is ready for use.
     Live,
     /// Its initialisation is running.
     Loading,
@@ -59,6 +60,7 @@ pub enum Stage {
 
 /// A module's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ModuleFile {
     /// The module's name.
     pub name: ModuleName,
@@ -70,6 +72,7 @@ pub struct ModuleFile {
 
 /// How a module's file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Compression {
     /// `.ko.gz`
     Gzip,
@@ -98,8 +101,8 @@ pub enum Absence {
         /// The folder of the kernel's modules.
         folder: PathBuf,
     },
-    /// There is no folder for this kernel's modules, as in most containers. What is built in cannot be
-    /// known then either, so this is the weakest "no": the kernel may well have the feature.
+    /// There is no folder for this kernel's modules, as in most containers. Then it is not known either
+    /// what is built in, so the kernel may well have the feature.
     NoFolder {
         /// The kernel's release.
         release: String,

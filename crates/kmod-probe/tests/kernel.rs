@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use kernel_test::{cmd, tests};
 use kmod_probe::{
-    Absence, Compression, Error, Loading, ModuleFile, ModuleName, Modules, Presence, Refusal,
-    Stage, required_modules,
+    Absence, Compression, Directive, Error, LoadOutcome, ModuleFile, ModuleName, ModuleState,
+    Modules, Presence, RejectReason, required_modules,
 };
 use nix::unistd::{Uid, setuid};
 use tempfile::TempDir;
@@ -23,13 +23,17 @@ fn main() -> ExitCode {
         built_in_modules_are_known,
         aliases_are_the_kernels,
         a_user_may_not_load,
-        a_file_of_another_kernel_is_refused,
-        a_module_that_misses_another_is_refused,
+        a_file_of_another_kernel_is_rejected,
+        a_module_that_misses_another_is_rejected,
         a_compressed_module_is_left_to_the_kernel,
+        an_install_rule_that_does_nothing_is_named,
+        a_blacklist_counts_for_aliases_only,
+        an_alias_to_nothing_is_named,
+        another_install_command_is_modprobes_to_run,
     ])
 }
 
-const LIVE: Presence = Presence::Loaded(Stage::Live);
+const LIVE: Presence = Presence::Loaded(ModuleState::Live);
 
 fn here() -> Modules {
     Modules::of_running_kernel().unwrap()
@@ -39,7 +43,7 @@ fn name(name: &str) -> ModuleName {
     name.parse().unwrap()
 }
 
-/// Unloads a module, if the machine had a use for it.
+/// Unloads a module, in case the machine has loaded it.
 fn unloaded(module: &str) -> ModuleName {
     cmd(&format!("modprobe -r {module}"));
     name(module)
@@ -79,10 +83,10 @@ fn modprobe_loads_a_module() -> Result<(), Error> {
         Some(cmd("modinfo -n ip_vs_mh").trim_end())
     );
     assert!(!is_loaded(&mh));
-    assert_eq!(here().load(&mh)?, Loading::ByModprobe);
+    assert_eq!(here().load(&mh)?, LoadOutcome::ByModprobe);
     assert!(is_loaded(&mh));
     assert_eq!(here().presence(&mh)?, LIVE);
-    assert_eq!(here().load(&mh)?, Loading::AlreadyThere);
+    assert_eq!(here().load(&mh)?, LoadOutcome::AlreadyLoaded);
     Ok(())
 }
 
@@ -90,9 +94,9 @@ fn finit_module_loads_a_module_and_what_it_needs() -> Result<(), Error> {
     let set = unloaded("ip_set_hash_ipport");
     // The same tree by another name: none whose modprobe could be run.
     let modules = Modules::at("/proc/self/root", here().release());
-    assert_eq!(modules.load(&set)?, Loading::ByFinitModule);
+    assert_eq!(modules.load(&set)?, LoadOutcome::ByFinitModule);
     assert!(is_loaded(&set) && is_loaded(&name("ip_set")) && is_loaded(&name("nfnetlink")));
-    assert_eq!(modules.load(&set)?, Loading::AlreadyThere);
+    assert_eq!(modules.load(&set)?, LoadOutcome::AlreadyLoaded);
     Ok(())
 }
 
@@ -143,8 +147,8 @@ fn a_user_may_not_load() {
         assert!(
             matches!(
                 &error,
-                Error::Refused {
-                    why: Refusal::NotPermitted,
+                Error::Rejected {
+                    reason: RejectReason::NotPermitted,
                     ..
                 }
             ),
@@ -169,25 +173,25 @@ fn tree(file: &str, content: &[u8]) -> (TempDir, Modules) {
 }
 
 #[track_caller]
-fn assert_refused(modules: &Modules, module: &ModuleName, expected: Refusal) {
+fn assert_rejected(modules: &Modules, module: &ModuleName, expected: RejectReason) {
     match modules.load(module) {
-        Err(Error::Refused { why, .. }) => assert_eq!(why, expected),
+        Err(Error::Rejected { reason, .. }) => assert_eq!(reason, expected),
         other => unreachable!("{other:?}"),
     }
     assert!(!is_loaded(module));
 }
 
-fn a_file_of_another_kernel_is_refused() {
+fn a_file_of_another_kernel_is_rejected() {
     let program = fs::read("/bin/true").unwrap();
     let (_root, modules) = tree("other.ko", &program);
-    assert_refused(&modules, &name("other"), Refusal::WrongKernel);
+    assert_rejected(&modules, &name("other"), RejectReason::WrongKernel);
 }
 
-fn a_module_that_misses_another_is_refused() {
+fn a_module_that_misses_another_is_rejected() {
     let geneve = unloaded("geneve");
     unloaded("ip6_udp_tunnel");
     let (_root, modules) = tree("geneve.ko", &fs::read(file_of(&geneve).path).unwrap());
-    assert_refused(&modules, &geneve, Refusal::UnknownSymbol);
+    assert_rejected(&modules, &geneve, RejectReason::UnknownSymbol);
 }
 
 fn a_compressed_module_is_left_to_the_kernel() {
@@ -198,9 +202,104 @@ fn a_compressed_module_is_left_to_the_kernel() {
     let (_root, modules) = tree(&format!("{module}.ko.gz"), &fs::read(compressed).unwrap());
     // A kernel that can unpack says with what.
     if fs::read_to_string("/sys/module/compression").is_ok_and(|method| method == "gzip\n") {
-        assert_eq!(modules.load(&module).unwrap(), Loading::ByFinitModule);
+        assert_eq!(modules.load(&module).unwrap(), LoadOutcome::ByFinitModule);
     } else {
-        let why = Refusal::Compressed(Compression::Gzip);
-        assert_refused(&modules, &module, why);
+        let why = RejectReason::Compressed(Compression::Gzip);
+        assert_rejected(&modules, &module, why);
     }
+}
+
+/// A rule for `modprobe`, in the test's own `/run`.
+fn rule(text: &str) {
+    fs::create_dir_all("/run/modprobe.d").unwrap();
+    fs::write("/run/modprobe.d/rule.conf", format!("# one\n{text}\n")).unwrap();
+}
+
+#[track_caller]
+fn assert_forbidden(module: &str, expected: &Directive) {
+    let module = name(module);
+    let rule = here().forbidden_by(&module).unwrap().unwrap();
+    assert_eq!(rule.directive, *expected);
+    let error = here().load(&module).unwrap_err();
+    let shown = error.to_string();
+    match error {
+        Error::Forbidden { rule: named, .. } => assert_eq!(*named, rule),
+        other => unreachable!("{other}"),
+    }
+    assert!(
+        shown.contains("/run/modprobe.d/rule.conf line 2"),
+        "{shown}"
+    );
+}
+
+fn an_install_rule_that_does_nothing_is_named() {
+    let dh = unloaded("ip_vs_dh");
+    for (program, succeeds) in [("/bin/true", true), ("/bin/false", false)] {
+        rule(&format!("install ip_vs_dh {program}"));
+        let status = cmd("modprobe ip_vs_dh 2>/dev/null && echo yes || echo no");
+        assert_eq!(status, if succeeds { "yes\n" } else { "no\n" });
+        assert!(!is_loaded(&dh));
+        assert_forbidden("ip_vs_dh", &Directive::Install(program.to_owned()));
+        assert!(!is_loaded(&dh));
+        // Without modprobe the rule is followed all the same.
+        let modules = Modules::at("/proc/self/root", here().release());
+        let error = modules.load(&dh).unwrap_err();
+        assert!(matches!(error, Error::Forbidden { .. }), "{error}");
+    }
+    // Of a module that another depends on.
+    let nq = unloaded("ip_vs_nq");
+    cmd("modprobe -r ip_vs_rr ip_vs_mh ip_vs");
+    if !is_loaded(&name("ip_vs")) {
+        rule("install ip_vs /bin/false");
+        assert_forbidden("ip_vs_nq", &Directive::Install("/bin/false".to_owned()));
+    }
+    rule("");
+    assert_eq!(here().load(&nq).unwrap(), LoadOutcome::ByModprobe);
+    assert_eq!(here().load(&dh).unwrap(), LoadOutcome::ByModprobe);
+}
+
+fn a_blacklist_counts_for_aliases_only() {
+    rule("blacklist ip_set_hash_mac");
+    let alias = "ip_set_hash:mac";
+    assert_eq!(
+        here().by_alias(alias).unwrap(),
+        [unloaded("ip_set_hash_mac")]
+    );
+    // An alias that can be a module's name.
+    unloaded("geneve");
+    let alias = here().by_alias("rtnl-link-geneve").unwrap();
+    assert_eq!(alias, [name("geneve")]);
+    rule("blacklist geneve");
+    let status = cmd("modprobe rtnl-link-geneve && echo yes");
+    assert_eq!((&*status, is_loaded(&name("geneve"))), ("yes\n", false));
+    assert_forbidden("rtnl-link-geneve", &Directive::Blacklist);
+    assert_eq!(here().forbidden_by(&name("geneve")).unwrap(), None);
+    let loaded = here().load(&name("geneve")).unwrap();
+    assert_eq!(loaded, LoadOutcome::ByModprobe);
+}
+
+fn an_alias_to_nothing_is_named() {
+    let dh = unloaded("ip_vs_dh");
+    rule("alias ip_vs_dh off");
+    assert_eq!(cmd("modprobe ip_vs_dh 2>/dev/null || echo no"), "no\n");
+    assert_forbidden("ip_vs_dh", &Directive::Alias("off".to_owned()));
+    assert!(!is_loaded(&dh));
+}
+
+fn another_install_command_is_modprobes_to_run() {
+    let dh = unloaded("ip_vs_dh");
+    rule("install ip_vs_dh /sbin/modprobe --ignore-install ip_vs_dh");
+    assert_eq!(here().forbidden_by(&dh).unwrap(), None);
+    assert_eq!(here().load(&dh).unwrap(), LoadOutcome::ByModprobe);
+    unloaded("ip_vs_dh");
+    rule("install ip_vs_dh echo something else; true");
+    let error = here().load(&dh).unwrap_err();
+    assert!(matches!(error, Error::NotLoaded { .. }), "{error}");
+    let shown = error.to_string();
+    let text = "rule.conf line 2: install ip_vs_dh echo something else; true";
+    assert!(shown.contains(text), "{shown}");
+    // A command that fails speaks for itself.
+    rule("install ip_vs_dh echo not today >&2; exit 1");
+    let error = here().load(&dh).unwrap_err();
+    assert!(error.to_string().contains("not today"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Compression, Stage};
+use crate::{Compression, ModuleState};
 
 const RELEASE: &str = "6.1.0-test";
 
@@ -65,13 +65,13 @@ kernel/drivers/misc/dummy-irq.ko:
 #[test]
 fn a_loaded_module_is_loaded() {
     let tree = Tree::with_modules();
-    let live = Presence::Loaded(Stage::Live);
+    let live = Presence::Loaded(ModuleState::Live);
     assert_eq!(tree.presence("nf_conntrack"), live);
     assert!(live.is_ready() && live.is_available());
     // By /sys alone, which some containers have without /proc/modules.
     tree.file("sys/module/ip_vs/initstate", "going\n");
     let leaving = tree.presence("ip_vs");
-    assert_eq!(leaving, Presence::Loaded(Stage::Unloading));
+    assert_eq!(leaving, Presence::Loaded(ModuleState::Unloading));
     assert!(!leaving.is_ready());
 }
 
@@ -96,8 +96,8 @@ fn built_in_is_known_from_three_places() {
         "crc-t10dif",
     ] {
         assert_eq!(tree.presence(name), Presence::BuiltIn, "{name}");
-        let loading = tree.modules().load(&name.parse().unwrap()).unwrap();
-        assert_eq!(loading, Loading::AlreadyThere);
+        let outcome = tree.modules().load(&name.parse().unwrap()).unwrap();
+        assert_eq!(outcome, LoadOutcome::AlreadyLoaded);
     }
 }
 
@@ -137,10 +137,10 @@ fn a_loadable_module_has_its_file() {
 #[test]
 fn dependencies_come_first() {
     let tree = Tree::with_modules();
-    let listed = Listed {
+    let index = Index {
         folder: tree.path(""),
     };
-    let files = listed.files(&"ip_vs_rr".parse().unwrap()).unwrap().unwrap();
+    let files = index.files(&"ip_vs_rr".parse().unwrap()).unwrap().unwrap();
     let names: Vec<_> = files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["nf_conntrack", "ip_vs", "ip_vs_rr"]);
     assert_eq!(files[0].compression, Some(Compression::Xz));
@@ -179,7 +179,7 @@ fn assert_absent(tree: &Tree, name: &str, expected: &Absence) {
     assert_eq!(presence, Presence::Absent(expected.clone()));
     assert!(!presence.is_available());
     let error = tree.modules().load(&name.parse().unwrap()).unwrap_err();
-    assert!(matches!(&error, Error::Absent { why, .. } if why == expected));
+    assert!(matches!(&error, Error::Absent { reason, .. } if reason == expected));
     assert!(error.to_string().contains(name), "{error}");
 }
 
@@ -245,4 +245,56 @@ fn garbage_in_lists_is_passed_over() {
     tree.listed("c.ko", "");
     assert!(matches!(tree.presence("a"), Presence::Loadable(_)));
     assert!(matches!(tree.presence("b"), Presence::Absent(_)));
+}
+
+fn forbidden_by(tree: &Tree, name: &str) -> Option<Directive> {
+    let rule = tree.modules().forbidden_by(&name.parse().unwrap()).unwrap();
+    rule.map(|rule| rule.directive)
+}
+
+/// Each case in a tree of its own: the rule, the name asked for, and whether the rule forbids it.
+#[test]
+fn rules_forbid_modules_their_aliases_and_what_depends_on_them() {
+    for (rule, name, is_forbidden) in [
+        ("install ip_vs /bin/true", "ip_vs", true),
+        ("install ip-vs /usr/bin/false", "ip_vs_rr", true),
+        ("install ip_vs_rr /bin/true", "ip_vs", false),
+        ("install ip_vs /sbin/modprobe -i ip_vs", "ip_vs", false),
+        ("blacklist ip_vs", "ip_vs", false),
+        ("blacklist ip_vs", "net-pf-16-proto-16-family-IPVS", true),
+        ("blacklist ip_vs", "ip_vs_rr", false),
+        ("install ip_vs true", "net-pf-16-proto-16-family-IPVS", true),
+        ("alias ip_vs off", "ip_vs", true),
+        ("alias ip_vs dummy-irq", "ip_vs", false),
+        ("alias ip_* off", "dummy_irq", false),
+        // It is loaded already.
+        ("install nf_conntrack /bin/true", "ip_vs", false),
+    ] {
+        let tree = Tree::with_modules();
+        tree.listed(
+            "modules.alias",
+            "alias net-pf-16-proto-16-family-IPVS ip_vs\n",
+        );
+        tree.file("etc/modprobe.d/rule.conf", &format!("{rule}\n"));
+        let found = forbidden_by(&tree, name);
+        assert_eq!(found.is_some(), is_forbidden, "{rule} {name} {found:?}");
+        if is_forbidden {
+            let error = tree.modules().load(&name.parse().unwrap()).unwrap_err();
+            assert!(matches!(error, Error::Forbidden { .. }), "{error}");
+            let shown = error.to_string();
+            let place = format!("etc/modprobe.d/rule.conf line 1: {rule}");
+            assert!(shown.contains(&place), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn the_kernels_blacklist_forbids_by_any_name() {
+    let tree = Tree::with_modules();
+    tree.file("proc/cmdline", "quiet module_blacklist=floppy,ip_vs\n");
+    for name in ["ip_vs", "ip_vs_rr"] {
+        let directive = forbidden_by(&tree, name);
+        assert_eq!(directive, Some(Directive::KernelBlacklist));
+    }
+    assert_eq!(forbidden_by(&tree, "dummy_irq"), None);
 }

@@ -68,9 +68,21 @@ impl Machine {
         };
         match modules.presence(module) {
             Ok(presence) if presence.is_ready() => Check::works(name, presence.to_string()),
-            Ok(presence @ Presence::Loadable(_)) => Check {
-                remedy: Some(format!("modprobe {module}")),
-                ..Check::works(name, format!("{presence}, as the daemon does"))
+            Ok(presence @ Presence::Loadable(_)) => match modules.forbidden_by(module) {
+                Ok(Some(rule)) => Check::no(
+                    verdict,
+                    name,
+                    format!("{presence}, but the administrator forbids it: {rule}"),
+                    format!(
+                        "remove line {} of {}, then modprobe {module}",
+                        rule.line,
+                        rule.path.display()
+                    ),
+                ),
+                _ => Check {
+                    remedy: Some(format!("modprobe {module}")),
+                    ..Check::works(name, format!("{presence}, as the daemon does"))
+                },
             },
             Ok(presence) => {
                 let remedy = remedy(&presence, module, modules.release());

@@ -1,5 +1,5 @@
-//! What the lists beside a kernel's modules say: `modules.dep`, `modules.builtin`,
-//! `modules.builtin.modinfo`, `modules.alias`. See modules.dep(5), depmod(8).
+//! The lists that depmod(8) writes beside a kernel's modules: `modules.dep`, `modules.builtin`,
+//! `modules.builtin.modinfo`, `modules.alias`. See modules.dep(5).
 
 use std::path::{Path, PathBuf};
 
@@ -8,11 +8,11 @@ use crate::{Compression, Error, ModuleFile, ModuleName, tree};
 
 /// A folder `/lib/modules/RELEASE`.
 #[derive(Clone, Debug)]
-pub(crate) struct Listed {
+pub(crate) struct Index {
     pub(crate) folder: PathBuf,
 }
 
-impl Listed {
+impl Index {
     /// The list of modules and their dependencies.
     pub(crate) fn dependencies(&self) -> PathBuf {
         self.folder.join("modules.dep")

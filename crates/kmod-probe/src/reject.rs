@@ -1,4 +1,4 @@
-//! Why the kernel does not take a module.
+//! Why the kernel rejects a module.
 
 use std::fmt;
 use std::io;
@@ -8,11 +8,11 @@ use nix::errno::Errno;
 
 use crate::{Compression, Error, tree};
 
-/// The kernel's reason not to take a module, from the error number of `finit_module(2)` and from what
-/// the system says of itself.
+/// Why the kernel rejects a module: from the error number of `finit_module(2)` and the state of the
+/// system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum RejectReason {
     /// This process may not load modules (`EPERM`): it lacks `CAP_SYS_MODULE`, or is in a container.
     NotPermitted,
     /// Nobody may until the next boot (`EPERM`): `kernel.modules_disabled` is 1.
@@ -22,12 +22,12 @@ pub enum Refusal {
     /// The kernel demands signatures, and this one is missing or not by a key it trusts (`ENOKEY`,
     /// `EKEYREJECTED`, `EBADMSG`, …).
     Signature,
-    /// The file is no module, or one for another kernel or processor (`ENOEXEC`).
+    /// The file is not a module, or is for another kernel or processor (`ENOEXEC`).
     WrongKernel,
     /// The module needs something that the kernel does not have: one that it depends on, or another
     /// version of it (`ENOENT`).
     UnknownSymbol,
-    /// The module looked for its device, and it is not there (`ENODEV`).
+    /// The module did not find its device (`ENODEV`).
     NoDevice,
     /// The file is compressed, and the kernel cannot unpack it itself (`EOPNOTSUPP`, `EINVAL` before
     /// Linux 5.17).
@@ -36,7 +36,7 @@ pub enum Refusal {
     Other(i32),
 }
 
-impl Refusal {
+impl RejectReason {
     pub(crate) fn of(errno: Errno, compression: Option<Compression>) -> Self {
         match (errno, compression) {
             (Errno::EOPNOTSUPP | Errno::EINVAL, Some(compression)) => Self::Compressed(compression),
@@ -58,7 +58,7 @@ impl Refusal {
         }
     }
 
-    /// The kernel says `EPERM` for several reasons; this looks at which of them hold.
+    /// `EPERM` has several reasons; this checks which of them holds.
     pub(crate) fn of_permission(root: &Path) -> Result<Self, Error> {
         let disabled = tree::read(&root.join("proc/sys/kernel/modules_disabled"))?;
         if disabled.is_some_and(|value| value.trim_end() == "1") {
@@ -67,7 +67,7 @@ impl Refusal {
         if !may_load(root)? {
             return Ok(Self::NotPermitted);
         }
-        // "none [integrity] confidentiality"; who may not read it will not learn it.
+        // "none [integrity] confidentiality"; not everybody may read it.
         let lockdown = tree::read(&root.join("sys/kernel/security/lockdown"));
         let locked = lockdown.ok().flatten().unwrap_or_default();
         Ok(
@@ -81,7 +81,7 @@ impl Refusal {
 }
 
 /// Whether this process has `CAP_SYS_MODULE`.
-fn may_load(root: &Path) -> Result<bool, Error> {
+pub(crate) fn may_load(root: &Path) -> Result<bool, Error> {
     /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/capability.h#L212>
     const CAP_SYS_MODULE: u64 = 1 << 16;
     let status = tree::read(&root.join("proc/self/status"))?.unwrap_or_default();
@@ -90,7 +90,7 @@ fn may_load(root: &Path) -> Result<bool, Error> {
     Ok(effective.is_none_or(|mask| mask & CAP_SYS_MODULE != 0))
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::NotPermitted => "not permitted: run as root on the host (CAP_SYS_MODULE)",
@@ -100,7 +100,7 @@ impl fmt::Display for Refusal {
             }
             Self::LockedDown => "the kernel is locked down and the module is not signed",
             Self::Signature => "the kernel demands a signature by a key it trusts",
-            Self::WrongKernel => "its file is no module for this kernel and processor",
+            Self::WrongKernel => "its file is not a module for this kernel and processor",
             Self::UnknownSymbol => {
                 "it needs a symbol that the kernel does not have: another module, or another \
                  build of the kernel (see dmesg; run `depmod -a`)"
@@ -130,24 +130,28 @@ mod tests {
     #[test]
     fn error_numbers_have_their_reasons() {
         for (errno, compression, why) in [
-            (Errno::ENOEXEC, None, Refusal::WrongKernel),
-            (Errno::ENOKEY, None, Refusal::Signature),
-            (Errno::EKEYREJECTED, None, Refusal::Signature),
-            (Errno::ENOENT, None, Refusal::UnknownSymbol),
-            (Errno::EINVAL, None, Refusal::Other(22)),
+            (Errno::ENOEXEC, None, RejectReason::WrongKernel),
+            (Errno::ENOKEY, None, RejectReason::Signature),
+            (Errno::EKEYREJECTED, None, RejectReason::Signature),
+            (Errno::ENOENT, None, RejectReason::UnknownSymbol),
+            (Errno::EINVAL, None, RejectReason::Other(22)),
             (
                 Errno::EINVAL,
                 Some(Compression::Xz),
-                Refusal::Compressed(Compression::Xz),
+                RejectReason::Compressed(Compression::Xz),
             ),
             (
                 Errno::EOPNOTSUPP,
                 Some(Compression::Zstd),
-                Refusal::Compressed(Compression::Zstd),
+                RejectReason::Compressed(Compression::Zstd),
             ),
-            (Errno::ENOEXEC, Some(Compression::Xz), Refusal::WrongKernel),
+            (
+                Errno::ENOEXEC,
+                Some(Compression::Xz),
+                RejectReason::WrongKernel,
+            ),
         ] {
-            assert_eq!(Refusal::of(errno, compression), why, "{errno}");
+            assert_eq!(RejectReason::of(errno, compression), why, "{errno}");
         }
     }
 
@@ -161,23 +165,23 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         };
-        let why = || Refusal::of_permission(root).unwrap();
-        assert_eq!(why(), Refusal::NotPermitted);
+        let why = || RejectReason::of_permission(root).unwrap();
+        assert_eq!(why(), RejectReason::NotPermitted);
         write(
             "sys/kernel/security/lockdown",
             "none [integrity] confidentiality\n",
         );
-        assert_eq!(why(), Refusal::LockedDown);
+        assert_eq!(why(), RejectReason::LockedDown);
         write("proc/self/status", "CapEff:\t00000000a80425fb\n"); // Docker's default
-        assert_eq!(why(), Refusal::NotPermitted);
+        assert_eq!(why(), RejectReason::NotPermitted);
         write("proc/self/status", "CapEff:\t000001ffffffffff\n");
-        assert_eq!(why(), Refusal::LockedDown);
+        assert_eq!(why(), RejectReason::LockedDown);
         write(
             "sys/kernel/security/lockdown",
             "[none] integrity confidentiality\n",
         );
-        assert_eq!(why(), Refusal::NotPermitted);
+        assert_eq!(why(), RejectReason::NotPermitted);
         write("proc/sys/kernel/modules_disabled", "1\n");
-        assert_eq!(why(), Refusal::Disabled);
+        assert_eq!(why(), RejectReason::Disabled);
     }
 }
