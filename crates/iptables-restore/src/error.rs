@@ -1,12 +1,12 @@
 //! What can go wrong.
 
-use std::io;
-use std::path::PathBuf;
-use std::time::Duration;
+#[cfg(feature = "tools")]
+use std::{io, path::PathBuf, time::Duration};
 
 use crate::address::InvalidAddress;
 use crate::name::InvalidChainName;
 use crate::restore::{ApplyError, InvalidEdit};
+#[cfg(feature = "tools")]
 use crate::tools::{Backend, Rejection};
 
 /// Anything that can go wrong in this crate.
@@ -22,9 +22,11 @@ pub enum Error {
     /// An edit that this rule set does not allow.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    #[cfg(feature = "tools")]
     /// iptables-restore refused a line.
     #[error(transparent)]
     Rejected(Box<Rejection>),
+    #[cfg(feature = "tools")]
     /// The tools are not there.
     #[error(
         "no {name}, {name}-save and {name}-restore{} in {}: install iptables",
@@ -39,6 +41,7 @@ pub enum Error {
         /// Where they were looked for.
         directories: Vec<PathBuf>,
     },
+    #[cfg(feature = "tools")]
     /// The tool does not say which version it is.
     #[error("{} -V says {output:?}, which names no version of iptables", program.display())]
     Version {
@@ -47,6 +50,7 @@ pub enum Error {
         /// Its first line.
         output: String,
     },
+    #[cfg(feature = "tools")]
     /// The tool may not do what it was asked to.
     #[error("{} may not: {message} (CAP_NET_ADMIN and CAP_NET_RAW are needed)", program.display())]
     NotPermitted {
@@ -55,12 +59,14 @@ pub enum Error {
         /// What it printed.
         message: String,
     },
+    #[cfg(feature = "tools")]
     /// Another program held the xtables lock all the time. Nothing was changed by the table that waited; try again.
     #[error("the xtables lock was held by another program for {} s: try again", waited.as_secs_f32())]
     LockHeld {
         /// How long it was waited for.
         waited: Duration,
     },
+    #[cfg(feature = "tools")]
     /// The tool did not end in time and was killed. Any of the tables may have been committed: read them back.
     #[error("{} did not end within {} s and was killed", program.display(), limit.as_secs_f32())]
     TimedOut {
@@ -69,6 +75,7 @@ pub enum Error {
         /// The limit.
         limit: Duration,
     },
+    #[cfg(feature = "tools")]
     /// The tool failed with words that are not understood here.
     #[error("{} failed ({status}): {message}", program.display())]
     Failed {
@@ -79,6 +86,7 @@ pub enum Error {
         /// What it printed.
         message: String,
     },
+    #[cfg(feature = "tools")]
     /// The tool printed a rule set that this crate cannot read.
     #[error("cannot read the output of {}: {error}", program.display())]
     Output {
@@ -88,6 +96,7 @@ pub enum Error {
         #[source]
         error: ParseError,
     },
+    #[cfg(feature = "tools")]
     /// A tool cannot be run, or the lock file not be opened.
     #[error("{}: {source}", path.display())]
     Io {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use find::{Surveyed, ToolFinder};
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) use outcome::read as read_message;
 
 pub use rejection::{RejectReason, Rejection};

@@ -7,6 +7,27 @@ use crate::restore::{Edit, Refusal, RestoreInput};
 use crate::ruleset::Table;
 
 /// iptables-restore refused a line. Its table is as it was; tables before it are committed, later ones were not looked at.
+///
+/// # Where it comes from
+/// The tools have six ways to say so; each becomes an [`Error`](crate::Error) that holds the line, its [`Edit`], its table and the tables
+/// committed before it ([`Rejection`]). All were provoked with iptables 1.8.9, legacy and nft, in `tests/kernel`.
+///
+/// | What is printed | By | Becomes | Tests |
+/// | --- | --- | --- | --- |
+/// | `line N failed` | legacy | [`RejectReason::Inferred`] from the table as read back, at COMMIT [`RejectReason::Commit`] | `each_refusal_names_its_edit`, `what_only_the_commit_shows` |
+/// | `line N failed: reason` | nft | [`RejectReason::Other`] | `each_refusal_names_its_edit` |
+/// | `reason`, `Error occurred at line: N` | both | [`RejectReason::NoSuchSet`], [`NoSuchTarget`](RejectReason::NoSuchTarget), [`NoSuchMatch`](RejectReason::NoSuchMatch), [`TableUnavailable`](RejectReason::TableUnavailable), else [`Other`](RejectReason::Other) | `each_refusal_names_its_edit`, `texts_made_elsewhere` |
+/// | `line N: CHAIN_DEL failed (…): chain X` | nft | [`RejectReason::Kernel`] | `each_refusal_names_its_edit`, `what_only_the_commit_shows` |
+/// | `COMMIT expected at line N` | both | [`RejectReason::CommitMissing`] | `texts_made_elsewhere` |
+/// | `Another app is currently holding the xtables lock` | legacy | [`Error::LockHeld`](crate::Error::LockHeld) | `the_lock`, `the_lock_of_old_tools` |
+///
+/// What the back ends do differently, besides their words:
+/// - The legacy kernel takes jumps in a circle behind an unconditional verdict, nft refuses them; so does
+///   [`RestoreInput::apply`].
+/// - The tools of nft 1.8.9 remove an empty built-in chain when told to, take a policy for a user's chain and drop it, and
+///   count positions in a chain that was emptied in the same transaction as if it had not been.
+/// - A dry run of nft misses all that the kernel would refuse, jumps to missing chains among it; one of legacy misses what
+///   the commit would show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} refused line {line}{}: {reason}: {text}", program.display(), in_table(table.as_ref()))]
 pub struct Rejection {
