@@ -1,4 +1,4 @@
-//! The process that runs one test: it enters new namespaces, calls the test, reports.
+//! The process that runs one test: it enters new namespaces, calls the test and reports the result.
 
 use std::any::Any;
 use std::fs;
@@ -14,32 +14,32 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{getegid, geteuid, getpgrp};
 
 use crate::Namespace;
-use crate::error::{Doing as _, Error, say};
+use crate::error::{Context as _, Error, print_notice};
 use crate::machine;
 use crate::report::{Outcome, Report};
 
-/// Environment: the name of the test that this process is to run.
+/// Environment variable: the name of the test that this process runs.
 pub(crate) const NAME: &str = "KERNEL_TEST_NAME";
-/// Environment: the file that takes the result.
+/// Environment variable: the file for the result.
 pub(crate) const REPORT: &str = "KERNEL_TEST_REPORT";
-/// Environment: set if stdin ends when the harness does, and the test must too.
+/// Environment variable: set if stdin ends with the harness, and the test must end then.
 pub(crate) const WATCH: &str = "KERNEL_TEST_WATCH";
 
-/// As libtest says "failed".
+/// The exit status of a failed test, as with libtest.
 const FAILED: u8 = 101;
 
-/// The test that this process was started to run, if it was.
+/// The test that this process was started to run, if any.
 pub(crate) fn assigned() -> Option<String> {
     std::env::var(NAME).ok()
 }
 
-/// Runs the test here.
+/// Runs the test in this process.
 pub(crate) fn run(test: impl FnOnce(&Namespace) -> Outcome) -> ExitCode {
     match report(test) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(_)) => ExitCode::from(FAILED),
         Err(error) => {
-            say(error);
+            print_notice(error);
             ExitCode::from(FAILED)
         }
     }
@@ -71,9 +71,9 @@ fn prepare() -> Result<Namespace, Error> {
 /// Enters a user namespace in which this user is root.
 fn become_root() -> Result<(), Error> {
     let (user, group) = (geteuid(), getegid());
-    unshare(CloneFlags::CLONE_NEWUSER).doing(|| {
-        "making a user namespace (without root or unprivileged user namespaces no network \
-         namespace can be had; try as root)"
+    unshare(CloneFlags::CLONE_NEWUSER).context(|| {
+        "making a user namespace (a network namespace needs root or unprivileged user namespaces; \
+         run the tests as root)"
             .to_owned()
     })?;
     for (file, text) in [
@@ -86,17 +86,17 @@ fn become_root() -> Result<(), Error> {
     Ok(())
 }
 
-/// Kills this process and what it started once stdin is at its end, which it is when the harness dies.
+/// Kills this process and what it started at the end of stdin, which the harness's death brings.
 fn end_with_harness() {
     let mut buffer = [0; 64];
     while io::stdin().read(&mut buffer).is_ok_and(|read| read > 0) {}
     let _ = killpg(getpgrp(), Signal::SIGKILL);
 }
 
-/// Every panic so far: what it said, and the same with its place.
+/// Every panic so far: its message, and the message with its location.
 static PANICS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
-/// Calls the test; a panic is a failure that names its place.
+/// Calls the test; a panic becomes a failure that names its location.
 fn call(test: impl FnOnce() -> Outcome) -> Outcome {
     let main = thread::current().id();
     let backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
@@ -108,13 +108,13 @@ fn call(test: impl FnOnce() -> Outcome) -> Outcome {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((text, full));
-        // The test's own panic comes out as its failure; others, and backtraces, nowhere but here.
+        // The test's own panic is reported as its failure; other panics, and backtraces, are only shown here.
         if thread::current().id() != main || cfg!(panic = "abort") || backtrace {
             default(info);
         }
     }));
     catch_unwind(AssertUnwindSafe(test)).unwrap_or_else(|payload| {
-        // A panic of `Netns::run` happened on another thread and was handed on: found by its text.
+        // A panic of `Netns::run` came from another thread: its text identifies it.
         let text = text_of(&*payload);
         let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);
         let full = panics.iter().rev().find(|(known, _)| *known == text);

@@ -5,10 +5,10 @@ use std::io::{self, Write as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
-/// Runs a shell command and gives what it printed on stdout.
+/// Runs a shell command and returns what it printed on stdout.
 ///
 /// `cmd("ipvsadm -Sn")`, `cmd("ipset save | sort")`. It runs in the calling thread's network namespace,
-/// with nothing on its stdin and `LC_ALL=C`.
+/// with an empty stdin and `LC_ALL=C`.
 ///
 /// # Panics
 /// If the command fails, with the command, its status and all it printed.
@@ -17,7 +17,7 @@ pub fn cmd(line: &str) -> String {
     expect(try_cmd(line))
 }
 
-/// As [`cmd`], with something on the command's stdin.
+/// Like [`cmd`], with `input` on the command's stdin.
 ///
 /// # Panics
 /// As [`cmd`].
@@ -26,7 +26,7 @@ pub fn cmd_input(line: &str, input: &str) -> String {
     expect(try_cmd_input(line, input))
 }
 
-/// As [`cmd`], for commands that may fail.
+/// Like [`cmd`], for commands that may fail.
 ///
 /// # Errors
 /// [`CommandError`] if the command cannot be run or does not succeed.
@@ -34,7 +34,7 @@ pub fn try_cmd(line: &str) -> Result<String, CommandError> {
     try_cmd_input(line, "")
 }
 
-/// As [`cmd_input`], for commands that may fail.
+/// Like [`cmd_input`], for commands that may fail.
 ///
 /// # Errors
 /// [`CommandError`] if the command cannot be run or does not succeed.
@@ -66,8 +66,8 @@ fn output(line: &str, input: &str) -> io::Result<std::process::Output> {
     let stdin = child.stdin.take();
     thread::scope(|scope| {
         if let Some(mut stdin) = stdin {
-            // From another thread, for the command may print before it has read everything. One that
-            // does not read at all (EPIPE) is in its right.
+            // From another thread, because the command may print before it has read everything. A command
+            // need not read its input at all (EPIPE).
             scope.spawn(move || stdin.write_all(input.as_bytes()));
         }
         child.wait_with_output()
@@ -138,7 +138,7 @@ impl fmt::Display for CommandError {
                     }
                 }
                 if status.code() == Some(NOT_FOUND) {
-                    write!(f, "\nto install: apt-get install {}", crate::packages::ALL)?;
+                    write!(f, "\nto install: {}", crate::packages::install_all())?;
                 }
                 Ok(())
             }
@@ -146,7 +146,7 @@ impl fmt::Display for CommandError {
     }
 }
 
-/// The same as for people, because tests `unwrap`.
+/// The same text as [`Display`](fmt::Display), because tests `unwrap`.
 impl fmt::Debug for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_what_was_printed() {
+    fn returns_what_was_printed() {
         assert_eq!(cmd("echo out; echo err >&2"), "out\n");
         assert_eq!(cmd_input("tr a-z A-Z", "text"), "TEXT");
     }
@@ -197,12 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_says_what_to_install() {
-        let error = try_cmd("no-such-program -x").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("apt-get install user-mode-linux")
-        );
+    fn a_missing_program_names_the_packages() {
+        let text = try_cmd("no-such-program -x").unwrap_err().to_string();
+        let line = "apt-get install --no-install-recommends user-mode-linux ipset";
+        assert!(text.contains(line), "{text}");
     }
 }

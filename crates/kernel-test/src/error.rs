@@ -8,28 +8,29 @@ use std::path::Path;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused something the harness needs.
+    /// The system refused something that the harness needs.
     #[error("{what}: {source}")]
     System {
-        /// What was being done, and to what.
+        /// The operation and its object.
         what: String,
-        /// The system's answer.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// There is no guest kernel and it could not be had.
+    /// This machine lacks Debian packages.
     #[error(
-        "{what}; these tests need a kernel with IPVS: run them as root on one, or install a guest \
-         kernel with `apt-get install {packages}`, or skip them with PROXIER_SKIP_KERNEL_TESTS=1",
-        packages = crate::packages::ALL
+        "kernel tests need packages that this machine lacks ({names}): as root, run `{line}`; \
+         PROXIER_SKIP_KERNEL_TESTS=1 skips these tests",
+        names = packages.join(", "),
+        line = crate::packages::install_line(packages)
     )]
-    NoGuestKernel {
-        /// What is missing, and what was tried.
-        what: String,
+    MissingPackages {
+        /// Their names.
+        packages: Vec<&'static str>,
     },
 
-    /// The guest kernel stopped, never started or spoke nonsense.
-    #[error("the guest kernel {what}; its console said:\n{console}")]
+    /// The guest kernel did not start, stopped, or broke the protocol.
+    #[error("the guest kernel {what}; the end of its console:\n{console}")]
     Guest {
         /// What happened.
         what: String,
@@ -44,7 +45,7 @@ pub enum Error {
         seconds: u64,
     },
 
-    /// The test's process ended without saying how the test went.
+    /// The test's process ended without a report.
     #[error("the test's process ended with no result: {status}")]
     NoResult {
         /// How it ended: exit status or signal.
@@ -53,19 +54,21 @@ pub enum Error {
 }
 
 /// Adds what was being done to a system error.
-pub(crate) trait Doing<T> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Error>;
+pub(crate) trait Context<T> {
+    /// Names the operation, with its object.
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, Error>;
 
+    /// Names the operation, on a file.
     fn at(self, verb: &str, path: &Path) -> Result<T, Error>
     where
         Self: Sized,
     {
-        self.doing(|| format!("{verb} {}", path.display()))
+        self.context(|| format!("{verb} {}", path.display()))
     }
 }
 
-impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T, Error> {
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn context(self, what: impl FnOnce() -> String) -> Result<T, Error> {
         self.map_err(|source| Error::System {
             what: what(),
             source: source.into(),
@@ -73,11 +76,11 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     }
 }
 
-/// Tells the person at the terminal what the harness itself does.
+/// Prints a message of the harness itself on stderr.
 #[expect(
     clippy::print_stderr,
     reason = "the harness's only messages of its own"
 )]
-pub(crate) fn say(message: impl Display) {
+pub(crate) fn print_notice(message: impl Display) {
     eprintln!("kernel-test: {message}");
 }

@@ -1,4 +1,4 @@
-//! The program: what `main` of a test binary does in each of the processes it runs in.
+//! The `main` of a test binary, in each of the processes it runs in.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use crate::error::say;
+use crate::error::print_notice;
 use crate::runner::Runner;
 use crate::{Namespace, Needs, Returns, Test, child, guest};
 
-/// The `main` of a test binary: runs the tests that the command line asks for, each in a network
-/// namespace of its own, and gives the exit status of `cargo test`.
+/// The `main` of a test binary: runs the tests that the command line selects, each in a network
+/// namespace of its own, and returns the exit status of `cargo test`.
 ///
-/// Call it first thing: this program is also started as the guest's first process, and once for each
-/// test, and what comes before this call happens in all of them.
+/// Call it first: this program is also started as the guest's first process, and once for each
+/// test, and all of these run what comes before this call.
 pub fn main(tests: impl IntoIterator<Item = Test>) -> ExitCode {
-    guest::become_init();
+    guest::run_if_init();
     let tests: Vec<Test> = tests.into_iter().collect();
     match child::assigned() {
         Some(name) => child::run(|namespace| {
@@ -36,17 +36,17 @@ fn harness(tests: &[Test]) -> ExitCode {
     let arguments = Arguments::from_args();
     let mut names = BTreeSet::new();
     if let Some(twice) = tests.iter().find(|test| !names.insert(&test.name)) {
-        say(format!("two tests are called {:?}", twice.name));
+        print_notice(format!("two tests have the name {:?}", twice.name));
         return ExitCode::FAILURE;
     }
     let skip = Runner::skip_reason();
     if let Some(reason) = &skip {
-        say(format!("kernel tests are not run: {reason}"));
+        print_notice(format!("kernel tests are not run: {reason}"));
     }
     let runner = match Runner::new(guests(), guest::MEBIBYTES) {
         Ok(runner) => Arc::new(runner),
         Err(why) => {
-            say(why);
+            print_notice(why);
             return ExitCode::FAILURE;
         }
     };
@@ -57,7 +57,8 @@ fn harness(tests: &[Test]) -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// One for each processor, as a guest has but one itself, and few: each takes memory.
+/// The most guests at a time: one per processor, because a guest has only one itself, but few, because
+/// each takes memory.
 fn guests() -> usize {
     let processors = thread::available_parallelism();
     processors.map_or(1, usize::from).min(4)
@@ -79,24 +80,24 @@ fn trial(test: &Test, skip: Option<String>, runner: &Arc<Runner>) -> Trial {
     .with_ignored_flag(test.ignored)
 }
 
-/// The `main` of a program that is no test, such as a benchmark: runs it where [`main`] would run a
-/// test with these needs, with the same arguments, output and environment. 0, or 101 if it fails.
+/// The `main` of another program, such as a benchmark: runs it where [`main`] would run a test with these
+/// needs, with the same arguments, output and environment. The exit status is 0, or 101 if it fails.
 ///
-/// Call it first thing, as [`main`].
+/// Call it first, like [`main`].
 pub fn exec<R: Returns>(needs: Needs, program: impl FnOnce() -> R) -> ExitCode {
     exec_with_memory(needs, guest::MEBIBYTES, program)
 }
 
-/// As [`exec`], in a guest, if it comes to that, with so many MiB of memory.
+/// Like [`exec`], but a guest gets `mebibytes` MiB of memory.
 ///
-/// Memory that the guest never uses takes none here, but `/dev/shm`, or else the folder for temporary files, must have
-/// room for all of it.
+/// Memory that the guest never uses takes none on this machine, but `/dev/shm`, or else the folder for temporary files,
+/// must have room for all of it.
 pub fn exec_with_memory<R: Returns>(
     needs: Needs,
     mebibytes: u64,
     program: impl FnOnce() -> R,
 ) -> ExitCode {
-    guest::become_init();
+    guest::run_if_init();
     if child::assigned().is_some() {
         return child::run(|_: &Namespace| program().into_result());
     }
@@ -107,7 +108,7 @@ pub fn exec_with_memory<R: Returns>(
     match Runner::new(1, mebibytes).and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            say(why);
+            print_notice(why);
             ExitCode::from(101)
         }
     }

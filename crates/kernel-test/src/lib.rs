@@ -1,10 +1,10 @@
 //! Runs integration tests on a real kernel that has IPVS, each in a network namespace of its own.
 //!
-//! Machines that build software rarely have IPVS, and their users rarely root. So a test binary that
-//! uses this crate runs its tests right here where the kernel can (root and IPVS), and otherwise
+//! Machines that build software rarely have IPVS, and their users are rarely root. So a test binary that
+//! uses this crate runs its tests on this machine's kernel where it can (root and IPVS). Otherwise it
 //! boots [User Mode Linux](https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html), a Linux
-//! kernel that runs as an ordinary program, and runs itself inside it, one process per test. Where tests
-//! are run side by side (`--test-threads`), there is a guest for each processor.
+//! kernel that runs as an ordinary program, and runs itself inside, one process per test. Tests that
+//! run side by side (`--test-threads`) use one guest per processor.
 //! Names, filters, `--list`, output, failures and the exit status are those of any `cargo test`.
 //!
 //! ```toml
@@ -28,25 +28,26 @@
 //! }
 //! ```
 //!
-//! # What a test finds
-//! A process of its own; root (in the guest, or in a user namespace); a new network namespace with
-//! `lo` up; a new mount namespace with a fresh `/run` (so `ip netns`, and the lock of iptables, are the
-//! test's own) and a `/sys` that shows the network namespace. What a test function returns or
-//! panics with is its result; a test that ends its process otherwise fails. What it prints is shown.
+//! # The environment of a test
+//! Each test has a process of its own; root (in the guest, or in a user namespace); a new network
+//! namespace with `lo` up; and a new mount namespace with a fresh `/run` (so `ip netns` and the lock of
+//! iptables belong to the test) and a `/sys` that shows the network namespace. A test passes if its
+//! function returns success, and fails if it returns an error, panics, or ends its process. Its output
+//! is shown.
 //!
-//! In the guest, the file tree is this machine's, but what a test writes is thrown away with the
-//! guest, except below cargo's target folder. A guest has one processor; modules load on demand, or by
-//! [`modprobe`]; iptables is the legacy one (`iptables-legacy`), the nft flavour's tables do not all
-//! exist.
+//! The guest has this machine's file tree. What a test writes there is lost when the guest halts,
+//! except below cargo's target folder. A guest has one processor. Modules load on demand, or by
+//! [`modprobe`]. Its iptables is the legacy one (`iptables-legacy`): the kernel lacks tables of the nft
+//! flavour.
 //!
 //! # Environment
-//! - `PROXIER_SKIP_KERNEL_TESTS=1`: report every test as ignored.
-//! - `PROXIER_KERNEL_TESTS_IN=guest` or `=here`: do not choose.
+//! - `PROXIER_SKIP_KERNEL_TESTS=1` reports every test as ignored.
+//! - `PROXIER_KERNEL_TESTS_IN=guest` runs tests that need IPVS in the guest even if this machine's kernel
+//!   has it, `=here` on this machine even if it seems not to.
 //!
 //! # Packages
-//! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. What is
-//! missing is installed (root), or fetched into the target folder for the guest to use (not root); either
-//! is said on stderr.
+//! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. If one
+//! is missing, every test fails with the `apt-get` line that installs it. The harness installs nothing.
 #![forbid(unsafe_code)]
 
 mod child;

@@ -1,4 +1,4 @@
-//! What this machine's kernel can do, and this process with it.
+//! What this machine's kernel offers, and what this process may do with it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::geteuid;
 
-/// Environment: set in the guest.
+/// Environment variable that is set in the guest.
 pub(crate) const IN_GUEST: &str = "KERNEL_TEST_IN_GUEST";
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/capability.h>
@@ -18,7 +18,7 @@ pub(crate) fn is_guest() -> bool {
     std::env::var_os(IN_GUEST).is_some()
 }
 
-/// Whether this process may make network and mount namespaces and administrate the former: root,
+/// Whether this process may make network and mount namespaces and administrate the network: root may,
 /// except in most containers.
 pub(crate) fn may_administrate() -> bool {
     let wanted = CAP_NET_ADMIN | CAP_SYS_ADMIN;
@@ -36,8 +36,8 @@ fn effective_capabilities(status: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// Whether IPVS can be programmed from here: its netlink interface asks for a capability of the
-/// machine, a user namespace's root does not do.
+/// Whether IPVS can be programmed on this machine. Its netlink interface requires CAP_NET_ADMIN in the
+/// initial user namespace; root of another user namespace is not enough.
 pub(crate) fn has_ipvs() -> bool {
     may_administrate() && is_initial_user_namespace() && (ipvs_is_loaded() || load_ipvs())
 }

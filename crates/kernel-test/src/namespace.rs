@@ -1,4 +1,4 @@
-//! The namespaces a test runs in.
+//! The namespaces that a test runs in.
 
 use std::fs;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::error::{Doing as _, Error};
+use crate::error::{Context as _, Error};
 use crate::netns::{self, Netns};
 
 /// A test's own network namespace, with `lo` up, and mount namespace, with a `/run` and `/sys` to match.
@@ -22,22 +22,22 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Moves this thread into new namespaces, for good.
+    /// Moves this thread into new namespaces. It cannot go back.
     ///
     /// # Errors
     /// [`Error::System`]: making namespaces and mounting takes root, of the machine or of a user
     /// namespace.
     pub(crate) fn enter() -> Result<Self, Error> {
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
-            .doing(|| "making a network and a mount namespace".to_owned())?;
+            .context(|| "making a network and a mount namespace".to_owned())?;
         // What is mounted from here on must not show on the machine.
         mount_one("none", "/", None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)
-            .doing(|| "making mounts private".to_owned())?;
+            .context(|| "making mounts private".to_owned())?;
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         // Inside some containers sysfs cannot be mounted; then /sys shows the machine's links, which
         // few tests look at.
         let _ = mount_one("sysfs", "/sys", Some("sysfs"), flags | MsFlags::MS_NOEXEC);
-        mount_one("tmpfs", "/run", Some("tmpfs"), flags).doing(|| "mounting /run".to_owned())?;
+        mount_one("tmpfs", "/run", Some("tmpfs"), flags).context(|| "mounting /run".to_owned())?;
         for folder in [
             Path::new("/run/lock"),
             Path::new("/run/netns"),

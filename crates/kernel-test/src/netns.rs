@@ -1,4 +1,4 @@
-//! Further network namespaces, for tests that send packets between them.
+//! More network namespaces, for tests that send packets between them.
 
 use std::fs::File;
 use std::io;
@@ -14,9 +14,9 @@ use nix::sys::socket::{
 };
 
 use crate::command::{CommandError, try_cmd};
-use crate::error::{Doing as _, Error};
+use crate::error::{Context as _, Error};
 
-/// A handle to a network namespace, which lives at least as long as the handle.
+/// A handle to a network namespace. The namespace lives at least as long as the handle.
 ///
 /// ```no_run
 /// # use kernel_test::{Namespace, Netns};
@@ -44,7 +44,8 @@ impl Netns {
     /// [`Error::System`] if it cannot be made, or this is not root.
     pub fn new() -> Result<Self, Error> {
         joined(thread::spawn(|| {
-            unshare(CloneFlags::CLONE_NEWNET).doing(|| "making a network namespace".to_owned())?;
+            unshare(CloneFlags::CLONE_NEWNET)
+                .context(|| "making a network namespace".to_owned())?;
             lo_up()?;
             Self::current()
         }))
@@ -56,13 +57,13 @@ impl Netns {
     /// [`Error::System`] if `/proc` is not mounted.
     pub fn current() -> Result<Self, Error> {
         let file = File::open("/proc/thread-self/ns/net")
-            .doing(|| "opening /proc/thread-self/ns/net".to_owned())?;
+            .context(|| "opening /proc/thread-self/ns/net".to_owned())?;
         Ok(Self {
             file: Arc::new(file),
         })
     }
 
-    /// Calls the closure on a thread inside the namespace, and waits for it. Sockets that it gives back
+    /// Calls the closure on a thread inside the namespace and waits for it. Sockets that it returns
     /// stay in the namespace.
     ///
     /// # Panics
@@ -77,7 +78,7 @@ impl Netns {
         })
     }
 
-    /// Starts a thread inside the namespace, for a server or such.
+    /// Starts a thread inside the namespace, for a server for example.
     ///
     /// # Panics
     /// The thread, if it cannot enter the namespace.
@@ -92,7 +93,7 @@ impl Netns {
         })
     }
 
-    /// As [`cmd`](crate::cmd), inside the namespace.
+    /// Like [`cmd`](crate::cmd), inside the namespace.
     ///
     /// # Panics
     /// If the command fails.
@@ -101,7 +102,7 @@ impl Netns {
         crate::command::expect(self.try_cmd(line))
     }
 
-    /// As [`try_cmd`](crate::try_cmd), inside the namespace.
+    /// Like [`try_cmd`](crate::try_cmd), inside the namespace.
     ///
     /// # Errors
     /// [`CommandError`] if the command fails.
@@ -109,7 +110,7 @@ impl Netns {
         self.run(|| try_cmd(line))
     }
 
-    /// Joins two namespaces by a pair of veth links, `name` here and `peer_name` there, both up.
+    /// Connects two namespaces by a pair of veth links, `name` in this one and `peer_name` in the peer, both up.
     ///
     /// # Panics
     /// If the links cannot be made, for instance because one of that name exists.
@@ -145,12 +146,12 @@ fn joined<T>(thread: thread::JoinHandle<T>) -> T {
 
 /// Sets `lo` of this thread's network namespace up. IPVS refuses destinations where it never was.
 pub(crate) fn lo_up() -> Result<(), Error> {
-    set_lo_up().doing(|| "setting lo up".to_owned())
+    set_lo_up().context(|| "setting lo up".to_owned())
 }
 
 fn set_lo_up() -> io::Result<()> {
-    // rtnetlink by hand, to need neither a program nor a crate before every test: nlmsghdr and
-    // ifinfomsg, <https://man7.org/linux/man-pages/man7/rtnetlink.7.html>.
+    // A hand-made rtnetlink request, so that no test depends on a program or crate for this: nlmsghdr
+    // and ifinfomsg, <https://man7.org/linux/man-pages/man7/rtnetlink.7.html>.
     const LENGTH: u32 = 32;
     const RTM_NEWLINK: u16 = 16;
     const REQUEST_ACK: u16 = 1 | 4;

@@ -1,4 +1,4 @@
-//! Starting a process of this test binary for one test, on this machine.
+//! Runs one test in a process of its own, on this machine.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -12,15 +12,15 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::child;
-use crate::error::{Doing as _, Error};
+use crate::error::{Context as _, Error};
 use crate::report::{self, Outcome};
 
-/// Tells a process of this test binary, about to be started, which test to run.
-pub(crate) fn assign(command: &mut Command, name: &str, report: &Path) {
+/// Sets which test a process of this test binary, about to be started, runs.
+pub(crate) fn assign_test(command: &mut Command, name: &str, report: &Path) {
     command.env(child::NAME, name).env(child::REPORT, report);
 }
 
-/// `PATH` with the folders of administrators' tools, which other users' lacks on Debian.
+/// `PATH` with the folders of administrators' tools, which Debian leaves out for other users.
 pub(crate) fn path_with_sbin() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");
@@ -28,12 +28,12 @@ pub(crate) fn path_with_sbin() -> OsString {
 }
 
 /// Runs a test in a process of its own, on this machine; its output goes where ours does.
-pub(crate) fn run_here(name: &str, time_limit: Duration) -> Result<Outcome, Error> {
-    let folder = tempfile::tempdir().doing(|| "making a temporary folder".to_owned())?;
+pub(crate) fn run_on_host(name: &str, time_limit: Duration) -> Result<Outcome, Error> {
+    let folder = tempfile::tempdir().context(|| "making a temporary folder".to_owned())?;
     let report = folder.path().join("report");
-    let program = std::env::current_exe().doing(|| "finding this program".to_owned())?;
+    let program = std::env::current_exe().context(|| "finding this program".to_owned())?;
     let mut command = Command::new(&program);
-    assign(&mut command, name, &report);
+    assign_test(&mut command, name, &report);
     let mut child = command
         .args(std::env::args_os().skip(1))
         .env("PATH", path_with_sbin())
@@ -42,12 +42,12 @@ pub(crate) fn run_here(name: &str, time_limit: Duration) -> Result<Outcome, Erro
         .process_group(0)
         .spawn()
         .at("starting", &program)?;
-    // The test ends when this end of its stdin is closed, by us or by our death.
+    // The test ends when this end of its stdin is closed, even by our death.
     let stdin = child.stdin.take();
     let group = i32::try_from(child.id()).map(Pid::from_raw);
     let end_group = || {
         if let Ok(group) = group {
-            // Gone already is as good.
+            // It may have ended already.
             let _ = killpg(group, Signal::SIGKILL);
         }
     };
@@ -57,14 +57,14 @@ pub(crate) fn run_here(name: &str, time_limit: Duration) -> Result<Outcome, Erro
         let _ = done.send(child.wait());
     });
     let waited = result.recv_timeout(time_limit);
-    // What the test started and left behind goes too; unless it has left the group.
+    // End what the test started and left behind, unless it has left the group.
     end_group();
     let _ = waiting.join();
     drop(stdin);
 
     match waited {
         Ok(status) => {
-            let status = status.doing(|| "waiting for the test's process".to_owned())?;
+            let status = status.context(|| "waiting for the test's process".to_owned())?;
             report::read(&report).ok_or_else(|| no_result(status))
         }
         Err(RecvTimeoutError::Timeout) => Err(Error::TimeLimit {

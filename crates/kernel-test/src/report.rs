@@ -1,17 +1,17 @@
-//! How the process that ran a test tells the one that started it how the test went: a file that holds
-//! nothing until there is a result. So neither an early `exit(0)` nor a crash passes for a success.
+//! The file in which the process that runs a test reports the result to the process that started it. It
+//! is empty until there is a result, so neither an early `exit(0)` nor a crash counts as success.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// How a test went: `Err` holds the failure's text.
+/// The result of a test: `Err` holds the failure's text.
 pub(crate) type Outcome = Result<(), String>;
 
 const PASSED: u8 = b'P';
 const FAILED: u8 = b'F';
 
-/// Where the result goes; opened before the test changes its view of the file system.
+/// The open file, opened before the test changes its view of the file system.
 #[derive(Debug)]
 pub(crate) struct Report(File);
 

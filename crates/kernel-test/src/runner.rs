@@ -1,4 +1,4 @@
-//! Decides where a test runs, and has it run there.
+//! Decides where a test runs, and runs it there.
 
 use std::env::VarError;
 use std::iter;
@@ -16,17 +16,18 @@ const SKIP: &str = "PROXIER_SKIP_KERNEL_TESTS";
 const IN: &str = "PROXIER_KERNEL_TESTS_IN";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Here,
+enum Location {
+    Host,
     Guest,
 }
 
-/// Runs tests; owns the guests. One is booted for the first test that needs it, another where a test would have to wait.
+/// Runs tests and owns the guests. The first test that needs a guest boots one; a test that would have to wait for a guest
+/// boots another.
 #[derive(Debug)]
 pub(crate) struct Runner {
     /// The user's choice for tests that need IPVS.
-    chosen: Option<Place>,
-    ipvs_here: OnceLock<bool>,
+    chosen: Option<Location>,
+    host_has_ipvs: OnceLock<bool>,
     /// Of each guest, in MiB.
     memory: u64,
     guest: Mutex<GuestState>,
@@ -38,60 +39,65 @@ enum GuestState {
     #[default]
     Off,
     Running(Guest),
-    /// It did not boot, and would not the next time.
+    /// It did not boot; the next attempt would fail too.
     Broken(String),
 }
 
 impl Runner {
-    /// One that does as the environment says; `Err` holds what is wrong there. There are at most so many guests, and each
-    /// gets so many MiB of memory.
+    /// A runner set up from the environment, with at most `guests` guests of `memory` MiB each.
+    ///
+    /// # Errors
+    /// A text, if an environment variable is invalid.
     pub(crate) fn new(guests: usize, memory: u64) -> Result<Self, String> {
         let chosen = match std::env::var(IN).as_deref() {
-            Ok("here") => Some(Place::Here),
-            Ok("guest") => Some(Place::Guest),
+            Ok("here") => Some(Location::Host),
+            Ok("guest") => Some(Location::Guest),
             Ok("") | Err(VarError::NotPresent) => None,
             other => return Err(format!("{IN} is {other:?}: expected `guest` or `here`")),
         };
         Ok(Self {
             chosen,
-            ipvs_here: OnceLock::new(),
+            host_has_ipvs: OnceLock::new(),
             memory,
             guest: Mutex::default(),
             more_guests: (1..guests).map(|_| Mutex::default()).collect(),
         })
     }
 
-    /// Why no test is to be run, if so.
+    /// The reason to skip all tests, if there is one.
     pub(crate) fn skip_reason() -> Option<String> {
         let value = std::env::var_os(SKIP)?;
         (!value.is_empty() && value != "0").then(|| format!("{SKIP} is set"))
     }
 
-    /// Runs a test. `Err` means that it could not be run, or not to its end.
+    /// Runs a test.
+    ///
+    /// # Errors
+    /// [`Error`] if it could not be run to its end.
     pub(crate) fn run(
         &self,
         name: &str,
         needs: Needs,
         time_limit: Duration,
     ) -> Result<Outcome, Error> {
-        match self.place(needs) {
-            Place::Here => {
-                packages::install_tools();
-                process::run_here(name, time_limit)
+        match self.location(needs) {
+            Location::Host => {
+                packages::check_tools()?;
+                process::run_on_host(name, time_limit)
             }
-            Place::Guest => self.run_in_guest(name, time_limit),
+            Location::Guest => self.run_in_guest(name, time_limit),
         }
     }
 
-    fn place(&self, needs: Needs) -> Place {
+    fn location(&self, needs: Needs) -> Location {
         if needs == Needs::NetNamespace || machine::is_guest() {
-            return Place::Here;
+            return Location::Host;
         }
         self.chosen.unwrap_or_else(|| {
-            if *self.ipvs_here.get_or_init(machine::has_ipvs) {
-                Place::Here
+            if *self.host_has_ipvs.get_or_init(machine::has_ipvs) {
+                Location::Host
             } else {
-                Place::Guest
+                Location::Guest
             }
         })
     }
@@ -116,7 +122,7 @@ impl Runner {
         match &mut *state {
             GuestState::Running(guest) => {
                 let result = guest.run(name, time_limit);
-                if result.is_err() && !guest.is_fit() {
+                if result.is_err() && !guest.is_usable() {
                     // The next test gets a new one.
                     *state = GuestState::Off;
                 }
@@ -127,8 +133,7 @@ impl Runner {
         }
     }
 
-    /// One that runs no test: rather one that is there than one that has to be booted, so that tests that are run one at a
-    /// time all get the same.
+    /// A guest that runs no test, a booted one if possible, so that tests that run one at a time share one guest.
     fn free_guest(&self) -> MutexGuard<'_, GuestState> {
         let free = || {
             let guests = iter::once(&self.guest).chain(&self.more_guests);

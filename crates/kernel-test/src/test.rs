@@ -8,13 +8,13 @@ use crate::Namespace;
 /// What a test needs of the kernel, which decides where it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Needs {
-    /// IPVS and everything that goes with it (dummy links, veth, ipset, legacy iptables): here if this
-    /// process is root and the kernel has IPVS, else in the guest.
+    /// IPVS and everything that goes with it (dummy links, veth, ipset, legacy iptables). The test runs on
+    /// this machine if this process is root and the kernel has IPVS, else in the guest.
     #[default]
     Ipvs,
-    /// A network namespace of this machine's kernel, never the guest's: as root directly, otherwise in
-    /// a user namespace. For what the guest lacks (iptables of the nft flavour, several processors).
-    /// That this kernel has ipset, nftables, … is for the test to find out.
+    /// A network namespace of this machine's kernel, never the guest's: directly as root, otherwise in
+    /// a user namespace. This is for what the guest lacks (iptables of the nft flavour, several
+    /// processors). The test itself finds out whether this kernel has ipset, nftables, …
     NetNamespace,
 }
 
@@ -42,19 +42,19 @@ impl Test {
         }
     }
 
-    /// Says what the test needs.
+    /// Sets what the test needs.
     #[must_use]
     pub fn needs(self, needs: Needs) -> Self {
         Self { needs, ..self }
     }
 
-    /// Says how long the test may take; then it is killed and has failed.
+    /// Sets how long the test may take. When the time is over, it is killed and has failed.
     #[must_use]
     pub fn time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
     }
 
-    /// Leaves the test out unless `--ignored` or `--include-ignored` asks for it.
+    /// Marks the test as ignored: only `--ignored` or `--include-ignored` runs it.
     #[must_use]
     pub fn ignored(self) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Test {
 
 /// Makes a [`Test`] of each function, named like it: `tests![round_trip, flush::empties]`.
 ///
-/// Gives an array, so that options for all of them can be set with `map`:
+/// Returns an array, so that `map` can set options for all of them:
 /// `tests![nft].map(|test| test.needs(Needs::NetNamespace))`.
 #[macro_export]
 macro_rules! tests {
@@ -75,9 +75,9 @@ macro_rules! tests {
     };
 }
 
-/// What can be the body of a test: a function or closure that takes nothing or the
-/// [`&Namespace`](Namespace) it runs in, and gives what [`Returns`] allows. `Shape` only tells the two
-/// apart and is never written out.
+/// The body of a test: a function or closure that takes nothing or the [`&Namespace`](Namespace) it
+/// runs in, and returns a type that implements [`Returns`]. `Shape` distinguishes the two and is never
+/// written out.
 pub trait Body<Shape>: Send + Sync + 'static {
     /// Runs the test.
     ///
@@ -106,9 +106,9 @@ where
     }
 }
 
-/// What a test may return: nothing, or a `Result` with any error.
+/// A type that a test may return: nothing, or a `Result` with any error.
 pub trait Returns {
-    /// The failure, as text that ends with the errors that caused it.
+    /// Converts the failure to a text that ends with the errors that caused it.
     ///
     /// # Errors
     /// The text, if the test failed.

@@ -1,5 +1,4 @@
-//! The harness tried on itself: runs this binary as one whose tests fail in every way, and looks at
-//! what comes out.
+//! Tests of the harness: each runs this binary as one whose tests fail in every way, and checks its output.
 #![expect(
     clippy::exit,
     clippy::panic,
@@ -20,16 +19,16 @@ use std::{env, fs, process};
 use kernel_test::{Needs, Netns, Test, cmd, tests};
 use libtest_mimic::{Arguments, Trial};
 
-/// Set in a process that plays a test binary.
+/// Environment variable that is set in a process that acts as a test binary.
 const SUBJECT: &str = "KERNEL_TEST_SUBJECT";
-/// Its value in one that plays a benchmark.
+/// Its value in a process that acts as a benchmark.
 const PROGRAM: &str = "program";
 
 fn main() -> ExitCode {
     if env::var(SUBJECT).is_ok_and(|value| value == PROGRAM) {
         return kernel_test::exec(Needs::Ipvs, program);
     }
-    // The guest's first process has no environment but the guest's.
+    // The guest's first process has only the guest's environment.
     if env::var_os(SUBJECT).is_some() || process::id() == 1 {
         return kernel_test::main(subject());
     }
@@ -40,6 +39,10 @@ fn main() -> ExitCode {
         ("skipping_says_so", skipping_says_so),
         ("a_program_runs_like_a_test", a_program_runs_like_a_test),
         ("a_wrong_choice_is_refused", a_wrong_choice_is_refused),
+        (
+            "missing_packages_are_named_and_not_installed",
+            missing_packages_are_named_and_not_installed,
+        ),
         ("a_dead_guest_fails_one_test", a_dead_guest_fails_one_test),
         (
             "tests_side_by_side_have_a_guest_each",
@@ -144,7 +147,7 @@ fn aborts() {
 }
 
 fn leaves_a_process() {
-    // Holds stdout open: who waits for its end waits long.
+    // It holds stdout open: waiting for its end would take long.
     Command::new("sleep").arg("1000").spawn().unwrap();
 }
 
@@ -153,7 +156,7 @@ fn writes() {
     fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join("kept"), "text").unwrap();
 }
 
-/// Once more, in a place where the kernel has IPVS and we are root.
+/// Runs this binary once more, where the kernel has IPVS and we are root.
 fn runs_tests_here() {
     let mut command = command("--exact passes", "1");
     for variable in ["IN_GUEST", "NAME", "REPORT"] {
@@ -181,7 +184,7 @@ fn meets_other() {
     meet("other", "one");
 }
 
-/// Ends when another test is there as well.
+/// Ends when the other test runs too.
 fn meet(this: &str, other: &str) {
     fs::write(sleeping().with_extension(this), "").unwrap();
     let other = sleeping().with_extension(other);
@@ -192,7 +195,7 @@ fn meet(this: &str, other: &str) {
     }
 }
 
-/// Tells where it is, and stays for long.
+/// Writes a marker file, then sleeps for long.
 fn sleeps() {
     fs::write(sleeping(), "").unwrap();
     sleep(Duration::from_secs(1000));
@@ -202,7 +205,7 @@ fn sleeping() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(env::var(SUBJECT).unwrap())
 }
 
-/// The subject's process, to be run with these arguments; its stderr lands in its stdout.
+/// The subject's process, with these arguments. Its stderr goes to its stdout.
 fn command(arguments: &str, value: &str) -> Command {
     let mut command = Command::new("sh");
     command
@@ -223,7 +226,7 @@ fn run(arguments: &str) -> (Output, String) {
     (output, text)
 }
 
-/// Every one of these lines, or parts of lines, is in the text.
+/// Asserts that each of these lines, or parts of lines, is in the text.
 #[track_caller]
 fn assert_lines(text: &str, lines: &[&str]) {
     for line in lines {
@@ -252,7 +255,7 @@ fn failures_come_through() {
             "5 passed; 5 failed; 1 ignored",
         ],
     );
-    // The results of other tests may come in between, but no line is lost or cut.
+    // The results of other tests may come in between, but no line is lost or split.
     let long = "x".repeat(80);
     let printed: BTreeSet<_> = text.split(['<', '>']).collect();
     let whole = (0..LINES).filter(|line| printed.contains(format!("{line} {long}").as_str()));
@@ -320,8 +323,43 @@ fn a_wrong_choice_is_refused() {
     assert_lines(&text, &["heaven", "expected `guest` or `here`"]);
 }
 
+/// With the folders of the guest kernel and of most tools hidden.
+fn missing_packages_are_named_and_not_installed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (called, stand_in) = (folder.path().join("called"), folder.path().join("apt-get"));
+    // Written by another process: while a test beside this one forks, ours might be held open.
+    cmd(&format!(
+        "printf '#!/bin/sh\\ntouch {}\\n' >{1} && chmod +x {1}",
+        called.display(),
+        stand_in.display()
+    ));
+    let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
+    let hide = "mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/lib/uml/modules";
+    for (test, packages) in [
+        ("passes", "user-mode-linux ipset ipvsadm iptables"),
+        ("here_passes", "ipset ipvsadm iptables"),
+    ] {
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c"])
+            .arg(format!(r#"{hide} && exec "$0" "$@" 2>&1"#))
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env(SUBJECT, "1")
+            .env("PATH", &path)
+            .env("PROXIER_KERNEL_TESTS_IN", "guest")
+            .env_remove("PROXIER_SKIP_KERNEL_TESTS")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(101), "{text}");
+        let line = format!("as root, run `apt-get install --no-install-recommends {packages} ");
+        assert_lines(&text, &[&line, "0 passed; 1 failed"]);
+    }
+    assert!(!called.exists(), "apt-get was run");
+}
+
 fn a_dead_guest_fails_one_test() {
-    // In this order: a guest each, as the one before is gone.
+    // In this order. Each test has a guest of its own, because the one before is gone.
     let (output, text) = run(
         "s --skip here_ --skip meets --skip panics --skip exits --skip aborts \
          --skip returns --skip runs --skip sleeps --skip writes --skip leaves --skip prints --test-threads 1",
@@ -331,7 +369,7 @@ fn a_dead_guest_fails_one_test() {
         &text,
         &[
             "---- hangs ----\nstill running after 1 s, stopped",
-            "---- crashes_the_kernel ----\nthe guest kernel stopped; its console said:\n",
+            "---- crashes_the_kernel ----\nthe guest kernel stopped; the end of its console:\n",
             "Kernel panic - not syncing: sysrq triggered crash",
             "1 passed; 2 failed",
         ],
@@ -379,7 +417,7 @@ fn a_test_here_dies_with_the_harness() {
     dies_with_the_harness("here_sleeps", "here");
 }
 
-/// Kills a harness while a test runs, and looks for processes left.
+/// Kills a harness while a test runs, and checks that no process is left.
 fn dies_with_the_harness(test: &str, mark: &str) {
     let mark = format!("sleeping-{mark}-{}", process::id());
     let marker = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&mark);

@@ -1,4 +1,4 @@
-//! What a test finds in the guest, and the helpers.
+//! The environment of a test in the guest, and the helpers.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::io::{Read as _, Write as _};
@@ -29,7 +29,7 @@ fn ipvs_keeps_what_ipvsadm_adds() {
     assert_eq!(cmd("ipvsadm -Sn"), SERVICE);
 }
 
-/// The same again: it would find the other's service if they shared a namespace.
+/// The same again: it would find the other test's service if they shared a namespace.
 fn ipvs_starts_empty_here_too() {
     ipvs_keeps_what_ipvsadm_adds();
 }

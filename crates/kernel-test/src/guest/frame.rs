@@ -1,11 +1,11 @@
-//! What the guest tells the harness, framed: a kind, a length, that many bytes.
+//! The messages from the guest to the harness: a kind, a length, and that many bytes.
 
 use std::io::{self, Read};
 
 /// One message from the guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// It is up, and runs this kernel release.
+    /// The guest is ready and runs this kernel release.
     Ready(String),
     /// The test printed this on stdout.
     Stdout(Vec<u8>),
@@ -19,7 +19,7 @@ pub(super) enum Frame {
     Fatal(String),
 }
 
-/// Above what the guest ever sends at once.
+/// The longest payload, in bytes. The guest sends less at once.
 const MAX: u32 = 1 << 20;
 
 impl Frame {
@@ -41,7 +41,7 @@ impl Frame {
     /// Reads one frame.
     ///
     /// # Errors
-    /// `UnexpectedEof` where the guest stopped; `InvalidData` if what came is no frame.
+    /// `UnexpectedEof` if the guest stopped; `InvalidData` if the bytes are not a frame.
     pub(super) fn read(from: &mut impl Read) -> io::Result<Self> {
         let mut kind = [0];
         let mut length = [0; 4];
@@ -68,7 +68,7 @@ impl Frame {
 
 fn invalid(kind: &[u8; 1]) -> io::Error {
     let what = format!(
-        "no frame: starts with {:?}",
+        "not a frame: starts with {:?}",
         kind.escape_ascii().to_string()
     );
     io::Error::new(io::ErrorKind::InvalidData, what)
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_told_from_frames() {
+    fn other_bytes_are_not_a_frame() {
         for noise in [&b"Kernel panic"[..], b"o\xff\xff\xff\xff"] {
             let error = Frame::read(&mut &*noise).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);

@@ -1,4 +1,4 @@
-//! The guest's first process: prepares it, then runs one test after the other.
+//! The guest's first process: prepares the guest, then runs one test after the other.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Read, Write as _};
@@ -20,18 +20,18 @@ use nix::unistd::{Pid, getpid, sync};
 use super::frame::Frame;
 use super::job::Job;
 use super::{JOB, tree};
-use crate::error::{Doing as _, Error, say};
+use crate::error::{Context as _, Error, print_notice};
 use crate::{machine, netns, process};
 
-/// Loaded at boot. The rest loads when first asked for, in a moment; all at once would take seconds.
-/// `ipv6` comes first, because `ip_vs` asks whether it is there.
+/// The modules that are loaded at boot. The others load on demand, quickly; all at once would take
+/// seconds. `ipv6` comes first, because `ip_vs` checks whether it is loaded.
 const MODULES: [&str; 4] = ["ipv6", "ip_vs", "dummy", "veth"];
 
 /// Where a test's process leaves its report.
 const REPORT: &str = "/dev/shm/kernel-test-report";
 
-/// If this is the guest's first process: does its work, and never returns.
-pub(crate) fn become_init() {
+/// If this is the guest's first process, does its work and never returns.
+pub(crate) fn run_if_init() {
     if getpid().as_raw() != 1 {
         return;
     }
@@ -39,7 +39,7 @@ pub(crate) fn become_init() {
         return;
     };
     if let Err(error) = serve(Path::new(&folder)) {
-        say(error);
+        print_notice(error);
     }
     halt();
 }
@@ -48,24 +48,24 @@ fn halt() -> ! {
     sync();
     loop {
         let Err(error) = reboot(RebootMode::RB_POWER_OFF);
-        say(format!("halting: {error}"));
+        print_notice(format!("halting: {error}"));
         thread::sleep(Duration::from_secs(1));
     }
 }
 
 fn serve(folder: &Path) -> Result<(), Error> {
     let job = tree::mount_all(folder)?;
-    let (harness, names) = connect()?;
+    let (channel, names) = connect()?;
     match prepare(&job) {
-        Ok(release) => harness.send(&Frame::Ready(release))?,
-        Err(error) => return harness.send(&Frame::Fatal(error.to_string())),
+        Ok(release) => channel.send(&Frame::Ready(release))?,
+        Err(error) => return channel.send(&Frame::Fatal(error.to_string())),
     }
     for name in names {
-        let last = match run(&job, &name, &harness) {
+        let last = match run(&job, &name, &channel) {
             Ok(last) => last,
             Err(error) => Frame::Fatal(error.to_string()),
         };
-        harness.send(&last)?;
+        channel.send(&last)?;
     }
     Ok(())
 }
@@ -76,36 +76,36 @@ fn prepare(job: &Job) -> Result<String, Error> {
         .args(MODULES)
         .envs(job.variables())
         .output()
-        .doing(|| "starting modprobe (package kmod)".to_owned())?;
+        .context(|| "starting modprobe (package kmod)".to_owned())?;
     if !loaded.status.success() {
         let why = String::from_utf8_lossy(&loaded.stderr).into_owned();
-        return Err(std::io::Error::other(why)).doing(|| "loading modules".to_owned());
+        return Err(std::io::Error::other(why)).context(|| "loading modules".to_owned());
     }
     netns::lo_up()?;
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")
-        .doing(|| "reading the kernel's release".to_owned())?;
+        .context(|| "reading the kernel's release".to_owned())?;
     Ok(release.trim_end().to_owned())
 }
 
-/// The line to the harness.
+/// The connection to the harness.
 #[derive(Debug)]
-struct Harness(Mutex<File>);
+struct Channel(Mutex<File>);
 
 /// Opens the second console: frames out, names of tests in. When the harness closes its end, the guest
 /// halts.
-fn connect() -> Result<(Harness, Receiver<String>), Error> {
-    let doing = || "opening the line to the harness, /dev/tty1".to_owned();
+fn connect() -> Result<(Channel, Receiver<String>), Error> {
+    let context = || "opening the connection to the harness, /dev/tty1".to_owned();
     let console = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(O_NOCTTY)
         .open("/dev/tty1")
-        .doing(doing)?;
-    let mut settings = tcgetattr(&console).doing(doing)?;
+        .context(context)?;
+    let mut settings = tcgetattr(&console).context(context)?;
     cfmakeraw(&mut settings);
-    tcsetattr(&console, SetArg::TCSANOW, &settings).doing(doing)?;
+    tcsetattr(&console, SetArg::TCSANOW, &settings).context(context)?;
 
-    let reader = BufReader::new(console.try_clone().doing(doing)?);
+    let reader = BufReader::new(console.try_clone().context(context)?);
     let (sender, names) = channel();
     thread::spawn(move || {
         for name in reader.lines().map_while(Result::ok) {
@@ -115,20 +115,20 @@ fn connect() -> Result<(Harness, Receiver<String>), Error> {
         }
         halt();
     });
-    Ok((Harness(Mutex::new(console)), names))
+    Ok((Channel(Mutex::new(console)), names))
 }
 
-impl Harness {
+impl Channel {
     fn send(&self, frame: &Frame) -> Result<(), Error> {
         let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let doing = || "writing to the harness".to_owned();
-        console.write_all(&frame.encode()).doing(doing)?;
+        let context = || "writing to the harness".to_owned();
+        console.write_all(&frame.encode()).context(context)?;
         // Halting would lose what the console has not passed on.
-        tcdrain(&*console).doing(doing)
+        tcdrain(&*console).context(context)
     }
 
-    /// Passes on what comes out of a test, in whole lines as far as they are not very long: others
-    /// write to the same terminal.
+    /// Forwards the output of a test in whole lines, because others write to the same terminal. Only
+    /// very long lines are split.
     fn copy(&self, from: Option<impl Read>, frame: impl Fn(Vec<u8>) -> Frame) {
         const LONG: usize = 1 << 16;
         let Some(mut from) = from else { return };
@@ -149,14 +149,14 @@ impl Harness {
             }
         }
         if !kept.is_empty() {
-            // Nothing to be done about a harness that is gone.
+            // If the harness is gone, nobody wants the output.
             let _ = self.send(&frame(kept));
         }
     }
 }
 
-/// Runs a test in a process of its own; gives its result.
-fn run(job: &Job, name: &str, harness: &Harness) -> Result<Frame, Error> {
+/// Runs a test in a process of its own and returns its result.
+fn run(job: &Job, name: &str, channel: &Channel) -> Result<Frame, Error> {
     let report = Path::new(REPORT);
     let _ = fs::remove_file(report);
     let mut command = Command::new(&job.program);
@@ -170,18 +170,18 @@ fn run(job: &Job, name: &str, harness: &Harness) -> Result<Frame, Error> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    process::assign(&mut command, name, report);
+    process::assign_test(&mut command, name, report);
     let mut child = command.spawn().at("starting", &job.program)?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let status = thread::scope(|scope| {
-        scope.spawn(|| harness.copy(stdout, Frame::Stdout));
-        scope.spawn(|| harness.copy(stderr, Frame::Stderr));
+        scope.spawn(|| channel.copy(stdout, Frame::Stdout));
+        scope.spawn(|| channel.copy(stderr, Frame::Stderr));
         let status = child.wait();
-        // What the test left running would hold its output open, and disturb the next one.
+        // A process that the test left running would hold its output open and disturb the next test.
         end_all_others();
         status
     });
-    let status = status.doing(|| "waiting for the test".to_owned())?;
+    let status = status.context(|| "waiting for the test".to_owned())?;
     Ok(match fs::read(report) {
         Ok(bytes) if !bytes.is_empty() => Frame::Report(bytes),
         _ => Frame::NoReport(status.to_string()),

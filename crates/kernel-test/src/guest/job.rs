@@ -1,10 +1,10 @@
-//! What the guest is told when it boots: a file of `key NUL value NUL`.
+//! The guest's configuration, which it reads when it boots: a file of `key NUL value NUL`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-/// Everything the guest needs to know; paths are this machine's, and the guest's.
+/// The guest's configuration. Paths are the same on this machine and in the guest.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Job {
     /// The test binary.
@@ -17,8 +17,6 @@ pub(super) struct Job {
     pub(super) environment: Vec<(OsString, OsString)>,
     /// The guest kernel's modules: the folder that holds `modules.dep`.
     pub(super) modules: PathBuf,
-    /// A folder whose files the guest sees in its file tree, before this machine's.
-    pub(super) layer: Option<PathBuf>,
     /// A folder in which the guest's writes are kept.
     pub(super) kept: Option<PathBuf>,
 }
@@ -40,9 +38,6 @@ impl Job {
         put("program", self.program.as_os_str());
         put("folder", self.folder.as_os_str());
         put("modules", self.modules.as_os_str());
-        if let Some(layer) = &self.layer {
-            put("layer", layer.as_os_str());
-        }
         if let Some(kept) = &self.kept {
             put("kept", kept.as_os_str());
         }
@@ -56,7 +51,7 @@ impl Job {
         bytes
     }
 
-    /// Reads a job; `None` if the bytes are none.
+    /// Reads a job; `None` if the bytes do not hold one.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut job = Self::default();
         let mut name = OsString::new();
@@ -67,7 +62,6 @@ impl Job {
                 b"program" => job.program = value.into(),
                 b"folder" => job.folder = value.into(),
                 b"modules" => job.modules = value.into(),
-                b"layer" => job.layer = Some(value.into()),
                 b"kept" => job.kept = Some(value.into()),
                 b"argument" => job.arguments.push(value),
                 b"name" => name = value,
@@ -94,7 +88,6 @@ mod tests {
                 ("A".into(), "b=c\n".into()),
             ],
             modules: "/usr/lib/uml/modules/6.1.176".into(),
-            layer: None,
             kept: Some("/target".into()),
         };
         assert_eq!(Job::decode(&job.encode()), Some(job));

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-/// A guest's memory in MiB, where no more is asked for. The file is sparse: what the guest never used takes no space.
+/// A guest's default memory, in MiB. The file is sparse: memory that the guest never used takes no space.
 pub(crate) const MEBIBYTES: u64 = 1024;
 
-/// Where to make files of so many MiB: `/dev/shm`, unless it is too small (64 MiB in a container: the guest would
-/// die when it has used that much) or no program may be mapped from it.
+/// The folder for files of `mebibytes` MiB: `/dev/shm`, unless it is too small (64 MiB in a container: the guest would
+/// die once it has used that much) or programs cannot be mapped from it.
 pub(super) fn folder(mebibytes: u64, otherwise: &Path) -> PathBuf {
     let shm = Path::new("/dev/shm");
     match statvfs(shm) {

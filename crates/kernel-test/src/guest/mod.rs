@@ -1,8 +1,8 @@
 //! The guest: this test binary, inside User Mode Linux.
 //!
-//! [`Guest`] is this machine's side: it boots the kernel with this very program as its first process
+//! [`Guest`] is this machine's side. It boots the kernel with this program as its first process
 //! ([`init`]), sends names of tests on the guest's second console and reads [`frame`]s from it. The
-//! first console belongs to the kernel; its last words explain a crash.
+//! first console belongs to the kernel; its last lines explain a crash.
 
 mod frame;
 mod init;
@@ -25,19 +25,19 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::error::{Doing as _, Error, say};
+use crate::error::{Context as _, Error, print_notice};
 use crate::process::path_with_sbin;
 use crate::report::{self, Outcome};
 use frame::Frame;
 use job::Job;
 
-pub(crate) use init::become_init;
+pub(crate) use init::run_if_init;
 pub(crate) use memory::MEBIBYTES;
 
 /// Environment (of the guest's first process): the folder of the [`Job`].
 const JOB: &str = "KERNEL_TEST_JOB";
 
-/// Boots in two seconds, on a busy machine in ten.
+/// A boot takes two seconds, on a busy machine ten.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 const HALT_LIMIT: Duration = Duration::from_secs(5);
 /// How much of the console is kept, in bytes.
@@ -50,8 +50,6 @@ pub(crate) struct GuestKernel {
     pub(crate) program: PathBuf,
     /// The folder that holds its `modules.dep`.
     pub(crate) modules: PathBuf,
-    /// Files to lay over the file tree.
-    pub(crate) layer: Option<PathBuf>,
     /// A folder in which the guest's writes are kept.
     pub(crate) kept: Option<PathBuf>,
 }
@@ -63,13 +61,12 @@ pub(crate) struct Guest {
     names: Option<ChildStdin>,
     frames: Receiver<io::Result<Frame>>,
     console: Arc<Mutex<Vec<u8>>>,
-    fit: bool,
+    usable: bool,
     _folder: TempDir,
 }
 
 impl Guest {
-    /// Boots a guest with so many MiB of memory, where all guests together may take `room`; returns when it is ready for
-    /// tests.
+    /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB. Returns when it is ready for tests.
     pub(crate) fn boot(kernel: &GuestKernel, memory: u64, room: u64) -> Result<Self, Error> {
         let folder = job_folder(kernel)?;
         let mut child = command(kernel, folder.path(), memory, room)
@@ -95,30 +92,30 @@ impl Guest {
             kernel: child,
             frames,
             console,
-            fit: true,
+            usable: true,
             _folder: folder,
         };
         match guest.next(Instant::now().checked_add(BOOT_LIMIT)) {
             Ok(Frame::Ready(release)) => {
-                say(format!("tests run in a guest, User Mode Linux {release}"));
+                print_notice(format!("tests run in a guest, User Mode Linux {release}"));
                 Ok(guest)
             }
-            Ok(Frame::Fatal(why)) => Err(guest.lost(&format!("did not come up: {why}"))),
-            Ok(_) => Err(guest.lost("spoke out of turn")),
+            Ok(Frame::Fatal(why)) => Err(guest.failure(&format!("did not come up: {why}"))),
+            Ok(_) => Err(guest.failure("sent an unexpected message")),
             Err(Error::TimeLimit { seconds }) => {
-                Err(guest.lost(&format!("did not come up in {seconds} s")))
+                Err(guest.failure(&format!("did not come up in {seconds} s")))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Runs a test in it; what the test prints comes out here.
+    /// Runs a test in the guest and prints the test's output.
     pub(crate) fn run(&mut self, name: &str, limit: Duration) -> Result<Outcome, Error> {
         let until = Instant::now().checked_add(limit);
         if let Some(names) = &mut self.names
             && let Err(error) = writeln!(names, "{name}").and_then(|()| names.flush())
         {
-            return Err(self.lost(&format!("is gone ({error})")));
+            return Err(self.failure(&format!("is gone ({error})")));
         }
         loop {
             match self.next(until) {
@@ -126,13 +123,13 @@ impl Guest {
                 Ok(Frame::Stderr(bytes)) => forward(&mut io::stderr(), &bytes),
                 Ok(Frame::Report(bytes)) => {
                     let outcome = report::decode(&bytes);
-                    return outcome.ok_or_else(|| self.lost("sent an unreadable report"));
+                    return outcome.ok_or_else(|| self.failure("sent an unreadable report"));
                 }
                 Ok(Frame::NoReport(status)) => return Err(Error::NoResult { status }),
-                Ok(Frame::Fatal(why)) => return Err(self.lost(&format!("gave up: {why}"))),
-                Ok(Frame::Ready(_)) => return Err(self.lost("spoke out of turn")),
+                Ok(Frame::Fatal(why)) => return Err(self.failure(&format!("gave up: {why}"))),
+                Ok(Frame::Ready(_)) => return Err(self.failure("sent an unexpected message")),
                 Err(Error::TimeLimit { .. }) => {
-                    self.fit = false;
+                    self.usable = false;
                     let seconds = limit.as_secs();
                     return Err(Error::TimeLimit { seconds });
                 }
@@ -142,8 +139,8 @@ impl Guest {
     }
 
     /// Whether it can run another test.
-    pub(crate) fn is_fit(&self) -> bool {
-        self.fit
+    pub(crate) fn is_usable(&self) -> bool {
+        self.usable
     }
 
     fn next(&mut self, until: Option<Instant>) -> Result<Frame, Error> {
@@ -153,19 +150,19 @@ impl Guest {
         match self.frames.recv_timeout(left) {
             Ok(Ok(frame)) => Ok(frame),
             Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Err(self.lost("stopped"))
+                Err(self.failure("stopped"))
             }
-            Ok(Err(error)) => Err(self.lost(&format!("cannot be understood: {error}"))),
-            Err(RecvTimeoutError::Disconnected) => Err(self.lost("is gone")),
+            Ok(Err(error)) => Err(self.failure(&format!("sent an unreadable message: {error}"))),
+            Err(RecvTimeoutError::Disconnected) => Err(self.failure("is gone")),
             Err(RecvTimeoutError::Timeout) => Err(Error::TimeLimit {
                 seconds: BOOT_LIMIT.as_secs(),
             }),
         }
     }
 
-    /// The error for a guest that cannot be used any more.
-    fn lost(&mut self, what: &str) -> Error {
-        self.fit = false;
+    /// Stops the guest and returns the error that explains why.
+    fn failure(&mut self, what: &str) -> Error {
+        self.usable = false;
         self.kill();
         // The console's reader may be a moment behind.
         thread::sleep(Duration::from_millis(50));
@@ -177,7 +174,7 @@ impl Guest {
     }
 
     fn kill(&mut self) {
-        // The group holds the guest's processes, each of which is one here.
+        // The group holds the guest's processes, each of which is a process of this machine.
         if let Ok(group) = i32::try_from(self.kernel.id()) {
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
@@ -187,10 +184,10 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // The end of its input tells the guest to write back what it has and to halt.
+        // At the end of its input, the guest writes back what it holds and halts.
         drop(self.names.take());
         let until = Instant::now() + HALT_LIMIT;
-        while self.fit && Instant::now() < until {
+        while self.usable && Instant::now() < until {
             if !matches!(self.kernel.try_wait(), Ok(None)) {
                 break;
             }
@@ -201,34 +198,33 @@ impl Drop for Guest {
 }
 
 fn job_folder(kernel: &GuestKernel) -> Result<TempDir, Error> {
-    let doing = || "making a folder for the guest".to_owned();
-    // The path goes into the kernel's command line, which has no way to write a space.
+    let context = || "making a folder for the guest".to_owned();
+    // The path goes into the kernel's command line, which cannot hold a space.
     let parent = std::env::temp_dir();
     let spaced = parent.to_string_lossy().contains(char::is_whitespace);
     let parent = if spaced { Path::new("/tmp") } else { &parent };
     let folder = tempfile::Builder::new()
         .prefix("kernel-test-")
         .tempdir_in(parent)
-        .doing(doing)?;
+        .context(context)?;
     let path = folder.path();
-    let program = std::env::current_exe().doing(|| "finding this program".to_owned())?;
+    let program = std::env::current_exe().context(|| "finding this program".to_owned())?;
     let mut environment: Vec<_> = std::env::vars_os()
         .filter(|(name, _)| name != "PATH" && name != "TMPDIR")
         .collect();
     environment.push(("PATH".into(), path_with_sbin()));
     let job = Job {
         arguments: std::env::args_os().skip(1).collect(),
-        folder: std::env::current_dir().doing(|| "finding the working folder".to_owned())?,
+        folder: std::env::current_dir().context(|| "finding the working folder".to_owned())?,
         environment,
         modules: kernel.modules.clone(),
-        layer: kernel.layer.clone(),
         kept: kernel.kept.clone(),
         program: program.clone(),
     };
-    fs::write(path.join("job"), job.encode()).doing(doing)?;
-    fs::write(path.join("libptrace.so"), SHIM).doing(doing)?;
-    fs::create_dir(path.join("tree")).doing(doing)?;
-    symlink(program, path.join("init")).doing(doing)?;
+    fs::write(path.join("job"), job.encode()).context(context)?;
+    fs::write(path.join("libptrace.so"), SHIM).context(context)?;
+    fs::create_dir(path.join("tree")).context(context)?;
+    symlink(program, path.join("init")).context(context)?;
     Ok(folder)
 }
 
@@ -236,7 +232,7 @@ fn job_folder(kernel: &GuestKernel) -> Result<TempDir, Error> {
 static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libptrace.so"));
 
 /// The guest kernel's command. Our pipes become its file descriptors 3 and 4, which are its second
-/// console; what it prints itself, and its first console, is our stderr pipe.
+/// console. Our stderr pipe holds its first console and what it prints itself.
 fn command(kernel: &GuestKernel, folder: &Path, memory: u64, room: u64) -> Command {
     let in_folder = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("sh");
@@ -269,6 +265,6 @@ fn keep_tail(mut console: impl Read, kept: &Mutex<Vec<u8>>) {
 }
 
 fn forward(to: &mut impl io::Write, bytes: &[u8]) {
-    // As `print!` to a closed pipe, but without the panic: nobody reads it.
+    // Unlike `print!`, a closed pipe is no reason to panic.
     let _ = to.write_all(bytes).and_then(|()| to.flush());
 }

@@ -1,8 +1,8 @@
 //! The guest's file tree: this machine's, under a layer that takes all writes.
 //!
 //! The guest's root file system (hostfs) *is* this machine's file tree, and root in the guest may write
-//! wherever this user may. An overlay with its writable half in memory keeps tests from that, and makes
-//! room for `/lib/modules/RELEASE`, which this machine has no reason to have.
+//! wherever this user may. An overlay with its writable layer in memory keeps tests from that, and makes
+//! room for `/lib/modules/RELEASE`, which this machine lacks.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -14,10 +14,10 @@ use nix::sys::utsname::uname;
 use nix::unistd::{chdir, pivot_root};
 
 use super::job::Job;
-use crate::error::{Doing as _, Error};
+use crate::error::{Context as _, Error};
 use crate::namespace::mount_one;
 
-/// Mounts everything, moves into it, and gives the job found in the folder.
+/// Mounts everything, moves into it, and returns the job found in the folder.
 pub(super) fn mount_all(folder: &Path) -> Result<Job, Error> {
     let file = folder.join("job");
     let bytes = fs::read(&file).at("reading", &file)?;
@@ -41,14 +41,14 @@ fn load_overlay(modules: &Path) -> Result<(), Error> {
         .map(|(name, _)| name)
         .find(|name| name.contains("/overlay.ko"))
     else {
-        return Ok(()); // built in, or mounting will say
+        return Ok(()); // built in; otherwise mounting fails
     };
     let path = modules.join(name);
     let file = File::open(&path).at("opening", &path)?;
     let flags = if name.ends_with(".ko") {
         ModuleInitFlags::empty()
     } else {
-        // MODULE_INIT_COMPRESSED_FILE, Linux 5.17; not known to the `nix` crate:
+        // MODULE_INIT_COMPRESSED_FILE, Linux 5.17, which the `nix` crate lacks:
         // <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/module.h#L8>
         ModuleInitFlags::from_bits_retain(4)
     };
@@ -61,12 +61,8 @@ fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
     for folder in [&upper, &work, &root] {
         fs::create_dir(folder).at("creating", folder)?;
     }
-    let lower = match &job.layer {
-        Some(layer) => format!("{}:/", escaped(&mount_layer(layer, tree)?)),
-        None => "/".to_owned(),
-    };
     let options = format!(
-        "lowerdir={lower},upperdir={},workdir={}",
+        "lowerdir=/,upperdir={},workdir={}",
         escaped(&upper),
         escaped(&work)
     );
@@ -99,16 +95,7 @@ fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
     fs::remove_dir(old).at("removing", old)
 }
 
-/// Mounts a folder of this machine once more: an overlay refuses a layer that lies inside another.
-fn mount_layer(layer: &Path, tree: &Path) -> Result<PathBuf, Error> {
-    let target = tree.join("layer");
-    fs::create_dir(&target).at("creating", &target)?;
-    let flags = MsFlags::MS_RDONLY;
-    mount(Some("layer"), &target, Some("hostfs"), flags, Some(layer)).at("mounting", layer)?;
-    Ok(target)
-}
-
-/// A path as it is written in the options of an overlay.
+/// A path, escaped for the options of an overlay.
 fn escaped(path: &Path) -> String {
     let mut text = String::new();
     for c in path.to_string_lossy().chars() {
@@ -147,7 +134,7 @@ fn mount_system() -> Result<(), Error> {
 
 /// Puts the guest kernel's modules where everything looks for them.
 fn link_modules(modules: &Path) -> Result<(), Error> {
-    let release = uname().doing(|| "asking for the kernel's release".to_owned())?;
+    let release = uname().context(|| "reading the kernel's release".to_owned())?;
     let link = PathBuf::from("/lib/modules").join(release.release());
     if let Some(parent) = link.parent() {
         fs::create_dir_all(parent).at("creating", parent)?;
