@@ -8,7 +8,7 @@
 )]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use proxier::{Config, Kernel, MemoryKernel, manifest, reconcile, translate};
+use proxier::{Config, Kernel, MemoryKernel, reconcile, translate};
 use std::hint::black_box;
 
 const ENDPOINTS: u32 = 10;
@@ -29,7 +29,7 @@ fn translation(criterion: &mut Criterion) {
 
         let id = |name| BenchmarkId::new(name, services);
         group.bench_function(id("read YAML"), |b| {
-            b.iter(|| manifest::read_cluster("bench", black_box(text.as_bytes())));
+            b.iter(|| proxier_manifest::read_cluster("bench", black_box(text.as_bytes())));
         });
         group.bench_function(id("translate"), |b| {
             b.iter(|| translate(black_box(&cluster), &host, &config));

@@ -1,7 +1,5 @@
 #![doc = include_str!("../../README.md")]
 
-pub mod kube_proxier;
-
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;

@@ -21,9 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn scenario(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../crates/proxier/tests/scenarios")
-        .join(name)
+    scenarios::data().join(name)
 }
 
 /// Runs the program in a folder. Returns its status, and what it printed.

@@ -8,7 +8,6 @@
 )]
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
@@ -399,7 +398,7 @@ fn a_bad_configuration_is_refused_with_all_its_faults() {
 /// The scenarios, through the command line as design.md writes it.
 #[test]
 fn a_scenario_goes_through_the_command_line() {
-    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/proxier/tests/scenarios");
+    let scenarios = scenarios::data();
     for (name, layout, steps, found) in [
         ("clusterip-to-nodeport-to-lb", "current", 4, false),
         ("stale-state-found", "current", 1, true),

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|data: &[u8]| proxier::fuzz::object(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| proxier_manifest::fuzz::object(data));

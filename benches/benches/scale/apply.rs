@@ -11,7 +11,8 @@ use ipvs_netlink::{Client, Request};
 use kernel_test::Netns;
 use netlink_batch::Connection;
 use netlink_batch::uapi::{NETLINK_GENERIC, NETLINK_NETFILTER};
-use proxier::{Engine, Kernel, LinuxKernel, Operation, Phase, Plan, reconcile};
+use proxier::{Engine, Kernel, Operation, Phase, Plan, reconcile};
+use proxier_linux::LinuxKernel;
 
 use crate::figures::{Figures, median};
 use crate::floor::{Floor, Recording};

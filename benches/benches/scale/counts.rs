@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use benches::machine::memory;
 use benches::steps::{Wheel, large_service, moved, settled, started};
 use proxier::cluster::Change;
-use proxier::{Config, Engine, Kernel, LinuxKernel, MemoryKernel, translate};
+use proxier::{Config, Engine, Kernel, MemoryKernel, translate};
+use proxier_linux::LinuxKernel;
 
 use crate::apply::carried_out;
 use crate::figures::{grouped, rounded};

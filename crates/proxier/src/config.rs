@@ -11,7 +11,7 @@ use crate::layout::{DROP_MARK, Layout};
 
 /// The configuration that [`translate`](crate::translate()) follows.
 ///
-/// With feature `manifest` it is read from a `KubeProxyConfiguration`; [`Default`] is what kube-proxy
+/// The crate `proxier-manifest` reads it from a `KubeProxyConfiguration`; [`Default`] is what kube-proxy
 /// does with an empty one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {

@@ -8,13 +8,14 @@
 //! Change ─► Engine ─► Plan ─► Kernel::apply ─► Engine
 //! ```
 //!
-//! - [`cluster`]: the Services, EndpointSlices and Nodes; [`manifest`] reads them from YAML and JSON.
+//! - [`cluster`]: the Services, EndpointSlices and Nodes. The crate `proxier-manifest` reads them from YAML and JSON.
 //! - [`translate()`]: what the kernel of one node should hold of a cluster.
 //! - [`reconcile()`]: the steps from what it holds to what it should, in an order that keeps every Service
 //!   working at every step.
 //! - [`Engine`]: the two in one, for who follows a cluster: changes go in, and the plans that come out cost what
 //!   changed, not what there is.
-//! - [`kernel`]: where plans are carried out; [`MemoryKernel`] keeps a kernel's rules without being one.
+//! - [`kernel`]: where plans are carried out. [`MemoryKernel`] keeps a kernel's rules in memory; the crate
+//!   `proxier-linux` has the kernel of this machine.
 //!
 //! `translate` and `reconcile` are functions of their arguments: no clock, no environment, no input or output. Equal
 //! arguments give equal results in equal order. The engine has no clock and does no input or output either.
@@ -23,7 +24,7 @@
 //!
 //! ```
 //! use proxier::cluster::{Cluster, Host};
-//! use proxier::{Config, Kernel, MemoryKernel, manifest, reconcile, translate};
+//! use proxier::{Config, Kernel, MemoryKernel, reconcile, translate};
 //!
 //! let yaml = "
 //! apiVersion: v1
@@ -38,7 +39,7 @@
 //! endpoints: [{addresses: [10.244.1.5]}]
 //! ports: [{name: http, port: 8080}]
 //! ";
-//! let cluster = manifest::read_cluster("web.yaml", yaml.as_bytes()).cluster;
+//! let cluster = proxier_manifest::read_cluster("web.yaml", yaml.as_bytes()).cluster;
 //! let host = Host::new("node-a");
 //! let desired = translate(&cluster, &host, &Config::default());
 //!
@@ -91,39 +92,25 @@
 //! `nat/KUBE-MARK-DROP`, a chain that the kubelet of that time filled and this proxy leaves as it finds it. Where
 //! kubelet no longer does (from v1.27), that rule is the operator's to add, `-A KUBE-MARK-DROP -j MARK --or-mark 0x8000`,
 //! or source ranges keep nobody out; [`Layout::Current`] needs no such help.
-//!
-//! # Features
-//!
-//! - `manifest` (default): [`manifest`] and [`snapshot`].
-//! - `linux`: `LinuxKernel`, the kernel of this machine, by netlink and iptables-restore.
 #![forbid(unsafe_code)]
 
 pub mod cluster;
 mod config;
 mod desired;
 mod engine;
-#[cfg(feature = "manifest")]
-#[doc(hidden)]
-pub mod fuzz;
 mod health;
 pub mod kernel;
 mod layout;
-#[cfg(feature = "manifest")]
-pub mod manifest;
 mod observed;
 mod plan;
 mod reconcile;
 mod settings;
-#[cfg(feature = "manifest")]
-pub mod snapshot;
 mod translate;
 
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Ownership, Server};
 pub use engine::Engine;
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
-#[cfg(feature = "linux")]
-pub use kernel::LinuxKernel;
 pub use kernel::{Kernel, KernelError, MemoryKernel};
 pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 pub use observed::{Observed, ObservedDestination, ObservedServer};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Change, Host, ObjectName};
-use proxier::{Config, Engine, Kernel, KernelError, MemoryKernel, Operation, Plan, manifest};
+use proxier::{Config, Engine, Kernel, KernelError, MemoryKernel, Operation, Plan};
 
 const CLUSTER: &str = "
 kind: Service
@@ -40,7 +40,7 @@ fn steps(plan: &Plan) -> Vec<String> {
 
 /// An engine whose one destination, with a connection, is no longer wanted and has weight 0.
 fn draining() -> (Engine, MemoryKernel, VirtualServerId, DestinationId) {
-    let reading = manifest::read_cluster("test", CLUSTER.as_bytes());
+    let reading = proxier_manifest::read_cluster("test", CLUSTER.as_bytes());
     let mut engine = Engine::new(Host::new("node-a"), Config::default());
     for service in reading.cluster.services.into_values() {
         engine.change(Change::Service(Box::new(service)));
@@ -104,7 +104,7 @@ fn a_refused_deletion_is_forgotten_once_the_destination_is_wanted_again() {
     carry_out(&mut engine, &mut kernel, &plan);
     kernel.fail_with(None);
 
-    let slice = manifest::read_cluster("test", CLUSTER.as_bytes())
+    let slice = proxier_manifest::read_cluster("test", CLUSTER.as_bytes())
         .cluster
         .slices
         .into_values()
@@ -132,11 +132,11 @@ fn endpoints_of_a_node_share_its_name() {
         let text = CLUSTER
             .replace("web-1", name)
             .replace("10.244.1.5]", "10.244.1.5], nodeName: node-b");
-        let reading = manifest::read_cluster("test", text.as_bytes());
+        let reading = proxier_manifest::read_cluster("test", text.as_bytes());
         engine.change(Change::Slices(
             reading.cluster.slices.into_values().collect(),
         ));
-        let more = manifest::read_cluster("test", text.replace(name, "web-3").as_bytes());
+        let more = proxier_manifest::read_cluster("test", text.replace(name, "web-3").as_bytes());
         for slice in more.cluster.slices.into_values() {
             engine.change(Change::Slice(Box::new(slice)));
         }

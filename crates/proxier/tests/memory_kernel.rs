@@ -12,11 +12,11 @@ use std::num::NonZeroU16;
 use ipset_netlink::{Entry, Protocol, SetName};
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Cluster, Family, Host, ObjectName, Service, ServicePort};
-use proxier::snapshot::Snapshot;
 use proxier::{
-    Config, Desired, Kernel, KernelError, MemoryKernel, Operation, Phase, Plan, SetId, manifest,
-    reconcile, translate,
+    Config, Desired, Kernel, KernelError, MemoryKernel, Operation, Phase, Plan, SetId, reconcile,
+    translate,
 };
+use proxier_manifest::Snapshot;
 
 fn kernel(state: &str) -> MemoryKernel {
     let snapshot: Snapshot = serde_json::from_str(state).unwrap();
@@ -35,7 +35,7 @@ fn cluster(protocol: &str, endpoints: &[&str]) -> Cluster {
             .map(|ip| format!("- addresses: [{ip}]\n"))
             .collect::<String>()
     );
-    let reading = manifest::read_cluster("test", yaml.as_bytes());
+    let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
     assert!(reading.refused.is_empty(), "{:?}", reading.refused);
     reading.cluster
 }

@@ -11,15 +11,13 @@
     reason = "a test that fails should panic"
 )]
 
-mod common;
-
 use std::collections::BTreeSet;
 
 use proxier::cluster::Host;
-use proxier::snapshot::Snapshot;
 use proxier::{Kernel, Layout, MemoryKernel, reconcile, translate};
+use proxier_manifest::Snapshot;
 
-use self::common::{Scenario, all, compare, compare_objects, tour, unseeded};
+use scenarios::{Scenario, all, compare, compare_objects, tour, unseeded};
 
 fn run(scenario: &Scenario, layout: Layout) {
     let mut host = Host::new(scenario.node_name());

@@ -1,7 +1,7 @@
 //! The part of a Kubernetes cluster that decides what a node's IPVS state is.
 //!
 //! These are plain values in which only usable objects exist: every address parsed, every port in
-//! range. They come from manifests (feature `manifest`), from a watch, or from a program's own source.
+//! range. They come from manifests (crate `proxier-manifest`), from a watch, or from a program's own source.
 
 mod change;
 mod endpoints;

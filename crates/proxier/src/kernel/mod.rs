@@ -2,16 +2,12 @@
 
 mod error;
 mod guard;
-#[cfg(feature = "linux")]
-mod linux;
 mod memory;
 
 use std::fmt;
 
 pub use error::KernelError;
 pub use guard::Guard;
-#[cfg(feature = "linux")]
-pub use linux::{LinuxKernel, OpenError, stale_flows};
 pub use memory::{Faults, MemoryKernel};
 
 use ipvs_netlink::VirtualServerId;

@@ -8,10 +8,10 @@ use ipvs_netlink::{Connections, VirtualServerId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proxier::cluster::Family;
-use proxier::snapshot::Snapshot;
 use proxier::{
     Desired, Kernel, MemoryKernel, Observed, ObservedServer, SetId, reconcile, translate,
 };
+use proxier_manifest::Snapshot;
 
 use crate::strategies::{cluster, config, host};
 

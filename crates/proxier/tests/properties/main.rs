@@ -17,8 +17,8 @@ mod strategies;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
-use proxier::snapshot::Snapshot;
 use proxier::{Kernel, KernelError, MemoryKernel, Observed, Plan, reconcile, translate};
+use proxier_manifest::Snapshot;
 
 use self::safety::Watch;
 use self::strategies::{Case, case};
@@ -114,7 +114,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let documents = manifests::shuffled(&cluster, seed);
-        let reading = proxier::manifest::read_cluster("test", documents.as_bytes());
+        let reading = proxier_manifest::read_cluster("test", documents.as_bytes());
         prop_assert!(reading.refused.is_empty(), "{:?}", reading.refused);
         let desired = translate(&cluster, &host, &config);
         prop_assert_eq!(translate(&reading.cluster, &host, &config), desired);

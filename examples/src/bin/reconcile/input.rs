@@ -5,9 +5,10 @@ use std::path::Path;
 
 use dummy_link::{LinkName, NodeLinks, host_address};
 use proxier::cluster::{Cluster, Host};
-use proxier::manifest::{self, Reading};
-use proxier::snapshot::Snapshot;
-use proxier::{Config, KernelError, LinuxKernel, Observed};
+use proxier::{Config, KernelError, Observed};
+use proxier_linux::LinuxKernel;
+use proxier_manifest::Reading;
+use proxier_manifest::Snapshot;
 
 use crate::args::Args;
 
@@ -35,7 +36,7 @@ impl Inputs {
     pub(crate) fn read(args: &Args) -> Result<Self, String> {
         let mut config = match &args.config {
             Some(path) => {
-                let reading = manifest::read_config(&shown(path), &read(path)?);
+                let reading = proxier_manifest::read_config(&shown(path), &read(path)?);
                 reading.map_err(|error| error.to_string())?.config
             }
             None => Config::default(),
@@ -43,7 +44,7 @@ impl Inputs {
         config.layout = args.layout.into();
         config.check().map_err(|error| error.to_string())?;
         let links = match &args.node {
-            Some(path) => Some(manifest::read_links(&shown(path), &read(path)?)?),
+            Some(path) => Some(proxier_manifest::read_links(&shown(path), &read(path)?)?),
             None => None,
         };
         let found = args.found.as_deref().map(read_found).transpose()?;
@@ -117,13 +118,14 @@ fn host_name() -> Box<str> {
 
 fn built_in() -> Step {
     let name = "built-in cluster".to_owned();
-    let reading = manifest::read_cluster(&name, include_bytes!("../../../data/cluster.yaml"));
+    let reading =
+        proxier_manifest::read_cluster(&name, include_bytes!("../../../data/cluster.yaml"));
     Step { name, reading }
 }
 
 fn read_step(path: &Path) -> Result<Step, String> {
     let name = shown(path);
-    let reading = manifest::read_cluster(&name, &read(path)?);
+    let reading = proxier_manifest::read_cluster(&name, &read(path)?);
     Ok(Step { name, reading })
 }
 

@@ -12,10 +12,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use proxier::cluster::{Cluster, Host};
-use proxier::snapshot::Snapshot;
-use proxier::{
-    Config, Desired, Kernel, KernelError, LinuxKernel, MemoryKernel, reconcile, translate,
-};
+use proxier::{Config, Desired, Kernel, KernelError, MemoryKernel, reconcile, translate};
+use proxier_linux::LinuxKernel;
+use proxier_manifest::Snapshot;
 
 use self::args::{Args, Output};
 use self::input::{HostInput, Inputs, Step};

@@ -1,0 +1,278 @@
+//! The process: what it starts, and what ends it.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{fs, io, thread};
+
+use dummy_link::{LinkName, Monitor};
+use proxier::cluster::Cluster;
+use proxier::{Desired, Kernel, KernelError, LINK, Phase, Plan, reconcile, translate};
+use proxier_linux::LinuxKernel;
+use proxier_linux::OpenError;
+use proxier_manifest::{Conntrack, Process};
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use super::options::{ConfigWatch, Flags, Options};
+use super::status::Reporter;
+use super::sync::{self, Syncer};
+use super::watch::{self, ApiError, ApiSource};
+use super::{Event, Instance, InstanceError, ThisMachine, conntrack, doctor, http};
+
+/// How many events may wait for the loop before the watches do.
+const EVENTS: usize = 4096;
+/// How long a burst of changes of links is waited for.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// Why the daemon cannot run, or ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// There is another one.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// This machine cannot be programmed.
+    #[error("can't use ipvs proxier: {0} (`kube-proxier doctor` says more)")]
+    Machine(#[from] OpenError),
+    /// The kernel cannot be looked at.
+    #[error("can't use ipvs proxier: {0}")]
+    Kernel(#[from] KernelError),
+    /// The API server cannot be asked.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// What the checks found; they have been logged.
+    #[error("can't use ipvs proxier: see what was logged above, or `kube-proxier doctor`")]
+    Unfit,
+    /// The system gave no means to wait for events.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// An address cannot be served on, and the configuration says that this is an error (`bindAddressHardFail`).
+    #[error("{0}")]
+    Serve(#[source] io::Error),
+    /// Metrics cannot be had.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The loop ended, which it never should.
+    #[error("the loop ended; what it last logged says why")]
+    Ended,
+}
+
+/// Proxies until a signal ends it (SIGTERM, SIGINT). What is programmed stays.
+///
+/// # Errors
+///
+/// [`DaemonError`] where it cannot begin, or had to end.
+pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
+    let _instance = Instance::claim()?;
+    spare_from_oom(options.process.oom_score_adj);
+    // Opened first: that loads what can be loaded. Where it fails, the checks say what is missing.
+    let machine = ThisMachine::open();
+    let checks = doctor::run(&options);
+    doctor::log(&checks, machine.is_ok());
+    let machine = machine?;
+    if !doctor::can_run(&checks) {
+        return Err(DaemonError::Unfit);
+    }
+    conntrack::set_up(&options.process.conntrack);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(DaemonError::Start)?;
+    let reporter = Reporter::new(&options, runtime.handle().clone())?;
+    let outcome = proxy(&runtime, machine, reporter, flags, options);
+    // Nothing is waited for: each operation is done as a whole or not at all, and after any number of them the
+    // node is in working order.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn proxy(
+    runtime: &Runtime,
+    machine: ThisMachine,
+    mut reporter: Reporter,
+    flags: Flags,
+    options: Options,
+) -> Result<(), DaemonError> {
+    let config = options.config.clone();
+    let mut syncer = Syncer::new(machine, &options.node_name, config, Instant::now())?;
+    let source = ApiSource {
+        kubeconfig: options.process.kubeconfig.as_deref().map(PathBuf::from),
+        master: options.master.as_deref().map(Into::into),
+    };
+    let client = runtime.block_on(watch::client(&source))?;
+    let servers = servers(&options.process, &reporter);
+    let counters = Arc::clone(reporter.counters());
+    let (events, heard) = mpsc::channel(EVENTS);
+    follow_links(events.clone());
+    let (alive, ended) = oneshot::channel::<()>();
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("sync".to_owned())
+        .spawn(move || {
+            // Dropped however this thread ends.
+            let _alive = alive;
+            sync::run(&mut syncer, heard, &handle, &mut reporter);
+        })
+        .map_err(DaemonError::Start)?;
+    let node_name = options.node_name.clone();
+    let pace = watch::Pace::default();
+    let conntrack = options.process.conntrack;
+    runtime.block_on(async {
+        tokio::select! {
+            stopped = until_stopped() => stopped,
+            error = servers => Err(DaemonError::Serve(error)),
+            () = watch::run(client, &node_name, pace, counters, events.clone()) => Err(DaemonError::Ended),
+            () = follow_config(ConfigWatch::new(flags, options), conntrack, events) => Err(DaemonError::Ended),
+            _ = ended => Err(DaemonError::Ended),
+        }
+    })
+}
+
+/// Serves health and metrics; ends only with an error that the configuration says to end with.
+fn servers(process: &Process, reporter: &Reporter) -> impl Future<Output = io::Error> + use<> {
+    let (health, metrics) = (reporter.health().clone(), reporter.metrics().clone());
+    let hard_fail = process.bind_address_hard_fail;
+    let serve = move |what, address: Option<SocketAddr>, routes| async move {
+        match address {
+            Some(address) => match http::serve(what, address, routes, hard_fail).await {
+                Ok(()) => pending().await,
+                Err(error) => error,
+            },
+            None => pending().await,
+        }
+    };
+    let healthz = serve(
+        "health",
+        process.healthz_bind_address,
+        http::health_routes(&health, &metrics),
+    );
+    let metrics = serve(
+        "metrics",
+        process.metrics_bind_address,
+        http::metrics_routes(&metrics),
+    );
+    async {
+        tokio::select! {
+            error = healthz => error,
+            error = metrics => error,
+        }
+    }
+}
+
+async fn until_stopped() -> Result<(), DaemonError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Start)?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!("{name}: ending; what is programmed stays");
+    Ok(())
+}
+
+/// Reports the configuration whenever its file says something else, and sets up connection tracking where that is no
+/// longer as said.
+async fn follow_config(
+    watch: Option<ConfigWatch>,
+    mut conntrack: Conntrack,
+    events: mpsc::Sender<Event>,
+) {
+    let Some(mut watch) = watch else {
+        return pending().await;
+    };
+    loop {
+        let options = watch.changed().await;
+        tracing::info!(
+            "the configuration changed; addresses to serve on, and the node's name, are followed after a restart"
+        );
+        if options.process.conntrack != conntrack {
+            conntrack = options.process.conntrack;
+            conntrack::set_up(&conntrack);
+        }
+        let event = Event::Config(Box::new(options.config));
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reports changes of this machine's links and addresses, from a thread of its own. Without it they are seen at the
+/// next full sync.
+fn follow_links(events: mpsc::Sender<Event>) {
+    let follow = move || -> Result<(), dummy_link::Error> {
+        let mut monitor = Monitor::open()?.settling(SETTLE);
+        if let Ok(ours) = LinkName::new(LINK) {
+            monitor = monitor.ignoring(ours);
+        }
+        loop {
+            let notice = monitor.wait(Duration::MAX)?;
+            if notice.is_some() && events.blocking_send(Event::Links).is_err() {
+                return Ok(());
+            }
+        }
+    };
+    let told = thread::Builder::new()
+        .name("links".to_owned())
+        .spawn(move || {
+            if let Err(error) = follow() {
+                tracing::warn!(%error, "changes of addresses are seen once a sync period only");
+            }
+        });
+    if let Err(error) = told {
+        tracing::warn!(%error, "changes of addresses are seen once a sync period only");
+    }
+}
+
+/// Tells the kernel how readily to kill this process when memory runs out.
+fn spare_from_oom(score: i16) {
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", score.to_string()) {
+        tracing::debug!(%error, score, "oomScoreAdj cannot be set");
+    }
+}
+
+/// Removes all that is the proxy's from this machine, and nothing else.
+///
+/// # Errors
+///
+/// [`DaemonError`] where a daemon still runs, or the kernel cannot be looked at.
+pub fn clean_up() -> Result<bool, DaemonError> {
+    let _instance = Instance::claim()?;
+    let mut kernel = LinuxKernel::open()?;
+    let observed = kernel.observe()?;
+    let plan = reconcile(&Desired::nothing(&observed), &observed);
+    Ok(carry_out(&mut kernel, &plan))
+}
+
+/// Does what needs all of root's privileges, so that a daemon with CAP_NET_ADMIN and CAP_NET_RAW can do the rest: IPVS is
+/// loaded, kernel settings written, those of connection tracking too, the link made.
+///
+/// # Errors
+///
+/// [`DaemonError`] where the kernel cannot be looked at.
+pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
+    let mut kernel = LinuxKernel::open()?;
+    let host = kernel.host(options.node_name.clone())?;
+    let desired = translate(&Cluster::default(), &host, &options.config);
+    let plan = reconcile(&desired, &kernel.observe()?);
+    let settings = plan.prefix(plan.phase(Phase::Prepare).len());
+    conntrack::set_up(&options.process.conntrack);
+    Ok(carry_out(&mut kernel, &settings))
+}
+
+/// Whether all of it was done; what was not is logged.
+fn carry_out(kernel: &mut LinuxKernel, plan: &Plan) -> bool {
+    let applied = kernel.apply(plan);
+    for failure in &applied.failures {
+        tracing::error!("{failure}");
+    }
+    tracing::info!(
+        done = applied.done,
+        failed = applied.failures.len(),
+        "carried out"
+    );
+    applied.is_ok()
+}

@@ -1,0 +1,22 @@
+//! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
+#![forbid(unsafe_code)]
+
+mod conntrack;
+pub mod daemon;
+pub mod doctor;
+mod event;
+pub mod health;
+mod http;
+mod instance;
+pub mod logging;
+mod machine;
+pub mod metrics;
+pub mod options;
+pub mod service_health;
+mod status;
+pub mod sync;
+pub mod watch;
+
+pub use event::Event;
+pub use instance::{Instance, InstanceError};
+pub use machine::{Machine, ThisMachine};

@@ -1,0 +1,100 @@
+//! The machine that the daemon runs on.
+
+use conntrack_netlink::Client as Flows;
+use ipvs_netlink::{DestinationId, VirtualServerId};
+use proxier::cluster::Host;
+use proxier::kernel::Applied;
+use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
+use proxier_linux::LinuxKernel;
+use proxier_linux::{OpenError, stale_flows};
+
+/// A kernel, and what else the daemon has to do with its machine.
+pub trait Machine: Kernel {
+    /// What the machine is now: its links, its kernel, its tools.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if its links cannot be listed.
+    fn host(&mut self, node_name: &str) -> Result<Host, KernelError>;
+
+    /// Deletes the connection-tracking entries of UDP by which packets to these virtual servers still go
+    /// anywhere but to these destinations. How many there were.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if connection tracking cannot be read or changed.
+    fn forget_flows(
+        &mut self,
+        servers: &[(VirtualServerId, Vec<DestinationId>)],
+    ) -> Result<usize, KernelError>;
+}
+
+impl Machine for MemoryKernel {
+    fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
+        Ok(Host::new(node_name))
+    }
+
+    /// It tracks no connections.
+    fn forget_flows(
+        &mut self,
+        _: &[(VirtualServerId, Vec<DestinationId>)],
+    ) -> Result<usize, KernelError> {
+        Ok(0)
+    }
+}
+
+/// The machine that this process runs on.
+pub struct ThisMachine {
+    kernel: LinuxKernel,
+    /// Opened once it is needed: without UDP Services nobody misses it.
+    flows: Option<Flows>,
+}
+
+impl ThisMachine {
+    /// Opens its kernel.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with what is missing.
+    pub fn open() -> Result<Self, OpenError> {
+        Ok(Self {
+            kernel: LinuxKernel::open()?,
+            flows: None,
+        })
+    }
+}
+
+impl Kernel for ThisMachine {
+    fn observe(&mut self) -> Result<Observed, KernelError> {
+        self.kernel.observe()
+    }
+
+    fn connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        self.kernel.connections(servers)
+    }
+
+    fn apply(&mut self, plan: &Plan) -> Applied {
+        self.kernel.apply(plan)
+    }
+}
+
+impl Machine for ThisMachine {
+    fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
+        self.kernel.host(node_name)
+    }
+
+    fn forget_flows(
+        &mut self,
+        servers: &[(VirtualServerId, Vec<DestinationId>)],
+    ) -> Result<usize, KernelError> {
+        let failed = |error: conntrack_netlink::Error| KernelError::Other(error.to_string());
+        let flows = match &mut self.flows {
+            Some(open) => open,
+            none => none.insert(Flows::open().map_err(failed)?),
+        };
+        stale_flows(flows, servers).map_err(failed)
+    }
+}

@@ -1,0 +1,121 @@
+//! The effective configuration, written as the file that would say it.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use proxier::{Config, DetectLocal, NodePortAddresses};
+use proxier_manifest::{LogFormat, Process};
+use serde_json::{Value, json};
+
+/// A `KubeProxyConfiguration` that says all of it. An address that is not served on cannot be said, as with
+/// kube-proxy, whose empty address is the default one.
+pub(super) fn value(config: &Config, process: &Process) -> Value {
+    let texts = |networks: &[_]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (mode, cidrs, bridge, prefix) = match &config.detect_local {
+        DetectLocal::ClusterCidr(networks) => ("ClusterCIDR", texts(networks), "", ""),
+        DetectLocal::NodeCidr => ("NodeCIDR", Vec::new(), "", ""),
+        DetectLocal::BridgeInterface(name) => ("BridgeInterface", Vec::new(), &**name, ""),
+        DetectLocal::InterfaceNamePrefix(name) => ("InterfaceNamePrefix", Vec::new(), "", &**name),
+    };
+    let node_ports = match &config.node_port_addresses {
+        NodePortAddresses::All => Vec::new(),
+        NodePortAddresses::Primary => vec!["primary".to_owned()],
+        NodePortAddresses::Within(networks) => texts(networks),
+    };
+    let address =
+        |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
+    let conntrack = &process.conntrack;
+    let seconds = |seconds: u32| duration(Duration::from_secs(seconds.into()));
+    json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "mode": "ipvs",
+        "hostnameOverride": config.hostname_override.as_deref().unwrap_or_default(),
+        "clientConnection": {"kubeconfig": process.kubeconfig.as_deref().unwrap_or_default()},
+        "featureGates": process.feature_gates.iter().map(|(k, v)| (k.to_string(), json!(v))).collect::<serde_json::Map<_, _>>(),
+        "clusterCIDR": cidrs.join(","),
+        "detectLocalMode": mode,
+        "detectLocal": {"bridgeInterface": bridge, "interfaceNamePrefix": prefix},
+        "nodePortAddresses": node_ports,
+        "iptables": {"masqueradeAll": config.masquerade_all, "masqueradeBit": config.masquerade_bit},
+        "ipvs": {
+            "scheduler": config.scheduler.to_string(),
+            "syncPeriod": duration(config.sync_period),
+            "minSyncPeriod": duration(config.min_sync_period),
+            "excludeCIDRs": texts(&config.exclude_cidrs),
+            "strictARP": config.strict_arp,
+            "tcpTimeout": seconds(config.timeouts.tcp),
+            "tcpFinTimeout": seconds(config.timeouts.tcp_fin),
+            "udpTimeout": seconds(config.timeouts.udp),
+        },
+        "conntrack": {
+            "maxPerCore": conntrack.max_per_core,
+            "min": conntrack.min,
+            "tcpEstablishedTimeout": seconds(conntrack.tcp_established_timeout),
+            "tcpCloseWaitTimeout": seconds(conntrack.tcp_close_wait_timeout),
+            "tcpBeLiberal": conntrack.tcp_be_liberal,
+            "udpTimeout": seconds(conntrack.udp_timeout),
+            "udpStreamTimeout": seconds(conntrack.udp_stream_timeout),
+        },
+        "healthzBindAddress": address(process.healthz_bind_address),
+        "metricsBindAddress": address(process.metrics_bind_address),
+        "bindAddressHardFail": process.bind_address_hard_fail,
+        "oomScoreAdj": process.oom_score_adj,
+        "logging": {
+            "format": match process.logging.format {
+                LogFormat::Text => "text",
+                LogFormat::Json => "json",
+            },
+            "verbosity": process.logging.verbosity,
+        },
+    })
+}
+
+/// As Go prints it, whose `1h0m0s` is as good as `1h`.
+fn duration(duration: Duration) -> String {
+    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+    let mut text = String::new();
+    for (unit, name) in [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ] {
+        if unit > 0 {
+            let _ = write!(text, "{unit}{name}");
+        }
+    }
+    if nanos > 0 {
+        let _ = write!(text, "{nanos}ns");
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+/// Block style for what has members, JSON for the rest, which YAML takes as it is.
+pub(super) fn yaml(value: &Value) -> String {
+    let mut out = String::new();
+    members(value, 0, &mut out);
+    out
+}
+
+fn members(value: &Value, depth: usize, out: &mut String) {
+    let indent = "  ".repeat(depth);
+    let lines: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(k, v)| (format!("{k}:"), v)).collect(),
+        Value::Array(items) => items.iter().map(|v| ("-".to_owned(), v)).collect(),
+        _ => return,
+    };
+    for (head, value) in lines {
+        let nested = value.as_object().is_some_and(|v| !v.is_empty())
+            || value.as_array().is_some_and(|v| !v.is_empty());
+        if nested {
+            let _ = writeln!(out, "{indent}{head}");
+            members(value, depth + 1, out);
+        } else {
+            let _ = writeln!(out, "{indent}{head} {value}");
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! What the process was asked to do: flags, configuration file and environment, as one value.
+
+mod conntrack;
+mod effective;
+mod flags;
+mod servers;
+mod settings;
+mod unused;
+mod watch;
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory, FromArgMatches};
+use proxier::{Config, Layout};
+use proxier_manifest::{ConfigError, ConfigReading, Fault, Logging, Process};
+use serde_json::{Map, Value, json};
+
+pub use flags::{Command, DoctorOutput, Flags};
+pub use watch::ConfigWatch;
+
+/// Everything that was said of how to run, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What to do.
+    pub action: Action,
+    /// How Services are programmed. Its `hostname_override` is [`Options::node_name`] if anything set one.
+    pub config: Config,
+    /// How the process runs. An address of `None` is not served on.
+    pub process: Process,
+    /// The name of this machine's Node: as set, or the host name; trimmed, in lower case.
+    pub node_name: Box<str>,
+    /// The API server's URL, over what the kubeconfig says.
+    pub master: Option<Box<str>>,
+    /// The configuration file, if there is one: what [`ConfigWatch`] watches.
+    pub config_file: Option<PathBuf>,
+    /// What the user should know of how flags, file and environment were taken, to be logged as warnings.
+    pub warnings: Vec<String>,
+    /// What is worth a line in the log at start.
+    pub notes: Vec<String>,
+}
+
+/// What the process was asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Proxy, until told to stop.
+    Run,
+    /// Remove all that is the proxy's.
+    Cleanup,
+    /// Do what needs root, and no more.
+    InitOnly,
+    /// Write the effective configuration to a file ([`Options::effective_yaml`]).
+    WriteConfig(PathBuf),
+    /// Check the machine.
+    Doctor(DoctorOutput),
+}
+
+/// Why there are no options.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line is wrong, or asked for help or the version: [`clap::Error::exit`] knows which.
+    #[error(transparent)]
+    CommandLine(#[from] clap::Error),
+    /// The configuration file cannot be read.
+    #[error("--config: {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// What the file or the flags say cannot be: all that is wrong, a line each.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The host name cannot be had, and nothing else names the Node.
+    #[error(
+        "this machine's host name cannot be read ({0}); name the Node with --hostname-override"
+    )]
+    HostName(io::Error),
+}
+
+/// What options are made of besides the command line.
+pub trait Surroundings {
+    /// A variable of the environment.
+    fn variable(&self, name: &str) -> Option<String>;
+    /// This machine's host name.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being read.
+    fn host_name(&self) -> io::Result<String>;
+}
+
+/// Those of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThisProcess;
+
+impl Surroundings for ThisProcess {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn host_name(&self) -> io::Result<String> {
+        fs::read_to_string("/proc/sys/kernel/hostname")
+    }
+}
+
+impl Flags {
+    /// Reads a command line, its first word the program's name.
+    ///
+    /// # Errors
+    /// [`clap::Error`], which also stands for `--help` and `--version`.
+    pub fn read(args: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Self, clap::Error> {
+        // Flags are the same before and after `doctor`, and with `_` for `-`, as pflag has it.
+        let command = Self::command().mut_args(|arg| arg.global(true));
+        let matches =
+            command.try_get_matches_from(args.into_iter().map(|arg| hyphens(arg.into())))?;
+        Self::from_arg_matches(&matches)
+    }
+}
+
+fn hyphens(arg: OsString) -> OsString {
+    let Some(text) = arg.to_str().filter(|text| text.starts_with("--")) else {
+        return arg;
+    };
+    match text.split_once('=') {
+        Some((name, value)) => format!("{}={value}", name.replace('_', "-")).into(),
+        None => text.replace('_', "-").into(),
+    }
+}
+
+impl Options {
+    /// Options of a command line: reads the configuration file, if one is named.
+    ///
+    /// # Errors
+    /// [`Error`], with all that is wrong with the configuration at once.
+    pub fn read(flags: Flags, around: &impl Surroundings) -> Result<Self, Error> {
+        let mut said = Said::default();
+        let config_file = flags.process.config.clone();
+        let reading = match &config_file {
+            Some(path) => from_file(path, &flags, &mut said)?,
+            None => from_flags(&flags, around, &mut said)?,
+        };
+        Self::finish(flags, reading, said, around)
+    }
+
+    /// The same, of a configuration file whose content is at hand.
+    fn reread(
+        flags: Flags,
+        path: &Path,
+        bytes: &[u8],
+        around: &impl Surroundings,
+    ) -> Result<Self, Error> {
+        let mut said = Said::default();
+        let reading = from_bytes(path, bytes, &flags, &mut said)?;
+        Self::finish(flags, reading, said, around)
+    }
+
+    fn finish(
+        flags: Flags,
+        reading: ConfigReading,
+        mut said: Said,
+        around: &impl Surroundings,
+    ) -> Result<Self, Error> {
+        let ConfigReading {
+            mut config,
+            mut process,
+            names_mode,
+            unused,
+        } = reading;
+        config.layout = Layout::from(flags.process.layout);
+        config.check().map_err(|invalid| ConfigError {
+            file: said.source.as_str().into(),
+            faults: vec![Fault {
+                field: invalid.field.into(),
+                reason: invalid.reason.into(),
+            }],
+        })?;
+        if let Some(name) = &flags.process.hostname_override {
+            config.hostname_override = Some(node_name(name, "--hostname-override")?);
+        }
+        let node_name = match &config.hostname_override {
+            Some(name) => name.clone(),
+            None => node_name(
+                &around.host_name().map_err(Error::HostName)?,
+                "the host name",
+            )?,
+        };
+        let logging = Logging {
+            format: flags.logs.logging_format.unwrap_or(process.logging.format),
+            verbosity: flags.logs.v.unwrap_or(process.logging.verbosity),
+        };
+        process.logging = logging;
+        if process.feature_gates.get("SupportIPVSProxyMode") == Some(&false) {
+            said.warnings.push(
+                "feature gate SupportIPVSProxyMode=false has no effect: it is always on".to_owned(),
+            );
+        }
+        if !names_mode && !said.mode_from_environment {
+            said.notes.push(
+                "no proxy mode is set; kube-proxy would take iptables, this is ipvs".to_owned(),
+            );
+        }
+        let (missed, without_effect) = flags.unused.say(flags.process.config.is_some());
+        said.warnings.extend(missed);
+        said.notes.extend(without_effect);
+        if !unused.is_empty() {
+            said.notes.push(format!(
+                "{}: without effect in this proxy: {}",
+                said.source,
+                unused.join(", ")
+            ));
+        }
+        Ok(Self {
+            action: action(&flags),
+            config,
+            process,
+            node_name,
+            master: flags.api.master.map(String::into_boxed_str),
+            config_file: flags.process.config,
+            warnings: said.warnings,
+            notes: said.notes,
+        })
+    }
+
+    /// The configuration that is followed, defaults and all, as a `KubeProxyConfiguration` in YAML: what
+    /// `--write-config-to` writes.
+    #[must_use]
+    pub fn effective_yaml(&self) -> String {
+        effective::yaml(&effective::value(&self.config, &self.process))
+    }
+}
+
+/// What is to be told besides the configuration itself.
+#[derive(Default)]
+struct Said {
+    source: String,
+    warnings: Vec<String>,
+    notes: Vec<String>,
+    mode_from_environment: bool,
+}
+
+fn action(flags: &Flags) -> Action {
+    let process = &flags.process;
+    match (&flags.command, &process.write_config_to) {
+        (Some(Command::Doctor { output }), _) => Action::Doctor(*output),
+        (None, Some(path)) => Action::WriteConfig(path.clone()),
+        _ if process.cleanup == Some(true) => Action::Cleanup,
+        _ if process.init_only == Some(true) => Action::InitOnly,
+        _ => Action::Run,
+    }
+}
+
+/// As kube-proxy takes it.
+fn node_name(text: &str, what: &str) -> Result<Box<str>, ConfigError> {
+    let name = text.trim().to_lowercase();
+    if name.is_empty() {
+        return Err(ConfigError {
+            file: what.into(),
+            faults: vec![Fault {
+                field: Box::default(),
+                reason: "is empty, and so names no Node".into(),
+            }],
+        });
+    }
+    Ok(name.into())
+}
+
+fn from_file(path: &Path, flags: &Flags, said: &mut Said) -> Result<ConfigReading, Error> {
+    let bytes = fs::read(path).map_err(|error| Error::File {
+        path: path.to_owned(),
+        error,
+    })?;
+    from_bytes(path, &bytes, flags, said)
+}
+
+fn from_bytes(
+    path: &Path,
+    bytes: &[u8],
+    flags: &Flags,
+    said: &mut Said,
+) -> Result<ConfigReading, Error> {
+    said.source = path.display().to_string();
+    let settings = flags.settings();
+    let ignored: Vec<_> = settings
+        .iter()
+        .map(|setting| setting.flag)
+        .chain(flags.servers.ports())
+        .chain(flags.unused.in_file())
+        .map(|flag| format!("--{flag}"))
+        .collect();
+    if !ignored.is_empty() {
+        said.warnings.push(format!(
+            "ignored, because --config is given: {}",
+            ignored.join(", ")
+        ));
+    }
+    Ok(proxier_manifest::read_config(&said.source, bytes)?)
+}
+
+/// Flags are what a file with the same fields would say, and are checked as that.
+fn from_flags(
+    flags: &Flags,
+    around: &impl Surroundings,
+    said: &mut Said,
+) -> Result<ConfigReading, Error> {
+    "the command line".clone_into(&mut said.source);
+    let settings = flags.settings();
+    let mut raw = json!({
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+    });
+    for setting in &settings {
+        put(&mut raw, setting.field, setting.value.clone());
+    }
+    let mode = raw.get("mode").and_then(Value::as_str).unwrap_or_default();
+    let mut variable = None;
+    if mode.is_empty() {
+        variable = ["KUBE_PROXY_MODE", "KUBEPROXY_MODE"]
+            .into_iter()
+            .filter_map(|name| Some((name, around.variable(name).filter(|mode| !mode.is_empty())?)))
+            .next();
+        if let Some((_, mode)) = &variable {
+            put(&mut raw, "mode", json!(mode));
+            said.mode_from_environment = true;
+        }
+    }
+    // Where a field was a flag, or a variable, the user knows it by that name.
+    let reading = proxier_manifest::read_config_value(&said.source, raw).map_err(|mut error| {
+        for fault in &mut error.faults {
+            let known = settings.iter().find(|setting| {
+                fault
+                    .field
+                    .strip_prefix(setting.field)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+            });
+            if let Some(setting) = known {
+                fault.field = format!("--{}", setting.flag).into();
+            } else if let (Some((name, _)), "mode") = (&variable, &*fault.field) {
+                fault.field = (*name).into();
+            }
+        }
+        error
+    });
+    let mut reading = reading?;
+    said.warnings
+        .extend(flags.servers.settle(&mut reading.process));
+    said.warnings.extend(flags.servers.own_address());
+    Ok(reading)
+}
+
+fn put(raw: &mut Value, path: &str, value: Value) {
+    let (head, rest) = match path.split_once('.') {
+        Some((head, rest)) => (head, Some(rest)),
+        None => (path, None),
+    };
+    let Value::Object(fields) = raw else { return };
+    match rest {
+        None => {
+            fields.insert(head.to_owned(), value);
+        }
+        Some(rest) => {
+            let inner = fields
+                .entry(head)
+                .or_insert_with(|| Value::Object(Map::new()));
+            put(inner, rest, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,385 @@
+use std::time::Duration;
+
+use proxier::{DetectLocal, NodePortAddresses};
+use proxier_manifest::LogFormat;
+
+use super::*;
+use crate::logging::tests::Log;
+
+struct Around(&'static [(&'static str, &'static str)]);
+
+impl Surroundings for Around {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.0
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    }
+
+    fn host_name(&self) -> io::Result<String> {
+        Ok("Host-1\n".to_owned())
+    }
+}
+
+const NOTHING: Around = Around(&[]);
+
+fn flags(line: &str) -> Flags {
+    Flags::read(["kube-proxier"].into_iter().chain(line.split_whitespace())).unwrap()
+}
+
+pub(super) fn read(line: &str) -> Result<Options, Error> {
+    Options::read(flags(line), &NOTHING)
+}
+
+/// What is wrong with a command line, in a line each.
+fn wrong(line: &str) -> String {
+    read(line).unwrap_err().to_string()
+}
+
+fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.conf");
+    write(&path, text);
+    (folder, path)
+}
+
+fn write(path: &Path, text: &str) {
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    fs::write(path, format!("{head}{text}")).unwrap();
+}
+
+#[test]
+fn the_command_is_put_together_well() {
+    Flags::command()
+        .mut_args(|arg| arg.global(true))
+        .debug_assert();
+}
+
+#[test]
+fn help_tells_of_every_flag_with_its_default() {
+    let help = Flags::read(["kube-proxier", "--help"])
+        .unwrap_err()
+        .to_string();
+    for flag in [
+        "config",
+        "proxy-mode",
+        "ipvs-scheduler",
+        "ipvs-sync-period",
+        "ipvs-min-sync-period",
+        "ipvs-exclude-cidrs",
+        "ipvs-strict-arp",
+        "ipvs-tcp-timeout",
+        "ipvs-tcpfin-timeout",
+        "ipvs-udp-timeout",
+        "conntrack-max-per-core",
+        "conntrack-min",
+        "conntrack-tcp-timeout-established",
+        "conntrack-tcp-timeout-close-wait",
+        "conntrack-tcp-be-liberal",
+        "conntrack-udp-timeout",
+        "conntrack-udp-timeout-stream",
+        "masquerade-all",
+        "cluster-cidr",
+        "iptables-masquerade-bit",
+        "nodeport-addresses",
+        "hostname-override",
+        "kubeconfig",
+        "master",
+        "healthz-bind-address",
+        "metrics-bind-address",
+        "bind-address",
+        "detect-local-mode",
+        "feature-gates",
+        "init-only",
+        "cleanup",
+        "write-config-to",
+        "layout",
+        "v",
+        "logging-format",
+    ] {
+        let line = help
+            .find(&format!("      --{flag}"))
+            .or_else(|| help.find(&format!("  -v, --{flag}")))
+            .expect(flag);
+        let entry: String = help[line..].split("\n\n").take(1).collect();
+        assert!(entry.contains("[default:"), "--{flag}: {entry}");
+    }
+}
+
+#[test]
+fn no_flags_are_kube_proxys_defaults() {
+    let options = read("").unwrap();
+    assert_eq!(options.action, Action::Run);
+    assert_eq!(options.config, Config::default());
+    assert_eq!(options.process, Process::default());
+    assert_eq!(&*options.node_name, "host-1");
+    assert_eq!(options.warnings, [""; 0]);
+    assert!(
+        options
+            .notes
+            .iter()
+            .any(|note| note.contains("this is ipvs"))
+    );
+}
+
+#[test]
+fn flags_are_written_as_gos() {
+    for (line, strict, all) in [
+        ("--ipvs-strict-arp", true, false),
+        ("--ipvs-strict-arp=true --masquerade-all", true, true),
+        ("--ipvs_strict_arp=1 --masquerade-all=false", true, false),
+        ("--masquerade-all --masquerade-all=F", false, false),
+    ] {
+        let config = read(line).unwrap().config;
+        assert_eq!(
+            (config.strict_arp, config.masquerade_all),
+            (strict, all),
+            "{line}"
+        );
+    }
+    for line in ["-v 2", "-v=2", "-v2", "--v=2", "--v 2"] {
+        assert_eq!(read(line).unwrap().process.logging.verbosity, 2, "{line}");
+    }
+    let gates =
+        read("--feature-gates=A=true,B=false --feature-gates SupportIPVSProxyMode=true").unwrap();
+    assert_eq!(gates.process.feature_gates.len(), 3);
+    assert_eq!(gates.process.feature_gates.get("B"), Some(&false));
+    assert_eq!(gates.warnings, [""; 0]);
+}
+
+#[test]
+fn every_flag_is_heeded() {
+    let options = read(
+        "--proxy-mode=ipvs --ipvs-scheduler=wrr --ipvs-sync-period=1h15m --ipvs-min-sync-period 500ms \
+         --ipvs-exclude-cidrs=10.9.0.0/16,10.8.0.0/16 --ipvs-exclude-cidrs=10.7.0.0/16 --ipvs-tcp-timeout=15m \
+         --ipvs-tcpfin-timeout=60s --ipvs-udp-timeout=5s --cluster-cidr=10.244.0.0/16,fd00::/56 \
+         --iptables-masquerade-bit=3 --nodeport-addresses=primary --hostname-override=Node-7 --kubeconfig=/k \
+         --master=http://127.0.0.1:8080 --healthz-bind-address=127.0.0.1 --metrics-bind-address= \
+         --oom-score-adj=-5 --layout=classic --log-format=json --bind-address-hard-fail",
+    )
+    .unwrap();
+    let (config, process) = (options.config, options.process);
+    assert_eq!(config.scheduler.to_string(), "wrr");
+    assert_eq!(config.sync_period, Duration::from_secs(4500));
+    assert_eq!(config.min_sync_period, Duration::from_millis(500));
+    assert_eq!(config.exclude_cidrs.len(), 3);
+    assert_eq!(
+        (
+            config.timeouts.tcp,
+            config.timeouts.tcp_fin,
+            config.timeouts.udp
+        ),
+        (900, 60, 5)
+    );
+    assert!(
+        matches!(&config.detect_local, DetectLocal::ClusterCidr(networks) if networks.len() == 2)
+    );
+    assert_eq!(config.masquerade_mark(), 8);
+    assert_eq!(config.node_port_addresses, NodePortAddresses::Primary);
+    assert_eq!(config.layout, Layout::Classic);
+    assert_eq!(&*options.node_name, "node-7");
+    assert_eq!(options.master.as_deref(), Some("http://127.0.0.1:8080"));
+    assert_eq!(process.kubeconfig.as_deref(), Some("/k"));
+    assert_eq!(
+        process.healthz_bind_address,
+        Some("127.0.0.1:10256".parse().unwrap())
+    );
+    assert_eq!(process.metrics_bind_address, None);
+    assert_eq!(
+        (process.oom_score_adj, process.bind_address_hard_fail),
+        (-5, true)
+    );
+    assert_eq!(process.logging.format, LogFormat::Json);
+    let bridge = read("--detect-local-mode=BridgeInterface --pod-bridge-interface=cbr0").unwrap();
+    assert_eq!(
+        bridge.config.detect_local,
+        DetectLocal::BridgeInterface("cbr0".into())
+    );
+    let prefix =
+        read("--detect-local-mode=InterfaceNamePrefix --pod-interface-name-prefix=veth").unwrap();
+    assert_eq!(
+        prefix.config.detect_local,
+        DetectLocal::InterfaceNamePrefix("veth".into())
+    );
+}
+
+#[test]
+fn all_that_is_wrong_is_said_by_the_flags_names() {
+    assert_eq!(
+        wrong(
+            "--proxy-mode=iptables --ipvs-sync-period=1s --ipvs-min-sync-period=2s --ipvs-tcp-timeout=-1s \
+             --iptables-masquerade-bit=32 --nodeport-addresses=10.0.0.0/8,x --healthz-bind-address=here"
+        )
+        .lines()
+        .map(|line| line.split(": ").nth(1).unwrap())
+        .collect::<Vec<_>>(),
+        [
+            "--healthz-bind-address",
+            "--iptables-masquerade-bit",
+            "--ipvs-min-sync-period",
+            "--ipvs-tcp-timeout",
+            "--proxy-mode",
+            "--nodeport-addresses",
+        ]
+    );
+    assert!(wrong("--layout=classic --iptables-masquerade-bit=15").contains("15 is the bit"));
+    assert!(Flags::read(["kube-proxier", "--ipvs-schedular=rr"]).is_err());
+}
+
+#[test]
+fn the_environment_sets_the_mode_when_nothing_else_does() {
+    let with = |line: &str, around| Options::read(flags(line), &Around(around));
+    for name in ["KUBE_PROXY_MODE", "KUBEPROXY_MODE"] {
+        let ipvs: &'static [_] = Box::leak(Box::new([(name, "ipvs")]));
+        assert_eq!(with("", ipvs).unwrap().notes, [""; 0], "{name}");
+        let other: &'static [_] = Box::leak(Box::new([(name, "iptables")]));
+        let error = with("", other).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("iptables"),
+            "{error}"
+        );
+        assert!(with("--proxy-mode=ipvs", other).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_file_overrules_flags_but_those_that_kube_proxy_still_heeds() {
+    let (_folder, path) =
+        file("ipvs: {scheduler: lc}\nhostnameOverride: from-file\nlogging: {verbosity: 1}\n");
+    let line = format!(
+        "--config={} --ipvs-scheduler=sh --hostname-override=From-Flag -v=5 --layout=classic --masquerade-all",
+        path.display()
+    );
+    let options = read(&line).unwrap();
+    assert_eq!(options.config.scheduler.to_string(), "lc");
+    assert!(!options.config.masquerade_all);
+    assert_eq!(options.config.layout, Layout::Classic);
+    assert_eq!(&*options.node_name, "from-flag");
+    assert_eq!(options.process.logging.verbosity, 5);
+    assert_eq!(
+        options.warnings,
+        ["ignored, because --config is given: --masquerade-all, --ipvs-scheduler"]
+    );
+    let missing = wrong("--config=/does/not/exist");
+    assert!(missing.contains("/does/not/exist"), "{missing}");
+}
+
+#[test]
+fn the_effective_configuration_reads_back_as_itself() {
+    for line in [
+        "",
+        "--ipvs-scheduler=mh --ipvs-sync-period=1h0m5s --ipvs-min-sync-period=1500ms --cluster-cidr=10.0.0.0/8,fd00::/8 \
+         --nodeport-addresses=10.0.0.0/8,fd00::/8 --feature-gates=A=true --ipvs-exclude-cidrs=1.0.0.0/8 \
+         --hostname-override=n1 --kubeconfig=/k --ipvs-udp-timeout=90s --metrics-bind-address=[::1]:1 -v=3",
+        "--detect-local-mode=InterfaceNamePrefix --pod-interface-name-prefix=veth --nodeport-addresses=primary",
+    ] {
+        let options = read(line).unwrap();
+        let (_folder, path) = file("");
+        fs::write(&path, options.effective_yaml()).unwrap();
+        let again = read(&format!("--config={}", path.display())).unwrap();
+        assert_eq!(
+            (again.config, again.process),
+            (options.config, options.process),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn what_to_do_is_told_from_flags() {
+    assert_eq!(read("--cleanup").unwrap().action, Action::Cleanup);
+    assert_eq!(read("--cleanup=false").unwrap().action, Action::Run);
+    assert_eq!(read("--init-only").unwrap().action, Action::InitOnly);
+    assert_eq!(
+        read("--write-config-to /f").unwrap().action,
+        Action::WriteConfig("/f".into())
+    );
+    let doctor = read("doctor --output=json --ipvs-scheduler=wrr").unwrap();
+    assert_eq!(doctor.action, Action::Doctor(DoctorOutput::Json));
+    assert_eq!(doctor.config.scheduler.to_string(), "wrr");
+    let before = read("--ipvs-scheduler=wrr doctor").unwrap();
+    assert_eq!(before.action, Action::Doctor(DoctorOutput::Text));
+    assert_eq!(before.config, doctor.config);
+}
+
+#[test]
+fn a_changed_file_is_noticed_and_a_broken_one_said_once() {
+    let (_folder, path) = file("ipvs: {scheduler: lc}\n");
+    let flags = flags(&format!("--config={}", path.display()));
+    let options = Options::read(flags.clone(), &NOTHING).unwrap();
+    let mut watch = ConfigWatch::within(flags, options, NOTHING).unwrap();
+    assert_eq!(watch.look().unwrap(), None);
+    // Another text that says the same is no change.
+    write(&path, "ipvs:\n  scheduler: lc\n");
+    assert_eq!(watch.look().unwrap(), None);
+    write(&path, "ipvs: {scheduler: wrr}\n");
+    let changed = watch.look().unwrap().unwrap();
+    assert_eq!(changed.config.scheduler.to_string(), "wrr");
+    assert_eq!(watch.look().unwrap(), None);
+    write(&path, "ipvs: {schedular: sh}\nmode: iptables\n");
+    let broken = watch.look().unwrap_err().to_string();
+    assert_eq!(broken.lines().count(), 2, "{broken}");
+    assert_eq!(watch.look().unwrap(), None);
+    // Back to what is followed already.
+    write(&path, "ipvs: {scheduler: wrr}\n");
+    assert_eq!(watch.look().unwrap(), None);
+    fs::remove_file(&path).unwrap();
+    assert!(watch.look().is_err());
+    assert_eq!(watch.look().unwrap(), None);
+}
+
+#[test]
+fn a_change_is_waited_for_past_what_is_broken() {
+    let (_folder, path) = file("ipvs: {scheduler: lc}\n");
+    let flags = flags(&format!("--config={}", path.display()));
+    let options = Options::read(flags.clone(), &NOTHING).unwrap();
+    let watch = ConfigWatch::within(flags, options, NOTHING).unwrap();
+    let mut watch = watch.every(Duration::from_millis(1));
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).finish();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let said = || log.text().matches("configuration not followed").count();
+    let change = async {
+        let pause = || tokio::time::sleep(Duration::from_millis(1));
+        write(&path, "ipvs: {schedular: sh}\nmode: iptables\n");
+        while said() < 2 {
+            pause().await;
+        }
+        write(&path, "ipvs: {scheduler: wrr}\n");
+    };
+    let (changed, ()) = tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let limit = Duration::from_secs(60);
+            let both = async { tokio::join!(watch.changed(), change) };
+            tokio::time::timeout(limit, both).await.unwrap()
+        })
+    });
+    assert_eq!(changed.config.scheduler.to_string(), "wrr");
+    assert_eq!(said(), 2, "{}", log.text());
+}
+
+#[test]
+fn a_config_map_that_swaps_its_link_is_noticed() {
+    let (folder, _) = file("");
+    let at = |name: &str| folder.path().join(name);
+    for (version, scheduler) in [("1", "lc"), ("2", "wrr")] {
+        fs::create_dir(at(version)).unwrap();
+        write(
+            &at(version).join("c"),
+            &format!("ipvs: {{scheduler: {scheduler}}}\n"),
+        );
+    }
+    std::os::unix::fs::symlink("1", at("data")).unwrap();
+    std::os::unix::fs::symlink("data/c", at("c")).unwrap();
+    let flags = flags(&format!("--config={}", at("c").display()));
+    let options = Options::read(flags.clone(), &NOTHING).unwrap();
+    let mut watch = ConfigWatch::within(flags, options, NOTHING).unwrap();
+    assert_eq!(watch.look().unwrap(), None);
+    std::os::unix::fs::symlink("2", at("data.new")).unwrap();
+    fs::rename(at("data.new"), at("data")).unwrap();
+    let changed = watch.look().unwrap().unwrap();
+    assert_eq!(changed.config.scheduler.to_string(), "wrr");
+}

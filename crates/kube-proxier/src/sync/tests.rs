@@ -1,0 +1,223 @@
+//! The loop's decisions, on a kernel in memory.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use ipvs_netlink::Connections;
+use proxier::MemoryKernel;
+use proxier::cluster::{Cluster, ObjectName};
+
+use super::*;
+
+const YAML: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.7, ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.1.5]}]
+ports: [{name: http, port: 8080}]
+";
+
+struct Fixture {
+    syncer: Syncer<MemoryKernel>,
+    cluster: Cluster,
+    now: Cell<Instant>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let now = Instant::now();
+        let kernel = MemoryKernel::new();
+        Self {
+            syncer: Syncer::new(kernel, "node-a", Config::default(), now).unwrap(),
+            cluster: proxier_manifest::read_cluster("test", YAML.as_bytes()).cluster,
+            now: Cell::new(now),
+        }
+    }
+
+    fn hear(&mut self, change: Change) -> bool {
+        let event = Event::Cluster {
+            change,
+            triggered: Some(SystemTime::UNIX_EPOCH),
+        };
+        self.syncer.take(event, self.now.get())
+    }
+
+    fn hear_all(&mut self) {
+        let Cluster {
+            services,
+            slices,
+            nodes,
+        } = self.cluster.clone();
+        self.hear(Change::Services(services.into_values().collect()));
+        self.hear(Change::Slices(slices.into_values().collect()));
+        self.hear(Change::Nodes(nodes.into_values().collect()));
+    }
+
+    fn step(&mut self) -> Option<Report> {
+        self.syncer.step(|| self.now.get())
+    }
+
+    /// What is due next, whenever that is.
+    fn next(&mut self) -> Report {
+        let next = self.syncer.next().unwrap();
+        self.now.set(next.max(self.now.get()));
+        self.step().unwrap()
+    }
+
+    fn pass(&self, time: Duration) {
+        self.now.set(self.now.get() + time);
+    }
+
+    /// The Service without endpoints.
+    fn empty(&mut self) {
+        let mut slice = self.cluster.slices.values().next().unwrap().clone();
+        slice.endpoints.clear();
+        self.hear(Change::Slice(Box::new(slice)));
+    }
+
+    fn destinations(&self) -> Vec<(u32, Connections)> {
+        let state = self.syncer.machine().state();
+        let all = state.servers.iter().flat_map(|server| &server.destinations);
+        all.map(|found| (found.destination.config.weight, found.connections))
+            .collect()
+    }
+}
+
+#[test]
+fn nothing_is_done_until_everything_has_been_listed() {
+    let mut fixture = Fixture::new();
+    fixture.hear(Change::Services(Vec::new()));
+    fixture.hear(Change::Slices(Vec::new()));
+    fixture.pass(Duration::from_secs(3600));
+    assert_eq!(fixture.syncer.next(), None);
+    assert!(fixture.step().is_none());
+    assert_eq!(
+        fixture.syncer.machine().state(),
+        MemoryKernel::new().state()
+    );
+    fixture.hear(Change::Nodes(Vec::new()));
+    assert_eq!(fixture.step().unwrap().task, Task::Full);
+}
+
+#[test]
+fn a_change_is_one_small_sync() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    let first = fixture.next();
+    assert!(first.is_ok() && first.task == Task::Full, "{first:?}");
+    assert_eq!(first.programmed, []);
+    assert_eq!(fixture.destinations().len(), 1);
+    fixture.pass(Duration::from_secs(2));
+    fixture.empty();
+    let second = fixture.next();
+    assert_eq!((second.task, second.is_ok()), (Task::Changes, true));
+    // To weight 0, then away, since nobody was connected.
+    assert_eq!(
+        second.tally.get("ipvs"),
+        Some(&Tally { done: 2, failed: 0 })
+    );
+    assert_eq!(second.draining, 0);
+    assert_eq!(second.programmed, [(Family::V4, SystemTime::UNIX_EPOCH)]);
+    assert_eq!(fixture.destinations(), []);
+}
+
+#[test]
+fn destinations_with_connections_are_looked_at_until_they_are_done() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    fixture.next();
+    let connections = Connections {
+        active: 1,
+        ..Connections::default()
+    };
+    let (server, destination) = {
+        let state = fixture.syncer.machine().state();
+        let server = state.servers.first().unwrap();
+        (
+            server.id,
+            server.destinations.first().unwrap().destination.id,
+        )
+    };
+    fixture
+        .syncer
+        .machine
+        .set_connections(&server, &destination, connections);
+    fixture.pass(Duration::from_secs(2));
+    fixture.empty();
+    let report = fixture.next();
+    assert_eq!(report.draining, 1);
+    assert_eq!(fixture.destinations(), [(0, connections)]);
+    fixture
+        .syncer
+        .machine
+        .set_connections(&server, &destination, Connections::default());
+    while fixture.next().draining > 0 {}
+    assert_eq!(fixture.destinations(), []);
+}
+
+#[test]
+fn what_fails_is_tried_again() {
+    let mut fixture = Fixture::new();
+    let fails = |operation: &Operation| {
+        matches!(operation, Operation::AddDestination { .. })
+            .then(|| KernelError::Injected("no destinations today".into()))
+    };
+    fixture.syncer.machine.fail_with(Some(Box::new(fails)));
+    fixture.hear_all();
+    let slice = fixture.cluster.slices.values().next().unwrap().clone();
+    fixture.hear(Change::Slice(Box::new(slice)));
+    let report = fixture.next();
+    assert!(!report.is_ok());
+    assert_eq!(report.programmed, []);
+    let began = fixture.now.get();
+    assert!(!fixture.next().is_ok());
+    assert_eq!(fixture.now.get() - began, Duration::from_secs(1));
+    fixture.syncer.machine.fail_with(None);
+    let report = fixture.next();
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(report.programmed.len(), 1);
+    assert_eq!(fixture.destinations().len(), 1);
+}
+
+#[test]
+fn each_period_heals_what_others_changed() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    fixture.next();
+    let untouched = fixture.syncer.machine().state();
+    fixture.syncer.machine = MemoryKernel::new();
+    let report = fixture.next();
+    assert_eq!(report.task, Task::Full);
+    assert_eq!(fixture.syncer.machine().state(), untouched);
+}
+
+#[test]
+fn another_configuration_is_followed() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    fixture.next();
+    let config = Config {
+        scheduler: "lc".parse().unwrap(),
+        ..Config::default()
+    };
+    let now = fixture.now.get();
+    assert!(fixture.syncer.take(Event::Config(Box::new(config)), now));
+    fixture.next();
+    let state = fixture.syncer.machine().state();
+    assert_eq!(
+        state.servers.first().unwrap().config.scheduler.as_str(),
+        "lc"
+    );
+    assert_eq!(fixture.syncer.engine().cluster().services.len(), 1);
+    fixture.hear(Change::ServiceGone(ObjectName::new("default", "web")));
+    fixture.next();
+    assert!(fixture.syncer.machine().state().servers.is_empty());
+}

@@ -1,0 +1,312 @@
+//! From objects as they come to events of those that can be used.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use proxier::cluster::{Change, Node, ObjectName};
+use proxier_manifest::Object;
+use serde_json::Value;
+
+use super::super::Event;
+use super::{Counters, Kind};
+
+/// When the cause of an EndpointSlice's last change came about.
+const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+/// The taint of a Node that is about to go, of which load balancers should hear.
+const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
+/// What is known of one kind, as far as is needed to say what changes.
+///
+/// An object that cannot be used is reported and changes nothing: the last usable version stays in force,
+/// and where there was none it is as if it were not there.
+pub(super) struct Intake {
+    kind: Kind,
+    counters: Arc<Counters>,
+    /// The usable objects that were sent. Their names only: the objects are with whoever receives them.
+    known: BTreeSet<ObjectName>,
+    /// Those whose last version cannot be used.
+    refused: BTreeSet<ObjectName>,
+    listing: Listing,
+    listed_once: bool,
+    node: Option<Node>,
+    deleting: Option<bool>,
+}
+
+/// A list that is under way.
+#[derive(Default)]
+struct Listing {
+    objects: Vec<Object>,
+    /// Those in it that cannot be used.
+    refused: BTreeSet<ObjectName>,
+    /// Those of them that could be earlier.
+    kept: BTreeSet<ObjectName>,
+    deleting: Option<bool>,
+}
+
+/// What became of an object.
+enum Read {
+    Usable(Object),
+    /// It is there, and of no concern.
+    Irrelevant,
+    /// It cannot be used. Whether an earlier version of it can.
+    Refused {
+        known: bool,
+    },
+}
+
+impl Intake {
+    pub(super) fn new(kind: Kind, counters: Arc<Counters>) -> Self {
+        Self {
+            kind,
+            counters,
+            known: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            listing: Listing::default(),
+            listed_once: false,
+            node: None,
+            deleting: None,
+        }
+    }
+
+    /// A list begins. What came of one that was broken off is forgotten.
+    pub(super) fn begin_list(&mut self) {
+        self.listing = Listing::default();
+    }
+
+    /// An item of the list.
+    pub(super) fn list_item(&mut self, value: Value) {
+        if !self.kind.wants(&value) {
+            return;
+        }
+        if let Kind::Node(_) = self.kind {
+            self.listing.deleting = Some(is_deleting(&value));
+        }
+        let name = self.name(&value);
+        match self.read(value, &name) {
+            Read::Usable(object) => self.listing.objects.push(object),
+            Read::Refused { known } => {
+                if known {
+                    self.listing.kept.insert(name.clone());
+                }
+                self.listing.refused.insert(name);
+            }
+            Read::Irrelevant => {}
+        }
+    }
+
+    /// The list is whole: what is to be sent of it.
+    pub(super) fn end_list(&mut self) -> Vec<Event> {
+        let Listing {
+            objects,
+            refused,
+            kept,
+            deleting,
+        } = mem::take(&mut self.listing);
+        let mut now: BTreeSet<_> = objects.iter().map(|object| self.name_of(object)).collect();
+        let changes = if let Kind::Node(_) = self.kind {
+            self.node_list(objects, kept.is_empty())
+        } else if kept.is_empty() {
+            vec![self.whole(objects)]
+        } else {
+            // The earlier versions of some stay, and are not here to be sent again. So the differences are.
+            let gone = self.known.difference(&now).filter(|n| !kept.contains(*n));
+            let gone: Vec<_> = gone.map(|name| self.change_gone(name.clone())).collect();
+            objects.into_iter().map(change).chain(gone).collect()
+        };
+        now.extend(kept);
+        self.known = now;
+        self.refuse(refused);
+        self.listed_once = true;
+        let mut events: Vec<_> = changes
+            .into_iter()
+            .map(|change| Event::Cluster {
+                change,
+                triggered: None,
+            })
+            .collect();
+        events.extend(deleting.and_then(|deleting| self.set_deleting(deleting)));
+        events
+    }
+
+    /// The Node of a list, if it is another than before.
+    fn node_list(&mut self, objects: Vec<Object>, usable: bool) -> Vec<Change> {
+        let node = objects.into_iter().find_map(|object| match object {
+            Object::Node(node) => Some(*node),
+            Object::Service(_) | Object::Slice(_) => None,
+        });
+        if self.listed_once && (!usable || node == self.node) {
+            return Vec::new();
+        }
+        self.node.clone_from(&node);
+        vec![Change::Nodes(node.into_iter().collect())]
+    }
+
+    fn whole(&self, objects: Vec<Object>) -> Change {
+        let (mut services, mut slices) = (Vec::new(), Vec::new());
+        for object in objects {
+            match object {
+                Object::Service(service) => services.push(*service),
+                Object::Slice(slice) => slices.push(*slice),
+                Object::Node(_) => {}
+            }
+        }
+        match self.kind {
+            Kind::Services => Change::Services(services),
+            Kind::Slices => Change::Slices(slices),
+            Kind::Node(_) => Change::Nodes(Vec::new()),
+        }
+    }
+
+    /// An object was added or changed.
+    pub(super) fn applied(&mut self, value: Value) -> Vec<Event> {
+        if !self.kind.wants(&value) {
+            return Vec::new();
+        }
+        let deleting = matches!(self.kind, Kind::Node(_)).then(|| is_deleting(&value));
+        let triggered = triggered(&value);
+        let name = self.name(&value);
+        let read = self.read(value, &name);
+        self.refuse_one(&name, matches!(read, Read::Refused { .. }));
+        let change = match read {
+            Read::Usable(object) => {
+                self.known.insert(name);
+                self.is_news(&object).then(|| change(object))
+            }
+            Read::Irrelevant => self.forget(name),
+            Read::Refused { .. } => None,
+        };
+        let change = change.map(|change| Event::Cluster { change, triggered });
+        let deleting = deleting.and_then(|deleting| self.set_deleting(deleting));
+        change.into_iter().chain(deleting).collect()
+    }
+
+    /// An object is gone, usable or not.
+    pub(super) fn gone(&mut self, value: &Value) -> Option<Event> {
+        if !self.kind.wants(value) {
+            return None;
+        }
+        let name = self.name(value);
+        self.refuse_one(&name, false);
+        let change = self.forget(name)?;
+        let triggered = triggered(value);
+        Some(Event::Cluster { change, triggered })
+    }
+
+    fn refuse_one(&mut self, name: &ObjectName, refused: bool) {
+        let before = self.refused.len();
+        if refused {
+            self.refused.insert(name.clone());
+        } else {
+            self.refused.remove(name);
+        }
+        self.counters
+            .refused_objects_of_kind(before, self.refused.len());
+    }
+
+    fn refuse(&mut self, these: BTreeSet<ObjectName>) {
+        self.counters
+            .refused_objects_of_kind(self.refused.len(), these.len());
+        self.refused = these;
+    }
+
+    fn forget(&mut self, name: ObjectName) -> Option<Change> {
+        self.node = None;
+        self.known.remove(&name).then(|| self.change_gone(name))
+    }
+
+    /// Kubelets update their Nodes every few seconds, mostly in what is of no concern here.
+    fn is_news(&mut self, object: &Object) -> bool {
+        let Object::Node(node) = object else {
+            return true;
+        };
+        if self.node.as_ref() == Some(&**node) {
+            return false;
+        }
+        self.node = Some((**node).clone());
+        true
+    }
+
+    fn set_deleting(&mut self, deleting: bool) -> Option<Event> {
+        (self.deleting.replace(deleting) != Some(deleting)).then_some(Event::NodeDeleting(deleting))
+    }
+
+    fn read(&self, mut value: Value, name: &ObjectName) -> Read {
+        self.kind.mark(&mut value);
+        match proxier_manifest::read_object(value) {
+            Ok(Some(object)) if object.kind() == self.kind.name() => Read::Usable(object),
+            Ok(_) => Read::Irrelevant,
+            Err(error) => {
+                self.counters.count_refused();
+                let known = self.known.contains(name);
+                tracing::warn!(
+                    kind = self.kind.name(),
+                    object = %name,
+                    field = %error.field,
+                    reason = %error.reason,
+                    "An object cannot be used; {}",
+                    if known {
+                        "its last usable version stays in force"
+                    } else {
+                        "it is as if it were not there"
+                    }
+                );
+                Read::Refused { known }
+            }
+        }
+    }
+
+    /// What an object goes by, usable or not. Nodes have no namespace.
+    fn name(&self, value: &Value) -> ObjectName {
+        let text = |pointer| value.pointer(pointer).and_then(Value::as_str);
+        let namespace = match self.kind {
+            Kind::Node(_) => "",
+            Kind::Services | Kind::Slices => text("/metadata/namespace").unwrap_or("default"),
+        };
+        ObjectName::new(namespace, text("/metadata/name").unwrap_or_default())
+    }
+
+    fn name_of(&self, object: &Object) -> ObjectName {
+        match object {
+            Object::Service(service) => service.name.clone(),
+            Object::Slice(slice) => slice.name.clone(),
+            Object::Node(node) => ObjectName::new("", &*node.name),
+        }
+    }
+
+    fn change_gone(&self, name: ObjectName) -> Change {
+        match self.kind {
+            Kind::Services => Change::ServiceGone(name),
+            Kind::Slices => Change::SliceGone(name),
+            Kind::Node(_) => Change::NodeGone(name.name().into()),
+        }
+    }
+}
+
+fn change(object: Object) -> Change {
+    match object {
+        Object::Service(service) => Change::Service(service),
+        Object::Slice(slice) => Change::Slice(slice),
+        Object::Node(node) => Change::Node(node),
+    }
+}
+
+fn triggered(value: &Value) -> Option<SystemTime> {
+    let text = value.pointer("/metadata/annotations")?.get(TRIGGERED)?;
+    humantime::parse_rfc3339_weak(text.as_str()?).ok()
+}
+
+/// As kube-proxy sees it: by the taint's key, or because its deletion was asked for.
+fn is_deleting(node: &Value) -> bool {
+    let taints = node.pointer("/spec/taints").and_then(Value::as_array);
+    let tainted = taints
+        .into_iter()
+        .flatten()
+        .any(|taint| taint.get("key").and_then(Value::as_str) == Some(TO_BE_DELETED));
+    let deleted = node.pointer("/metadata/deletionTimestamp");
+    tainted || deleted.is_some_and(|time| !time.is_null())
+}
+
+#[cfg(test)]
+mod tests;

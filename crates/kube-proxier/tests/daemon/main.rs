@@ -1,0 +1,161 @@
+//! kube-proxier on a real kernel: every scenario, every step, told by an API server and read back with the
+//! reference tools.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test that fails should panic, and show what the daemon said"
+)]
+
+mod answers;
+#[path = "../support/api_server/mod.rs"]
+mod api_server;
+mod churn;
+mod cluster;
+mod conntrack;
+mod daemon;
+mod doctor;
+mod healing;
+mod pod;
+mod process;
+mod restarts;
+mod size;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kernel_test::{Test, tests};
+use proxier::Layout;
+use serde_json::Value;
+
+use self::api_server::ApiServer;
+use self::daemon::{Daemon, Setup};
+use scenarios::{Scenario, Step, all, compare, tools};
+
+/// How long a step may take until it is in the kernel.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let each = Layout::ALL.into_iter().flat_map(|layout| {
+        all(layout).into_iter().map(move |scenario| {
+            Test::new(format!("scenario::{}", scenario.name), move || {
+                run(&scenario, layout);
+            })
+            .time_limit(Duration::from_secs(300))
+        })
+    });
+    let others = tests![
+        process::ends_by_signal_and_leaves_all_in_place,
+        process::says_that_it_runs,
+        process::a_second_one_stays_out,
+        process::cleans_up,
+        process::cleans_up_where_nothing_is,
+        process::initializes_only,
+        process::waits_until_all_is_listed,
+        conntrack::is_set_up_as_asked,
+        conntrack::what_cannot_be_set_keeps_nothing_from_being_served,
+        doctor::its_own_virtual_servers_are_no_warning,
+        doctor::its_exit_status_says_whether_ipvs_mode_can_run,
+        answers::health_check_node_ports,
+        answers::a_node_to_be_deleted,
+        answers::an_object_that_cannot_be_used,
+        pod::its_service_account_is_used,
+        pod::a_server_of_another_cluster_is_not_followed,
+        healing::what_others_changed_is_healed,
+        healing::node_addresses_are_followed,
+        healing::udp_clients_leave_an_endpoint_that_is_gone,
+        healing::connections_drain,
+        healing::without_an_api_server_all_stays,
+        healing::what_fails_is_retried_and_shows,
+        healing::another_configuration_is_followed,
+    ];
+    kernel_test::main(each.chain(others).chain(long()))
+}
+
+/// Short enough for every day, and as long as it takes to be sure:
+/// `cargo test -p kube-proxier --test daemon -- --ignored`.
+fn long() -> impl Iterator<Item = Test> {
+    let hour = Duration::from_secs(3600);
+    let test = |name: &str, body: fn()| Test::new(name, body).time_limit(hour);
+    [
+        test("restarts::some", || restarts::killed_at_random_moments(20)),
+        test("restarts::two_hundred", || {
+            restarts::killed_at_random_moments(200);
+        })
+        .ignored(),
+        test("churn::for_some_seconds", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(10));
+        }),
+        test("churn::for_a_minute", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(60));
+        })
+        .ignored(),
+        test("size::of_1000", || size::memory_and_time(1000)),
+        test("size::of_10000", || size::memory_and_time(10_000)).ignored(),
+    ]
+    .into_iter()
+}
+
+fn run(scenario: &Scenario, layout: Layout) {
+    tools::make_links(scenario);
+    tools::run_before(scenario);
+    let server = ApiServer::start();
+    server.apply_step(objects(scenario, 1));
+    let config = scenarios::read(&scenario.folder.join("proxy-config.yaml"));
+    let setup = Setup::of(&server, &String::from_utf8(config).unwrap());
+    // The layout of today needs no flag.
+    let setup = match layout {
+        Layout::Current => setup,
+        Layout::Classic => setup.flag("--layout=classic"),
+    };
+    let mut daemon = setup.start();
+    for (n, step) in scenario.steps.iter().enumerate() {
+        let number = n + 1;
+        server.apply_step(objects(scenario, number));
+        reach(scenario, number, step, layout, &setup, &mut daemon);
+    }
+}
+
+/// The objects of a step, as they are written.
+fn objects(scenario: &Scenario, step: usize) -> Vec<Value> {
+    let path = scenario.folder.join(format!("step-{step}.yaml"));
+    let text = String::from_utf8(scenarios::read(&path)).unwrap();
+    let options = serde_saphyr::options! { strict_booleans: true };
+    let objects: Vec<Value> = serde_saphyr::from_multiple_with_options(&text, options).unwrap();
+    // A document of comments alone is none.
+    objects.into_iter().filter(Value::is_object).collect()
+}
+
+/// Waits until the kernel holds what is expected; fails with the difference where it does not in time.
+fn reach(
+    scenario: &Scenario,
+    number: usize,
+    step: &Step,
+    layout: Layout,
+    setup: &Setup,
+    daemon: &mut Daemon,
+) {
+    let name = format!("{}, step {number}", scenario.name);
+    let holds = || compare(&name, &step.expected, &tools::snapshot(), layout);
+    let deadline = Instant::now() + DEADLINE;
+    // A difference is no failure yet, so it is not to be shown. Each test has a process of its own.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let mut reached = false;
+    while !reached && Instant::now() < deadline && daemon.is_running() {
+        reached = panic::catch_unwind(AssertUnwindSafe(holds)).is_ok();
+        if !reached {
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+    panic::set_hook(hook);
+    if !reached {
+        println!("{name}: kube-proxier said:\n{}", setup.log());
+        assert!(daemon.is_running(), "{name}: kube-proxier has ended");
+        holds();
+    }
+}

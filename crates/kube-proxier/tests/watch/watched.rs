@@ -1,0 +1,181 @@
+//! A watch that is running, and what came of it.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use kube_proxier::Event;
+use kube_proxier::watch::{self, ApiSource, Counters, Pace};
+use proxier::cluster::{Change, Cluster};
+
+use crate::api_server::ApiServer;
+use crate::objects::NODE;
+
+pub(crate) const MILLIS: Duration = Duration::from_millis(1);
+
+/// As the real one, with pauses that a test has time for.
+pub(crate) fn pace() -> Pace {
+    Pace {
+        pause: 20 * MILLIS..=200 * MILLIS,
+        ..Pace::default()
+    }
+}
+
+pub(crate) struct Watched {
+    received: Receiver<Event>,
+    pub(crate) counters: Arc<Counters>,
+    /// What the events come to.
+    pub(crate) cluster: Cluster,
+    pub(crate) events: Vec<Event>,
+    thread: JoinHandle<()>,
+}
+
+/// Whether there is still someone who takes it. Waits for room without holding up the runtime.
+async fn hand_over(forward: &SyncSender<Event>, mut event: Event) -> bool {
+    loop {
+        match forward.try_send(event) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(again)) => event = again,
+        }
+        tokio::time::sleep(MILLIS).await;
+    }
+}
+
+impl Watched {
+    pub(crate) fn start(server: &ApiServer, pace: Pace) -> Self {
+        // Room enough for all that a test does not take at once.
+        Self::start_slow(server, pace, 1_000_000)
+    }
+
+    /// The same, where so many events wait between the watch and the test before the watch does.
+    pub(crate) fn start_slow(server: &ApiServer, pace: Pace, room: usize) -> Self {
+        let source = ApiSource {
+            kubeconfig: None,
+            master: Some(server.url()),
+        };
+        Self::start_from(source, pace, room)
+    }
+
+    /// The same, told otherwise where the server is.
+    pub(crate) fn start_from(source: ApiSource, pace: Pace, room: usize) -> Self {
+        let (forward, received) = sync_channel(room);
+        let counters = Arc::<Counters>::default();
+        let counts = Arc::clone(&counters);
+        // A runtime of its own, so that a test may wait without holding it up.
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                let client = watch::client(&source).await.unwrap();
+                let (sender, mut events) = tokio::sync::mpsc::channel(room.min(16));
+                let forward = async move {
+                    while let Some(event) = events.recv().await {
+                        if !hand_over(&forward, event).await {
+                            break;
+                        }
+                    }
+                };
+                tokio::join!(watch::run(client, NODE, pace, counts, sender), forward);
+            });
+        });
+        Self {
+            received,
+            counters,
+            cluster: Cluster::default(),
+            events: Vec::new(),
+            thread,
+        }
+    }
+
+    /// Starts one, and waits until everything is listed and watched.
+    pub(crate) fn settled(server: &ApiServer, pace: Pace) -> Self {
+        let mut watched = Self::start(server, pace);
+        watched.settle(server);
+        watched
+    }
+
+    /// Waits until everything is listed and watched.
+    pub(crate) fn settle(&mut self, server: &ApiServer) {
+        self.until("the lists", |watched| {
+            let has = |is: fn(&Change) -> bool| watched.changes().any(is);
+            has(|c| matches!(c, Change::Services(_)))
+                && has(|c| matches!(c, Change::Slices(_)))
+                && has(|c| matches!(c, Change::Nodes(_)))
+        });
+        server.wait_for_watches(3);
+        self.take_in();
+    }
+
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.events.iter().filter_map(|event| match event {
+            Event::Cluster { change, .. } => Some(change),
+            _ => None,
+        })
+    }
+
+    /// Names of the Services, with their ports.
+    pub(crate) fn services(&self) -> Vec<(&str, u16)> {
+        let services = self.cluster.services.values();
+        services
+            .map(|s| (s.name.name(), s.ports[0].port.get()))
+            .collect()
+    }
+
+    /// Takes events in until the cluster is as it should be.
+    pub(crate) fn until(&mut self, what: &str, ready: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ready(self) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.received.recv_timeout(left) {
+                Ok(event) => self.take(event),
+                Err(error) => panic!("waited in vain for {what} ({error}): {:#?}", self.events),
+            }
+        }
+    }
+
+    /// Waits until a count is reached.
+    pub(crate) fn until_counted(&self, what: &str, reached: impl Fn(&Counters) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !reached(&self.counters) {
+            let counters = &self.counters;
+            assert!(Instant::now() < deadline, "no {what} counted: {counters:?}");
+            thread::sleep(MILLIS);
+        }
+    }
+
+    /// Takes in what is there already, and says how much that was.
+    pub(crate) fn take_in(&mut self) -> usize {
+        let before = self.events.len();
+        while let Ok(event) = self.received.try_recv() {
+            self.take(event);
+        }
+        self.events.len() - before
+    }
+
+    fn take(&mut self, event: Event) {
+        if let Event::Cluster { change, .. } = &event {
+            self.cluster.change(change.clone());
+        }
+        self.events.push(event);
+    }
+
+    /// Receives no more, and waits for it to end.
+    pub(crate) fn stop(self, server: &ApiServer) {
+        let Self {
+            received, thread, ..
+        } = self;
+        drop(received);
+        server.put(crate::objects::service("the-last-one", 1));
+        thread.join().unwrap();
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(
+            self.received.recv_timeout(Duration::ZERO),
+            Err(RecvTimeoutError::Disconnected)
+        )
+    }
+}

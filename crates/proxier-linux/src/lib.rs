@@ -1,0 +1,158 @@
+//! Carries out the plans of `proxier` on this machine's kernel: IPVS, ipset, links and addresses by netlink, rules by
+//! `iptables-restore`, settings under `/proc/sys`.
+#![forbid(unsafe_code)]
+
+mod flows;
+mod observe;
+mod perform;
+mod tools;
+
+pub use flows::stale_flows;
+
+use std::path::{Path, PathBuf};
+
+use dummy_link::LinkName;
+use iptables_restore::Tools;
+use ipvs_netlink::VirtualServerId;
+use kmod_probe::{KernelVersion, Modules};
+
+use proxier::LINK;
+use proxier::Plan;
+use proxier::cluster::{Family, Host, PerFamily};
+use proxier::kernel::{Applied, carry_out};
+use proxier::{Kernel, KernelError};
+use proxier::{Observed, ObservedServer};
+
+/// Where the kernel shows its settings.
+const SYSCTLS: &str = "/proc/sys";
+
+/// The kernel of this machine, in the network namespace that the calling thread is in when it is opened:
+/// IPVS, ipset, links and addresses by netlink, rules by `iptables-restore`, settings under `/proc/sys`.
+///
+/// Where the kernel has no IPv6, or there is no ip6tables, it is one of IPv4 alone, and its [`Host`] says so.
+///
+/// Needs CAP_NET_ADMIN. Many operations go to the kernel in one system call; each has its own result.
+pub struct LinuxKernel {
+    ipvs: ipvs_netlink::Client,
+    ipset: ipset_netlink::Client,
+    links: dummy_link::Client,
+    /// None for IPv6 where there is none; always some for IPv4.
+    tools: PerFamily<Option<Tools>>,
+    version: KernelVersion,
+    link: LinkName,
+    /// `/proc/sys`.
+    sysctls: PathBuf,
+}
+
+/// Why this machine's kernel cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// IPVS cannot be spoken to.
+    #[error("IPVS: {0}")]
+    Ipvs(#[source] ipvs_netlink::Error),
+    /// ipset cannot be spoken to.
+    #[error("ipset: {0}")]
+    Ipset(#[source] ipset_netlink::Error),
+    /// Links and addresses cannot be spoken of.
+    #[error("links: {0}")]
+    Links(#[source] dummy_link::Error),
+    /// There is no usable iptables.
+    #[error("iptables: {0}")]
+    Iptables(#[source] iptables_restore::Error),
+    /// The kernel does not know IPVS, and its module could not be loaded.
+    #[error("{netlink}; loading it failed: {module}")]
+    NoIpvs {
+        /// What the kernel said.
+        netlink: Box<ipvs_netlink::Error>,
+        /// Why the module was not loaded.
+        #[source]
+        module: Box<kmod_probe::Error>,
+    },
+    /// The kernel does not say which one it is.
+    #[error("kernel release: {0}")]
+    Release(#[source] kmod_probe::Error),
+}
+
+impl LinuxKernel {
+    /// Opens the kernel, loading IPVS's module if it has to be.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with the part that is missing and what to do about it.
+    pub fn open() -> Result<Self, OpenError> {
+        let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
+        let version = modules.version().map_err(OpenError::Release)?;
+        Ok(Self {
+            ipvs: open_ipvs(&modules)?,
+            ipset: ipset_netlink::Client::open().map_err(OpenError::Ipset)?,
+            links: dummy_link::Client::open().map_err(OpenError::Links)?,
+            tools: PerFamily {
+                v4: Some(tools::usable(Family::V4)?),
+                v6: tools::of_ipv6(Path::new(SYSCTLS))?,
+            },
+            version,
+            link: link_name(),
+            sysctls: PathBuf::from(SYSCTLS),
+        })
+    }
+
+    /// This machine, as [`translate`](proxier::translate()) wants to know it.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if its links cannot be listed.
+    pub fn host(&mut self, node_name: impl Into<Box<str>>) -> Result<Host, KernelError> {
+        let links = self
+            .links
+            .node_links()
+            .map_err(|error| KernelError::Other(error.to_string()))?;
+        let PerFamily { v4, v6 } = &self.tools;
+        let mut tools = v4.iter().chain(v6);
+        Ok(Host {
+            node_name: node_name.into(),
+            links,
+            kernel: self.version,
+            random_fully: tools.all(|tools| tools.features().random_fully),
+            ipv6: v6.is_some(),
+        })
+    }
+}
+
+impl Kernel for LinuxKernel {
+    fn observe(&mut self) -> Result<Observed, KernelError> {
+        self.read()
+    }
+
+    fn connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        self.read_connections(servers)
+    }
+
+    fn apply(&mut self, plan: &Plan) -> Applied {
+        carry_out(plan, perform::together, |operations| {
+            self.perform(operations)
+        })
+    }
+}
+
+/// The family is resolved by name; a kernel that does not know it may only lack the module.
+fn open_ipvs(modules: &Modules) -> Result<ipvs_netlink::Client, OpenError> {
+    ipvs_netlink::Client::open().or_else(|first| {
+        let module = "ip_vs".parse().map_err(OpenError::Release)?;
+        match modules.load(&module) {
+            Ok(_) => ipvs_netlink::Client::open().map_err(OpenError::Ipvs),
+            Err(error) => Err(OpenError::NoIpvs {
+                netlink: Box::new(first),
+                module: Box::new(error),
+            }),
+        }
+    })
+}
+
+#[allow(clippy::expect_used, reason = "a constant name; a test makes it")]
+fn link_name() -> LinkName {
+    LINK.parse().expect("a valid link name")
+}

@@ -1,0 +1,165 @@
+//! What the kernel holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::fs;
+use std::io::ErrorKind;
+use std::net::IpAddr;
+
+use dummy_link::Error as LinkError;
+use ipnetwork::IpNetwork;
+use ipset_netlink::{Refusal, Set, SetName};
+use iptables_restore::{Ruleset, SaveOptions};
+use ipvs_netlink::client::Reason;
+use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
+
+use crate::LinuxKernel;
+use proxier::KernelError;
+use proxier::SetId;
+use proxier::Sysctl;
+use proxier::cluster::{Family, PerFamily};
+use proxier::{Observed, ObservedDestination, ObservedServer};
+
+/// A part of the kernel that could not be read.
+fn unreadable(part: &str, error: impl Display) -> KernelError {
+    KernelError::Other(format!("reading {part}: {error}"))
+}
+
+fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> ObservedServer {
+    let found = destinations.iter().map(|found| ObservedDestination {
+        destination: found.destination,
+        connections: found.connections,
+    });
+    let mut destinations: Vec<_> = found.collect();
+    destinations.sort_by_key(|found| found.destination.id);
+    ObservedServer {
+        id: server.id,
+        config: server.config,
+        destinations,
+    }
+}
+
+impl LinuxKernel {
+    pub(crate) fn read(&mut self) -> Result<Observed, KernelError> {
+        let rules = |family| match self.tools.get(family) {
+            Some(tools) => {
+                let saved = tools.save(&SaveOptions::default());
+                saved.map_err(|error| unreadable("rules", error))
+            }
+            None => Ok(Ruleset::default()),
+        };
+        let rules = PerFamily {
+            v4: rules(Family::V4)?,
+            v6: rules(Family::V6)?,
+        };
+        Ok(Observed {
+            servers: self.read_servers()?,
+            sets: self.read_sets()?,
+            rules,
+            addresses: self.read_addresses()?,
+            sysctls: self.read_sysctls()?,
+            timeouts: self
+                .ipvs
+                .timeouts()
+                .map_err(|error| unreadable("IPVS timeouts", error))?,
+        })
+    }
+
+    fn read_servers(&mut self) -> Result<Vec<ObservedServer>, KernelError> {
+        let table = self
+            .ipvs
+            .table()
+            .map_err(|error| unreadable("virtual servers", error))?;
+        let mut servers: Vec<_> = table
+            .into_iter()
+            .map(|entry| observed(&entry.server, &entry.destinations))
+            .collect();
+        servers.sort_by_key(|server| server.id);
+        Ok(servers)
+    }
+
+    /// Some virtual servers, those left out that are not there.
+    pub(crate) fn read_connections(
+        &mut self,
+        servers: &[VirtualServerId],
+    ) -> Result<Vec<ObservedServer>, KernelError> {
+        let asked: BTreeSet<_> = servers.iter().copied().collect();
+        let mut found = Vec::with_capacity(asked.len());
+        for id in asked {
+            let unreadable = |error| unreadable(&format!("virtual server {id}"), error);
+            let Some(server) = self.ipvs.service(id).map_err(unreadable)? else {
+                continue;
+            };
+            match self.ipvs.destinations(id) {
+                Ok(destinations) => found.push(observed(&server, &destinations)),
+                // Gone since.
+                Err(IpvsError::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => {}
+                Err(error) => return Err(unreadable(error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The proxy's sets with their members, others without: those can be large, and nothing here depends
+    /// on what is in them.
+    fn read_sets(&mut self) -> Result<BTreeMap<SetName, Set>, KernelError> {
+        let infos = self
+            .ipset
+            .headers()
+            .map_err(|error| unreadable("sets", error))?;
+        let mut sets = BTreeMap::new();
+        for info in infos {
+            let name = info.spec.name;
+            if SetId::owner(&name).is_none() {
+                sets.insert(name, Set::new(info.spec));
+                continue;
+            }
+            match self.ipset.list(name) {
+                Ok(mut listed) => {
+                    listed.set.entries.sort_unstable();
+                    sets.insert(name, listed.set);
+                }
+                // Gone since: as if it had never been there.
+                Err(error) if error.refusal() == Some(Refusal::NoSuchSet) => {}
+                Err(error) => return Err(unreadable(&format!("set {name}"), error)),
+            }
+        }
+        Ok(sets)
+    }
+
+    /// Link-local addresses are the kernel's own doing.
+    fn read_addresses(&mut self) -> Result<Option<Vec<IpNetwork>>, KernelError> {
+        let link_local = |bound: &IpNetwork| match bound.ip() {
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+            IpAddr::V4(_) => false,
+        };
+        match self.links.addresses(self.link) {
+            Ok(bound) => Ok(Some(
+                bound
+                    .into_iter()
+                    .filter(|bound| !link_local(bound))
+                    .collect(),
+            )),
+            Err(LinkError::LinkMissing { .. }) => Ok(None),
+            Err(error) => Err(unreadable("addresses", error)),
+        }
+    }
+
+    fn read_sysctls(&self) -> Result<BTreeMap<Sysctl, i64>, KernelError> {
+        let mut sysctls = BTreeMap::new();
+        for sysctl in Sysctl::ALL {
+            match fs::read_to_string(self.sysctls.join(sysctl.path())) {
+                Ok(text) => {
+                    let value = text.trim().parse();
+                    let value = value
+                        .map_err(|_| unreadable(sysctl.path(), format!("{text:?} is no number")))?;
+                    sysctls.insert(sysctl, value);
+                }
+                // Not on this kernel.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(unreadable(sysctl.path(), error)),
+            }
+        }
+        Ok(sysctls)
+    }
+}

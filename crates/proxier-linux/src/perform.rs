@@ -1,0 +1,279 @@
+//! Operations carried out by the kernel, many at a time.
+
+use std::fmt::Display;
+use std::fs;
+
+use dummy_link::{Effect, host_address};
+use ipnetwork::IpNetwork;
+use ipset_netlink::message::Mode;
+use ipset_netlink::{Entry, Error as SetError, Operation as SetOperation, SetName};
+use iptables_restore::{Edit, Error as RulesError, RestoreInput, TableEdits};
+use ipvs_netlink::Request;
+
+use crate::LinuxKernel;
+use proxier::KernelError;
+use proxier::cluster::Family;
+use proxier::{Operation, RulesChange};
+
+type Results = Vec<Result<(), KernelError>>;
+
+/// What goes to the kernel by one way, and so may go at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Ipvs,
+    Add(SetName),
+    Delete(SetName),
+    Bind,
+    Unbind,
+    Rules(Family),
+    Alone,
+}
+
+fn way(operation: &Operation) -> Way {
+    match operation {
+        Operation::AddServer { .. }
+        | Operation::SetServer { .. }
+        | Operation::DeleteServer(_)
+        | Operation::AddDestination { .. }
+        | Operation::SetDestination { .. }
+        | Operation::DeleteDestination { .. } => Way::Ipvs,
+        Operation::AddEntry { set, .. } => Way::Add(*set),
+        Operation::DeleteEntry { set, .. } => Way::Delete(*set),
+        Operation::BindAddress(_) => Way::Bind,
+        Operation::UnbindAddress(_) => Way::Unbind,
+        Operation::RestoreRules(change) => Way::Rules(change.family),
+        Operation::SetSysctl { .. }
+        | Operation::SetTimeouts(_)
+        | Operation::CreateLink
+        | Operation::DeleteLink
+        | Operation::CreateSet(_)
+        | Operation::SwapSets { .. }
+        | Operation::DestroySet(_) => Way::Alone,
+    }
+}
+
+/// Whether an operation can go to the kernel along with the one before it.
+pub(crate) fn together(before: &Operation, operation: &Operation) -> bool {
+    let way = way(operation);
+    way != Way::Alone && way == self::way(before)
+}
+
+fn failed(error: impl Display) -> KernelError {
+    KernelError::Other(error.to_string())
+}
+
+impl LinuxKernel {
+    /// Carries out operations of one way, in order.
+    pub(crate) fn perform(&mut self, operations: &[&Operation]) -> Results {
+        let Some(first) = operations.first() else {
+            return Vec::new();
+        };
+        match way(first) {
+            Way::Ipvs => self.ipvs(operations),
+            Way::Add(set) => self.entries(set, operations, |ipset, set, entries| {
+                ipset.add(set, entries, Mode::Strict)
+            }),
+            Way::Delete(set) => self.entries(set, operations, |ipset, set, entries| {
+                ipset.delete(set, entries, Mode::Strict)
+            }),
+            Way::Bind | Way::Unbind => self.addresses(operations),
+            Way::Rules(family) => self.rules(family, operations),
+            Way::Alone => operations
+                .iter()
+                .map(|operation| self.alone(operation))
+                .collect(),
+        }
+    }
+
+    fn ipvs(&mut self, operations: &[&Operation]) -> Results {
+        let requests: Vec<_> = operations
+            .iter()
+            .filter_map(|operation| request(operation))
+            .collect();
+        let outcome = self.ipvs.apply(&requests);
+        let mut results: Results = operations.iter().map(|_| Ok(())).collect();
+        for (index, error) in outcome.failures() {
+            if let Some(result) = results.get_mut(index) {
+                *result = Err(failed(error));
+            }
+        }
+        results
+    }
+
+    /// The members before one that is refused are in; those after it are tried again without it.
+    fn entries(
+        &mut self,
+        set: SetName,
+        operations: &[&Operation],
+        change: impl Fn(&mut ipset_netlink::Client, SetName, &[Entry]) -> Result<(), SetError>,
+    ) -> Results {
+        let entries: Vec<Entry> = operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::AddEntry { entry, .. } | Operation::DeleteEntry { entry, .. } => {
+                    Some(entry.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        let mut results: Results = Vec::with_capacity(entries.len());
+        while let Some(rest) = entries.get(results.len()..).filter(|rest| !rest.is_empty()) {
+            match change(&mut self.ipset, set, rest) {
+                Ok(()) => results.extend(rest.iter().map(|_| Ok(()))),
+                Err(error) => match refused_at(&error) {
+                    Some(place) => {
+                        results.extend((0..place).map(|_| Ok(())));
+                        results.push(Err(failed(error)));
+                    }
+                    // None of them, or nobody knows which.
+                    None => results.extend(rest.iter().map(|_| Err(failed(&error)))),
+                },
+            }
+        }
+        results
+    }
+
+    fn addresses(&mut self, operations: &[&Operation]) -> Results {
+        let bind: Vec<IpNetwork> = operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::BindAddress(address) => Some(host_address(*address)),
+                _ => None,
+            })
+            .collect();
+        let outcome = if bind.is_empty() {
+            let unbind: Vec<_> = operations
+                .iter()
+                .filter_map(|operation| match operation {
+                    Operation::UnbindAddress(bound) => Some(*bound),
+                    _ => None,
+                })
+                .collect();
+            self.links.remove_addresses(self.link, &unbind)
+        } else {
+            self.links.add_addresses(self.link, &bind)
+        };
+        match outcome {
+            // There already, or gone already, is as good.
+            Ok(results) => results
+                .into_iter()
+                .map(|r| r.map(|_: Effect| ()).map_err(failed))
+                .collect(),
+            Err(error) => operations.iter().map(|_| Err(failed(&error))).collect(),
+        }
+    }
+
+    /// The tables of a family in one run of the tool, which commits each by itself.
+    fn rules(&mut self, family: Family, operations: &[&Operation]) -> Results {
+        let changes: Vec<&RulesChange> = operations
+            .iter()
+            .filter_map(|operation| match operation {
+                Operation::RestoreRules(change) => Some(&**change),
+                _ => None,
+            })
+            .collect();
+        let Some(tools) = self.tools.get(family) else {
+            let none = || Err(KernelError::Other("this machine has no ip6tables".into()));
+            return operations.iter().map(|_| none()).collect();
+        };
+        let [first, ..] = changes.as_slice() else {
+            return Vec::new();
+        };
+        let joined = joined(&changes);
+        match tools.restore(joined.as_ref().unwrap_or(&first.input)) {
+            Ok(()) => changes.iter().map(|_| Ok(())).collect(),
+            Err(RulesError::Rejected(rejection)) => changes
+                .iter()
+                .map(|change| {
+                    let mut tables = change.input.tables().iter().map(TableEdits::name);
+                    match tables.all(|table| rejection.committed.contains(table)) {
+                        true => Ok(()),
+                        false => Err(failed(&rejection)),
+                    }
+                })
+                .collect(),
+            Err(error) => changes.iter().map(|_| Err(failed(&error))).collect(),
+        }
+    }
+
+    fn alone(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        match operation {
+            Operation::SetSysctl { sysctl, value, .. } => {
+                fs::write(self.sysctls.join(sysctl.path()), value.to_string())
+                    .map_err(|error| KernelError::Other(format!("{sysctl} = {value}: {error}")))
+            }
+            Operation::SetTimeouts(timeouts) => self.ipvs.set_timeouts(*timeouts).map_err(failed),
+            Operation::CreateLink => self.links.ensure(self.link).map(|_| ()).map_err(failed),
+            Operation::DeleteLink => self.links.delete(self.link).map(|_| ()).map_err(failed),
+            Operation::CreateSet(spec) => self.ipset.create(spec, Mode::Strict).map_err(failed),
+            Operation::SwapSets { set, with } => self.ipset.swap(*with, *set).map_err(failed),
+            Operation::DestroySet(set) => self.ipset.destroy(*set, Mode::Strict).map_err(failed),
+            // Only what goes its way alone comes here.
+            other => self.perform(&[other]).into_iter().collect(),
+        }
+    }
+}
+
+fn request(operation: &Operation) -> Option<Request> {
+    Some(match *operation {
+        Operation::AddServer { id, config } => Request::NewService { id, config },
+        Operation::SetServer { id, config, .. } => Request::SetService { id, config },
+        Operation::DeleteServer(id) => Request::DeleteService { id },
+        Operation::AddDestination {
+            server: service,
+            destination,
+        } => Request::NewDestination {
+            service,
+            destination,
+        },
+        Operation::SetDestination {
+            server: service,
+            destination,
+            ..
+        } => Request::SetDestination {
+            service,
+            destination,
+        },
+        Operation::DeleteDestination {
+            server: service,
+            id,
+        } => Request::DeleteDestination { service, id },
+        _ => return None,
+    })
+}
+
+/// The place of the member that the kernel refused, among those given.
+fn refused_at(error: &SetError) -> Option<usize> {
+    let SetError::Refused { operation, .. } = error else {
+        return None;
+    };
+    match &**operation {
+        SetOperation::Add {
+            entry: Some((place, _)),
+            ..
+        }
+        | SetOperation::Delete {
+            entry: Some((place, _)),
+            ..
+        } => Some(*place),
+        _ => None,
+    }
+}
+
+/// One transaction of several; `None` if it takes only the first, or if their tables overlap.
+fn joined(changes: &[&RulesChange]) -> Option<RestoreInput> {
+    let mut all = RestoreInput::new();
+    let mut seen = Vec::new();
+    for table in changes.iter().flat_map(|change| change.input.tables()) {
+        if seen.contains(&table.name()) {
+            return None;
+        }
+        seen.push(table.name());
+        let edits = all.table(table.name().clone());
+        for edit in table.edits() {
+            let edit: &Edit = edit;
+            edits.push(edit.clone()).ok()?;
+        }
+    }
+    (changes.len() > 1).then_some(all)
+}

@@ -1,0 +1,164 @@
+//! How many system calls a change costs, counted by strace.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kernel_test::cmd;
+use proxier::cluster::{Change, Cluster, EndpointSlice};
+use proxier::{Config, Engine, Kernel, Plan};
+use proxier_linux::LinuxKernel;
+
+/// Calls by which memory is had from the kernel: how many depends on the allocator's mood.
+const MEMORY: [&str; 5] = ["brk", "madvise", "mmap", "mremap", "munmap"];
+
+/// A strace of this thread.
+struct Trace {
+    strace: Child,
+    log: std::path::PathBuf,
+}
+
+impl Trace {
+    fn start() -> Self {
+        let log = std::env::temp_dir().join("engine-calls");
+        let thread = fs::read_link("/proc/thread-self").unwrap();
+        let id = thread.file_name().unwrap().to_str().unwrap().to_owned();
+        let strace = Command::new("strace")
+            .args(["-o", log.to_str().unwrap(), "-p", &id])
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("strace: {error}: install Debian's package strace"));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while fs::read_to_string("/proc/thread-self/status")
+            .unwrap()
+            .contains("TracerPid:\t0")
+        {
+            assert!(Instant::now() < deadline, "strace does not come");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self { strace, log }
+    }
+
+    /// Ends it; gives the calls between each two marks.
+    fn end(mut self) -> Vec<Vec<String>> {
+        cmd(&format!("kill -INT {}", self.strace.id()));
+        self.strace.wait().unwrap();
+        let text = fs::read_to_string(&self.log).unwrap();
+        let name = |line: &str| line.split('(').next().unwrap_or_default().to_owned();
+        let calls: Vec<_> = text.lines().map(name).collect();
+        let between = calls.split(|call| call == "getppid").skip(1).step_by(2);
+        let own = |call: &&String| !MEMORY.contains(&call.as_str());
+        between
+            .map(|calls| calls.iter().filter(own).cloned().collect())
+            .collect()
+    }
+}
+
+/// A call that nothing else makes.
+fn mark() {
+    let _ = std::os::unix::process::parent_id();
+}
+
+fn cluster() -> Cluster {
+    let mut yaml = String::new();
+    for (n, endpoints) in [(1, 3), (2, 3), (3, 1_000)] {
+        yaml += &format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{n}}}\n\
+             spec: {{clusterIP: 10.0.0.{n}, ports: [{{port: 80}}]}}\n"
+        );
+        for part in 0..endpoints / 100 + 1 {
+            let here = (part * 100..endpoints).take(100);
+            let node = if n == 2 { "node-a" } else { "node-b" };
+            let addresses = here.map(|e| {
+                let (c, d) = (e / 250, e % 250 + 1);
+                format!("- {{addresses: [10.{n}.{c}.{d}], nodeName: {node}}}\n")
+            });
+            yaml += &format!(
+                "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+                 metadata: {{name: s{n}-{part}, labels: {{kubernetes.io/service-name: s{n}}}}}\n\
+                 ports: [{{port: 8080}}]\nendpoints:\n{}",
+                addresses.collect::<String>()
+            );
+        }
+    }
+    let reading = proxier_manifest::read_cluster("calls", yaml.as_bytes());
+    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    reading.cluster
+}
+
+/// The slice with other addresses for so many of its endpoints.
+fn moved(mut slice: EndpointSlice, count: usize) -> EndpointSlice {
+    for endpoint in slice.endpoints.iter_mut().take(count) {
+        if let std::net::IpAddr::V4(v4) = endpoint.address {
+            let [_, b, c, d] = v4.octets();
+            endpoint.address = [11, b, c, d].into();
+        }
+    }
+    slice
+}
+
+/// Carries a plan out between marks.
+fn carry_out(kernel: &mut LinuxKernel, engine: &mut Engine, plan: &Plan) {
+    mark();
+    let applied = kernel.apply(plan);
+    mark();
+    let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    engine.applied(plan, &applied);
+}
+
+pub(crate) fn a_change_costs_few_system_calls() {
+    let mut kernel = LinuxKernel::open().unwrap();
+    let host = kernel.host("node-a").unwrap();
+    let mut engine = Engine::new(host, Config::default());
+    let Cluster {
+        services, slices, ..
+    } = cluster();
+    engine.change(Change::Services(services.into_values().collect()));
+    engine.change(Change::Slices(slices.values().cloned().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    carry_out(&mut kernel, &mut engine, &plan);
+    assert!(engine.plan().is_empty());
+
+    let trace = Trace::start();
+    let small = slices
+        .values()
+        .find(|slice| &*slice.service == "s1")
+        .unwrap();
+    engine.change(Change::Slice(Box::new(moved(small.clone(), 1))));
+    let one = engine.plan();
+    carry_out(&mut kernel, &mut engine, &one);
+    for slice in slices.values().filter(|slice| &*slice.service == "s3") {
+        engine.change(Change::Slice(Box::new(moved(slice.clone(), 100))));
+    }
+    let many = engine.plan();
+    carry_out(&mut kernel, &mut engine, &many);
+    let local = slices
+        .values()
+        .find(|slice| &*slice.service == "s2")
+        .unwrap();
+    engine.change(Change::Slice(Box::new(moved(local.clone(), 1))));
+    let here = engine.plan();
+    carry_out(&mut kernel, &mut engine, &here);
+    let counted = trace.end();
+    let [calls_of_one, calls_of_many, calls_of_here] = counted.as_slice() else {
+        panic!("{counted:?}");
+    };
+    assert_eq!(one.len(), 2, "one destination comes, one goes:\n{one}");
+    assert!((1..=5).contains(&calls_of_one.len()), "{calls_of_one:?}");
+    assert_eq!(many.len(), 2_000);
+    assert!((1..40).contains(&calls_of_many.len()), "{calls_of_many:?}");
+    // A member of KUBE-LOOP-BACK comes before that, and one goes after it.
+    assert_eq!(here.len(), 4, "{here}");
+    assert!((1..=9).contains(&calls_of_here.len()), "{calls_of_here:?}");
+
+    // And all of it came to pass.
+    let draining: Vec<_> = engine.draining().collect();
+    let drained = engine.drained(&kernel.connections(&draining).unwrap());
+    assert_eq!(drained.len(), 1_002);
+    carry_out(&mut kernel, &mut engine, &drained);
+    assert_eq!(engine.draining().count(), 0);
+    let observed = kernel.observe().unwrap();
+    assert!(proxier::reconcile(&engine.desired(), &observed).is_empty());
+    assert!(engine.audit(&observed).is_empty());
+}

@@ -1,0 +1,251 @@
+//! `LinuxKernel` on a real kernel: every scenario, every step, read back with the reference tools; scenarios
+//! again from others' end states; and cleaning up.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+mod calls;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use kernel_test::{Test, cmd, tests};
+use proxier::{Config, Desired, DetectLocal, Kernel, Layout, Observed, reconcile, translate};
+use proxier_linux::LinuxKernel;
+use proxier_manifest::Snapshot;
+
+use scenarios::{Scenario, Step, all, compare, compare_objects, tools};
+
+fn main() -> ExitCode {
+    let each = Layout::ALL.into_iter().flat_map(|layout| {
+        all(layout).into_iter().map(move |scenario| {
+            Test::new(format!("scenario::{}", scenario.name), move || {
+                run(&scenario, layout);
+            })
+        })
+    });
+    // The first covers every scenario from two others; all pairs, which take a quarter of an hour, are for
+    // `cargo test -p proxier --features linux --test kernel -- --ignored`. In memory all are always tried.
+    let from_others = Layout::ALL.into_iter().flat_map(|layout| {
+        let name = |extent: &str| format!("from_other_scenarios::{}::{extent}", layout.as_str());
+        let long = Duration::from_secs(3600);
+        [
+            Test::new(name("some"), move || tour(layout, &[1, 3])).time_limit(long),
+            Test::new(name("all"), move || tour(layout, &[]))
+                .time_limit(long)
+                .ignored(),
+        ]
+    });
+    let others = tests![
+        what_is_written_is_read_back,
+        cleaning_up_leaves_what_is_foreign,
+        a_failure_is_told_and_made_good,
+        without_ipv6_the_rest_is_served,
+        calls::a_change_costs_few_system_calls
+    ];
+    kernel_test::main(each.chain(from_others).chain(others))
+}
+
+/// Brings the kernel to a step of a scenario.
+fn go(kernel: &mut LinuxKernel, scenario: &Scenario, step: &Step) -> Desired {
+    let host = kernel.host(scenario.node_name()).unwrap();
+    let desired = translate(&step.cluster, &host, &scenario.config);
+    let plan = reconcile(&desired, &kernel.observe().unwrap());
+    let applied = kernel.apply(&plan);
+    let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{}: {failures:#?}", scenario.name);
+    desired
+}
+
+fn run(scenario: &Scenario, layout: Layout) {
+    tools::make_links(scenario);
+    tools::run_before(scenario);
+    let mut kernel = LinuxKernel::open().unwrap();
+    for (n, step) in scenario.steps.iter().enumerate() {
+        let name = format!("{}, step {}", scenario.name, n + 1);
+        let desired = go(&mut kernel, scenario, step);
+        compare(&name, &step.expected, &tools::snapshot(), layout);
+        let again = reconcile(&desired, &kernel.observe().unwrap());
+        assert!(again.is_empty(), "{name}: planned again: {again}");
+    }
+}
+
+/// In one namespace, from each scenario's end to the one so many places on; with no strides given, to every
+/// other one.
+fn tour(layout: Layout, strides: &[usize]) {
+    let scenarios = scenarios::unseeded(layout);
+    tools::make_links(&scenarios[0]);
+    let mut kernel = LinuxKernel::open().unwrap();
+    scenarios::tour(&scenarios, strides, |after, scenario| {
+        for (n, step) in scenario.steps.iter().enumerate() {
+            go(&mut kernel, scenario, step);
+            let name = format!("{}, step {}, after {}", scenario.name, n + 1, after.name);
+            let expected: Snapshot = serde_json::from_value(step.expected.clone()).unwrap();
+            let actual = Snapshot::of(&kernel.observe().unwrap());
+            compare_objects(&name, &step.expected, &expected, &actual, layout);
+        }
+    });
+}
+
+fn scenario(name: &str, layout: Layout) -> Scenario {
+    all(layout)
+        .into_iter()
+        .find(|scenario| scenario.name == name)
+        .unwrap()
+}
+
+/// A state without what the kernel makes of itself.
+fn bare(mut state: Observed) -> Observed {
+    state.sysctls.clear();
+    for rules in [&mut state.rules.v4, &mut state.rules.v6] {
+        // Built-in chains of a table that was looked into stay.
+        rules
+            .tables
+            .retain(|table| table.chains.iter().any(|chain| !chain.rules.is_empty()));
+    }
+    state
+}
+
+/// Every kind of rule, set and virtual server, under many configurations: the kernel gives back what it was
+/// given, so that the next plan is empty.
+fn what_is_written_is_read_back() {
+    tools::make_links(&scenario("lb-cluster", Layout::Current));
+    let reading = proxier_manifest::read_cluster("rich.yaml", include_bytes!("rich.yaml"));
+    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    let mut kernel = LinuxKernel::open().unwrap();
+    let cidrs = ["10.244.0.0/16", "fd00:10:244::/48"]
+        .map(|cidr| cidr.parse().unwrap())
+        .to_vec();
+    let local = [
+        DetectLocal::ClusterCidr(Vec::new()),
+        DetectLocal::ClusterCidr(cidrs),
+        DetectLocal::NodeCidr,
+        DetectLocal::BridgeInterface("br0".into()),
+        DetectLocal::InterfaceNamePrefix("veth".into()),
+    ];
+    for (n, detect_local) in local.into_iter().enumerate() {
+        for layout in Layout::ALL {
+            let config = Config {
+                layout,
+                detect_local: detect_local.clone(),
+                scheduler: ["rr", "mh", "sh", "lc", "nq"][n].parse().unwrap(),
+                masquerade_all: n == 2,
+                masquerade_bit: [14, 0, 31, 8, 16][n],
+                ..Config::default()
+            };
+            let desired = translate(&reading.cluster, &kernel.host("node-a").unwrap(), &config);
+            let plan = reconcile(&desired, &kernel.observe().unwrap());
+            let applied = kernel.apply(&plan);
+            let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+            assert!(failures.is_empty(), "{config:?}: {failures:#?}");
+            let again = reconcile(&desired, &kernel.observe().unwrap());
+            assert!(again.is_empty(), "{config:?}: planned again:\n{again}");
+        }
+    }
+}
+
+/// Where the kernel shows no IPv6, ip6tables is not run, and a dual-stack cluster gets what it has of IPv4.
+fn without_ipv6_the_rest_is_served() {
+    let scenario = scenario("dual-stack", Layout::Current);
+    tools::make_links(&scenario);
+    tools::hide_ipv6();
+    let mut kernel = LinuxKernel::open().unwrap();
+    let host = kernel.host(scenario.node_name()).unwrap();
+    assert!(!host.ipv6 && host.random_fully);
+    for step in &scenario.steps {
+        let desired = go(&mut kernel, &scenario, step);
+        assert!(reconcile(&desired, &kernel.observe().unwrap()).is_empty());
+    }
+    let state = tools::snapshot();
+    assert!(!state.ipvs.is_empty() && state.ipvs.iter().all(|line| !line.contains('[')));
+    assert!(
+        state
+            .ipset
+            .iter()
+            .any(|line| line.contains(" KUBE-CLUSTER-IP "))
+    );
+    assert!(!state.ipset.iter().any(|line| line.contains("KUBE-6-")));
+    assert!(state.iptables.iter().any(|line| line.contains("KUBE-")));
+    assert!(!state.ip6tables.iter().any(|line| line.contains("KUBE-")));
+}
+
+fn cleaning_up_leaves_what_is_foreign() {
+    for layout in Layout::ALL {
+        let name = match layout {
+            Layout::Current => "stale-state-found",
+            Layout::Classic => "classic/stale-state-found",
+        };
+        let scenario = scenario(name, layout);
+        if layout == Layout::Current {
+            tools::make_links(&scenario);
+            tools::run_before(&scenario);
+            cmd("ipvsadm -A -f 9 -s rr");
+            cmd("ipvsadm -A -t 172.31.7.7:7777 -s rr");
+        }
+        let mut kernel = LinuxKernel::open().unwrap();
+        go(&mut kernel, &scenario, &scenario.steps[0]);
+        // A virtual server that no set member is there for came after: it is not the proxy's.
+        cmd("ipvsadm -A -t 172.31.7.8:7777 -s rr");
+        let observed = kernel.observe().unwrap();
+        let plan = reconcile(&Desired::nothing(&observed), &observed);
+        assert!(kernel.apply(&plan).is_ok(), "{plan}");
+        let left = bare(kernel.observe().unwrap());
+        assert!(left.addresses.is_none());
+        let left = Snapshot::of(&left);
+        assert_eq!(left.ipvs, ["-A -f 9 -s rr", "-A -t 172.31.7.8:7777 -s rr"]);
+        let (set, member) = (
+            "create MY-SET hash:ip family inet hashsize 1024 maxelem 65536",
+            "add MY-SET 10.9.9.9",
+        );
+        // What is in a foreign set is not even read.
+        assert_eq!(left.ipset, [set]);
+        assert!(cmd("ipset save").contains(member));
+        let rules: Vec<_> = left
+            .iptables
+            .iter()
+            .filter(|line| line.starts_with("-A"))
+            .collect();
+        assert_eq!(
+            rules,
+            [
+                "-A FORWARD -m set --match-set MY-SET src -j DROP",
+                "-A POSTROUTING -s 10.77.0.0/16 -j MASQUERADE"
+            ]
+        );
+        assert!(!left.ip6tables.iter().any(|line| line.contains("KUBE")));
+        cmd("ipvsadm -D -t 172.31.7.8:7777");
+    }
+}
+
+/// A set under one of the proxy's names that a foreign rule holds on to: it cannot be made anew.
+fn a_failure_is_told_and_made_good() {
+    let scenario = scenario("lb-cluster", Layout::Current);
+    tools::make_links(&scenario);
+    cmd("ipset create KUBE-LOAD-BALANCER hash:net");
+    cmd("iptables-legacy -A FORWARD -m set --match-set KUBE-LOAD-BALANCER src -j DROP");
+    let mut kernel = LinuxKernel::open().unwrap();
+    let host = kernel.host(scenario.node_name()).unwrap();
+    let desired = translate(&scenario.steps[0].cluster, &host, &scenario.config);
+    let plan = reconcile(&desired, &kernel.observe().unwrap());
+    let applied = kernel.apply(&plan);
+    let told: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+    assert!(
+        told.iter().any(|line| line.contains("KUBE-LOAD-BALANCER")),
+        "{told:#?}"
+    );
+    assert!(applied.done > 0, "the rest went on");
+    // Nothing is reachable that would not be masqueraded.
+    assert!(!cmd("ipvsadm -Sn").contains("198.51.100.7"));
+    cmd("iptables-legacy -F FORWARD");
+    go(&mut kernel, &scenario, &scenario.steps[0]);
+    compare(
+        "made good",
+        &scenario.steps[0].expected,
+        &tools::snapshot(),
+        Layout::Current,
+    );
+}

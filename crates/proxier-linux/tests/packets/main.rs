@@ -1,0 +1,74 @@
+//! Packets through IPVS as `LinuxKernel` programs it: real TCP and UDP between network namespaces, in both
+//! layouts and both families.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+mod addresses;
+mod connections;
+mod proxy;
+mod source_ranges;
+
+use std::process::ExitCode;
+
+use kernel_test::Test;
+use proxier::Layout;
+use proxier::cluster::Family;
+
+type Body = fn(Layout, Family);
+
+/// Names and functions.
+macro_rules! bodies {
+    ($($function:path),* $(,)?) => {
+        [$((stringify!($function), $function as Body)),*]
+    };
+}
+
+fn main() -> ExitCode {
+    use addresses::*;
+    use connections::*;
+
+    let both = bodies![
+        cluster_ip_from_the_node,
+        cluster_ip_from_a_pod,
+        cluster_ip_from_a_client,
+        cluster_ip_with_masquerade_all,
+        node_port_is_masqueraded,
+        external_ip,
+        load_balancer,
+        local_node_port_keeps_the_client,
+        local_load_balancer_keeps_the_client,
+        source_ranges::allow_one_client_and_drop_others,
+    ];
+    // The classic layout has no rules for these, or they do not depend on the layout.
+    let current = bodies![
+        hairpin,
+        local_external_ip_keeps_the_client,
+        a_port_of_no_service_is_refused,
+        source_ranges::without_the_node_drop_its_own,
+        source_ranges::with_the_node_let_its_own_pass,
+        session_affinity,
+        tcp_survives_its_endpoint,
+        tcp_survives_its_endpoint_coming_back,
+        tcp_survives_a_change_of_scheduler,
+        udp_leaves_its_endpoint_at_once,
+    ];
+    let of = |layout: Layout, bodies: Vec<(&'static str, Body)>| {
+        bodies.into_iter().flat_map(move |(name, body)| {
+            Family::ALL.map(|family| {
+                let version = match family {
+                    Family::V4 => "ipv4",
+                    Family::V6 => "ipv6",
+                };
+                let name = format!("{}::{}::{version}", layout.as_str(), name.replace(' ', ""));
+                Test::new(name, move || body(layout, family))
+            })
+        })
+    };
+    let all = of(Layout::Current, [both, current].concat());
+    kernel_test::main(all.chain(of(Layout::Classic, both.to_vec())))
+}

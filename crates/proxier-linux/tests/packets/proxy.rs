@@ -1,0 +1,184 @@
+//! The node's proxy, and the Service it programs.
+
+use std::net::SocketAddr;
+
+use ipnetwork::IpNetwork;
+use ipvs_netlink::VirtualServerId;
+use proxier::cluster::Family;
+use proxier::{Config, DetectLocal, Kernel, Layout, ObservedServer, Plan, reconcile, translate};
+use proxier_linux::LinuxKernel;
+
+use scenarios::client::Protocol;
+use scenarios::servers::serve;
+use scenarios::topology::{Both, Topology};
+
+pub(crate) const CLUSTER_IP: Both = Both("10.96.0.10", "fd00:10:96::10");
+pub(crate) const EXTERNAL_IP: Both = Both("203.0.113.10", "2001:db8:113::10");
+pub(crate) const BALANCER: Both = Both("198.51.100.7", "2001:db8:100::7");
+/// The Service's port, TCP and UDP.
+pub(crate) const PORT: u16 = 80;
+pub(crate) const NODE_PORT: u16 = 30080;
+/// The pods' port.
+const TARGET: u16 = 8080;
+
+/// The cluster's one Service, of both families, on the addresses above.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Web {
+    spec: Vec<String>,
+    endpoints: Vec<Endpoint>,
+}
+
+/// A pod behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    /// The one on this node.
+    Here,
+    Elsewhere,
+}
+
+impl Web {
+    /// With a pod on this node and one elsewhere.
+    pub(crate) fn new() -> Self {
+        Self::on(&[Endpoint::Here, Endpoint::Elsewhere])
+    }
+
+    pub(crate) fn on(endpoints: &[Endpoint]) -> Self {
+        Self {
+            spec: Vec::new(),
+            endpoints: endpoints.to_vec(),
+        }
+    }
+
+    /// With a further field of its spec.
+    pub(crate) fn with(mut self, field: &str) -> Self {
+        self.spec.push(field.to_owned());
+        self
+    }
+
+    fn manifest(&self) -> String {
+        let Both(cluster4, cluster6) = CLUSTER_IP;
+        let Both(external4, external6) = EXTERNAL_IP;
+        let Both(balancer4, balancer6) = BALANCER;
+        let more: String = self
+            .spec
+            .iter()
+            .map(|field| format!("  {field}\n"))
+            .collect();
+        let (slice4, slice6) = (self.slice(Family::V4), self.slice(Family::V6));
+        format!(
+            "apiVersion: v1
+kind: Node
+metadata: {{name: node-a}}
+status:
+  addresses: [{{type: InternalIP, address: 192.168.10.10}}, {{type: InternalIP, address: '2001:db8:10::10'}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: web}}
+spec:
+  type: LoadBalancer
+  clusterIP: {cluster4}
+  clusterIPs: ['{cluster4}', '{cluster6}']
+  ipFamilies: [IPv4, IPv6]
+  externalIPs: ['{external4}', '{external6}']
+  ports:
+  - {{name: tcp, port: {PORT}, nodePort: {NODE_PORT}, protocol: TCP}}
+  - {{name: udp, port: {PORT}, nodePort: {NODE_PORT}, protocol: UDP}}
+{more}status:
+  loadBalancer: {{ingress: [{{ip: '{balancer4}'}}, {{ip: '{balancer6}'}}]}}
+---
+{slice4}---
+{slice6}"
+        )
+    }
+
+    fn slice(&self, family: Family) -> String {
+        let endpoints: String = self
+            .endpoints
+            .iter()
+            .map(|endpoint| {
+                let (address, node) = match endpoint {
+                    Endpoint::Here => (scenarios::topology::POD, "node-a"),
+                    Endpoint::Elsewhere => (scenarios::topology::ELSEWHERE, "node-b"),
+                };
+                let address = address.of(family);
+                format!("{{addresses: ['{address}'], nodeName: {node}}}, ")
+            })
+            .collect();
+        let name = match family {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        format!(
+            "apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: web-{family}, labels: {{kubernetes.io/service-name: web}}}}
+addressType: {name}
+endpoints: [{endpoints}]
+ports: [{{name: tcp, port: {TARGET}, protocol: TCP}}, {{name: udp, port: {TARGET}, protocol: UDP}}]
+",
+            family = name.to_lowercase()
+        )
+    }
+}
+
+/// The node's kernel, programmed by what is under test.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    kernel: LinuxKernel,
+}
+
+impl Node {
+    /// All namespaces with a server in each pod, and the node's kernel with the Service in it. Pods are
+    /// told from others by their addresses.
+    pub(crate) fn serving(layout: Layout, web: &Web) -> (Topology, Self) {
+        let pods = ["10.244.0.0/16", "fd00:10:244::/48"];
+        let pods = pods.map(|network| network.parse::<IpNetwork>().unwrap());
+        let config = Config {
+            layout,
+            detect_local: DetectLocal::ClusterCidr(pods.to_vec()),
+            ..Config::default()
+        };
+        Self::configured(config, web)
+    }
+
+    pub(crate) fn configured(config: Config, web: &Web) -> (Topology, Self) {
+        let topology = Topology::new();
+        serve(&topology.pod, "pod", TARGET);
+        serve(&topology.elsewhere, "elsewhere", TARGET);
+        let kernel = LinuxKernel::open().unwrap();
+        let mut node = Self { config, kernel };
+        node.set(web);
+        (topology, node)
+    }
+
+    /// Has the kernel hold what the cluster now asks for, and gives the plan that did it.
+    pub(crate) fn set(&mut self, web: &Web) -> Plan {
+        let reading = proxier_manifest::read_cluster("web", web.manifest().as_bytes());
+        assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+        let host = self.kernel.host("node-a").unwrap();
+        let desired = translate(&reading.cluster, &host, &self.config);
+        let plan = reconcile(&desired, &self.kernel.observe().unwrap());
+        let applied = self.kernel.apply(&plan);
+        let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+        assert!(failures.is_empty(), "{failures:#?}");
+        plan
+    }
+
+    /// A virtual server as the kernel has it.
+    pub(crate) fn server(&mut self, protocol: Protocol, address: SocketAddr) -> ObservedServer {
+        let id = VirtualServerId::Address {
+            protocol: match protocol {
+                Protocol::Tcp => ipvs_netlink::Protocol::TCP,
+                Protocol::Udp => ipvs_netlink::Protocol::UDP,
+            },
+            address: address.ip(),
+            port: address.port(),
+        };
+        let observed = self.kernel.observe().unwrap();
+        let server = observed.server(&id);
+        server
+            .unwrap_or_else(|| panic!("no virtual server {address}"))
+            .clone()
+    }
+}

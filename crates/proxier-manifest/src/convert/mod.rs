@@ -1,0 +1,171 @@
+//! Objects as they are written to objects that can be used.
+
+mod fields;
+mod node;
+mod service;
+mod slice;
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(super) use self::fields::FieldFault;
+use super::Place;
+use super::objects::{Metadata, RawNode, RawService, RawSlice};
+use proxier::cluster::{Cluster, EndpointSlice, Node, ObjectName, Service};
+
+/// An object that a proxy needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A Service.
+    Service(Box<Service>),
+    /// An EndpointSlice of a Service.
+    Slice(Box<EndpointSlice>),
+    /// A Node.
+    Node(Box<Node>),
+}
+
+impl Object {
+    /// Its kind, as Kubernetes calls it.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Service(_) => "Service",
+            Self::Slice(_) => "EndpointSlice",
+            Self::Node(_) => "Node",
+        }
+    }
+
+    /// Compares it with the one of its name in `cluster`.
+    fn cmp_known(&self, cluster: &Cluster) -> Ordering {
+        match self {
+            Self::Service(new) => Some(&**new).cmp(&cluster.services.get(&new.name)),
+            Self::Slice(new) => Some(&**new).cmp(&cluster.slices.get(&new.name)),
+            Self::Node(new) => Some(&**new).cmp(&cluster.nodes.get(&new.name)),
+        }
+    }
+
+    fn name(&self) -> ObjectName {
+        match self {
+            Self::Service(service) => service.name.clone(),
+            Self::Slice(slice) => slice.name.clone(),
+            Self::Node(node) => ObjectName::new("", &*node.name),
+        }
+    }
+}
+
+/// What became of an object, and what is known of it even where it cannot be used.
+pub(super) struct Read {
+    /// `Ok(None)`: of no concern to a proxy.
+    pub(super) object: Result<Option<Object>, FieldFault>,
+    pub(super) kind: Option<Box<str>>,
+    pub(super) name: Option<ObjectName>,
+    pub(super) version: u64,
+}
+
+/// What tells which kind an object is of and which one it is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: Option<String>,
+    kind: Option<String>,
+    metadata: Option<Value>,
+}
+
+pub(super) fn object(value: Value) -> Read {
+    let head = Head::deserialize(&value);
+    let Ok(Head {
+        api_version: Some(api_version),
+        kind: Some(kind),
+        metadata,
+    }) = head
+    else {
+        let fault = FieldFault::new("", "is no Kubernetes object: it has no apiVersion and kind");
+        return Read {
+            object: Err(fault),
+            kind: None,
+            name: None,
+            version: 0,
+        };
+    };
+    let metadata = metadata
+        .and_then(|m| serde_json::from_value::<Metadata>(m).ok())
+        .unwrap_or_default();
+    let name = metadata.name.as_ref().map(|name| {
+        ObjectName::new(
+            metadata
+                .namespace
+                .clone()
+                .unwrap_or_else(|| "default".into()),
+            name.clone(),
+        )
+    });
+    let version = metadata
+        .resource_version
+        .and_then(|v| v.parse().ok())
+        .unwrap_or_default();
+    let group = api_version.split_once('/').map_or("", |(group, _)| group);
+    let object = match (group, kind.as_str()) {
+        ("", "Service") => typed(value)
+            .and_then(|raw: RawService| service::convert(raw))
+            .map(|service| Some(Object::Service(Box::new(service)))),
+        ("discovery.k8s.io", "EndpointSlice") => typed(value)
+            .and_then(|raw: RawSlice| slice::convert(raw))
+            .map(|slice| slice.map(|slice| Object::Slice(Box::new(slice)))),
+        ("", "Node") => typed(value)
+            .and_then(|raw: RawNode| node::convert(raw))
+            .map(|node| Some(Object::Node(Box::new(node)))),
+        _ => Ok(None),
+    };
+    Read {
+        object,
+        kind: Some(kind.into()),
+        name,
+        version,
+    }
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, FieldFault> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| FieldFault::new(error.path().to_string(), error.inner().to_string()))
+}
+
+/// The versions and places of the objects met so far.
+#[derive(Default)]
+pub(super) struct Versions(HashMap<(&'static str, ObjectName), (u64, Place)>);
+
+impl Versions {
+    /// `Ok` if the object is to be used, with whether it is the first of its name; else the place of the
+    /// one to refuse, and its name.
+    pub(super) fn newest(
+        &mut self,
+        object: &Object,
+        version: u64,
+        place: Place,
+        cluster: &Cluster,
+    ) -> Result<bool, (Place, ObjectName)> {
+        let key = (object.kind(), object.name());
+        match self.0.get_mut(&key) {
+            None => {
+                self.0.insert(key, (version, place));
+                Ok(true)
+            }
+            // Equal versions are told apart by what they say, so that the order does not matter.
+            Some(known)
+                if version
+                    .cmp(&known.0)
+                    .then_with(|| object.cmp_known(cluster))
+                    .is_le() =>
+            {
+                Err((place, key.1))
+            }
+            Some(known) => {
+                *known = (version, place);
+                Ok(false)
+            }
+        }
+    }
+}

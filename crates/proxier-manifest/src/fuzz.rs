@@ -1,0 +1,235 @@
+//! Bodies of the fuzz targets. Each takes any bytes and must not panic; what was read is read the same
+//! again, and a node that is given it comes to rest. `cargo test` replays the seeds in `corpus/`.
+
+use std::sync::LazyLock;
+
+use crate::snapshot::Snapshot;
+use crate::{Object, read_cluster, read_config, read_links, read_object};
+use proxier::Observed;
+use proxier::cluster::{Change, Cluster, Host, ObjectName};
+use proxier::{Config, Kernel, Layout, MemoryKernel, Operation, reconcile, translate};
+
+/// What the targets use that read something else.
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+    read_cluster("seed", include_bytes!("../corpus/manifests/dual-stack")).cluster
+});
+
+/// Kubernetes objects.
+pub fn manifests(bytes: &[u8]) {
+    let read = read_cluster("fuzz", bytes);
+    let again = read_cluster("fuzz", bytes);
+    assert_eq!(
+        (&read.cluster, &read.refused),
+        (&again.cluster, &again.refused)
+    );
+    for refusal in &read.refused {
+        assert!(!refusal.to_string().is_empty());
+    }
+    if read.used == 0 {
+        // What a node without Services does is the same every time.
+        return;
+    }
+    for layout in [Layout::Current, Layout::Classic] {
+        let config = Config {
+            layout,
+            ..Config::default()
+        };
+        settles(&read.cluster, &node(), &config);
+    }
+}
+
+/// One object, as a watch hands it over: it comes into a cluster, and goes.
+pub fn object(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
+        return;
+    };
+    let read = read_object(value.clone());
+    assert_eq!(read, read_object(value));
+    let object = match read {
+        Ok(Some(object)) => object,
+        Ok(None) => return,
+        Err(error) => {
+            assert!(!error.reason.is_empty(), "{error:?}");
+            return;
+        }
+    };
+    let name = object_name(&object);
+    let (comes, goes) = match object {
+        Object::Service(service) => (Change::Service(service), Change::ServiceGone(name)),
+        Object::Slice(slice) => (Change::Slice(slice), Change::SliceGone(name)),
+        Object::Node(node) => (Change::Node(node), Change::NodeGone(name.name().into())),
+    };
+    let mut cluster = CLUSTER.clone();
+    cluster.change(comes);
+    settles(&cluster, &node(), &Config::default());
+    let mut without = CLUSTER.clone();
+    without.change(goes.clone());
+    cluster.change(goes);
+    assert_eq!(cluster, without);
+}
+
+fn object_name(object: &Object) -> ObjectName {
+    match object {
+        Object::Service(service) => service.name.clone(),
+        Object::Slice(slice) => slice.name.clone(),
+        Object::Node(node) => ObjectName::new("", &*node.name),
+    }
+}
+
+/// A `KubeProxyConfiguration`.
+pub fn config(bytes: &[u8]) {
+    let read = read_config("fuzz", bytes);
+    let again = read_config("fuzz", bytes);
+    assert_eq!(format!("{read:?}"), format!("{again:?}"));
+    let Ok(crate::ConfigReading { config, .. }) = read else {
+        return;
+    };
+    for layout in [Layout::Current, Layout::Classic] {
+        let config = Config {
+            layout,
+            ..config.clone()
+        };
+        if config.check().is_ok() {
+            settles(&CLUSTER, &node(), &config);
+        }
+    }
+}
+
+/// The links of a node.
+pub fn links(bytes: &[u8]) {
+    let read = read_links("fuzz", bytes);
+    assert_eq!(read, read_links("fuzz", bytes));
+    if let Ok(links) = read {
+        let host = Host { links, ..node() };
+        settles(&CLUSTER, &host, &Config::default());
+    }
+}
+
+/// A kernel state as JSON.
+pub fn snapshot(bytes: &[u8]) {
+    let Ok(snapshot) = serde_json::from_slice::<Snapshot>(bytes) else {
+        return;
+    };
+    let Ok(mut state) = snapshot.state() else {
+        return;
+    };
+    for set in state.sets.values_mut() {
+        set.spec = set.spec.portable();
+    }
+    let written = Snapshot::of(&state);
+    assert_eq!(written.state().as_ref(), Ok(&state), "{written:?}");
+    // What the file says twice, a kernel holds once.
+    let held = MemoryKernel::holding(&state).state();
+    assert_eq!(MemoryKernel::holding(&held).state(), held);
+    settles_from(&held);
+}
+
+fn node() -> Host {
+    let mut host = Host::new("node-a");
+    let yaml = include_bytes!("../corpus/links/two");
+    host.links = read_links("seed", yaml).unwrap_or_default();
+    host
+}
+
+/// An untouched kernel takes all of a plan, and then nothing is left to do. A scheduler whose module it has
+/// not got costs the virtual servers, and nothing else.
+fn settles(cluster: &Cluster, host: &Host, config: &Config) {
+    let desired = translate(cluster, host, config);
+    assert_eq!(desired, translate(cluster, host, config));
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&desired, &kernel.state());
+    let failures = kernel.apply(&plan).failures;
+    let left = reconcile(&desired, &kernel.state());
+    if MemoryKernel::SCHEDULERS.contains(&config.scheduler.as_str()) {
+        assert!(failures.is_empty(), "{failures:?}\n{plan}");
+        assert!(left.is_empty(), "{left}");
+    } else {
+        let of_servers = |operation: &Operation| {
+            matches!(
+                operation,
+                Operation::AddServer { .. }
+                    | Operation::AddDestination { .. }
+                    | Operation::BindAddress(_)
+            )
+        };
+        let failed = failures.iter().map(|failure| &failure.operation);
+        assert!(failed.clone().all(of_servers), "{failures:?}\n{plan}");
+        assert!(failed.eq(left.iter().map(|(_, left)| left)), "{left}");
+    }
+}
+
+/// The same of a kernel that held something before, if it takes all: what is somebody else's may be in
+/// the way.
+fn settles_from(state: &Observed) {
+    let desired = translate(&CLUSTER, &node(), &Config::default());
+    let mut kernel = MemoryKernel::holding(state);
+    let plan = reconcile(&desired, state);
+    let applied = kernel.apply(&plan);
+    if applied.is_ok() {
+        let left = reconcile(&desired, &kernel.state());
+        assert!(left.is_empty(), "{plan}then\n{left}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every seed, and every seed cut off or with a byte changed at every so many bytes.
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let mut seed = std::fs::read(entry.unwrap().path()).unwrap();
+            target(&seed);
+            for index in (0..seed.len()).step_by(seed.len() / 8 + 1) {
+                target(&seed[..index]);
+                for change in [1, 0x80] {
+                    seed[index] ^= change;
+                    target(&seed);
+                    seed[index] ^= change;
+                }
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 0, "no seeds for {name}");
+    }
+
+    #[test]
+    fn manifest_seeds() {
+        replay("manifests", manifests);
+    }
+
+    #[test]
+    fn object_seeds() {
+        replay("object", object);
+    }
+
+    #[test]
+    fn config_seeds() {
+        replay("config", config);
+    }
+
+    #[test]
+    fn link_seeds() {
+        replay("links", links);
+    }
+
+    #[test]
+    fn snapshot_seeds() {
+        replay("snapshot", snapshot);
+    }
+
+    /// Seeds are of use only where they get past the first check.
+    #[test]
+    fn seeds_are_read() {
+        assert!(CLUSTER.services.len() == 1 && CLUSTER.slices.len() == 2);
+        assert_eq!(node().links.iter().count(), 2);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/object");
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            assert!(read_object(value).unwrap().is_some(), "{path:?}");
+        }
+    }
+}

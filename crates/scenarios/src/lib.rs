@@ -1,0 +1,303 @@
+//! Clusters as manifests with the states that real kernels then held (`data/README.md` says how they were measured), and
+//! what tests need to play them: the reference tools, network topologies, servers, clients.
+#![forbid(unsafe_code)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "for tests: what fails should panic"
+)]
+
+pub mod client;
+pub mod servers;
+pub mod tools;
+pub mod topology;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proxier::cluster::Cluster;
+use proxier::{Config, Layout};
+use proxier_manifest::Snapshot;
+
+/// One scenario's folder, read.
+#[derive(Clone)]
+pub struct Scenario {
+    pub name: String,
+    pub folder: PathBuf,
+    pub config: Config,
+    pub links: dummy_link::NodeLinks,
+    pub steps: Vec<Step>,
+}
+
+/// The cluster at a step, and the state expected then.
+#[derive(Clone)]
+pub struct Step {
+    pub cluster: Cluster,
+    pub expected: serde_json::Value,
+}
+
+/// All scenarios of a layout, by name.
+pub fn all(layout: Layout) -> Vec<Scenario> {
+    let below = if layout == Layout::Classic {
+        "classic"
+    } else {
+        ""
+    };
+    folders(below)
+        .into_iter()
+        .map(|folder| Scenario::open(folder, layout))
+        .collect()
+}
+
+/// Those of a layout that start from nothing, on one and the same machine.
+pub fn unseeded(layout: Layout) -> Vec<Scenario> {
+    let mut scenarios = all(layout);
+    scenarios.retain(|scenario| scenario.found().is_none());
+    let links = scenarios[0].links.clone();
+    scenarios.retain(|scenario| scenario.links == links);
+    scenarios
+}
+
+/// Visits scenarios one after the other, each so many places after the one before; with no strides given,
+/// until each has come after every other.
+pub fn tour(
+    scenarios: &[Scenario],
+    strides: &[usize],
+    mut visit: impl FnMut(&Scenario, &Scenario),
+) {
+    let count = scenarios.len();
+    let every: Vec<_> = (1..count).collect();
+    let strides = if strides.is_empty() { &every } else { strides };
+    for stride in strides {
+        for start in 0..count {
+            // Only where no earlier round of this stride has come by.
+            let round: Vec<_> = (0..count).map(|n| (start + n * stride) % count).collect();
+            let fresh = round.iter().position(|at| *at < start).is_none();
+            let length = (1..=count)
+                .find(|n| (start + n * stride) % count == start)
+                .unwrap_or(count);
+            if fresh {
+                visit(&scenarios[start], &scenarios[start]);
+                for pair in round[..length].windows(2) {
+                    visit(&scenarios[pair[0]], &scenarios[pair[1]]);
+                }
+                visit(&scenarios[round[length - 1]], &scenarios[start]);
+            }
+        }
+    }
+}
+
+impl Scenario {
+    fn open(folder: PathBuf, layout: Layout) -> Self {
+        let config = proxier_manifest::read_config(
+            "proxy-config.yaml",
+            &read(&folder.join("proxy-config.yaml")),
+        );
+        let config = Config {
+            layout,
+            ..config.unwrap().config
+        };
+        let links =
+            proxier_manifest::read_links("node.yaml", &read(&folder.join("node.yaml"))).unwrap();
+        let mut steps = Vec::new();
+        for step in 1.. {
+            let expected = folder.join(format!("expected-{step}.json"));
+            let path = folder.join(format!("step-{step}.yaml"));
+            assert_eq!(path.exists(), expected.exists(), "{}", path.display());
+            if !path.exists() {
+                break;
+            }
+            let reading = proxier_manifest::read_cluster("step", &read(&path));
+            assert!(
+                reading.refused.is_empty(),
+                "{}: {:?}",
+                path.display(),
+                reading.refused
+            );
+            let expected = serde_json::from_slice(&read(&expected)).unwrap();
+            steps.push(Step {
+                cluster: reading.cluster,
+                expected,
+            });
+        }
+        let classic = if layout == Layout::Classic {
+            "classic/"
+        } else {
+            ""
+        };
+        let name = folder.file_name().unwrap().to_str().unwrap();
+        Self {
+            name: format!("{classic}{name}"),
+            folder,
+            config,
+            links,
+            steps,
+        }
+    }
+
+    /// The state found at the start, if it is not that of an untouched kernel.
+    pub fn found(&self) -> Option<Snapshot> {
+        let found = self.folder.join("found.json");
+        assert_eq!(
+            self.folder.join("before.sh").exists(),
+            found.exists(),
+            "{}",
+            self.name
+        );
+        found
+            .exists()
+            .then(|| serde_json::from_slice(&read(&found)).unwrap())
+    }
+
+    pub fn node_name(&self) -> &str {
+        self.config.hostname_override.as_deref().unwrap()
+    }
+}
+
+/// The folder that holds all scenarios.
+#[must_use]
+pub fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data")
+}
+
+pub fn folders(below: &str) -> Vec<PathBuf> {
+    let root = data().join(below);
+    let mut folders: Vec<_> = fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("step-1.yaml").exists())
+        .collect();
+    folders.sort();
+    folders
+}
+
+pub fn read(path: &Path) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// What of a rule set counts, as the scenarios' README says: order inside a chain does, but for
+/// KUBE-IPVS-OUT-FILTER; that of tables and chains does not.
+pub fn comparable(lines: &[String]) -> BTreeMap<(String, String), Vec<String>> {
+    let mut chains: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    let mut table = String::new();
+    for line in lines {
+        if let Some(name) = line.strip_prefix('*') {
+            table = name.to_owned();
+        } else if let Some(chain) = line.strip_prefix(':') {
+            let (name, policy) = chain.split_once(' ').unwrap();
+            chains
+                .entry((table.clone(), name.to_owned()))
+                .or_default()
+                .insert(0, policy.to_owned());
+        } else if let Some(rule) = line.strip_prefix("-A ") {
+            let (name, rule) = rule.split_once(' ').unwrap();
+            chains
+                .get_mut(&(table.clone(), name.to_owned()))
+                .unwrap()
+                .push(rule.to_owned());
+        } else {
+            assert_eq!(line, "COMMIT");
+        }
+    }
+    for ((_, name), rules) in &mut chains {
+        if name == "KUBE-IPVS-OUT-FILTER" {
+            rules.sort();
+        }
+    }
+    chains
+}
+
+/// The one deliberate difference of the classic layout: it drops by itself what it marks.
+pub fn without_classic_firewall(lines: &[String]) -> Vec<String> {
+    let ours: BTreeSet<_> = [
+        ":KUBE-FIREWALL -",
+        "-A INPUT -j KUBE-FIREWALL",
+        "-A OUTPUT -j KUBE-FIREWALL",
+        "-A KUBE-FIREWALL -m comment --comment \"kubernetes firewall for dropping marked packets\" \
+         -m mark --mark 0x8000/0x8000 -j DROP",
+    ]
+    .into();
+    let mut in_filter = false;
+    let mut taken = 0;
+    let mut rest = Vec::new();
+    for line in lines {
+        if let Some(table) = line.strip_prefix('*') {
+            in_filter = table == "filter";
+        }
+        if in_filter && ours.contains(line.as_str()) {
+            taken += 1;
+        } else {
+            rest.push(line.clone());
+        }
+    }
+    assert_eq!(taken, ours.len(), "the drop is there");
+    rest
+}
+
+/// Holds a state against the one expected.
+pub fn compare(name: &str, expected: &serde_json::Value, actual: &Snapshot, layout: Layout) {
+    let snapshot: Snapshot = serde_json::from_value(expected.clone()).unwrap();
+    compare_settings(name, expected, &snapshot, actual, layout);
+    compare_objects(name, expected, &snapshot, actual, layout);
+}
+
+/// Holds what Services are made of against what is expected.
+pub fn compare_objects(
+    name: &str,
+    expected: &serde_json::Value,
+    snapshot: &Snapshot,
+    actual: &Snapshot,
+    layout: Layout,
+) {
+    let sorted = |lines: &[String]| {
+        let mut lines = lines.to_vec();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&actual.ipvs), sorted(&snapshot.ipvs), "{name}: ipvs");
+    assert_eq!(
+        sorted(&actual.ipset),
+        sorted(&snapshot.ipset),
+        "{name}: ipset"
+    );
+    assert_eq!(actual.addresses, snapshot.addresses, "{name}: addresses");
+    let iptables = match layout {
+        Layout::Current => actual.iptables.clone(),
+        Layout::Classic => without_classic_firewall(&actual.iptables),
+    };
+    assert_eq!(
+        comparable(&iptables),
+        comparable(&snapshot.iptables),
+        "{name}: iptables"
+    );
+    // The classic reference knew IPv4 only.
+    if expected.get("ip6tables").is_some() {
+        let wanted = comparable(&snapshot.ip6tables);
+        assert_eq!(comparable(&actual.ip6tables), wanted, "{name}: ip6tables");
+    } else {
+        let kube = actual.ip6tables.iter().find(|line| line.contains("KUBE"));
+        assert_eq!((kube, layout), (None, Layout::Classic), "{name}: ip6tables");
+    }
+}
+
+fn compare_settings(
+    name: &str,
+    expected: &serde_json::Value,
+    snapshot: &Snapshot,
+    actual: &Snapshot,
+    layout: Layout,
+) {
+    assert_eq!(
+        actual.ipvs_timeouts, snapshot.ipvs_timeouts,
+        "{name}: ipvs_timeouts"
+    );
+    // The classic states do not say what /proc/sys held.
+    if layout == Layout::Current {
+        assert_eq!(actual.sysctl, snapshot.sysctl, "{name}: sysctl");
+    } else {
+        assert!(expected.get("sysctl").is_none());
+    }
+}
