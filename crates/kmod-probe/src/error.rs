@@ -5,20 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use netlink_wire::ParseKernelVersionError;
+
 use crate::{Absence, Directive, ModuleName, RejectReason, Rule};
 
 /// Why a module could not be found or loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A kernel release does not start with two numbers.
-    #[error(
-        "kernel release {release:?}: expected what `uname -r` prints, such as 5.15.0-91-generic"
-    )]
-    KernelRelease {
-        /// The text as it was given.
-        release: String,
-    },
+    /// The kernel's release does not start with two numbers.
+    #[error(transparent)]
+    KernelRelease(#[from] ParseKernelVersionError),
 
     /// A text cannot be the name of a module.
     #[error(

@@ -53,13 +53,12 @@ mod presence;
 mod process;
 mod reject;
 mod tree;
-mod version;
 
 pub use config::{Directive, Rule};
 pub use error::Error;
 pub use ipvs::required_modules;
 pub use modules::{LoadOutcome, Modules};
 pub use name::ModuleName;
+pub use netlink_wire::KernelVersion;
 pub use presence::{Absence, Compression, ModuleFile, ModuleState, Presence};
 pub use reject::RejectReason;
-pub use version::KernelVersion;

@@ -53,7 +53,7 @@ impl Modules {
     /// # Errors
     /// [`Error::KernelRelease`] if it does not start with numbers.
     pub fn version(&self) -> Result<KernelVersion, Error> {
-        self.release.parse()
+        Ok(self.release.parse()?)
     }
 
     /// Where the module is. `name` may also be an alias of it: `ipt_MASQUERADE` is `xt_MASQUERADE`

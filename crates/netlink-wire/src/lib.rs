@@ -6,6 +6,7 @@
 //!   writes it, and allocates nothing.
 //! - [`Family`] and [`Protocol`] are the address families and IP protocol numbers that IPVS, ipset,
 //!   conntrack and iptables share, with one table of names.
+//! - [`KernelVersion`] is the number of a kernel's release.
 //! - [`InlineName`] holds short names (of sets, links, schedulers) in place, so that they are `Copy`.
 //!
 //! # Example
@@ -55,6 +56,7 @@ mod read;
 #[cfg(feature = "serde")]
 mod serde;
 mod uapi;
+mod version;
 mod write;
 
 pub use error::{DecodeError, Fault, Problem, require};
@@ -65,4 +67,5 @@ pub use read::{Attribute, Attributes, Names, attributes, walk};
 pub use uapi::{
     AF_INET, AF_INET6, NLA_ALIGNTO, NLA_F_NESTED, NLA_F_NET_BYTEORDER, NLA_HDRLEN, NLA_TYPE_MASK,
 };
+pub use version::{KernelVersion, ParseKernelVersionError};
 pub use write::{Writer, measure};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kmod_probe::KernelVersion;
+use netlink_wire::KernelVersion;
 
 use crate::config::Config;
 

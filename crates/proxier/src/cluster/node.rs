@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use dummy_link::NodeLinks;
 use ipnetwork::IpNetwork;
-use kmod_probe::KernelVersion;
+use netlink_wire::KernelVersion;
 
 use super::Family;
 use crate::desired::LINK;

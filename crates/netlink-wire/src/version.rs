@@ -3,20 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::Error;
-
 /// The three leading numbers of a kernel release, such as `5.15.0` of `5.15.0-91-generic`.
 ///
-/// What follows them names a distribution's build and is not kept: distributions port features back
-/// without touching the numbers, so a version is a good default and no proof. Ask for the feature
-/// itself (is the module there, does the kernel answer) wherever that is possible.
+/// What follows them names a distribution's build and is not kept. Distributions port features back
+/// without changing the numbers, so a version is a good default but not a proof. Where possible, try
+/// the feature itself.
 ///
 /// ```
-/// # use kmod_probe::KernelVersion;
+/// # use netlink_wire::KernelVersion;
 /// let version: KernelVersion = "5.15.0-91-generic".parse()?;
 /// assert_eq!(version, KernelVersion::new(5, 15, 0));
 /// assert!(version >= KernelVersion::new(4, 19, 0));
-/// # Ok::<(), kmod_probe::Error>(())
+/// # Ok::<(), netlink_wire::ParseKernelVersionError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KernelVersion {
@@ -40,23 +38,31 @@ impl KernelVersion {
     }
 }
 
+/// Text that is not a kernel release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kernel release {text:?}: expected what `uname -r` prints, such as 5.15.0-91-generic")]
+#[non_exhaustive]
+pub struct ParseKernelVersionError {
+    /// The text as given.
+    pub text: String,
+}
+
 impl FromStr for KernelVersion {
-    type Err = Error;
+    type Err = ParseKernelVersionError;
 
     /// Reads the string that `uname -r` prints.
     ///
     /// # Errors
-    /// [`Error::KernelRelease`] if it does not start with two numbers joined by a dot, or if one of
-    /// them exceeds `u32`.
-    fn from_str(release: &str) -> Result<Self, Error> {
-        let bad = || Error::KernelRelease {
-            release: release.to_owned(),
+    /// The text does not start with two numbers joined by a dot, or one of them exceeds `u32`.
+    fn from_str(release: &str) -> Result<Self, ParseKernelVersionError> {
+        let bad = || ParseKernelVersionError {
+            text: release.to_owned(),
         };
         let (major, rest) = number(release).ok_or_else(bad)?;
         let rest = rest.strip_prefix('.').ok_or_else(bad)?;
         let (minor, rest) = number(rest).ok_or_else(bad)?;
         let patch = match rest.strip_prefix('.') {
-            // `6.1.x86_64` is a 6.1; a number too large to hold is no release at all.
+            // `6.1.x86_64` is a 6.1; a number that is too large makes the text invalid.
             Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => {
                 number(rest).ok_or_else(bad)?.0
             }
@@ -125,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_release() {
+    fn rejects_what_is_not_a_release() {
         for release in [
             "",
             "6",
@@ -138,7 +144,7 @@ mod tests {
             "6.1.99999999999",
         ] {
             let error = release.parse::<KernelVersion>().unwrap_err();
-            assert!(matches!(error, Error::KernelRelease { .. }), "{release}");
+            assert_eq!(error.text, release);
             assert!(error.to_string().contains(&format!("{release:?}")));
         }
     }
