@@ -4,11 +4,11 @@
 //! addresses: an address bound to it is local to the node, so that the kernel accepts packets for
 //! it. Service proxies and load balancers bind their virtual addresses this way.
 //!
-//! - [`LinkName`] and [`NodeLinks`] are plain values without any input or output.
-//! - [`message`] has the rtnetlink messages, as `netlink-packet-route` types, for any transport.
+//! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NodeLinks`], plain values.
+//! - [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport.
 #![cfg_attr(
     feature = "client",
-    doc = "- [`Client`] (feature `client`, on by default) is blocking and changes many addresses per system call;\n  [`Monitor`] says when links or addresses change."
+    doc = "- [`Client`]: blocking; changes many addresses per system call.\n- [`Monitor`]: waits for changes of links and addresses."
 )]
 //!
 //! ```
@@ -21,25 +21,28 @@
 //! assert_eq!(links.links_with("10.96.0.1".parse()?).collect::<Vec<_>>(), [name]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![cfg_attr(feature = "client", doc = include_str!("client.md"))]
+//! # Features
+//! - `client` (default): `Client` and `Monitor`, on the crate `netlink-batch`. Without it the crate
+//!   makes no system calls.
+//! - `serde`: `Serialize` and `Deserialize` of the model.
+#![cfg_attr(feature = "client", doc = include_str!("client/client.md"))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "client")]
 mod client;
-#[cfg(feature = "client")]
 mod error;
 pub mod message;
+mod model;
 #[cfg(feature = "client")]
 mod monitor;
-mod name;
-mod node;
+pub mod uapi;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Effect};
-#[cfg(feature = "client")]
+pub use client::{Client, Outcome};
 pub use error::Error;
-pub use message::{BoundAddress, Link};
+pub use model::{
+    AddressFlags, AddressProtocol, BoundAddress, DUMMY, Link, LinkName, LinkNameError,
+    MAX_NAME_LEN, NodeLinks, host_address,
+};
 #[cfg(feature = "client")]
-pub use monitor::{Monitor, Notice};
-pub use name::{LinkName, LinkNameError, MAX_NAME_LEN};
-pub use node::{NodeLinks, host_address};
+pub use monitor::{Changes, Monitor, Removal};

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dummy_link::{Client, Effect, Error, LinkName, host_address};
+use dummy_link::{AddressFlags, AddressProtocol, Client, Error, LinkName, Outcome, host_address};
 use ipnetwork::IpNetwork;
 use kernel_test::{Needs, cmd, cmd_input, set_sysctl, tests, try_cmd};
 
@@ -23,10 +23,15 @@ fn main() -> ExitCode {
         addresses_written_by_us_read_by_ip,
         addresses_written_by_ip_read_by_us,
         ipv6_addresses_are_usable_at_once,
-        disabled_ipv6_fails_alone_and_says_why,
-        missing_links_are_said_to_be_missing,
+        addresses_with_peers_are_removed_as_listed,
+        an_address_with_and_without_a_peer_takes_two_removals,
+        links_of_another_kind_are_not_changed,
+        links_are_found_by_kind_and_any_name,
+        marked_addresses_are_recognised_on_a_renamed_link,
+        disabled_ipv6_fails_alone_with_its_reason,
+        missing_links_are_reported_as_missing,
         ten_thousand_addresses,
-        listings_stand_changes_meanwhile,
+        listings_survive_changes_meanwhile,
     ];
     let here = tests![a_kernel_without_dummy_links].map(|test| test.needs(Needs::NetNamespace));
     kernel_test::main(anywhere.into_iter().chain(here))
@@ -47,15 +52,15 @@ fn ip_lists(link: LinkName) -> BTreeSet<IpNetwork> {
 }
 
 /// The result of every request, or the first error.
-fn all(results: Vec<Result<Effect, Error>>) -> Vec<Effect> {
+fn all(results: Vec<Result<Outcome, Error>>) -> Vec<Outcome> {
     results.into_iter().collect::<Result<_, _>>().unwrap()
 }
 
 fn made_by_us_read_by_ip() {
     let (link, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
-    assert_eq!(client.delete(link), Ok(Effect::Unchanged));
-    assert_eq!(client.ensure(link), Ok(Effect::Changed));
-    assert_eq!(client.ensure(link), Ok(Effect::Unchanged));
+    assert_eq!(client.delete(link), Ok(Outcome::Unchanged));
+    assert_eq!(client.ensure(link), Ok(Outcome::Changed));
+    assert_eq!(client.ensure(link), Ok(Outcome::Unchanged));
 
     let shown = cmd("ip -o -d link show type dummy");
     assert_eq!(shown.lines().count(), 1, "{shown}");
@@ -63,14 +68,14 @@ fn made_by_us_read_by_ip() {
         shown.contains(": kube-ipvs0: <BROADCAST,NOARP> "),
         "not set up: {shown}"
     );
-    assert_eq!(client.set_up(link, true), Ok(Effect::Changed));
-    assert_eq!(client.set_up(link, true), Ok(Effect::Unchanged));
+    assert_eq!(client.set_up(link, true), Ok(Outcome::Changed));
+    assert_eq!(client.set_up(link, true), Ok(Outcome::Unchanged));
     assert!(cmd("ip -o link show up type dummy").contains("kube-ipvs0"));
-    assert_eq!(client.set_up(link, false), Ok(Effect::Changed));
+    assert_eq!(client.set_up(link, false), Ok(Outcome::Changed));
     assert_eq!(cmd("ip -o link show up type dummy"), "");
 
-    assert_eq!(client.delete(link), Ok(Effect::Changed));
-    assert_eq!(client.delete(link), Ok(Effect::Unchanged));
+    assert_eq!(client.delete(link), Ok(Outcome::Changed));
+    assert_eq!(client.delete(link), Ok(Outcome::Unchanged));
     assert_eq!(cmd("ip -o link show type dummy"), "");
 }
 
@@ -141,7 +146,7 @@ fn addresses_written_by_us_read_by_ip() {
     ]);
     assert_eq!(
         all(client.add_addresses(link, &wanted).unwrap()),
-        [Effect::Changed; 5]
+        [Outcome::Changed; 5]
     );
     assert_eq!(ip_lists(link), wanted.iter().copied().collect());
     let shown = cmd("ip -o -6 addr show dev d0 to fd00::1");
@@ -152,21 +157,21 @@ fn addresses_written_by_us_read_by_ip() {
 
     assert_eq!(
         all(client.add_addresses(link, &wanted).unwrap()),
-        [Effect::Unchanged; 5]
+        [Outcome::Unchanged; 5]
     );
     // Another length is another address to IPv4 only.
     let longer = nets(&["192.0.2.7/32", "2001:db8::7/128"]);
     assert_eq!(
         all(client.add_addresses(link, &longer).unwrap()),
-        [Effect::Changed, Effect::Unchanged]
+        [Outcome::Changed, Outcome::Unchanged]
     );
     assert_eq!(
         all(client.remove_addresses(link, &longer).unwrap()),
-        [Effect::Changed, Effect::Unchanged]
+        [Outcome::Changed, Outcome::Unchanged]
     );
 
     let gone = nets(&["10.96.0.1/32", "10.96.0.9/32", "fd00::1/128", "fd00::9/128"]);
-    let (changed, unchanged) = (Effect::Changed, Effect::Unchanged);
+    let (changed, unchanged) = (Outcome::Changed, Outcome::Unchanged);
     assert_eq!(
         all(client.remove_addresses(link, &gone).unwrap()),
         [changed, unchanged, changed, unchanged]
@@ -232,14 +237,165 @@ fn ipv6_addresses_are_usable_at_once() {
         let ip: IpAddr = text.parse().unwrap();
         assert_eq!(
             all(client.add_addresses(link, &[host_address(ip)]).unwrap()),
-            [Effect::Changed]
+            [Outcome::Changed]
         );
         // Were it tentative, or not local because the link is down: EADDRNOTAVAIL.
         TcpListener::bind((ip, 0)).unwrap();
     }
 }
 
-fn disabled_ipv6_fails_alone_and_says_why() {
+/// Whatever is listed can be removed, and is gone then for `ip` too.
+fn addresses_with_peers_are_removed_as_listed() {
+    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    client.ensure(link).unwrap();
+    cmd_input(
+        "ip -batch -",
+        "addr add 10.1.1.1 peer 10.1.1.2/32 dev d0
+         addr add 10.1.1.1 peer 10.1.1.3/32 dev d0
+         addr add 10.2.2.1 peer 10.3.3.0/24 dev d0
+         addr add 10.4.4.1 peer 10.4.4.9/24 dev d0
+         addr add 10.5.5.5/32 dev d0
+         addr add fd00::1 peer fd00::2/64 dev d0 nodad
+         addr add fd00::3 peer fd01::3/128 dev d0 nodad",
+    );
+    let bound = client.bound_addresses(link).unwrap();
+    let mut shown: Vec<_> = bound.iter().map(ToString::to_string).collect();
+    shown.sort();
+    let by_ip = cmd("ip -o addr show dev d0 | sed -E 's/.* inet6? //; s/ (scope|brd) .*//'");
+    let mut by_ip: Vec<_> = by_ip.lines().collect();
+    by_ip.sort_unstable();
+    assert_eq!(shown, by_ip);
+    assert_eq!(bound.iter().filter(|bound| bound.peer.is_some()).count(), 6);
+
+    let listed = client.addresses(link).unwrap();
+    let expected = nets(&[
+        "10.1.1.1/32",
+        "10.2.2.1/24",
+        "10.4.4.1/24",
+        "10.5.5.5/32",
+        "fd00::1/64",
+        "fd00::3/128",
+    ]);
+    assert_eq!(listed, expected.iter().copied().collect());
+    // Another prefix length is another address, with a peer too.
+    let others = nets(&["10.1.1.1/24", "10.2.2.1/32", "10.3.3.0/24", "fd00::1/128"]);
+    assert_eq!(
+        all(client.remove_addresses(link, &others).unwrap()),
+        [Outcome::Unchanged; 4]
+    );
+    assert_eq!(client.addresses(link).unwrap(), listed);
+
+    assert_eq!(
+        all(client.remove_addresses(link, &expected).unwrap()),
+        [Outcome::Changed; 6]
+    );
+    assert_eq!(cmd("ip -o addr show dev d0"), "");
+    assert_eq!(
+        all(client.remove_addresses(link, &expected).unwrap()),
+        [Outcome::Unchanged; 6]
+    );
+}
+
+fn an_address_with_and_without_a_peer_takes_two_removals() {
+    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    client.ensure(link).unwrap();
+    cmd("ip addr add 10.1.1.1 peer 10.1.1.2/32 dev d0 && ip addr add 10.1.1.1/32 dev d0");
+    let address = nets(&["10.1.1.1/32"]);
+    for left in [1, 0] {
+        let outcomes = client.remove_addresses(link, &address).unwrap();
+        assert_eq!(all(outcomes), [Outcome::Changed]);
+        assert_eq!(client.bound_addresses(link).unwrap().len(), left);
+    }
+    let outcomes = client.remove_addresses(link, &address).unwrap();
+    assert_eq!(all(outcomes), [Outcome::Unchanged]);
+}
+
+fn links_of_another_kind_are_not_changed() {
+    cmd("ip link add kube-ipvs0 type bridge && ip addr add 10.0.0.9/32 dev kube-ipvs0");
+    let (link, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
+    let addresses = nets(&["10.0.0.1/32", "10.0.0.9/32"]);
+    let bridge = Error::NotDummy {
+        link,
+        kind: Some("bridge".into()),
+    };
+    assert_eq!(
+        bridge.to_string(),
+        "link kube-ipvs0 is of kind bridge, not a dummy link: \
+         choose another name, or delete it with `ip link delete kube-ipvs0`"
+    );
+    assert_eq!(client.ensure(link), Err(bridge.clone()));
+    assert_eq!(client.dummy(link), Err(bridge.clone()));
+    assert_eq!(client.add_addresses(link, &addresses), Err(bridge.clone()));
+    assert_eq!(
+        client.remove_addresses(link, &addresses),
+        Err(bridge.clone())
+    );
+    assert_eq!(client.set_up(link, true), Err(bridge.clone()));
+    assert_eq!(client.delete(link), Err(bridge));
+    // It can be read, and is as it was.
+    assert_eq!(client.link(link).unwrap().kind.as_deref(), Some("bridge"));
+    let listed = client.addresses(link).unwrap();
+    assert_eq!(listed, nets(&["10.0.0.9/32"]).into_iter().collect());
+    assert_eq!(ip_lists(link), listed);
+}
+
+fn links_are_found_by_kind_and_any_name() {
+    cmd_input(
+        "ip -batch -",
+        "link add b0 type bridge
+         link add d0 type dummy
+         link add d1 type dummy
+         link property add dev d1 altname kube-ipvs0 altname a-name-of-more-than-fifteen-bytes",
+    );
+    let mut client = Client::open().unwrap();
+    let of_kind = |client: &mut Client, kind: &str| {
+        let links = client.links_of_kind(kind).unwrap();
+        links.iter().map(|link| link.name).collect::<Vec<_>>()
+    };
+    assert_eq!(of_kind(&mut client, "dummy"), [name("d0"), name("d1")]);
+    assert_eq!(of_kind(&mut client, "bridge"), [name("b0")]);
+    assert_eq!(of_kind(&mut client, "vxlan"), []);
+    for by in ["d1", "kube-ipvs0", "a-name-of-more-than-fifteen-bytes"] {
+        let found = client.find_link(by).unwrap().unwrap();
+        assert_eq!(found.name, name("d1"), "{by}");
+        assert_eq!(found.alternative_names.len(), 2);
+    }
+    for missing in ["d2", "a-name-of-more-than-fifteen", "", &"x".repeat(200)] {
+        assert_eq!(client.find_link(missing), Ok(None), "{missing}");
+    }
+    // An alternative name of ours is somebody's name.
+    let taken = client.ensure(name("kube-ipvs0")).unwrap_err();
+    assert!(matches!(taken, Error::NameTaken { .. }), "{taken}");
+}
+
+fn marked_addresses_are_recognised_on_a_renamed_link() {
+    let mark = AddressProtocol(42);
+    let mut client = Client::open().unwrap().with_address_protocol(mark);
+    let ours = nets(&["10.96.0.1/32", "fd00::1/128"]);
+    client.ensure(name("d0")).unwrap();
+    all(client.add_addresses(name("d0"), &ours).unwrap());
+    cmd("ip addr add 192.0.2.7/24 dev d0 && ip link set d0 name other");
+    let marked: Vec<_> = client
+        .all_addresses()
+        .unwrap()
+        .into_iter()
+        .filter(|bound| bound.protocol == mark)
+        .collect();
+    let other = client.link(name("other")).unwrap().index;
+    assert!(marked.iter().all(|bound| bound.index == other));
+    let found: Vec<_> = marked.iter().map(|bound| bound.address).collect();
+    assert_eq!(found, ours);
+    assert!(
+        marked[1]
+            .flags
+            .contains(AddressFlags::NODAD | AddressFlags::NOPREFIXROUTE)
+    );
+    let lo = client.bound_addresses(name("lo")).unwrap();
+    let local = lo.iter().find(|bound| bound.address.is_ipv6()).unwrap();
+    assert_eq!(local.protocol, AddressProtocol::KERNEL_LO);
+}
+
+fn disabled_ipv6_fails_alone_with_its_reason() {
     let (link, mut client) = (name("d0"), Client::open().unwrap());
     client.ensure(link).unwrap();
     set_sysctl("net.ipv6.conf.d0.disable_ipv6", "1");
@@ -251,20 +407,20 @@ fn disabled_ipv6_fails_alone_and_says_why() {
     });
     assert_eq!(
         results,
-        [Ok(Effect::Changed), disabled, Ok(Effect::Changed)]
+        [Ok(Outcome::Changed), disabled, Ok(Outcome::Changed)]
     );
     assert_eq!(
         ip_lists(link),
         nets(&["10.0.0.1/32", "10.0.0.2/32"]).into_iter().collect()
     );
-    // Nothing is wrong with an address that is not there.
+    // Removing an address that is not there is not an error.
     assert_eq!(
         all(client.remove_addresses(link, &wanted[1..2]).unwrap()),
-        [Effect::Unchanged]
+        [Outcome::Unchanged]
     );
 }
 
-fn missing_links_are_said_to_be_missing() {
+fn missing_links_are_reported_as_missing() {
     let (link, mut client) = (name("d9"), Client::open().unwrap());
     let missing = Error::LinkMissing { link };
     let wanted = nets(&["10.0.0.1/32"]);
@@ -287,7 +443,7 @@ fn ten_thousand_addresses() {
     assert!(
         all(client.add_addresses(link, &wanted).unwrap())
             .iter()
-            .all(|e| *e == Effect::Changed)
+            .all(|e| *e == Outcome::Changed)
     );
     assert_eq!(
         client.addresses(link).unwrap(),
@@ -298,13 +454,13 @@ fn ten_thousand_addresses() {
     assert!(
         all(client.remove_addresses(link, first).unwrap())
             .iter()
-            .all(|e| *e == Effect::Changed)
+            .all(|e| *e == Outcome::Changed)
     );
     let results = all(client.remove_addresses(link, &wanted).unwrap());
     assert_eq!(
         results
             .iter()
-            .filter(|effect| **effect == Effect::Changed)
+            .filter(|outcome| **outcome == Outcome::Changed)
             .count(),
         second.len()
     );
@@ -312,7 +468,7 @@ fn ten_thousand_addresses() {
 }
 
 /// Links and addresses come and go while another socket lists: what stays is in every listing.
-fn listings_stand_changes_meanwhile() {
+fn listings_survive_changes_meanwhile() {
     let (steady, busy) = (name("steady"), name("busy"));
     let mut client = Client::open().unwrap();
     client.ensure(steady).unwrap();
@@ -352,7 +508,7 @@ fn a_kernel_without_dummy_links() {
     let by_ip = try_cmd("ip link add probe type dummy");
     let by_us = Client::open().unwrap().ensure(name("d0"));
     match by_ip {
-        Ok(_) => assert_eq!(by_us, Ok(Effect::Changed)),
+        Ok(_) => assert_eq!(by_us, Ok(Outcome::Changed)),
         Err(_) => assert_eq!(by_us, Err(Error::DummyUnsupported { link: name("d0") })),
     }
 }

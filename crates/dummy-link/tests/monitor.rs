@@ -1,4 +1,4 @@
-//! Against a real kernel: what `ip` changes is heard of.
+//! Against a real kernel: what `ip` changes is reported.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::os::fd::AsFd;
@@ -6,19 +6,24 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use dummy_link::{Client, LinkName, Monitor, Notice, host_address};
+use dummy_link::{Changes, Client, LinkName, Monitor, Removal, host_address};
 use kernel_test::{cmd, cmd_input, tests};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 fn main() -> ExitCode {
     kernel_test::main(tests![
-        addresses_and_links_are_heard_of,
-        a_burst_is_one_notice,
+        addresses_and_links_are_reported,
+        a_burst_is_one_report,
         settling_waits_for_the_rest_of_a_burst,
-        ignored_links_are_not_heard_of,
+        ignored_links_are_not_reported,
         ignored_links_are_known_by_their_present_name,
         too_many_changes_are_no_error,
         a_waiting_thread_is_woken,
+        removals_from_a_watched_link_are_reported,
+        a_watched_link_that_goes_or_is_renamed_is_reported,
+        leaving_a_bridge_is_not_a_removal,
+        lost_notifications_make_watched_links_known_anew,
+        a_reopened_monitor_reports_a_loss_and_goes_on,
     ])
 }
 
@@ -29,13 +34,13 @@ fn name(text: &str) -> LinkName {
     text.parse().unwrap()
 }
 
-/// What there is to hear now. The kernel tells of a change before `ip` returns.
+/// What has changed by now. The kernel sends notifications before `ip` returns.
 fn now(monitor: &mut Monitor) -> Option<(bool, bool, bool)> {
-    let notice = monitor.wait(Duration::ZERO).unwrap();
-    notice.map(|notice| (notice.links, notice.addresses, notice.missed))
+    let changes = monitor.wait(Duration::ZERO).unwrap();
+    changes.map(|changes| (changes.links, changes.addresses, changes.lost))
 }
 
-fn addresses_and_links_are_heard_of() {
+fn addresses_and_links_are_reported() {
     let mut monitor = Monitor::open().unwrap();
     assert_eq!(now(&mut monitor), None);
     for change in [
@@ -45,8 +50,8 @@ fn addresses_and_links_are_heard_of() {
         "ip link del d0",
     ] {
         cmd(change);
-        let (links, _, missed) = now(&mut monitor).unwrap();
-        assert!(links && !missed, "{change}");
+        let (links, _, lost) = now(&mut monitor).unwrap();
+        assert!(links && !lost, "{change}");
         // A link that is set up gets a link-local address in its own time.
         thread::sleep(Duration::from_millis(50));
         let _ = now(&mut monitor);
@@ -66,7 +71,7 @@ fn addresses_and_links_are_heard_of() {
     assert_eq!(now(&mut monitor), None);
 }
 
-fn a_burst_is_one_notice() {
+fn a_burst_is_one_report() {
     let mut monitor = Monitor::open().unwrap();
     let lines: String = (1..200)
         .map(|n| format!("addr add 192.0.2.{n}/32 dev lo\n"))
@@ -89,7 +94,7 @@ fn settling_waits_for_the_rest_of_a_burst() {
     assert_eq!(now(&mut monitor), None);
 }
 
-fn ignored_links_are_not_heard_of() {
+fn ignored_links_are_not_reported() {
     let (ours, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
     let addresses =
         ["10.96.0.1", "10.96.0.2", "fd00::1"].map(|ip| host_address(ip.parse().unwrap()));
@@ -149,9 +154,12 @@ fn too_many_changes_are_no_error() {
         })
         .collect();
     cmd_input("ip -batch -", &lines);
-    let missed = monitor.wait(Duration::ZERO).unwrap();
-    assert!(missed.is_some_and(|notice| notice.missed), "{missed:?}");
-    // Afterwards it hears as before.
+    let lost = monitor.wait(Duration::ZERO).unwrap();
+    assert!(
+        lost.as_ref().is_some_and(|changes| changes.lost),
+        "{lost:?}"
+    );
+    // Afterwards it reports as before.
     while now(&mut monitor).is_some() {}
     cmd("ip addr add 192.0.2.2/32 dev ours");
     assert_eq!(now(&mut monitor), None);
@@ -171,11 +179,118 @@ fn a_waiting_thread_is_woken() {
         thread::sleep(Duration::from_millis(20));
         cmd("ip addr add 192.0.2.1/32 dev lo");
     });
-    let notice: Option<Notice> = monitor.wait(LONG).unwrap();
-    assert!(notice.unwrap().addresses);
+    let changes: Option<Changes> = monitor.wait(LONG).unwrap();
+    assert!(changes.unwrap().addresses);
     change.join().unwrap();
     cmd("ip addr add 192.0.2.2/32 dev lo");
     assert!(readable(&monitor));
     assert!(now(&mut monitor).is_some());
     assert!(!readable(&monitor));
+}
+
+/// What was removed by now; nothing else may have been reported.
+fn removed(monitor: &mut Monitor) -> Vec<Removal> {
+    let Some(changes) = monitor.wait(Duration::ZERO).unwrap() else {
+        return Vec::new();
+    };
+    let others = (changes.links, changes.addresses, changes.lost);
+    assert_eq!(others, (false, false, false), "{changes:?}");
+    changes.removed
+}
+
+fn address(link: &str, address: &str) -> Removal {
+    Removal::Address {
+        link: name(link),
+        address: address.parse().unwrap(),
+    }
+}
+
+fn removals_from_a_watched_link_are_reported() {
+    let (ours, mut client) = (name("ours"), Client::open().unwrap());
+    let mut monitor = Monitor::open().unwrap().watching(ours);
+    client.ensure(ours).unwrap();
+    let addresses =
+        ["10.96.0.1", "10.96.0.2", "fd00::1"].map(|ip| host_address(ip.parse().unwrap()));
+    client.add_addresses(ours, &addresses).unwrap();
+    assert_eq!(removed(&mut monitor), []);
+    cmd("ip addr del 10.96.0.2/32 dev ours && ip addr del fd00::1/128 dev ours");
+    assert_eq!(
+        removed(&mut monitor),
+        [
+            address("ours", "10.96.0.2/32"),
+            address("ours", "fd00::1/128")
+        ]
+    );
+    // As others' addresses are reported.
+    cmd("ip addr add 192.0.2.1/32 dev lo && ip addr flush dev ours");
+    let changes = monitor.wait(Duration::ZERO).unwrap().unwrap();
+    assert!(changes.addresses && !changes.links && !changes.lost);
+    assert_eq!(changes.removed, [address("ours", "10.96.0.1/32")]);
+    assert_eq!(removed(&mut monitor), []);
+}
+
+fn a_watched_link_that_goes_or_is_renamed_is_reported() {
+    cmd("ip link add ours type dummy && ip addr add 10.96.0.1/32 dev ours");
+    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    cmd("ip link del ours");
+    assert_eq!(
+        removed(&mut monitor),
+        [address("ours", "10.96.0.1/32"), Removal::Link(name("ours"))]
+    );
+    cmd("ip link add ours type dummy && ip addr add 10.96.0.1/32 dev ours");
+    assert_eq!(removed(&mut monitor), []);
+    cmd("ip link set ours name other");
+    let changes = monitor.wait(Duration::ZERO).unwrap().unwrap();
+    assert!(changes.links, "there is a new name");
+    assert_eq!(changes.removed, [Removal::Link(name("ours"))]);
+    // It is a link like others now.
+    cmd("ip addr del 10.96.0.1/32 dev other");
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
+}
+
+/// The kernel tells of a port that leaves a bridge as of a deleted link of the family AF_BRIDGE.
+fn leaving_a_bridge_is_not_a_removal() {
+    cmd("ip link add b0 type bridge && ip link add ours type dummy");
+    cmd("ip addr add 10.96.0.1/32 dev ours && ip link set ours master b0");
+    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    cmd("ip link set ours nomaster");
+    let changes = monitor.wait(Duration::ZERO).unwrap().unwrap_or_default();
+    assert_eq!(changes.removed, []);
+    // Its index is still known.
+    cmd("ip addr del 10.96.0.1/32 dev ours");
+    let changes = monitor.wait(Duration::ZERO).unwrap().unwrap();
+    assert_eq!(changes.removed, [address("ours", "10.96.0.1/32")]);
+    assert!(!changes.addresses);
+}
+
+fn lost_notifications_make_watched_links_known_anew() {
+    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    let lines: String = (0..20_000)
+        .map(|n| {
+            let change = if n % 2 == 0 { "add" } else { "del" };
+            format!("addr {change} 192.0.2.1/32 dev lo\n")
+        })
+        .collect();
+    cmd_input("ip -batch -", &lines);
+    // Its creation is among what is lost.
+    cmd("ip link add ours type dummy && ip addr add 10.96.0.1/32 dev ours");
+    let mut lost = false;
+    while let Some(changes) = monitor.wait(Duration::ZERO).unwrap() {
+        lost |= changes.lost;
+    }
+    assert!(lost);
+    cmd("ip addr del 10.96.0.1/32 dev ours");
+    assert_eq!(removed(&mut monitor), [address("ours", "10.96.0.1/32")]);
+}
+
+fn a_reopened_monitor_reports_a_loss_and_goes_on() {
+    cmd("ip link add ours type dummy");
+    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    monitor.reopen().unwrap();
+    assert_eq!(now(&mut monitor), Some((false, false, true)));
+    assert_eq!(now(&mut monitor), None);
+    cmd("ip addr add 10.96.0.1/32 dev ours && ip addr del 10.96.0.1/32 dev ours");
+    assert_eq!(removed(&mut monitor), [address("ours", "10.96.0.1/32")]);
+    cmd("ip addr add 192.0.2.1/32 dev lo");
+    assert_eq!(now(&mut monitor), Some((false, true, false)));
 }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::fs;
 
-use dummy_link::{Effect, host_address};
+use dummy_link::{Outcome, host_address};
 use ipnetwork::IpNetwork;
 use ipset_netlink::message::Mode;
 use ipset_netlink::{Entry, Error as SetError, Operation as SetOperation, SetName};
@@ -157,7 +157,7 @@ impl LinuxKernel {
             // There already, or gone already, is as good.
             Ok(results) => results
                 .into_iter()
-                .map(|r| r.map(|_: Effect| ()).map_err(failed))
+                .map(|r| r.map(|_: Outcome| ()).map_err(failed))
                 .collect(),
             Err(error) => operations.iter().map(|_| Err(failed(&error))).collect(),
         }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use dummy_link::{Client, Effect, Error, LinkName, host_address};
+use dummy_link::{Client, Error, LinkName, Outcome, host_address};
 use netlink_batch::{Connection, Limits, Loss, Transport, errno, messages, uapi};
 
 /// The reply of Linux 6.1.176 to a question for the dummy link kube-ipvs0, as `ip link` got it.
@@ -158,7 +158,7 @@ fn other_errors_keep_the_kernels_number() {
     let error = client(&[Code(errno::ENOMEM)]).ensure(link()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot make link kube-ipvs0: Cannot allocate memory (os error 12)"
+        "cannot create link kube-ipvs0: Cannot allocate memory (os error 12)"
     );
     let address = host_address("fd00::1".parse().unwrap());
     let results = client(&[Link, Code(errno::EINVAL)])
@@ -193,7 +193,7 @@ fn a_kernel_without_ipv6_is_told_apart() {
 fn a_link_that_goes_meanwhile_is_gone() {
     assert_eq!(
         client(&[Link, Code(errno::ENODEV)]).delete(link()),
-        Ok(Effect::Unchanged)
+        Ok(Outcome::Unchanged)
     );
     let address = host_address("10.0.0.1".parse().unwrap());
     let results = client(&[Link, Code(errno::ENODEV)]).add_addresses(link(), &[address]);
@@ -202,7 +202,10 @@ fn a_link_that_goes_meanwhile_is_gone() {
 
 #[test]
 fn a_lost_answer_is_looked_up() {
-    assert_eq!(client(&[Nothing, Link]).ensure(link()), Ok(Effect::Changed));
+    assert_eq!(
+        client(&[Nothing, Link]).ensure(link()),
+        Ok(Outcome::Changed)
+    );
     let error = client(&[Nothing, Code(errno::ENODEV)])
         .ensure(link())
         .unwrap_err();
@@ -210,7 +213,7 @@ fn a_lost_answer_is_looked_up() {
     assert_eq!(
         error,
         Error::Link {
-            action: "make",
+            action: "create",
             link: link(),
             reason: lost
         }
@@ -218,7 +221,7 @@ fn a_lost_answer_is_looked_up() {
     // Of addresses, asking again is enough.
     let address = host_address("10.0.0.1".parse().unwrap());
     let results = client(&[Link, Nothing, Code(errno::EEXIST)]).add_addresses(link(), &[address]);
-    assert_eq!(results, Ok(vec![Ok(Effect::Unchanged)]));
+    assert_eq!(results, Ok(vec![Ok(Outcome::Unchanged)]));
 }
 
 #[test]
@@ -243,7 +246,7 @@ fn what_cannot_be_read_is_an_error() {
     let error = client(&[Nameless]).link(link()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot read the kernel's description of a link: a link without IFLA_IFNAME"
+        "cannot read the kernel's description of a link: IFLA_IFNAME: the attribute is missing"
     );
     let interrupted = client(&[Code(errno::EBUSY)]).links().unwrap_err();
     assert_eq!(

@@ -5,19 +5,19 @@ use std::net::IpAddr;
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
-use crate::LinkName;
-
-/// The address alone, as a virtual address is bound: with the prefix length 32 (IPv4) or 128
-/// (IPv6).
-pub fn host_address(address: IpAddr) -> IpNetwork {
-    IpNetwork::from(address)
-}
+use crate::{LinkName, host_address};
 
 /// The links of a node with the addresses bound to them, both in order.
 ///
-/// An address keeps the prefix length it is bound with (`192.0.2.7/24`). The kernel lets one
-/// address be on several links, and on one link with several prefix lengths.
+/// An address keeps the prefix length it is bound with (`192.0.2.7/24`); of an address with a peer it
+/// is the local one. The kernel lets one address be on several links, and on one link with several
+/// prefix lengths.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
 pub struct NodeLinks {
     links: BTreeMap<LinkName, BTreeSet<IpNetwork>>,
 }
@@ -28,20 +28,19 @@ impl NodeLinks {
         Self::default()
     }
 
-    /// Adds a link without addresses. `false` if it is there already, which leaves its addresses
-    /// alone.
+    /// Adds a link without addresses. `false` if it is there already: then its addresses stay.
     pub fn insert_link(&mut self, link: LinkName) -> bool {
         let links = self.links.len();
         self.links.entry(link).or_default();
         self.links.len() != links
     }
 
-    /// Removes a link with its addresses, and returns these.
+    /// Removes a link, and returns its addresses.
     pub fn remove_link(&mut self, link: LinkName) -> Option<BTreeSet<IpNetwork>> {
         self.links.remove(&link)
     }
 
-    /// Adds an address, and the link if need be. `false` if the link has this address with this
+    /// Adds an address, and the link if it is not there. `false` if the link has this address with this
     /// prefix length already.
     pub fn insert(&mut self, link: LinkName, address: IpNetwork) -> bool {
         self.links.entry(link).or_default().insert(address)
@@ -125,12 +124,6 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
-    }
-
-    #[test]
-    fn host_addresses_have_full_length() {
-        assert_eq!(host_address(ip("10.96.0.1")).to_string(), "10.96.0.1/32");
-        assert_eq!(host_address(ip("fd00::1")).to_string(), "fd00::1/128");
     }
 
     #[test]

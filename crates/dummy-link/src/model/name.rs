@@ -1,9 +1,9 @@
 //! The name of a link, as the kernel accepts it.
 
-use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+
+use netlink_wire::InlineName;
 
 /// Longest link name in bytes: `IFNAMSIZ` without its terminating NUL.
 ///
@@ -12,24 +12,21 @@ pub const MAX_NAME_LEN: usize = 15;
 
 /// The name of a network interface: 1 to 15 bytes that the kernel would accept.
 ///
-/// Refused is what [`dev_valid_name`] refuses (`.`, `..`, `/`, `:`, white space) and, as no link
-/// can bear it, `%`, which in a request makes the rest a template (`dummy%d`). Names are UTF-8
-/// here; the kernel itself takes other bytes too.
+/// Rejects what [`dev_valid_name`] rejects (`.`, `..`, `/`, `:`, white space), and `%`, which turns
+/// the name in a request into a template (`dummy%d`). Names are UTF-8 here; the kernel itself takes
+/// other bytes too.
 ///
 /// A small `Copy` value, ordered by its text.
 ///
 /// [`dev_valid_name`]: https://github.com/torvalds/linux/blob/v6.12/net/core/dev.c
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct LinkName {
-    len: u8,
-    bytes: [u8; MAX_NAME_LEN],
-}
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkName(InlineName<MAX_NAME_LEN>);
 
 impl LinkName {
     /// Checks a name.
     ///
     /// # Errors
-    /// [`LinkNameError`] says what the kernel would object to.
+    /// [`LinkNameError`]: what the kernel would reject.
     pub fn new(name: &str) -> Result<Self, LinkNameError> {
         if name.is_empty() {
             return Err(LinkNameError::Empty);
@@ -37,38 +34,32 @@ impl LinkName {
         if name == "." || name == ".." {
             return Err(LinkNameError::Dots(name.len()));
         }
-        if let Some(bad) = name.chars().find(|c| is_refused(*c)) {
+        if let Some(bad) = name.chars().find(|c| is_rejected(*c)) {
             return Err(LinkNameError::Character {
                 name: name.to_owned(),
                 character: bad,
             });
         }
-        let mut bytes = [0; MAX_NAME_LEN];
-        match (bytes.get_mut(..name.len()), u8::try_from(name.len())) {
-            (Some(space), Ok(len)) => {
-                space.copy_from_slice(name.as_bytes());
-                Ok(Self { len, bytes })
-            }
-            _ => Err(LinkNameError::TooLong(name.to_owned())),
-        }
+        InlineName::new(name)
+            .map(Self)
+            .ok_or_else(|| LinkNameError::TooLong(name.to_owned()))
     }
 
     /// The name as text.
+    #[must_use]
     pub fn as_str(&self) -> &str {
-        // Built from a `&str` only, so neither fallback is ever taken.
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
-/// What `dev_valid_name` looks for with the kernel's own `isspace`, which works on bytes: 0xA0
-/// counts as a space, also in the middle of a UTF-8 sequence.
-fn is_refused(c: char) -> bool {
+/// As `dev_valid_name`, whose `isspace` works on bytes: 0xA0 is a space, also in the middle of a UTF-8
+/// sequence.
+fn is_rejected(c: char) -> bool {
     matches!(c, '/' | ':' | '%' | ' ' | '\t'..='\r' | '\0')
         || c.encode_utf8(&mut [0; 4]).as_bytes().contains(&0xa0)
 }
 
-/// Why a text is no link name.
+/// Why a text cannot be a link name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkNameError {
@@ -78,18 +69,18 @@ pub enum LinkNameError {
     /// The text is longer than [`MAX_NAME_LEN`] bytes; the kernel answers `ERANGE`.
     #[error("link name {0:?} is {len} bytes long, at most {MAX_NAME_LEN} are possible", len = .0.len())]
     TooLong(String),
-    /// The text is `.` or `..`, which would be no file name in `/sys/class/net`. The field counts
-    /// the dots.
+    /// The text is `.` or `..`, which cannot be a file name in `/sys/class/net`. The field counts the
+    /// dots.
     #[error("{dots:?} cannot be a link name", dots = ".".repeat(*.0))]
     Dots(usize),
-    /// The text holds a character that the kernel refuses.
+    /// The text holds a character that the kernel rejects.
     #[error(
         "link name {name:?} holds {character:?}: '/', ':', '%', NUL and white space are not allowed"
     )]
     Character {
         /// The whole text.
         name: String,
-        /// Its first refused character.
+        /// Its first rejected character.
         character: char,
     },
 }
@@ -128,21 +119,18 @@ impl fmt::Debug for LinkName {
     }
 }
 
-impl Ord for LinkName {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.as_str().cmp(other.as_str())
+#[cfg(feature = "serde")]
+impl serde::Serialize for LinkName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
-impl PartialOrd for LinkName {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Hash for LinkName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_str().hash(state);
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for LinkName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        Self::new(&name).map_err(serde::de::Error::custom)
     }
 }
 
@@ -152,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn takes_what_the_kernel_takes() {
+    fn accepts_what_the_kernel_accepts() {
         for name in [
             "lo",
             "kube-ipvs0",
@@ -169,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_the_kernel_refuses() {
+    fn rejects_what_the_kernel_rejects() {
         assert_eq!(LinkName::new(""), Err(LinkNameError::Empty));
         assert_eq!(LinkName::new("."), Err(LinkNameError::Dots(1)));
         assert_eq!(LinkName::new(".."), Err(LinkNameError::Dots(2)));

@@ -1,0 +1,236 @@
+//! Addresses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use netlink_batch::{
+    Batch, Header, Transport, errno,
+    uapi::{NLM_F_CREATE, NLM_F_EXCL},
+};
+
+use super::{Client, Outcome, link_error};
+use crate::message;
+use crate::uapi::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
+use crate::{BoundAddress, Error, LinkName, NodeLinks};
+
+/// The outcome for each address, in order.
+type Outcomes = Vec<Result<Outcome, Error>>;
+
+impl<T: Transport> Client<T> {
+    /// Adds addresses to a dummy link, many at a time; the result of each is at its place.
+    ///
+    /// [`Outcome::Unchanged`]: the link has the address. The kernel lets a link have an IPv6 address
+    /// once, so that one with another prefix length counts as well.
+    ///
+    /// # Errors
+    /// As [`dummy`](Self::dummy); of an address [`Error::Ipv6Disabled`], [`Error::Ipv6Unsupported`],
+    /// [`Error::NotPermitted`], [`Error::LinkMissing`], [`Error::Address`].
+    pub fn add_addresses(
+        &mut self,
+        link: LinkName,
+        addresses: &[IpNetwork],
+    ) -> Result<Outcomes, Error> {
+        let index = self.dummy(link)?.index;
+        let header = Header::new(RTM_NEWADDR).with(NLM_F_CREATE | NLM_F_EXCL);
+        let protocol = self.protocol;
+        let push = |batch: &mut Batch, address: &IpNetwork| {
+            batch.push(header, &message::new_address(index, *address, protocol));
+        };
+        Ok(self.change(addresses, push, |address, reason| {
+            let address = *address;
+            match (reason.code(), address) {
+                (Some(errno::EEXIST), _) => Ok(Outcome::Unchanged),
+                (Some(errno::EACCES), IpNetwork::V6(_)) => {
+                    Err(Error::Ipv6Disabled { link, address })
+                }
+                (Some(errno::EOPNOTSUPP | errno::EAFNOSUPPORT), IpNetwork::V6(_)) => {
+                    Err(Error::Ipv6Unsupported { link, address })
+                }
+                _ => Err(address_error("add", link, address, reason)),
+            }
+        }))
+    }
+
+    /// Removes addresses from a dummy link, many at a time; the result of each is at its place.
+    ///
+    /// An address with a peer is removed by its local address and the prefix length, as
+    /// [`addresses`](Self::addresses) lists it. [`Outcome::Unchanged`]: the link does not have the
+    /// address with this prefix length. Of an IPv4 address that the link has both without a peer and
+    /// with one, the first removal takes the former and the next removal the latter. Removing the first
+    /// IPv4 address of a subnet (shorter than 32) removes those that came after it in the same subnet,
+    /// unless the sysctl `promote_secondaries` is set.
+    ///
+    /// # Errors
+    /// As [`dummy`](Self::dummy); of an address [`Error::NotPermitted`], [`Error::LinkMissing`],
+    /// [`Error::Address`].
+    pub fn remove_addresses(
+        &mut self,
+        link: LinkName,
+        addresses: &[IpNetwork],
+    ) -> Result<Outcomes, Error> {
+        let index = self.dummy(link)?.index;
+        let plain: Vec<_> = addresses.iter().map(|address| (*address, None)).collect();
+        let mut outcomes = self.remove(link, index, &plain);
+        // The kernel finds an IPv4 address with a peer only by its peer, which takes a listing.
+        let not_found: BTreeMap<_, _> = addresses
+            .iter()
+            .enumerate()
+            .filter(|(place, address)| {
+                address.is_ipv4() && outcomes.get(*place) == Some(&Ok(Outcome::Unchanged))
+            })
+            .map(|(place, address)| (*address, place))
+            .collect();
+        if not_found.is_empty() {
+            return Ok(outcomes);
+        }
+        let bound = self.bound_to(link, index)?;
+        let (places, with_peers): (Vec<_>, Vec<_>) = bound
+            .iter()
+            .filter(|bound| bound.peer.is_some())
+            .filter_map(|bound| {
+                let place = *not_found.get(&bound.address)?;
+                Some((place, (bound.address, bound.peer)))
+            })
+            .unzip();
+        for (place, outcome) in places
+            .into_iter()
+            .zip(self.remove(link, index, &with_peers))
+        {
+            if let Some(known) = outcomes.get_mut(place)
+                && known.is_ok()
+                && outcome != Ok(Outcome::Unchanged)
+            {
+                *known = outcome;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn remove(
+        &mut self,
+        link: LinkName,
+        index: u32,
+        addresses: &[(IpNetwork, Option<IpAddr>)],
+    ) -> Outcomes {
+        let push = |batch: &mut Batch, (address, peer): &(IpNetwork, Option<IpAddr>)| {
+            let request = message::delete_address(index, *address, *peer);
+            batch.push(Header::new(RTM_DELADDR), &request);
+        };
+        self.change(addresses, push, |(address, _), reason| {
+            match reason.code() {
+                Some(errno::EADDRNOTAVAIL) => Ok(Outcome::Unchanged),
+                _ => Err(address_error("remove", link, *address, reason)),
+            }
+        })
+    }
+
+    /// Sends a request for each item.
+    fn change<I>(
+        &mut self,
+        items: &[I],
+        mut push: impl FnMut(&mut Batch, &I),
+        explain: impl Fn(&I, netlink_batch::Error) -> Result<Outcome, Error>,
+    ) -> Outcomes {
+        let report = self
+            .connection
+            .execute_all(&mut self.batch, items, |batch, item| push(batch, item));
+        let mut failures: BTreeMap<_, _> = report.into_failures().collect();
+        let outcomes = items.iter().enumerate().map(|(place, item)| {
+            failures
+                .remove(&place)
+                .map_or(Ok(Outcome::Changed), |error| explain(item, error))
+        });
+        outcomes.collect()
+    }
+
+    /// The addresses of a link, of whatever kind. Of an address with a peer: the local address.
+    ///
+    /// # Errors
+    /// [`Error::LinkMissing`], [`Error::NameTaken`], [`Error::Link`], [`Error::Malformed`].
+    pub fn addresses(&mut self, link: LinkName) -> Result<BTreeSet<IpNetwork>, Error> {
+        let bound = self.bound_addresses(link)?;
+        Ok(bound.into_iter().map(|bound| bound.address).collect())
+    }
+
+    /// The addresses of a link, of whatever kind, with peers, flags and protocol, as the kernel orders
+    /// them.
+    ///
+    /// # Errors
+    /// As [`addresses`](Self::addresses).
+    pub fn bound_addresses(&mut self, link: LinkName) -> Result<Vec<BoundAddress>, Error> {
+        let index = self.link(link)?.index;
+        self.bound_to(link, index)
+    }
+
+    fn bound_to(&mut self, link: LinkName, index: u32) -> Result<Vec<BoundAddress>, Error> {
+        let mut bound = self.dump_addresses(index).map_err(|error| match error {
+            Error::Netlink(error) => link_error("list the addresses of", link, error),
+            error => error,
+        })?;
+        // Without strict checking the kernel lists those of all links.
+        bound.retain(|bound| bound.index == index);
+        Ok(bound)
+    }
+
+    /// The addresses of all links, with peers, flags and protocol, as the kernel orders them.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], [`Error::Malformed`].
+    pub fn all_addresses(&mut self) -> Result<Vec<BoundAddress>, Error> {
+        self.dump_addresses(0)
+    }
+
+    /// All links of the node with their addresses.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], [`Error::Malformed`].
+    pub fn node_links(&mut self) -> Result<NodeLinks, Error> {
+        // Links last: an address whose link is missing then went together with it.
+        let bound = self.all_addresses()?;
+        let names: BTreeMap<_, _> = self
+            .links()?
+            .into_iter()
+            .map(|link| (link.index, link.name))
+            .collect();
+        let mut links = NodeLinks::new();
+        for name in names.values() {
+            links.insert_link(*name);
+        }
+        links.extend(
+            bound
+                .into_iter()
+                .filter_map(|b| Some((*names.get(&b.index)?, b.address))),
+        );
+        Ok(links)
+    }
+
+    fn dump_addresses(&mut self, index: u32) -> Result<Vec<BoundAddress>, Error> {
+        let header = Header::dump(RTM_GETADDR);
+        self.connection
+            .dump_all(header, &message::all_addresses(index), |reply| {
+                message::parse_address(reply.payload).map_err(|reason| Error::Malformed {
+                    what: "address",
+                    reason,
+                })
+            })
+    }
+}
+
+fn address_error(
+    action: &'static str,
+    link: LinkName,
+    address: IpNetwork,
+    reason: netlink_batch::Error,
+) -> Error {
+    match reason.code() {
+        Some(errno::ENODEV) => Error::LinkMissing { link },
+        Some(errno::EPERM) => Error::NotPermitted { link },
+        _ => Error::Address {
+            action,
+            link,
+            address,
+            reason,
+        },
+    }
+}

@@ -1,0 +1,20 @@
+//! The rtnetlink messages of links and addresses.
+//!
+//! Requests are `netlink-packet-route` types, for users who bring their own transport (`rtnetlink`,
+//! `netlink-proto`); the client of this crate sends the same. Each one's description names its message
+//! type and flags.
+//!
+//! [`parse_link`] and [`parse_address`] read only the attributes that they return, so that an attribute
+//! which a newer kernel has made longer does not disturb them.
+
+mod read;
+mod request;
+
+pub use read::{parse_address, parse_link};
+pub use request::{
+    all_addresses, all_links, delete_address, link_by_any_name, link_by_index, link_by_name,
+    new_address, new_dummy, set_up,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,55 @@
+//! The constants of rtnetlink that this crate uses, under the kernel's names.
+//!
+//! Sources:
+//! [`linux/rtnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/rtnetlink.h),
+//! [`linux/if_link.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_link.h),
+//! [`linux/if_addr.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_addr.h),
+//! [`linux/if.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if.h).
+
+/// Create or change a link; also the reply to [`RTM_GETLINK`] and the notification of a change.
+pub const RTM_NEWLINK: u16 = 16;
+/// Delete a link; also the notification of it.
+pub const RTM_DELLINK: u16 = 17;
+/// Get one link, or all.
+pub const RTM_GETLINK: u16 = 18;
+/// Add an address to a link; also the reply to [`RTM_GETADDR`] and the notification of a change.
+pub const RTM_NEWADDR: u16 = 20;
+/// Remove an address from a link; also the notification of it.
+pub const RTM_DELADDR: u16 = 21;
+/// Get all addresses.
+pub const RTM_GETADDR: u16 = 22;
+
+/// Multicast group of notifications about links.
+pub const RTNLGRP_LINK: u32 = 1;
+/// Multicast group of notifications about IPv4 addresses.
+pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
+/// Multicast group of notifications about IPv6 addresses.
+pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
+
+/// No address family: in the header of a message about a link itself, not about its part in a bridge.
+pub const AF_UNSPEC: u8 = 0;
+
+/// The link was set up by its administrator.
+pub const IFF_UP: u32 = 1;
+/// The link is a loopback link.
+pub const IFF_LOOPBACK: u32 = 1 << 3;
+
+/// The name of a link.
+pub const IFLA_IFNAME: u16 = 3;
+/// Nest about the kind of a virtual link; holds [`IFLA_INFO_KIND`].
+pub const IFLA_LINKINFO: u16 = 18;
+/// Nest of properties; holds [`IFLA_ALT_IFNAME`], once for each name.
+pub const IFLA_PROP_LIST: u16 = 52;
+/// An alternative name of a link.
+pub const IFLA_ALT_IFNAME: u16 = 53;
+/// The name of a kind.
+pub const IFLA_INFO_KIND: u16 = 1;
+
+/// The address, or that of the peer where there is one.
+pub const IFA_ADDRESS: u16 = 1;
+/// The local address, where there may be a peer.
+pub const IFA_LOCAL: u16 = 2;
+/// All flags, 32 bits; the header has the lower 8.
+pub const IFA_FLAGS: u16 = 8;
+/// Where the address comes from, 8 bits (Linux 5.18).
+pub const IFA_PROTO: u16 = 11;
