@@ -2,8 +2,7 @@
 //!
 //! Sources:
 //! [`linux/netfilter/nfnetlink_conntrack.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/nfnetlink_conntrack.h),
-//! for `NFNL_*` [`linux/netfilter/nfnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/nfnetlink.h),
-//! for `AF_*` [`linux/socket.h`](https://github.com/torvalds/linux/blob/v6.12/include/linux/socket.h).
+//! for `NFNL_*` [`linux/netfilter/nfnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/nfnetlink.h).
 //! Numbers of several bytes in attributes are in network byte order.
 
 /// The subsystem of nfnetlink: the upper byte of the message type.
@@ -15,11 +14,6 @@ pub const IPCTNL_MSG_CT_NEW: u16 = 0;
 pub const IPCTNL_MSG_CT_GET: u16 = 1;
 /// Delete a flow. Without a tuple: all of a family.
 pub const IPCTNL_MSG_CT_DELETE: u16 = 2;
-
-/// IPv4, in the header of nfnetlink.
-pub const AF_INET: u8 = 2;
-/// IPv6, in the header of nfnetlink.
-pub const AF_INET6: u8 = 10;
 
 /// Nest: the packets of the side that began.
 pub const CTA_TUPLE_ORIG: u16 = 1;

@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use conntrack_netlink::{Client, Error, Family, Flow, Listed, Protocol, Target, Tuple};
+use conntrack_netlink::{Client, DumpItem, Error, Family, Flow, FlowKey, Protocol, Tuple};
 use kernel_test::{Needs, cmd, cmd_input, modprobe, set_sysctl, tests, try_cmd};
 use netlink_batch::errno;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
@@ -20,7 +20,7 @@ fn main() -> ExitCode {
     let anywhere = tests![
         listed_as_conntrack_lists_them,
         packets_make_flows_and_those_that_match_are_deleted,
-        what_is_gone_is_as_wished,
+        deleting_what_is_gone_is_not_an_error,
         a_kernel_without_zones,
         a_newer_flow_of_the_same_tuple_stays,
         six_thousand_flows,
@@ -52,8 +52,8 @@ fn identity(line: &str) -> String {
 /// What `conntrack -L` lists.
 fn theirs(family: Family) -> Vec<String> {
     let option = match family {
-        Family::Inet => "ipv4",
-        Family::Inet6 => "ipv6",
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
     };
     let listed = cmd(&format!("conntrack -L -f {option} 2>/dev/null"));
     let mut flows: Vec<_> = listed.lines().map(identity).collect();
@@ -114,7 +114,7 @@ fn listed_as_conntrack_lists_them() {
         cmd(&format!("conntrack -I {line} -t 300 2>/dev/null"));
     }
     let mut client = Client::open().unwrap();
-    for (family, count) in [(Family::Inet, 4), (Family::Inet6, 2)] {
+    for (family, count) in [(Family::V4, 4), (Family::V6, 2)] {
         assert_eq!(ours(&mut client, family), theirs(family));
         assert_eq!(theirs(family).len(), count);
     }
@@ -122,7 +122,7 @@ fn listed_as_conntrack_lists_them() {
     for family in Family::ALL {
         let mut left = client.flows(family).unwrap();
         while let Some(flow) = left.pop() {
-            assert_eq!(client.delete(&[Target::from(&flow)]), Ok(1), "{flow}");
+            assert_eq!(client.delete(&[flow.key()]), Ok(1), "{flow}");
             let mut rest: Vec<_> = left.iter().map(ToString::to_string).collect();
             rest.sort();
             assert_eq!(theirs(family), rest);
@@ -171,15 +171,15 @@ fn packets_make_flows_and_those_that_match_are_deleted() {
         left
     };
     assert_eq!(
-        client.delete_matching(Family::Inet, |flow| to(flow) == servers[0]),
+        client.delete_matching(Family::V4, |flow| to(flow) == servers[0]),
         Ok(3)
     );
-    assert_eq!(left_of(&mut client, Family::Inet), [servers[1]; 3]);
-    assert_eq!(left_of(&mut client, Family::Inet6), [servers[2]; 3]);
-    assert_eq!(client.delete_matching(Family::Inet, |_| false), Ok(0));
-    assert_eq!(client.delete_matching(Family::Inet6, |_| true), Ok(3));
-    assert_eq!(theirs(Family::Inet).len(), 3);
-    assert_eq!(theirs(Family::Inet6).len(), 0);
+    assert_eq!(left_of(&mut client, Family::V4), [servers[1]; 3]);
+    assert_eq!(left_of(&mut client, Family::V6), [servers[2]; 3]);
+    assert_eq!(client.delete_matching(Family::V4, |_| false), Ok(0));
+    assert_eq!(client.delete_matching(Family::V6, |_| true), Ok(3));
+    assert_eq!(theirs(Family::V4).len(), 3);
+    assert_eq!(theirs(Family::V6).len(), 0);
 }
 
 /// Flows without packets: so many from one address, to port 53 of another.
@@ -203,15 +203,15 @@ fn make_flows(count: u16) -> Vec<Tuple> {
     tuples
 }
 
-fn what_is_gone_is_as_wished() {
+fn deleting_what_is_gone_is_not_an_error() {
     let tuples = make_flows(4);
     let mut client = Client::open().unwrap();
-    let targets: Vec<Target> = tuples.iter().map(|tuple| (*tuple).into()).collect();
+    let keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
     assert_eq!(client.delete(&[]), Ok(0));
-    assert_eq!(client.delete(&targets[1..2]), Ok(1));
-    assert_eq!(client.delete(&targets), Ok(3));
-    assert_eq!(client.delete(&targets), Ok(0));
-    assert_eq!(theirs(Family::Inet), [""; 0]);
+    assert_eq!(client.delete(&keys[1..2]), Ok(1));
+    assert_eq!(client.delete(&keys), Ok(3));
+    assert_eq!(client.delete(&keys), Ok(0));
+    assert_eq!(theirs(Family::V4), [""; 0]);
 }
 
 /// A flow in a zone that this kernel cannot have is refused, not taken for one in the default zone.
@@ -219,28 +219,28 @@ fn a_kernel_without_zones() {
     assert!(try_cmd("conntrack -I -w 7 -p 50 -s 10.0.0.1 -d 10.0.0.2 -t 300").is_err());
     let tuples = make_flows(3);
     let mut client = Client::open().unwrap();
-    let mut targets: Vec<Target> = tuples.iter().map(|tuple| (*tuple).into()).collect();
-    targets[0].zone = 7;
-    targets[2].zone = 9;
-    match client.delete(&targets).unwrap_err() {
+    let mut keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
+    keys[0].zone = 7;
+    keys[2].zone = 9;
+    match client.delete(&keys).unwrap_err() {
         Error::NotDeleted {
-            target,
+            flow,
             others,
             reason,
         } => {
-            assert_eq!((*target, others), (targets[0], 1));
+            assert_eq!((*flow, others), (keys[0], 1));
             assert_eq!(reason.code(), Some(errno::EOPNOTSUPP));
         }
         error => panic!("{error}"),
     }
-    assert_eq!(theirs(Family::Inet).len(), 2, "the other is gone");
+    assert_eq!(theirs(Family::V4).len(), 2, "the other is gone");
 }
 
 fn zones_of_this_kernel() {
     let line = "-I -p udp -s 10.0.0.1 -d 10.96.0.10 --sport 10000 --dport 53 -t 300";
     let mut client = Client::open().unwrap();
     if try_cmd("conntrack -L").is_err() {
-        assert_eq!(client.flows(Family::Inet), Err(Error::NoConntrack));
+        assert_eq!(client.flows(Family::V4), Err(Error::NoConntrack));
         return;
     }
     if try_cmd(&format!("conntrack {line} -w 7")).is_err() {
@@ -252,48 +252,46 @@ fn zones_of_this_kernel() {
         "conntrack {line} --orig-zone 9 -r 10.244.1.5 -q 10.0.0.1 \
          --reply-port-src 53 --reply-port-dst 10000 2>/dev/null"
     ));
-    let flows = client.flows(Family::Inet).unwrap();
+    let flows = client.flows(Family::V4).unwrap();
     let mut zones: Vec<_> = flows
         .iter()
         .map(|flow| (flow.zone, flow.original.zone))
         .collect();
     zones.sort_unstable();
     assert_eq!(zones, [(0, None), (0, Some(9)), (7, None)]);
+    assert_eq!(ours(&mut client, Family::V4), theirs(Family::V4));
     for flow in &flows {
-        assert_eq!(client.delete(&[Target::from(flow)]), Ok(1), "{flow}");
-        let left = client.flows(Family::Inet).unwrap();
+        assert_eq!(client.delete(&[flow.key()]), Ok(1), "{flow}");
+        let left = client.flows(Family::V4).unwrap();
         assert!(!left.contains(flow));
     }
-    assert_eq!(theirs(Family::Inet), [""; 0]);
+    assert_eq!(theirs(Family::V4), [""; 0]);
 }
 
 fn a_newer_flow_of_the_same_tuple_stays() {
     let mut client = Client::open().unwrap();
     let tuples = make_flows(1);
-    let old = client.flows(Family::Inet).unwrap();
+    let old = client.flows(Family::V4).unwrap();
     assert_eq!(client.delete(&[tuples[0].into()]), Ok(1));
     // The id of the new flow is made of its place in memory, which may be that of the old one.
-    let other = Target {
-        id: old[0].id.map(|id| id ^ 1),
-        ..Target::from(&old[0])
-    };
+    let other = old[0].key().with_id(old[0].id.unwrap() ^ 1);
     make_flows(1);
     assert_eq!(client.delete(&[other]), Ok(0));
-    assert_eq!(theirs(Family::Inet).len(), 1);
+    assert_eq!(theirs(Family::V4).len(), 1);
     assert_eq!(client.delete(&[tuples[0].into()]), Ok(1));
 }
 
 fn six_thousand_flows() {
     let tuples = make_flows(6000);
     let mut client = Client::open().unwrap();
-    assert_eq!(client.flows(Family::Inet).unwrap().len(), 6000);
+    assert_eq!(client.flows(Family::V4).unwrap().len(), 6000);
     let even = |flow: &Flow| flow.original.source_port().unwrap().is_multiple_of(2);
-    assert_eq!(client.delete_matching(Family::Inet, even), Ok(3000));
-    let left = client.flows(Family::Inet).unwrap();
+    assert_eq!(client.delete_matching(Family::V4, even), Ok(3000));
+    let left = client.flows(Family::V4).unwrap();
     assert!(left.len() == 3000 && !left.iter().any(even));
     assert_eq!(cmd("conntrack -C"), "3000\n");
-    let targets: Vec<Target> = tuples.iter().map(|tuple| (*tuple).into()).collect();
-    assert_eq!(client.delete(&targets), Ok(3000));
+    let keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
+    assert_eq!(client.delete(&keys), Ok(3000));
     assert_eq!(cmd("conntrack -C"), "0\n");
 }
 
@@ -301,16 +299,16 @@ fn a_visitor_may_have_enough() {
     make_flows(2000);
     let mut client = Client::open().unwrap();
     let mut seen = 0;
-    let third = client.visit(Family::Inet, |listed| {
-        seen += u32::from(matches!(listed, Listed::Flow(_)));
+    let third = client.visit(Family::V4, |listed| {
+        seen += u32::from(matches!(listed, DumpItem::Flow(_)));
         match listed {
-            Listed::Flow(flow) if seen == 3 => ControlFlow::Break(flow),
+            DumpItem::Flow(flow) if seen == 3 => ControlFlow::Break(flow),
             _ => ControlFlow::Continue(()),
         }
     });
     assert_eq!(seen, 3);
     // What was broken off is not in the way of the next.
-    let all = client.flows(Family::Inet).unwrap();
+    let all = client.flows(Family::V4).unwrap();
     assert_eq!(all.len(), 2000);
     assert!(all.contains(&third.unwrap().unwrap()));
 }
@@ -336,7 +334,7 @@ fn through_ipvs_the_reply_comes_from_the_destination() {
     let asked: Vec<_> = (0..4).map(|_| ask(ip("10.0.0.1"), service)).collect();
 
     let mut client = Client::open().unwrap();
-    let flows = client.flows(Family::Inet).unwrap();
+    let flows = client.flows(Family::V4).unwrap();
     let through: Vec<_> = flows
         .iter()
         .filter(|flow| flow.original.destination == service.ip())
@@ -348,7 +346,7 @@ fn through_ipvs_the_reply_comes_from_the_destination() {
         });
         assert_eq!(there.count(), 2);
     }
-    let deleted = client.delete_matching(Family::Inet, |flow| {
+    let deleted = client.delete_matching(Family::V4, |flow| {
         flow.original.protocol == Protocol::UDP
             && flow.original.destination == service.ip()
             && flow.original.destination_port() == Some(service.port())
@@ -368,7 +366,7 @@ fn without_permission() {
     setresuid(nobody.0, nobody.0, nobody.0).unwrap();
 
     let mut client = Client::open().unwrap();
-    assert_eq!(client.flows(Family::Inet), Err(Error::NotPermitted));
+    assert_eq!(client.flows(Family::V4), Err(Error::NotPermitted));
     let deleted = client.delete(&[tuples[0].into()]);
     assert_eq!(deleted, Err(Error::NotPermitted));
     assert!(Error::NotPermitted.to_string().contains("CAP_NET_ADMIN"));

@@ -125,7 +125,7 @@ mod tests {
             (mark, vec![]),
         ];
         let servers = Servers::new(&all);
-        assert!(servers.has(Family::Inet) && !servers.has(Family::Inet6));
+        assert!(servers.has(Family::V4) && !servers.has(Family::V6));
         for (protocol, to, sent_to, stale) in [
             (
                 Protocol::UDP,

@@ -33,13 +33,13 @@ struct Setup {
 impl Setup {
     fn new(family: Family) -> Self {
         let (source, services, destinations, length) = match family {
-            Family::Inet => (
+            Family::V4 => (
                 "10.0.0.1",
                 ["10.96.0.10:53", "10.96.0.11:30053"],
                 ["10.244.1.5:5353", "10.244.1.6:5353"],
                 32,
             ),
-            Family::Inet6 => (
+            Family::V6 => (
                 "fd00::1",
                 ["[fd00:96::10]:53", "[fd00:96::11]:30053"],
                 ["[fd00:244::5]:5353", "[fd00:244::6]:5353"],
@@ -170,15 +170,15 @@ fn flows_follow_the_destinations(family: Family) {
 }
 
 fn flows_follow_the_destinations_v4() {
-    flows_follow_the_destinations(Family::Inet);
+    flows_follow_the_destinations(Family::V4);
 }
 
 fn flows_follow_the_destinations_v6() {
-    flows_follow_the_destinations(Family::Inet6);
+    flows_follow_the_destinations(Family::V6);
 }
 
 fn nothing_asked_nothing_done() {
-    let setup = Setup::new(Family::Inet);
+    let setup = Setup::new(Family::V4);
     let asked = setup.services.map(|service| setup.ask(service));
     let mut client = Client::open().unwrap();
     assert_eq!(stale_flows(&mut client, &[]), Ok(0));

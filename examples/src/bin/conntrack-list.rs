@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use clap::Parser;
-use conntrack_netlink::{Client, Family, Flow, Listed, Protocol};
+use conntrack_netlink::{Client, DumpItem, Family, Flow, Protocol, protocol_by_name};
 
 /// List the flows of this network namespace.
 ///
@@ -38,7 +38,8 @@ struct Args {
 }
 
 fn protocol(text: &str) -> Result<Protocol, String> {
-    Protocol::by_name(text).ok_or_else(|| "is no protocol that is tracked, such as udp".to_owned())
+    protocol_by_name(text)
+        .ok_or_else(|| "is not a protocol that the kernel tracks, such as udp".to_owned())
 }
 
 impl Args {
@@ -55,8 +56,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     examples::run("conntrack-list", |out| {
         let family = match args.ipv6 {
-            true => Family::Inet6,
-            false => Family::Inet,
+            true => Family::V6,
+            false => Family::V4,
         };
         let mut client = Client::open()?;
         if args.delete {
@@ -65,11 +66,14 @@ fn main() -> ExitCode {
             return Ok(ExitCode::SUCCESS);
         }
         // As they come: there may be a million.
-        let failure = client.visit(family, |listed| {
-            let written = match listed {
-                Listed::Flow(flow) if args.matches(&flow) => writeln!(out, "{flow}"),
-                Listed::Flow(_) => Ok(()),
-                Listed::StartOver => writeln!(out, "# the kernel lost part of this: all again"),
+        let failure = client.visit(family, |item| {
+            let written = match item {
+                DumpItem::Flow(flow) if args.matches(&flow) => writeln!(out, "{flow}"),
+                DumpItem::Flow(_) => Ok(()),
+                DumpItem::Restart => writeln!(
+                    out,
+                    "# the kernel lost part of this listing, which starts again"
+                ),
             };
             match written {
                 Ok(()) => ControlFlow::Continue(()),

@@ -8,7 +8,9 @@ use netlink_batch::{Limits, Loss, messages};
 use netlink_packet_core::Emitable;
 
 use super::*;
-use crate::{DecodeError, Protocol, Tuple};
+use netlink_wire::Problem;
+
+use crate::{Protocol, Tuple};
 
 /// What the kernel does with one request.
 #[derive(Clone, Copy)]
@@ -139,28 +141,28 @@ fn a_listing_that_lost_part_of_itself_comes_again() {
     ];
     let mut seen = Vec::new();
     client(&answers)
-        .visit(Family::Inet, |listed| {
-            seen.push(listed);
+        .visit(Family::V4, |item| {
+            seen.push(item);
             ControlFlow::<()>::Continue(())
         })
         .unwrap();
-    let again = seen.iter().position(|item| *item == Listed::StartOver);
+    let again = seen.iter().position(|item| *item == DumpItem::Restart);
     let after = &seen[again.unwrap() + 1..];
-    assert_eq!(after, [2, 3].map(|port| Listed::Flow(flow(port))));
+    assert_eq!(after, [2, 3].map(|port| DumpItem::Flow(flow(port))));
 
-    let flows = client(&answers).flows(Family::Inet);
+    let flows = client(&answers).flows(Family::V4);
     assert_eq!(flows, Ok(vec![flow(2), flow(3)]));
     // What was seen before the loss is not deleted for it: two requests, not four.
     let acks = [Answer::Ack(0), Answer::Ack(0)];
     let mut deleting = client(&[&answers[..], &acks].concat());
-    assert_eq!(deleting.delete_matching(Family::Inet, |_| true), Ok(2));
+    assert_eq!(deleting.delete_matching(Family::V4, |_| true), Ok(2));
 }
 
 #[test]
 fn a_listing_that_never_succeeds_deletes_nothing() {
     let mut client = client(&[Answer::List(&[1], Ending::Overflow); 3]);
     assert_eq!(
-        client.delete_matching(Family::Inet, |_| true),
+        client.delete_matching(Family::V4, |_| true),
         Err(Error::Netlink(netlink_batch::Error::Unknown(
             Loss::Overflow
         )))
@@ -168,41 +170,39 @@ fn a_listing_that_never_succeeds_deletes_nothing() {
 }
 
 #[test]
-fn kernels_that_will_not_say_so() {
+fn kernels_that_do_not_list_flows() {
     for (code, expected) in [
         (errno::EINVAL, Error::NoConntrack),
         (errno::EPERM, Error::NotPermitted),
     ] {
-        let error = client(&[Answer::Ack(code)]).flows(Family::Inet);
+        let error = client(&[Answer::Ack(code)]).flows(Family::V4);
         assert_eq!(error, Err(expected));
     }
-    let error = client(&[Answer::Nothing; 3]).flows(Family::Inet);
+    let error = client(&[Answer::Nothing; 3]).flows(Family::V4);
     assert!(matches!(error, Err(Error::Netlink(_))), "{error:?}");
 }
 
 #[test]
-fn what_is_no_flow_is_said_or_passed_over() {
-    let error = client(&[Answer::Odd(FLOW, 4)]).flows(Family::Inet);
-    let missing = DecodeError::Missing {
-        attribute: "CTA_TUPLE_ORIG",
-    };
+fn a_message_that_is_not_a_flow_is_an_error_or_skipped() {
+    let error = client(&[Answer::Odd(FLOW, 4)]).flows(Family::V4);
+    let missing = Problem::Missing.of("CTA_TUPLE_ORIG");
     assert_eq!(error, Err(Error::Malformed(missing)));
     assert_eq!(
-        client(&[Answer::Odd(0x999, 8)]).flows(Family::Inet),
+        client(&[Answer::Odd(0x999, 8)]).flows(Family::V4),
         Ok(vec![])
     );
 }
 
 #[test]
-fn each_failure_counts_and_the_first_is_told() {
+fn each_failure_counts_and_the_first_is_reported() {
     let answers = [0, errno::ENOENT, errno::EBUSY, 0, errno::ENOMEM, 0].map(Answer::Ack);
-    let targets: Vec<Target> = (0..6).map(|port| tuple(port).into()).collect();
-    let error = client(&answers).delete(&targets).unwrap_err();
+    let keys: Vec<FlowKey> = (0..6).map(|port| tuple(port).into()).collect();
+    let error = client(&answers).delete(&keys).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "cannot delete the flow udp src=10.0.0.1 dst=10.96.0.10 sport=2 dport=53 and 1 others: \
+        "cannot delete the flow udp src=10.0.0.1 dst=10.96.0.10 sport=2 dport=53 and 1 more: \
          Device or resource busy (os error 16)"
     );
     let answers = [0, errno::ENOENT, 0].map(Answer::Ack);
-    assert_eq!(client(&answers).delete(&targets[..3]), Ok(2));
+    assert_eq!(client(&answers).delete(&keys[..3]), Ok(2));
 }

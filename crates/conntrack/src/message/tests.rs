@@ -3,9 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use netlink_wire::attributes;
+
 use crate::{Layer4, Protocol, Tuple};
 
 const CAPTURED: &str = include_str!("../../tests/data/conntrack-1.4.7-linux-6.18.txt");
+
+/// Flows with zones of a direction.
+const ZONES: &str = include_str!("../../tests/data/conntrack-1.4.7-linux-6.18-zones.txt");
 
 /// A command of conntrack, with the messages it sent and received, and what it printed.
 #[derive(Default)]
@@ -18,8 +23,12 @@ struct Captured {
 }
 
 fn captured() -> Vec<Captured> {
+    captured_in(CAPTURED)
+}
+
+fn captured_in(text: &'static str) -> Vec<Captured> {
     let mut all: Vec<Captured> = Vec::new();
-    for line in CAPTURED.lines() {
+    for line in text.lines() {
         let (mark, rest) = line.split_at(2);
         match (mark, all.last_mut()) {
             ("$ ", _) => all.push(Captured {
@@ -108,6 +117,31 @@ fn flows_are_those_that_conntrack_prints() {
 }
 
 #[test]
+fn zones_are_printed_as_conntrack_does() {
+    let [listing] = &captured_in(ZONES)[..] else {
+        panic!("one listing")
+    };
+    let printed: Vec<_> = listing.printed.iter().map(|line| identity(line)).collect();
+    let flows = flows(&listing.received);
+    let read: Vec<_> = flows.iter().map(ToString::to_string).collect();
+    assert_eq!(read, printed);
+    for keyword in [" zone-orig=9 ", " zone-reply=8", " zone=5"] {
+        let with = printed.iter().filter(|flow| flow.contains(keyword));
+        assert_eq!(with.count(), 1, "{keyword}");
+    }
+    // What deletes them has the zone of the original direction.
+    for flow in &flows {
+        assert_eq!(parse_flow(&emitted(flow)), Ok(*flow));
+        let key = Request::Delete(flow.key());
+        let mut whole = emitted(&key);
+        let reply = emitted(&Flow::new(flow.original, flow.reply));
+        let original = emitted(&Request::Delete(FlowKey::new(flow.original)));
+        whole.extend(&reply[original.len()..]);
+        assert_eq!(parse_flow(&whole), Ok(*flow));
+    }
+}
+
+#[test]
 fn one_flow_in_full() {
     // The IPv4 flow to another destination than it was sent to.
     let all = captured();
@@ -146,8 +180,8 @@ fn listing_is_what_conntrack_asks_for() {
     let mut asked = 0;
     for listing in captured() {
         let family = match listing.command.contains("-f ipv6") {
-            true => Family::Inet6,
-            false => Family::Inet,
+            true => Family::V6,
+            false => Family::V4,
         };
         let request = Request::List(family);
         let theirs = &listing.sent[0];
@@ -177,12 +211,12 @@ fn deleting_is_what_conntrack_asks_for() {
                 .find(|listed| listed.original == flow.original)
                 .unwrap();
             assert_eq!((listed.reply, listed.zone), (flow.reply, flow.zone));
-            let request = Request::Delete(Target::from(listed));
+            let request = Request::Delete(listed.key());
             assert_eq!(message_type(theirs), request.message_type());
             let ours = emitted(&request);
             assert_eq!(ours[..4], theirs[16..20], "nfgenmsg");
             let raw = |bytes: &[u8]| -> Vec<(u16, Vec<u8>)> {
-                attributes(&bytes[4..], "the message")
+                attributes(&bytes[4..])
                     .map(|attribute| attribute.unwrap())
                     .map(|attribute| (attribute.kind(), attribute.value().to_vec()))
                     .collect()
@@ -213,27 +247,30 @@ fn what_is_missing_is_named() {
     let error = |payload: &[u8]| parse_flow(payload).unwrap_err().to_string();
     assert_eq!(
         error(&whole[..3]),
-        "the attributes of the message are cut off or have a wrong length"
+        "nfgenmsg: the value has 3 bytes, expected 4"
     );
-    assert_eq!(error(&whole[..4]), "attribute CTA_TUPLE_ORIG is missing");
+    assert_eq!(
+        error(&whole[..4]),
+        "CTA_TUPLE_ORIG: the attribute is missing"
+    );
     let original = 4 + usize::from(u16::from_ne_bytes([whole[4], whole[5]]));
     assert_eq!(
         error(&whole[..original]),
-        "attribute CTA_TUPLE_REPLY is missing"
+        "CTA_TUPLE_REPLY: the attribute is missing"
     );
     let mut changed = whole.to_vec();
     // CTA_TUPLE_IP, the source's type: as if it were something else.
     changed[14] = 99;
     assert_eq!(
         error(&changed),
-        "attribute CTA_IP_V4_SRC or CTA_IP_V6_SRC is missing"
+        "CTA_IP_V4_SRC or CTA_IP_V6_SRC: the attribute is missing"
     );
     // The source's length: one byte short, which the padding hides.
     changed[14] = whole[14];
     changed[12] -= 1;
     assert_eq!(
         error(&changed),
-        "attribute CTA_IP_V4_SRC has a value that is not of its type"
+        "CTA_IP_V4_SRC: the value has 3 bytes, expected 4"
     );
     for end in 4..whole.len() {
         if let Ok(flow) = parse_flow(&whole[..end]) {
@@ -247,14 +284,14 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
-fn addresses_of_two_families_are_refused() {
+fn addresses_of_two_families_are_rejected() {
     // Synthetic.
     let ip = |text: &str| text.parse().unwrap();
     let tuple = Tuple::ports(Protocol::UDP, (ip("10.0.0.1"), 1), (ip("fd00::1"), 2));
     let error = parse_flow(&emitted(&Flow::new(tuple, tuple))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "10.0.0.1 and fd00::1 are not of one family"
+        "CTA_TUPLE_IP: the value is not two addresses of one family"
     );
 }
 

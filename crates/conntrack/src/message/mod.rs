@@ -19,30 +19,38 @@
 //! ```
 
 use netlink_packet_core::{Emitable, NLM_F_DUMP};
+use netlink_wire::{DecodeError, Family, Names, Problem, Writer, measure, require, walk};
 
 use crate::uapi::{
     CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET,
     IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK,
 };
-use crate::wire::{DecodeError, Write, attributes, decode_tuple, emit, length};
-use crate::{Family, Flow, Target};
+use crate::wire::{decode_tuple, encode_tuple};
+use crate::{Flow, FlowKey};
 
 /// Length of the header of nfnetlink, `struct nfgenmsg`.
 const HEADER_LEN: usize = 4;
 
+const NAMES: &Names = &[
+    (CTA_TUPLE_ORIG, "CTA_TUPLE_ORIG"),
+    (CTA_TUPLE_REPLY, "CTA_TUPLE_REPLY"),
+    (CTA_ZONE, "CTA_ZONE"),
+    (CTA_ID, "CTA_ID"),
+];
+
 /// The message type of flows in a listing.
 pub const FLOW: u16 = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 
-/// What can be asked of the kernel.
+/// A request.
 ///
-/// Deleting all flows, which it would also do, cannot be said here.
+/// There is none that deletes all flows, although the kernel has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
-    /// All flows of a family.
+    /// Lists all flows of a family.
     List(Family),
-    /// The end of one flow.
-    Delete(Target),
+    /// Deletes one flow.
+    Delete(FlowKey),
 }
 
 impl Request {
@@ -65,93 +73,86 @@ impl Request {
         }
     }
 
-    fn family(&self) -> Family {
+    fn encode(&self, writer: &mut Writer<'_>) {
         match self {
-            Self::List(family) => *family,
-            Self::Delete(target) => Family::of(target.original.source),
-        }
-    }
-
-    fn attributes(&self) -> [Option<Write>; 4] {
-        match self {
-            Self::List(_) => [None; 4],
-            Self::Delete(target) => [
-                Some(Write::Tuple(CTA_TUPLE_ORIG, target.original)),
-                zone(target.zone),
-                target.id.map(|id| Write::U32(CTA_ID, id)),
-                None,
-            ],
+            Self::List(family) => encode_header(writer, *family),
+            Self::Delete(key) => {
+                encode_header(writer, key.original.family());
+                encode_tuple(writer, CTA_TUPLE_ORIG, &key.original);
+                encode_zone_and_id(writer, key.zone, key.id);
+            }
         }
     }
 }
 
 impl Emitable for Request {
     fn buffer_len(&self) -> usize {
-        HEADER_LEN + length(&self.attributes())
+        measure(|writer| self.encode(writer))
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        emit_message(self.family(), &self.attributes(), buffer);
+        self.encode(&mut Writer::new(buffer));
     }
+}
+
+fn encode_flow(flow: &Flow, writer: &mut Writer<'_>) {
+    encode_header(writer, flow.family());
+    encode_tuple(writer, CTA_TUPLE_ORIG, &flow.original);
+    encode_tuple(writer, CTA_TUPLE_REPLY, &flow.reply);
+    encode_zone_and_id(writer, flow.zone, flow.id);
 }
 
 /// Flows emit what [`parse_flow`] reads.
 impl Emitable for Flow {
     fn buffer_len(&self) -> usize {
-        HEADER_LEN + length(&flow_attributes(self))
+        measure(|writer| encode_flow(self, writer))
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        emit_message(self.family(), &flow_attributes(self), buffer);
+        encode_flow(self, &mut Writer::new(buffer));
     }
 }
 
-fn flow_attributes(flow: &Flow) -> [Option<Write>; 4] {
-    [
-        Some(Write::Tuple(CTA_TUPLE_ORIG, flow.original)),
-        Some(Write::Tuple(CTA_TUPLE_REPLY, flow.reply)),
-        zone(flow.zone),
-        flow.id.map(|id| Write::U32(CTA_ID, id)),
-    ]
+/// Family, version 0 (`NFNETLINK_V0`), resource id 0.
+fn encode_header(writer: &mut Writer<'_>, family: Family) {
+    writer.header([family.number(), 0, 0, 0]);
 }
 
-/// The default zone is not mentioned: kernels without zones know no other.
-fn zone(zone: u16) -> Option<Write> {
-    (zone != 0).then_some(Write::U16(CTA_ZONE, zone))
-}
-
-fn emit_message(family: Family, attributes: &[Option<Write>], buffer: &mut [u8]) {
-    // Family, version 0 (`NFNETLINK_V0`), resource id 0.
-    if let Some((header, rest)) = buffer.split_first_chunk_mut::<HEADER_LEN>() {
-        *header = [family.number(), 0, 0, 0];
-        emit(attributes, rest);
+/// The default zone is left out, as kernels without zones reject any.
+fn encode_zone_and_id(writer: &mut Writer<'_>, zone: u16, id: Option<u32>) {
+    if zone != 0 {
+        writer.u16_be(CTA_ZONE, zone);
+    }
+    if let Some(id) = id {
+        writer.u32_be(CTA_ID, id);
     }
 }
 
 /// Reads a flow from what follows the netlink header of a message of type [`FLOW`].
 ///
 /// # Errors
-/// [`DecodeError`]: the payload is cut short, or one of the two tuples is missing or malformed.
+/// [`DecodeError`]: the payload is cut off, or one of the two tuples is missing or malformed.
 pub fn parse_flow(payload: &[u8]) -> Result<Flow, DecodeError> {
     let (mut original, mut reply, mut zone, mut id) = (None, None, 0, None);
-    let rest = payload.get(HEADER_LEN..).ok_or(DecodeError::Truncated {
-        inside: "the message",
-    })?;
-    for attribute in attributes(rest, "the message") {
-        let attribute = attribute?;
+    let cut = Problem::Length {
+        expected: HEADER_LEN,
+        found: payload.len(),
+    };
+    let attributes = payload.get(HEADER_LEN..).ok_or(cut.of("nfgenmsg"))?;
+    walk(attributes, "the message", NAMES, |attribute| {
         let value = attribute.value();
         match attribute.kind() {
             CTA_TUPLE_ORIG => original = Some(decode_tuple(value, "CTA_TUPLE_ORIG")?),
             CTA_TUPLE_REPLY => reply = Some(decode_tuple(value, "CTA_TUPLE_REPLY")?),
-            CTA_ZONE => zone = attribute.u16("CTA_ZONE")?,
-            CTA_ID => id = Some(attribute.u32("CTA_ID")?),
+            CTA_ZONE => zone = attribute.u16_be()?,
+            CTA_ID => id = Some(attribute.u32_be()?),
             _ => {}
         }
-    }
-    let missing = |attribute| DecodeError::Missing { attribute };
+        Ok(())
+    })?;
     Ok(Flow {
-        original: original.ok_or(missing("CTA_TUPLE_ORIG"))?,
-        reply: reply.ok_or(missing("CTA_TUPLE_REPLY"))?,
+        original: require(original, "CTA_TUPLE_ORIG")?,
+        reply: require(reply, "CTA_TUPLE_REPLY")?,
         zone,
         id,
     })

@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 use netlink_batch::{Batch, Connection, Dumped, Header, Socket, Transport, errno, uapi as netlink};
 
 use crate::message::{FLOW, Request, parse_flow};
-use crate::{Error, Family, Flow, Target};
+use crate::{Error, Family, Flow, FlowKey};
 
-/// What comes while flows are listed.
+/// What [`Client::visit`] hands to its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listed {
+pub enum DumpItem {
     /// A flow.
     Flow(Flow),
-    /// What came so far is incomplete: forget it, all comes again.
-    StartOver,
+    /// The kernel lost part of the listing, which starts again: forget the flows so far.
+    Restart,
 }
 
 /// A client for flows, over one nfnetlink socket.
@@ -53,33 +53,33 @@ impl<T: Transport> Client<T> {
     }
 
     /// Hands each flow of a family to `visit` as it comes, in no order, without collecting them.
-    /// Returns what the visitor broke off with.
+    /// Returns the value that the visitor stopped with, if it did.
     ///
-    /// The kernel may be loading modules before it answers the first time.
+    /// The first answer may take some time, in which the kernel loads modules.
     ///
     /// # Errors
     /// [`Error::NoConntrack`], [`Error::NotPermitted`], [`Error::Malformed`], [`Error::Netlink`].
     pub fn visit<B>(
         &mut self,
         family: Family,
-        mut visit: impl FnMut(Listed) -> ControlFlow<B>,
+        mut visit: impl FnMut(DumpItem) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
         let request = Request::List(family);
         let header = Header::new(request.message_type()).with(request.flags());
-        let broken_off = self.connection.dump(header, &request, |item| {
-            let listed = match item {
-                Dumped::StartOver => Listed::StartOver,
+        let stopped = self.connection.dump(header, &request, |item| {
+            let item = match item {
+                Dumped::StartOver => DumpItem::Restart,
                 Dumped::Message(message) if message.message_type == FLOW => {
                     match parse_flow(message.payload) {
-                        Ok(flow) => Listed::Flow(flow),
+                        Ok(flow) => DumpItem::Flow(flow),
                         Err(error) => return ControlFlow::Break(Err(error)),
                     }
                 }
                 Dumped::Message(_) => return ControlFlow::Continue(()),
             };
-            visit(listed).map_break(Ok)
+            visit(item).map_break(Ok)
         });
-        Ok(broken_off.map_err(list_error)?.transpose()?)
+        Ok(stopped.map_err(list_error)?.transpose()?)
     }
 
     /// All flows of a family, in no order. There may be hundreds of thousands: see
@@ -91,22 +91,22 @@ impl<T: Transport> Client<T> {
         self.collect(family, Some)
     }
 
-    /// Deletes flows, many to a system call, and returns how many of them were there. One that is
-    /// gone already is as wished.
+    /// Deletes flows, many to a system call, and returns how many of them were there. That one is gone
+    /// already is not an error.
     ///
     /// # Errors
     /// [`Error::NotPermitted`]; [`Error::NotDeleted`] with the first that could not be deleted: the
     /// others are tried all the same.
-    pub fn delete(&mut self, targets: &[Target]) -> Result<usize, Error> {
+    pub fn delete(&mut self, keys: &[FlowKey]) -> Result<usize, Error> {
         let report = self
             .connection
-            .execute_all(&mut self.batch, targets, |batch, target| {
-                let request = Request::Delete(*target);
+            .execute_all(&mut self.batch, keys, |batch, key| {
+                let request = Request::Delete(*key);
                 let header = Header::new(request.message_type()).with(request.flags());
                 batch.push(header, &request);
             });
-        let mut deleted = targets.len();
-        let mut failed: Option<(Target, netlink_batch::Error)> = None;
+        let mut deleted = keys.len();
+        let mut failed: Option<(FlowKey, netlink_batch::Error)> = None;
         let mut failures = 0;
         for (request, error) in report.into_failures() {
             deleted -= 1;
@@ -114,23 +114,23 @@ impl<T: Transport> Client<T> {
                 continue;
             }
             failures += 1;
-            if let (None, Some(target)) = (&failed, targets.get(request)) {
-                failed = Some((*target, error));
+            if let (None, Some(key)) = (&failed, keys.get(request)) {
+                failed = Some((*key, error));
             }
         }
         match failed {
             None => Ok(deleted),
             Some((_, error)) if error.code() == Some(errno::EPERM) => Err(Error::NotPermitted),
-            Some((target, reason)) => Err(Error::NotDeleted {
-                target: Box::new(target),
+            Some((key, reason)) => Err(Error::NotDeleted {
+                flow: Box::new(key),
                 others: failures - 1,
                 reason,
             }),
         }
     }
 
-    /// Deletes the flows of a family that `matches` says yes to, and returns how many. One listing
-    /// is read; of the flows that match, what identifies them is kept until it is through.
+    /// Deletes the flows of a family for which `matches` is true, and returns how many. It reads one
+    /// listing, and keeps the keys of flows that match until the listing is complete.
     ///
     /// # Errors
     /// As [`visit`](Self::visit) and [`delete`](Self::delete).
@@ -139,21 +139,21 @@ impl<T: Transport> Client<T> {
         family: Family,
         mut matches: impl FnMut(&Flow) -> bool,
     ) -> Result<usize, Error> {
-        let targets = self.collect(family, |flow| matches(&flow).then(|| Target::from(&flow)))?;
-        self.delete(&targets)
+        let keys = self.collect(family, |flow| matches(&flow).then(|| flow.key()))?;
+        self.delete(&keys)
     }
 
-    /// What `keep` makes of each flow.
+    /// The results of `keep` for all flows.
     fn collect<R>(
         &mut self,
         family: Family,
         mut keep: impl FnMut(Flow) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
         let mut all = Vec::new();
-        self.visit(family, |listed| {
-            match listed {
-                Listed::Flow(flow) => all.extend(keep(flow)),
-                Listed::StartOver => all.clear(),
+        self.visit(family, |item| {
+            match item {
+                DumpItem::Flow(flow) => all.extend(keep(flow)),
+                DumpItem::Restart => all.clear(),
             }
             ControlFlow::<()>::Continue(())
         })?;
@@ -163,7 +163,7 @@ impl<T: Transport> Client<T> {
 
 fn list_error(error: netlink_batch::Error) -> Error {
     match error.code() {
-        // Of a request that has nothing but a family, the subsystem is all that can be unknown.
+        // The request has nothing but a family, so only the subsystem can be unknown.
         Some(errno::EINVAL) => Error::NoConntrack,
         Some(errno::EPERM) => Error::NotPermitted,
         _ => Error::Netlink(error),

@@ -1,0 +1,105 @@
+//! Flows, and what identifies them.
+
+use netlink_wire::Family;
+
+use crate::Tuple;
+
+/// A flow that the kernel tracks: a connection, or what comes nearest to one.
+///
+/// Displays as `conntrack` prints it, without counters, marks, states and timeouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct Flow {
+    /// The packets of the side that began, as they were before any translation.
+    pub original: Tuple,
+    /// The packets of the other side, before they are translated back: their source is the address that
+    /// the flow was sent to.
+    pub reply: Tuple,
+    /// The zone of both directions; 0 is the default.
+    pub zone: u16,
+    /// The kernel's number of the flow, which an earlier or later flow with the same tuples does not
+    /// share.
+    pub id: Option<u32>,
+}
+
+impl Flow {
+    /// A flow in the default zone, of unknown id.
+    #[must_use]
+    pub const fn new(original: Tuple, reply: Tuple) -> Self {
+        Self {
+            original,
+            reply,
+            zone: 0,
+            id: None,
+        }
+    }
+
+    /// Its family.
+    #[must_use]
+    pub const fn family(&self) -> Family {
+        self.original.family()
+    }
+
+    /// What identifies it.
+    #[must_use]
+    pub const fn key(&self) -> FlowKey {
+        FlowKey {
+            original: self.original,
+            zone: self.zone,
+            id: self.id,
+        }
+    }
+}
+
+/// What identifies a flow, for deleting it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub struct FlowKey {
+    /// The original tuple.
+    pub original: Tuple,
+    /// The zone of both directions; 0 is the default.
+    pub zone: u16,
+    /// The kernel's number of the flow. Without it, a later flow with the same tuple matches too.
+    pub id: Option<u32>,
+}
+
+impl FlowKey {
+    /// Whatever flow has this original tuple, in the default zone.
+    #[must_use]
+    pub const fn new(original: Tuple) -> Self {
+        Self {
+            original,
+            zone: 0,
+            id: None,
+        }
+    }
+
+    /// The same in another zone.
+    #[must_use]
+    pub const fn in_zone(mut self, zone: u16) -> Self {
+        self.zone = zone;
+        self
+    }
+
+    /// The same for the flow of this id only.
+    #[must_use]
+    pub const fn with_id(mut self, id: u32) -> Self {
+        self.id = Some(id);
+        self
+    }
+}
+
+impl From<&Flow> for FlowKey {
+    fn from(flow: &Flow) -> Self {
+        flow.key()
+    }
+}
+
+impl From<Tuple> for FlowKey {
+    /// As [`FlowKey::new`].
+    fn from(original: Tuple) -> Self {
+        Self::new(original)
+    }
+}
