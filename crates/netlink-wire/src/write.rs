@@ -142,6 +142,12 @@ impl<'a> Writer<'a> {
         self.put(kind, text.as_bytes(), 1);
     }
 
+    /// Bytes that need not be UTF-8, with the NUL that ends them.
+    #[inline]
+    pub fn c_string(&mut self, kind: u16, bytes: &[u8]) {
+        self.put(kind, bytes, 1);
+    }
+
     /// An attribute without a value, which means something by being there.
     #[inline]
     pub fn flag(&mut self, kind: u16) {
@@ -228,11 +234,12 @@ mod tests {
             });
             writer.u16_be(4 | NLA_F_NET_BYTEORDER, 80);
             writer.flag(5);
+            writer.c_string(6, b"\xe4");
         };
-        let mut buffer = [0xee; 36];
+        let mut buffer = [0xee; 44];
         let mut writer = Writer::new(&mut buffer);
         encode(&mut writer);
-        assert_eq!(writer.len(), 36);
+        assert_eq!(writer.len(), 44);
         let expected = [
             [2, 0, 0, 0],
             [20, 0, 1, 0x80],
@@ -243,6 +250,8 @@ mod tests {
             [6, 0, 4, 0x40],
             [0, 80, 0, 0],
             [4, 0, 5, 0],
+            [6, 0, 6, 0],
+            [0xe4, 0, 0, 0],
         ];
         assert_eq!(buffer.as_chunks().0, expected);
 
