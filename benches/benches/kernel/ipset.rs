@@ -117,7 +117,7 @@ fn destroy() {
 
 fn spec() -> SetSpec {
     let name = SetName::new("bench").expect("a name");
-    let mut spec = SetSpec::hash(name, SetType::HASH_IP_PORT, Family::Inet);
+    let mut spec = SetSpec::hash(name, SetType::HASH_IP_PORT, Family::V4);
     spec.options.maxelem = Some(ENTRIES.next_power_of_two());
     spec
 }

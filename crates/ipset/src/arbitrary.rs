@@ -8,9 +8,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::{
-    Addresses, BitmapRange, Counters, CreateOptions, Dimension, Element, Entry, EntryOptions,
-    Family, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports, Position,
-    Protocol, SetName, SetSpec, SetType, SkbInfo,
+    Addresses, BitmapRange, Comment, Counters, CreateOptions, Dimension, Element, Entry,
+    EntryOptions, Family, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports,
+    Position, Protocol, SetName, SetSpec, SetType, SkbInfo,
 };
 
 /// A spec and entries that it takes.
@@ -26,7 +26,7 @@ pub(crate) fn spec() -> impl Strategy<Value = SetSpec> {
     let set_type = proptest::sample::select(SetType::ALL.to_vec());
     (set_type, any::<bool>(), name()).prop_flat_map(|(set_type, six, name)| {
         let family = match set_type.has_family_choice() {
-            true if six => Family::Inet6,
+            true if six => Some(Family::V6),
             _ => set_type.default_family(),
         };
         options(set_type, family).prop_map(move |options| SetSpec {
@@ -38,7 +38,7 @@ pub(crate) fn spec() -> impl Strategy<Value = SetSpec> {
     })
 }
 
-fn options(set_type: SetType, family: Family) -> impl Strategy<Value = CreateOptions> {
+fn options(set_type: SetType, family: Option<Family>) -> impl Strategy<Value = CreateOptions> {
     let hash = set_type.method() == Some(Method::Hash);
     let sizes = (1..=1u32 << 20, any::<u32>(), 4..=70_000u32);
     let seeds = (option::of(1..=12u8), option::of(any::<u32>()));
@@ -69,7 +69,7 @@ fn options(set_type: SetType, family: Family) -> impl Strategy<Value = CreateOpt
     )
 }
 
-fn masks(set_type: SetType, family: Family) -> BoxedStrategy<(Option<u8>, Option<IpAddr>)> {
+fn masks(set_type: SetType, family: Option<Family>) -> BoxedStrategy<(Option<u8>, Option<IpAddr>)> {
     let takes = [
         SetType::HASH_IP,
         SetType::HASH_IP_PORT,
@@ -78,7 +78,7 @@ fn masks(set_type: SetType, family: Family) -> BoxedStrategy<(Option<u8>, Option
     if !takes.contains(&set_type) {
         return Just((None, None)).boxed();
     }
-    let longest = if family == Family::Inet6 { 128u8 } else { 32 };
+    let longest = family.map_or(32, Family::bits);
     prop_oneof![
         Just((None, None)),
         (1..=longest).prop_map(|length| (Some(length), None)),
@@ -140,7 +140,7 @@ fn entry_options(spec: &SetSpec) -> impl Strategy<Value = EntryOptions> + use<> 
         option::of(0..=MAX_TIMEOUT),
         any::<bool>(),
         option::of(counters),
-        option::of("[ !#-~üß]{1,40}"),
+        option::of(comment()),
         option::of(skbinfo),
         option::of(position),
     )
@@ -149,16 +149,25 @@ fn entry_options(spec: &SetSpec) -> impl Strategy<Value = EntryOptions> + use<> 
                 timeout: timeout.filter(|_| set.timeout.is_some()),
                 nomatch: nomatch && nets,
                 counters: counters.filter(|_| set.counters),
-                comment: comment.filter(|_| set.comment).map(String::into_boxed_str),
+                comment: comment.filter(|_| set.comment),
                 skbinfo: skbinfo.filter(|_| set.skbinfo).unwrap_or_default(),
                 position: position.filter(|_| list),
             },
         )
 }
 
+/// Text, and bytes that are not UTF-8.
+fn comment() -> impl Strategy<Value = Comment> {
+    let byte = any::<u8>().prop_filter("refused", |byte| !byte.is_ascii_control() && *byte != b'"');
+    prop_oneof![
+        "[ !#-~üß]{1,40}".prop_map(Comment::from),
+        vec(byte, 1..40).prop_map(Comment::from),
+    ]
+}
+
 fn element(spec: &SetSpec) -> BoxedStrategy<Element> {
     let family = spec.family;
-    let several = family == Family::Inet;
+    let several = family == Some(Family::V4);
     let (ip, ips, nets) = (
         ip(family),
         || addresses(family, several),
@@ -219,9 +228,9 @@ fn within(spec: &SetSpec) -> impl Strategy<Value = IpAddr> + use<> {
     (first.to_bits()..=last.to_bits()).prop_map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)))
 }
 
-fn ip(family: Family) -> BoxedStrategy<IpAddr> {
+fn ip(family: Option<Family>) -> BoxedStrategy<IpAddr> {
     match family {
-        Family::Inet6 => prop_oneof![
+        Some(Family::V6) => prop_oneof![
             any::<u128>(),
             any::<u32>().prop_map(u128::from),
             any::<u32>().prop_map(|low| 0xffff_0000_0000 | u128::from(low))
@@ -234,15 +243,15 @@ fn ip(family: Family) -> BoxedStrategy<IpAddr> {
     }
 }
 
-fn addresses(family: Family, several: bool) -> BoxedStrategy<Addresses> {
+fn addresses(family: Option<Family>, several: bool) -> BoxedStrategy<Addresses> {
     let one = ip(family).prop_map(Addresses::from);
     if !several {
         return one.boxed();
     }
-    let longest = if family == Family::Inet6 { 128u8 } else { 32 };
+    let longest = family.map_or(32, Family::bits);
     let network = (ip(family), 1..=longest)
         .prop_map(|(ip, length): (IpAddr, u8)| Addresses::network(ip, length).unwrap());
-    if family == Family::Inet6 {
+    if family == Some(Family::V6) {
         return prop_oneof![one, network].boxed();
     }
     let range = any::<(u32, u32)>().prop_map(|(one, other)| {

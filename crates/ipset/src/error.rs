@@ -1,7 +1,8 @@
 //! What can go wrong.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
+use crate::text::family_name;
 use crate::{DecodeError, Entry, Family, Operation, Refusal, SetName, SetType};
 
 /// Everything that can go wrong in this crate.
@@ -25,7 +26,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// Text that is not what its place asks for.
-    #[error("`{token}` is no {expected}: {hint}")]
+    #[error("`{}` is not {expected}: {hint}", Printable(.token))]
     Syntax {
         /// What the place asks for.
         expected: &'static str,
@@ -174,6 +175,29 @@ pub enum Error {
     },
 }
 
+/// Text of others in an error: on one line, without control characters and marks of direction, and
+/// cut where it is long.
+struct Printable<'a>(&'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 200;
+        for (index, c) in self.0.chars().enumerate() {
+            if index == LONGEST {
+                return f.write_str("…");
+            }
+            match c {
+                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(f, "{}", c.escape_unicode())?;
+                }
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The kernel's words behind ours.
 struct Detail<'a>(&'a Option<Box<str>>);
 
@@ -197,10 +221,10 @@ pub enum EntryFault {
         expected: &'static str,
     },
     /// An address of the other family.
-    #[error("the set is of family {family}")]
+    #[error("the set is of family {}", family_name(*.family))]
     WrongFamily {
         /// The set's.
-        family: Family,
+        family: Option<Family>,
     },
     /// A network or a range where the kernel takes one address only.
     #[error("the kernel takes no network or range there, only one address")]
@@ -224,10 +248,10 @@ pub enum EntryFault {
     #[error("the kernel refuses protocol 0")]
     NullProtocol,
     /// A port with a protocol that has none: the kernel would store port 0.
-    #[error("this protocol has no ports in family {family}: only 0 is kept")]
+    #[error("this protocol has no ports in family {}: only 0 is kept", family_name(*.family))]
     PortWithoutPorts {
         /// The set's.
-        family: Family,
+        family: Option<Family>,
     },
     /// An option of the entry that the set was created without.
     #[error("the set was created without `{option}`")]

@@ -32,7 +32,7 @@
 //! use ipset_netlink::{Client, Entry, Family, SetName, SetSpec, SetType};
 //!
 //! let mut client = Client::open()?;
-//! let mut blocked = SetSpec::hash(SetName::new("blocked")?, SetType::HASH_NET, Family::Inet);
+//! let mut blocked = SetSpec::hash(SetName::new("blocked")?, SetType::HASH_NET, Family::V4);
 //! blocked.options.timeout = Some(600);
 //! client.create(&blocked, Mode::Idempotent)?;
 //! // Everything at one blow; rules that refer to the set never see it half full.
@@ -67,10 +67,11 @@ pub use crate::{
     error::{EntryFault, Error},
     message::{Operation, Refusal},
     model::{
-        Addresses, BitmapRange, Counters, CreateOptions, Dimension, Element, Entry, EntryOptions,
-        Family, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports, Position,
-        Protocol, Set, SetName, SetSpec, SetType, SkbInfo, Usage,
+        Addresses, BitmapRange, Comment, Counters, CreateOptions, Dimension, Element, Entry,
+        EntryOptions, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports,
+        Position, Set, SetName, SetSpec, SetType, SkbInfo, Usage,
     },
     text::{Listing, SaveLine, parse_save},
     wire::DecodeError,
 };
+pub use netlink_wire::{Family, Protocol};

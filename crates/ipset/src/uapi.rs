@@ -21,10 +21,6 @@ pub const NFPROTO_IPV4: u8 = 2;
 pub const NFPROTO_IPV6: u8 = 10;
 
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netlink.h>
-pub const NLA_F_NESTED: u16 = 0x8000;
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netlink.h>
-pub const NLA_F_NET_BYTEORDER: u16 = 0x4000;
-/// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netlink.h>
 pub const NLM_F_EXCL: u16 = 0x200;
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netlink.h>
 pub const NLM_F_CREATE: u16 = 0x400;

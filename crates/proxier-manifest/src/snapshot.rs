@@ -124,7 +124,7 @@ impl Snapshot {
     ///
     /// [`SnapshotError`] with the key, and the line there that cannot be read.
     pub fn state(&self) -> Result<Observed, SnapshotError> {
-        let sets = parse_save(&in_order(&self.ipset)).map_err(|error| wrong("ipset", error))?;
+        let sets = parse_save(in_order(&self.ipset)).map_err(|error| wrong("ipset", error))?;
         let sets = sets.into_iter().map(|mut set| {
             set.entries.sort();
             (set.spec.name, set)

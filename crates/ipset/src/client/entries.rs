@@ -56,10 +56,10 @@ impl<T: Transport> Client<T> {
         entries: &'e [Entry],
         request: impl Fn(EntryBatch<'e>) -> Request<'e>,
     ) -> Result<(), Error> {
-        if let Some(entry) = entries
-            .iter()
-            .find(|entry| !entry.options().has_writable_comment())
-        {
+        if let Some(entry) = entries.iter().find(|entry| {
+            let comment = entry.options().comment.as_ref();
+            comment.is_some_and(|comment| !comment.is_valid())
+        }) {
             return Err(Error::InvalidComment {
                 set,
                 entry: Box::new(entry.clone()),

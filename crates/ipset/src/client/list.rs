@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use netlink_batch::{Dumped, Transport};
+use netlink_wire::Problem;
 
 use crate::client::{Client, header_of};
 use crate::message::{Detail, Payload, Reply, Request, SetInfo, SetPart};
@@ -90,7 +91,9 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
     pub fn info(&mut self, set: SetName) -> Result<SetInfo, Error> {
-        self.infos(Some(set))?.pop().ok_or_else(|| headless(set))
+        self.infos(Some(set))?
+            .pop()
+            .ok_or_else(|| headless_set(set))
     }
 
     fn infos(&mut self, set: Option<SetName>) -> Result<Vec<SetInfo>, Error> {
@@ -111,7 +114,9 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
     pub fn list(&mut self, set: SetName) -> Result<Listed, Error> {
-        self.collect(Some(set))?.pop().ok_or_else(|| headless(set))
+        self.collect(Some(set))?
+            .pop()
+            .ok_or_else(|| headless_set(set))
     }
 
     /// All sets with their entries, but those that [`names`](Self::names) leaves out. Those of type
@@ -156,7 +161,7 @@ impl<T: Transport> Client<T> {
         set: Option<SetName>,
         mut visit: impl FnMut(Item) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
-        let mut current: Option<(SetName, SetType, Family)> = None;
+        let mut current: Option<(SetName, SetType, Option<Family>)> = None;
         self.parts(set, Detail::Entries, |part| {
             let part = match part {
                 Part::Set(part) => part,
@@ -177,11 +182,11 @@ impl<T: Transport> Client<T> {
             }
             // Messages after the first about a set only name it.
             let known = current.filter(|(set, ..)| *set == part.set);
-            let (_, set_type, family) = known.ok_or(HEADLESS)?;
+            let (_, set_type, family) = known.ok_or_else(headless)?;
             for entry in part.entries.decode(set_type, family) {
                 let item = match entry {
                     Ok(entry) => Item::Entry(entry),
-                    Err(error @ DecodeError::Truncated { .. }) => return Err(error),
+                    Err(error) if cut_off(&error) => return Err(error),
                     Err(error) => Item::UnreadableEntry(error),
                 };
                 if let ControlFlow::Break(value) = visit(item) {
@@ -224,14 +229,19 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// Entries of a set, or a set, of which the kernel did not say what it is.
-const HEADLESS: DecodeError = DecodeError::Missing {
-    attribute: "IPSET_ATTR_TYPENAME",
-};
+/// Whether the bytes themselves are broken, not only what they mean to this crate.
+fn cut_off(error: &DecodeError) -> bool {
+    matches!(error, DecodeError::Attribute(error) if matches!(error.problem, Problem::Truncated { .. }))
+}
 
-fn headless(set: SetName) -> Error {
+/// The kernel sent entries of a set without having sent what the set is.
+fn headless() -> DecodeError {
+    Problem::Missing.of("IPSET_ATTR_TYPENAME").into()
+}
+
+fn headless_set(set: SetName) -> Error {
     Error::Decode {
         operation: Box::new(Operation::List(Some(set))),
-        error: HEADLESS,
+        error: headless(),
     }
 }

@@ -5,7 +5,7 @@
 //! use ipset_netlink::{Client, Entry, Family, Protocol, SetName, SetSpec, SetType};
 //!
 //! let mut client = Client::open()?;
-//! let web = SetSpec::hash(SetName::new("web")?, SetType::HASH_IP_PORT, Family::Inet);
+//! let web = SetSpec::hash(SetName::new("web")?, SetType::HASH_IP_PORT, Family::V4);
 //! client.create(&web, Mode::Idempotent)?;
 //! client.add(web.name, &[Entry::ip_port([10, 0, 0, 1].into(), Protocol::TCP, 80)], Mode::Strict)?;
 //! for set in client.list_all()? {
@@ -47,7 +47,7 @@ pub struct Client<T = Socket> {
     protocol: u8,
     kernel_protocols: (u8, u8),
     /// What the kernel said of types.
-    types: HashMap<(SetType, Family), TypeInfo>,
+    types: HashMap<(SetType, Option<Family>), TypeInfo>,
     patience: Patience,
 }
 
@@ -132,7 +132,12 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::Refused`] with [`Refusal::UnknownType`] where it has none.
-    pub fn type_info(&mut self, set_type: SetType, family: Family) -> Result<TypeInfo, Error> {
+    pub fn type_info(
+        &mut self,
+        set_type: SetType,
+        family: impl Into<Option<Family>>,
+    ) -> Result<TypeInfo, Error> {
+        let family = family.into();
         if let Some(info) = self.types.get(&(set_type, family)) {
             return Ok(*info);
         }

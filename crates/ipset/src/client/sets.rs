@@ -90,7 +90,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux
     /// 4.20).
-    pub fn index_of(&mut self, set: SetName) -> Result<(u16, Family), Error> {
+    pub fn index_of(&mut self, set: SetName) -> Result<(u16, Option<Family>), Error> {
         self.needs_protocol_7(Operation::Index(set))?;
         self.get(&Request::GetByName { set }, |reply| match reply {
             Reply::Index { family, index } => Some((index, family)),

@@ -239,7 +239,7 @@ fn the_revision_is_asked_for_once() {
         Answer::Ack(0),
     ];
     let mut client = Script::ready(&answers);
-    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::Inet);
+    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::V4);
     client.create(&spec, Mode::Strict).unwrap();
     client.create(&spec, Mode::Strict).unwrap();
     assert_eq!(client.connection.transport().commands, [1, 13, 2, 2]);
@@ -263,7 +263,7 @@ fn the_revision_is_asked_for_once() {
 #[test]
 fn the_newest_revision_known_to_both_is_used() {
     let mut client = Script::ready(&[Answer::Type(99), Answer::Ack(0)]);
-    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::Inet);
+    let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::V4);
     let Request::Create { revision, .. } = client.create_request(&spec, Mode::Strict).unwrap()
     else {
         panic!("no create request")
@@ -286,7 +286,7 @@ fn what_is_left_over_is_named() {
         busy,
     ];
     let mut client = Script::ready(&answers);
-    let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::Inet);
+    let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::V4);
     let error = client.replace(&spec, &[]).unwrap_err();
     let Error::Leftover { set, leftover, .. } = &error else {
         panic!("{error}")

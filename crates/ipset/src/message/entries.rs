@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
+use netlink_wire::{NLA_HDRLEN, Writer, attributes, measure};
+
 use crate::Entry;
 use crate::uapi::{IPSET_ATTR_ADT, IPSET_ATTR_DATA, IPSET_ATTR_LINENO};
-use crate::wire::{Count, Sink, attributes, encode_entry};
+use crate::wire::{IpsetWriter, encode_entry};
 
 /// Most bytes of entries in a message. An attribute could have twice as many; but the kernel brings
 /// the whole message back when it refuses an entry, and that shall fit into what readers of netlink
@@ -14,9 +16,6 @@ const MAX_ENTRIES: usize = 1 << 15;
 /// Bytes of `struct nfgenmsg`.
 const NFGENMSG: usize = 4;
 
-/// Bytes of an attribute's header.
-const HEADER: usize = 4;
-
 /// One entry or more, as many as one message takes: about 800 of `hash:ip,port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryBatch<'a>(Cow<'a, [Entry]>);
@@ -25,14 +24,14 @@ impl<'a> EntryBatch<'a> {
     /// As many of the first entries as fit, and the rest; `None` where there are none.
     #[must_use]
     pub fn split(entries: &'a [Entry]) -> Option<(Self, &'a [Entry])> {
-        let mut length = HEADER;
+        let mut length = NLA_HDRLEN;
         let mut fitting = 0;
         for (entry, line) in entries.iter().zip(1..) {
-            let mut count = Count::default();
-            count.nest(IPSET_ATTR_DATA, |sink| {
-                encode_entry(entry, Some(line), sink);
+            length += measure(|writer| {
+                writer.nest(IPSET_ATTR_DATA, |writer| {
+                    encode_entry(entry, Some(line), writer);
+                });
             });
-            length += count.position();
             // One always goes; the kernel judges it.
             if length > MAX_ENTRIES && fitting > 0 {
                 break;
@@ -63,8 +62,8 @@ impl<'a> EntryBatch<'a> {
     pub fn failed(echo: &[u8]) -> Option<usize> {
         let line = attributes(echo.get(NFGENMSG..)?)
             .map_while(Result::ok)
-            .find(|attribute| attribute.kind == IPSET_ATTR_LINENO)?;
-        let line = line.u32("IPSET_ATTR_LINENO").ok()?;
+            .find(|attribute| attribute.kind() == IPSET_ATTR_LINENO)?;
+        let line = line.u32_by_flag().ok()?;
         usize::try_from(line).ok()?.checked_sub(1)
     }
 
@@ -76,18 +75,20 @@ impl<'a> EntryBatch<'a> {
 
     /// One entry goes alone; several go in a nest, each with its line number, which the kernel
     /// names when it refuses one.
-    pub(super) fn encode(&self, sink: &mut impl Sink) {
+    pub(super) fn encode(&self, writer: &mut Writer<'_>) {
         if let [entry] = self.entries() {
-            sink.nest(IPSET_ATTR_DATA, |sink| encode_entry(entry, Some(0), sink));
+            writer.nest(IPSET_ATTR_DATA, |writer| {
+                encode_entry(entry, Some(0), writer);
+            });
             return;
         }
         // Without this one the kernel refuses the message, and it overwrites it with the line that
         // failed.
-        sink.be32(IPSET_ATTR_LINENO, 1);
-        sink.nest(IPSET_ATTR_ADT, |sink| {
+        writer.be32(IPSET_ATTR_LINENO, 1);
+        writer.nest(IPSET_ATTR_ADT, |writer| {
             for (entry, line) in self.entries().iter().zip(1..) {
-                sink.nest(IPSET_ATTR_DATA, |sink| {
-                    encode_entry(entry, Some(line), sink);
+                writer.nest(IPSET_ATTR_DATA, |writer| {
+                    encode_entry(entry, Some(line), writer);
                 });
             }
         });

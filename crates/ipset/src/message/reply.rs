@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use netlink_packet_core::Emitable;
+use netlink_wire::{
+    Attribute, Fault, NLA_F_NESTED, Names, Problem, Writer, attributes, measure, require, walk,
+};
 
 use crate::message::request::family_number;
 #[allow(
@@ -10,10 +13,7 @@ use crate::message::request::family_number;
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
-use crate::wire::{
-    Attribute, Count, Fill, Sink, attributes, decode_entry, decode_spec, encode_spec_reply, family,
-    set_name,
-};
+use crate::wire::{IpsetWriter, decode_entry, decode_spec, encode_spec_reply, family, set_name};
 use crate::{DecodeError, Entry, Family, SetName, SetSpec, SetType, Usage};
 
 /// Bytes of `struct nfgenmsg`.
@@ -46,7 +46,7 @@ pub enum Reply<'a> {
     /// To [`Request::GetByName`](crate::message::Request::GetByName).
     Index {
         /// Family of the set.
-        family: Family,
+        family: Option<Family>,
         /// Its index.
         index: u16,
     },
@@ -63,7 +63,7 @@ pub struct TypeInfo {
     /// The type.
     pub set_type: SetType,
     /// The family asked for.
-    pub family: Family,
+    pub family: Option<Family>,
     /// The newest revision.
     pub revision: u8,
     /// The oldest revision.
@@ -119,22 +119,38 @@ impl<'a> EntryData<'a> {
     pub fn decode(
         &self,
         set_type: SetType,
-        family: Family,
+        family: Option<Family>,
     ) -> impl Iterator<Item = Result<Entry, DecodeError>> {
         attributes(&self.0)
-            .filter(|item| !matches!(item, Ok(attribute) if attribute.kind != IPSET_ATTR_DATA))
-            .map(move |item| decode_entry(&set_type, family, item?.value))
+            .filter(|item| !matches!(item, Ok(attribute) if attribute.kind() != IPSET_ATTR_DATA))
+            .map(move |item| {
+                let attribute = item.map_err(|problem| problem.of("IPSET_ATTR_ADT"))?;
+                decode_entry(&set_type, family, attribute.value())
+            })
     }
 }
+
+/// The attributes of a message.
+const NAMES: &Names = &[
+    (IPSET_ATTR_PROTOCOL, "IPSET_ATTR_PROTOCOL"),
+    (IPSET_ATTR_SETNAME, "IPSET_ATTR_SETNAME"),
+    (IPSET_ATTR_TYPENAME, "IPSET_ATTR_TYPENAME"),
+    (IPSET_ATTR_REVISION, "IPSET_ATTR_REVISION"),
+    (IPSET_ATTR_FAMILY, "IPSET_ATTR_FAMILY"),
+    (IPSET_ATTR_DATA, "IPSET_ATTR_DATA"),
+    (IPSET_ATTR_ADT, "IPSET_ATTR_ADT"),
+    (IPSET_ATTR_PROTOCOL_MIN, "IPSET_ATTR_PROTOCOL_MIN"),
+    (IPSET_ATTR_INDEX, "IPSET_ATTR_INDEX"),
+];
 
 /// What a message has, before its command says what that means.
 #[derive(Default)]
 struct Raw<'a> {
     protocol: Option<u8>,
-    set: Option<SetName>,
+    set: Option<&'a [u8]>,
     type_name: Option<&'a str>,
     revision: Option<u8>,
-    family: Option<Family>,
+    family: Option<Option<Family>>,
     data: Option<&'a [u8]>,
     entries: &'a [u8],
     min: Option<u8>,
@@ -151,16 +167,17 @@ impl<'a> Reply<'a> {
         if u16::from(subsystem) != NFNL_SUBSYS_IPSET {
             return Err(DecodeError::MessageType { message_type });
         }
-        let raw = Raw::parse(
-            payload
-                .get(NFGENMSG..)
-                .ok_or(DecodeError::Truncated { offset: 0 })?,
-        )?;
+        let attributes = payload.get(NFGENMSG..).ok_or_else(|| {
+            Problem::Truncated {
+                stated: NFGENMSG,
+                available: payload.len(),
+            }
+            .of("struct nfgenmsg")
+        })?;
+        let raw = Raw::parse(attributes)?;
         match command {
             IPSET_CMD_PROTOCOL => {
-                let max = raw.protocol.ok_or(DecodeError::Missing {
-                    attribute: "IPSET_ATTR_PROTOCOL",
-                })?;
+                let max = require(raw.protocol, "IPSET_ATTR_PROTOCOL")?;
                 Ok(Self::Protocol {
                     max,
                     min: raw.min.unwrap_or(max),
@@ -179,15 +196,10 @@ impl<'a> Reply<'a> {
                 })
             }
             IPSET_CMD_TYPE => raw.type_info().map(Self::Type),
-            IPSET_CMD_GET_BYNAME => {
-                let index = raw.index.ok_or(DecodeError::Missing {
-                    attribute: "IPSET_ATTR_INDEX",
-                })?;
-                Ok(Self::Index {
-                    family: raw.family.unwrap_or_default(),
-                    index,
-                })
-            }
+            IPSET_CMD_GET_BYNAME => Ok(Self::Index {
+                family: raw.family.flatten(),
+                index: require(raw.index, "IPSET_ATTR_INDEX")?,
+            }),
             IPSET_CMD_GET_BYINDEX => Ok(Self::Name { set: raw.set()? }),
             _ => Err(DecodeError::MessageType { message_type }),
         }
@@ -228,30 +240,30 @@ impl<'a> Reply<'a> {
         }
     }
 
-    fn encode(&self, sink: &mut impl Sink) {
-        sink.bytes(&[NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.header([NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
         let protocol = if let Self::Protocol { max, .. } = self {
             *max
         } else {
             IPSET_PROTOCOL
         };
-        sink.u8(IPSET_ATTR_PROTOCOL, protocol);
+        writer.u8(IPSET_ATTR_PROTOCOL, protocol);
         match self {
-            Self::Protocol { min, .. } => sink.u8(IPSET_ATTR_PROTOCOL_MIN, *min),
-            Self::Set(part) => part.encode(sink),
+            Self::Protocol { min, .. } => writer.u8(IPSET_ATTR_PROTOCOL_MIN, *min),
+            Self::Set(part) => part.encode(writer),
             Self::Header { set, info } => {
-                sink.text(IPSET_ATTR_SETNAME, set.as_str());
-                info.encode(sink);
+                writer.text(IPSET_ATTR_SETNAME, set.as_str());
+                info.encode(writer);
             }
             Self::Type(info) => {
-                info.encode(sink);
-                sink.u8(IPSET_ATTR_REVISION_MIN, info.revision_min);
+                info.encode(writer);
+                writer.u8(IPSET_ATTR_REVISION_MIN, info.revision_min);
             }
             Self::Index { family, index } => {
-                sink.u8(IPSET_ATTR_FAMILY, family_number(*family));
-                sink.be16(IPSET_ATTR_INDEX, *index);
+                writer.u8(IPSET_ATTR_FAMILY, family_number(*family));
+                writer.be16(IPSET_ATTR_INDEX, *index);
             }
-            Self::Name { set } => sink.text(IPSET_ATTR_SETNAME, set.as_str()),
+            Self::Name { set } => writer.text(IPSET_ATTR_SETNAME, set.as_str()),
         }
     }
 }
@@ -259,40 +271,38 @@ impl<'a> Reply<'a> {
 /// As the kernel would write it (protocol 7).
 impl Emitable for Reply<'_> {
     fn buffer_len(&self) -> usize {
-        let mut count = Count::default();
-        self.encode(&mut count);
-        count.position()
+        measure(|writer| self.encode(writer))
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        self.encode(&mut Fill::new(buffer));
+        self.encode(&mut Writer::new(buffer));
     }
 }
 
 impl TypeInfo {
-    fn encode(&self, sink: &mut impl Sink) {
-        sink.text(IPSET_ATTR_TYPENAME, self.set_type.as_str());
-        sink.u8(IPSET_ATTR_FAMILY, family_number(self.family));
-        sink.u8(IPSET_ATTR_REVISION, self.revision);
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.text(IPSET_ATTR_TYPENAME, self.set_type.as_str());
+        writer.u8(IPSET_ATTR_FAMILY, family_number(self.family));
+        writer.u8(IPSET_ATTR_REVISION, self.revision);
     }
 }
 
 impl SetPart<'_> {
-    fn encode(&self, sink: &mut impl Sink) {
-        sink.text(IPSET_ATTR_SETNAME, self.set.as_str());
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.text(IPSET_ATTR_SETNAME, self.set.as_str());
         if let Some(info) = &self.info {
-            sink.text(IPSET_ATTR_TYPENAME, info.spec.set_type.as_str());
-            sink.u8(IPSET_ATTR_FAMILY, family_number(info.spec.family));
-            sink.u8(IPSET_ATTR_REVISION, info.revision);
+            writer.text(IPSET_ATTR_TYPENAME, info.spec.set_type.as_str());
+            writer.u8(IPSET_ATTR_FAMILY, family_number(info.spec.family));
+            writer.u8(IPSET_ATTR_REVISION, info.revision);
             if let Some(index) = info.index {
-                sink.be16(IPSET_ATTR_INDEX, index);
+                writer.be16(IPSET_ATTR_INDEX, index);
             }
-            sink.nest(IPSET_ATTR_DATA, |sink| {
-                encode_spec_reply(&info.spec.options, &info.usage, sink);
+            writer.nest(IPSET_ATTR_DATA, |writer| {
+                encode_spec_reply(&info.spec.options, &info.usage, writer);
             });
         }
         if !self.entries.is_empty() {
-            sink.nest(IPSET_ATTR_ADT, |sink| sink.bytes(&self.entries.0));
+            writer.bytes(IPSET_ATTR_ADT | NLA_F_NESTED, &self.entries.0);
         }
     }
 }
@@ -300,53 +310,49 @@ impl SetPart<'_> {
 impl<'a> Raw<'a> {
     fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut raw = Self::default();
-        for attribute in attributes(bytes) {
-            raw.take(&attribute?)?;
-        }
+        walk(bytes, "a message of ipset", NAMES, |attribute| {
+            raw.take(&attribute)
+        })?;
         Ok(raw)
     }
 
-    fn take(&mut self, attribute: &Attribute<'a>) -> Result<(), DecodeError> {
-        match attribute.kind {
-            IPSET_ATTR_PROTOCOL => self.protocol = Some(attribute.u8("IPSET_ATTR_PROTOCOL")?),
-            IPSET_ATTR_SETNAME => self.set = Some(set_name(attribute)?),
-            IPSET_ATTR_TYPENAME => self.type_name = Some(attribute.text("IPSET_ATTR_TYPENAME")?),
-            IPSET_ATTR_REVISION => self.revision = Some(attribute.u8("IPSET_ATTR_REVISION")?),
+    fn take(&mut self, attribute: &Attribute<'a>) -> Result<(), Fault> {
+        match attribute.kind() {
+            IPSET_ATTR_PROTOCOL => self.protocol = Some(attribute.u8()?),
+            IPSET_ATTR_SETNAME => self.set = Some(attribute.until_nul()),
+            IPSET_ATTR_TYPENAME => self.type_name = Some(attribute.text()?),
+            IPSET_ATTR_REVISION => self.revision = Some(attribute.u8()?),
             IPSET_ATTR_FAMILY => self.family = Some(family(attribute)?),
-            IPSET_ATTR_DATA => self.data = Some(attribute.value),
-            IPSET_ATTR_ADT => self.entries = attribute.value,
-            IPSET_ATTR_PROTOCOL_MIN => self.min = Some(attribute.u8("IPSET_ATTR_PROTOCOL_MIN")?),
-            IPSET_ATTR_INDEX => self.index = Some(attribute.u16("IPSET_ATTR_INDEX")?),
+            IPSET_ATTR_DATA => self.data = Some(attribute.value()),
+            IPSET_ATTR_ADT => self.entries = attribute.value(),
+            IPSET_ATTR_PROTOCOL_MIN => self.min = Some(attribute.u8()?),
+            IPSET_ATTR_INDEX => self.index = Some(attribute.u16_by_flag()?),
             _ => {}
         }
         Ok(())
     }
 
     fn set(&self) -> Result<SetName, DecodeError> {
-        self.set.ok_or(DecodeError::Missing {
-            attribute: "IPSET_ATTR_SETNAME",
-        })
+        set_name(require(self.set, "IPSET_ATTR_SETNAME")?)
     }
 
     fn set_type(&self) -> Result<SetType, DecodeError> {
-        let name = self.type_name.ok_or(DecodeError::Missing {
-            attribute: "IPSET_ATTR_TYPENAME",
-        })?;
-        SetType::new(name).map_err(|_| DecodeError::Value {
-            attribute: "IPSET_ATTR_TYPENAME",
+        let attribute = "IPSET_ATTR_TYPENAME";
+        SetType::new(require(self.type_name, attribute)?).map_err(|_| {
+            Problem::Invalid {
+                expected: "the name of a set type",
+            }
+            .of(attribute)
+            .into()
         })
     }
 
     fn revision(&self) -> Result<u8, DecodeError> {
-        self.revision.ok_or(DecodeError::Missing {
-            attribute: "IPSET_ATTR_REVISION",
-        })
+        Ok(require(self.revision, "IPSET_ATTR_REVISION")?)
     }
 
-    fn family(&self) -> Result<Family, DecodeError> {
-        self.family.ok_or(DecodeError::Missing {
-            attribute: "IPSET_ATTR_FAMILY",
-        })
+    fn family(&self) -> Result<Option<Family>, DecodeError> {
+        Ok(require(self.family, "IPSET_ATTR_FAMILY")?)
     }
 
     fn type_info(&self) -> Result<TypeInfo, DecodeError> {

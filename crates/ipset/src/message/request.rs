@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use netlink_packet_core::Emitable;
+use netlink_wire::{Writer, measure};
 
 use crate::message::EntryBatch;
 #[allow(
@@ -10,7 +11,7 @@ use crate::message::EntryBatch;
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
-use crate::wire::{Count, Fill, Sink, encode_entry, encode_spec};
+use crate::wire::{IpsetWriter, encode_entry, encode_spec};
 use crate::{Entry, Family, SetName, SetSpec, SetType};
 
 /// A request, with what it says in the attributes.
@@ -101,8 +102,8 @@ pub enum Request<'a> {
     Type {
         /// Which.
         set_type: SetType,
-        /// For which family.
-        family: Family,
+        /// For which family; none for types without addresses.
+        family: Option<Family>,
     },
     /// The index of a set (protocol 7).
     GetByName {
@@ -254,37 +255,37 @@ impl Request<'_> {
         }
     }
 
-    fn attributes(&self, sink: &mut impl Sink) {
+    fn attributes(&self, writer: &mut Writer<'_>) {
         if let Some(set) = self.set() {
-            sink.text(IPSET_ATTR_SETNAME, set.as_str());
+            writer.text(IPSET_ATTR_SETNAME, set.as_str());
         }
         match self {
             Self::Create { spec, revision, .. } => {
-                sink.text(IPSET_ATTR_TYPENAME, spec.set_type.as_str());
-                sink.u8(IPSET_ATTR_REVISION, *revision);
-                sink.u8(IPSET_ATTR_FAMILY, family_number(spec.family));
-                sink.nest(IPSET_ATTR_DATA, |sink| encode_spec(&spec.options, sink));
+                writer.text(IPSET_ATTR_TYPENAME, spec.set_type.as_str());
+                writer.u8(IPSET_ATTR_REVISION, *revision);
+                writer.u8(IPSET_ATTR_FAMILY, family_number(spec.family));
+                writer.nest(IPSET_ATTR_DATA, |writer| encode_spec(&spec.options, writer));
             }
             Self::Rename { to: other, .. } | Self::Swap { other, .. } => {
-                sink.text(IPSET_ATTR_SETNAME2, other.as_str());
+                writer.text(IPSET_ATTR_SETNAME2, other.as_str());
             }
             Self::List {
                 detail: Detail::Name,
                 ..
-            } => sink.be32(IPSET_ATTR_FLAGS, IPSET_FLAG_LIST_SETNAME),
+            } => writer.be32(IPSET_ATTR_FLAGS, IPSET_FLAG_LIST_SETNAME),
             Self::List {
                 detail: Detail::Header,
                 ..
-            } => sink.be32(IPSET_ATTR_FLAGS, IPSET_FLAG_LIST_HEADER),
-            Self::Add { entries, .. } | Self::Del { entries, .. } => entries.encode(sink),
+            } => writer.be32(IPSET_ATTR_FLAGS, IPSET_FLAG_LIST_HEADER),
+            Self::Add { entries, .. } | Self::Del { entries, .. } => entries.encode(writer),
             Self::Test { entry, .. } => {
-                sink.nest(IPSET_ATTR_DATA, |sink| encode_entry(entry, None, sink));
+                writer.nest(IPSET_ATTR_DATA, |writer| encode_entry(entry, None, writer));
             }
             Self::Type { set_type, family } => {
-                sink.text(IPSET_ATTR_TYPENAME, set_type.as_str());
-                sink.u8(IPSET_ATTR_FAMILY, family_number(*family));
+                writer.text(IPSET_ATTR_TYPENAME, set_type.as_str());
+                writer.u8(IPSET_ATTR_FAMILY, family_number(*family));
             }
-            Self::GetByIndex { index } => sink.be16(IPSET_ATTR_INDEX, *index),
+            Self::GetByIndex { index } => writer.be16(IPSET_ATTR_INDEX, *index),
             Self::Protocol
             | Self::Destroy { .. }
             | Self::Flush { .. }
@@ -297,12 +298,8 @@ impl Request<'_> {
 }
 
 /// `NFPROTO_*`.
-pub(super) fn family_number(family: Family) -> u8 {
-    match family {
-        Family::Unspecified => NFPROTO_UNSPEC,
-        Family::Inet => NFPROTO_IPV4,
-        Family::Inet6 => NFPROTO_IPV6,
-    }
+pub(crate) fn family_number(family: Option<Family>) -> u8 {
+    family.map_or(NFPROTO_UNSPEC, Family::number)
 }
 
 /// A request as the payload of a netlink message: `struct nfgenmsg`, then the attributes. Writing
@@ -316,22 +313,20 @@ pub struct Payload<'a> {
 }
 
 impl Payload<'_> {
-    fn encode(&self, sink: &mut impl Sink) {
+    fn encode(&self, writer: &mut Writer<'_>) {
         // ipset says IPv4 whatever the set is of; the kernel does not look.
-        sink.bytes(&[NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
-        sink.u8(IPSET_ATTR_PROTOCOL, self.protocol);
-        self.request.attributes(sink);
+        writer.header([NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
+        writer.u8(IPSET_ATTR_PROTOCOL, self.protocol);
+        self.request.attributes(writer);
     }
 }
 
 impl Emitable for Payload<'_> {
     fn buffer_len(&self) -> usize {
-        let mut count = Count::default();
-        self.encode(&mut count);
-        count.position()
+        measure(|writer| self.encode(writer))
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        self.encode(&mut Fill::new(buffer));
+        self.encode(&mut Writer::new(buffer));
     }
 }

@@ -225,12 +225,12 @@ fn protocol_type_and_header() {
     let (sent, received) = of("type", IPSET_CMD_TYPE);
     let request = Request::Type {
         set_type: SetType::HASH_IP_PORT,
-        family: Family::Inet,
+        family: Some(Family::V4),
     };
     assert_eq!(framed(&request, &sent), sent);
     let info = TypeInfo {
         set_type: SetType::HASH_IP_PORT,
-        family: Family::Inet,
+        family: Some(Family::V4),
         revision: 7,
         revision_min: 0,
     };
@@ -244,7 +244,7 @@ fn protocol_type_and_header() {
     let reply = Reply::parse(0x60c, &received[16..]).unwrap();
     let info = TypeInfo {
         set_type: SetType::HASH_IP,
-        family: Family::Inet,
+        family: Some(Family::V4),
         revision: 6,
         revision_min: 6,
     };
@@ -301,7 +301,7 @@ fn a_batch_holds_what_a_message_takes() {
 /// Were it written as it is, its end would be read as attributes of its own.
 #[test]
 fn a_comment_beyond_all_bounds_is_cut_where_the_kernel_still_refuses_it() {
-    let entry = Entry::ip([10, 0, 0, 1].into()).with_comment(&"x".repeat(100_000));
+    let entry = Entry::ip([10, 0, 0, 1].into()).with_comment("x".repeat(100_000));
     let entries = [entry, Entry::ip([10, 0, 0, 2].into())];
     let (batch, rest) = EntryBatch::split(&entries).unwrap();
     assert!(rest.is_empty());

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use crate::{Addresses, Element, Interface, MacAddr, PortRange, Ports, Protocol, SetName};
+use crate::{Addresses, Comment, Element, Interface, MacAddr, PortRange, Ports, Protocol, SetName};
 
 /// What is added to a set: an element, and its options if it has any.
 ///
@@ -33,8 +33,8 @@ pub struct EntryOptions {
     pub nomatch: bool,
     /// What it counted.
     pub counters: Option<Counters>,
-    /// Text for people, 1 to 255 bytes without control characters and `"`.
-    pub comment: Option<Box<str>>,
+    /// Text for people.
+    pub comment: Option<Comment>,
     /// What the `SET` target copies to packets; all zero for none.
     pub skbinfo: SkbInfo,
     /// Place in a `list:set`; only in requests, never read back.
@@ -87,19 +87,6 @@ static NO_OPTIONS: EntryOptions = EntryOptions {
     },
     position: None,
 };
-
-/// Longest comment in bytes (`IPSET_MAX_COMMENT_SIZE`).
-pub(crate) const MAX_COMMENT: usize = 255;
-
-impl EntryOptions {
-    /// Whether the comment, if there is one, is one that the kernel takes and text can carry.
-    pub(crate) fn has_writable_comment(&self) -> bool {
-        self.comment.as_deref().is_none_or(|comment| {
-            (1..=MAX_COMMENT).contains(&comment.len())
-                && !comment.contains(|c: char| c.is_ascii_control() || c == '"')
-        })
-    }
-}
 
 impl Entry {
     /// An entry without options.
@@ -222,7 +209,7 @@ impl Entry {
 
     /// The entry with a comment.
     #[must_use]
-    pub fn with_comment(self, comment: &str) -> Self {
+    pub fn with_comment(self, comment: impl Into<Comment>) -> Self {
         self.with(|options| options.comment = Some(comment.into()))
     }
 
@@ -273,10 +260,47 @@ impl From<Element> for Entry {
     }
 }
 
+impl Entry {
+    /// The entry in the words of `ipset save`, its comment byte for byte. `Display` has the same as text.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write_to(&mut bytes);
+        bytes
+    }
+
+    /// Appends what [`to_bytes`](Self::to_bytes) returns.
+    pub(crate) fn write_to(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(BeforeComment(self).to_string().as_bytes());
+        let options = self.options();
+        if let Some(comment) = &options.comment {
+            bytes.extend(b" comment \"");
+            bytes.extend(comment.as_bytes());
+            bytes.push(b'"');
+        }
+        bytes.extend(options.skbinfo.to_string().as_bytes());
+    }
+}
+
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.element)?;
+        write!(f, "{}", BeforeComment(self))?;
         let options = self.options();
+        if let Some(comment) = &options.comment {
+            write!(f, " comment \"{comment}\"")?;
+        }
+        write!(f, "{}", options.skbinfo)
+    }
+}
+
+/// What `ipset save` prints of an entry before its comment.
+struct BeforeComment<'a>(&'a Entry);
+
+impl fmt::Display for BeforeComment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(entry) = self;
+        let options = entry.options();
+        write!(f, "{}", entry.element)?;
         match options.position {
             Some(Position::Before(name)) => write!(f, " before {name}")?,
             Some(Position::After(name)) => write!(f, " after {name}")?,
@@ -288,16 +312,13 @@ impl fmt::Display for Entry {
         if options.nomatch {
             f.write_str(" nomatch")?;
         }
-        if self.wildcard() {
+        if entry.wildcard() {
             f.write_str(" wildcard")?;
         }
         if let Some(Counters { packets, bytes }) = options.counters {
             write!(f, " packets {packets} bytes {bytes}")?;
         }
-        if let Some(comment) = &options.comment {
-            write!(f, " comment \"{comment}\"")?;
-        }
-        write!(f, "{}", options.skbinfo)
+        Ok(())
     }
 }
 

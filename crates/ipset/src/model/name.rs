@@ -3,15 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
+use netlink_wire::InlineName;
+
 use crate::Error;
-use crate::model::inline::Inline;
+use crate::model::GlobalOption;
 
 /// The name of a set: 1 to 31 bytes (`IPSET_MAXNAMELEN` less its NUL).
 ///
-/// The kernel takes any bytes; the text format of `ipset` can carry neither whitespace nor control
-/// characters nor `"` in a name, so these are refused here.
+/// The kernel takes any bytes. The text format of `ipset` can carry neither whitespace nor control
+/// characters nor `"` in a name, and no name that is one of its options (`-exist`, `-n`, …), so these
+/// are refused here.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetName(Inline<31>);
+pub struct SetName(InlineName<31>);
 
 impl SetName {
     /// The most bytes a name can have.
@@ -27,8 +30,10 @@ impl SetName {
             "it is empty"
         } else if text.contains(unwritable) {
             "it has whitespace, a control character or a double quote"
-        } else if let Some(inline) = Inline::new(text) {
-            return Ok(Self(inline));
+        } else if GlobalOption::of(text.as_bytes()).is_some() {
+            "`ipset` reads it as an option"
+        } else if let Some(name) = InlineName::new(text) {
+            return Ok(Self(name));
         } else {
             "it is longer than 31 bytes"
         };
@@ -65,7 +70,7 @@ impl SetName {
 ///
 /// Commas, whitespace, control characters and `"` are refused: `ipset` cannot write them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InterfaceName(Inline<15>);
+pub struct InterfaceName(InlineName<15>);
 
 impl InterfaceName {
     /// A name from `text`.
@@ -80,8 +85,8 @@ impl InterfaceName {
             "it has a comma, whitespace, a control character or a double quote"
         } else if text.starts_with("physdev:") {
             "`physdev:` is how ipset marks a bridge port; pass that separately"
-        } else if let Some(inline) = Inline::new(text) {
-            return Ok(Self(inline));
+        } else if let Some(name) = InlineName::new(text) {
+            return Ok(Self(name));
         } else {
             "it is longer than 15 bytes"
         };
@@ -165,7 +170,9 @@ mod tests {
 
     #[test]
     fn what_the_text_format_cannot_carry_is_refused() {
-        for name in ["a b", "a\tb", "a\0", "a\n", "\"a\"", "\x7f"] {
+        for name in [
+            "a b", "a\tb", "a\0", "a\n", "\"a\"", "\x7f", "-!", "-exist", "-n",
+        ] {
             let error = SetName::new(name).unwrap_err();
             assert!(
                 matches!(error, Error::InvalidSetName { .. }),

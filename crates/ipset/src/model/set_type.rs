@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::inline::Inline;
-use crate::{Error, Family};
+use netlink_wire::{Family, InlineName};
+
+use crate::Error;
 
 /// How a set stores its elements: the part of the type's name before the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,13 +42,13 @@ pub enum Dimension {
 /// Open: a type of a newer kernel keeps its name, has no [`dimensions`](Self::dimensions), and its
 /// elements cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SetType(Inline<31>);
+pub struct SetType(InlineName<31>);
 
 /// Name, method and dimensions of each type.
 macro_rules! set_types {
     ($($(#[$doc:meta])* $constant:ident = $name:literal, $method:ident, [$($dimension:ident),+], $parts:literal;)*) => {
         impl SetType {
-            $($(#[$doc])* pub const $constant: Self = Self(Inline::constant($name));)*
+            $($(#[$doc])* pub const $constant: Self = named($name);)*
 
             /// Every type that this crate knows: those of Linux 6.18.
             pub const ALL: [Self; 16] = [$(Self::$constant),*];
@@ -64,6 +65,12 @@ macro_rules! set_types {
             }
         }
     };
+}
+
+/// For constants: a name that does not fit stops the compiler.
+#[allow(clippy::unwrap_used, reason = "evaluated by the compiler")]
+const fn named(name: &str) -> SetType {
+    SetType(InlineName::new(name).unwrap())
 }
 
 /// What is known of a type.
@@ -120,10 +127,10 @@ impl SetType {
             .is_some_and(|(method, parts)| !method.is_empty() && !parts.is_empty())
             && !text
                 .contains(|c: char| c.is_ascii_whitespace() || c.is_ascii_control() || c == '"');
-        match Inline::new(text) {
-            Some(inline) if well_formed => Ok(Self(inline)),
+        match InlineName::new(text) {
+            Some(name) if well_formed => Ok(Self(name)),
             _ => Err(Error::token(
-                "set type",
+                "a set type",
                 text,
                 "types look like `hash:ip,port`",
             )),
@@ -154,18 +161,13 @@ impl SetType {
         self.dimensions().contains(&Dimension::Net)
     }
 
-    /// The family of a set for which none is named: IPv4 where elements have addresses, else none.
+    /// The family of a set that is created without one: IPv4 where elements have addresses, else none.
     #[must_use]
-    pub fn default_family(&self) -> Family {
-        if self
-            .dimensions()
+    pub fn default_family(&self) -> Option<Family> {
+        self.dimensions()
             .iter()
             .any(|part| matches!(part, Dimension::Ip | Dimension::Net))
-        {
-            Family::Inet
-        } else {
-            Family::Unspecified
-        }
+            .then_some(Family::V4)
     }
 
     /// Whether sets of this type may be of IPv6 (all but the bitmaps, `hash:mac` and `list:set`).
@@ -227,9 +229,9 @@ mod tests {
 
     #[test]
     fn families_by_type() {
-        assert_eq!(SetType::BITMAP_PORT.default_family(), Family::Unspecified);
-        assert_eq!(SetType::BITMAP_IP.default_family(), Family::Inet);
-        assert_eq!(SetType::HASH_MAC.default_family(), Family::Unspecified);
+        assert_eq!(SetType::BITMAP_PORT.default_family(), None);
+        assert_eq!(SetType::BITMAP_IP.default_family(), Some(Family::V4));
+        assert_eq!(SetType::HASH_MAC.default_family(), None);
         assert!(!SetType::HASH_MAC.has_family_choice());
         assert!(SetType::HASH_NET_IFACE.has_family_choice());
     }

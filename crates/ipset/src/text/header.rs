@@ -4,11 +4,20 @@
 use std::fmt;
 
 use crate::model::Inet;
-use crate::{BitmapRange, CreateOptions, Method, SetSpec, SetType};
+use crate::{BitmapRange, CreateOptions, Family, Method, SetSpec, SetType};
 
 impl fmt::Display for SetSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "create {} {}{}", self.name, self.set_type, Header(self))
+    }
+}
+
+/// The name that `ipset` has for a family; `unspec` for none.
+pub(crate) fn family_name(family: Option<Family>) -> &'static str {
+    match family {
+        None => "unspec",
+        Some(Family::V4) => "inet",
+        Some(Family::V6) => "inet6",
     }
 }
 
@@ -26,8 +35,9 @@ impl fmt::Display for Header<'_> {
         if let Some(range) = options.range {
             write!(f, " range {range}")?;
         }
-        if set_type.has_family_choice() || set_type.method().is_none() {
-            write!(f, " family {family}")?;
+        let choice = set_type.has_family_choice() || set_type.method().is_none();
+        if choice && family.is_some() {
+            write!(f, " family {}", family_name(*family))?;
         }
         if let Some(mask) = options.markmask {
             write!(f, " markmask {mask:#010x}")?;

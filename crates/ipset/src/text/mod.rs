@@ -1,5 +1,6 @@
 //! The text of `ipset save`, `ipset restore` and `ipset list`.
 
+mod command;
 mod create;
 mod entry;
 mod header;
@@ -7,9 +8,12 @@ mod listing;
 mod save;
 #[cfg(test)]
 mod tests;
-mod tokens;
+mod words;
 
-pub(crate) use crate::text::{create::parse_create, entry::parse as parse_entry, tokens::Tokens};
+pub(crate) use crate::text::{
+    command::Command, create::parse_create, entry::parse as parse_entry, header::family_name,
+    words::Words,
+};
 pub use crate::text::{
     listing::Listing,
     save::{SaveLine, parse_save},

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::ControlFlow;
 
-use crate::text::{Tokens, parse_create, parse_entry};
+use crate::text::{Command, Words, parse_create, parse_entry};
 use crate::{Entry, Error, Set, SetName, SetSpec};
 
 /// A line of `ipset save`, without the line break.
@@ -29,26 +30,54 @@ impl Set {
         };
         std::iter::once(SaveLine::Create(self.spec.clone())).chain(self.entries.iter().map(add))
     }
+
+    /// The set as `ipset save` prints it, its comments byte for byte: what `ipset restore` reads back.
+    /// `Display` has the same as text.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = format!("{}\n", self.spec).into_bytes();
+        for entry in &self.entries {
+            bytes.extend(format!("add {} ", self.spec.name).as_bytes());
+            entry.write_to(&mut bytes);
+            bytes.push(b'\n');
+        }
+        bytes
+    }
 }
 
-/// Reads what `ipset save` prints, or the part of what `ipset restore` takes that says what sets
-/// there shall be: `create` and `add` lines. Empty lines, `#` comments, `COMMIT` and the option
-/// `-exist` say nothing and are passed over.
+/// Parses what `ipset save` prints, or the lines of an `ipset restore` file that describe sets:
+/// `create` and `add` lines.
+///
+/// Lines are read as ipset 7 reads them: commands may be abbreviated or old options (`n`, `-N`,
+/// `--add`), `-exist` and `-!` may stand anywhere, names of options may have `--` in front of them, and
+/// types may have their old names (`iphash`). Numbers behind `0x` are hexadecimal and those behind `0`
+/// octal. Empty lines, comments (`#`), `COMMIT` and options such as `-exist` and `-quiet` mean nothing
+/// here and are passed over; `quit` ends the text. (ipset 7.17 skips what follows a line with an old
+/// option that it ignores, such as `probes`, and reports success. This function reads on.)
 ///
 /// Entries are checked against their set ([`SetSpec::check`]), but neither compared with each other
-/// nor counted: a set may come out with an entry twice or with more than its `maxelem`.
+/// nor counted: a set may have an entry twice, or more of them than its `maxelem`.
+///
+/// The text may be `&str`, or bytes where comments need not be UTF-8.
 ///
 /// # Errors
 /// [`Error::Line`] with the number of the first bad line: text that cannot be read, a set or entry
 /// that the kernel would refuse, an entry before its set ([`Error::UnknownSet`]), a set twice
-/// ([`Error::DuplicateSet`]), or another command of `ipset` such as `flush`.
-pub fn parse_save(text: &str) -> Result<Vec<Set>, Error> {
+/// ([`Error::DuplicateSet`]; with `-exist` only if its type or options differ), or another command of
+/// `ipset` such as `flush`.
+pub fn parse_save(text: impl AsRef<[u8]>) -> Result<Vec<Set>, Error> {
     let mut saved = Saved::default();
-    for (index, line) in text.lines().enumerate() {
-        saved.line(line).map_err(|error| Error::Line {
-            line: index + 1,
-            error: Box::new(error),
-        })?;
+    for (line, number) in text.as_ref().split(|byte| *byte == b'\n').zip(1..) {
+        match saved.line(line) {
+            Ok(ControlFlow::Continue(())) => {}
+            Ok(ControlFlow::Break(())) => break,
+            Err(error) => {
+                return Err(Error::Line {
+                    line: number,
+                    error: Box::new(error),
+                });
+            }
+        }
     }
     Ok(saved.sets)
 }
@@ -57,47 +86,55 @@ pub fn parse_save(text: &str) -> Result<Vec<Set>, Error> {
 struct Saved {
     sets: Vec<Set>,
     /// Where each set is in `sets`.
-    places: HashMap<SetName, usize>,
+    positions: HashMap<SetName, usize>,
 }
 
 impl Saved {
-    fn line(&mut self, line: &str) -> Result<(), Error> {
-        if line.trim_ascii_start().starts_with('#') {
-            return Ok(());
+    fn line(&mut self, line: &[u8]) -> Result<ControlFlow<()>, Error> {
+        if line.trim_ascii_start().starts_with(b"#") {
+            return Ok(ControlFlow::Continue(()));
         }
-        let mut tokens = Tokens::new(line);
-        let mut command = tokens.next()?;
-        while let Some("-exist" | "-!" | "--exist") = command {
-            command = tokens.next()?;
+        let mut words = Words::new(line);
+        let Some(word) = words.next()? else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        match Command::of(&word) {
+            Some(Command::Create) => self.create(&mut words)?,
+            Some(Command::Add) => self.add(&mut words)?,
+            Some(Command::Quit) => return Ok(ControlFlow::Break(())),
+            None if *word == *b"COMMIT" => words.end()?,
+            _ => {
+                return Err(Error::token(
+                    "a line of a saved set",
+                    String::from_utf8_lossy(&word),
+                    "only `create` and `add` lines describe sets",
+                ));
+            }
         }
-        match command {
-            None | Some("COMMIT") => Ok(()),
-            Some("create" | "-N" | "--create") => self.create(&mut tokens),
-            Some("add" | "-A" | "--add") => self.add(&mut tokens),
-            Some(other) => Err(Error::token(
-                "line of a saved set",
-                other,
-                "only `create` and `add` say what sets there are; other commands of ipset change them",
-            )),
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn create(&mut self, words: &mut Words<'_>) -> Result<(), Error> {
+        let spec = parse_create(words)?;
+        let known = self.positions.get(&spec.name);
+        match known.and_then(|position| self.sets.get(*position)) {
+            None => {
+                self.positions.insert(spec.name, self.sets.len());
+                self.sets.push(Set::new(spec));
+                Ok(())
+            }
+            Some(set) if words.exist() && set.spec.same_set(&spec) => Ok(()),
+            Some(_) => Err(Error::DuplicateSet { set: spec.name }),
         }
     }
 
-    fn create(&mut self, tokens: &mut Tokens<'_>) -> Result<(), Error> {
-        let spec = parse_create(tokens)?;
-        if self.places.insert(spec.name, self.sets.len()).is_some() {
-            return Err(Error::DuplicateSet { set: spec.name });
-        }
-        self.sets.push(Set::new(spec));
-        Ok(())
-    }
-
-    fn add(&mut self, tokens: &mut Tokens<'_>) -> Result<(), Error> {
-        let name = SetName::new(tokens.require("the name of a set")?)?;
-        let place = self.places.get(&name);
-        let set = place
-            .and_then(|place| self.sets.get_mut(*place))
+    fn add(&mut self, words: &mut Words<'_>) -> Result<(), Error> {
+        let name = SetName::new(&words.text("the name of a set")?)?;
+        let position = self.positions.get(&name);
+        let set = position
+            .and_then(|position| self.sets.get_mut(*position))
             .ok_or(Error::UnknownSet { set: name })?;
-        let entry = parse_entry(&set.spec.set_type, tokens)?;
+        let entry = parse_entry(&set.spec.set_type, words)?;
         set.spec.check(&entry)?;
         set.entries.push(entry);
         Ok(())

@@ -12,7 +12,7 @@ mod write;
 pub use crate::wire::read::DecodeError;
 pub(crate) use crate::wire::{
     entry::{decode as decode_entry, encode as encode_entry},
-    read::{Attribute, attributes, family, set_name},
+    read::{family, set_name},
     spec::{decode as decode_spec, encode as encode_spec, encode_reply as encode_spec_reply},
-    write::{Count, Fill, Sink},
+    write::IpsetWriter,
 };

@@ -1,170 +1,47 @@
-//! Writing attributes.
-//!
-//! What is written is described once, over [`Sink`]: [`Count`] measures it, [`Fill`] writes it into
-//! the caller's buffer. Lengths of nests are filled in from what was written.
+//! How ipset wants numbers and addresses written.
 
 use std::net::IpAddr;
 
-use crate::uapi::{
-    IPSET_ATTR_IPADDR_IPV4, IPSET_ATTR_IPADDR_IPV6, NLA_F_NESTED, NLA_F_NET_BYTEORDER,
-};
+use netlink_wire::{NLA_F_NET_BYTEORDER, Writer};
 
-/// Bytes of an attribute's header.
-const HEADER: usize = 4;
+use crate::uapi::{IPSET_ATTR_IPADDR_IPV4, IPSET_ATTR_IPADDR_IPV6};
 
-/// Where bytes go.
-pub(crate) trait Sink {
-    /// Appends bytes.
-    fn bytes(&mut self, bytes: &[u8]);
-
-    /// How many bytes there are.
-    fn position(&self) -> usize;
-
-    /// Overwrites two bytes from `at` on.
-    fn patch(&mut self, at: usize, bytes: [u8; 2]);
-
-    /// An attribute whose value `value` writes.
-    fn attribute(&mut self, kind: u16, value: impl FnOnce(&mut Self))
-    where
-        Self: Sized,
-    {
-        let start = self.position();
-        self.bytes(&[0; 2]);
-        self.bytes(&kind.to_ne_bytes());
-        value(self);
-        let length = self.position() - start;
-        // Nests stay below 64 KiB: `EntryBatch` sees to it.
-        self.patch(
-            start,
-            u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes(),
-        );
-        self.bytes(
-            [0; HEADER]
-                .get(..length.wrapping_neg() % HEADER)
-                .unwrap_or_default(),
-        );
-    }
-
-    /// A nest of attributes.
-    fn nest(&mut self, kind: u16, attributes: impl FnOnce(&mut Self))
-    where
-        Self: Sized,
-    {
-        self.attribute(kind | NLA_F_NESTED, attributes);
-    }
-
-    fn u8(&mut self, kind: u16, value: u8)
-    where
-        Self: Sized,
-    {
-        self.attribute(kind, |sink| sink.bytes(&[value]));
-    }
-
-    fn be16(&mut self, kind: u16, value: u16)
-    where
-        Self: Sized,
-    {
-        self.attribute(kind | NLA_F_NET_BYTEORDER, |sink| {
-            sink.bytes(&value.to_be_bytes());
-        });
-    }
-
-    fn be32(&mut self, kind: u16, value: u32)
-    where
-        Self: Sized,
-    {
-        self.attribute(kind | NLA_F_NET_BYTEORDER, |sink| {
-            sink.bytes(&value.to_be_bytes());
-        });
-    }
-
-    fn be64(&mut self, kind: u16, value: u64)
-    where
-        Self: Sized,
-    {
-        self.attribute(kind | NLA_F_NET_BYTEORDER, |sink| {
-            sink.bytes(&value.to_be_bytes());
-        });
-    }
-
-    /// Text with the NUL that ends it.
-    fn text(&mut self, kind: u16, value: &str)
-    where
-        Self: Sized,
-    {
-        self.attribute(kind, |sink| {
-            sink.bytes(value.as_bytes());
-            sink.bytes(&[0]);
-        });
-    }
-
-    /// An address: a nest around one of its family.
-    fn ip(&mut self, kind: u16, ip: IpAddr)
-    where
-        Self: Sized,
-    {
-        self.nest(kind, |sink| match ip {
-            IpAddr::V4(ip) => {
-                sink.attribute(IPSET_ATTR_IPADDR_IPV4 | NLA_F_NET_BYTEORDER, |sink| {
-                    sink.bytes(&ip.octets());
-                });
-            }
-            IpAddr::V6(ip) => {
-                sink.attribute(IPSET_ATTR_IPADDR_IPV6 | NLA_F_NET_BYTEORDER, |sink| {
-                    sink.bytes(&ip.octets());
-                });
-            }
-        });
-    }
+/// The attributes of ipset that [`Writer`] has no method for.
+pub(crate) trait IpsetWriter {
+    /// A number of 16 bits in network byte order, flagged as such.
+    fn be16(&mut self, kind: u16, value: u16);
+    /// A number of 32 bits in network byte order, flagged as such.
+    fn be32(&mut self, kind: u16, value: u32);
+    /// A number of 64 bits in network byte order, flagged as such.
+    fn be64(&mut self, kind: u16, value: u64);
+    /// An address in a nest, flagged as in network byte order.
+    fn address(&mut self, kind: u16, address: IpAddr);
 }
 
-/// Measures.
-#[derive(Default)]
-pub(crate) struct Count(usize);
-
-impl Sink for Count {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
+impl IpsetWriter for Writer<'_> {
+    #[inline]
+    fn be16(&mut self, kind: u16, value: u16) {
+        self.u16_be(kind | NLA_F_NET_BYTEORDER, value);
     }
 
-    fn position(&self) -> usize {
-        self.0
+    #[inline]
+    fn be32(&mut self, kind: u16, value: u32) {
+        self.u32_be(kind | NLA_F_NET_BYTEORDER, value);
     }
 
-    fn patch(&mut self, _at: usize, _bytes: [u8; 2]) {}
-}
-
-/// Writes into a buffer; what does not fit is left out, which the measured length shows.
-pub(crate) struct Fill<'a> {
-    buffer: &'a mut [u8],
-    position: usize,
-}
-
-impl<'a> Fill<'a> {
-    pub(crate) fn new(buffer: &'a mut [u8]) -> Self {
-        Self {
-            buffer,
-            position: 0,
-        }
-    }
-}
-
-impl Sink for Fill<'_> {
-    fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.position + bytes.len();
-        if let Some(room) = self.buffer.get_mut(self.position..end) {
-            room.copy_from_slice(bytes);
-        }
-        self.position = end;
+    #[inline]
+    fn be64(&mut self, kind: u16, value: u64) {
+        self.u64_be(kind | NLA_F_NET_BYTEORDER, value);
     }
 
-    fn position(&self) -> usize {
-        self.position
-    }
-
-    fn patch(&mut self, at: usize, bytes: [u8; 2]) {
-        if let Some(room) = self.buffer.get_mut(at..at + 2) {
-            room.copy_from_slice(&bytes);
-        }
+    #[inline]
+    fn address(&mut self, kind: u16, address: IpAddr) {
+        let inner = match address {
+            IpAddr::V4(_) => IPSET_ATTR_IPADDR_IPV4,
+            IpAddr::V6(_) => IPSET_ATTR_IPADDR_IPV6,
+        };
+        self.nest(kind, |writer| {
+            writer.ip(inner | NLA_F_NET_BYTEORDER, address);
+        });
     }
 }

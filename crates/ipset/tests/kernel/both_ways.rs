@@ -88,7 +88,7 @@ pub(crate) fn we_write_ipset_reads() {
 
 pub(crate) fn masks_of_linux_6_3() {
     if client()
-        .type_info(SetType::HASH_IP, ipset_netlink::Family::Inet)
+        .type_info(SetType::HASH_IP, ipset_netlink::Family::V4)
         .unwrap()
         .revision
         < 6
@@ -104,7 +104,7 @@ pub(crate) fn masks_of_linux_6_3() {
 fn written_reads(text: &str) {
     let written = write(&mut client(), parse_save(text).unwrap());
     assert!(written.len() >= 4);
-    let read = parse_save(&cmd("ipset save")).unwrap();
+    let read = parse_save(cmd("ipset save")).unwrap();
     // ipset 7.17 does not print it; the kernel is asked below.
     let without = |set: &Set| {
         let mut set = set.clone();

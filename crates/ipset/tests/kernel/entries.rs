@@ -212,13 +212,13 @@ pub(crate) fn comments_that_text_cannot_carry() {
             assert_eq!(entries(&mut client, set), [entry]);
         }
     }
-    let longest = Entry::ip([1, 1, 1, 2].into()).with_comment(&"x".repeat(255));
+    let longest = Entry::ip([1, 1, 1, 2].into()).with_comment("x".repeat(255));
     client
         .add(set, std::slice::from_ref(&longest), Mode::Strict)
         .unwrap();
     assert!(entries(&mut client, set).contains(&longest));
     // One byte more is what the kernel calls a protocol error.
-    let longer = Entry::ip([1, 1, 1, 3].into()).with_comment(&"x".repeat(256));
+    let longer = Entry::ip([1, 1, 1, 3].into()).with_comment("x".repeat(256));
     let request = Request::Add {
         set,
         entries: EntryBatch::one(&longer),

@@ -14,6 +14,7 @@ mod entries;
 mod large;
 mod refusals;
 mod replace;
+mod restore_forms;
 mod sets;
 
 use std::process::ExitCode;
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
         replace::makes_what_is_missing,
         replace::leaves_nothing_behind_when_it_fails,
         replace::rules_see_the_new_set,
+        restore_forms::what_ipset_takes_is_read_as_it_reads_it,
+        restore_forms::what_ipset_refuses_is_refused,
+        restore_forms::comments_need_not_be_utf8,
         sets::create_twice,
         sets::rename_swap_flush_destroy,
         sets::indexes,
@@ -74,6 +78,18 @@ fn main() -> ExitCode {
         here("here::masks_of_linux_6_3", both_ways::masks_of_linux_6_3),
         here("here::refusals_of_entries", refusals::of_entries),
         here("here::refusals_of_linux_6_3", refusals::of_linux_6_3),
+        here(
+            "here::what_ipset_takes_is_read_as_it_reads_it",
+            restore_forms::what_ipset_takes_is_read_as_it_reads_it,
+        ),
+        here(
+            "here::what_ipset_refuses_is_refused",
+            restore_forms::what_ipset_refuses_is_refused,
+        ),
+        here(
+            "here::comments_need_not_be_utf8",
+            restore_forms::comments_need_not_be_utf8,
+        ),
         here(
             "here::rename_swap_flush_destroy",
             sets::rename_swap_flush_destroy,
@@ -118,7 +134,7 @@ fn spec(line: &str) -> SetSpec {
 
 /// An empty `hash:ip,port`.
 fn web(client: &mut Client) -> SetSpec {
-    let spec = SetSpec::hash(name("web"), SetType::HASH_IP_PORT, Family::Inet);
+    let spec = SetSpec::hash(name("web"), SetType::HASH_IP_PORT, Family::V4);
     client.create(&spec, Mode::Strict).unwrap();
     spec
 }

@@ -32,7 +32,7 @@ pub(crate) fn of_sets() {
         Refusal::InvalidNetmask
     );
     assert_eq!(
-        refused(|spec| spec.family = Family::Unspecified, 5),
+        refused(|spec| spec.family = None, 5),
         Refusal::InvalidFamily
     );
     assert_eq!(refused(|_| {}, 200), Refusal::UnknownType);
@@ -131,7 +131,7 @@ pub(crate) fn of_entries() {
 /// What came with masks in more types.
 pub(crate) fn of_linux_6_3() {
     let mut client = client();
-    let info = client.type_info(SetType::HASH_IP, Family::Inet).unwrap();
+    let info = client.type_info(SetType::HASH_IP, Family::V4).unwrap();
     if info.revision < 6 {
         println!("this machine's kernel is older than 6.3");
         return;

@@ -114,8 +114,8 @@ pub(crate) fn indexes() {
         .create(&spec("six hash:ip family inet6"), Mode::Strict)
         .unwrap();
     let (index, family) = client.index_of(web).unwrap();
-    assert_eq!(family, Family::Inet);
-    assert_eq!(client.index_of(name("six")).unwrap().1, Family::Inet6);
+    assert_eq!(family, Some(Family::V4));
+    assert_eq!(client.index_of(name("six")).unwrap().1, Some(Family::V6));
     assert_eq!(client.name_of(index).unwrap(), web);
     assert_eq!(client.info(web).unwrap().index, Some(index));
     let error = client.name_of(60_000).unwrap_err();
@@ -150,7 +150,7 @@ pub(crate) fn used_by_a_rule() {
 /// The kernel would ignore an option that is younger than its revision of the type.
 pub(crate) fn old_revisions_are_told() {
     let mut client = client();
-    let info = client.type_info(SetType::HASH_IP, Family::Inet).unwrap();
+    let info = client.type_info(SetType::HASH_IP, Family::V4).unwrap();
     assert_eq!(info.revision_min, 0);
     let masked = spec("s hash:ip bitmask 255.255.0.255");
     match client.create(&masked, Mode::Strict) {

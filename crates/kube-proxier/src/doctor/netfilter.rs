@@ -42,7 +42,7 @@ pub(super) fn ipset() -> Check {
         }
     };
     for set_type in SET_TYPES {
-        if let Err(error) = client.type_info(set_type, ipset_netlink::Family::Inet) {
+        if let Err(error) = client.type_info(set_type, ipset_netlink::Family::V4) {
             // hash:ip,port is of ip_set_hash_ipport.
             let module = set_type.to_string().replace(':', "_").replace(',', "");
             return Check::no(

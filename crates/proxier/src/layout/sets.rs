@@ -339,8 +339,8 @@ impl FromIterator<SetId> for SetIds {
 impl From<Family> for ipset_netlink::Family {
     fn from(family: Family) -> Self {
         match family {
-            Family::V4 => Self::Inet,
-            Family::V6 => Self::Inet6,
+            Family::V4 => Self::V4,
+            Family::V6 => Self::V6,
         }
     }
 }

@@ -224,7 +224,7 @@ pub(crate) fn meddle(state: &mut Observed, meddling: &Meddling) {
         }
         Meddling::Misfit(n) => {
             if let Some(set) = pick(n, &mut own_sets(state)) {
-                set.spec = SetSpec::hash(set.spec.name, SetType::HASH_NET, SetFamily::Inet);
+                set.spec = SetSpec::hash(set.spec.name, SetType::HASH_NET, SetFamily::V4);
                 set.entries = vec![Entry::net("10.0.0.0/8".parse().unwrap())];
             }
         }

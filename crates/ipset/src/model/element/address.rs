@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 use ipnetwork::IpNetwork;
+use netlink_wire::Family;
 
-use crate::{Error, Family};
+use crate::Error;
+use crate::model::parse_number;
 
 /// One address, a network, or a range of IPv4 addresses.
 ///
@@ -104,32 +107,58 @@ impl Addresses {
     /// The family.
     #[must_use]
     pub fn family(&self) -> Family {
-        Family::of(&self.first)
+        Family::of(self.first)
     }
 
-    /// What [`Addresses`] prints: `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`.
+    /// Parses what [`Addresses`] prints: `10.0.0.1`, `10.0.0.0/8`, `10.0.0.1-10.0.0.9`. Addresses may
+    /// be in brackets, as in `[2001:db8::]/32`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let fault = || {
-            Error::token(
-                "address",
-                text,
-                "give an address, a network, or an IPv4 range with `-`",
-            )
-        };
         if let Some((first, last)) = text.split_once('-') {
-            let (first, last) = (
-                first.parse().map_err(|_| fault())?,
-                last.parse().map_err(|_| fault())?,
-            );
+            let (first, last) = (address(first, text)?, address(last, text)?);
+            let (IpAddr::V4(first), IpAddr::V4(last)) = (first, last) else {
+                return Err(Error::token(
+                    "a range of addresses",
+                    text,
+                    "ranges are of IPv4 addresses only; give a network",
+                ));
+            };
             return Ok(Self::range(first, last));
         }
-        let Some((address, prefix_len)) = text.split_once('/') else {
-            return text.parse::<IpAddr>().map(Self::from).map_err(|_| fault());
+        let Some((first, prefix_len)) = text.split_once('/') else {
+            return address(text, text).map(Self::from);
         };
-        let address = address.parse().map_err(|_| fault())?;
-        let prefix_len = prefix_len.parse().map_err(|_| fault())?;
-        Self::network(address, prefix_len).ok_or_else(fault)
+        let prefix_len = parse_number(prefix_len).and_then(|length| u8::try_from(length).ok());
+        let first = address(first, text)?;
+        prefix_len
+            .and_then(|length| Self::network(first, length))
+            .ok_or_else(|| {
+                Error::token(
+                    "a network",
+                    text,
+                    "give the length of its prefix in bits, not a netmask: 10.0.0.0/8",
+                )
+            })
     }
+}
+
+/// One address, in brackets or without, in an element `whole`.
+///
+/// `ipset` also reads addresses in the forms of C (`010.0.0.1` is 8.0.0.1, `10.1` is 10.0.0.1). Few
+/// mean that, so these are refused.
+fn address(text: &str, whole: &str) -> Result<IpAddr, Error> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    inner.parse().map_err(|_| {
+        let octal = |part: &str| part.len() > 1 && part.starts_with('0');
+        let hint = if inner.contains('.') && inner.split('.').any(octal) {
+            "`ipset` reads a number with a leading zero as octal; write it without"
+        } else {
+            "give an address, a network, or an IPv4 range with `-`; host names are not looked up"
+        };
+        Error::token("an address", whole, hint)
+    })
 }
 
 fn full_prefix(address: &IpAddr) -> u8 {
@@ -150,6 +179,14 @@ impl From<IpNetwork> for Addresses {
             first: network.network(),
             extent: Extent::Prefix(network.prefix()),
         }
+    }
+}
+
+impl FromStr for Addresses {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
     }
 }
 
@@ -196,6 +233,15 @@ mod tests {
             ("2001:db8::1/32", "2001:db8::/32"),
             ("2001:db8::1/128", "2001:db8::1"),
             ("0.0.0.0/0", "0.0.0.0/0"),
+            // As ipset 7.17 reads them.
+            ("[10.0.0.1]", "10.0.0.1"),
+            ("[10.0.0.0]/30", "10.0.0.0/30"),
+            ("[10.0.0.1]-[10.0.0.3]", "10.0.0.1-10.0.0.3"),
+            ("[2001:DB8::1]", "2001:db8::1"),
+            ("[2001:db8::]/32", "2001:db8::/32"),
+            ("10.0.0.0/010", "10.0.0.0/8"),
+            ("10.0.0.0/0x18", "10.0.0.0/24"),
+            ("10.0.0.0/+24", "10.0.0.0/24"),
         ] {
             let addresses = Addresses::parse(written).unwrap();
             assert_eq!(addresses.to_string(), kept);
@@ -214,8 +260,33 @@ mod tests {
             "::1-::2",
             "10.0.0.1/-1",
             "a",
+            "[10.0.0.0/30]",
+            "[10.0.0.1",
+            "10.0.0.1]",
+            "[]",
+            "[[10.0.0.1]]",
+            "10.0.0.1/08",
+            "10.0.0.0/255.0.0.0",
+            "fe80::1%lo",
+            // ipset takes these, for other addresses than their writers mean.
+            "010.0.0.1",
+            "10.1",
+            "10.0.0.8-10",
         ] {
             assert!(Addresses::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_ipset_reads_otherwise_is_explained() {
+        for (text, hint) in [
+            ("010.0.0.1", "octal"),
+            ("10.0.0.0/255.0.0.0", "not a netmask"),
+            ("::1-::2", "IPv4 addresses only"),
+            ("localhost", "host names are not looked up"),
+        ] {
+            let error = Addresses::parse(text).unwrap_err().to_string();
+            assert!(error.contains(hint), "{error}");
         }
     }
 

@@ -62,7 +62,12 @@ pub(super) const V6: &[Named] = &[
 ];
 
 /// Other names that `ipset` reads but does not print.
-const ALIASES: [(&str, &str); 2] = [("ping", "echo-request"), ("pong", "echo-reply")];
+const ALIASES: [(&str, &str); 4] = [
+    ("ping", "echo-request"),
+    ("pong", "echo-reply"),
+    ("neigbour-solicitation", "neighbour-solicitation"),
+    ("neigbour-advertisement", "neighbour-advertisement"),
+];
 
 pub(super) fn name(table: &'static [Named], icmp_type: u8, code: u8) -> Option<&'static str> {
     table

@@ -24,7 +24,7 @@ impl FromStr for MacAddr {
     fn from_str(text: &str) -> Result<Self, Error> {
         let fault = || {
             Error::token(
-                "MAC address",
+                "a MAC address",
                 text,
                 "give six bytes in hexadecimal, joined by `:`",
             )

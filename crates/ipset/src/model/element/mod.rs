@@ -14,6 +14,7 @@ pub use crate::model::element::{
     mac::MacAddr,
     port::{PortRange, Ports},
 };
+use crate::model::parse_number;
 use crate::{Dimension, Error, InterfaceName, SetName, SetType};
 
 /// What a set holds: one variant for each make-up of the kernel's types.
@@ -86,8 +87,7 @@ impl Element {
         }
     }
 
-    /// Reads what an element of `set_type` prints (but for `wildcard`, which stands among the
-    /// options).
+    /// Parses what an element of `set_type` prints, without `wildcard`, which is among the options.
     pub(crate) fn parse(set_type: &SetType, text: &str) -> Result<Self, Error> {
         let dimensions = set_type.dimensions();
         if dimensions.is_empty() {
@@ -113,7 +113,7 @@ impl Element {
                 )
             }
             SetType::HASH_MAC => Self::Mac(parts.next()?.parse()?),
-            SetType::BITMAP_PORT => Self::Port(PortRange::parse(without_protocol(parts.next()?))?),
+            SetType::BITMAP_PORT => Self::Port(PortRange::parse_with_protocol(parts.next()?)?),
             SetType::HASH_NET => Self::Net(parts.addresses()?),
             SetType::HASH_NET_NET => Self::NetNet(parts.addresses()?, parts.addresses()?),
             SetType::HASH_IP_PORT => Self::IpPort(parts.addresses()?, parts.ports()?),
@@ -135,7 +135,7 @@ impl Element {
         match parts.rest {
             None => Ok(element),
             Some(_) => Err(Error::token(
-                "element of this type",
+                "an element of this type",
                 text,
                 "it has more parts than the type",
             )),
@@ -143,20 +143,11 @@ impl Element {
     }
 }
 
-/// `bitmap:port` takes a protocol to look names up by, and forgets it.
-fn without_protocol(text: &str) -> &str {
-    text.split_once(':').map_or(text, |(_, port)| port)
-}
-
-/// A 32-bit number in decimal, or hexadecimal with `0x`.
+/// A mark or its mask: 32 bits.
 pub(crate) fn parse_mark(text: &str) -> Result<u32, Error> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-    match digits {
-        Some(digits) if !digits.starts_with('+') => u32::from_str_radix(digits, 16).ok(),
-        Some(_) => None,
-        None => text.parse().ok(),
-    }
-    .ok_or_else(|| Error::token("mark", text, "give 32 bits, in decimal or as 0x1f"))
+    parse_number(text)
+        .and_then(|number| u32::try_from(number).ok())
+        .ok_or_else(|| Error::token("a mark", text, "give 32 bits, in decimal or as 0x1f"))
 }
 
 /// The parts of an element, between commas.
@@ -169,7 +160,7 @@ impl<'a> Parts<'a> {
     fn next(&mut self) -> Result<&'a str, Error> {
         let rest = self.rest.take().ok_or_else(|| {
             Error::token(
-                "element of this type",
+                "an element of this type",
                 self.whole,
                 "it has fewer parts than the type",
             )
@@ -189,9 +180,13 @@ impl<'a> Parts<'a> {
 
     fn ip(&mut self) -> Result<IpAddr, Error> {
         let text = self.next()?;
-        Addresses::parse(text)?
-            .as_ip()
-            .ok_or_else(|| Error::token("address", text, "only one address can stand here"))
+        Addresses::parse(text)?.as_ip().ok_or_else(|| {
+            Error::token(
+                "one address",
+                text,
+                "this part takes no network and no range",
+            )
+        })
     }
 
     fn ports(&mut self) -> Result<Ports, Error> {

@@ -1,9 +1,13 @@
 //! The port parts of an element.
 
 use std::fmt;
+use std::str::FromStr;
 
+use netlink_wire::Protocol;
+
+use crate::Error;
 use crate::model::element::icmp;
-use crate::{Error, Protocol};
+use crate::model::parse_number;
 
 /// A protocol and one port or several in a row (host byte order): `tcp:80`, `udp:100-200`.
 ///
@@ -59,7 +63,7 @@ impl Ports {
         self.range
     }
 
-    /// What [`Ports`] prints; a port without protocol is of TCP, as `ipset` has it.
+    /// Parses what [`Ports`] prints. A port without a protocol is of TCP, as for `ipset`.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let Some((protocol, port)) = text.split_once(':') else {
             return PortRange::parse(text).map(|range| Self {
@@ -67,7 +71,7 @@ impl Ports {
                 range,
             });
         };
-        let protocol = protocol.parse()?;
+        let protocol = parse_protocol(protocol)?;
         let table = match protocol {
             Protocol::ICMP => icmp::V4,
             Protocol::ICMPV6 => icmp::V6,
@@ -75,7 +79,8 @@ impl Ports {
         };
         let numbers = |text: &str| -> Option<(u8, u8)> {
             let (icmp_type, code) = text.split_once('/')?;
-            Some((icmp_type.parse().ok()?, code.parse().ok()?))
+            let byte = |text| u8::try_from(parse_number(text)?).ok();
+            Some((byte(icmp_type)?, byte(code)?))
         };
         if let Some((icmp_type, code)) = icmp::by_name(table, port).or_else(|| numbers(port)) {
             return Ok(Self::icmp(protocol, icmp_type, code));
@@ -86,7 +91,7 @@ impl Ports {
             .map(|range| Self { protocol, range })
             .ok_or_else(|| {
                 Error::token(
-                    "ICMP type",
+                    "an ICMP type",
                     port,
                     "give a name, as in `echo-request`, or type/code",
                 )
@@ -135,21 +140,65 @@ impl PortRange {
         self.last
     }
 
-    /// What [`PortRange`] prints.
+    /// Parses what [`PortRange`] prints.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let number = |part: &str| -> Result<u16, Error> {
-            part.parse().map_err(|_| {
-                Error::token(
-                    "port",
-                    text,
-                    "give a number up to 65535, or two with `-` between",
-                )
-            })
+            parse_number(part)
+                .and_then(|port| u16::try_from(port).ok())
+                .ok_or_else(|| {
+                    Error::token(
+                        "a port",
+                        text,
+                        "give a number up to 65535, or two with `-`; service names are not looked up",
+                    )
+                })
         };
         match text.split_once('-') {
             Some((one, other)) => Ok(Self::new(number(one)?, number(other)?)),
             None => number(text).map(Self::from),
         }
+    }
+
+    /// The same, perhaps behind a protocol, which `bitmap:port` has no use for.
+    pub(crate) fn parse_with_protocol(text: &str) -> Result<Self, Error> {
+        match text.split_once(':') {
+            Some((protocol, ports)) => {
+                parse_protocol(protocol)?;
+                Self::parse(ports)
+            }
+            None => Self::parse(text),
+        }
+    }
+}
+
+/// A protocol by its name, or by its number as `ipset` reads numbers.
+fn parse_protocol(text: &str) -> Result<Protocol, Error> {
+    let number = parse_number(text).and_then(|number| u8::try_from(number).ok());
+    number
+        .map(Protocol)
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| {
+            Error::token(
+                "a protocol",
+                text,
+                "give its name, as in `tcp`, or its number",
+            )
+        })
+}
+
+impl FromStr for Ports {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl FromStr for PortRange {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        Self::parse(text)
     }
 }
 
@@ -192,6 +241,15 @@ mod tests {
             ("icmpv6:200/1", "ipv6-icmp:200/1"),
             ("gre:0", "gre:0"),
             ("200:0", "200:0"),
+            ("TCP:80", "tcp:80"),
+            ("0x6:0x50", "tcp:80"),
+            ("06:0100", "tcp:64"),
+            ("tcp:+80", "tcp:80"),
+            ("icmp:0x8/0", "icmp:echo-request"),
+            (
+                "icmpv6:neigbour-solicitation",
+                "ipv6-icmp:neighbour-solicitation",
+            ),
         ] {
             assert_eq!(Ports::parse(written).unwrap().to_string(), printed);
         }
@@ -209,6 +267,11 @@ mod tests {
             "nope:1",
             "tcp:http",
             "1-2-3",
+            "tcp:080",
+            "tcp:[80]",
+            "[tcp:80]",
+            "256:80",
+            "all:80",
         ] {
             assert!(Ports::parse(text).is_err(), "{text:?}");
         }

@@ -33,11 +33,10 @@ impl SetSpec {
     }
 
     fn family_fault(&self) -> Option<&'static str> {
-        let fits = match self.family {
-            Family::Inet | Family::Inet6 if self.set_type.has_family_choice() => true,
-            family => {
-                !self.set_type.has_family_choice() && family == self.set_type.default_family()
-            }
+        let fits = if self.set_type.has_family_choice() {
+            self.family.is_some()
+        } else {
+            self.family == self.set_type.default_family()
         };
         (!fits).then_some("its type cannot be of this family")
     }
@@ -86,11 +85,7 @@ impl SetSpec {
         if options.netmask.is_some() && options.bitmask.is_some() {
             return Some("`netmask` and `bitmask` exclude each other");
         }
-        let longest = if self.family == Family::Inet6 {
-            128
-        } else {
-            32
-        };
+        let longest = self.family.map_or(32, Family::bits);
         if options
             .netmask
             .is_some_and(|length| length == 0 || length > longest)
@@ -98,7 +93,7 @@ impl SetSpec {
             return Some("`netmask` is a prefix length from 1 to 32, or to 128 for IPv6");
         }
         let bitmask = options.bitmask?;
-        if Family::of(&bitmask) != self.family {
+        if self.family != Some(Family::of(bitmask)) {
             return Some("`bitmask` is of the other family");
         }
         bitmask

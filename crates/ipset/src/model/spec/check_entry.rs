@@ -65,7 +65,7 @@ impl SetSpec {
             Element::IpPortIp(ip, ports, other) => {
                 self.ip(ip)?;
                 self.ports(ports)?;
-                self.family_of(Family::of(other))?;
+                self.family_of(Family::of(*other))?;
             }
             Element::IpPortNet(ip, ports, net) => {
                 self.ip(ip)?;
@@ -83,7 +83,7 @@ impl SetSpec {
     }
 
     fn family_of(&self, family: Family) -> Result<(), EntryFault> {
-        if family == self.family {
+        if Some(family) == self.family {
             Ok(())
         } else {
             Err(EntryFault::WrongFamily {
@@ -95,7 +95,7 @@ impl SetSpec {
     /// An address part: ranges and networks name each address in them, in IPv4.
     fn ip(&self, addresses: &Addresses) -> Result<(), EntryFault> {
         self.family_of(addresses.family())?;
-        let several_allowed = self.family == Family::Inet
+        let several_allowed = self.family == Some(Family::V4)
             && self.set_type != SetType::HASH_IP_MAC
             && self.set_type != SetType::BITMAP_IP_MAC;
         if addresses.as_ip().is_none() && !several_allowed {
@@ -150,11 +150,11 @@ impl SetSpec {
             return Err(EntryFault::NullProtocol);
         }
         let icmp = match self.family {
-            Family::Inet6 => Protocol::ICMPV6,
+            Some(Family::V6) => Protocol::ICMPV6,
             _ => Protocol::ICMP,
         };
         let range = ports.port_range();
-        if !protocol.has_ports() && protocol != icmp && (range.first(), range.last()) != (0, 0) {
+        if !has_ports(protocol) && protocol != icmp && (range.first(), range.last()) != (0, 0) {
             return Err(EntryFault::PortWithoutPorts {
                 family: self.family,
             });
@@ -189,11 +189,21 @@ impl SetSpec {
         {
             return Err(EntryFault::Counter);
         }
-        if !entry.has_writable_comment() {
+        if entry
+            .comment
+            .as_ref()
+            .is_some_and(|comment| !comment.is_valid())
+        {
             return Err(EntryFault::Comment);
         }
         Ok(())
     }
+}
+
+/// Whether the kernel reads ports from packets of this protocol (`ip_set_proto_with_ports`): not from
+/// DCCP.
+fn has_ports(protocol: Protocol) -> bool {
+    protocol.has_ports() && protocol != Protocol::DCCP
 }
 
 fn in_address_range(

@@ -21,7 +21,7 @@ pub const MAX_TIMEOUT: u32 = 2_147_483;
 ///
 /// ```
 /// use ipset_netlink::{Family, SetName, SetSpec, SetType};
-/// let spec = SetSpec::hash(SetName::new("KUBE-CLUSTER-IP")?, SetType::HASH_IP_PORT, Family::Inet);
+/// let spec = SetSpec::hash(SetName::new("KUBE-CLUSTER-IP")?, SetType::HASH_IP_PORT, Family::V4);
 /// assert_eq!(spec.to_string(), "create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536");
 /// # Ok::<(), ipset_netlink::Error>(())
 /// ```
@@ -35,7 +35,7 @@ pub struct SetSpec {
     /// Its type.
     pub set_type: SetType,
     /// Its family.
-    pub family: Family,
+    pub family: Option<Family>,
     /// Its options.
     pub options: CreateOptions,
 }
@@ -96,11 +96,11 @@ impl SetSpec {
 
     /// A set without options.
     #[must_use]
-    pub fn new(name: SetName, set_type: SetType, family: Family) -> Self {
+    pub fn new(name: SetName, set_type: SetType, family: impl Into<Option<Family>>) -> Self {
         Self {
             name,
             set_type,
-            family,
+            family: family.into(),
             options: CreateOptions::default(),
         }
     }
@@ -108,11 +108,6 @@ impl SetSpec {
     /// A hash with the kernel's defaults; `hash:mac` is of no family whatever is given.
     #[must_use]
     pub fn hash(name: SetName, set_type: SetType, family: Family) -> Self {
-        let family = if set_type == SetType::HASH_MAC {
-            Family::Unspecified
-        } else {
-            family
-        };
         let options = CreateOptions {
             hashsize: Some(Self::DEFAULT_HASHSIZE),
             maxelem: Some(Self::DEFAULT_MAXELEM),
@@ -122,7 +117,7 @@ impl SetSpec {
         Self {
             name,
             set_type,
-            family,
+            family: (set_type != SetType::HASH_MAC).then_some(family),
             options,
         }
     }
@@ -138,7 +133,7 @@ impl SetSpec {
         Self {
             name,
             set_type: SetType::BITMAP_PORT,
-            family: Family::Unspecified,
+            family: None,
             options,
         }
     }
@@ -155,7 +150,7 @@ impl SetSpec {
         Self {
             name,
             set_type: SetType::BITMAP_IP,
-            family: Family::Inet,
+            family: Some(Family::V4),
             options,
         }
     }
@@ -170,7 +165,7 @@ impl SetSpec {
         Self {
             name,
             set_type: SetType::LIST_SET,
-            family: Family::Unspecified,
+            family: None,
             options,
         }
     }
@@ -194,6 +189,22 @@ impl SetSpec {
     #[must_use]
     pub fn same_kind(&self, other: &Self) -> bool {
         self.set_type == other.set_type && self.family == other.family
+    }
+
+    /// Whether the kernel takes both for the same set when one exists and the other is created with
+    /// `-exist`: type, family and options are equal, but for the size and the buckets of a hash.
+    ///
+    /// <https://github.com/torvalds/linux/blob/v6.12/net/netfilter/ipset/ip_set_hash_gen.h> (`mtype_same_set`)
+    #[must_use]
+    pub fn same_set(&self, other: &Self) -> bool {
+        let compared = |spec: &Self| CreateOptions {
+            hashsize: None,
+            bucketsize: None,
+            initval: None,
+            forceadd: false,
+            ..spec.options.clone()
+        };
+        self.same_kind(other) && compared(self) == compared(other)
     }
 
     /// Whether the kernel would `swap` the two: their families are equal, and their elements match

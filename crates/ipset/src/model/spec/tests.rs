@@ -211,7 +211,7 @@ fn comments_have_a_length() {
     let spec = SetSpec::parse("create s hash:ip comment").unwrap();
     let entry = Entry::ip([1, 1, 1, 1].into());
     assert!(
-        spec.check(&entry.clone().with_comment(&"x".repeat(255)))
+        spec.check(&entry.clone().with_comment("x".repeat(255)))
             .is_ok()
     );
     for comment in ["", "a\"b", "a\nb", &"x".repeat(256)] {
@@ -256,7 +256,7 @@ fn specs_are_refused_where_the_kernel_refuses_them() {
 /// Lines that ipset 7.17 printed on Linux 6.18.
 #[test]
 fn constructors_print_what_ipset_prints() {
-    let hash = SetSpec::hash(name("KUBE-CLUSTER-IP"), SetType::HASH_IP_PORT, Family::Inet);
+    let hash = SetSpec::hash(name("KUBE-CLUSTER-IP"), SetType::HASH_IP_PORT, Family::V4);
     assert_eq!(
         hash.to_string(),
         "create KUBE-CLUSTER-IP hash:ip,port family inet hashsize 1024 maxelem 65536"
@@ -275,7 +275,7 @@ fn constructors_print_what_ipset_prints() {
         SetSpec::list(name("l"), 8).to_string(),
         "create l list:set size 8"
     );
-    let mac = SetSpec::hash(name("m"), SetType::HASH_MAC, Family::Inet);
+    let mac = SetSpec::hash(name("m"), SetType::HASH_MAC, Family::V4);
     assert_eq!(
         mac.to_string(),
         "create m hash:mac hashsize 1024 maxelem 65536"

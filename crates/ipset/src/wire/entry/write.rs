@@ -1,15 +1,16 @@
 //! The data of an entry, written.
 
-use crate::model::MAX_COMMENT;
+use netlink_wire::Writer;
+
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
-use crate::wire::write::Sink;
+use crate::wire::write::IpsetWriter;
 use crate::{
-    Addresses, Element, Entry, EntryOptions, Interface, MacAddr, PortRange, Ports, Position,
-    Protocol, SetName, SkbInfo,
+    Addresses, Comment, Element, Entry, EntryOptions, Interface, MacAddr, PortRange, Ports,
+    Position, Protocol, SetName, SkbInfo,
 };
 
 /// Which of the two address parts an attribute belongs to.
@@ -83,60 +84,60 @@ impl Parts {
 
 /// Writes the data of an entry, without the nest around it. `line` names it in errors; ipset writes
 /// it last.
-pub(crate) fn encode(entry: &Entry, line: Option<u32>, sink: &mut impl Sink) {
+pub(crate) fn encode(entry: &Entry, line: Option<u32>, writer: &mut Writer<'_>) {
     let parts = Parts::of(entry.element());
     let options = entry.options();
     if let Some(first) = &parts.first {
-        addresses(first, &FIRST, sink);
+        addresses(first, &FIRST, writer);
     }
     if let Some(ports) = parts.ports {
-        sink.be16(IPSET_ATTR_PORT, ports.first());
+        writer.be16(IPSET_ATTR_PORT, ports.first());
         if ports.last() != ports.first() {
-            sink.be16(IPSET_ATTR_PORT_TO, ports.last());
+            writer.be16(IPSET_ATTR_PORT_TO, ports.last());
         }
     }
     if let Some(seconds) = options.timeout {
-        sink.be32(IPSET_ATTR_TIMEOUT, seconds);
+        writer.be32(IPSET_ATTR_TIMEOUT, seconds);
     }
     if let Some(protocol) = parts.protocol {
-        sink.u8(IPSET_ATTR_PROTO, protocol.0);
+        writer.u8(IPSET_ATTR_PROTO, protocol.0);
     }
     let flags = flags(entry);
     if flags != 0 {
-        sink.be32(IPSET_ATTR_CADT_FLAGS, flags);
+        writer.be32(IPSET_ATTR_CADT_FLAGS, flags);
     }
     if let Some(mark) = parts.mark {
-        sink.be32(IPSET_ATTR_MARK, mark);
+        writer.be32(IPSET_ATTR_MARK, mark);
     }
     if let Some(MacAddr(bytes)) = parts.mac {
-        sink.attribute(IPSET_ATTR_ETHER, |sink| sink.bytes(&bytes));
+        writer.array(IPSET_ATTR_ETHER, bytes);
     }
     if let Some(name) = parts.name {
-        sink.text(IPSET_ATTR_NAME, name.as_str());
+        writer.text(IPSET_ATTR_NAME, name.as_str());
     }
     if let Some(Position::Before(name) | Position::After(name)) = &options.position {
-        sink.text(IPSET_ATTR_NAMEREF, name.as_str());
+        writer.text(IPSET_ATTR_NAMEREF, name.as_str());
     }
     if let Some(second) = &parts.second {
-        addresses(second, &SECOND, sink);
+        addresses(second, &SECOND, writer);
     }
     if let Some(interface) = parts.interface {
-        sink.text(IPSET_ATTR_IFACE, interface.name.as_str());
+        writer.text(IPSET_ATTR_IFACE, interface.name.as_str());
     }
-    extensions(options, sink);
+    extensions(options, writer);
     if let Some(line) = line {
-        sink.be32(IPSET_ATTR_CADT_LINENO, line);
+        writer.be32(IPSET_ATTR_CADT_LINENO, line);
     }
 }
 
-fn addresses(addresses: &Addresses, part: &Part, sink: &mut impl Sink) {
-    sink.ip(part.ip, addresses.first());
+fn addresses(addresses: &Addresses, part: &Part, writer: &mut Writer<'_>) {
+    writer.address(part.ip, addresses.first());
     if let Some((_, last)) = addresses.as_range() {
-        sink.ip(part.to, last.into());
+        writer.address(part.to, last.into());
     } else if addresses.as_ip().is_none()
         && let Some(prefix_len) = addresses.prefix_len()
     {
-        sink.u8(part.cidr, prefix_len);
+        writer.u8(part.cidr, prefix_len);
     }
 }
 
@@ -160,20 +161,17 @@ fn flags(entry: &Entry) -> u32 {
     flags
 }
 
-fn extensions(options: &EntryOptions, sink: &mut impl Sink) {
+fn extensions(options: &EntryOptions, writer: &mut Writer<'_>) {
     if let Some(counters) = options.counters {
-        sink.be64(IPSET_ATTR_BYTES, counters.bytes);
-        sink.be64(IPSET_ATTR_PACKETS, counters.packets);
+        writer.be64(IPSET_ATTR_BYTES, counters.bytes);
+        writer.be64(IPSET_ATTR_PACKETS, counters.packets);
     }
     if let Some(comment) = &options.comment {
         // What is longer than the kernel takes is cut to what is longer than the kernel takes: the
         // length of an attribute has only 16 bits.
-        let comment = comment.as_bytes();
-        let comment = comment.get(..MAX_COMMENT + 1).unwrap_or(comment);
-        sink.attribute(IPSET_ATTR_COMMENT, |sink| {
-            sink.bytes(comment);
-            sink.bytes(&[0]);
-        });
+        let bytes = comment.as_bytes();
+        let bytes = bytes.get(..Comment::MAX_LEN + 1).unwrap_or(bytes);
+        writer.c_string(IPSET_ATTR_COMMENT, bytes);
     }
     let SkbInfo {
         mark,
@@ -182,15 +180,15 @@ fn extensions(options: &EntryOptions, sink: &mut impl Sink) {
         queue,
     } = options.skbinfo;
     if (mark, mark_mask) != (0, 0) {
-        sink.be64(
+        writer.be64(
             IPSET_ATTR_SKBMARK,
             u64::from(mark) << 32 | u64::from(mark_mask),
         );
     }
     if priority != 0 {
-        sink.be32(IPSET_ATTR_SKBPRIO, priority);
+        writer.be32(IPSET_ATTR_SKBPRIO, priority);
     }
     if queue != 0 {
-        sink.be16(IPSET_ATTR_SKBQUEUE, queue);
+        writer.be16(IPSET_ATTR_SKBQUEUE, queue);
     }
 }
