@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::{fs, thread};
 
-use proxier_manifest::Conntrack;
+use crate::config::Conntrack;
 
 /// The most that is made of the number of processors (kubernetes/kubernetes#137002).
 const MOST_SCALED: u64 = 1 << 20;

@@ -12,11 +12,11 @@ use proxier::cluster::Cluster;
 use proxier::{Desired, Kernel, KernelError, LINK, Phase, Plan, reconcile, translate};
 use proxier_linux::LinuxKernel;
 use proxier_linux::OpenError;
-use proxier_manifest::{Conntrack, Process};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::config::{Conntrack, Process};
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Syncer};

@@ -1,6 +1,7 @@
 //! kube-proxier: the node daemon that takes kube-proxy's place in ipvs mode.
 #![forbid(unsafe_code)]
 
+pub mod config;
 mod conntrack;
 pub mod daemon;
 pub mod doctor;

@@ -1,8 +1,9 @@
 //! How the daemon logs.
 
-use proxier_manifest::{LogFormat, Logging};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Logging};
 
 /// Starts logging to stderr, as the options say. `RUST_LOG`, where it is set, says how much instead of them.
 ///

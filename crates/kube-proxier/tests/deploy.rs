@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use proxier_manifest::read_config;
+use proxier_manifest::ConfigDocument;
 use serde_json::{Value, json};
 
 fn text(file: &str) -> String {
@@ -43,7 +43,8 @@ fn pod() -> Value {
 
 #[test]
 fn the_configuration_is_read_and_nothing_in_it_is_unused() {
-    let reading = read_config("config.conf", config().as_bytes()).unwrap();
+    let document = ConfigDocument::read("config.conf", config().as_bytes()).unwrap();
+    let reading = kube_proxier::config::read(&document).unwrap();
     assert_eq!(reading.unused, Vec::<Box<str>>::new());
     assert_eq!(reading.config.scheduler.to_string(), "rr");
     assert!(!reading.config.strict_arp);

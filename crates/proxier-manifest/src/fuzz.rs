@@ -81,7 +81,7 @@ pub fn config(bytes: &[u8]) {
     let read = read_config("fuzz", bytes);
     let again = read_config("fuzz", bytes);
     assert_eq!(format!("{read:?}"), format!("{again:?}"));
-    let Ok(crate::ConfigReading { config, .. }) = read else {
+    let Ok(config) = read else {
         return;
     };
     for layout in [Layout::Current, Layout::Classic] {

@@ -5,13 +5,14 @@
 //! that cannot be used is refused, with its place and the field at fault; all others are read.
 #![forbid(unsafe_code)]
 
+mod config;
 mod convert;
 mod documents;
+mod field_error;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod host;
-mod kube_proxy;
 mod object;
 mod objects;
 mod quantity;
@@ -19,14 +20,17 @@ pub mod snapshot;
 
 use std::fmt;
 
+pub use config::{
+    ClientConnectionConfiguration, ConfigDocument, ConfigError, ConntrackConfiguration,
+    DetectLocalConfiguration, IptablesConfiguration, IpvsConfiguration, KubeProxyConfiguration,
+    LoggingConfiguration, read_config,
+};
 pub use convert::Object;
 pub use documents::MAX_ALIAS_EVENTS;
+pub use field_error::{FieldError, FieldErrors};
 pub use host::read_links;
-pub use kube_proxy::{
-    ConfigError, ConfigReading, Conntrack, Fault, LogFormat, Logging, Process, read_config,
-    read_config_value,
-};
 pub use object::{ObjectError, read_object};
+pub use quantity::{DurationError, parse_duration};
 pub use snapshot::{Snapshot, SnapshotError};
 
 use crate::documents::Document;

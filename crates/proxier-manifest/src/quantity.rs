@@ -2,27 +2,45 @@
 
 use std::time::Duration;
 
-/// A duration as Go prints and reads it: `1h30m`, `200ms`, `1.5s`, `0`. Not negative, since nothing here
-/// could be.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration such as 30s, 200ms or 1h30m");
+/// Why a text is not a duration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DurationError {
+    /// It is not written as Go writes durations.
+    #[error("{0:?} is not a duration such as 30s, 200ms or 1h30m")]
+    Malformed(Box<str>),
+    /// It is below zero.
+    #[error("{0:?} is negative")]
+    Negative(Box<str>),
+    /// It is longer than a [`Duration`] can be.
+    #[error("{0:?} is too long")]
+    TooLong(Box<str>),
+}
+
+/// Parses a duration as Go prints and reads it (`time.ParseDuration`): `1h30m`, `200ms`, `1.5s`, `0`.
+///
+/// # Errors
+///
+/// [`DurationError`]; a negative duration is one, since no setting of a proxy can be negative.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
+    let malformed = || DurationError::Malformed(text.into());
     if text.starts_with('-') {
-        return Err(format!("{text:?} is negative"));
+        return Err(DurationError::Negative(text.into()));
     }
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     if rest == "0" {
         return Ok(Duration::ZERO);
     }
     if rest.is_empty() {
-        return Err(wrong());
+        return Err(malformed());
     }
     let mut seconds = 0.0;
     while !rest.is_empty() {
         let end = rest
             .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .ok_or_else(wrong)?;
+            .ok_or_else(malformed)?;
         let (number, tail) = rest.split_at(end);
-        let number: f64 = number.parse().map_err(|_| wrong())?;
+        let number: f64 = number.parse().map_err(|_| malformed())?;
         let end = tail
             .find(|c: char| c.is_ascii_digit() || c == '.')
             .unwrap_or(tail.len());
@@ -35,17 +53,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
                 "s" => 1.0,
                 "m" => 60.0,
                 "h" => 3600.0,
-                _ => return Err(wrong()),
+                _ => return Err(malformed()),
             };
         rest = tail;
     }
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{text:?} is too long"))
+    Duration::try_from_secs_f64(seconds).map_err(|_| DurationError::TooLong(text.into()))
 }
 
 /// Seconds since the Unix epoch of a time as `metadata.creationTimestamp` has it (RFC 3339).
 pub(super) fn timestamp(text: &str) -> Result<i64, String> {
     let time = humantime::parse_rfc3339_weak(text)
-        .map_err(|error| format!("{text:?} is no time such as 2026-01-31T12:00:00Z: {error}"))?;
+        .map_err(|error| format!("{text:?} is not a time such as 2026-01-31T12:00:00Z: {error}"))?;
     Ok(match time.duration_since(std::time::UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |secs| -secs),
@@ -66,10 +84,14 @@ mod tests {
             ("1h30m", 5_400_000),
             ("1.5s", 1_500),
         ] {
-            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
         for text in ["", "5", "s", "5x", "1..5s", "-1s", "99999999999999999999h"] {
-            assert!(duration(text).is_err(), "{text}");
+            assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 

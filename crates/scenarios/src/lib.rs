@@ -98,7 +98,7 @@ impl Scenario {
         );
         let config = Config {
             layout,
-            ..config.unwrap().config
+            ..config.unwrap()
         };
         let links =
             proxier_manifest::read_links("node.yaml", &read(&folder.join("node.yaml"))).unwrap();

@@ -83,9 +83,8 @@ impl ConntrackFlags {
 
 #[cfg(test)]
 mod tests {
-    use proxier_manifest::Conntrack;
-
     use super::super::tests::read;
+    use crate::config::Conntrack;
 
     const ALL: &str = "--conntrack-max-per-core=0 --conntrack-min 7 --conntrack-tcp-timeout-established=12h \
                        --conntrack-tcp-timeout-close-wait=1m30s --conntrack-tcp-be-liberal \

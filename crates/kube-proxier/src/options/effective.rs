@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use proxier::{Config, DetectLocal, NodePortAddresses};
-use proxier_manifest::{LogFormat, Process};
 use serde_json::{Value, json};
+
+use crate::config::{LogFormat, Process};
 
 /// A `KubeProxyConfiguration` that says all of it. An address that is not served on cannot be said, as with
 /// kube-proxy, whose empty address is the default one.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use proxier_manifest::LogFormat;
 
 use super::conntrack::ConntrackFlags;
 use super::unused::UnusedFlags;
+use crate::config::LogFormat;
 
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///

@@ -15,11 +15,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
 use proxier::{Config, Layout};
-use proxier_manifest::{ConfigError, ConfigReading, Fault, Logging, Process};
+use proxier_manifest::{ConfigDocument, ConfigError, FieldError};
 use serde_json::{Map, Value, json};
 
 pub use flags::{Command, DoctorOutput, Flags};
 pub use watch::ConfigWatch;
+
+use crate::config::{self, ConfigReading, Logging, Process};
 
 /// Everything that was said of how to run, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,12 +172,9 @@ impl Options {
             unused,
         } = reading;
         config.layout = Layout::from(flags.process.layout);
-        config.check().map_err(|invalid| ConfigError {
-            file: said.source.as_str().into(),
-            faults: vec![Fault {
-                field: invalid.field.into(),
-                reason: invalid.reason.into(),
-            }],
+        config.check().map_err(|invalid| {
+            let error = FieldError::new(invalid.field, invalid.reason);
+            ConfigError::new(said.source.as_str(), [error])
         })?;
         if let Some(name) = &flags.process.hostname_override {
             config.hostname_override = Some(node_name(name, "--hostname-override")?);
@@ -256,13 +255,8 @@ fn action(flags: &Flags) -> Action {
 fn node_name(text: &str, what: &str) -> Result<Box<str>, ConfigError> {
     let name = text.trim().to_lowercase();
     if name.is_empty() {
-        return Err(ConfigError {
-            file: what.into(),
-            faults: vec![Fault {
-                field: Box::default(),
-                reason: "is empty, and so names no Node".into(),
-            }],
-        });
+        let error = FieldError::new("", "is empty, and so names no Node");
+        return Err(ConfigError::new(what, [error]));
     }
     Ok(name.into())
 }
@@ -296,7 +290,7 @@ fn from_bytes(
             ignored.join(", ")
         ));
     }
-    Ok(proxier_manifest::read_config(&said.source, bytes)?)
+    Ok(config::read(&ConfigDocument::read(&said.source, bytes)?)?)
 }
 
 /// Flags are what a file with the same fields would say, and are checked as that.
@@ -327,8 +321,10 @@ fn from_flags(
         }
     }
     // Where a field was a flag, or a variable, the user knows it by that name.
-    let reading = proxier_manifest::read_config_value(&said.source, raw).map_err(|mut error| {
-        for fault in &mut error.faults {
+    let document = ConfigDocument::from_value(&said.source, raw);
+    let reading = document.and_then(|document| config::read(&document));
+    let reading = reading.map_err(|mut error| {
+        for fault in &mut error.errors {
             let known = settings.iter().find(|setting| {
                 fault
                     .field

@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 
-use proxier_manifest::Process;
 use serde_json::Value;
 
 use super::flags::ServerFlags;
+use crate::config::Process;
 
 impl ServerFlags {
     /// `--healthz-bind-address`, with the port.

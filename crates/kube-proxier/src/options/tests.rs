@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use proxier::{DetectLocal, NodePortAddresses};
-use proxier_manifest::LogFormat;
 
 use super::*;
+use crate::config::LogFormat;
 use crate::logging::tests::Log;
 
 struct Around(&'static [(&'static str, &'static str)]);

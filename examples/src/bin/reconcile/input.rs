@@ -37,7 +37,7 @@ impl Inputs {
         let mut config = match &args.config {
             Some(path) => {
                 let reading = proxier_manifest::read_config(&shown(path), &read(path)?);
-                reading.map_err(|error| error.to_string())?.config
+                reading.map_err(|error| error.to_string())?
             }
             None => Config::default(),
         };

@@ -2,59 +2,13 @@ use super::*;
 
 fn read(text: &str) -> Result<ConfigReading, ConfigError> {
     let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
-    read_config("c", format!("{head}{text}").as_bytes())
+    let document = ConfigDocument::read("c", format!("{head}{text}").as_bytes())?;
+    super::read(&document)
 }
 
-fn faults(text: &str) -> Vec<String> {
-    let error = read(text).unwrap_err();
-    error
-        .faults
-        .iter()
-        .map(|fault| fault.field.to_string())
-        .collect()
-}
-
-#[test]
-fn an_empty_configuration_is_the_default() {
-    assert_eq!(read("").unwrap().config, Config::default());
-}
-
-#[test]
-fn every_field_of_the_mode_is_read() {
-    let reading = read(
-        "mode: ipvs\nhostnameOverride: n1\ndetectLocalMode: InterfaceNamePrefix\n\
-         detectLocal: {interfaceNamePrefix: veth}\nclusterCIDR: '10.0.0.0/8,fd00::/8'\n\
-         nodePortAddresses: [primary]\niptables: {masqueradeBit: 0, masqueradeAll: true}\n\
-         ipvs: {scheduler: mh, strictARP: true, excludeCIDRs: [172.31.0.0/16], syncPeriod: 1m,\n\
-         minSyncPeriod: 2s, tcpTimeout: 15m, tcpFinTimeout: 60s, udpTimeout: 0s}\n",
-    );
-    let config = reading.unwrap().config;
-    assert_eq!(config.hostname_override.as_deref(), Some("n1"));
-    assert_eq!(
-        config.detect_local,
-        DetectLocal::InterfaceNamePrefix("veth".into())
-    );
-    assert_eq!(config.node_port_addresses, NodePortAddresses::Primary);
-    assert_eq!((config.masquerade_mark(), config.masquerade_all), (1, true));
-    assert_eq!((config.scheduler, config.strict_arp), (Scheduler::MH, true));
-    assert!(config.excludes("172.31.1.1".parse().unwrap()));
-    assert_eq!(
-        (
-            config.sync_period.as_secs(),
-            config.min_sync_period.as_secs()
-        ),
-        (60, 2)
-    );
-    let timeouts = config.timeouts;
-    assert_eq!((timeouts.tcp, timeouts.tcp_fin, timeouts.udp), (900, 60, 0));
-}
-
-#[test]
-fn a_misspelt_field_is_named_at_any_depth() {
-    assert_eq!(
-        faults("ipvs: {schedular: rr}\nclusterCidr: 10.0.0.0/8\n"),
-        ["clusterCidr", "ipvs.schedular"]
-    );
+fn wrong_fields(text: &str) -> Vec<String> {
+    let errors = read(text).unwrap_err().errors;
+    errors.iter().map(|error| error.field.to_string()).collect()
 }
 
 #[test]
@@ -65,49 +19,10 @@ fn other_modes_are_nobodys_business() {
 }
 
 #[test]
-fn all_faults_are_reported_at_once() {
-    let found = faults(
-        "mode: iptables\nclusterCIDR: 10.0.0.0/99\nnodePortAddresses: [x, primary]\n\
-         iptables: {masqueradeBit: 32}\ndetectLocalMode: BridgeInterface\n\
-         ipvs: {scheduler: far-too-long-a-name, excludeCIDRs: [1.2.3.4], tcpTimeout: -1s, \
-         syncPeriod: 1s, minSyncPeriod: 2s}\n",
-    );
-    assert_eq!(
-        found,
-        [
-            "clusterCIDR[0]",
-            "detectLocal.bridgeInterface",
-            "iptables.masqueradeBit",
-            "ipvs.excludeCIDRs[0]",
-            "ipvs.minSyncPeriod",
-            "ipvs.scheduler",
-            "ipvs.tcpTimeout",
-            "mode",
-            "nodePortAddresses[0]",
-            "nodePortAddresses[1]",
-        ]
-    );
-}
-
-#[test]
-fn a_type_that_does_not_fit_is_named() {
-    assert_eq!(faults("ipvs: {strictARP: perhaps}\n"), ["ipvs.strictARP"]);
-}
-
-#[test]
-fn it_is_found_among_other_documents() {
-    let text = "kind: ClusterConfiguration\n---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\n\
-                kind: KubeProxyConfiguration\nmode: ipvs\n";
-    assert!(read_config("c", text.as_bytes()).is_ok());
-    assert!(read_config("c", b"").is_err());
-    assert!(read_config("c", b"kind: Other\n").is_err());
-}
-
-#[test]
 fn an_empty_configuration_says_of_the_process_what_kube_proxy_defaults_to() {
     let process = read("").unwrap().process;
     assert_eq!(process, Process::default());
-    let address = |address: Option<std::net::SocketAddr>| address.unwrap().to_string();
+    let address = |address: Option<SocketAddr>| address.unwrap().to_string();
     assert_eq!(address(process.healthz_bind_address), "0.0.0.0:10256");
     assert_eq!(address(process.metrics_bind_address), "127.0.0.1:10249");
     let v6 = read("bindAddress: '::'\n").unwrap().process;
@@ -154,7 +69,7 @@ fn what_kubeadm_writes_is_read() {
 
 #[test]
 fn the_process_is_checked_as_kube_proxy_checks_it() {
-    let found = faults(
+    let found = wrong_fields(
         "bindAddress: here\nhealthzBindAddress: localhost:1\nmetricsBindAddress: '1.2.3.4:0'\n\
          oomScoreAdj: -1001\nconfigSyncPeriod: -1s\nclientConnection: {burst: -1}\nlogging: {format: xml, verbosity: -1}\n\
          conntrack: {maxPerCore: -1, min: -1, tcpCloseWaitTimeout: -1s}\nhostnameOverride: '  '\n",
@@ -215,12 +130,32 @@ fn connection_tracking_is_as_said_or_as_kube_proxy_has_it() {
             udp_stream_timeout: 2,
         }
     );
-    let found = faults("conntrack: {maxPerCore: 2147483648, udpTimeout: soon}\n");
+    let found = wrong_fields("conntrack: {maxPerCore: 2147483648, udpTimeout: soon}\n");
     assert_eq!(found, ["conntrack.maxPerCore", "conntrack.udpTimeout"]);
 }
 
 #[test]
-fn the_nodes_name_is_trimmed_and_lowered() {
-    let config = read("hostnameOverride: ' Node-1 '\n").unwrap().config;
-    assert_eq!(config.hostname_override.as_deref(), Some("node-1"));
+fn addresses_may_come_without_port() {
+    for (text, expected) in [
+        ("127.0.0.1", "127.0.0.1:7"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("::", "[::]:7"),
+        ("[::1]", "[::1]:7"),
+        ("[::1]:80", "[::1]:80"),
+    ] {
+        assert_eq!(
+            bind_address(text, 7),
+            Ok(expected.parse().unwrap()),
+            "{text}"
+        );
+    }
+    for text in [
+        ":80",
+        "localhost:80",
+        "1.2.3.4:",
+        "1.2.3.4:0",
+        "1.2.3.4:99999",
+    ] {
+        assert!(bind_address(text, 7).is_err(), "{text}");
+    }
 }

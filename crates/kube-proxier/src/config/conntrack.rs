@@ -1,12 +1,11 @@
 //! What a `KubeProxyConfiguration` says of the node's connection tracking.
 //!
-//! Defaults: `pkg/proxy/apis/config/v1alpha1/defaults.go` in kubernetes/kubernetes; limits: its
+//! Deerrors: `pkg/proxy/apis/config/v1alpha1/deerrors.go` in kubernetes/kubernetes; limits: its
 //! `pkg/proxy/apis/config/validation`.
 
-use super::Faults;
-use super::fields;
-use super::process::nonempty;
-use crate::quantity;
+use proxier_manifest::{ConntrackConfiguration, FieldErrors, parse_duration};
+
+use super::nonempty;
 
 /// How the node's connection tracking is to be set up. What is 0 or false is left as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +40,7 @@ impl Default for Conntrack {
     }
 }
 
-pub(super) fn read(raw: Option<&fields::Conntrack>, faults: &mut Faults) -> Conntrack {
+pub(super) fn read(raw: Option<&ConntrackConfiguration>, errors: &mut FieldErrors) -> Conntrack {
     let mut conntrack = Conntrack::default();
     let Some(raw) = raw else {
         return conntrack;
@@ -53,7 +52,7 @@ pub(super) fn read(raw: Option<&fields::Conntrack>, faults: &mut Faults) -> Conn
         match said.map(i32::try_from) {
             None => {}
             Some(Ok(said @ 0..)) => *number = said.unsigned_abs(),
-            Some(_) => faults.add(
+            Some(_) => errors.add(
                 format!("conntrack.{field}"),
                 format!("is not from 0 to {}", i32::MAX),
             ),
@@ -78,7 +77,7 @@ pub(super) fn read(raw: Option<&fields::Conntrack>, faults: &mut Faults) -> Conn
         ),
     ] {
         if let Some(text) = nonempty(said.as_ref()) {
-            let timeout = faults.take(&format!("conntrack.{field}"), quantity::duration(text));
+            let timeout = errors.take(&format!("conntrack.{field}"), parse_duration(text));
             *seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         }
     }

@@ -1,8 +1,6 @@
 //! kube-proxy's own configuration.
 
-mod conntrack;
 mod fields;
-mod process;
 
 use std::fmt;
 use std::time::Duration;
@@ -12,56 +10,53 @@ use ipvs_netlink::Scheduler;
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::conntrack::Conntrack;
-use self::fields::KubeProxyConfiguration;
-pub use self::process::{LogFormat, Logging, Process};
+pub use self::fields::{
+    ClientConnectionConfiguration, ConntrackConfiguration, DetectLocalConfiguration,
+    IptablesConfiguration, IpvsConfiguration, KubeProxyConfiguration, LoggingConfiguration,
+};
 use super::documents::{self, Document};
+use super::field_error::{FieldError, FieldErrors};
 use super::quantity;
 use proxier::cluster::Family;
 use proxier::{Config, DetectLocal, NodePortAddresses};
 
-/// A configuration that was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigReading {
-    /// What it says of what is programmed.
-    pub config: Config,
-    /// What it says of the process that does so.
-    pub process: Process,
-    /// Whether it says which mode it is of, which can only be `ipvs`.
-    pub names_mode: bool,
-    /// What it says that changes nothing here, by field: of other modes, mostly.
-    pub unused: Vec<Box<str>>,
+/// A `KubeProxyConfiguration` whose fields have the right types; what they hold is not checked yet.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ConfigDocument {
+    /// What errors call its source: the file, as it was named.
+    pub source: Box<str>,
+    /// The fields.
+    pub fields: KubeProxyConfiguration,
 }
 
 /// All that is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConfigError {
     /// The file, as it was named.
     pub file: Box<str>,
     /// What is wrong, each with its field.
-    pub faults: Vec<Fault>,
+    pub errors: Vec<FieldError>,
 }
 
-/// A field of a configuration and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault {
-    /// Its path, such as `ipvs.scheduler`; empty for the file as a whole.
-    pub field: Box<str>,
-    /// What is wrong.
-    pub reason: Box<str>,
+impl ConfigError {
+    /// All that is wrong with the configuration in a file.
+    pub fn new(file: impl Into<Box<str>>, errors: impl Into<Vec<FieldError>>) -> Self {
+        Self {
+            file: file.into(),
+            errors: errors.into(),
+        }
+    }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, fault) in self.faults.iter().enumerate() {
+        for (n, error) in self.errors.iter().enumerate() {
             if n > 0 {
                 f.write_str("\n")?;
             }
-            write!(f, "{}: ", self.file)?;
-            if !fault.field.is_empty() {
-                write!(f, "{}: ", fault.field)?;
-            }
-            f.write_str(&fault.reason)?;
+            write!(f, "{}: {error}", self.file)?;
         }
         Ok(())
     }
@@ -69,74 +64,88 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads a `KubeProxyConfiguration` (kubeproxy.config.k8s.io/v1alpha1). `file` is only what errors call it.
+/// Reads what a `KubeProxyConfiguration` (kubeproxy.config.k8s.io/v1alpha1) sets for Services. Fields for the
+/// process are checked for their types alone; [`ConfigDocument`] has them. `file` is what errors call it.
 ///
 /// # Errors
 ///
-/// All that is wrong at once: text that cannot be read, fields that there are not, values that cannot be.
-/// Sections that concern other modes are taken as they are.
-pub fn read_config(file: &str, bytes: &[u8]) -> Result<ConfigReading, ConfigError> {
-    let mut faults = Faults::default();
-    let value = document(bytes, &mut faults);
-    conclude(file, value, faults)
+/// [`ConfigError`] with all that is wrong.
+pub fn read_config(file: &str, bytes: &[u8]) -> Result<Config, ConfigError> {
+    let document = ConfigDocument::read(file, bytes)?;
+    let mut errors = FieldErrors::default();
+    let config = document.config(&mut errors);
+    document.conclude(config, errors)
 }
 
-/// Reads a `KubeProxyConfiguration` that something else than a file says, such as a command line: what
-/// [`read_config`] finds in one. `source` is only what errors call it.
-///
-/// # Errors
-///
-/// As [`read_config`].
-pub fn read_config_value(source: &str, value: Value) -> Result<ConfigReading, ConfigError> {
-    conclude(source, Some(value), Faults::default())
-}
+impl ConfigDocument {
+    /// Reads a file. `file` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] where the text cannot be parsed, or a field is unknown or has the wrong type.
+    pub fn read(file: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
+        let mut errors = FieldErrors::default();
+        let value = document(bytes, &mut errors);
+        Self::of(file, value, errors)
+    }
 
-fn conclude(
-    file: &str,
-    value: Option<Value>,
-    mut faults: Faults,
-) -> Result<ConfigReading, ConfigError> {
-    let reading = value
-        .and_then(|value| known_fields(value, &mut faults))
-        .map(|raw| interpret(&raw, &mut faults));
-    match reading {
-        Some(reading) if faults.0.is_empty() => Ok(reading),
-        _ => {
-            faults.0.sort();
-            Err(ConfigError {
-                file: file.into(),
-                faults: faults.0,
-            })
+    /// Reads a configuration that comes from elsewhere, such as a command line. `source` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ConfigDocument::read`].
+    pub fn from_value(source: &str, value: Value) -> Result<Self, ConfigError> {
+        Self::of(source, Some(value), FieldErrors::default())
+    }
+
+    fn of(
+        source: &str,
+        value: Option<Value>,
+        mut errors: FieldErrors,
+    ) -> Result<Self, ConfigError> {
+        let fields = value.and_then(|value| typed_fields(value, &mut errors));
+        match fields {
+            Some(fields) if errors.is_empty() => Ok(Self {
+                source: source.into(),
+                fields,
+            }),
+            _ => Err(ConfigError::new(source, errors.into_sorted())),
+        }
+    }
+
+    /// What it sets for Services. Adds what is wrong with it to `errors`.
+    #[must_use]
+    pub fn config(&self, errors: &mut FieldErrors) -> Config {
+        interpret(&self.fields, errors)
+    }
+
+    /// Whether it names its mode, which can only be `ipvs`.
+    #[must_use]
+    pub fn names_mode(&self) -> bool {
+        let mode = self.fields.mode.as_deref();
+        mode.is_some_and(|mode| !mode.is_empty())
+    }
+
+    /// The value, if there are no errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with all errors and this source.
+    pub fn conclude<T>(&self, value: T, errors: FieldErrors) -> Result<T, ConfigError> {
+        if errors.is_empty() {
+            Ok(value)
+        } else {
+            Err(ConfigError::new(&*self.source, errors.into_sorted()))
         }
     }
 }
 
-#[derive(Default)]
-struct Faults(Vec<Fault>);
-
-impl Faults {
-    fn add(&mut self, field: impl Into<Box<str>>, reason: impl Into<Box<str>>) {
-        self.0.push(Fault {
-            field: field.into(),
-            reason: reason.into(),
-        });
-    }
-
-    /// The value, or a default after noting what is wrong with it.
-    fn take<T: Default>(&mut self, field: &str, result: Result<T, String>) -> T {
-        result.unwrap_or_else(|reason| {
-            self.add(field, reason);
-            T::default()
-        })
-    }
-}
-
 /// The configuration among the documents of a file: kubeadm's hold others beside it.
-fn document(bytes: &[u8], faults: &mut Faults) -> Option<Value> {
+fn document(bytes: &[u8], errors: &mut FieldErrors) -> Option<Value> {
     let mut found = Vec::new();
     documents::each(bytes, |number, document| match document {
         Document::Value(value) => found.push(value),
-        Document::Unreadable(reason) => faults.add("", format!("document {number} {reason}")),
+        Document::Unreadable(reason) => errors.add("", format!("document {number} {reason}")),
     });
     let alone = found.len() == 1;
     let mut ours = found
@@ -144,20 +153,20 @@ fn document(bytes: &[u8], faults: &mut Faults) -> Option<Value> {
         .filter(|v| alone || v.get("kind").is_some_and(|k| k == "KubeProxyConfiguration"));
     let first = ours.next();
     if ours.next().is_some() {
-        faults.add("", "holds more than one KubeProxyConfiguration");
-    } else if first.is_none() && faults.0.is_empty() {
-        faults.add("", "holds no KubeProxyConfiguration");
+        errors.add("", "holds more than one KubeProxyConfiguration");
+    } else if first.is_none() && errors.is_empty() {
+        errors.add("", "holds no KubeProxyConfiguration");
     }
     first
 }
 
-/// Reads the fields, noting those that there are not.
-fn known_fields(value: Value, faults: &mut Faults) -> Option<KubeProxyConfiguration> {
+/// Reads the fields. Unknown ones are errors.
+fn typed_fields(value: Value, errors: &mut FieldErrors) -> Option<KubeProxyConfiguration> {
     let mut track = serde_path_to_error::Track::new();
     let mut unknown = |path: serde_ignored::Path<'_>| {
         // Optional sections show up as `?` in such paths.
         let path = path.to_string().replace(".?", "");
-        faults.add(
+        errors.add(
             path,
             "there is no such field in a KubeProxyConfiguration; is it misspelt?",
         );
@@ -170,19 +179,19 @@ fn known_fields(value: Value, faults: &mut Faults) -> Option<KubeProxyConfigurat
     match result {
         Ok(raw) => Some(raw),
         Err(error) => {
-            faults.add(track.path().to_string(), error.to_string());
+            errors.add(track.path().to_string(), error.to_string());
             None
         }
     }
 }
 
-fn interpret(raw: &KubeProxyConfiguration, faults: &mut Faults) -> ConfigReading {
-    check_head(raw, faults);
+fn interpret(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Config {
+    check_head(raw, errors);
     let defaults = Config::default();
     let mut config = Config {
-        hostname_override: process::node_name(raw, faults),
-        detect_local: detect_local(raw, faults),
-        node_port_addresses: node_port_addresses(raw.node_port_addresses.as_deref(), faults),
+        hostname_override: node_name(raw, errors),
+        detect_local: detect_local(raw, errors),
+        node_port_addresses: node_port_addresses(raw.node_port_addresses.as_deref(), errors),
         ..defaults
     };
     if let Some(iptables) = &raw.iptables {
@@ -190,62 +199,69 @@ fn interpret(raw: &KubeProxyConfiguration, faults: &mut Faults) -> ConfigReading
         match iptables.masquerade_bit.map(u8::try_from) {
             None => {}
             Some(Ok(bit @ 0..=31)) => config.masquerade_bit = bit,
-            Some(_) => faults.add("iptables.masqueradeBit", "is not from 0 to 31"),
+            Some(_) => errors.add("iptables.masqueradeBit", "is not from 0 to 31"),
         }
     }
     if let Some(ipvs) = &raw.ipvs {
-        self::ipvs(ipvs, &mut config, faults);
+        self::ipvs(ipvs, &mut config, errors);
     }
-    ConfigReading {
-        config,
-        process: process::read(raw, faults),
-        names_mode: raw.mode.as_deref().is_some_and(|mode| !mode.is_empty()),
-        unused: raw.unused(),
-    }
+    config
 }
 
-fn check_head(raw: &KubeProxyConfiguration, faults: &mut Faults) {
+/// The name of the Node, as kube-proxy takes it: without blanks around it, in lower case.
+fn node_name(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Option<Box<str>> {
+    let text = raw.hostname_override.as_deref()?;
+    let name = text.trim().to_lowercase();
+    if name.is_empty() && !text.is_empty() {
+        errors.add("hostnameOverride", "is blank");
+    }
+    Some(name)
+        .filter(|name| !name.is_empty())
+        .map(String::into_boxed_str)
+}
+
+fn check_head(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) {
     match raw.kind.as_deref() {
         Some("KubeProxyConfiguration") => {}
-        Some(other) => faults.add("kind", format!("{other:?} is not KubeProxyConfiguration")),
-        None => faults.add("kind", "is missing; it should be KubeProxyConfiguration"),
+        Some(other) => errors.add("kind", format!("{other:?} is not KubeProxyConfiguration")),
+        None => errors.add("kind", "is missing; it should be KubeProxyConfiguration"),
     }
     match raw.api_version.as_deref() {
         Some("kubeproxy.config.k8s.io/v1alpha1") => {}
         Some(other) => {
-            faults.add(
+            errors.add(
                 "apiVersion",
                 format!("{other:?} is not kubeproxy.config.k8s.io/v1alpha1"),
             );
         }
-        None => faults.add(
+        None => errors.add(
             "apiVersion",
             "is missing; it should be kubeproxy.config.k8s.io/v1alpha1",
         ),
     }
     match raw.mode.as_deref() {
         None | Some("" | "ipvs") => {}
-        Some(other) => faults.add(
+        Some(other) => errors.add(
             "mode",
             format!("{other:?} is not done here: this proxy has the mode ipvs only"),
         ),
     }
 }
 
-fn ipvs(raw: &fields::Ipvs, config: &mut Config, faults: &mut Faults) {
+fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) {
     match raw.scheduler.as_deref() {
         None | Some("") => {}
         Some(name) => match name.parse::<Scheduler>() {
             Ok(scheduler) => config.scheduler = scheduler,
-            Err(error) => faults.add("ipvs.scheduler", error.to_string()),
+            Err(error) => errors.add("ipvs.scheduler", error.to_string()),
         },
     }
     config.strict_arp = raw.strict_arp.unwrap_or(false);
-    config.exclude_cidrs = networks("ipvs.excludeCIDRs", raw.exclude_cidrs.as_deref(), faults);
+    config.exclude_cidrs = networks("ipvs.excludeCIDRs", raw.exclude_cidrs.as_deref(), errors);
     let mut period = |field: &str, text: &Option<String>| {
         let text = text.as_deref().filter(|text| !text.is_empty())?;
-        let result = quantity::duration(text);
-        Some(faults.take(&format!("ipvs.{field}"), result))
+        let result = quantity::parse_duration(text);
+        Some(errors.take(&format!("ipvs.{field}"), result))
     };
     let nonzero = |period: Option<Duration>| period.filter(|period| !period.is_zero());
     if let Some(sync) = nonzero(period("syncPeriod", &raw.sync_period)) {
@@ -269,11 +285,11 @@ fn ipvs(raw: &fields::Ipvs, config: &mut Config, faults: &mut Faults) {
         }
     }
     if config.min_sync_period > config.sync_period {
-        faults.add("ipvs.minSyncPeriod", "is longer than ipvs.syncPeriod");
+        errors.add("ipvs.minSyncPeriod", "is longer than ipvs.syncPeriod");
     }
 }
 
-fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLocal {
+fn detect_local(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> DetectLocal {
     let cidrs: Vec<_> = raw
         .cluster_cidr
         .iter()
@@ -281,7 +297,7 @@ fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLoca
         .map(|cidr| cidr.trim().to_owned())
         .filter(|cidr| !cidr.is_empty())
         .collect();
-    let networks = networks("clusterCIDR", Some(&cidrs), faults);
+    let networks = networks("clusterCIDR", Some(&cidrs), errors);
     let of = |family| {
         networks
             .iter()
@@ -289,7 +305,7 @@ fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLoca
             .count()
     };
     if Family::ALL.into_iter().any(|family| of(family) > 1) {
-        faults.add("clusterCIDR", "has more than one network of a family");
+        errors.add("clusterCIDR", "has more than one network of a family");
     }
     let named = |name: Option<&Option<String>>| -> Option<Box<str>> {
         name.and_then(Option::as_deref)
@@ -303,7 +319,7 @@ fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLoca
         Some("BridgeInterface") => match named(detail.map(|d| &d.bridge_interface)) {
             Some(name) => DetectLocal::BridgeInterface(name),
             None => {
-                faults.add(
+                errors.add(
                     "detectLocal.bridgeInterface",
                     "is needed with BridgeInterface",
                 );
@@ -313,7 +329,7 @@ fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLoca
         Some("InterfaceNamePrefix") => match named(detail.map(|d| &d.interface_name_prefix)) {
             Some(prefix) => DetectLocal::InterfaceNamePrefix(prefix),
             None => {
-                faults.add(
+                errors.add(
                     "detectLocal.interfaceNamePrefix",
                     "is needed with InterfaceNamePrefix",
                 );
@@ -322,26 +338,26 @@ fn detect_local(raw: &KubeProxyConfiguration, faults: &mut Faults) -> DetectLoca
         },
         Some(other) => {
             let modes = "ClusterCIDR, NodeCIDR, BridgeInterface and InterfaceNamePrefix";
-            faults.add("detectLocalMode", format!("{other:?} is none of {modes}"));
+            errors.add("detectLocalMode", format!("{other:?} is none of {modes}"));
             DetectLocal::NodeCidr
         }
     }
 }
 
-fn node_port_addresses(texts: Option<&[String]>, faults: &mut Faults) -> NodePortAddresses {
+fn node_port_addresses(texts: Option<&[String]>, errors: &mut FieldErrors) -> NodePortAddresses {
     match texts.unwrap_or_default() {
         [] => NodePortAddresses::All,
         [primary] if primary == "primary" => NodePortAddresses::Primary,
-        texts => NodePortAddresses::Within(networks("nodePortAddresses", Some(texts), faults)),
+        texts => NodePortAddresses::Within(networks("nodePortAddresses", Some(texts), errors)),
     }
 }
 
-fn networks(field: &str, texts: Option<&[String]>, faults: &mut Faults) -> Vec<IpNetwork> {
+fn networks(field: &str, texts: Option<&[String]>, errors: &mut FieldErrors) -> Vec<IpNetwork> {
     let mut networks = Vec::new();
     for (n, text) in texts.unwrap_or_default().iter().enumerate() {
         match text.parse::<IpNetwork>() {
             Ok(network) if text.contains('/') => networks.push(network),
-            _ => faults.add(
+            _ => errors.add(
                 format!("{field}[{n}]"),
                 format!("{text:?} is no network such as 10.0.0.0/8"),
             ),

@@ -1,0 +1,106 @@
+use super::*;
+
+fn read(text: &str) -> Result<Config, ConfigError> {
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    read_config("c", format!("{head}{text}").as_bytes())
+}
+
+fn wrong_fields(text: &str) -> Vec<String> {
+    let error = read(text).unwrap_err();
+    error
+        .errors
+        .iter()
+        .map(|error| error.field.to_string())
+        .collect()
+}
+
+#[test]
+fn an_empty_configuration_is_the_default() {
+    assert_eq!(read("").unwrap(), Config::default());
+}
+
+#[test]
+fn every_field_of_the_mode_is_read() {
+    let reading = read(
+        "mode: ipvs\nhostnameOverride: n1\ndetectLocalMode: InterfaceNamePrefix\n\
+         detectLocal: {interfaceNamePrefix: veth}\nclusterCIDR: '10.0.0.0/8,fd00::/8'\n\
+         nodePortAddresses: [primary]\niptables: {masqueradeBit: 0, masqueradeAll: true}\n\
+         ipvs: {scheduler: mh, strictARP: true, excludeCIDRs: [172.31.0.0/16], syncPeriod: 1m,\n\
+         minSyncPeriod: 2s, tcpTimeout: 15m, tcpFinTimeout: 60s, udpTimeout: 0s}\n",
+    );
+    let config = reading.unwrap();
+    assert_eq!(config.hostname_override.as_deref(), Some("n1"));
+    assert_eq!(
+        config.detect_local,
+        DetectLocal::InterfaceNamePrefix("veth".into())
+    );
+    assert_eq!(config.node_port_addresses, NodePortAddresses::Primary);
+    assert_eq!((config.masquerade_mark(), config.masquerade_all), (1, true));
+    assert_eq!((config.scheduler, config.strict_arp), (Scheduler::MH, true));
+    assert!(config.excludes("172.31.1.1".parse().unwrap()));
+    assert_eq!(
+        (
+            config.sync_period.as_secs(),
+            config.min_sync_period.as_secs()
+        ),
+        (60, 2)
+    );
+    let timeouts = config.timeouts;
+    assert_eq!((timeouts.tcp, timeouts.tcp_fin, timeouts.udp), (900, 60, 0));
+}
+
+#[test]
+fn a_misspelt_field_is_named_at_any_depth() {
+    assert_eq!(
+        wrong_fields("ipvs: {schedular: rr}\nclusterCidr: 10.0.0.0/8\n"),
+        ["clusterCidr", "ipvs.schedular"]
+    );
+}
+
+#[test]
+fn all_faults_are_reported_at_once() {
+    let found = wrong_fields(
+        "mode: iptables\nclusterCIDR: 10.0.0.0/99\nnodePortAddresses: [x, primary]\n\
+         iptables: {masqueradeBit: 32}\ndetectLocalMode: BridgeInterface\n\
+         ipvs: {scheduler: far-too-long-a-name, excludeCIDRs: [1.2.3.4], tcpTimeout: -1s, \
+         syncPeriod: 1s, minSyncPeriod: 2s}\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "clusterCIDR[0]",
+            "detectLocal.bridgeInterface",
+            "iptables.masqueradeBit",
+            "ipvs.excludeCIDRs[0]",
+            "ipvs.minSyncPeriod",
+            "ipvs.scheduler",
+            "ipvs.tcpTimeout",
+            "mode",
+            "nodePortAddresses[0]",
+            "nodePortAddresses[1]",
+        ]
+    );
+}
+
+#[test]
+fn a_type_that_does_not_fit_is_named() {
+    assert_eq!(
+        wrong_fields("ipvs: {strictARP: perhaps}\n"),
+        ["ipvs.strictARP"]
+    );
+}
+
+#[test]
+fn it_is_found_among_other_documents() {
+    let text = "kind: ClusterConfiguration\n---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\n\
+                kind: KubeProxyConfiguration\nmode: ipvs\n";
+    assert!(read_config("c", text.as_bytes()).is_ok());
+    assert!(read_config("c", b"").is_err());
+    assert!(read_config("c", b"kind: Other\n").is_err());
+}
+
+#[test]
+fn the_nodes_name_is_trimmed_and_lowered() {
+    let config = read("hostnameOverride: ' Node-1 '\n").unwrap();
+    assert_eq!(config.hostname_override.as_deref(), Some("node-1"));
+}
