@@ -189,6 +189,9 @@ async fn follow_config(
         tracing::info!(
             "the configuration changed; addresses to serve on, and the node's name, are followed after a restart"
         );
+        for warning in &options.warnings {
+            tracing::warn!("{warning}");
+        }
         if options.process.conntrack != conntrack {
             conntrack = options.process.conntrack;
             conntrack::set_up(&conntrack);

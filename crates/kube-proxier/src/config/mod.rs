@@ -33,6 +33,8 @@ pub struct ConfigReading {
     pub names_mode: bool,
     /// The fields that are set and without effect here, by their paths.
     pub unused: Vec<Box<str>>,
+    /// What is ignored because no such field exists, a line each with the file and the field.
+    pub warnings: Vec<String>,
 }
 
 /// Checks and reads a configuration.
@@ -51,6 +53,11 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
         process: Process::read(fields, &mut errors),
         names_mode: document.names_mode(),
         unused: unused.map(Into::into).collect(),
+        warnings: document
+            .warnings
+            .iter()
+            .map(|warning| format!("{}: {warning}", document.source))
+            .collect(),
     };
     document.conclude(reading, errors)
 }

@@ -170,7 +170,9 @@ impl Options {
             mut process,
             names_mode,
             unused,
+            warnings,
         } = reading;
+        said.warnings.extend(warnings);
         config.layout = Layout::from(flags.process.layout);
         config.check().map_err(|invalid| {
             let error = FieldError::new(invalid.field, invalid.reason);

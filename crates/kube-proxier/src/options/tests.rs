@@ -316,7 +316,10 @@ fn a_changed_file_is_noticed_and_a_broken_one_said_once() {
     let changed = watch.look().unwrap().unwrap();
     assert_eq!(changed.config.scheduler.to_string(), "wrr");
     assert_eq!(watch.look().unwrap(), None);
-    write(&path, "ipvs: {schedular: sh}\nmode: iptables\n");
+    write(
+        &path,
+        "ipvs: {scheduler: far-too-long-a-name}\nmode: iptables\n",
+    );
     let broken = watch.look().unwrap_err().to_string();
     assert_eq!(broken.lines().count(), 2, "{broken}");
     assert_eq!(watch.look().unwrap(), None);
@@ -344,7 +347,10 @@ fn a_change_is_waited_for_past_what_is_broken() {
     let said = || log.text().matches("configuration not followed").count();
     let change = async {
         let pause = || tokio::time::sleep(Duration::from_millis(1));
-        write(&path, "ipvs: {schedular: sh}\nmode: iptables\n");
+        write(
+            &path,
+            "ipvs: {scheduler: far-too-long-a-name}\nmode: iptables\n",
+        );
         while said() < 2 {
             pause().await;
         }

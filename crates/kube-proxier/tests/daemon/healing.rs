@@ -209,10 +209,10 @@ pub(crate) fn another_configuration_is_followed() {
         said.contains("-A -t 10.96.0.10:80 -s lc\n")
     });
     // What is wrong with a file is said, and the one before stays in force.
-    setup.reconfigure("ipvs: {schedular: wrr}\n");
+    setup.reconfigure("ipvs: {scheduler: longer-than-any-kernel-has}\n");
     daemon.wait_until("a complaint", || {
         let log = setup.log();
-        log.contains("ipvs.schedular").then_some(()).ok_or(log)
+        log.contains("ipvs.scheduler").then_some(()).ok_or(log)
     });
     assert!(cmd("ipvsadm -Sn").contains("-A -t 10.96.0.10:80 -s lc\n"));
 }

@@ -28,6 +28,8 @@ pub struct ConfigDocument {
     pub source: Box<str>,
     /// The fields.
     pub fields: KubeProxyConfiguration,
+    /// What is ignored, as kube-proxy does it: each field that there is not in a `KubeProxyConfiguration`.
+    pub warnings: Vec<FieldError>,
 }
 
 /// All that is wrong with a configuration.
@@ -82,7 +84,7 @@ impl ConfigDocument {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] where the text cannot be parsed, or a field is unknown or has the wrong type.
+    /// [`ConfigError`] where the text cannot be parsed, or a field has the wrong type.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
         let mut errors = FieldErrors::default();
         let value = document(bytes, &mut errors);
@@ -103,11 +105,13 @@ impl ConfigDocument {
         value: Option<Value>,
         mut errors: FieldErrors,
     ) -> Result<Self, ConfigError> {
-        let fields = value.and_then(|value| typed_fields(value, &mut errors));
+        let mut warnings = FieldErrors::default();
+        let fields = value.and_then(|value| typed_fields(value, &mut errors, &mut warnings));
         match fields {
             Some(fields) if errors.is_empty() => Ok(Self {
                 source: source.into(),
                 fields,
+                warnings: warnings.into_sorted(),
             }),
             _ => Err(ConfigError::new(source, errors.into_sorted())),
         }
@@ -160,15 +164,19 @@ fn document(bytes: &[u8], errors: &mut FieldErrors) -> Option<Value> {
     first
 }
 
-/// Reads the fields. Unknown ones are errors.
-fn typed_fields(value: Value, errors: &mut FieldErrors) -> Option<KubeProxyConfiguration> {
+/// Reads the fields. Unknown ones are warnings.
+fn typed_fields(
+    value: Value,
+    errors: &mut FieldErrors,
+    warnings: &mut FieldErrors,
+) -> Option<KubeProxyConfiguration> {
     let mut track = serde_path_to_error::Track::new();
     let mut unknown = |path: serde_ignored::Path<'_>| {
         // Optional sections show up as `?` in such paths.
         let path = path.to_string().replace(".?", "");
-        errors.add(
+        warnings.add(
             path,
-            "there is no such field in a KubeProxyConfiguration; is it misspelt?",
+            "there is no such field in a KubeProxyConfiguration; it is ignored",
         );
     };
     let tracked = serde_path_to_error::Deserializer::new(value, &mut track);

@@ -51,10 +51,19 @@ fn every_field_of_the_mode_is_read() {
 
 #[test]
 fn a_misspelt_field_is_named_at_any_depth() {
-    assert_eq!(
-        wrong_fields("ipvs: {schedular: rr}\nclusterCidr: 10.0.0.0/8\n"),
-        ["clusterCidr", "ipvs.schedular"]
-    );
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    let text = format!("{head}ipvs: {{schedular: rr, scheduler: wrr}}\nclusterCidr: 10.0.0.0/8\n");
+    let document = ConfigDocument::read("c", text.as_bytes()).unwrap();
+    let fields: Vec<_> = document.warnings.iter().map(|w| &*w.field).collect();
+    assert_eq!(fields, ["clusterCidr", "ipvs.schedular"]);
+    // The rest counts.
+    let mut errors = FieldErrors::default();
+    let expected = Config {
+        scheduler: Scheduler::WRR,
+        ..Config::default()
+    };
+    assert_eq!(document.config(&mut errors), expected);
+    assert!(errors.is_empty());
 }
 
 #[test]

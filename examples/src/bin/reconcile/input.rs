@@ -7,8 +7,7 @@ use dummy_link::{LinkName, NodeLinks, host_address};
 use proxier::cluster::{Cluster, Host};
 use proxier::{Config, KernelError, Observed};
 use proxier_linux::LinuxKernel;
-use proxier_manifest::Reading;
-use proxier_manifest::Snapshot;
+use proxier_manifest::{ConfigDocument, FieldErrors, Reading, Snapshot};
 
 use crate::args::Args;
 
@@ -36,8 +35,16 @@ impl Inputs {
     pub(crate) fn read(args: &Args) -> Result<Self, String> {
         let mut config = match &args.config {
             Some(path) => {
-                let reading = proxier_manifest::read_config(&shown(path), &read(path)?);
-                reading.map_err(|error| error.to_string())?
+                let document = ConfigDocument::read(&shown(path), &read(path)?)
+                    .map_err(|error| error.to_string())?;
+                for warning in &document.warnings {
+                    crate::complain(&format!("warning: {}: {warning}", document.source));
+                }
+                let mut errors = FieldErrors::default();
+                let config = document.config(&mut errors);
+                document
+                    .conclude(config, errors)
+                    .map_err(|error| error.to_string())?
             }
             None => Config::default(),
         };
