@@ -167,3 +167,21 @@ fn look_up(links: &BTreeMap<LinkName, Interest>) -> BTreeMap<u32, LinkName> {
     let found = links.keys().filter_map(|link| client.link(*link).ok());
     found.map(|link| (link.index, link.name)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_removals_than_are_named_count_as_lost() {
+        let link = LinkName::new("ours").unwrap();
+        let mut changes = Changes::default();
+        for _ in 0..MAX_REMOVED {
+            changes.remove(Removal::Link(link));
+        }
+        assert!(!changes.lost);
+        changes.remove(Removal::Link(link));
+        assert!(changes.lost);
+        assert_eq!(changes.removed.len(), MAX_REMOVED);
+    }
+}

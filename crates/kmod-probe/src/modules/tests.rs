@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Compression, ModuleState};
+use crate::{Compression, Directive, ModuleState, RejectReason};
 
 const RELEASE: &str = "6.1.0-test";
 
@@ -297,4 +297,61 @@ fn the_kernels_blacklist_forbids_by_any_name() {
         assert_eq!(directive, Some(Directive::KernelBlacklist));
     }
     assert_eq!(forbidden_by(&tree, "dummy_irq"), None);
+}
+
+/// Which failures of `modprobe` a rule explains.
+#[test]
+fn a_rule_explains_only_the_failures_that_it_causes() {
+    let tree = Tree::with_modules();
+    tree.file("proc/self/status", "CapEff:\t000001ffffffffff\n");
+    tree.file("proc/cmdline", "module_blacklist=ip_vs\n");
+    tree.file(
+        "etc/modprobe.d/rule.conf",
+        "install dummy-irq /bin/false\nalias xt_MASQUERADE off\n",
+    );
+    let rejected = |reason| Error::Rejected {
+        module: "ip_vs".parse().unwrap(),
+        reason,
+    };
+    let failed = || Error::Modprobe {
+        program: "/sbin/modprobe".into(),
+        module: "ip_vs".parse().unwrap(),
+        status: std::process::ExitStatus::default(),
+        stderr: String::new(),
+    };
+    let not_permitted = || rejected(RejectReason::NotPermitted);
+    let unknown_symbol = || rejected(RejectReason::UnknownSymbol);
+    let explains = |module: &str, error: Error| {
+        let rule = tree.modules().forbidden_by(&module.parse().unwrap());
+        tree.modules()
+            .explains(&rule.unwrap().unwrap(), &error)
+            .unwrap()
+    };
+    for (module, error, is_explained) in [
+        ("ip_vs", not_permitted(), true),
+        ("ip_vs", rejected(RejectReason::LockedDown), true),
+        ("ip_vs", rejected(RejectReason::Signature), false),
+        ("ip_vs", unknown_symbol(), false),
+        ("ip_vs", failed(), true),
+        ("dummy_irq", failed(), true),
+        ("dummy_irq", not_permitted(), false),
+        ("xt_MASQUERADE", unknown_symbol(), true),
+        ("xt_MASQUERADE", not_permitted(), false),
+    ] {
+        let shown = error.to_string();
+        assert_eq!(explains(module, error), is_explained, "{module} {shown}");
+    }
+    // Without the capability, that is what is missing.
+    tree.file("proc/self/status", "CapEff:\t00000000a80425fb\n");
+    assert!(!explains("ip_vs", not_permitted()));
+}
+
+#[test]
+fn a_pipe_among_the_files_is_not_waited_for() {
+    let tree = Tree::with_modules();
+    fs::create_dir_all(tree.0.path().join("etc/modprobe.d")).unwrap();
+    let pipe = tree.0.path().join("etc/modprobe.d/pipe.conf");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    assert_eq!(forbidden_by(&tree, "ip_vs"), None);
 }

@@ -1,0 +1,58 @@
+//! Against a real kernel: written by us and read by `ip`, and the other way round.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod addresses;
+mod links;
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use dummy_link::{Error, LinkName, Outcome};
+use ipnetwork::IpNetwork;
+use kernel_test::{Needs, cmd, tests};
+
+fn main() -> ExitCode {
+    let anywhere = tests![
+        links::made_by_us_read_by_ip,
+        links::made_by_ip_read_by_us,
+        links::other_links_are_left_alone,
+        addresses::addresses_written_by_us_read_by_ip,
+        addresses::addresses_written_by_ip_read_by_us,
+        addresses::ipv6_addresses_are_usable_at_once,
+        addresses::addresses_with_peers_are_removed_as_listed,
+        addresses::an_address_with_and_without_a_peer_takes_two_removals,
+        links::links_of_another_kind_are_not_changed,
+        links::links_are_found_by_kind_and_any_name,
+        links::marked_addresses_are_recognised_on_a_renamed_link,
+        addresses::disabled_ipv6_fails_alone_with_its_reason,
+        links::missing_links_are_reported_as_missing,
+        addresses::ten_thousand_addresses,
+        addresses::listings_survive_changes_meanwhile,
+    ];
+    let here =
+        tests![links::a_kernel_without_dummy_links].map(|test| test.needs(Needs::NetNamespace));
+    kernel_test::main(anywhere.into_iter().chain(here))
+}
+
+fn name(text: &str) -> LinkName {
+    text.parse().unwrap()
+}
+
+fn nets(texts: &[&str]) -> Vec<IpNetwork> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// The addresses of a link, as `ip` lists them.
+fn ip_lists(link: LinkName) -> BTreeSet<IpNetwork> {
+    let listed = cmd(&format!("ip -o addr show dev {link} | awk '{{print $4}}'"));
+    listed.lines().map(|line| line.parse().unwrap()).collect()
+}
+
+/// The result of every request, or the first error.
+fn all(results: Vec<Result<Outcome, Error>>) -> Vec<Outcome> {
+    results.into_iter().collect::<Result<_, _>>().unwrap()
+}
