@@ -184,10 +184,8 @@ impl fmt::Display for Address {
 /// As inet_ntop(3) of glibc prints it: unlike Rust's, it writes the last 32 bits of `::/96` dotted.
 pub(crate) fn write_ip(f: &mut fmt::Formatter<'_>, address: IpAddr) -> fmt::Result {
     if let IpAddr::V6(v6) = address {
-        let bits = v6.to_bits();
-        if let Ok(low) = u32::try_from(bits)
-            && low > 0xffff
-        {
+        let low = u32::try_from(v6.to_bits()).ok();
+        if let Some(low) = low.filter(|low| *low > 0xffff) {
             return write!(f, "::{}", Ipv4Addr::from_bits(low));
         }
     }

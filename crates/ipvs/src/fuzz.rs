@@ -30,7 +30,7 @@ pub fn request(bytes: &[u8]) {
 
 /// A line of `ipvsadm -S`.
 pub fn save_line(bytes: &[u8]) {
-    let Ok(line) = str::from_utf8(bytes) else {
+    let Ok(line) = std::str::from_utf8(bytes) else {
         return;
     };
     let Ok(read) = line.parse::<SaveLine>() else {
@@ -46,7 +46,7 @@ pub fn save_line(bytes: &[u8]) {
 
 /// The line of `ipvsadm -L --timeout`.
 pub fn timeouts(bytes: &[u8]) {
-    let Ok(line) = str::from_utf8(bytes) else {
+    let Ok(line) = std::str::from_utf8(bytes) else {
         return;
     };
     let Ok(read) = line.parse::<Timeouts>() else {

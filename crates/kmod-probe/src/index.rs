@@ -44,11 +44,11 @@ impl Index {
 
     /// Whether the kernel has the module built in.
     pub(crate) fn is_built_in(&self, name: &ModuleName) -> Result<bool, Error> {
-        if let Some(list) = tree::read(&self.folder.join("modules.builtin"))?
-            && list
-                .lines()
+        let listed = tree::read(&self.folder.join("modules.builtin"))?.is_some_and(|list| {
+            list.lines()
                 .any(|file| name_of_file(file).as_ref() == Some(name))
-        {
+        });
+        if listed {
             return Ok(true);
         }
         // Since Linux 5.2; has modules of a single file that the other list forgets.

@@ -6,9 +6,8 @@ use crate::{Error, ModuleName, ModuleState, Presence, tree};
 
 /// Where a module is, according to `/proc` and `/sys` below this root; `None` if it is in neither.
 pub(crate) fn presence(root: &Path, name: &ModuleName) -> Result<Option<Presence>, Error> {
-    if let Some(list) = tree::read(&root.join("proc/modules"))?
-        && let Some(stage) = in_proc_modules(&list, name)
-    {
+    let loaded = tree::read(&root.join("proc/modules"))?;
+    if let Some(stage) = loaded.and_then(|list| in_proc_modules(&list, name)) {
         return Ok(Some(Presence::Loaded(stage)));
     }
     // A built-in module has a folder too, if it has parameters or a version, but no state in it.

@@ -120,10 +120,10 @@ impl Modules {
                 });
             }
         };
-        if self.root == Path::new("/")
-            && let Some(program) = load::find_modprobe(&self.root)?
-        {
-            return self.load_by_modprobe(&program, name);
+        if self.root == Path::new("/") {
+            if let Some(program) = load::find_modprobe(&self.root)? {
+                return self.load_by_modprobe(&program, name);
+            }
         }
         if let Some(rule) = self.forbidden_by(name)? {
             return Err(forbidden(name, rule));

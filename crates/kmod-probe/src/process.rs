@@ -58,10 +58,11 @@ fn supervise(
     loop {
         if let Some(status) = child.try_wait()? {
             // What it printed is in the pipe now; a child of its own may still hold the other end.
-            while let Some(pipe) = &mut stderr
-                && kept.len() < KEPT
-                && read(pipe, &mut kept, Duration::ZERO)?.is_some_and(|length| length > 0)
-            {
+            if let Some(pipe) = &mut stderr {
+                while kept.len() < KEPT
+                    && read(pipe, &mut kept, Duration::ZERO)?.is_some_and(|length| length > 0)
+                {
+                }
             }
             let stderr = String::from_utf8_lossy(&kept).trim().to_owned();
             return Ok(Some(Output { status, stderr }));

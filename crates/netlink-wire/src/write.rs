@@ -80,7 +80,7 @@ impl<'a> Writer<'a> {
     /// four bytes; another one does not compile.
     #[inline]
     pub fn header<const N: usize>(&mut self, header: [u8; N]) {
-        const { assert!(N.is_multiple_of(NLA_ALIGNTO)) };
+        const { assert!(N % NLA_ALIGNTO == 0) };
         if let Some(space) = self
             .buffer
             .get_mut(self.position..)

@@ -97,11 +97,10 @@ impl<T: Transport> Client<T> {
             .into_iter()
             .zip(self.remove(link, index, &with_peers))
         {
-            if let Some(known) = outcomes.get_mut(place)
-                && known.is_ok()
-                && outcome != Ok(Outcome::Unchanged)
-            {
-                *known = outcome;
+            if let Some(known) = outcomes.get_mut(place) {
+                if known.is_ok() && outcome != Ok(Outcome::Unchanged) {
+                    *known = outcome;
+                }
             }
         }
         Ok(outcomes)

@@ -78,8 +78,8 @@ impl<T: Transport> Client<T> {
 
 /// The error with the place of its entry counted from the first of all messages.
 fn moved(mut error: Error, before: usize) -> Error {
-    if let Error::Refused { operation, .. } = &mut error
-        && let Operation::Add {
+    if let Error::Refused { operation, .. } = &mut error {
+        if let Operation::Add {
             entry: Some((place, _)),
             ..
         }
@@ -87,8 +87,9 @@ fn moved(mut error: Error, before: usize) -> Error {
             entry: Some((place, _)),
             ..
         } = &mut **operation
-    {
-        *place += before;
+        {
+            *place += before;
+        }
     }
     error
 }

@@ -167,9 +167,10 @@ impl<T: Transport> Client<T> {
             .set_type
             .newest_revision()
             .map_or(info.revision, |newest| newest.min(info.revision));
-        if let Some((needed, option)) = spec.needed_revision()
-            && needed > revision
-        {
+        let missing = spec
+            .needed_revision()
+            .filter(|(needed, _)| *needed > revision);
+        if let Some((needed, option)) = missing {
             return Err(Error::OldRevision {
                 set: spec.name,
                 set_type: spec.set_type,

@@ -86,13 +86,13 @@ impl Edit {
                 chain: self.chain().clone(),
             });
         }
-        if let Self::SetPolicy { policy, .. } = self
-            && (policy.as_str().is_empty()
-                || !policy.as_str().bytes().all(|b| b.is_ascii_alphanumeric()))
-        {
-            return Err(InvalidEdit::Policy {
-                policy: policy.as_str().to_owned(),
-            });
+        if let Self::SetPolicy { policy, .. } = self {
+            let policy = policy.as_str();
+            if policy.is_empty() || !policy.bytes().all(|b| b.is_ascii_alphanumeric()) {
+                return Err(InvalidEdit::Policy {
+                    policy: policy.to_owned(),
+                });
+            }
         }
         // iptables-restore -t TABLE, the operation, the chain; then perhaps a position, --set-counters and its values.
         let before = match self {
@@ -112,11 +112,11 @@ impl Edit {
 
 impl fmt::Display for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Self::Append { rule, .. } | Self::Insert { rule, .. } = self
-            && let Some(counters) = rule.counters
-        {
-            // Taken with --counters, passed over without.
-            write!(f, "{counters} ")?;
+        if let Self::Append { rule, .. } | Self::Insert { rule, .. } = self {
+            if let Some(counters) = rule.counters {
+                // Taken with --counters, passed over without.
+                write!(f, "{counters} ")?;
+            }
         }
         let line = |operation, rule| RuleLine {
             operation,

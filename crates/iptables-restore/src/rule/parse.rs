@@ -186,7 +186,10 @@ fn rest(words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> (Vec<Word>
         options.push(word);
     }
     let negated =
-        words.peek().is_some() && options.pop_if(|last| last.bare() == Some("!")).is_some();
+        words.peek().is_some() && options.last().is_some_and(|last| last.bare() == Some("!"));
+    if negated {
+        options.pop();
+    }
     (options, negated)
 }
 

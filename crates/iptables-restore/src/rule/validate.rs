@@ -79,20 +79,21 @@ impl Rule {
         }
         if let (Some(Negatable { value: a, .. }), Some(Negatable { value: b, .. })) =
             (&self.source, &self.destination)
-            && a.is_ipv6() != b.is_ipv6()
         {
-            return Err(InvalidRule::Value {
-                text: format!("{a} {b}"),
-                reason: "source and destination differ in family",
-            });
+            if a.is_ipv6() != b.is_ipv6() {
+                return Err(InvalidRule::Value {
+                    text: format!("{a} {b}"),
+                    reason: "source and destination differ in family",
+                });
+            }
         }
-        if let Some(protocol) = &self.protocol
-            && let Some(reason) = name_problem(protocol.value.as_str())
-        {
-            return Err(InvalidRule::Value {
-                text: protocol.value.to_string(),
-                reason,
-            });
+        if let Some(protocol) = &self.protocol {
+            if let Some(reason) = name_problem(protocol.value.as_str()) {
+                return Err(InvalidRule::Value {
+                    text: protocol.value.to_string(),
+                    reason,
+                });
+            }
         }
         self.matches.iter().try_for_each(check_match)?;
         if let Some(target) = &self.target {

@@ -203,19 +203,23 @@ impl Tools {
             return Err(error);
         };
         rejection.find_edit(input);
-        if rejection.is_unexplained()
-            && let Some(table) = rejection.table.clone()
-            && let Ok(found) = self.save(&SaveOptions {
+        let unexplained = rejection
+            .table
+            .clone()
+            .filter(|_| rejection.is_unexplained());
+        if let Some(table) = unexplained {
+            let found = self.save(&SaveOptions {
                 table: Some(table.clone()),
                 counters: false,
-            })
-        {
-            let table = found
-                .tables
-                .into_iter()
-                .find(|found| found.name == table)
-                .unwrap_or(Table::builtin(table));
-            rejection.infer(input, table);
+            });
+            if let Ok(found) = found {
+                let table = found
+                    .tables
+                    .into_iter()
+                    .find(|found| found.name == table)
+                    .unwrap_or(Table::builtin(table));
+                rejection.infer(input, table);
+            }
         }
         Err(Error::Rejected(rejection))
     }

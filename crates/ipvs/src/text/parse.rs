@@ -238,9 +238,10 @@ fn weight(text: &str) -> Result<u32> {
 
 /// `ipvsadm` prints marks as signed numbers, so negative ones are taken for what they were.
 fn mark(text: &str) -> Result<NonZeroU32> {
-    let mark = text
-        .parse()
-        .or_else(|_| text.parse::<i32>().map(i32::cast_unsigned));
+    let mark = text.parse().or_else(|_| {
+        text.parse::<i32>()
+            .map(|signed| u32::from_ne_bytes(signed.to_ne_bytes()))
+    });
     mark.ok()
         .and_then(NonZeroU32::new)
         .ok_or_else(|| Error::save_line(text, "not a firewall mark: a number above 0"))

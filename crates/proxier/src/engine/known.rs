@@ -82,24 +82,24 @@ impl Known {
     }
 
     pub(super) fn remove_service(&mut self, name: &ObjectName) {
-        if let Some(parts) = self.services.get_mut(name)
-            && parts.service.take().is_some()
-        {
-            parts.touch(name, &mut self.stale);
-            self.forget(name);
+        if let Some(parts) = self.services.get_mut(name) {
+            if parts.service.take().is_some() {
+                parts.touch(name, &mut self.stale);
+                self.forget(name);
+            }
         }
     }
 
     /// Takes in a slice, in the place of one of the same name, whatever Service that belonged to.
     pub(super) fn put_slice(&mut self, mut slice: EndpointSlice) {
         let service = service_of(&slice);
-        if let Some(parts) = self.services.get_mut(&service)
-            && let Some(known) = parts.slice_mut(&slice.name)
-        {
-            if renew(known, slice, &mut self.shared) {
-                parts.touch(&service, &mut self.stale);
+        if let Some(parts) = self.services.get_mut(&service) {
+            if let Some(known) = parts.slice_mut(&slice.name) {
+                if renew(known, slice, &mut self.shared) {
+                    parts.touch(&service, &mut self.stale);
+                }
+                return;
             }
-            return;
         }
         self.remove_slice(&slice.name);
         self.shared.endpoint_ports(&mut slice.ports);

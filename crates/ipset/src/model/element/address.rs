@@ -208,10 +208,8 @@ pub(crate) struct Inet(pub(crate) IpAddr);
 impl fmt::Display for Inet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let IpAddr::V6(address) = self.0 {
-            let bits = address.to_bits();
-            if let Ok(low) = u32::try_from(bits)
-                && low > 0xffff
-            {
+            let low = u32::try_from(address.to_bits()).ok();
+            if let Some(low) = low.filter(|low| *low > 0xffff) {
                 return write!(f, "::{}", Ipv4Addr::from_bits(low));
             }
         }
