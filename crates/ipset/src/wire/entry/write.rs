@@ -134,10 +134,10 @@ fn addresses(addresses: &Addresses, part: &Part, writer: &mut Writer<'_>) {
     writer.address(part.ip, addresses.first());
     if let Some((_, last)) = addresses.as_range() {
         writer.address(part.to, last.into());
-    } else if addresses.as_ip().is_none()
-        && let Some(prefix_len) = addresses.prefix_len()
-    {
-        writer.u8(part.cidr, prefix_len);
+    } else if addresses.as_ip().is_none() {
+        if let Some(prefix_len) = addresses.prefix_len() {
+            writer.u8(part.cidr, prefix_len);
+        }
     }
 }
 
