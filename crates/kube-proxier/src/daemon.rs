@@ -119,13 +119,13 @@ fn proxy(
         })
         .map_err(DaemonError::Start)?;
     let node_name = options.node_name.clone();
-    let pace = watch::Pace::default();
+    let timing = watch::Timing::default();
     let conntrack = options.process.conntrack;
     runtime.block_on(async {
         tokio::select! {
             stopped = until_stopped() => stopped,
             error = servers => Err(DaemonError::Serve(error)),
-            () = watch::run(client, &node_name, pace, counters, events.clone()) => Err(DaemonError::Ended),
+            () = watch::run(client, &node_name, timing, counters, events.clone()) => Err(DaemonError::Ended),
             () = follow_config(ConfigWatch::new(flags, options), conntrack, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }

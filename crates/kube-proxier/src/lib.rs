@@ -16,6 +16,7 @@ pub mod options;
 pub mod service_health;
 mod status;
 pub mod sync;
+mod text;
 pub mod watch;
 
 pub use event::Event;

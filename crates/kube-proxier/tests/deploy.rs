@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 fn text(file: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../deploy")
+        .join("../../deploy")
         .join(file);
     fs::read_to_string(path).unwrap()
 }

@@ -1,8 +1,8 @@
 //! From what the watches say to what the kernel holds.
 
-mod pace;
 mod report;
 mod run;
+mod schedule;
 
 use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
@@ -11,9 +11,9 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Operation, Plan};
 
-pub use pace::{Pace, Task};
 pub use report::{Report, Tally};
 pub use run::{Status, run};
+pub use schedule::{Schedule, Task};
 
 use super::event::Event;
 use super::machine::Machine;
@@ -25,7 +25,7 @@ use super::machine::Machine;
 pub struct Syncer<M> {
     machine: M,
     engine: Engine,
-    pace: Pace,
+    schedule: Schedule,
     heard: Heard,
     links_changed: bool,
     /// When the causes of changes came about that are not in the kernel yet.
@@ -68,11 +68,11 @@ impl<M: Machine> Syncer<M> {
         now: Instant,
     ) -> Result<Self, KernelError> {
         let host = machine.host(node_name)?;
-        let pace = Pace::new(config.min_sync_period, config.sync_period, now);
+        let schedule = Schedule::new(config.min_sync_period, config.sync_period, now);
         Ok(Self {
             machine,
             engine: Engine::new(host, config),
-            pace,
+            schedule,
             heard: Heard::default(),
             links_changed: false,
             triggered: Vec::new(),
@@ -91,26 +91,26 @@ impl<M: Machine> Syncer<M> {
             }
             Event::Links => self.links_changed = true,
             Event::Config(config) => {
-                self.pace
+                self.schedule
                     .set_periods(config.min_sync_period, config.sync_period, now);
                 self.engine.set_config(*config);
             }
             Event::NodeDeleting(_) => return false,
         }
-        self.pace.changed(now)
+        self.schedule.changed(now)
     }
 
     /// When [`step`](Self::step) has something to do; `None` while the cluster is not known.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.heard.all().then(|| self.pace.next())
+        self.heard.all().then(|| self.schedule.next())
     }
 
     /// Does what is due, if anything. Before everything has been listed once nothing ever is.
     pub fn step(&mut self, clock: impl Fn() -> Instant) -> Option<Report> {
         let began = clock();
         self.next()?;
-        let task = self.pace.due(began)?;
+        let task = self.schedule.due(began)?;
         let mut report = Report::new(task);
         if let Err(error) = self.perform(task, &mut report) {
             report.unread = Some(error);
@@ -121,10 +121,10 @@ impl<M: Machine> Syncer<M> {
         report.draining = self.engine.draining().count();
         let now = clock();
         report.took = now - began;
-        self.pace
+        self.schedule
             .done(task, began, now, report.is_ok(), report.draining > 0);
         if self.engine.needs_audit() {
-            self.pace.want_full(now);
+            self.schedule.want_full(now);
         }
         Some(report)
     }

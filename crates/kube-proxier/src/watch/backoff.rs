@@ -32,10 +32,15 @@ impl Backoff {
 
 /// A duration with up to `share` of it added.
 pub(super) fn lengthened(duration: Duration, share: f64) -> Duration {
+    duration + part(duration.mul_f64(share))
+}
+
+/// A part of a duration, by chance.
+pub(super) fn part(duration: Duration) -> Duration {
     // Each RandomState has keys of its own.
     let chance = RandomState::new().hash_one(()) >> 32;
     let chance = u32::try_from(chance).map_or(0.0, f64::from) / f64::from(u32::MAX);
-    duration + duration.mul_f64(chance * share)
+    duration.mul_f64(chance)
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
-//! Reaching the API server.
+//! How the API server is reached: kubeconfig, `--master`, or the service account of a pod.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use axum::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use axum::http::Uri;
+use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::uri::InvalidUri;
-use axum::http::{Request, Uri};
-use futures_util::AsyncBufRead;
+use kube::Config;
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
-use kube::{Client, Config};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
+use super::connect;
+use super::request::ApiClient;
 use super::token::TokenFile;
 
-/// Where the API server is, and who we are to it.
+/// Where the API server is, and as whom to log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiSource {
     /// A kubeconfig file, whose current context is used (`clientConnection.kubeconfig`, `--kubeconfig`).
@@ -25,7 +25,7 @@ pub struct ApiSource {
     pub master: Option<String>,
 }
 
-/// An API server that cannot be asked, with what to do about it.
+/// Why there is no client of the API server.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -38,21 +38,21 @@ pub enum ApiError {
         source: KubeconfigError,
     },
     /// The URL cannot be one.
-    #[error("--master {url:?} is no URL such as http://127.0.0.1:8080: {reason}")]
+    #[error("--master {url:?} is not a URL such as http://127.0.0.1:8080: {reason}")]
     Master {
         /// What was given.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// This is no pod.
+    /// This process is not in a pod.
     #[error(
         "neither a kubeconfig (clientConnection.kubeconfig, --kubeconfig) nor --master is given, and this \
-         is no pod with a service account: {0}"
+         process is not in a pod with a service account: {0}"
     )]
     InCluster(#[source] InClusterError),
     /// There is no token in the file that should hold one, and none beside it.
-    #[error("the token that the API server is to be shown cannot be read: {}: {source}", path.display())]
+    #[error("the token for the API server cannot be read: {}: {source}", path.display())]
     Token {
         /// The file.
         path: PathBuf,
@@ -69,41 +69,9 @@ pub enum ApiError {
     },
 }
 
-/// A client of the API server.
-#[derive(Clone)]
-pub struct ApiClient {
-    client: Client,
-    /// Where the token is read from; any other way of saying who asks is the client's own.
-    token: Option<Arc<TokenFile>>,
-}
-
-impl ApiClient {
-    /// The whole of an answer.
-    pub(super) async fn text(&self, request: Request<Vec<u8>>) -> kube::Result<String> {
-        self.client.request_text(self.authorized(request)).await
-    }
-
-    /// An answer as it comes.
-    pub(super) async fn stream(
-        &self,
-        request: Request<Vec<u8>>,
-    ) -> kube::Result<impl AsyncBufRead + use<>> {
-        self.client.request_stream(self.authorized(request)).await
-    }
-
-    fn authorized(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
-        if let Some(token) = &self.token {
-            let headers = request.headers_mut();
-            headers.insert(AUTHORIZATION, token.authorization());
-        }
-        request
-    }
-}
-
-/// A client of the API server. Nothing is asked of it yet.
+/// A client of the API server. Nothing is sent to it yet.
 ///
-/// Connecting may take 30 s, answers whatever [`Pace`](super::Pace) says. Failures are not tried again
-/// by the client itself, since [`run`](super::run) does that with pauses.
+/// Failures are not tried again by the client itself, since [`run`](super::run) does that with pauses.
 ///
 /// # Errors
 /// [`ApiError`] where the source does not say how to reach an API server.
@@ -121,14 +89,11 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
         HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
     ));
     let url = config.cluster_url.to_string();
-    let client = Client::try_from(config).map_err(|source| ApiError::Client {
-        url,
+    let client = connect::client(config).map_err(|source| ApiError::Client {
+        url: url.clone(),
         source: Box::new(source),
     })?;
-    Ok(ApiClient {
-        client,
-        token: token.map(Arc::new),
-    })
+    Ok(ApiClient::new(client, url, token))
 }
 
 /// The file of the token, where that is what is used, and the token beside it; taken away, so that kube does not use them
@@ -196,6 +161,9 @@ fn master_url(text: &str) -> Result<Uri, ApiError> {
 mod tests {
     use std::fs;
     use std::io::Write;
+
+    use axum::http::Request;
+    use axum::http::header::AUTHORIZATION;
 
     use super::*;
 

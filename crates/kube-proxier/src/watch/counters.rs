@@ -1,6 +1,7 @@
 //! What the watch counts, for the metrics.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Counts since the start. Cheap to read at any time.
 #[derive(Debug, Default)]
@@ -10,9 +11,19 @@ pub struct Counters {
     lists: AtomicU64,
     watches: AtomicU64,
     failures: AtomicU64,
+    /// Milliseconds since 1970; 0 while the server is there.
+    away_since: AtomicU64,
 }
 
 impl Counters {
+    /// When the API server was first found to be away, while it is.
+    pub fn away_since(&self) -> Option<SystemTime> {
+        match self.away_since.load(Ordering::Relaxed) {
+            0 => None,
+            millis => Some(SystemTime::UNIX_EPOCH + Duration::from_millis(millis)),
+        }
+    }
+
     /// Versions of objects that could not be used, each time one came.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
@@ -36,6 +47,15 @@ impl Counters {
     /// Lists and watches that failed; a watch that ends in good order has not.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_away_since(&self, since: Option<SystemTime>) {
+        let millis = since
+            .and_then(|since| since.duration_since(SystemTime::UNIX_EPOCH).ok())
+            .map_or(0, |since| {
+                u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+            });
+        self.away_since.store(millis, Ordering::Relaxed);
     }
 
     pub(super) fn count_refused(&self) {

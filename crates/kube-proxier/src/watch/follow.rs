@@ -1,67 +1,72 @@
-//! List, watch, and again what of it is needed.
+//! List, watch, and again whichever of the two is needed.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{AsyncBufRead, AsyncBufReadExt};
-use kube::api::{ListParams, WatchParams};
-use kube::core::Request;
-use serde_json::Value;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::super::Event;
-use super::backoff::{Backoff, lengthened};
+use super::availability::Availability;
+use super::backoff::{Backoff, lengthened, part};
+use super::error::WatchError;
 use super::intake::Intake;
-use super::protocol::{Line, Page, What, version};
-use super::trouble::Trouble;
-use super::{ApiClient, Counters, Kind, Pace};
+use super::{ApiClient, Counters, Kind, Timing};
 
 /// After so many answers in a row that no watch can be had from a version, the cluster is listed anew. A
 /// server restored from a backup has never heard of the version, and need not say it is gone.
 const WATCHES_REFUSED: u32 = 5;
 
 /// Nobody receives any more.
-struct Closed;
+pub(super) struct Closed;
 
 /// How a watch ended.
-struct End {
+pub(super) struct End {
     /// `Ok` where the server ended it in good order.
-    why: Result<(), Trouble>,
-    /// Whether it was of use.
-    heard: bool,
+    pub(super) why: Result<(), WatchError>,
+    /// Whether an event came.
+    pub(super) was_useful: bool,
 }
 
 /// Follows one kind of objects.
 pub(super) struct Follower {
-    client: ApiClient,
-    kind: Kind,
-    pace: Pace,
-    counters: Arc<Counters>,
-    events: Sender<Event>,
-    intake: Intake,
+    pub(super) client: ApiClient,
+    pub(super) kind: Kind,
+    pub(super) timing: Timing,
+    pub(super) counters: Arc<Counters>,
+    pub(super) availability: Arc<Availability>,
+    pub(super) intake: Intake,
     /// The version up to which everything is known; `None`: it is not, so a list is needed.
-    version: Option<String>,
+    pub(super) version: Option<String>,
+    events: Sender<Event>,
+    backoff: Backoff,
+    /// A pause was cut short because the server was ready, and nothing has gone well since.
+    resumed_early: bool,
+    /// Everything is listed because the version was gone, and no watch has gone well since.
+    relisting: bool,
 }
 
 impl Follower {
     pub(super) fn new(
         client: ApiClient,
         kind: Kind,
-        pace: Pace,
+        timing: Timing,
         counters: Arc<Counters>,
+        availability: Arc<Availability>,
         events: Sender<Event>,
     ) -> Self {
-        let intake = Intake::new(kind.clone(), Arc::clone(&counters));
         Self {
             client,
+            intake: Intake::new(kind.clone(), Arc::clone(&counters)),
             kind,
-            pace,
+            backoff: Backoff::new(timing.pause.clone()),
+            timing,
             counters,
+            availability,
             events,
-            intake,
             version: None,
+            resumed_early: false,
+            relisting: false,
         }
     }
 
@@ -75,194 +80,137 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Closed {
-        let mut backoff = Backoff::new(self.pace.pause.clone());
         let mut refused = 0;
         loop {
             if self.version.is_none() {
                 match self.list().await {
                     Ok(events) => {
+                        self.answered();
                         if self.send(events).await.is_err() {
                             return Closed;
                         }
                         refused = 0;
                     }
-                    Err(trouble) => {
-                        self.pause(&mut backoff, Some(&trouble)).await;
+                    Err(error) => {
+                        self.after(Some(&error)).await;
                         continue;
                     }
                 }
             }
             let started = Instant::now();
-            let Ok(End { why, heard }) = self.watch().await else {
+            let Ok(End { why, was_useful }) = self.watch().await else {
                 return Closed;
             };
-            let lasted = started.elapsed() >= *self.pace.pause.end();
-            if heard || lasted {
-                backoff.reset();
+            let lasted = started.elapsed() >= *self.timing.pause.end();
+            if was_useful || lasted {
+                self.backoff.reset();
+                (self.resumed_early, self.relisting) = (false, false);
                 refused = 0;
             }
-            if matches!(why, Err(Trouble::Refused { .. })) {
+            if matches!(why, Err(WatchError::Refused { .. })) {
                 refused += 1;
             }
-            let gone = why.as_ref().is_err_and(Trouble::needs_list);
+            if !why.as_ref().is_err_and(WatchError::is_expired) {
+                self.relisting = false;
+            }
+            let gone = why.as_ref().is_err_and(WatchError::needs_list);
             if gone || refused >= WATCHES_REFUSED {
                 self.version = None;
             }
             // Even a watch that ends in good order is not started again at once, where it was short: it
             // may go on that way.
             if why.is_err() || !lasted {
-                self.pause(&mut backoff, why.err().as_ref()).await;
+                self.after(why.err().as_ref()).await;
             }
         }
     }
 
-    async fn pause(&self, backoff: &mut Backoff, trouble: Option<&Trouble>) {
-        let pause = backoff.pause();
-        let (kind, again) = (self.kind.name(), humantime::format_duration(pause));
-        if let Some(trouble) = trouble {
-            self.counters.count_failure();
-            let then = if self.version.is_some() {
-                "watched on"
-            } else {
-                "listed"
-            };
-            tracing::warn!(
-                kind,
-                "{trouble}; what is known stays, to be {then} in {again}"
-            );
-        } else {
-            tracing::debug!(kind, "A watch ended, next one in {again}");
+    /// Waits after a list or a watch that ended, as long as its end asks for.
+    async fn after(&mut self, error: Option<&WatchError>) {
+        if error.is_some_and(WatchError::is_expired) && !self.relisting {
+            // Every API server does that to old watches when it was restarted. It is not a failure, and the answer is
+            // to list, at once but for a moment that differs from node to node.
+            self.relisting = true;
+            tracing::debug!(kind = self.kind.name(), "the version is gone; listing");
+            return sleep(part(*self.timing.pause.start())).await;
         }
-        sleep(pause).await;
+        let pause = self.backoff.pause();
+        let kind = self.kind.name();
+        let Some(error) = error else {
+            tracing::debug!(kind, "a watch ended; the next one in {pause:?}");
+            return sleep(pause).await;
+        };
+        self.counters.count_failure();
+        if error.is_away() {
+            self.availability.failed(kind, error);
+            self.counters.set_away_since(self.availability.away_since());
+        } else {
+            let next = if self.version.is_some() {
+                "watch"
+            } else {
+                "list"
+            };
+            let again = humantime::format_duration(Duration::from_millis(
+                u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+            ));
+            tracing::warn!(kind, "{error}; what is known stays, next {next} in {again}");
+            if !error.may_be_away() {
+                self.answered();
+            }
+        }
+        if error.may_be_away() {
+            self.until_ready(Instant::now() + pause).await;
+        } else {
+            sleep(pause).await;
+        }
     }
 
-    async fn send(&self, events: impl IntoIterator<Item = Event>) -> Result<(), Closed> {
+    /// Waits until then, or until a server that was away is ready again. Asking whether it is ready is cheap for it, so
+    /// that is done often; lists are not, so they wait for it.
+    async fn until_ready(&mut self, end: Instant) {
+        let mut was_unready = false;
+        loop {
+            let next = Instant::now() + lengthened(self.timing.probe, 1.0);
+            if next >= end {
+                return sleep_until(end).await;
+            }
+            sleep_until(next).await;
+            let ready = self.client.is_ready(self.timing.probe / 2).await;
+            if !ready {
+                was_unready = true;
+            } else if was_unready || !self.resumed_early {
+                if was_unready {
+                    self.backoff.reset();
+                }
+                self.resumed_early = true;
+                // The nodes of a cluster see it within a second of each other.
+                return sleep(part(self.timing.probe)).await;
+            } else {
+                return sleep_until(end).await;
+            }
+        }
+    }
+
+    /// The server answered with what was asked for.
+    pub(super) fn answered(&self) {
+        self.availability.answered(self.kind.name());
+        self.counters.set_away_since(self.availability.away_since());
+    }
+
+    pub(super) async fn send(&self, events: impl IntoIterator<Item = Event>) -> Result<(), Closed> {
         for event in events {
             self.events.send(event).await.map_err(|_| Closed)?;
         }
         Ok(())
     }
 
-    /// All there is, page by page.
-    async fn list(&mut self) -> Result<Vec<Event>, Trouble> {
-        self.intake.begin_list();
-        let request = Request::new(self.kind.path());
-        let mut params = ListParams {
-            label_selector: self.kind.label_selector(),
-            field_selector: self.kind.field_selector(),
-            limit: Some(self.pace.page),
-            ..ListParams::default()
-        };
-        loop {
-            let request = request.list(&params).map_err(kube::Error::BuildRequest)?;
-            let text = self.within(self.client.text(request)).await??;
-            let page: Page<'_> = serde_json::from_str(&text).map_err(Trouble::Unreadable)?;
-            for item in page.items.iter().flatten() {
-                // What is JSON as a whole is so in its parts.
-                self.intake
-                    .list_item(serde_json::from_str(item.get()).unwrap_or_default());
-            }
-            let version = page.metadata.version().map(ToOwned::to_owned);
-            params.continue_token = page.metadata.next();
-            if params.continue_token.is_none() {
-                self.version = Some(version.unwrap_or_default());
-                self.counters.count_list();
-                return Ok(self.intake.end_list());
-            }
-        }
-    }
-
-    async fn within<T>(&self, answer: impl Future<Output = T>) -> Result<T, Trouble> {
-        let limit = self.pace.answer;
+    pub(super) async fn within<T>(
+        &self,
+        answer: impl Future<Output = Result<T, WatchError>>,
+    ) -> Result<T, WatchError> {
+        let limit = self.timing.answer;
         timeout(limit, answer)
             .await
-            .map_err(|_| Trouble::Silent(limit))
-    }
-
-    /// What happens from the known version on, for as long as the server goes on saying it.
-    async fn watch(&mut self) -> Result<End, Closed> {
-        self.counters.count_watch();
-        let mut heard = false;
-        let why = match self.open_watch().await {
-            Ok((lines, lasts)) => self.read_watch(lines, lasts, &mut heard).await?,
-            Err(trouble) => Err(trouble),
-        };
-        // Of a server that gives no versions nothing can be had but everything.
-        if self.version.as_deref() == Some("") {
-            self.version = None;
-        }
-        Ok(End { why, heard })
-    }
-
-    /// The watch, and how long it should last at the most.
-    async fn open_watch(&self) -> Result<(impl AsyncBufRead + Send + use<>, Duration), Trouble> {
-        let lasts = lengthened(self.pace.watch, 0.25);
-        let params = WatchParams {
-            label_selector: self.kind.label_selector(),
-            field_selector: self.kind.field_selector(),
-            timeout: Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX).max(1)),
-            ..WatchParams::default()
-        };
-        let request = Request::new(self.kind.path())
-            .watch(&params, self.version.as_deref().unwrap_or_default())
-            .map_err(kube::Error::BuildRequest)?;
-        let lines = self.within(self.client.stream(request)).await??;
-        Ok((lines, lasts))
-    }
-
-    async fn read_watch(
-        &mut self,
-        lines: impl AsyncBufRead,
-        lasts: Duration,
-        heard: &mut bool,
-    ) -> Result<Result<(), Trouble>, Closed> {
-        let mut lines = pin!(lines);
-        let mut text = Vec::new();
-        let mut silence = lasts + self.pace.answer;
-        loop {
-            text.clear();
-            match timeout(silence, lines.read_until(b'\n', &mut text)).await {
-                Err(_) => return Ok(Err(Trouble::Silent(silence))),
-                Ok(Err(error)) => return Ok(Err(Trouble::BrokenOff(error))),
-                Ok(Ok(0)) => return Ok(Ok(())),
-                Ok(Ok(_)) => {}
-            }
-            if text.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let line: Line = match serde_json::from_slice(&text) {
-                Ok(line) => line,
-                // The last line of a stream that was cut.
-                Err(error) if error.is_eof() && !text.ends_with(b"\n") => return Ok(Ok(())),
-                Err(error) => return Ok(Err(Trouble::Unreadable(error))),
-            };
-            if line.what == What::Error {
-                return Ok(Err(refusal(&line.object)));
-            }
-            *heard = true;
-            let version = version(&line.object).map(ToOwned::to_owned);
-            if line.what == What::Bookmark {
-                silence = self.pace.silence.min(silence);
-            }
-            let events = match line.what {
-                What::Added | What::Modified => self.intake.applied(line.object),
-                What::Deleted => self.intake.gone(&line.object).into_iter().collect(),
-                What::Bookmark | What::Error => Vec::new(),
-            };
-            self.send(events).await?;
-            if version.is_some() {
-                self.version = version;
-            }
-        }
-    }
-}
-
-/// The Status that an ERROR line holds.
-fn refusal(status: &Value) -> Trouble {
-    let code = status.get("code").and_then(Value::as_u64).unwrap_or(500);
-    let message = status.get("message").and_then(Value::as_str);
-    Trouble::Refused {
-        code: u16::try_from(code).unwrap_or(500),
-        message: message.unwrap_or("no reason given").to_owned(),
+            .unwrap_or(Err(WatchError::Timeout(limit)))
     }
 }

@@ -116,6 +116,7 @@ impl Intake {
             objects.into_iter().map(change).chain(gone).collect()
         };
         now.extend(kept);
+        self.warn_of_loss(&now);
         self.known = now;
         self.refuse(refused);
         self.listed_once = true;
@@ -128,6 +129,21 @@ impl Intake {
             .collect();
         events.extend(deleting.and_then(|deleting| self.set_deleting(deleting)));
         events
+    }
+
+    /// A list that removes most of what is known may be right, and is then what an engineer wants to know of.
+    fn warn_of_loss(&self, now: &BTreeSet<ObjectName>) {
+        let known = self.known.len();
+        let removed = self.known.difference(now).count();
+        if removed * 2 > known {
+            tracing::warn!(
+                kind = self.kind.name(),
+                known,
+                removed,
+                listed = now.len(),
+                "a new list lacks more than half of the objects that were known; what belongs to them is removed"
+            );
+        }
     }
 
     /// The Node of a list, if it is another than before.
@@ -245,7 +261,7 @@ impl Intake {
                     object = %name,
                     field = %error.field,
                     reason = %error.reason,
-                    "An object cannot be used; {}",
+                    "an object cannot be used; {}",
                     if known {
                         "its last usable version stays in force"
                     } else {

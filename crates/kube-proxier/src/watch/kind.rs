@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    const fn api_version(&self) -> &'static str {
+    pub(super) const fn api_version(&self) -> &'static str {
         match self {
             Self::Services => <Service as k8s_openapi::Resource>::API_VERSION,
             Self::Slices => <EndpointSlice as k8s_openapi::Resource>::API_VERSION,

@@ -1,8 +1,8 @@
-//! What the API server says: Services, EndpointSlices and this Node, listed and then watched.
+//! Services, EndpointSlices and this Node, listed and then watched.
 //!
 //! [`run`] sends an [`Event`] for whatever changes. The first one of each kind is the whole list
-//! ([`Change::Services`], [`Change::Slices`], [`Change::Nodes`]), so whoever has had all three knows the
-//! cluster. While the server is away nothing is sent: what was known stays in force.
+//! ([`Change::Services`], [`Change::Slices`], [`Change::Nodes`]), so after all three the cluster is known.
+//! While the server is away nothing is sent: what was known stays in force.
 //!
 //! Requests are made with `kube`, what they answer is followed here and not with `kube::runtime::watcher`:
 //! in release 5.0 that one asks again and again for a version it was told is gone, where the server says so
@@ -12,15 +12,20 @@
 //! [`Change::Slices`]: proxier::cluster::Change::Slices
 //! [`Change::Nodes`]: proxier::cluster::Change::Nodes
 
+mod availability;
 mod backoff;
 mod client;
+mod connect;
 mod counters;
+mod error;
 mod follow;
 mod intake;
 mod kind;
+mod list;
 mod protocol;
+mod request;
+mod stream;
 mod token;
-mod trouble;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -28,39 +33,73 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
-pub use self::client::{ApiClient, ApiError, ApiSource, client};
+use self::availability::Availability;
+pub use self::client::{ApiError, ApiSource, client};
 pub use self::counters::Counters;
 use self::follow::Follower;
 use self::kind::Kind;
+pub use self::request::ApiClient;
 use super::Event;
 
-/// How the API server is asked.
+/// When the API server is asked, how long it may take, and how much is read of its answers.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct Timing {
     /// How many objects a list is asked for at a time.
     pub page: u32,
     /// The first pause after a failure, and the longest one. A pause doubles with each failure in a row
     /// and is lengthened by up to as much again, so that a cluster's nodes do not come all at once.
     pub pause: RangeInclusive<Duration>,
+    /// While the server is away: how often it is asked whether it is ready (`/readyz`), lengthened by up to as much
+    /// again. As soon as it is, the pause is over.
+    pub probe: Duration,
     /// How long an answer may take: a page of a list, whole, or the head of a watch.
     pub answer: Duration,
     /// How long a watch is asked to last (`timeoutSeconds`), which the server ends in good order; up to a
     /// quarter is added, so that not all nodes come again at once.
     pub watch: Duration,
-    /// How long a watch that has had a bookmark may say nothing before its peer is taken for dead. API
+    /// How long a watch that has had a bookmark may send nothing before its peer is taken for dead. API
     /// servers send a bookmark each minute. One that has had none may be silent until it should have ended.
     pub silence: Duration,
+    /// How much is read.
+    pub limits: Limits,
 }
 
-impl Default for Pace {
+/// How much of what an API server sends is read. More is an error, which changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Pages of a list.
+    pub pages: usize,
+    /// Objects of a list.
+    pub objects: usize,
+    /// Bytes of a page of a list.
+    pub page_bytes: usize,
+    /// Bytes of a line of a watch, which is one object.
+    pub line_bytes: usize,
+}
+
+impl Default for Limits {
+    /// Many times what the largest clusters have. An object may have 1.5 MiB in etcd.
+    fn default() -> Self {
+        Self {
+            pages: 10_000,
+            objects: 1_000_000,
+            page_bytes: 256 << 20,
+            line_bytes: 16 << 20,
+        }
+    }
+}
+
+impl Default for Timing {
     /// Pages and pauses as client-go has them; an answer within the 60 s that an API server gives itself.
     fn default() -> Self {
         Self {
             page: 500,
             pause: Duration::from_millis(800)..=Duration::from_secs(30),
+            probe: Duration::from_secs(1),
             answer: Duration::from_secs(60),
             watch: Duration::from_secs(300),
             silence: Duration::from_secs(150),
+            limits: Limits::default(),
         }
     }
 }
@@ -69,13 +108,16 @@ impl Default for Pace {
 pub async fn run(
     client: ApiClient,
     node_name: &str,
-    pace: Pace,
+    timing: Timing,
     counters: Arc<Counters>,
     events: Sender<Event>,
 ) {
+    let availability = Arc::new(Availability::new(client.url().to_owned()));
     let follow = |kind| {
-        let (pace, counters) = (pace.clone(), Arc::clone(&counters));
-        Follower::new(client.clone(), kind, pace, counters, events.clone()).run()
+        let (timing, counters) = (timing.clone(), Arc::clone(&counters));
+        let availability = Arc::clone(&availability);
+        let (client, events) = (client.clone(), events.clone());
+        Follower::new(client, kind, timing, counters, availability, events).run()
     };
     tokio::join!(
         follow(Kind::Services),

@@ -3,13 +3,13 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use kube_proxier::Event;
-use kube_proxier::watch::Pace;
+use kube_proxier::watch::Timing;
 use proxier::cluster::{Change, ObjectName};
 use serde_json::json;
 
 use crate::api_server::{ApiServer, Asked};
 use crate::objects::{NODE, NODES, SERVICES, SLICES, labelled, node, service, slice};
-use crate::watched::{Watched, pace};
+use crate::watched::{Watched, timing};
 
 #[test]
 fn the_first_event_of_each_kind_is_its_whole_list() {
@@ -21,7 +21,7 @@ fn the_first_event_of_each_kind_is_its_whole_list() {
         node(NODE),
     ]);
     server.hold_lists(SLICES);
-    let mut watched = Watched::start(&server, pace());
+    let mut watched = Watched::start(&server, timing());
     // The others are watched already, which they are only once their lists are sent.
     server.wait_for_watches(2);
     watched.until("two lists", |w| w.changes().count() == 2);
@@ -43,7 +43,7 @@ fn the_first_event_of_each_kind_is_its_whole_list() {
 fn changes_follow_one_by_one() {
     let server = ApiServer::start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
-    let mut watched = Watched::settled(&server, pace());
+    let mut watched = Watched::settled(&server, timing());
     server.put(service("new", 81));
     watched.until("an addition", |w| {
         w.services() == [("new", 81), ("web", 80)]
@@ -81,7 +81,7 @@ fn selectors_are_kube_proxys() {
         node(NODE),
         node("node-b"),
     ]);
-    let mut watched = Watched::settled(&server, pace());
+    let mut watched = Watched::settled(&server, timing());
     assert_eq!(watched.services(), [("web", 80)]);
     assert_eq!(watched.cluster.slices.len(), 1);
     assert_eq!(watched.cluster.nodes.len(), 1);
@@ -107,8 +107,11 @@ fn lists_come_in_pages() {
     let server = ApiServer::start();
     let names: Vec<_> = (0..7).map(|n| format!("web-{n}")).collect();
     server.apply_step(names.iter().map(|name| service(name, 80)));
-    let pace = Pace { page: 2, ..pace() };
-    let watched = Watched::settled(&server, pace);
+    let timing = Timing {
+        page: 2,
+        ..timing()
+    };
+    let watched = Watched::settled(&server, timing);
     assert_eq!(watched.services().len(), 7);
     let pages = server.requests();
     let pages = pages
@@ -129,7 +132,7 @@ fn a_large_list_is_paged_and_waits_for_nobody() {
     let server = ApiServer::start();
     let services = (0..COUNT).map(|n| service(&format!("web-{n}"), 80));
     server.apply_step(services.chain([node(NODE)]));
-    let mut watched = Watched::start_slow(&server, pace(), 1);
+    let mut watched = Watched::start_slow(&server, timing(), 1);
     let listed = |asked: &[Asked]| {
         let lists = asked.iter().filter(|a| a.path == SERVICES && !a.is_watch());
         lists.count()
@@ -179,7 +182,7 @@ fn a_bad_object_stops_no_other() {
     let mut mad = service("mad", 80);
     mad["spec"]["ports"] = "no list".into();
     server.apply_step([odd, mad, service("bad", 70_000), service("web", 80)]);
-    let mut watched = Watched::settled(&server, pace());
+    let mut watched = Watched::settled(&server, timing());
     // What is of no concern may be as odd as it likes.
     assert_eq!(watched.services(), [("odd", 80), ("web", 80)]);
     assert_eq!(watched.counters.refused(), 2);
@@ -204,7 +207,7 @@ fn a_bad_object_stops_no_other() {
 fn a_node_is_news_only_where_it_differs() {
     let server = ApiServer::start();
     server.apply_step([node(NODE)]);
-    let mut watched = Watched::settled(&server, pace());
+    let mut watched = Watched::settled(&server, timing());
     assert!(watched.events.contains(&Event::NodeDeleting(false)));
     let before = watched.events.len();
     let mut beat = node(NODE);

@@ -2,26 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use kube_proxier::watch::Pace;
+use kube_proxier::watch::Timing;
 use proxier::cluster::Change;
 
 use crate::api_server::{ApiServer, Asked};
 use crate::objects::{NODE, SERVICES, node, service, slice};
-use crate::watched::{MILLIS, Watched, pace};
+use crate::watched::{MILLIS, Watched, timing};
 
 fn started() -> (ApiServer, Watched) {
     let server = ApiServer::start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
-    let watched = Watched::settled(&server, pace());
+    let watched = Watched::settled(&server, timing());
     server.forget_requests();
     (server, watched)
 }
 
-/// How long so many attempts in a row take at the least, at [`pace`].
+/// How long so many attempts in a row take at the least, at [`timing`].
 pub(crate) fn least(attempts: usize) -> Duration {
-    let pace = pace();
-    let pauses = std::iter::successors(Some(*pace.pause.start()), |pause| {
-        Some((*pause * 2).min(*pace.pause.end()))
+    let timing = timing();
+    let pauses = std::iter::successors(Some(*timing.pause.start()), |pause| {
+        Some((*pause * 2).min(*timing.pause.end()))
     });
     pauses.take(attempts.saturating_sub(1)).sum()
 }
@@ -89,7 +89,7 @@ fn a_server_that_is_not_there_at_first_is_waited_for() {
     let server = ApiServer::start();
     server.apply_step([service("web", 80), node(NODE)]);
     server.stop();
-    let mut watched = Watched::start(&server, pace());
+    let mut watched = Watched::start(&server, timing());
     watched.until_counted("failures", |counters| counters.failures() >= 6);
     assert_eq!(watched.take_in(), 0);
     server.come_back();
@@ -103,9 +103,9 @@ fn an_answer_may_be_slow_but_not_endless() {
     server.apply_step([service("web", 80), node(NODE)]);
     // Slower than is waited for: nothing is had, and nothing said.
     server.delay(600 * MILLIS);
-    let impatient = Pace {
+    let impatient = Timing {
         answer: 150 * MILLIS,
-        ..pace()
+        ..timing()
     };
     let mut watched = Watched::start(&server, impatient);
     watched.until_counted("failures", |counters| counters.failures() >= 6);
@@ -114,7 +114,7 @@ fn an_answer_may_be_slow_but_not_endless() {
     watched.until("the lists", |w| w.changes().count() == 3);
     // Slow, and waited for.
     server.delay(50 * MILLIS);
-    let patient = Watched::settled(&server, pace());
+    let patient = Watched::settled(&server, timing());
     assert_eq!(patient.counters.failures(), 0);
 }
 

@@ -4,12 +4,12 @@ use proxier::cluster::Change;
 
 use crate::api_server::{ApiServer, Asked, Gone};
 use crate::objects::{NODE, SERVICES, node, service, slice};
-use crate::watched::{MILLIS, Watched, pace};
+use crate::watched::{MILLIS, Watched, timing};
 
 fn started() -> (ApiServer, Watched) {
     let server = ApiServer::start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
-    let watched = Watched::settled(&server, pace());
+    let watched = Watched::settled(&server, timing());
     server.forget_requests();
     (server, watched)
 }
@@ -108,7 +108,13 @@ fn a_list_whose_rest_is_gone_begins_anew() {
     let server = ApiServer::start();
     server.apply_step((0..4).map(|n| service(&format!("web-{n}"), 80)));
     server.hold_lists(SERVICES);
-    let mut watched = Watched::start(&server, kube_proxier::watch::Pace { page: 3, ..pace() });
+    let mut watched = Watched::start(
+        &server,
+        kube_proxier::watch::Timing {
+            page: 3,
+            ..timing()
+        },
+    );
     server.wait_until_held();
     server.delete(&service("web-0", 80));
     server.compact();
@@ -123,13 +129,13 @@ fn a_dead_peer_is_noticed() {
     for bookmarked in [true, false] {
         let server = ApiServer::start();
         server.apply_step([service("web", 80), node(NODE)]);
-        let mut pace = pace();
+        let mut timing = timing();
         if bookmarked {
-            pace.silence = 300 * MILLIS;
+            timing.silence = 300 * MILLIS;
         } else {
-            (pace.watch, pace.answer) = (1000 * MILLIS, 1000 * MILLIS);
+            (timing.watch, timing.answer) = (1000 * MILLIS, 1000 * MILLIS);
         }
-        let mut watched = Watched::settled(&server, pace);
+        let mut watched = Watched::settled(&server, timing);
         server.forget_requests();
         if bookmarked {
             server.send_bookmarks();

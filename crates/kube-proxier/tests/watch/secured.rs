@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::api_server::{ApiServer, Authority, Tls};
 use crate::objects::{NODE, node, service, slice};
 use crate::outages::least;
-use crate::watched::{Watched, pace};
+use crate::watched::{Watched, timing};
 
 const HERE: &str = "127.0.0.1";
 
@@ -29,7 +29,7 @@ fn watch_with(kubeconfig: &str) -> (Watched, TempDir) {
         kubeconfig: Some(path),
         master: None,
     };
-    (Watched::start_from(source, pace(), 1000), folder)
+    (Watched::start_from(source, timing(), 1000), folder)
 }
 
 #[test]

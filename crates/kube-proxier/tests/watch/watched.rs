@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kube_proxier::Event;
-use kube_proxier::watch::{self, ApiSource, Counters, Pace};
+use kube_proxier::watch::{self, ApiSource, Counters, Timing};
 use proxier::cluster::{Change, Cluster};
 
 use crate::api_server::ApiServer;
@@ -15,10 +15,10 @@ use crate::objects::NODE;
 pub(crate) const MILLIS: Duration = Duration::from_millis(1);
 
 /// As the real one, with pauses that a test has time for.
-pub(crate) fn pace() -> Pace {
-    Pace {
+pub(crate) fn timing() -> Timing {
+    Timing {
         pause: 20 * MILLIS..=200 * MILLIS,
-        ..Pace::default()
+        ..Timing::default()
     }
 }
 
@@ -44,22 +44,22 @@ async fn hand_over(forward: &SyncSender<Event>, mut event: Event) -> bool {
 }
 
 impl Watched {
-    pub(crate) fn start(server: &ApiServer, pace: Pace) -> Self {
+    pub(crate) fn start(server: &ApiServer, timing: Timing) -> Self {
         // Room enough for all that a test does not take at once.
-        Self::start_slow(server, pace, 1_000_000)
+        Self::start_slow(server, timing, 1_000_000)
     }
 
     /// The same, where so many events wait between the watch and the test before the watch does.
-    pub(crate) fn start_slow(server: &ApiServer, pace: Pace, room: usize) -> Self {
+    pub(crate) fn start_slow(server: &ApiServer, timing: Timing, room: usize) -> Self {
         let source = ApiSource {
             kubeconfig: None,
             master: Some(server.url()),
         };
-        Self::start_from(source, pace, room)
+        Self::start_from(source, timing, room)
     }
 
     /// The same, told otherwise where the server is.
-    pub(crate) fn start_from(source: ApiSource, pace: Pace, room: usize) -> Self {
+    pub(crate) fn start_from(source: ApiSource, timing: Timing, room: usize) -> Self {
         let (forward, received) = sync_channel(room);
         let counters = Arc::<Counters>::default();
         let counts = Arc::clone(&counters);
@@ -78,7 +78,7 @@ impl Watched {
                         }
                     }
                 };
-                tokio::join!(watch::run(client, NODE, pace, counts, sender), forward);
+                tokio::join!(watch::run(client, NODE, timing, counts, sender), forward);
             });
         });
         Self {
@@ -91,8 +91,8 @@ impl Watched {
     }
 
     /// Starts one, and waits until everything is listed and watched.
-    pub(crate) fn settled(server: &ApiServer, pace: Pace) -> Self {
-        let mut watched = Self::start(server, pace);
+    pub(crate) fn settled(server: &ApiServer, timing: Timing) -> Self {
+        let mut watched = Self::start(server, timing);
         watched.settle(server);
         watched
     }

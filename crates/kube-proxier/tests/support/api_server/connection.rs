@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::faults::Gone;
+use super::faults::{Endless, Gone};
 use super::selector::Selector;
 use super::tls::Wire;
 use super::{Asked, Shared};
@@ -66,10 +66,24 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
         let (delay, failure) = {
             let mut state = shared.lock();
             state.requests.push(asked.clone());
-            (state.faults.delay, state.faults.take_failure())
+            (state.faults.delay, state.faults.take_failure(path))
         };
         shared.changed.notify_all();
         thread::sleep(delay);
+        let unready = shared.lock().faults.unready;
+        if path == "/readyz" {
+            let (code, text) = if unready {
+                (500, "not yet")
+            } else {
+                (200, "ok")
+            };
+            answer(stream, code, &json!(text))?;
+            continue;
+        }
+        if unready {
+            answer(stream, 503, &status(503, "not ready yet"))?;
+            continue;
+        }
         if let Some(code) = failure {
             answer(stream, code, &status(code, "as the test wants it"))?;
             continue;
@@ -96,6 +110,25 @@ fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
 }
 
 fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) -> io::Result<()> {
+    let (body, endless) = {
+        let state = shared.lock();
+        let body = state.faults.bodies.get(&asked.path).cloned();
+        (body, state.faults.endless)
+    };
+    let (kind, api_version) = list_kind(&asked.path);
+    let body = body.or_else(|| {
+        let token = match endless? {
+            Endless::SameToken => "more".to_owned(),
+            Endless::NewTokens => format!("{}-more", asked.get("continue").unwrap_or_default()),
+        };
+        let page = json!({"kind": kind, "apiVersion": api_version, "items": [],
+                          "metadata": {"resourceVersion": "1", "continue": token}});
+        Some(page.to_string())
+    });
+    if let Some(body) = body {
+        let head = head(200, &format!("content-length: {}", body.len()));
+        return stream.write_all(format!("{head}{body}").as_bytes());
+    }
     let limit = asked.get("limit").and_then(|limit| limit.parse().ok());
     let page = {
         let mut state = shared.lock();
@@ -106,8 +139,8 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         return answer(stream, 410, &status(410, "that list is no longer kept"));
     };
     let body = json!({
-        "kind": "List",
-        "apiVersion": "v1",
+        "kind": kind,
+        "apiVersion": api_version,
         "metadata": {"resourceVersion": page.version.to_string(), "continue": page.next},
         "items": page.items,
     })
@@ -131,6 +164,16 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
     stream.write_all(second.as_bytes())
 }
 
+/// What a list of a path says it is.
+fn list_kind(path: &str) -> (&'static str, &'static str) {
+    match path {
+        "/api/v1/services" => ("ServiceList", "v1"),
+        "/api/v1/nodes" => ("NodeList", "v1"),
+        "/apis/discovery.k8s.io/v1/endpointslices" => ("EndpointSliceList", "discovery.k8s.io/v1"),
+        _ => ("List", "v1"),
+    }
+}
+
 /// Serves a watch until it ends; then the connection has had its day, too, where it was broken off.
 fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) -> io::Result<()> {
     let mut version: u64 = asked
@@ -145,6 +188,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     }
     let (breaks, ends) = (state.breaks, state.ends);
     let mut bookmarks = state.bookmarks;
+    let mut long_lines = state.long_lines;
     let short = state.faults.short_watches;
     if too_old || short {
         drop(state);
@@ -186,6 +230,11 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
                                 "kind": "Bookmark", "apiVersion": "v1",
                                 "metadata": {"resourceVersion": version.to_string()}}}));
                         }
+                    }
+                    if state.long_lines != long_lines {
+                        long_lines = state.long_lines;
+                        let filler = "x".repeat(state.long_line);
+                        lines.push(json!({"type": "BOOKMARK", "object": {"filler": filler}}));
                     }
                     if !lines.is_empty() {
                         break lines;

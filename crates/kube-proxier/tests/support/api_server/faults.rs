@@ -1,5 +1,6 @@
 //! What is made to go wrong.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How a server says that a version is gone: it may do both.
@@ -9,6 +10,15 @@ pub(crate) enum Gone {
     Status,
     /// The watch begins, with an ERROR line.
     Line,
+}
+
+/// How a list goes on for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Endless {
+    /// The continue token is always the same.
+    SameToken,
+    /// Each page has a token of its own.
+    NewTokens,
 }
 
 /// What is held back.
@@ -26,6 +36,12 @@ pub(super) struct Faults {
     pub(super) hold: Option<Hold>,
     pub(super) short_watches: bool,
     pub(super) hang_up: bool,
+    /// Whether it answers 503 to all but `/readyz`, and 500 to that.
+    pub(super) unready: bool,
+    /// What lists of a path are answered with, status 200.
+    pub(super) bodies: BTreeMap<String, String>,
+    /// Lists never end: each page is empty, and has a continue token, always the same or not.
+    pub(super) endless: Option<Endless>,
     /// There is no listener.
     pub(super) refusing: bool,
 }
@@ -39,6 +55,9 @@ impl Default for Faults {
             hold: None,
             short_watches: false,
             hang_up: false,
+            unready: false,
+            bodies: BTreeMap::new(),
+            endless: None,
             refusing: false,
         }
     }
@@ -46,7 +65,10 @@ impl Default for Faults {
 
 impl Faults {
     /// The status to fail a request with, if it is to fail.
-    pub(super) fn take_failure(&mut self) -> Option<u16> {
+    pub(super) fn take_failure(&mut self, path: &str) -> Option<u16> {
+        if path == "/readyz" {
+            return None;
+        }
         let (status, times) = self.fail.as_mut()?;
         let status = *status;
         *times -= 1;

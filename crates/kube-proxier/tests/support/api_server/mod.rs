@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-pub(crate) use self::faults::Gone;
+pub(crate) use self::faults::{Endless, Gone};
 use self::faults::{Faults, Hold};
 use self::store::Store;
 pub(crate) use self::tls::{Authority, Tls};
@@ -66,6 +66,9 @@ struct State {
     /// Counts the orders to send bookmarks.
     bookmarks: usize,
     bookmarks_sent: usize,
+    /// Counts the orders to send a long line, and how long it is.
+    long_lines: usize,
+    long_line: usize,
     /// Counts the answers that were held back.
     held: usize,
 }
@@ -123,6 +126,8 @@ impl ApiServer {
                 watching: 0,
                 bookmarks: 0,
                 bookmarks_sent: 0,
+                long_lines: 0,
+                long_line: 0,
                 held: 0,
             }),
             changed: Condvar::new(),
@@ -276,6 +281,34 @@ impl ApiServer {
         self.change(|state| {
             state.faults.hang_up = hang_up;
             state.close_all();
+        });
+    }
+
+    /// Whether it can be connected to, but is not ready: what a starting server is.
+    pub(crate) fn unready(&self, unready: bool) {
+        self.change(|state| state.faults.unready = unready);
+    }
+
+    /// Answers lists of a path with this, whatever there is; `None`: with what there is again.
+    pub(crate) fn answer_lists(&self, path: &str, body: Option<&str>) {
+        self.change(|state| {
+            state.faults.bodies.remove(path);
+            if let Some(body) = body {
+                state.faults.bodies.insert(path.into(), body.into());
+            }
+        });
+    }
+
+    /// Lists have no end.
+    pub(crate) fn endless(&self, endless: Option<Endless>) {
+        self.change(|state| state.faults.endless = endless);
+    }
+
+    /// Sends a line of so many bytes on each watch.
+    pub(crate) fn send_long_lines(&self, bytes: usize) {
+        self.change(|state| {
+            state.long_lines += 1;
+            state.long_line = bytes;
         });
     }
 

@@ -22,7 +22,7 @@ pub enum Task {
 
 /// Decides when syncs are due. It has no clock: each call says what time it is.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Schedule {
     /// The least time between the beginnings of two syncs.
     min: Duration,
     /// The most time between two full ones.
@@ -35,7 +35,7 @@ pub struct Pace {
     failures: u32,
 }
 
-impl Pace {
+impl Schedule {
     /// A full sync is due at once, at `now`.
     #[must_use]
     pub const fn new(min: Duration, max: Duration, now: Instant) -> Self {
@@ -138,47 +138,47 @@ mod tests {
     }
 
     /// Just after a first full sync at `start`.
-    fn running(start: Instant) -> Pace {
-        let mut pace = Pace::new(MIN, MAX, start);
-        assert_eq!(pace.due(start), Some(Task::Full));
-        pace.done(Task::Full, start, start, true, false);
-        pace
+    fn running(start: Instant) -> Schedule {
+        let mut schedule = Schedule::new(MIN, MAX, start);
+        assert_eq!(schedule.due(start), Some(Task::Full));
+        schedule.done(Task::Full, start, start, true, false);
+        schedule
     }
 
     #[test]
     fn a_burst_is_one_sync() {
         let start = Instant::now();
-        let mut pace = running(start);
-        assert_eq!(pace.next(), start + MAX);
-        assert!(pace.changed(at(start, 5000)));
-        assert!(!pace.changed(at(start, 5003)));
-        assert_eq!(pace.due(at(start, 5003)), None);
-        assert_eq!(pace.due(at(start, 5010)), Some(Task::Changes));
-        pace.done(Task::Changes, at(start, 5010), at(start, 5011), true, false);
-        assert_eq!(pace.next(), start + MAX);
+        let mut schedule = running(start);
+        assert_eq!(schedule.next(), start + MAX);
+        assert!(schedule.changed(at(start, 5000)));
+        assert!(!schedule.changed(at(start, 5003)));
+        assert_eq!(schedule.due(at(start, 5003)), None);
+        assert_eq!(schedule.due(at(start, 5010)), Some(Task::Changes));
+        schedule.done(Task::Changes, at(start, 5010), at(start, 5011), true, false);
+        assert_eq!(schedule.next(), start + MAX);
     }
 
     #[test]
     fn syncs_keep_their_distance() {
         let start = Instant::now();
-        let mut pace = running(start);
-        pace.changed(at(start, 100));
-        assert_eq!(pace.next(), start + MIN);
-        pace.want_full(at(start, 200));
-        assert_eq!(pace.next(), start + MIN);
-        assert_eq!(pace.due(start + MIN), Some(Task::Full));
+        let mut schedule = running(start);
+        schedule.changed(at(start, 100));
+        assert_eq!(schedule.next(), start + MIN);
+        schedule.want_full(at(start, 200));
+        assert_eq!(schedule.next(), start + MIN);
+        assert_eq!(schedule.due(start + MIN), Some(Task::Full));
     }
 
     #[test]
     fn failures_are_retried_ever_more_slowly() {
         let start = Instant::now();
-        let mut pace = running(start);
+        let mut schedule = running(start);
         let mut now = at(start, 2000);
-        pace.changed(now);
+        schedule.changed(now);
         let mut waits = Vec::new();
         for _ in 0..7 {
-            pace.done(Task::Changes, now, now, false, false);
-            let next = pace.next().max(now);
+            schedule.done(Task::Changes, now, now, false, false);
+            let next = schedule.next().max(now);
             waits.push((next - now).as_secs());
             now = next;
         }
@@ -186,44 +186,44 @@ mod tests {
         assert_eq!(waits.first(), Some(&1));
         assert_eq!(waits.get(1), Some(&2));
         assert_eq!(waits.get(2), Some(&4));
-        pace.done(Task::Full, now, now, true, false);
-        assert_eq!(pace.next(), now + MAX);
+        schedule.done(Task::Full, now, now, true, false);
+        assert_eq!(schedule.next(), now + MAX);
     }
 
     #[test]
     fn a_full_sync_that_failed_is_made_again() {
         let start = Instant::now();
-        let mut pace = Pace::new(MIN, MAX, start);
-        pace.done(Task::Full, start, start, false, false);
-        assert_eq!(pace.next(), start + FIRST_RETRY);
-        assert_eq!(pace.due(start + FIRST_RETRY), Some(Task::Full));
+        let mut schedule = Schedule::new(MIN, MAX, start);
+        schedule.done(Task::Full, start, start, false, false);
+        assert_eq!(schedule.next(), start + FIRST_RETRY);
+        assert_eq!(schedule.due(start + FIRST_RETRY), Some(Task::Full));
     }
 
     #[test]
     fn a_full_sync_wanted_after_a_failure_waits_for_the_retry() {
         let start = Instant::now();
-        let mut pace = running(start);
+        let mut schedule = running(start);
         let now = at(start, 5000);
-        pace.changed(now);
-        pace.done(Task::Changes, now, now, false, false);
-        pace.want_full(now);
-        assert_eq!(pace.due(at(start, 5999)), None);
-        assert_eq!(pace.due(at(start, 6000)), Some(Task::Full));
+        schedule.changed(now);
+        schedule.done(Task::Changes, now, now, false, false);
+        schedule.want_full(now);
+        assert_eq!(schedule.due(at(start, 5999)), None);
+        assert_eq!(schedule.due(at(start, 6000)), Some(Task::Full));
     }
 
     #[test]
     fn draining_destinations_are_looked_at_every_minute() {
         let start = Instant::now();
         let max = Duration::from_secs(3600);
-        let mut pace = Pace::new(MIN, max, start);
-        pace.done(Task::Full, start, start, true, true);
-        assert_eq!(pace.next(), start + DRAIN);
+        let mut schedule = Schedule::new(MIN, max, start);
+        schedule.done(Task::Full, start, start, true, true);
+        assert_eq!(schedule.next(), start + DRAIN);
         // Changes in between do not put it off.
         let change = at(start, 30_000);
-        pace.changed(change);
-        pace.done(Task::Changes, change, change, true, true);
-        assert_eq!(pace.due(start + DRAIN), Some(Task::Drain));
-        pace.done(Task::Drain, start + DRAIN, start + DRAIN, true, false);
-        assert_eq!(pace.next(), start + max);
+        schedule.changed(change);
+        schedule.done(Task::Changes, change, change, true, true);
+        assert_eq!(schedule.due(start + DRAIN), Some(Task::Drain));
+        schedule.done(Task::Drain, start + DRAIN, start + DRAIN, true, false);
+        assert_eq!(schedule.next(), start + max);
     }
 }

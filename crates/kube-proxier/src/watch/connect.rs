@@ -1,0 +1,50 @@
+//! The connection to the API server.
+//!
+//! kube's own client leaves a connection whose other end vanished without a word (power cut, a firewall that drops) to TCP,
+//! which takes it for alive for many minutes. Here the kernel probes a connection on which nothing moves, and gives up one
+//! whose data nobody confirms: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT of tcp(7).
+
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt};
+use kube::{Client, Config};
+use tower::{BoxError, ServiceBuilder};
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long nothing may move before the kernel probes the other end.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+/// How long the kernel waits between two probes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// How many probes may stay unanswered.
+const KEEPALIVE_PROBES: u32 = 2;
+/// How long what was sent may stay unconfirmed; the same as all of the above.
+const UNCONFIRMED: Duration = Duration::from_secs(20);
+
+/// A client as kube makes it from the configuration, over connections that are probed.
+pub(super) fn client(config: Config) -> kube::Result<Client> {
+    if config.proxy_url.is_some() {
+        // kube was built without proxies, and its error says so.
+        return Client::try_from(config);
+    }
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_keepalive(Some(KEEPALIVE_IDLE));
+    connector.set_keepalive_interval(Some(KEEPALIVE_INTERVAL));
+    connector.set_keepalive_retries(Some(KEEPALIVE_PROBES));
+    connector.set_tcp_user_timeout(Some(UNCONFIRMED));
+    connector.set_nodelay(true);
+    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace))
+}

@@ -1,0 +1,86 @@
+//! Why a list or a watch failed.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// HTTP's "gone": that version, or the rest of that list, is no longer kept.
+const GONE: u16 = 410;
+/// HTTP's "too many requests".
+const TOO_MANY_REQUESTS: u16 = 429;
+
+/// Why a list or a watch failed. Each is tried again.
+#[derive(Debug, Error)]
+pub(super) enum WatchError {
+    #[error("the API server cannot be reached: {}", chain(.0))]
+    Unreachable(#[source] kube::Error),
+    #[error("the API server answers {code}: {message}")]
+    Refused { code: u16, message: String },
+    #[error("the API server sent nothing for {}", humantime::format_duration(*.0))]
+    Timeout(Duration),
+    #[error("the answer breaks off: {}", chain(.0))]
+    BrokenOff(#[source] io::Error),
+    #[error("the answer is not the JSON that was expected: {0}")]
+    Unreadable(#[source] serde_json::Error),
+    #[error("the answer is not a {expected}: {reason}")]
+    NotTheList { expected: String, reason: String },
+    #[error("the answer has more than {limit} {unit}; is this an API server?")]
+    TooLarge { limit: usize, unit: &'static str },
+    #[error("the list does not end: the server sent the same continue token twice")]
+    RepeatedToken,
+}
+
+impl WatchError {
+    /// Whether the version that is known, or the rest of a list, can no longer be had: everything has to be listed.
+    pub(super) const fn is_expired(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == GONE)
+    }
+
+    /// Whether a watch that ended with this has to be preceded by a list.
+    pub(super) const fn needs_list(&self) -> bool {
+        // What could not be read would be sent again.
+        self.is_expired() || matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+    }
+
+    /// Whether the server was not there to answer, or was not able to.
+    pub(super) const fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Timeout(_) => true,
+            Self::Refused { code, .. } => *code >= 500 || *code == TOO_MANY_REQUESTS,
+            _ => false,
+        }
+    }
+
+    /// Whether the server may be gone, so that it is worth to probe for its return.
+    pub(super) const fn may_be_away(&self) -> bool {
+        self.is_away() || matches!(self, Self::BrokenOff(_))
+    }
+}
+
+impl From<kube::Error> for WatchError {
+    fn from(error: kube::Error) -> Self {
+        Self::Unreachable(error)
+    }
+}
+
+impl From<io::Error> for WatchError {
+    fn from(error: io::Error) -> Self {
+        Self::BrokenOff(error)
+    }
+}
+
+/// An error with its causes, of which the last says most.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

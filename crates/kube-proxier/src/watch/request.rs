@@ -1,0 +1,166 @@
+//! Requests to the API server, and how much of an answer is read.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{Request, Response};
+use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, TryStreamExt};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::error::WatchError;
+use super::protocol::refusal;
+use super::token::TokenFile;
+
+/// How much of an error's body is read. A Status has a few hundred bytes.
+const ERROR_BODY: usize = 64 << 10;
+/// How long a probe may take.
+const PROBE: Duration = Duration::from_secs(2);
+
+/// A client of the API server. A clone is the same client.
+#[derive(Clone)]
+pub struct ApiClient {
+    client: Client,
+    url: Arc<str>,
+    /// Where the token is read from; any other way to authenticate is the client's own.
+    token: Option<Arc<TokenFile>>,
+    /// When the server was last probed, and whether it was ready.
+    probed: Arc<Mutex<Option<(Instant, bool)>>>,
+}
+
+impl ApiClient {
+    pub(super) fn new(client: Client, url: String, token: Option<TokenFile>) -> Self {
+        Self {
+            client,
+            url: url.into(),
+            token: token.map(Arc::new),
+            probed: Arc::default(),
+        }
+    }
+
+    /// The API server's URL.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The whole body of an answer.
+    pub(super) async fn body(
+        &self,
+        request: Request<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<u8>, WatchError> {
+        let body = self.stream(request).await?;
+        read_all(body, limit).await
+    }
+
+    /// The body of an answer as it comes.
+    pub(super) async fn stream(
+        &self,
+        request: Request<Vec<u8>>,
+    ) -> Result<impl AsyncBufRead + Send + use<>, WatchError> {
+        let answer = self.send(request).await?;
+        let status = answer.status();
+        let body = lines(answer);
+        if status.is_success() {
+            return Ok(body);
+        }
+        let code = status.as_u16();
+        // An error without a body is an error all the same.
+        let text = read_all(body, ERROR_BODY).await.unwrap_or_default();
+        Err(match serde_json::from_slice::<Value>(&text) {
+            Ok(status) if status.is_object() => refusal(&status, code),
+            _ => WatchError::Refused {
+                code,
+                message: String::from_utf8_lossy(&text).trim().to_owned(),
+            },
+        })
+    }
+
+    /// Whether the server says that it is ready. It is asked once by however many want to know within `max_age`.
+    pub(super) async fn is_ready(&self, max_age: Duration) -> bool {
+        let mut probed = self.probed.lock().await;
+        match *probed {
+            Some((at, ready)) if at.elapsed() < max_age => return ready,
+            _ => {}
+        }
+        let ready = timeout(PROBE, self.probe()).await.unwrap_or(false);
+        *probed = Some((Instant::now(), ready));
+        ready
+    }
+
+    async fn probe(&self) -> bool {
+        let Ok(request) = Request::get("/readyz").body(Vec::new()) else {
+            return false;
+        };
+        match self.send(request).await {
+            Ok(answer) => {
+                let status = answer.status();
+                // Read, so that the connection can be used again.
+                let _ = read_all(lines(answer), ERROR_BODY).await;
+                // Some servers tell it to nobody, or have no such path: they are there.
+                !status.is_server_error() && status.as_u16() != 429
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, WatchError> {
+        let request = self.authorized(request).map(Body::from);
+        Ok(self.client.send(request).await?)
+    }
+
+    pub(super) fn authorized(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {
+        if let Some(token) = &self.token {
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, token.authorization());
+        }
+        request
+    }
+}
+
+fn lines(answer: Response<Body>) -> impl AsyncBufRead + Send + use<> {
+    let stream = answer.into_body().into_data_stream();
+    stream.map_err(io::Error::other).into_async_read()
+}
+
+async fn read_all(body: impl AsyncBufRead, limit: usize) -> Result<Vec<u8>, WatchError> {
+    let mut text = Vec::new();
+    let body = std::pin::pin!(body);
+    body.take(one_more(limit)).read_to_end(&mut text).await?;
+    within(&text, limit)?;
+    Ok(text)
+}
+
+/// Reads up to the end of a line, which is kept; 0 at the end of the stream.
+pub(super) async fn read_line(
+    mut lines: Pin<&mut impl AsyncBufRead>,
+    line: &mut Vec<u8>,
+    limit: usize,
+) -> Result<usize, WatchError> {
+    let mut bounded = lines.as_mut().take(one_more(limit));
+    let read = bounded.read_until(b'\n', line).await?;
+    within(line, limit)?;
+    Ok(read)
+}
+
+fn one_more(limit: usize) -> u64 {
+    u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1)
+}
+
+fn within(text: &[u8], limit: usize) -> Result<(), WatchError> {
+    if text.len() <= limit {
+        return Ok(());
+    }
+    Err(WatchError::TooLarge {
+        limit,
+        unit: "bytes",
+    })
+}

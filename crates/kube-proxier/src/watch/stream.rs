@@ -1,0 +1,94 @@
+//! A watch: what happens from a version on.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::AsyncBufRead;
+use kube::api::WatchParams;
+use kube::core::Request;
+use tokio::time::timeout;
+
+use super::backoff::lengthened;
+use super::error::WatchError;
+use super::follow::{Closed, End, Follower};
+use super::protocol::{EventType, Line, refusal, version};
+use super::request::read_line;
+
+impl Follower {
+    /// Follows what happens from the known version on, for as long as the server sends it.
+    pub(super) async fn watch(&mut self) -> Result<End, Closed> {
+        self.counters.count_watch();
+        let mut was_useful = false;
+        let why = match self.open_watch().await {
+            Ok((lines, lasts)) => {
+                self.answered();
+                self.read_watch(lines, lasts, &mut was_useful).await?
+            }
+            Err(error) => Err(error),
+        };
+        Ok(End { why, was_useful })
+    }
+
+    /// The watch, and how long it should last at the most.
+    async fn open_watch(&self) -> Result<(impl AsyncBufRead + Send + use<>, Duration), WatchError> {
+        let lasts = lengthened(self.timing.watch, 0.25);
+        let params = WatchParams {
+            label_selector: self.kind.label_selector(),
+            field_selector: self.kind.field_selector(),
+            timeout: Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX).max(1)),
+            ..WatchParams::default()
+        };
+        let request = Request::new(self.kind.path())
+            .watch(&params, self.version.as_deref().unwrap_or_default())
+            .map_err(kube::Error::BuildRequest)?;
+        let lines = self.within(self.client.stream(request)).await?;
+        Ok((lines, lasts))
+    }
+
+    async fn read_watch(
+        &mut self,
+        lines: impl AsyncBufRead,
+        lasts: Duration,
+        was_useful: &mut bool,
+    ) -> Result<Result<(), WatchError>, Closed> {
+        let mut lines = pin!(lines);
+        let mut text = Vec::new();
+        let mut silence = lasts + self.timing.answer;
+        loop {
+            text.clear();
+            let limit = self.timing.limits.line_bytes;
+            match timeout(silence, read_line(lines.as_mut(), &mut text, limit)).await {
+                Err(_) => return Ok(Err(WatchError::Timeout(silence))),
+                Ok(Err(error)) => return Ok(Err(error)),
+                Ok(Ok(0)) => return Ok(Ok(())),
+                Ok(Ok(_)) => {}
+            }
+            if text.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let line: Line = match serde_json::from_slice(&text) {
+                Ok(line) => line,
+                // The last line of a stream that was cut.
+                Err(error) if error.is_eof() && !text.ends_with(b"\n") => return Ok(Ok(())),
+                Err(error) => return Ok(Err(WatchError::Unreadable(error))),
+            };
+            if line.event == EventType::Error {
+                return Ok(Err(refusal(&line.object, 500)));
+            }
+            *was_useful = true;
+            let version = version(&line.object).map(ToOwned::to_owned);
+            if line.event == EventType::Bookmark {
+                silence = self.timing.silence.min(silence);
+            }
+            let events = match line.event {
+                EventType::Added | EventType::Modified => self.intake.applied(line.object),
+                EventType::Deleted => self.intake.gone(&line.object).into_iter().collect(),
+                EventType::Bookmark | EventType::Error => Vec::new(),
+            };
+            self.send(events).await?;
+            if version.is_some() {
+                self.version = version;
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! A server that answers with something else than what was asked for, or with too much of it.
+
+use std::fs;
+
+use kube_proxier::watch::{Limits, Timing};
+
+use crate::api_server::{ApiServer, Asked, Endless};
+use crate::objects::{NODE, SERVICES, node, service, slice};
+use crate::watched::{MILLIS, Watched, timing};
+
+fn started(timing: Timing) -> (ApiServer, Watched) {
+    let server = ApiServer::start();
+    server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
+    let watched = Watched::settled(&server, timing);
+    server.forget_requests();
+    (server, watched)
+}
+
+/// Makes the next watches, and so the next lists, begin anew.
+fn list_again(server: &ApiServer) {
+    server.advance(10);
+    server.compact();
+    server.end_watches();
+}
+
+#[test]
+fn what_is_not_the_list_asked_for_changes_nothing() {
+    let not_a_list = [
+        "{}",
+        r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","code":401}"#,
+        r#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}"#,
+        r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":null}"#,
+        r#"{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":""},"items":[]}"#,
+        r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[]}"#,
+    ];
+    for body in not_a_list {
+        let (server, mut watched) = started(timing());
+        let before = watched.cluster.clone();
+        server.answer_lists(SERVICES, Some(body));
+        list_again(&server);
+        watched.until_counted("failures", |counters| counters.failures() >= 4);
+        watched.take_in();
+        assert_eq!(watched.cluster, before, "{body}");
+        // An empty list that says what it is is a cluster without Services.
+        server.answer_lists(SERVICES, None);
+        server.delete(&service("web", 80));
+        watched.until("the list", |w| w.services().is_empty());
+    }
+}
+
+/// The same before anything is known: nothing is sent at all, so nothing is programmed and nothing removed.
+#[test]
+fn a_first_list_is_checked_too() {
+    let server = ApiServer::start();
+    server.apply_step([service("web", 80), node(NODE)]);
+    server.answer_lists(SERVICES, Some("{}"));
+    let mut watched = Watched::start(&server, timing());
+    watched.until_counted("failures", |counters| counters.failures() >= 3);
+    watched.take_in();
+    assert!(
+        !watched
+            .changes()
+            .any(|c| matches!(c, proxier::cluster::Change::Services(_)))
+    );
+    server.answer_lists(SERVICES, None);
+    watched.until("the list", |w| w.services() == [("web", 80)]);
+}
+
+#[test]
+fn a_list_without_an_end_is_given_up() {
+    for endless in [Endless::SameToken, Endless::NewTokens] {
+        let limits = Limits {
+            pages: 50,
+            ..Limits::default()
+        };
+        let (server, mut watched) = started(Timing { limits, ..timing() });
+        let before = watched.cluster.clone();
+        server.endless(Some(endless));
+        list_again(&server);
+        watched.until_counted("failures", |counters| counters.failures() >= 6);
+        let pages = server.requests();
+        let pages = pages
+            .iter()
+            .filter(|asked| asked.path == SERVICES && !asked.is_watch());
+        let most = if endless == Endless::SameToken { 2 } else { 50 };
+        let tries = pages
+            .clone()
+            .filter(|asked| asked.get("continue").is_none())
+            .count();
+        assert!(pages.count() <= tries * most, "{endless:?}");
+        watched.take_in();
+        assert_eq!(watched.cluster, before);
+        server.endless(None);
+        server.put(service("after", 1));
+        watched.until("what comes after", |w| w.services().len() == 2);
+    }
+}
+
+#[test]
+fn too_much_is_not_read() {
+    let limits = Limits {
+        page_bytes: 4000,
+        line_bytes: 2000,
+        objects: 3,
+        ..Limits::default()
+    };
+    let (server, mut watched) = started(Timing { limits, ..timing() });
+    let before = watched.cluster.clone();
+    let failures = watched.counters.failures();
+    server.send_long_lines(1900);
+    server.put(node("node-b"));
+    server.send_long_lines(4000);
+    watched.until_counted("failures", |counters| counters.failures() >= failures + 3);
+    watched.take_in();
+    assert_eq!(watched.cluster, before);
+    // It is listed, since the line would come again.
+    server.wait_for_requests(|asked| asked.iter().filter(|asked| !asked.is_watch()).count() >= 3);
+    // A page, and objects, that are too many.
+    let many: Vec<_> = (0..4).map(|n| service(&format!("web-{n}"), 80)).collect();
+    let list = |items: &[serde_json::Value]| {
+        serde_json::json!({"kind": "ServiceList", "apiVersion": "v1",
+            "metadata": {"resourceVersion": "1000"}, "items": items})
+        .to_string()
+    };
+    for body in [list(&many), format!("{}{}", list(&[]), " ".repeat(4000))] {
+        let failures = watched.counters.failures();
+        server.answer_lists(SERVICES, Some(&body));
+        list_again(&server);
+        watched.until_counted("failures", |counters| counters.failures() >= failures + 2);
+        watched.take_in();
+        assert_eq!(watched.cluster.services, before.services);
+    }
+    server.answer_lists(SERVICES, None);
+    server.put(service("after", 1));
+    watched.until("what comes after", |w| w.services().len() == 2);
+}
+
+/// What a server that was restarted says of every old version is no failure: it is answered by a list, without the pause
+/// that failures have.
+#[test]
+fn a_version_that_is_gone_is_listed_without_a_pause() {
+    let (server, mut watched) = started(timing());
+    server.put(service("after", 1));
+    list_again(&server);
+    watched.until("the list", |w| w.services().len() == 2);
+    server.wait_for_watches(3);
+    assert_eq!(watched.counters.failures(), 0);
+    assert!(watched.counters.lists() >= 4);
+}
+
+/// A server that starts is asked whether it is ready, often, and for lists rarely; as soon as it is it is followed, whatever
+/// pause was begun.
+#[test]
+fn a_server_that_comes_back_is_noticed_by_its_readiness() {
+    let timing = Timing {
+        // Longer than anything is waited for here.
+        pause: 300_000 * MILLIS..=300_000 * MILLIS,
+        probe: 20 * MILLIS,
+        ..timing()
+    };
+    let (server, mut watched) = started(timing);
+    server.unready(true);
+    server.break_watches();
+    let probes = |asked: &[Asked]| asked.iter().filter(|asked| asked.path == "/readyz").count();
+    server.wait_for_requests(|asked| probes(asked) >= 20);
+    // A stream that broke may be tried once.
+    let others = server.requests().len() - probes(&server.requests());
+    assert!(others <= 3, "{others}");
+    let since = watched.counters.away_since();
+    server.unready(false);
+    server.put(service("after", 1));
+    watched.until("what comes after", |w| w.services().len() == 2);
+    server.wait_for_watches(3);
+    watched.until_counted("return", |counters| counters.away_since().is_none());
+    assert!(since.is_some() || others == 0);
+}
+
+/// The kernel itself finds out that the other end is gone (timer 2 of proc_net_tcp(5) is the one of keep-alives).
+#[test]
+fn connections_are_probed_by_the_kernel() {
+    let (server, _watched) = started(timing());
+    let port = format!(":{:04X}", server.address().port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut connections = 0;
+    for line in table.lines().skip(1) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        // Our end, established.
+        if fields[2].ends_with(&port) && fields[3] == "01" {
+            let (timer, left) = fields[5].split_once(':').unwrap();
+            assert_eq!(timer, "02", "{line}");
+            assert!(u32::from_str_radix(left, 16).unwrap() <= 1000, "{line}");
+            connections += 1;
+        }
+    }
+    assert!(connections >= 3, "{table}");
+}
