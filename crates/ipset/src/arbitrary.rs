@@ -292,5 +292,6 @@ fn interface() -> impl Strategy<Value = Interface> {
 }
 
 fn name() -> impl Strategy<Value = SetName> {
-    "[!#-~]{1,31}|[a-zü]{1,15}".prop_map(|text| SetName::new(&text).unwrap())
+    "[!#-~]{1,31}|[a-zü]{1,15}"
+        .prop_filter_map("an option of ipset", |text| SetName::new(&text).ok())
 }

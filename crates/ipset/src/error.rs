@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::text::family_name;
-use crate::{DecodeError, Entry, Family, Operation, Refusal, SetName, SetType};
+use crate::{DecodeError, Entry, ErrorKind, Family, Operation, SetName, SetType};
 
 /// Everything that can go wrong in this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,12 +104,12 @@ pub enum Error {
         entry: Box<Entry>,
     },
     /// The kernel refused.
-    #[error("{operation}: {refusal}{}", Detail(.message))]
-    Refused {
+    #[error("{operation}: {kind}{}", Detail(.message))]
+    Kernel {
         /// What was tried.
         operation: Box<Operation>,
         /// What the number means.
-        refusal: Refusal,
+        kind: ErrorKind,
         /// The number, positive.
         code: i32,
         /// The kernel's own words, where it has any.
@@ -277,11 +277,11 @@ pub enum EntryFault {
 }
 
 impl Error {
-    /// Why the kernel refused, if it did.
+    /// Why the kernel refused the request, if it did.
     #[must_use]
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub fn kind(&self) -> Option<ErrorKind> {
         match self {
-            Self::Refused { refusal, .. } => Some(*refusal),
+            Self::Kernel { kind, .. } => Some(*kind),
             _ => None,
         }
     }

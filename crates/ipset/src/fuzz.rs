@@ -1,5 +1,5 @@
-//! Bodies of the fuzz targets. Each takes any bytes, must not panic, and holds what was read
-//! against what is written from it. `cargo test` replays the seeds in `corpus/`.
+//! Bodies of the fuzz targets (feature `fuzz`). Each takes any bytes, must not panic, and compares what
+//! was read with what is written from it. The tests here replay the seeds in `corpus/`.
 
 use netlink_packet_core::Emitable;
 use netlink_wire::{Writer, measure};
@@ -83,4 +83,57 @@ fn reread(set_type: &SetType, family: Option<Family>, entry: &Entry) -> Result<E
     let mut bytes = vec![0; measure(|writer| encode_entry(entry, None, writer))];
     encode_entry(entry, None, &mut Writer::new(&mut bytes));
     decode_entry(set_type, family, &bytes)
+}
+
+/// The seeds, replayed. `corpus/README.md` says where they come from.
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Runs every seed through `body`, also cut short and with each byte changed.
+    fn replay(folder: &str, body: fn(&[u8])) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("corpus")
+            .join(folder);
+        let mut seeds = 0;
+        for file in fs::read_dir(folder).unwrap() {
+            let mut bytes = fs::read(file.unwrap().path()).unwrap();
+            body(&bytes);
+            for end in 0..bytes.len() {
+                body(&bytes[..end]);
+            }
+            for at in 0..bytes.len() {
+                for value in [0, 0xff, bytes[at] ^ 1] {
+                    let old = std::mem::replace(&mut bytes[at], value);
+                    body(&bytes);
+                    bytes[at] = old;
+                }
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 0);
+    }
+
+    #[test]
+    fn replies() {
+        replay("reply", reply);
+    }
+
+    #[test]
+    fn entries() {
+        replay("entry", entry);
+    }
+
+    #[test]
+    fn saved_text() {
+        replay("save", save);
+    }
+
+    #[test]
+    fn entries_as_text() {
+        replay("entry_text", entry_text);
+    }
 }

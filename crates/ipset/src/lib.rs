@@ -26,6 +26,12 @@
 //!   `netlink-proto`.
 //! - `client` (feature `client`, on by default): the blocking client.
 //!
+//! # Features
+//! - `client` (default): [`Client`], on `netlink-batch`.
+//! - `serde`: `Serialize` and `Deserialize` of sets and entries, in the words of `ipset save`, and of
+//!   what they consist of.
+//! - `fuzz`: the bodies of the fuzz targets.
+//!
 //! ```no_run
 //! # #[cfg(feature = "client")] {
 //! use ipset_netlink::message::Mode;
@@ -53,7 +59,7 @@ mod arbitrary;
 #[cfg(feature = "client")]
 pub mod client;
 mod error;
-#[doc(hidden)]
+#[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 pub mod message;
 mod model;
@@ -65,7 +71,7 @@ mod wire;
 pub use crate::client::Client;
 pub use crate::{
     error::{EntryFault, Error},
-    message::{Operation, Refusal},
+    message::{ErrorKind, Operation},
     model::{
         Addresses, BitmapRange, Comment, Counters, CreateOptions, Dimension, Element, Entry,
         EntryOptions, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports,

@@ -244,7 +244,7 @@ fn request(operation: &Operation) -> Option<Request> {
 
 /// The place of the member that the kernel refused, among those given.
 fn refused_at(error: &SetError) -> Option<usize> {
-    let SetError::Refused { operation, .. } = error else {
+    let SetError::Kernel { operation, .. } = error else {
         return None;
     };
     match &**operation {

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         };
         for (place, listed) in sets.iter().enumerate() {
             if args.save {
-                write!(out, "{}", listed.set)?;
+                out.write_all(&listed.set.to_bytes())?;
             } else {
                 let between = if place == 0 { "" } else { "\n" };
                 write!(out, "{between}{}", listing(listed))?;

@@ -6,19 +6,26 @@ use netlink_batch::Transport;
 
 use crate::client::Client;
 use crate::message::{EntryBatch, Mode, Request};
-use crate::{Entry, Error, Operation, Refusal, SetName};
+use crate::{Entry, Error, ErrorKind, Operation, SetName};
 
 impl<T: Transport> Client<T> {
     /// Adds entries, in order, as many to a message as fit: about 800 to a system call.
     ///
     /// With [`Mode::Idempotent`] an entry that is there is updated with the options given.
     ///
+    /// # Several programs that add to one hash
+    /// A hash that fills up grows, and Linux (seen on 6.18, with `ipset restore` too) loses or doubles
+    /// entries while another program adds to it at the same time. No client can prevent that, nor make
+    /// an existing set larger. Two ways are safe: create the set large enough
+    /// ([`SetSpec::with_room_for`](crate::SetSpec::with_room_for)), or let one program
+    /// [`replace`](Self::replace) all of its contents.
+    ///
     /// # Errors
     /// [`Error::InvalidComment`] before anything is sent.
     ///
     /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its
-    /// place): those before it are added, those behind it are not. [`Refusal::EntryExists`] (unless
-    /// [`Mode::Idempotent`]), [`Refusal::Full`], [`Refusal::NoSuchSet`], and whatever
+    /// place): those before it are added, those behind it are not. [`ErrorKind::EntryExists`] (unless
+    /// [`Mode::Idempotent`]), [`ErrorKind::Full`], [`ErrorKind::NoSuchSet`], and whatever
     /// [`SetSpec::check`](crate::SetSpec::check) would have found.
     pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
         self.each_batch(set, entries, |entries| Request::Add { set, entries, mode })
@@ -27,7 +34,7 @@ impl<T: Transport> Client<T> {
     /// Deletes entries, in order, as many to a message as fit.
     ///
     /// # Errors
-    /// As [`add`](Self::add), with [`Operation::Delete`]; [`Refusal::EntryMissing`] unless
+    /// As [`add`](Self::add), with [`Operation::Delete`]; [`ErrorKind::EntryMissing`] unless
     /// [`Mode::Idempotent`].
     pub fn delete(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
         self.each_batch(set, entries, |entries| Request::Del { set, entries, mode })
@@ -37,14 +44,14 @@ impl<T: Transport> Client<T> {
     /// if that is `nomatch`.
     ///
     /// # Errors
-    /// [`Error::Refused`] for anything but the kernel's plain "no".
+    /// [`Error::Kernel`] for anything but the kernel's plain "no".
     pub fn test(&mut self, set: SetName, entry: &Entry) -> Result<bool, Error> {
         match self.send(&Request::Test {
             set,
             entry: Cow::Borrowed(entry),
         }) {
             Ok(()) => Ok(true),
-            Err(error) if error.refusal() == Some(Refusal::EntryMissing) => Ok(false),
+            Err(error) if error.kind() == Some(ErrorKind::EntryMissing) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -78,7 +85,7 @@ impl<T: Transport> Client<T> {
 
 /// The error with the place of its entry counted from the first of all messages.
 fn moved(mut error: Error, before: usize) -> Error {
-    if let Error::Refused { operation, .. } = &mut error {
+    if let Error::Kernel { operation, .. } = &mut error {
         if let Operation::Add {
             entry: Some((place, _)),
             ..

@@ -11,6 +11,7 @@ use crate::{DecodeError, Entry, Error, Family, Operation, Set, SetName, SetType}
 
 /// What comes while sets are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Item {
     /// A set; its entries follow.
     Set(Box<SetInfo>),
@@ -27,6 +28,7 @@ pub enum Item {
 
 /// A set with what the kernel says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Listed {
     /// The set and its entries, in the kernel's order: that of a hash means nothing.
     pub set: Set,
@@ -64,7 +66,7 @@ impl<T: Transport> Client<T> {
     /// The names of all sets, but those that are no plain text: the kernel takes any bytes.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Netlink`], [`Error::Decode`].
+    /// [`Error::Kernel`], [`Error::Netlink`], [`Error::Decode`].
     pub fn names(&mut self) -> Result<Vec<SetName>, Error> {
         let mut names = Vec::new();
         self.parts(None, Detail::Name, |part| {
@@ -89,7 +91,7 @@ impl<T: Transport> Client<T> {
     /// One set, without its entries.
     ///
     /// # Errors
-    /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
+    /// As [`names`](Self::names); [`ErrorKind::NoSuchSet`](crate::ErrorKind::NoSuchSet).
     pub fn info(&mut self, set: SetName) -> Result<SetInfo, Error> {
         self.infos(Some(set))?
             .pop()
@@ -112,7 +114,7 @@ impl<T: Transport> Client<T> {
     /// One set with its entries.
     ///
     /// # Errors
-    /// As [`names`](Self::names); [`Refusal::NoSuchSet`](crate::Refusal::NoSuchSet).
+    /// As [`names`](Self::names); [`ErrorKind::NoSuchSet`](crate::ErrorKind::NoSuchSet).
     pub fn list(&mut self, set: SetName) -> Result<Listed, Error> {
         self.collect(Some(set))?
             .pop()

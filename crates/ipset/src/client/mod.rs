@@ -17,8 +17,8 @@
 mod entries;
 mod list;
 mod many;
-mod patience;
 mod replace;
+mod retry;
 mod sets;
 #[cfg(test)]
 mod tests;
@@ -30,11 +30,11 @@ use netlink_batch::{Connection, Header, KernelError, Socket, Transport, errno, u
 
 pub use crate::client::{
     list::{Item, Listed},
-    patience::Patience,
+    retry::RetryPolicy,
 };
 use crate::message::{EntryBatch, Mode, Payload, Reply, Request, TypeInfo};
 use crate::uapi::{IPSET_PROTOCOL, IPSET_PROTOCOL_MIN};
-use crate::{DecodeError, Error, Family, Operation, Refusal, SetSpec, SetType};
+use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetSpec, SetType};
 
 /// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
 ///
@@ -48,7 +48,7 @@ pub struct Client<T = Socket> {
     kernel_protocols: (u8, u8),
     /// What the kernel said of types.
     types: HashMap<(SetType, Option<Family>), TypeInfo>,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 impl Client {
@@ -56,7 +56,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`],
-    /// and [`Error::Refused`] with [`Refusal::Permission`] without `CAP_NET_ADMIN`.
+    /// and [`Error::Kernel`] with [`ErrorKind::Permission`] without `CAP_NET_ADMIN`.
     pub fn open() -> Result<Self, Error> {
         let connection =
             Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| match error {
@@ -84,7 +84,7 @@ impl<T: Transport> Client<T> {
             protocol: IPSET_PROTOCOL,
             kernel_protocols: (0, 0),
             types: HashMap::new(),
-            patience: Patience::default(),
+            retry_policy: RetryPolicy::default(),
         };
         let (min, max) = client
             .get(&Request::Protocol, |reply| match reply {
@@ -92,7 +92,7 @@ impl<T: Transport> Client<T> {
                 _ => None,
             })
             .map_err(|error| {
-                if error.refusal() == Some(Refusal::Invalid) {
+                if error.kind() == Some(ErrorKind::Invalid) {
                     Error::NoIpset
                 } else {
                     error
@@ -108,8 +108,8 @@ impl<T: Transport> Client<T> {
 
     /// Waits for busy sets as long as this.
     #[must_use]
-    pub fn with_patience(mut self, patience: Patience) -> Self {
-        self.patience = patience;
+    pub fn with_retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
+        self.retry_policy = retry_policy;
         self
     }
 
@@ -131,7 +131,7 @@ impl<T: Transport> Client<T> {
     /// family.
     ///
     /// # Errors
-    /// [`Error::Refused`] with [`Refusal::UnknownType`] where it has none.
+    /// [`Error::Kernel`] with [`ErrorKind::UnknownType`] where it has none.
     pub fn type_info(
         &mut self,
         set_type: SetType,
@@ -189,7 +189,7 @@ impl<T: Transport> Client<T> {
     /// Creates a set.
     ///
     /// # Errors
-    /// Those of [`create_request`](Self::create_request); [`Refusal::SetExists`] if there is one:
+    /// Those of [`create_request`](Self::create_request); [`ErrorKind::SetExists`] if there is one:
     /// with [`Mode::Idempotent`] only if it has another type or other options (the kernel does not
     /// compare `hashsize`).
     pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
@@ -275,15 +275,15 @@ impl<T: Transport> Client<T> {
         };
         let set_type = match request {
             Request::Create { spec, .. } => Some(spec.set_type),
-            _ if Refusal::depends_on_type(code) => request
+            _ if ErrorKind::depends_on_type(code) => request
                 .set()
                 .and_then(|set| self.header(set).ok())
                 .map(|info| info.set_type),
             _ => None,
         };
-        Error::Refused {
+        Error::Kernel {
             operation: Box::new(Operation::of(request, EntryBatch::failed(&echo))),
-            refusal: Refusal::new(code, request.command(), set_type.as_ref()),
+            kind: ErrorKind::new(code, request.command(), set_type.as_ref()),
             code,
             message,
         }

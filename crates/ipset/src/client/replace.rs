@@ -6,7 +6,7 @@ use netlink_batch::Transport;
 
 use crate::client::Client;
 use crate::message::Mode;
-use crate::{Entry, Error, Operation, Refusal, SetName, SetSpec};
+use crate::{Entry, Error, ErrorKind, Operation, SetName, SetSpec};
 
 /// How many temporary names are tried.
 const NAMES: u32 = 16;
@@ -20,7 +20,8 @@ impl<T: Transport> Client<T> {
     /// that is not there yet is made.
     ///
     /// A second set is filled under a temporary name, swapped with the one in use, and destroyed.
-    /// Both exist for that while; each needs its memory. Waits, as [`Patience`](crate::client::Patience)
+    /// Both exist for that while; each needs its memory. A hash is made large enough for the entries, so
+    /// that it need not grow ([`SetSpec::with_room_for`]). Waits, as [`RetryPolicy`](crate::client::RetryPolicy)
     /// says, while somebody lists either.
     ///
     /// # Errors
@@ -28,7 +29,7 @@ impl<T: Transport> Client<T> {
     /// itself: then it is as it was and the temporary one is gone. [`Error::Leftover`] where the
     /// set is replaced, but its old contents could not be destroyed.
     pub fn replace(&mut self, spec: &SetSpec, entries: &[Entry]) -> Result<(), Error> {
-        let temporary = self.create_temporary(spec)?;
+        let temporary = self.create_temporary(spec, entries.len())?;
         let filled = self.add(temporary, entries, Mode::Strict);
         let placed = filled.and_then(|()| self.put_in_place(temporary, spec.name));
         match placed {
@@ -49,15 +50,16 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    fn create_temporary(&mut self, spec: &SetSpec) -> Result<SetName, Error> {
+    fn create_temporary(&mut self, spec: &SetSpec, entries: usize) -> Result<SetName, Error> {
         let mut temporary = spec.clone();
+        temporary.options.hashsize = hashsize(spec, entries);
         let mut attempts = 0;
         loop {
             attempts += 1;
             temporary.name = temporary_name(&spec.name)?;
             match self.create(&temporary, Mode::Strict) {
                 Ok(()) => return Ok(temporary.name),
-                Err(error) if error.refusal() == Some(Refusal::SetExists) && attempts < NAMES => {}
+                Err(error) if error.kind() == Some(ErrorKind::SetExists) && attempts < NAMES => {}
                 Err(error) => return Err(named(error, temporary.name, spec.name)),
             }
         }
@@ -65,12 +67,12 @@ impl<T: Transport> Client<T> {
 
     fn put_in_place(&mut self, temporary: SetName, name: SetName) -> Result<Placed, Error> {
         match self.swap(temporary, name) {
-            Err(error) if error.refusal() == Some(Refusal::NoSecondSet) => {}
+            Err(error) if error.kind() == Some(ErrorKind::NoSecondSet) => {}
             result => return result.map(|()| Placed::Swapped),
         }
         match self.rename(temporary, name) {
             // Somebody made it meanwhile.
-            Err(error) if error.refusal() == Some(Refusal::NameTaken) => {
+            Err(error) if error.kind() == Some(ErrorKind::NameTaken) => {
                 self.swap(temporary, name).map(|()| Placed::Swapped)
             }
             result => result.map(|()| Placed::Renamed),
@@ -79,9 +81,16 @@ impl<T: Transport> Client<T> {
 
     /// Nothing but a listing can refer to a temporary set.
     fn destroy_patiently(&mut self, set: SetName) -> Result<(), Error> {
-        let patience = self.patience;
-        patience.retry(|| self.destroy(set, Mode::Idempotent))
+        let retry_policy = self.retry_policy;
+        retry_policy.retry(|| self.destroy(set, Mode::Idempotent))
     }
+}
+
+/// Buckets for this many entries, but not for more than the set may have.
+fn hashsize(spec: &SetSpec, entries: usize) -> Option<u32> {
+    let most = spec.options.maxelem.unwrap_or(SetSpec::DEFAULT_MAXELEM);
+    let entries = entries.min(usize::try_from(most).unwrap_or(usize::MAX));
+    spec.clone().with_room_for(entries).options.hashsize
 }
 
 /// How the new set came to its name.
@@ -104,7 +113,7 @@ fn named(mut error: Error, temporary: SetName, name: SetName) -> Error {
         }
     };
     match &mut error {
-        Error::Refused { operation, .. }
+        Error::Kernel { operation, .. }
         | Error::Netlink { operation, .. }
         | Error::Decode { operation, .. } => match &mut **operation {
             Operation::Create(set) | Operation::Add { set, .. } => rename(set),

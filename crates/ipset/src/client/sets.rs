@@ -4,13 +4,13 @@ use netlink_batch::Transport;
 
 use crate::client::Client;
 use crate::message::{Mode, Reply, Request, TypeInfo};
-use crate::{Error, Family, Operation, Refusal, SetName};
+use crate::{Error, ErrorKind, Family, Operation, SetName};
 
 impl<T: Transport> Client<T> {
     /// Destroys a set.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`] unless [`Mode::Idempotent`]; [`Refusal::InUse`] while a rule or set
+    /// [`ErrorKind::NoSuchSet`] unless [`Mode::Idempotent`]; [`ErrorKind::InUse`] while a rule or set
     /// refers to it or somebody lists it.
     pub fn destroy(&mut self, set: SetName, mode: Mode) -> Result<(), Error> {
         match self.send(&Request::Destroy {
@@ -19,7 +19,7 @@ impl<T: Transport> Client<T> {
         }) {
             // Older kernels say so in either mode.
             Err(error)
-                if mode == Mode::Idempotent && error.refusal() == Some(Refusal::NoSuchSet) =>
+                if mode == Mode::Idempotent && error.kind() == Some(ErrorKind::NoSuchSet) =>
             {
                 Ok(())
             }
@@ -30,7 +30,7 @@ impl<T: Transport> Client<T> {
     /// Destroys all sets of the network namespace, or none.
     ///
     /// # Errors
-    /// [`Refusal::InUse`] if any is: then all stay.
+    /// [`ErrorKind::InUse`] if any is: then all stay.
     pub fn destroy_all(&mut self) -> Result<(), Error> {
         self.send(&Request::Destroy {
             set: None,
@@ -41,7 +41,7 @@ impl<T: Transport> Client<T> {
     /// Removes all entries of a set, even if it is in use.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`].
+    /// [`ErrorKind::NoSuchSet`].
     pub fn flush(&mut self, set: SetName) -> Result<(), Error> {
         self.send(&Request::Flush { set: Some(set) })
     }
@@ -49,7 +49,7 @@ impl<T: Transport> Client<T> {
     /// Removes all entries of all sets of the network namespace.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Netlink`].
+    /// [`Error::Kernel`], [`Error::Netlink`].
     pub fn flush_all(&mut self) -> Result<(), Error> {
         self.send(&Request::Flush { set: None })
     }
@@ -57,27 +57,27 @@ impl<T: Transport> Client<T> {
     /// Gives a set another name.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`], [`Refusal::NameTaken`], [`Refusal::Referenced`].
+    /// [`ErrorKind::NoSuchSet`], [`ErrorKind::NameTaken`], [`ErrorKind::Referenced`].
     pub fn rename(&mut self, from: SetName, to: SetName) -> Result<(), Error> {
         self.send(&Request::Rename { from, to })
     }
 
     /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on.
-    /// Tries again, as [`Patience`](crate::client::Patience) says, while somebody lists one of them.
+    /// Tries again, as [`RetryPolicy`](crate::client::RetryPolicy) says, while somebody lists one of them.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`] (the first), [`Refusal::NoSecondSet`], [`Refusal::TypeMismatch`] (see
-    /// [`SetSpec::swappable`](crate::SetSpec::swappable)), [`Refusal::InUse`] when the listing does
+    /// [`ErrorKind::NoSuchSet`] (the first), [`ErrorKind::NoSecondSet`], [`ErrorKind::TypeMismatch`] (see
+    /// [`SetSpec::swappable`](crate::SetSpec::swappable)), [`ErrorKind::InUse`] when the listing does
     /// not end.
     pub fn swap(&mut self, one: SetName, other: SetName) -> Result<(), Error> {
-        let patience = self.patience;
-        patience.retry(|| self.send(&Request::Swap { one, other }))
+        let retry_policy = self.retry_policy;
+        retry_policy.retry(|| self.send(&Request::Swap { one, other }))
     }
 
     /// Type, family and revision of a set.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`].
+    /// [`ErrorKind::NoSuchSet`].
     pub fn header(&mut self, set: SetName) -> Result<TypeInfo, Error> {
         self.get(&Request::Header { set }, |reply| match reply {
             Reply::Header { info, .. } => Some(info),
@@ -88,7 +88,7 @@ impl<T: Transport> Client<T> {
     /// The index by which rules know a set, and its family.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux
+    /// [`ErrorKind::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux
     /// 4.20).
     pub fn index_of(&mut self, set: SetName) -> Result<(u16, Option<Family>), Error> {
         self.needs_protocol_7(Operation::Index(set))?;

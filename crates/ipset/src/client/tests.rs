@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ struct Script {
     answers: VecDeque<Answer>,
     inbox: VecDeque<Vec<u8>>,
     commands: Vec<u8>,
+    /// The requests, whole.
+    sent: Vec<Vec<u8>>,
 }
 
 impl Script {
@@ -43,11 +46,11 @@ impl Script {
             answers: answers.iter().copied().collect(),
             ..Self::default()
         };
-        let patience = Patience {
+        let retry_policy = RetryPolicy {
             attempts: 3,
-            first_wait: Duration::ZERO,
+            first_delay: Duration::ZERO,
         };
-        Ok(Client::over(Connection::new(script))?.with_patience(patience))
+        Ok(Client::over(Connection::new(script))?.with_retry_policy(retry_policy))
     }
 
     /// As from a kernel that speaks protocols 6 and 7.
@@ -80,6 +83,7 @@ impl Transport for Script {
     fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
         let sequence = datagram[8..12].to_vec();
         self.commands.push(datagram[4]);
+        self.sent.push(datagram.to_vec());
         loop {
             let answer = self
                 .answers
@@ -180,7 +184,7 @@ fn without_ipset_the_module_is_named() {
 #[test]
 fn without_the_capability_it_is_named() {
     let error = Script::client(&[Answer::Ack(1)]).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::Permission));
+    assert_eq!(error.kind(), Some(ErrorKind::Permission));
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
 }
 
@@ -226,7 +230,7 @@ fn a_busy_set_is_tried_again_but_not_for_ever() {
 
     let mut client = Script::ready(&[Answer::Ack(16), Answer::Ack(16), Answer::Ack(16)]);
     let error = client.swap(name("a"), name("b")).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::InUse));
+    assert_eq!(error.kind(), Some(ErrorKind::InUse));
     assert_eq!(client.connection.transport().commands, [1, 6, 6, 6]);
 }
 
@@ -297,6 +301,33 @@ fn what_is_left_over_is_named() {
         client.connection.transport().commands,
         [1, 13, 2, 6, 3, 3, 3]
     );
+}
+
+/// The set that is filled under another name has a bucket for each entry, up to its limit.
+#[test]
+fn a_replaced_hash_need_not_grow() {
+    let entries: Vec<_> = (1..=3000u32)
+        .map(|number| Entry::ip(Ipv4Addr::from_bits(number).into()))
+        .collect();
+    for (maxelem, buckets) in [(65_536, 4096u32), (1500, 2048), (10, 1024)] {
+        let answers = [
+            &[Answer::Type(6)][..],
+            // Create, four messages of entries, swap, destroy.
+            &[Answer::Ack(0); 7],
+        ]
+        .concat();
+        let mut client = Script::ready(&answers);
+        let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::V4).with_maxelem(maxelem);
+        client.replace(&spec, &entries).unwrap();
+        let script = client.connection.transport();
+        let create = script.sent.iter().find(|sent| sent[4] == 2).unwrap();
+        // Length 8, type 18 in network byte order, the value.
+        let hashsize = [&[8, 0, 18, 0x40][..], &buckets.to_be_bytes()].concat();
+        assert!(
+            create.windows(8).any(|window| window == hashsize),
+            "{maxelem}"
+        );
+    }
 }
 
 /// Messages after the first only name the set, and a dump that changed while it was read is read

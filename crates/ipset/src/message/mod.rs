@@ -29,9 +29,9 @@
 #[cfg(test)]
 mod captured;
 mod entries;
+mod error_kind;
 mod netlink;
 mod operation;
-mod refusal;
 mod reply;
 mod request;
 #[cfg(test)]
@@ -39,9 +39,9 @@ mod tests;
 
 pub use crate::message::{
     entries::EntryBatch,
+    error_kind::ErrorKind,
     netlink::IpsetMessage,
     operation::Operation,
-    refusal::Refusal,
     reply::{EntryData, Reply, SetInfo, SetPart, TypeInfo},
     request::{Detail, Mode, Payload, Request},
 };

@@ -59,6 +59,7 @@ pub enum Reply<'a> {
 
 /// A set type as the kernel has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TypeInfo {
     /// The type.
     pub set_type: SetType,
@@ -73,6 +74,7 @@ pub struct TypeInfo {
 /// A set, or a part of one: the first message about it says what it is, those after it only have
 /// more entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SetPart<'a> {
     /// The set.
     pub set: SetName,
@@ -84,6 +86,7 @@ pub struct SetPart<'a> {
 
 /// What the kernel says of a set beside its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SetInfo {
     /// What it was created with, and what the kernel filled in.
     pub spec: SetSpec,

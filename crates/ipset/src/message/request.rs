@@ -130,6 +130,7 @@ pub enum Mode {
 
 /// How much of a set is listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Detail {
     /// Its name.
     Name,

@@ -26,6 +26,7 @@ pub struct Entry {
 
 /// Options of one entry. All are optional; the default is none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct EntryOptions {
     /// Seconds until it goes, 0 for never; `None` for the set's.
     pub timeout: Option<u32>,
@@ -53,6 +54,7 @@ pub struct Counters {
 /// What the `SET` target of iptables copies from an entry to packets (`--map-set`). A zero means:
 /// not given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct SkbInfo {
     /// Bits of the packet mark to set.
     pub mark: u32,
@@ -87,6 +89,29 @@ static NO_OPTIONS: EntryOptions = EntryOptions {
     },
     position: None,
 };
+
+impl SkbInfo {
+    /// With a packet mark: the bits of `mark` that are set in `mask` replace those of the packet's.
+    #[must_use]
+    pub fn with_mark(mut self, mark: u32, mask: u32) -> Self {
+        (self.mark, self.mark_mask) = (mark, mask);
+        self
+    }
+
+    /// With a traffic class.
+    #[must_use]
+    pub fn with_priority(mut self, major: u16, minor: u16) -> Self {
+        self.priority = u32::from(major) << 16 | u32::from(minor);
+        self
+    }
+
+    /// With a hardware queue.
+    #[must_use]
+    pub fn with_queue(mut self, queue: u16) -> Self {
+        self.queue = queue;
+        self
+    }
+}
 
 impl Entry {
     /// An entry without options.
@@ -364,22 +389,20 @@ mod tests {
     /// The line is what ipset 7.17 printed.
     #[test]
     fn options_in_the_order_of_ipset() {
-        let interface = Interface {
-            name: "eth0".parse().unwrap(),
-            physdev: true,
-            wildcard: true,
-        };
+        let interface = Interface::new("eth0".parse().unwrap())
+            .with_physdev()
+            .with_wildcard();
         let entry = Entry::net_iface("10.0.0.0/8".parse().unwrap(), interface)
             .with_timeout(49)
             .with_nomatch()
             .with_counters(1, 2)
             .with_comment("x")
-            .with_skbinfo(SkbInfo {
-                mark: 1,
-                mark_mask: u32::MAX,
-                priority: 0x1_0002,
-                queue: 3,
-            });
+            .with_skbinfo(
+                SkbInfo::default()
+                    .with_mark(1, u32::MAX)
+                    .with_priority(1, 2)
+                    .with_queue(3),
+            );
         assert_eq!(
             entry.to_string(),
             "10.0.0.0/8,physdev:eth0 timeout 49 nomatch wildcard packets 1 bytes 2 comment \"x\" skbmark 0x1 skbprio 1:2 skbqueue 3"

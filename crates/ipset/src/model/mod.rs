@@ -7,6 +7,8 @@ mod name;
 mod number;
 mod reserved;
 mod revision;
+#[cfg(feature = "serde")]
+mod serde;
 mod set;
 mod set_type;
 mod spec;

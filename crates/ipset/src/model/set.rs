@@ -16,6 +16,7 @@ pub struct Set {
 
 /// What the kernel says of a set beside what it was created with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Usage {
     /// How many entries it has (since Linux 4.9
     /// [`IPSET_ATTR_ELEMENTS`](crate::uapi::IPSET_ATTR_ELEMENTS)); expired ones may count until

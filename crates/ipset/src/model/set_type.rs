@@ -9,6 +9,7 @@ use crate::Error;
 
 /// How a set stores its elements: the part of the type's name before the colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Method {
     /// One bit (or slot) for each element of a range.
     Bitmap,
@@ -20,6 +21,7 @@ pub enum Method {
 
 /// One part of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Dimension {
     /// An address; of a range or network the kernel adds each one.
     Ip,

@@ -1,6 +1,7 @@
 //! `create` lines from text.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
 
 use crate::model::parse_mark;
 use crate::text::words::{once, option_name};
@@ -41,6 +42,14 @@ impl SetSpec {
     /// type that this crate does not know.
     pub fn parse_entry(&self, text: impl AsRef<[u8]>) -> Result<Entry, Error> {
         parse_entry(&self.set_type, &mut Words::new(text.as_ref()))
+    }
+}
+
+impl FromStr for SetSpec {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self, Error> {
+        Self::parse(line)
     }
 }
 

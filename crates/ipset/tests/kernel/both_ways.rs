@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Client, Error, Refusal, Set, SetType, parse_save};
+use ipset_netlink::{Client, Error, ErrorKind, Set, SetType, parse_save};
 use kernel_test::{cmd, cmd_input};
 
 use super::{client, name, spec};
@@ -54,8 +54,8 @@ fn write(client: &mut Client, sets: Vec<Set>) -> Vec<Set> {
     let mut written = Vec::new();
     for set in sets {
         match client.create(&set.spec, Mode::Strict) {
-            Err(Error::Refused {
-                refusal: Refusal::UnknownType,
+            Err(Error::Kernel {
+                kind: ErrorKind::UnknownType,
                 ..
             }) => continue,
             created => created.unwrap(),
@@ -228,7 +228,7 @@ pub(crate) fn headers_and_names() {
         "as in sets.txt"
     );
     assert_eq!(
-        client.info(name("nosuch")).unwrap_err().refusal(),
-        Some(Refusal::NoSuchSet)
+        client.info(name("nosuch")).unwrap_err().kind(),
+        Some(ErrorKind::NoSuchSet)
     );
 }

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ipset_netlink::client::{Item, Patience};
+use ipset_netlink::client::{Item, RetryPolicy};
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Entry, Refusal};
+use ipset_netlink::{Entry, ErrorKind};
 use kernel_test::cmd;
 
 use super::{client, name, spec};
@@ -101,17 +101,14 @@ pub(crate) fn a_listing_that_lasts_is_told() {
     many();
     let (thread, is_there, go_on) = linger(client());
     is_there.recv().unwrap();
-    let patience = Patience {
-        attempts: 3,
-        first_wait: Duration::from_millis(1),
-    };
-    let mut client = client().with_patience(patience);
+    let retry_policy = RetryPolicy::new(3, Duration::from_millis(1));
+    let mut client = client().with_retry_policy(retry_policy);
     let swap = client.swap(name("s"), name("t")).unwrap_err();
-    assert_eq!(swap.refusal(), Some(Refusal::InUse), "{swap}");
+    assert_eq!(swap.kind(), Some(ErrorKind::InUse), "{swap}");
     let destroy = client.destroy(name("s"), Mode::Strict).unwrap_err();
-    assert_eq!(destroy.refusal(), Some(Refusal::InUse), "{destroy}");
+    assert_eq!(destroy.kind(), Some(ErrorKind::InUse), "{destroy}");
     let rename = client.rename(name("s"), name("u")).unwrap_err();
-    assert_eq!(rename.refusal(), Some(Refusal::Referenced), "{rename}");
+    assert_eq!(rename.kind(), Some(ErrorKind::Referenced), "{rename}");
     // Entries may change all the same.
     client.flush(name("t")).unwrap();
     go_on.send(()).unwrap();

@@ -5,15 +5,15 @@ use std::ops::ControlFlow;
 
 use ipset_netlink::client::Item;
 use ipset_netlink::message::{EntryBatch, Mode, Request};
-use ipset_netlink::{Entry, Error, Operation, Refusal};
+use ipset_netlink::{Entry, Error, ErrorKind, Operation};
 use kernel_test::cmd;
 
 use super::{client, entries, name, spec, tcp, web};
 
 /// The place and text of the entry in an error.
-fn refused(error: &Error) -> (Refusal, usize, String) {
-    let Error::Refused {
-        operation, refusal, ..
+fn refused(error: &Error) -> (ErrorKind, usize, String) {
+    let Error::Kernel {
+        operation, kind, ..
     } = error
     else {
         panic!("{error}")
@@ -22,7 +22,7 @@ fn refused(error: &Error) -> (Refusal, usize, String) {
         panic!("{error}")
     };
     let (place, entry) = entry.as_ref().unwrap();
-    (*refusal, *place, entry.to_string())
+    (*kind, *place, entry.to_string())
 }
 
 pub(crate) fn a_refused_entry_is_named() {
@@ -32,7 +32,7 @@ pub(crate) fn a_refused_entry_is_named() {
     let error = client.add(web, &batch, Mode::Strict).unwrap_err();
     assert_eq!(
         refused(&error),
-        (Refusal::EntryExists, 2, "10.0.0.1,tcp:80".to_owned())
+        (ErrorKind::EntryExists, 2, "10.0.0.1,tcp:80".to_owned())
     );
     assert_eq!(
         error.to_string(),
@@ -45,13 +45,13 @@ pub(crate) fn a_refused_entry_is_named() {
     let error = client.add(web, &[tcp(1, 80)], Mode::Strict).unwrap_err();
     assert_eq!(
         refused(&error),
-        (Refusal::EntryExists, 0, "10.0.0.1,tcp:80".to_owned())
+        (ErrorKind::EntryExists, 0, "10.0.0.1,tcp:80".to_owned())
     );
     // None of a set that is not there.
     let error = client
         .add(name("nosuch"), &batch, Mode::Strict)
         .unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::NoSuchSet), "{error}");
+    assert_eq!(error.kind(), Some(ErrorKind::NoSuchSet), "{error}");
     client.add(web, &[], Mode::Strict).unwrap();
 }
 
@@ -63,13 +63,13 @@ pub(crate) fn the_place_is_counted_over_all_messages() {
     let error = client.add(web, &batch, Mode::Strict).unwrap_err();
     assert_eq!(
         refused(&error),
-        (Refusal::EntryExists, 4000, "10.0.0.1,tcp:7".to_owned())
+        (ErrorKind::EntryExists, 4000, "10.0.0.1,tcp:7".to_owned())
     );
     assert_eq!(entries(&mut client, web).len(), 4000);
     let error = client.delete(web, &batch, Mode::Strict).unwrap_err();
     assert_eq!(
         refused(&error),
-        (Refusal::EntryMissing, 4000, "10.0.0.1,tcp:7".to_owned())
+        (ErrorKind::EntryMissing, 4000, "10.0.0.1,tcp:7".to_owned())
     );
     assert_eq!(entries(&mut client, web), []);
 }
@@ -103,7 +103,7 @@ pub(crate) fn deleting() {
         .unwrap_err();
     assert_eq!(
         refused(&error),
-        (Refusal::EntryMissing, 1, "10.0.0.9,tcp:80".to_owned())
+        (ErrorKind::EntryMissing, 1, "10.0.0.9,tcp:80".to_owned())
     );
     assert_eq!(entries(&mut client, web), [tcp(2, 80), tcp(3, 80)]);
     client
@@ -139,7 +139,7 @@ pub(crate) fn testing() {
     assert!(!client.test(spec.name, &entry("10.1.0.1")).unwrap());
     assert!(kernel_test::try_cmd("ipset test s 10.1.0.1").is_err());
     let missing = client.test(name("nosuch"), &entry("10.1.0.1")).unwrap_err();
-    assert_eq!(missing.refusal(), Some(Refusal::NoSuchSet));
+    assert_eq!(missing.kind(), Some(ErrorKind::NoSuchSet));
 }
 
 pub(crate) fn many_requests_at_once() {
@@ -173,10 +173,10 @@ pub(crate) fn many_requests_at_once() {
     let results = client.execute(&requests);
     assert_eq!(results.len(), 3003);
     for (index, result) in results.iter().enumerate() {
-        let refusal = result.as_ref().err().and_then(Error::refusal);
+        let refusal = result.as_ref().err().and_then(Error::kind);
         let expected = match index {
-            1000 => Some(Refusal::EntryExists),
-            2000 => Some(Refusal::NoSuchSet),
+            1000 => Some(ErrorKind::EntryExists),
+            2000 => Some(ErrorKind::NoSuchSet),
             _ => None,
         };
         assert_eq!(
@@ -224,8 +224,8 @@ pub(crate) fn comments_that_text_cannot_carry() {
         entries: EntryBatch::one(&longer),
         mode: Mode::Strict,
     };
-    let refusal = client.execute(&[request]).remove(0).unwrap_err().refusal();
-    assert_eq!(refusal, Some(Refusal::Protocol));
+    let refusal = client.execute(&[request]).remove(0).unwrap_err().kind();
+    assert_eq!(refusal, Some(ErrorKind::Protocol));
 }
 
 /// Sets of others with names that our text cannot carry are passed over, and told where they

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         entries::foreign_names_do_no_harm,
         large::a_million_entries_in_bounded_memory,
         large::three_thousand_entries_as_fast_as_ipset,
+        large::two_writers_of_a_set_with_room,
         refusals::of_sets,
         refusals::of_entries,
         refusals::without_the_capability,
@@ -101,6 +102,10 @@ fn main() -> ExitCode {
         here(
             "here::a_swap_waits_for_a_listing",
             busy::a_swap_waits_for_a_listing,
+        ),
+        here(
+            "here::two_writers_of_a_set_with_room",
+            large::two_writers_of_a_set_with_room,
         ),
         here(
             "here::a_hundred_thousand_entries_as_fast_as_ipset",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::process::ExitCode;
 
 use ipset_netlink::message::{Mode, Request};
-use ipset_netlink::{Client, Error, Family, Refusal, SetSpec, SetType};
+use ipset_netlink::{Client, Error, ErrorKind, Family, SetSpec, SetType};
 
 use kernel_test::cmd;
 
@@ -25,83 +25,97 @@ pub(crate) fn of_sets() {
     let refused = |change: fn(&mut SetSpec), revision| {
         let mut spec = base();
         change(&mut spec);
-        unchecked(&spec, revision).refusal().unwrap()
+        unchecked(&spec, revision).kind().unwrap()
     };
     assert_eq!(
         refused(|spec| spec.options.netmask = Some(33), 5),
-        Refusal::InvalidNetmask
+        ErrorKind::InvalidNetmask
     );
     assert_eq!(
         refused(|spec| spec.family = None, 5),
-        Refusal::InvalidFamily
+        ErrorKind::InvalidFamily
     );
-    assert_eq!(refused(|_| {}, 200), Refusal::UnknownType);
+    assert_eq!(refused(|_| {}, 200), ErrorKind::UnknownType);
     let unknown = SetType::new("hash:nosuch").unwrap();
     let mut strange = base();
     strange.set_type = unknown;
-    assert_eq!(unchecked(&strange, 0).refusal(), Some(Refusal::UnknownType));
+    assert_eq!(unchecked(&strange, 0).kind(), Some(ErrorKind::UnknownType));
     let error = client().create(&strange, Mode::Strict).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::UnknownType), "{error}");
+    assert_eq!(error.kind(), Some(ErrorKind::UnknownType), "{error}");
     let mut mark = spec("s hash:ip,mark");
     mark.options.markmask = Some(0);
-    assert_eq!(
-        unchecked(&mark, 0).refusal(),
-        Some(Refusal::InvalidMarkmask)
-    );
+    assert_eq!(unchecked(&mark, 0).kind(), Some(ErrorKind::InvalidMarkmask));
     let mut bitmap = spec("s bitmap:ip range 10.0.0.0/24");
     bitmap.options.range = Some(ipset_netlink::BitmapRange::Addresses(
         [10, 0, 0, 0].into(),
         [11, 0, 0, 0].into(),
     ));
-    assert_eq!(
-        unchecked(&bitmap, 0).refusal(),
-        Some(Refusal::RangeTooLarge)
-    );
+    assert_eq!(unchecked(&bitmap, 0).kind(), Some(ErrorKind::RangeTooLarge));
     let huge = unchecked(&spec("s hash:ip hashsize 4294967295"), 0);
-    assert_eq!(huge.refusal(), Some(Refusal::NoMemory), "{huge}");
+    assert_eq!(huge.kind(), Some(ErrorKind::NoMemory), "{huge}");
     assert_eq!(client().names().unwrap(), []);
 }
 
 /// Spec, entries that fit, one that is refused, and why.
-const ENTRIES: &[(&str, &str, &str, Refusal)] = &[
-    ("hash:ip", "", "0.0.0.0", Refusal::NullElement),
-    ("hash:ip maxelem 1", "1.1.1.1", "1.1.1.2", Refusal::Full),
-    ("hash:ip", "", "1.1.1.1 timeout 5", Refusal::NoTimeout),
+const ENTRIES: &[(&str, &str, &str, ErrorKind)] = &[
+    ("hash:ip", "", "0.0.0.0", ErrorKind::NullElement),
+    ("hash:ip maxelem 1", "1.1.1.1", "1.1.1.2", ErrorKind::Full),
+    ("hash:ip", "", "1.1.1.1 timeout 5", ErrorKind::NoTimeout),
     (
         "hash:ip",
         "",
         "1.1.1.1 packets 5 bytes 5",
-        Refusal::NoCounters,
+        ErrorKind::NoCounters,
     ),
-    ("hash:ip", "", "1.1.1.1 comment \"x\"", Refusal::NoComments),
-    ("hash:ip", "", "1.1.1.1 skbmark 0x1", Refusal::NoSkbinfo),
-    ("hash:ip", "", "2001:db8::1", Refusal::Protocol),
-    ("hash:ip family inet6", "", "1.1.1.1", Refusal::Protocol),
-    ("hash:ip", "1.1.1.1", "1.1.1.1", Refusal::EntryExists),
-    ("hash:net", "", "0.0.0.0/0", Refusal::InvalidPrefix),
-    ("hash:net family inet6", "", "::/0", Refusal::InvalidPrefix),
-    ("hash:ip,port", "", "1.1.1.1,0:0", Refusal::InvalidProtocol),
+    (
+        "hash:ip",
+        "",
+        "1.1.1.1 comment \"x\"",
+        ErrorKind::NoComments,
+    ),
+    ("hash:ip", "", "1.1.1.1 skbmark 0x1", ErrorKind::NoSkbinfo),
+    ("hash:ip", "", "2001:db8::1", ErrorKind::Protocol),
+    ("hash:ip family inet6", "", "1.1.1.1", ErrorKind::Protocol),
+    ("hash:ip", "1.1.1.1", "1.1.1.1", ErrorKind::EntryExists),
+    ("hash:net", "", "0.0.0.0/0", ErrorKind::InvalidPrefix),
+    (
+        "hash:net family inet6",
+        "",
+        "::/0",
+        ErrorKind::InvalidPrefix,
+    ),
+    (
+        "hash:ip,port",
+        "",
+        "1.1.1.1,0:0",
+        ErrorKind::InvalidProtocol,
+    ),
     (
         "bitmap:ip range 10.0.0.0/24",
         "",
         "10.0.1.0",
-        Refusal::OutOfRange,
+        ErrorKind::OutOfRange,
     ),
-    ("bitmap:port range 100-200", "", "99", Refusal::OutOfRange),
-    ("list:set", "", "nosuch", Refusal::NoSuchMember),
-    ("list:set", "", "s", Refusal::Loop),
-    ("list:set", "", "a before nosuch", Refusal::NoSuchNeighbour),
-    ("list:set", "", "a before b", Refusal::NeighbourNotMember),
+    ("bitmap:port range 100-200", "", "99", ErrorKind::OutOfRange),
+    ("list:set", "", "nosuch", ErrorKind::NoSuchMember),
+    ("list:set", "", "s", ErrorKind::Loop),
+    (
+        "list:set",
+        "",
+        "a before nosuch",
+        ErrorKind::NoSuchNeighbour,
+    ),
+    ("list:set", "", "a before b", ErrorKind::NeighbourNotMember),
 ];
 
 /// Those that only the kernel can know, not [`SetSpec::check`].
-const ITS_OWN: [Refusal; 6] = [
-    Refusal::Full,
-    Refusal::EntryExists,
-    Refusal::NoSuchMember,
-    Refusal::Loop,
-    Refusal::NoSuchNeighbour,
-    Refusal::NeighbourNotMember,
+const ITS_OWN: [ErrorKind; 6] = [
+    ErrorKind::Full,
+    ErrorKind::EntryExists,
+    ErrorKind::NoSuchMember,
+    ErrorKind::Loop,
+    ErrorKind::NoSuchNeighbour,
+    ErrorKind::NeighbourNotMember,
 ];
 
 pub(crate) fn of_entries() {
@@ -121,7 +135,7 @@ pub(crate) fn of_entries() {
         client.add(spec.name, &fitting, Mode::Strict).unwrap();
         let refused = [spec.parse_entry(entry).unwrap()];
         let error = client.add(spec.name, &refused, Mode::Strict).unwrap_err();
-        assert_eq!(error.refusal(), Some(*refusal), "{line}: {entry}: {error}");
+        assert_eq!(error.kind(), Some(*refusal), "{line}: {entry}: {error}");
         let told_before = spec.check(&refused[0]).is_err();
         assert_eq!(told_before, !ITS_OWN.contains(refusal), "{line}: {entry}");
         client.destroy(spec.name, Mode::Strict).unwrap();
@@ -138,11 +152,11 @@ pub(crate) fn of_linux_6_3() {
     }
     let mut both = spec("s hash:ip netmask 24");
     both.options.bitmask = Some([255, 0, 0, 0].into());
-    assert_eq!(unchecked(&both, 6).refusal(), Some(Refusal::MaskConflict));
+    assert_eq!(unchecked(&both, 6).kind(), Some(ErrorKind::MaskConflict));
     let web = web(&mut client);
     let null = [web.parse_entry("0.0.0.0,tcp:80").unwrap()];
     let error = client.add(web.name, &null, Mode::Strict).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::Invalid), "{error}");
+    assert_eq!(error.kind(), Some(ErrorKind::Invalid), "{error}");
     assert!(web.check(&null[0]).is_err());
 }
 
@@ -153,28 +167,28 @@ pub(crate) fn a_missing_set_is_reported_once() {
     let web = web(&mut client).name;
     for _ in 0..3 {
         let error = client.list(name("nosuch")).unwrap_err();
-        assert_eq!(error.refusal(), Some(Refusal::NoSuchSet), "{error}");
+        assert_eq!(error.kind(), Some(ErrorKind::NoSuchSet), "{error}");
         client.add(web, &[tcp(1, 80)], Mode::Idempotent).unwrap();
         assert_eq!(entries(&mut client, web), [tcp(1, 80)]);
     }
     assert_eq!(
-        client.flush(name("nosuch")).unwrap_err().refusal(),
-        Some(Refusal::NoSuchSet)
+        client.flush(name("nosuch")).unwrap_err().kind(),
+        Some(ErrorKind::NoSuchSet)
     );
     assert_eq!(
-        client.header(name("nosuch")).unwrap_err().refusal(),
-        Some(Refusal::NoSuchSet)
+        client.header(name("nosuch")).unwrap_err().kind(),
+        Some(ErrorKind::NoSuchSet)
     );
     assert_eq!(
-        client.index_of(name("nosuch")).unwrap_err().refusal(),
-        Some(Refusal::NoSuchSet)
+        client.index_of(name("nosuch")).unwrap_err().kind(),
+        Some(ErrorKind::NoSuchSet)
     );
     assert_eq!(
         client
             .destroy(name("nosuch"), Mode::Strict)
             .unwrap_err()
-            .refusal(),
-        Some(Refusal::NoSuchSet)
+            .kind(),
+        Some(ErrorKind::NoSuchSet)
     );
     client.destroy(name("nosuch"), Mode::Idempotent).unwrap();
 }
@@ -185,7 +199,7 @@ pub(crate) const PROBE: &str = "IPSET_NETLINK_PROBE";
 pub(crate) fn probe() -> ExitCode {
     match Client::open() {
         Ok(_) => println!("it works"),
-        Err(error) => println!("{:?}: {error}", error.refusal()),
+        Err(error) => println!("{:?}: {error}", error.kind()),
     }
     ExitCode::SUCCESS
 }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Error, Operation, Refusal};
+use ipset_netlink::{Error, ErrorKind, Operation};
 use kernel_test::cmd;
 
 use super::{client, entries, name, numbered, spec, tcp, web};
@@ -58,8 +58,8 @@ pub(crate) fn leaves_nothing_behind_when_it_fails() {
     client.add(web.name, &[tcp(1, 80)], Mode::Strict).unwrap();
 
     let error = client.replace(&web, &[tcp(2, 80), tcp(2, 80)]).unwrap_err();
-    let Error::Refused {
-        operation, refusal, ..
+    let Error::Kernel {
+        operation, kind, ..
     } = &error
     else {
         panic!("{error}")
@@ -68,11 +68,11 @@ pub(crate) fn leaves_nothing_behind_when_it_fails() {
         matches!(&**operation, Operation::Add { set, entry: Some((1, _)) } if *set == web.name),
         "{error}"
     );
-    assert_eq!(*refusal, Refusal::EntryExists);
+    assert_eq!(*kind, ErrorKind::EntryExists);
 
     let other = spec("web hash:ip");
     let error = client.replace(&other, &[]).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::TypeMismatch), "{error}");
+    assert_eq!(error.kind(), Some(ErrorKind::TypeMismatch), "{error}");
 
     assert_eq!(entries(&mut client, web.name), [tcp(1, 80)]);
     assert_eq!(client.names().unwrap(), [web.name]);
@@ -96,8 +96,8 @@ pub(crate) fn rules_see_the_new_set() {
         client
             .destroy(name("from"), Mode::Strict)
             .unwrap_err()
-            .refusal(),
-        Some(Refusal::InUse)
+            .kind(),
+        Some(ErrorKind::InUse)
     );
 }
 

@@ -1,7 +1,7 @@
 //! Sets as a whole.
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Entry, Error, Family, Position, Refusal, SetType};
+use ipset_netlink::{Entry, Error, ErrorKind, Family, Position, SetType};
 use kernel_test::cmd;
 
 use super::{client, entries, name, spec, tcp, web};
@@ -9,10 +9,10 @@ use super::{client, entries, name, spec, tcp, web};
 pub(crate) fn create_twice() {
     let mut client = client();
     let web = web(&mut client);
-    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+    let refusal = |result: Result<(), Error>| result.unwrap_err().kind();
     assert_eq!(
         refusal(client.create(&web, Mode::Strict)),
-        Some(Refusal::SetExists)
+        Some(ErrorKind::SetExists)
     );
     client.create(&web, Mode::Idempotent).unwrap();
     // The kernel does not compare hashsize, but all else.
@@ -28,7 +28,7 @@ pub(crate) fn create_twice() {
         let other = spec(&format!("web {other}"));
         assert_eq!(
             refusal(client.create(&other, Mode::Idempotent)),
-            Some(Refusal::SetExists),
+            Some(ErrorKind::SetExists),
             "{other}"
         );
     }
@@ -38,20 +38,20 @@ pub(crate) fn rename_swap_flush_destroy() {
     let mut client = client();
     let web = web(&mut client).name;
     client.add(web, &[tcp(1, 80)], Mode::Strict).unwrap();
-    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+    let refusal = |result: Result<(), Error>| result.unwrap_err().kind();
 
     client.rename(web, name("old")).unwrap();
     assert_eq!(cmd("ipset list -n"), "old\n");
     assert_eq!(
         refusal(client.rename(web, name("x"))),
-        Some(Refusal::NoSuchSet)
+        Some(ErrorKind::NoSuchSet)
     );
     client
         .create(&spec("web hash:ip,port maxelem 5 counters"), Mode::Strict)
         .unwrap();
     assert_eq!(
         refusal(client.rename(web, name("old"))),
-        Some(Refusal::NameTaken)
+        Some(ErrorKind::NameTaken)
     );
 
     // Options may differ, type and family may not.
@@ -63,18 +63,18 @@ pub(crate) fn rename_swap_flush_destroy() {
     );
     assert_eq!(
         refusal(client.swap(name("nosuch"), web)),
-        Some(Refusal::NoSuchSet)
+        Some(ErrorKind::NoSuchSet)
     );
     assert_eq!(
         refusal(client.swap(web, name("nosuch"))),
-        Some(Refusal::NoSecondSet)
+        Some(ErrorKind::NoSecondSet)
     );
     client
         .create(&spec("six hash:ip,port family inet6"), Mode::Strict)
         .unwrap();
     assert_eq!(
         refusal(client.swap(web, name("six"))),
-        Some(Refusal::TypeMismatch)
+        Some(ErrorKind::TypeMismatch)
     );
 
     // The kernel's rule is what `swappable` says.
@@ -88,7 +88,7 @@ pub(crate) fn rename_swap_flush_destroy() {
     assert!(!hash.swappable(&net));
     assert_eq!(
         refusal(client.swap(bitmap.name, net.name)),
-        Some(Refusal::TypeMismatch)
+        Some(ErrorKind::TypeMismatch)
     );
 
     client.flush(web).unwrap();
@@ -100,7 +100,7 @@ pub(crate) fn rename_swap_flush_destroy() {
     client.destroy(web, Mode::Strict).unwrap();
     assert_eq!(
         refusal(client.destroy(web, Mode::Strict)),
-        Some(Refusal::NoSuchSet)
+        Some(ErrorKind::NoSuchSet)
     );
     client.destroy(web, Mode::Idempotent).unwrap();
     client.destroy_all().unwrap();
@@ -119,7 +119,7 @@ pub(crate) fn indexes() {
     assert_eq!(client.name_of(index).unwrap(), web);
     assert_eq!(client.info(web).unwrap().index, Some(index));
     let error = client.name_of(60_000).unwrap_err();
-    assert_eq!(error.refusal(), Some(Refusal::NoSuchSet), "{error}");
+    assert_eq!(error.kind(), Some(ErrorKind::NoSuchSet), "{error}");
 }
 
 pub(crate) fn used_by_a_rule() {
@@ -129,16 +129,16 @@ pub(crate) fn used_by_a_rule() {
         .create(&spec("other hash:ip,port"), Mode::Strict)
         .unwrap();
     cmd("iptables-legacy -A INPUT -m set --match-set web dst,dst -j ACCEPT");
-    let refusal = |result: Result<(), Error>| result.unwrap_err().refusal();
+    let refusal = |result: Result<(), Error>| result.unwrap_err().kind();
     assert_eq!(
         refusal(client.destroy(web, Mode::Strict)),
-        Some(Refusal::InUse)
+        Some(ErrorKind::InUse)
     );
     assert_eq!(
         refusal(client.rename(web, name("x"))),
-        Some(Refusal::Referenced)
+        Some(ErrorKind::Referenced)
     );
-    assert_eq!(refusal(client.destroy_all()), Some(Refusal::InUse));
+    assert_eq!(refusal(client.destroy_all()), Some(ErrorKind::InUse));
     assert_eq!(client.names().unwrap().len(), 2, "all or none");
     client.flush(web).unwrap();
     client.swap(web, name("other")).unwrap();

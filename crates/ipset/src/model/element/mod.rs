@@ -55,6 +55,7 @@ pub enum Element {
 
 /// The interface of a `hash:net,iface` element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Interface {
     /// Its name, or with `wildcard` the start of it.
     pub name: InterfaceName,
@@ -62,6 +63,32 @@ pub struct Interface {
     pub physdev: bool,
     /// Whether every interface is meant whose name starts so (Linux 5.5).
     pub wildcard: bool,
+}
+
+impl Interface {
+    /// The interface of this name.
+    #[must_use]
+    pub fn new(name: InterfaceName) -> Self {
+        Self {
+            name,
+            physdev: false,
+            wildcard: false,
+        }
+    }
+
+    /// The port of a bridge with this name, in place of the bridge.
+    #[must_use]
+    pub fn with_physdev(mut self) -> Self {
+        self.physdev = true;
+        self
+    }
+
+    /// Every interface whose name starts like this (Linux 5.5).
+    #[must_use]
+    pub fn with_wildcard(mut self) -> Self {
+        self.wildcard = true;
+        self
+    }
 }
 
 impl Element {

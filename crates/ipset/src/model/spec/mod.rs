@@ -8,7 +8,7 @@ mod tests;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
-use crate::{Family, PortRange, SetName, SetType};
+use crate::{Family, Method, PortRange, SetName, SetType};
 
 /// Seconds: the longest timeout of a set or an entry (`IPSET_MAX_TIMEOUT`).
 ///
@@ -29,12 +29,13 @@ pub const MAX_TIMEOUT: u32 = 2_147_483;
 /// `ipset` 7.17 never prints `forceadd`, though the kernel reports it; it is printed here, where
 /// `ipset restore` reads it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct SetSpec {
     /// Its name.
     pub name: SetName,
     /// Its type.
     pub set_type: SetType,
-    /// Its family.
+    /// Its family; none where the type has no addresses.
     pub family: Option<Family>,
     /// Its options.
     pub options: CreateOptions,
@@ -42,6 +43,7 @@ pub struct SetSpec {
 
 /// What a set can be created with beside its type. All are optional; each type takes some.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct CreateOptions {
     /// What a bitmap spans.
     pub range: Option<BitmapRange>,
@@ -79,6 +81,7 @@ pub struct CreateOptions {
 
 /// What a bitmap spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum BitmapRange {
     /// `bitmap:port`.
     Ports(PortRange),
@@ -168,6 +171,71 @@ impl SetSpec {
             family: None,
             options,
         }
+    }
+
+    /// The set with a default timeout of its entries in seconds, 0 for never. Only with one can entries
+    /// have timeouts.
+    #[must_use]
+    pub fn with_timeout(mut self, seconds: u32) -> Self {
+        self.options.timeout = Some(seconds);
+        self
+    }
+
+    /// The set with counters of packets and bytes for each entry.
+    #[must_use]
+    pub fn with_counters(mut self) -> Self {
+        self.options.counters = true;
+        self
+    }
+
+    /// The set with comments, so that entries can have one.
+    #[must_use]
+    pub fn with_comments(mut self) -> Self {
+        self.options.comment = true;
+        self
+    }
+
+    /// The set with [`SkbInfo`](crate::SkbInfo) for its entries.
+    #[must_use]
+    pub fn with_skbinfo(mut self) -> Self {
+        self.options.skbinfo = true;
+        self
+    }
+
+    /// The hash with another number of buckets to begin with; see
+    /// [`with_room_for`](Self::with_room_for).
+    #[must_use]
+    pub fn with_hashsize(mut self, buckets: u32) -> Self {
+        self.options.hashsize = Some(buckets);
+        self
+    }
+
+    /// The hash with another limit of its elements.
+    #[must_use]
+    pub fn with_maxelem(mut self, elements: u32) -> Self {
+        self.options.maxelem = Some(elements);
+        self
+    }
+
+    /// The hash with room for this many elements from the start: `hashsize` is raised to a bucket for
+    /// each, `maxelem` to their number, where they are lower. Other types stay as they are.
+    ///
+    /// A hash that has room does not grow. That saves work, and it avoids a fault of Linux: while two
+    /// programs add to a hash and the kernel makes it larger, entries get lost or appear twice. (A
+    /// bucket holds up to 12 entries and starts to overflow when there are several entries for each;
+    /// with one for each, hashing them unevenly enough is out of reach.)
+    #[must_use]
+    pub fn with_room_for(mut self, elements: usize) -> Self {
+        if self.set_type.method() == Some(Method::Hash) {
+            let elements = u32::try_from(elements).unwrap_or(u32::MAX);
+            // The kernel rounds up to a power of two; 2^31 is the largest in 32 bits.
+            let buckets = elements.checked_next_power_of_two().unwrap_or(1 << 31);
+            let hashsize = self.options.hashsize.get_or_insert(Self::DEFAULT_HASHSIZE);
+            *hashsize = buckets.max(*hashsize);
+            let maxelem = self.options.maxelem.get_or_insert(Self::DEFAULT_MAXELEM);
+            *maxelem = elements.max(*maxelem);
+        }
+        self
     }
 
     /// The same without `bucketsize` and `initval`, which the kernel fills in by itself (the second

@@ -322,3 +322,40 @@ fn options_set_for_every_type_print_and_parse() {
                 bucketsize 12 initval 0xc3ecfd03 netmask 24\n";
     assert_eq!(parse_save(text).unwrap()[0].to_string(), text);
 }
+
+#[test]
+fn options_are_added_one_by_one() {
+    let spec = SetSpec::hash(name("a"), SetType::HASH_IP, Family::V4)
+        .with_timeout(5)
+        .with_counters()
+        .with_comments()
+        .with_skbinfo()
+        .with_hashsize(64)
+        .with_maxelem(10);
+    assert_eq!(
+        spec.to_string(),
+        "create a hash:ip family inet hashsize 64 maxelem 10 timeout 5 counters comment skbinfo"
+    );
+}
+
+#[test]
+fn room_is_a_bucket_for_each_element_and_never_less_than_before() {
+    let room = |line: &str, elements| {
+        let spec = SetSpec::parse(&format!("create s {line}")).unwrap();
+        let CreateOptions {
+            hashsize, maxelem, ..
+        } = spec.with_room_for(elements).options;
+        (hashsize, maxelem)
+    };
+    assert_eq!(room("hash:ip", 100), (Some(1024), Some(65536)));
+    assert_eq!(room("hash:ip", 1024), (Some(1024), Some(65536)));
+    assert_eq!(room("hash:ip", 1025), (Some(2048), Some(65536)));
+    assert_eq!(room("hash:ip", 100_000), (Some(131_072), Some(100_000)));
+    assert_eq!(
+        room("hash:ip hashsize 4096 maxelem 9", 1025),
+        (Some(4096), Some(1025))
+    );
+    assert_eq!(room("list:set", 100_000), (None, None));
+    let huge = room("hash:ip", usize::MAX);
+    assert_eq!(huge, (Some(1 << 31), Some(u32::MAX)));
+}

@@ -10,7 +10,7 @@ use crate::{Method, SetType};
 /// Why the kernel refused a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ErrorKind {
     /// `EPERM`
     #[error("this needs CAP_NET_ADMIN in the user namespace that owns the network namespace")]
     Permission,
@@ -158,7 +158,7 @@ const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 
-impl Refusal {
+impl ErrorKind {
     /// What the error number `code` (positive) means as the answer to a command (`IPSET_CMD_*`) for
     /// a set of this type; without the type the numbers from 4352 on cannot be told apart.
     #[must_use]
@@ -231,28 +231,28 @@ mod tests {
     fn one_number_means_what_command_and_type_say() {
         let hash = Some(&SetType::HASH_IP);
         let meanings = [
-            (4103, IPSET_CMD_ADD, hash, Refusal::EntryExists),
-            (4103, IPSET_CMD_TEST, hash, Refusal::EntryMissing),
-            (4101, IPSET_CMD_RENAME, None, Refusal::NameTaken),
-            (4101, IPSET_CMD_SWAP, None, Refusal::NoSecondSet),
-            (4352, IPSET_CMD_ADD, hash, Refusal::Full),
+            (4103, IPSET_CMD_ADD, hash, ErrorKind::EntryExists),
+            (4103, IPSET_CMD_TEST, hash, ErrorKind::EntryMissing),
+            (4101, IPSET_CMD_RENAME, None, ErrorKind::NameTaken),
+            (4101, IPSET_CMD_SWAP, None, ErrorKind::NoSecondSet),
+            (4352, IPSET_CMD_ADD, hash, ErrorKind::Full),
             (
                 4352,
                 IPSET_CMD_ADD,
                 Some(&SetType::BITMAP_PORT),
-                Refusal::OutOfRange,
+                ErrorKind::OutOfRange,
             ),
             (
                 4352,
                 IPSET_CMD_ADD,
                 Some(&SetType::LIST_SET),
-                Refusal::NoSuchMember,
+                ErrorKind::NoSuchMember,
             ),
-            (4352, IPSET_CMD_ADD, None, Refusal::Other(4352)),
-            (16, IPSET_CMD_SWAP, None, Refusal::InUse),
+            (4352, IPSET_CMD_ADD, None, ErrorKind::Other(4352)),
+            (16, IPSET_CMD_SWAP, None, ErrorKind::InUse),
         ];
         for (code, command, set_type, meaning) in meanings {
-            assert_eq!(Refusal::new(code, command, set_type), meaning);
+            assert_eq!(ErrorKind::new(code, command, set_type), meaning);
         }
     }
 }
