@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use crate::text::family_name;
 use crate::{DecodeError, Entry, ErrorKind, Family, Operation, SetName, SetType};
 
-/// Everything that can go wrong in this crate.
+/// An error of this crate.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,10 +25,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// Text that is not what its place asks for.
+    /// Text that is not what is expected at its position.
     #[error("`{}` is not {expected}: {hint}", Printable(.token))]
     Syntax {
-        /// What the place asks for.
+        /// What is expected there, with its article: "an address".
         expected: &'static str,
         /// The text found.
         token: String,
@@ -94,7 +94,7 @@ pub enum Error {
     /// A comment that the kernel would take, but that breaks the text of `ipset save`, or one that
     /// is too long for the kernel.
     #[error(
-        "set {set}: the comment of {entry} is not good: {}",
+        "set {set}: the comment of {entry} cannot be used: {}",
         EntryFault::Comment
     )]
     InvalidComment {
@@ -106,13 +106,13 @@ pub enum Error {
     /// The kernel refused.
     #[error("{operation}: {kind}{}", Detail(.message))]
     Kernel {
-        /// What was tried.
+        /// The operation that failed.
         operation: Box<Operation>,
-        /// What the number means.
+        /// The reason.
         kind: ErrorKind,
-        /// The number, positive.
+        /// The kernel's error number, positive.
         code: i32,
-        /// The kernel's own words, where it has any.
+        /// The kernel's message (extended ack), if it sent one.
         message: Option<Box<str>>,
     },
     /// The kernel's revision of a set type is too old for an option, which it would ignore.
@@ -131,10 +131,12 @@ pub enum Error {
         /// The kernel's newest.
         revision: u8,
     },
-    /// The kernel speaks no protocol that this crate does, or not the one that a command needs.
-    #[error("{operation}: the kernel speaks protocol {min} to {max} of ipset, {needed} is needed")]
+    /// Kernel and crate have no protocol version in common, or not the one that a command needs.
+    #[error(
+        "{operation}: the kernel supports protocol versions {min} to {max} of ipset, version {needed} is needed"
+    )]
     ProtocolVersion {
-        /// What was tried.
+        /// The operation that failed.
         operation: Box<Operation>,
         /// The kernel's oldest.
         min: u8,
@@ -146,7 +148,7 @@ pub enum Error {
     /// The kernel has no ipset.
     #[error("this kernel has no ipset: load module ip_set (it needs CONFIG_IP_SET)")]
     NoIpset,
-    /// The new set took the place of the old one, which could not be destroyed.
+    /// The contents were replaced, but the set with the old contents could not be destroyed.
     #[error("set {set} is replaced, but what it was before stays as set {leftover}: {error}")]
     Leftover {
         /// The set.
@@ -156,10 +158,10 @@ pub enum Error {
         /// Why it was not.
         error: Box<Error>,
     },
-    /// A reply that is not what the kernel's interface says.
+    /// A reply that breaks the rules of the kernel's interface.
     #[error("{operation}: {error}")]
     Decode {
-        /// What was tried.
+        /// The operation that failed.
         operation: Box<Operation>,
         /// What is wrong with the reply.
         error: DecodeError,
@@ -168,7 +170,7 @@ pub enum Error {
     #[cfg(feature = "client")]
     #[error("{operation}: {error}")]
     Netlink {
-        /// What was tried.
+        /// The operation that failed.
         operation: Box<Operation>,
         /// What failed.
         error: netlink_batch::Error,

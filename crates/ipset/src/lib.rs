@@ -1,7 +1,8 @@
 //! ipset over netlink: set types, entries and a blocking client, without the ipset binary.
 //!
-//! A set is described by a [`SetSpec`] and holds [`Entry`]s; [`parse_save`] and `Display` speak the
-//! text of `ipset save`. [`SetSpec::check`] says beforehand what the kernel would refuse.
+//! A [`SetSpec`] describes a set, which holds [`Entry`]s. [`parse_save`] reads the text of `ipset save`
+//! and `ipset restore`, `Display` prints it. [`SetSpec::check`] finds what the kernel would refuse
+//! before anything is sent.
 //!
 //! ```
 //! use ipset_netlink::{parse_save, Entry, Protocol};
@@ -41,7 +42,7 @@
 //! let mut blocked = SetSpec::hash(SetName::new("blocked")?, SetType::HASH_NET, Family::V4);
 //! blocked.options.timeout = Some(600);
 //! client.create(&blocked, Mode::Idempotent)?;
-//! // Everything at one blow; rules that refer to the set never see it half full.
+//! // Atomic: rules that refer to the set never see it half full.
 //! let entries = ["192.0.2.0/24", "198.51.100.7"].map(|text| blocked.parse_entry(text));
 //! client.replace(&blocked, &entries.into_iter().collect::<Result<Vec<_>, _>>()?)?;
 //! # }
@@ -49,8 +50,9 @@
 //! ```
 //!
 //! # Not here
-//! Host and service names: addresses and ports are numbers. `ipset`'s interactive mode and its XML
-//! and JSON listings. Set types of other kernels' own are listed, but their entries cannot be read.
+//! - Names of hosts and services: addresses and ports are numbers.
+//! - The interactive mode of `ipset` and its XML and JSON listings.
+//! - Entries of set types that this crate does not know. Such sets are listed without them.
 #![doc = include_str!("../INTERFACE.md")]
 #![forbid(unsafe_code)]
 

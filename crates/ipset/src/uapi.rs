@@ -148,7 +148,7 @@ pub const IPSET_ERR_COMMENT: i32 = 4112;
 pub const IPSET_ERR_INVALID_MARKMASK: i32 = 4113;
 pub const IPSET_ERR_SKBINFO: i32 = 4114;
 pub const IPSET_ERR_BITMASK_NETMASK_EXCL: i32 = 4115;
-/// From here on a number means what the type of the set says.
+/// From here on the meaning of a number depends on the type of the set.
 pub const IPSET_ERR_TYPE_SPECIFIC: i32 = 4352;
 
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/ipset/ip_set_hash.h>

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use dummy_link::Error as LinkError;
 use ipnetwork::IpNetwork;
-use ipset_netlink::{ErrorKind, Set, SetName};
+use ipset_netlink::{ErrorKind as SetErrorKind, Set, SetName};
 use iptables_restore::{Ruleset, SaveOptions};
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
@@ -120,7 +120,7 @@ impl LinuxKernel {
                     sets.insert(name, listed.set);
                 }
                 // Gone since: as if it had never been there.
-                Err(error) if error.kind() == Some(ErrorKind::NoSuchSet) => {}
+                Err(error) if error.kind() == Some(SetErrorKind::NoSuchSet) => {}
                 Err(error) => return Err(unreadable(&format!("set {name}"), error)),
             }
         }

@@ -11,7 +11,7 @@ use crate::{Entry, Error, ErrorKind, Operation, SetName};
 impl<T: Transport> Client<T> {
     /// Adds entries, in order, as many to a message as fit: about 800 to a system call.
     ///
-    /// With [`Mode::Idempotent`] an entry that is there is updated with the options given.
+    /// With [`Mode::Idempotent`] an entry that exists is updated with the options given.
     ///
     /// # Several programs that add to one hash
     /// A hash that fills up grows, and Linux (seen on 6.18, with `ipset restore` too) loses or doubles
@@ -24,7 +24,7 @@ impl<T: Transport> Client<T> {
     /// [`Error::InvalidComment`] before anything is sent.
     ///
     /// The first entry that the kernel refuses is in the error ([`Operation::Add`], with its
-    /// place): those before it are added, those behind it are not. [`ErrorKind::EntryExists`] (unless
+    /// index): those before it are added, those behind it are not. [`ErrorKind::EntryExists`] (unless
     /// [`Mode::Idempotent`]), [`ErrorKind::Full`], [`ErrorKind::NoSuchSet`], and whatever
     /// [`SetSpec::check`](crate::SetSpec::check) would have found.
     pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
@@ -40,11 +40,11 @@ impl<T: Transport> Client<T> {
         self.each_batch(set, entries, |entries| Request::Del { set, entries, mode })
     }
 
-    /// Whether an entry matches: in a set of networks also one that lies in a larger one, and not
-    /// if that is `nomatch`.
+    /// Tests whether an entry matches. In a set of networks an address inside a network matches, unless
+    /// that network is `nomatch`.
     ///
     /// # Errors
-    /// [`Error::Kernel`] for anything but the kernel's plain "no".
+    /// [`Error::Kernel`] for every answer but "not in the set".
     pub fn test(&mut self, set: SetName, entry: &Entry) -> Result<bool, Error> {
         match self.send(&Request::Test {
             set,
@@ -56,7 +56,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// One message after the other, so that nothing behind a refused entry is tried.
+    /// Sends one message after the other, so that entries behind a refused one are not tried.
     fn each_batch<'e>(
         &mut self,
         set: SetName,
@@ -83,7 +83,7 @@ impl<T: Transport> Client<T> {
     }
 }
 
-/// The error with the place of its entry counted from the first of all messages.
+/// The error with the index of its entry counted from the first entry of all messages.
 fn moved(mut error: Error, before: usize) -> Error {
     if let Error::Kernel { operation, .. } = &mut error {
         if let Operation::Add {

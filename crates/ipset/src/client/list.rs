@@ -17,16 +17,16 @@ pub enum Item {
     Set(Box<SetInfo>),
     /// An entry of the set before.
     Entry(Entry),
-    /// An entry of somebody else's that this crate cannot read: of a type that it does not know, or
-    /// with a name that text cannot carry.
+    /// Another program's entry that this crate cannot read: of a type that it does not know, or with a
+    /// name that text cannot carry.
     UnreadableEntry(DecodeError),
-    /// A set of somebody else's whose name is no plain text; comes once for each message about it.
+    /// Another program's set whose name this crate cannot carry, once for each message about it.
     UnreadableSet(DecodeError),
-    /// What came so far is incomplete: forget it, all comes again.
+    /// The sets changed while they were read. Forget everything so far; all of it comes again.
     StartOver,
 }
 
-/// A set with what the kernel says of it.
+/// A set with its entries, as the kernel reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Listed {
@@ -41,7 +41,7 @@ pub struct Listed {
 /// What a dump hands over.
 enum Part<'a> {
     Set(SetPart<'a>),
-    /// About a set whose name is no plain text.
+    /// About a set whose name cannot be carried.
     Unnameable(DecodeError),
     StartOver,
 }
@@ -63,7 +63,7 @@ impl<'a> Part<'a> {
 }
 
 impl<T: Transport> Client<T> {
-    /// The names of all sets, but those that are no plain text: the kernel takes any bytes.
+    /// The names of all sets, without those that [`SetName`] cannot hold: the kernel takes any bytes.
     ///
     /// # Errors
     /// [`Error::Kernel`], [`Error::Netlink`], [`Error::Decode`].
@@ -149,15 +149,14 @@ impl<T: Transport> Client<T> {
         Ok(all)
     }
 
-    /// Reads a set, or all, and hands over each entry as it comes, in memory that does not grow
-    /// with their number. Returns what the visitor broke off with.
+    /// Reads a set, or all, and passes each entry to `visit` as it arrives, in memory that does not grow
+    /// with their number. Returns the value that the visitor broke off with.
     ///
-    /// While it is read, a set can be neither destroyed, renamed nor swapped, by anybody: the
-    /// visitor should be quick.
+    /// While a set is read, no program can destroy, rename or swap it, so the visitor should be quick.
     ///
     /// # Errors
-    /// As [`names`](Self::names). What others made and this crate cannot read is no error: it is
-    /// handed over as [`Item::UnreadableEntry`] or [`Item::UnreadableSet`].
+    /// As [`names`](Self::names). Sets and entries of other programs that this crate cannot read are
+    /// not errors: they are passed on as [`Item::UnreadableEntry`] or [`Item::UnreadableSet`].
     pub fn for_each<B>(
         &mut self,
         set: Option<SetName>,

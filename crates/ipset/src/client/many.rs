@@ -15,7 +15,7 @@ impl<T: Transport> Client<T> {
     /// indexes.
     ///
     /// # Errors
-    /// Each result: as the method of that name. A swap or destroy is tried once only.
+    /// Each result is that of the method of the same name. A swap or destroy is not retried.
     pub fn execute(&mut self, requests: &[Request<'_>]) -> Vec<Result<(), Error>> {
         let mut batch = Batch::new();
         for request in requests {

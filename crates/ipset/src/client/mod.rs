@@ -38,21 +38,21 @@ use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetSpec, SetType};
 
 /// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
 ///
-/// Every call is one request and its answer, unless it says otherwise. All need `CAP_NET_ADMIN` in
+/// Every method sends one request and reads its answer, unless it documents more. All need `CAP_NET_ADMIN` in
 /// the user namespace that owns the network namespace.
 #[derive(Debug)]
 pub struct Client<T = Socket> {
     connection: Connection<T>,
-    /// The protocol spoken, and the kernel's oldest and newest.
+    /// The protocol version in use, and the kernel's oldest and newest.
     protocol: u8,
     kernel_protocols: (u8, u8),
-    /// What the kernel said of types.
+    /// The types that the kernel was asked for.
     types: HashMap<(SetType, Option<Family>), TypeInfo>,
     retry_policy: RetryPolicy,
 }
 
 impl Client {
-    /// Opens a socket and asks which protocol the kernel speaks.
+    /// Opens a socket and asks for the kernel's protocol versions.
     ///
     /// # Errors
     /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`],
@@ -73,8 +73,8 @@ impl Client {
 }
 
 impl<T: Transport> Client<T> {
-    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], opened in whatever
-    /// network namespace.
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], in the
+    /// network namespace that it was opened in.
     ///
     /// # Errors
     /// As [`open`](Client::open).
@@ -106,21 +106,21 @@ impl<T: Transport> Client<T> {
         Ok(client)
     }
 
-    /// Waits for busy sets as long as this.
+    /// The client with another policy for busy sets.
     #[must_use]
     pub fn with_retry_policy(mut self, retry_policy: RetryPolicy) -> Self {
         self.retry_policy = retry_policy;
         self
     }
 
-    /// The protocol spoken: 6 or 7.
+    /// The protocol version in use: 6 or 7.
     #[must_use]
     pub fn protocol(&self) -> u8 {
         self.protocol
     }
 
-    /// Speaks protocol 6 even if the kernel knows 7, as the tools of its time do. Indexes of sets
-    /// are not to be had then.
+    /// The client with protocol version 6, as older tools use it, even if the kernel has 7. Version 6 has
+    /// no indexes of sets.
     #[must_use]
     pub fn with_protocol_6(mut self) -> Self {
         self.protocol = IPSET_PROTOCOL_MIN;
@@ -189,9 +189,9 @@ impl<T: Transport> Client<T> {
     /// Creates a set.
     ///
     /// # Errors
-    /// Those of [`create_request`](Self::create_request); [`ErrorKind::SetExists`] if there is one:
-    /// with [`Mode::Idempotent`] only if it has another type or other options (the kernel does not
-    /// compare `hashsize`).
+    /// Those of [`create_request`](Self::create_request); [`ErrorKind::SetExists`] if it exists;
+    /// with [`Mode::Idempotent`] only if it has another type or other options
+    /// ([`SetSpec::same_set`]).
     pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
         let request = self.create_request(spec, mode)?;
         self.send(&request)
@@ -258,8 +258,8 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// Says what an error means for this request. Asks the kernel for the type of the set where the
-    /// number depends on it.
+    /// The error with its meaning for this request. Asks the kernel for the type of the set if the number
+    /// depends on it.
     fn error(&mut self, request: &Request<'_>, error: netlink_batch::Error) -> Error {
         let netlink_batch::Error::Kernel(KernelError {
             code,

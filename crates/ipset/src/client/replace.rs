@@ -1,4 +1,4 @@
-//! A set's contents, replaced at one blow.
+//! The contents of a set, replaced atomically.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,12 +15,12 @@ const NAMES: u32 = 16;
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 impl<T: Transport> Client<T> {
-    /// Makes the set `spec` hold exactly `entries`: no packet sees it in between. Options such as
-    /// `maxelem` may change on the way, type and family may not ([`SetSpec::swappable`]). A set
-    /// that is not there yet is made.
+    /// Replaces the contents of the set `spec` with exactly `entries`, atomically for packets. Options
+    /// such as `maxelem` may change, type and family may not ([`SetSpec::swappable`]). A missing set is
+    /// created.
     ///
     /// A second set is filled under a temporary name, swapped with the one in use, and destroyed.
-    /// Both exist for that while; each needs its memory. A hash is made large enough for the entries, so
+    /// Both exist at the same time and need their memory. A hash is made large enough for the entries, so
     /// that it need not grow ([`SetSpec::with_room_for`]). Waits, as [`RetryPolicy`](crate::client::RetryPolicy)
     /// says, while somebody lists either.
     ///
@@ -43,7 +43,8 @@ impl<T: Transport> Client<T> {
                     })
             }
             Err(error) => {
-                // The first error is the one to tell; a temporary set that stays says whose it was.
+                // The first error is the one to report; the name of a temporary set that stays shows
+                // where it came from.
                 let _ = self.destroy_patiently(temporary);
                 Err(named(error, temporary, spec.name))
             }
@@ -71,7 +72,7 @@ impl<T: Transport> Client<T> {
             result => return result.map(|()| Placed::Swapped),
         }
         match self.rename(temporary, name) {
-            // Somebody made it meanwhile.
+            // Another program created it in between.
             Err(error) if error.kind() == Some(ErrorKind::NameTaken) => {
                 self.swap(temporary, name).map(|()| Placed::Swapped)
             }
@@ -105,7 +106,7 @@ fn temporary_name(name: &SetName) -> Result<SetName, Error> {
     SetName::truncated(&format!("tmp{:x}.{count:x}-{name}", std::process::id()))
 }
 
-/// The error, about the set itself in place of the temporary one.
+/// The error with the name of the set in place of the temporary one.
 fn named(mut error: Error, temporary: SetName, name: SetName) -> Error {
     let rename = |set: &mut SetName| {
         if *set == temporary {

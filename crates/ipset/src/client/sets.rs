@@ -1,4 +1,4 @@
-//! Sets as a whole: everything but what is in them.
+//! Sets as a whole, without their entries.
 
 use netlink_batch::Transport;
 
@@ -11,13 +11,13 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchSet`] unless [`Mode::Idempotent`]; [`ErrorKind::InUse`] while a rule or set
-    /// refers to it or somebody lists it.
+    /// refers to it or a program lists it.
     pub fn destroy(&mut self, set: SetName, mode: Mode) -> Result<(), Error> {
         match self.send(&Request::Destroy {
             set: Some(set),
             mode,
         }) {
-            // Older kernels say so in either mode.
+            // Older kernels report it in either mode.
             Err(error)
                 if mode == Mode::Idempotent && error.kind() == Some(ErrorKind::NoSuchSet) =>
             {
@@ -62,8 +62,8 @@ impl<T: Transport> Client<T> {
         self.send(&Request::Rename { from, to })
     }
 
-    /// Exchanges two sets at one blow: rules that refer to the one refer to the other from then on.
-    /// Tries again, as [`RetryPolicy`](crate::client::RetryPolicy) says, while somebody lists one of them.
+    /// Exchanges two sets atomically: rules that refer to one of them refer to the other from then on.
+    /// Retries by [`RetryPolicy`](crate::client::RetryPolicy) while a program lists one of them.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchSet`] (the first), [`ErrorKind::NoSecondSet`], [`ErrorKind::TypeMismatch`] (see
@@ -85,7 +85,7 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// The index by which rules know a set, and its family.
+    /// The index by which rules refer to a set, and its family.
     ///
     /// # Errors
     /// [`ErrorKind::NoSuchSet`]; [`Error::ProtocolVersion`] for a kernel before protocol 7 (Linux

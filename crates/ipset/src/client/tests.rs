@@ -18,12 +18,12 @@ use crate::{Entry, SetName, Usage};
 enum Answer {
     /// Acknowledges with this error number, 0 for none.
     Ack(i32),
-    /// Says which protocols it speaks.
+    /// Reports its protocol versions.
     Protocol { max: u8, min: Option<u8> },
-    /// Says this revision of the type asked for.
+    /// Reports this revision of the type asked for.
     Type(u8),
-    /// Lists a `bitmap:port` of these ports, in one message each; whether the kernel says that it
-    /// changed meanwhile.
+    /// Lists a `bitmap:port` of these ports, in one message each, and perhaps reports that it changed
+    /// in between.
     Dump {
         ports: &'static [u16],
         changed: bool,
@@ -145,7 +145,7 @@ impl Transport for Script {
     }
 }
 
-/// One message about set `p`: the first says what it is.
+/// One message about set `p`: the first describes it.
 fn part_of_a_dump(first: bool, port: u16) -> Vec<u8> {
     let spec = SetSpec::bitmap_port(name("p"), 0..=9);
     let info = SetInfo {
@@ -275,7 +275,7 @@ fn the_newest_revision_known_to_both_is_used() {
     assert_eq!(revision, 6);
 }
 
-/// The old contents cannot be destroyed: the set is new all the same, and the error says what
+/// The old contents cannot be destroyed: the set is new all the same, and the error names what
 /// stays.
 #[test]
 fn what_is_left_over_is_named() {
@@ -350,7 +350,7 @@ fn a_dump_that_changed_is_read_again() {
     };
     assert_eq!(listed.set.entries, [4, 5].map(Entry::port));
 
-    // A visitor is told.
+    // A visitor learns of it.
     let mut client = Script::ready(&[
         Answer::Dump {
             ports: &[1],

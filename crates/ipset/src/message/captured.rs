@@ -1,4 +1,4 @@
-//! What ipset and the kernel said to one another, as captured.
+//! Messages between ipset and the kernel, as captured.
 
 use netlink_packet_core::NetlinkBuffer;
 

@@ -21,7 +21,7 @@ const NFGENMSG: usize = 4;
 pub struct EntryBatch<'a>(Cow<'a, [Entry]>);
 
 impl<'a> EntryBatch<'a> {
-    /// As many of the first entries as fit, and the rest; `None` where there are none.
+    /// As many entries from the start as fit, and the rest; `None` if `entries` is empty.
     #[must_use]
     pub fn split(entries: &'a [Entry]) -> Option<(Self, &'a [Entry])> {
         let mut length = NLA_HDRLEN;
@@ -55,7 +55,7 @@ impl<'a> EntryBatch<'a> {
     }
 
     /// Which entry of a message the kernel refused: `echo` is what follows the netlink header in
-    /// the request that its error brings back. `None` where it does not say.
+    /// the request that its error brings back. `None` if the kernel names no entry.
     ///
     /// The kernel writes the line of the entry over that of the message.
     #[must_use]

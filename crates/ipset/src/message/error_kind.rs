@@ -7,7 +7,7 @@
 use crate::uapi::*;
 use crate::{Method, SetType};
 
-/// Why the kernel refused a request.
+/// Why the kernel refused a request: the meaning of its error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -15,7 +15,7 @@ pub enum ErrorKind {
     #[error("this needs CAP_NET_ADMIN in the user namespace that owns the network namespace")]
     Permission,
     /// `ENOENT`
-    #[error("there is no such set")]
+    #[error("the set does not exist")]
     NoSuchSet,
     /// `EEXIST`
     #[error(
@@ -24,7 +24,7 @@ pub enum ErrorKind {
     SetExists,
     /// [`IPSET_ERR_PROTOCOL`]
     #[error(
-        "the kernel does not understand the request: an address is of the other family, an attribute is not of its type, or it speaks another protocol"
+        "the kernel does not understand the request: an address is of the other family, an attribute is not of its type, or it supports another version of the protocol"
     )]
     Protocol,
     /// [`IPSET_ERR_FIND_TYPE`]
@@ -33,7 +33,7 @@ pub enum ErrorKind {
     )]
     UnknownType,
     /// [`IPSET_ERR_MAX_SETS`]
-    #[error("there are as many sets as the kernel can have")]
+    #[error("the kernel has as many sets as it can have")]
     TooManySets,
     /// [`IPSET_ERR_BUSY`]; `EBUSY`, which `swap` answers with.
     #[error("the set is in use: a rule or another set refers to it, or somebody is listing it")]
@@ -42,7 +42,7 @@ pub enum ErrorKind {
     #[error("a set of the new name exists")]
     NameTaken,
     /// [`IPSET_ERR_EXIST_SETNAME2`] to `swap`
-    #[error("there is no set of the second name")]
+    #[error("the second set does not exist")]
     NoSecondSet,
     /// [`IPSET_ERR_TYPE_MISMATCH`]
     #[error("the two sets are not of the same type and family")]
@@ -133,7 +133,7 @@ pub enum ErrorKind {
     #[error("the list is full: make one with a larger size and swap the two")]
     ListFull,
     /// [`IPSET_ERR_REF_EXIST`]
-    #[error("the set named by `before` or `after` is no member")]
+    #[error("the set named by `before` or `after` is not a member")]
     NeighbourNotMember,
     /// `EINVAL`
     #[error(
@@ -149,7 +149,7 @@ pub enum ErrorKind {
     Other(i32),
 }
 
-/// `EPERM`, alike on all architectures, as the five below are.
+/// `EPERM`; this number and the next five are the same on all architectures.
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/asm-generic/errno-base.h>
 const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
@@ -160,7 +160,7 @@ const EINVAL: i32 = 22;
 
 impl ErrorKind {
     /// What the error number `code` (positive) means as the answer to a command (`IPSET_CMD_*`) for
-    /// a set of this type; without the type the numbers from 4352 on cannot be told apart.
+    /// a set of this type; numbers from 4352 on have a meaning only with the type.
     #[must_use]
     pub fn new(code: i32, command: u8, set_type: Option<&SetType>) -> Self {
         match code {

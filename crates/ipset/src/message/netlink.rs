@@ -7,14 +7,14 @@ use netlink_packet_core::{
 use crate::DecodeError;
 use crate::message::{Payload, Reply, Request};
 
-/// A message of ipset in either direction. It owns what it says.
+/// A message of ipset in either direction. It owns its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IpsetMessage {
     /// To the kernel. The flags [`Request::flags`] belong in the header, beside `NLM_F_REQUEST` and
     /// `NLM_F_ACK`.
     Request {
-        /// The protocol to speak: 6, or 7 where the kernel does.
+        /// The version of the protocol: 7, or 6 for older kernels.
         protocol: u8,
         /// What to ask.
         request: Box<Request<'static>>,

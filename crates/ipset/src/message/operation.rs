@@ -5,11 +5,11 @@ use std::fmt;
 use crate::message::Request;
 use crate::{Entry, SetName, SetType};
 
-/// What was tried when an error happened. Prints as "adding 10.0.0.1 to set web".
+/// The operation that an error is about. Displays as "adding 10.0.0.1 to set web".
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Operation {
-    /// Asking which protocols the kernel speaks.
+    /// Asking for the protocol versions of the kernel.
     Negotiate,
     /// Creating a set.
     Create(SetName),
@@ -37,14 +37,14 @@ pub enum Operation {
     Add {
         /// To this set.
         set: SetName,
-        /// Which, and its place among those given, from 0; `None` where the kernel does not say.
+        /// The entry, and its index among those given, from 0; `None` if the kernel names none.
         entry: Option<(usize, Box<Entry>)>,
     },
     /// Deleting an entry. Those before it were deleted, those behind it were not tried.
     Delete {
         /// From this set.
         set: SetName,
-        /// Which, and its place among those given, from 0; `None` where the kernel does not say.
+        /// The entry, and its index among those given, from 0; `None` if the kernel names none.
         entry: Option<(usize, Box<Entry>)>,
     },
     /// Testing an entry.
@@ -65,7 +65,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// What a request asks for; `failed` is the place of the entry that the kernel named.
+    /// The operation of a request; `failed` is the index of the entry that the kernel named.
     #[must_use]
     pub fn of(request: &Request<'_>, failed: Option<usize>) -> Self {
         let entry = |entries: &[Entry]| {

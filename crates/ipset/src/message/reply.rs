@@ -23,8 +23,8 @@ const NFGENMSG: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply<'a> {
-    /// To [`Request::Protocol`](crate::message::Request::Protocol): the newest and oldest protocol the
-    /// kernel speaks; kernels before 4.20 name only one.
+    /// To [`Request::Protocol`](crate::message::Request::Protocol): the newest and oldest version of the
+    /// protocol; kernels before 4.20 name only one.
     Protocol {
         /// Newest.
         max: u8,
@@ -38,7 +38,8 @@ pub enum Reply<'a> {
     Header {
         /// The set.
         set: SetName,
-        /// Its type, family and revision; the oldest revision is not told, and the same here.
+        /// Its type, family and revision. The kernel does not report the oldest revision here; it is set
+        /// to the same.
         info: TypeInfo,
     },
     /// To [`Request::Type`](crate::message::Request::Type).
@@ -71,8 +72,8 @@ pub struct TypeInfo {
     pub revision_min: u8,
 }
 
-/// A set, or a part of one: the first message about it says what it is, those after it only have
-/// more entries.
+/// A set, or a part of one: the first message about it describes it, those after it only have more
+/// entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetPart<'a> {
@@ -84,7 +85,7 @@ pub struct SetPart<'a> {
     pub entries: EntryData<'a>,
 }
 
-/// What the kernel says of a set beside its entries.
+/// A set without its entries, as the kernel reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetInfo {
@@ -98,7 +99,7 @@ pub struct SetInfo {
     pub usage: Usage,
 }
 
-/// Entries as they came: what they say depends on type and family of their set.
+/// Entries as received, undecoded: their meaning depends on the type and family of their set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryData<'a>(Cow<'a, [u8]>);
 
@@ -146,7 +147,7 @@ const NAMES: &Names = &[
     (IPSET_ATTR_INDEX, "IPSET_ATTR_INDEX"),
 ];
 
-/// What a message has, before its command says what that means.
+/// The attributes of a message, before its command gives them a meaning.
 #[derive(Default)]
 struct Raw<'a> {
     protocol: Option<u8>,
@@ -164,7 +165,7 @@ impl<'a> Reply<'a> {
     /// Reads a reply: its `nlmsg_type`, and what follows the netlink header.
     ///
     /// # Errors
-    /// [`DecodeError`] for what is no reply of ipset, or cut off, or lacks an attribute.
+    /// [`DecodeError`] for a message that is not a reply of ipset, is cut off, or lacks an attribute.
     pub fn parse(message_type: u16, payload: &'a [u8]) -> Result<Self, DecodeError> {
         let [subsystem, command] = message_type.to_be_bytes();
         if u16::from(subsystem) != NFNL_SUBSYS_IPSET {

@@ -14,11 +14,11 @@ use crate::uapi::*;
 use crate::wire::{IpsetWriter, encode_entry, encode_spec};
 use crate::{Entry, Family, SetName, SetSpec, SetType};
 
-/// A request, with what it says in the attributes.
+/// A request, with the values of its attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request<'a> {
-    /// Which protocols the kernel speaks.
+    /// Ask for the protocol versions of the kernel.
     Protocol,
     /// Make a set.
     Create {
@@ -117,14 +117,13 @@ pub enum Request<'a> {
     },
 }
 
-/// Whether it is an error that there is nothing to do.
+/// Whether a request that finds nothing to do fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// It is.
+    /// It fails.
     #[default]
     Strict,
-    /// It is not: what is to be made may be there, what is to go may be missing (`-exist` of
-    /// ipset).
+    /// It succeeds: a set or entry to create may exist, one to delete may be missing (`-exist` of ipset).
     Idempotent,
 }
 
@@ -307,7 +306,7 @@ pub(crate) fn family_number(family: Option<Family>) -> u8 {
 /// it allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
-    /// The protocol to speak: 6, or 7 where the kernel does.
+    /// The version of the protocol: 7, or 6 for older kernels.
     pub protocol: u8,
     /// What to ask.
     pub request: &'a Request<'a>,
@@ -315,7 +314,7 @@ pub struct Payload<'a> {
 
 impl Payload<'_> {
     fn encode(&self, writer: &mut Writer<'_>) {
-        // ipset says IPv4 whatever the set is of; the kernel does not look.
+        // ipset sends IPv4 for every family; the kernel ignores it.
         writer.header([NFPROTO_IPV4, NFNETLINK_V0, 0, 0]);
         writer.u8(IPSET_ATTR_PROTOCOL, self.protocol);
         self.request.attributes(writer);

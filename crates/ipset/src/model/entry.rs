@@ -28,11 +28,11 @@ pub struct Entry {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct EntryOptions {
-    /// Seconds until it goes, 0 for never; `None` for the set's.
+    /// Seconds until it expires, 0 for never; `None` for the set's default.
     pub timeout: Option<u32>,
     /// The exception to a larger network: packets that match this do not match the set.
     pub nomatch: bool,
-    /// What it counted.
+    /// Packets and bytes counted so far.
     pub counters: Option<Counters>,
     /// Text for people.
     pub comment: Option<Comment>,
@@ -226,7 +226,7 @@ impl Entry {
         self
     }
 
-    /// The entry with a timeout in seconds, 0 for one that never goes.
+    /// The entry with a timeout in seconds, 0 for never.
     #[must_use]
     pub fn with_timeout(self, seconds: u32) -> Self {
         self.with(|options| options.timeout = Some(seconds))
@@ -250,7 +250,7 @@ impl Entry {
         self.with(|options| options.nomatch = true)
     }
 
-    /// The entry with what is copied to packets.
+    /// The entry with the values that the `SET` target copies to packets.
     #[must_use]
     pub fn with_skbinfo(self, skbinfo: SkbInfo) -> Self {
         self.with(|options| options.skbinfo = skbinfo)

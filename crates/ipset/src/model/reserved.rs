@@ -3,9 +3,9 @@
 /// What such a word asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GlobalOption {
-    /// `-exist`, `-!`: what is to be made may exist, what is to go may be missing.
+    /// `-exist`, `-!`: creating what exists and deleting what does not is no error.
     Exist,
-    /// An option about what is printed. It changes nothing for sets and entries.
+    /// An option that changes only what `ipset` prints.
     Output,
     /// One that takes the next word as its argument.
     WithArgument,

@@ -1,7 +1,7 @@
 //! Which revision of a type brought which option.
 //!
-//! A kernel ignores, without a word, an option that its revision of the type does not know. So it
-//! has to be asked first.
+//! A kernel silently ignores an option that its revision of the type does not know. So a client has to
+//! ask for the revision first.
 //!
 //! The numbers are in the comments at the head of each
 //! [`ip_set_*.c`](https://github.com/torvalds/linux/tree/v6.12/net/netfilter/ipset).

@@ -8,13 +8,13 @@ use crate::{Entry, SetSpec};
 /// order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Set {
-    /// What it is created with.
+    /// Name, type, family and options.
     pub spec: SetSpec,
-    /// What it holds.
+    /// The entries.
     pub entries: Vec<Entry>,
 }
 
-/// What the kernel says of a set beside what it was created with.
+/// The size and the users of a set, as the kernel reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Usage {
@@ -24,7 +24,7 @@ pub struct Usage {
     pub entries: Option<u32>,
     /// Bytes of memory.
     pub memory_size: Option<u32>,
-    /// Rules and sets that name it.
+    /// How many rules and sets refer to it.
     pub references: Option<u32>,
 }
 

@@ -75,7 +75,7 @@ const fn named(name: &str) -> SetType {
     SetType(InlineName::new(name).unwrap())
 }
 
-/// What is known of a type.
+/// What this crate knows of a type.
 struct Known {
     method: Method,
     dimensions: &'static [Dimension],
@@ -118,7 +118,7 @@ set_types! {
 }
 
 impl SetType {
-    /// A type by its name; one that this crate does not know is kept.
+    /// The type of this name. A type that this crate does not know keeps its name.
     ///
     /// # Errors
     /// [`Error::Syntax`] where `text` is not of the form `method:parts`, or is longer than 31

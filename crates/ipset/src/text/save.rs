@@ -16,7 +16,7 @@ pub enum SaveLine {
     Add {
         /// The set.
         set: SetName,
-        /// What is added.
+        /// The entry.
         entry: Entry,
     },
 }

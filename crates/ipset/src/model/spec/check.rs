@@ -8,11 +8,10 @@ use crate::{BitmapRange, Error, Family, MAX_TIMEOUT, Method, SetSpec, SetType};
 const MAX_BITMAP: u64 = 0x1_0000;
 
 impl SetSpec {
-    /// Whether the kernel would create this set, and as it stands here.
+    /// Checks whether the kernel would create this set with these options.
     ///
     /// # Errors
-    /// [`Error::InvalidSpec`] with the reason; [`Error::InvalidSetName`] never, a name is always
-    /// good.
+    /// [`Error::InvalidSpec`] with the reason.
     pub fn validate(&self) -> Result<(), Error> {
         match self.fault() {
             Some(reason) => Err(Error::InvalidSpec {

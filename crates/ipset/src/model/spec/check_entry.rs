@@ -10,11 +10,11 @@ use crate::{
 };
 
 impl SetSpec {
-    /// Whether the kernel would take `entry` into this set, and store what it says.
+    /// Checks whether the kernel would take `entry` into this set and store it unchanged.
     ///
-    /// Whether there is room for it and whether it is there already, only the kernel knows; so also
-    /// whether a member of a `list:set` exists. Where kernels differ, the newest decides: before
-    /// Linux 6.3 `hash:ip,port` took `0.0.0.0`.
+    /// Only the kernel knows whether the set has room, whether the entry exists, and whether a member of
+    /// a `list:set` exists. Where kernels differ, this follows the newest: before Linux 6.3
+    /// `hash:ip,port` took `0.0.0.0`.
     ///
     /// # Errors
     /// [`Error::InvalidEntry`] with the first reason found; [`Error::UnknownSetType`] for a type

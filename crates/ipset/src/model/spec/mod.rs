@@ -61,8 +61,8 @@ pub struct CreateOptions {
     /// Members a `list:set` is made for; the kernel makes it at least 4, and today's take more all
     /// the same.
     pub size: Option<u32>,
-    /// Seconds until an entry goes that names no timeout of its own; 0 for never. `None`: entries
-    /// have no timeout.
+    /// Seconds after which an entry without a timeout of its own expires, 0 for never. `None`: entries
+    /// have no timeouts.
     pub timeout: Option<u32>,
     /// Whether entries count packets and bytes.
     pub counters: bool,
@@ -108,7 +108,7 @@ impl SetSpec {
         }
     }
 
-    /// A hash with the kernel's defaults; `hash:mac` is of no family whatever is given.
+    /// A hash with the kernel's defaults. `hash:mac` has no family and ignores `family`.
     #[must_use]
     pub fn hash(name: SetName, set_type: SetType, family: Family) -> Self {
         let options = CreateOptions {
@@ -239,7 +239,7 @@ impl SetSpec {
     }
 
     /// The same without `bucketsize` and `initval`, which the kernel fills in by itself (the second
-    /// with a random number), so that what was asked for and what is read back can be compared.
+    /// with a random number), so that a spec compares equal to the one that the kernel reports.
     #[must_use]
     pub fn portable(&self) -> Self {
         let mut portable = self.clone();

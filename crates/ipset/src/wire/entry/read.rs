@@ -15,7 +15,7 @@ use crate::{
     InterfaceName, MacAddr, PortRange, Ports, Position, Protocol, SetType,
 };
 
-/// What an entry's attributes say, before they are put together as its type has it.
+/// The attributes of an entry, before they are put together as its type asks for.
 #[derive(Default)]
 struct Raw<'a> {
     first: RawAddresses,

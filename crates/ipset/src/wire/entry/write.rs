@@ -167,8 +167,8 @@ fn extensions(options: &EntryOptions, writer: &mut Writer<'_>) {
         writer.be64(IPSET_ATTR_PACKETS, counters.packets);
     }
     if let Some(comment) = &options.comment {
-        // What is longer than the kernel takes is cut to what is longer than the kernel takes: the
-        // length of an attribute has only 16 bits.
+        // A comment that is too long is cut, because the length of an attribute has only 16 bits. One
+        // byte more than the kernel takes is left, so that the kernel still refuses it.
         let bytes = comment.as_bytes();
         let bytes = bytes.get(..Comment::MAX_LEN + 1).unwrap_or(bytes);
         writer.c_string(IPSET_ATTR_COMMENT, bytes);
