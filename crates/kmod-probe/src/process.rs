@@ -186,6 +186,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_program_printed_before_it_ended_is_read() {
+        let mut child = Command::new("sh")
+            .args(["-c", "head -c 6000 /dev/zero | tr '\\0' x >&2"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let state = format!("/proc/{}/stat", child.id());
+        while !fs::read_to_string(&state).unwrap().contains(") Z ") {
+            sleep(INTERVAL);
+        }
+        let output = supervise(&mut child, || false).unwrap().unwrap();
+        assert_eq!(output.stderr.len(), 6000);
+    }
+
+    #[test]
     fn what_cannot_be_started_is_an_error() {
         let missing = run(Path::new("/nonexistent"), "x", || false);
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);

@@ -49,6 +49,7 @@ fn each_directive_is_found_with_its_line() {
          install ip_tables /sbin/modprobe --ignore-install ip_tables; \\\n\
          \x20 /bin/true\n\
          install nf_tables true\n\
+         install vrf /bin/true && /sbin/modprobe --ignore-install vrf\n\
          options ip_vs conn_tab_bits=20\n\
          blacklist\n\
          install nothing\n",
@@ -70,6 +71,8 @@ fn each_directive_is_found_with_its_line() {
     assert_eq!(custom.directive, Directive::Install(command.to_owned()));
     // A continued line counts as two.
     assert_eq!(config.no_op_install(&name("nf_tables")).unwrap().line, 9);
+    assert!(config.install(&name("vrf")).is_some());
+    assert_eq!(config.no_op_install(&name("vrf")), None);
     assert_eq!(config.install(&name("nothing")), None);
 }
 
