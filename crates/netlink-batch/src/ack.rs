@@ -1,7 +1,9 @@
 //! Acknowledgements and errors: the payload of `NLMSG_ERROR` and `NLMSG_DONE`.
 
+use netlink_wire::attributes;
+
 use crate::KernelError;
-use crate::message::{Message, align, array, attributes};
+use crate::message::{Message, align, array};
 use crate::uapi::{
     NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_HDRLEN, NLMSGERR_ATTR_MISS_TYPE, NLMSGERR_ATTR_MSG,
     NLMSGERR_ATTR_OFFS,
@@ -10,8 +12,8 @@ use crate::uapi::{
 /// Length of the error number.
 const CODE_LEN: usize = 4;
 
-/// Reads an acknowledgement: `Ok` for success, else the kernel's error. What cannot be read is left
-/// out, so that the number survives a truncated reply; `None` when not even the number is there.
+/// Reads an acknowledgement: `Ok` for success, else the kernel's error. Parts that cannot be read are
+/// left out, so that the number survives a truncated reply; `None` if even the number is cut off.
 ///
 /// Layout: number, negative (`i32`); header of the request; its payload unless `NLM_F_CAPPED`;
 /// attributes if `NLM_F_ACK_TLVS`. See
@@ -59,13 +61,13 @@ fn read_extension(reply: &Message<'_>, start: usize, error: &mut KernelError) {
     for attribute in
         attributes(reply.payload.get(start..).unwrap_or_default()).map_while(Result::ok)
     {
-        match attribute.kind {
+        match attribute.kind() {
             NLMSGERR_ATTR_MSG => {
-                let text = String::from_utf8_lossy(attribute.value);
+                let text = String::from_utf8_lossy(attribute.value());
                 error.message = Some(text.trim_end_matches('\0').into());
             }
-            NLMSGERR_ATTR_OFFS => error.offset = attribute.u32(),
-            NLMSGERR_ATTR_MISS_TYPE => error.missing = attribute.u32(),
+            NLMSGERR_ATTR_OFFS => error.offset = attribute.u32().ok(),
+            NLMSGERR_ATTR_MISS_TYPE => error.missing = attribute.u32().ok(),
             _ => {}
         }
     }
@@ -131,8 +133,8 @@ mod tests {
         assert_eq!(error.code, 4103);
         let line = attributes(&error.request[4..])
             .map(Result::unwrap)
-            .find(|a| a.kind == 9);
-        assert_eq!(line.unwrap().value, [0, 0, 0, 2]);
+            .find(|a| a.kind() == 9);
+        assert_eq!(line.unwrap().u32_be(), Ok(2));
         assert_eq!(
             error.to_string(),
             "the kernel's subsystem refused the request with its error 4103"

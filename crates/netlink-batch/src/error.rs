@@ -1,7 +1,9 @@
-//! What can go wrong, split by who is at fault.
+//! Errors, split by who is at fault.
 
 use std::fmt;
 use std::time::Duration;
+
+use netlink_wire::DecodeError;
 
 use crate::Malformed;
 
@@ -12,10 +14,10 @@ pub enum Error {
     /// The kernel refused the request.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The request was sent, and its answer is lost: the kernel may have carried it out or not.
-    /// Look at the object, or send the request again if that does no harm.
-    #[error("it is not known whether the kernel carried out the request: {0}")]
-    Unknown(Loss),
+    /// The request was sent, and its answer was lost: the kernel may have carried it out or not.
+    /// Read the object back, or send the request again if repeating it does no harm.
+    #[error("it is unknown whether the kernel carried out the request: {0}")]
+    Unknown(#[source] Loss),
     /// The request never reached the kernel.
     #[error("the request was not sent: {0}")]
     NotSent(Os),
@@ -38,29 +40,28 @@ pub enum Error {
     /// The kernel carried out the request but sent no reply.
     #[error("the kernel acknowledged the request without the reply it should have sent")]
     NoReply,
-    /// There is no such generic-netlink family: its kernel module is not loaded, or was never
+    /// The kernel does not have this generic-netlink family: its module is not loaded, or was never
     /// built.
     #[error("the kernel has no generic-netlink family {name:?}: load the module that provides it")]
     FamilyMissing {
-        /// The name that was looked for.
+        /// The name that was looked up.
         name: String,
     },
-    /// The kernel's description of a generic-netlink family lacks what is needed.
-    #[error(
-        "the kernel's description of generic-netlink family {name:?} lacks attribute {attribute}"
-    )]
-    FamilyIncomplete {
-        /// The name that was looked for.
+    /// The kernel's description of a generic-netlink family cannot be read.
+    #[error("cannot read the kernel's description of generic-netlink family {name:?}: {error}")]
+    FamilyMalformed {
+        /// The name that was looked up.
         name: String,
-        /// Name of the attribute.
-        attribute: &'static str,
+        /// What is wrong with the description.
+        #[source]
+        error: DecodeError,
     },
-    /// No socket could be opened.
+    /// The socket could not be opened.
     #[error("cannot open a netlink socket of protocol {protocol}: {reason}")]
     Open {
         /// Number of the protocol.
         protocol: u16,
-        /// What the operating system says.
+        /// The operating system's reason.
         reason: Os,
     },
     /// An option of the socket could not be set or read.
@@ -68,7 +69,7 @@ pub enum Error {
     SocketOption {
         /// Name of the option.
         option: &'static str,
-        /// What the operating system says.
+        /// The operating system's reason.
         reason: Os,
     },
 }
@@ -90,20 +91,19 @@ pub struct KernelError {
     /// The error number, positive: one of [`errno`](crate::errno), or one of the subsystem's own
     /// (above 4095).
     pub code: i32,
-    /// The kernel's own words (extended acknowledgement), where it has any.
+    /// The kernel's message (extended acknowledgement), if it sent one.
     pub message: Option<Box<str>>,
-    /// Where in the request the offending attribute is: bytes from the start of the message header.
+    /// Where in the request the offending attribute is, in bytes from the start of the message header.
     pub offset: Option<u32>,
-    /// The type of an attribute that should have been there.
+    /// The type of a required attribute that the request lacked.
     pub missing: Option<u32>,
-    /// The payload of the request as the kernel echoes it: empty where the socket asks for none
-    /// ([`SocketOptions::echo`](crate::SocketOptions::echo)) and the kernel did not insist (ipset
-    /// does).
+    /// The payload of the request as the kernel echoed it. It is empty unless the socket asked for it
+    /// ([`SocketOptions::echo`](crate::SocketOptions::echo)) or the subsystem always echoes (ipset).
     pub request: Box<[u8]>,
 }
 
 impl KernelError {
-    /// An error with nothing but its number.
+    /// An error with its number alone.
     pub fn new(code: i32) -> Self {
         Self {
             code,
@@ -157,15 +157,18 @@ pub enum Loss {
     /// The receive buffer of the socket overflowed (`ENOBUFS`).
     #[error("replies overflowed the socket's receive buffer")]
     Overflow,
-    /// No reply for so long.
+    /// No reply came within this time.
     #[error("no reply within {0:?}")]
     Timeout(Duration),
-    /// A reply was longer than the memory held ready for it. It is larger now: asking again helps.
+    /// A reply was longer than the receive buffer, which has grown since: send the request again.
     #[error("a reply of {0} bytes was cut off")]
     Truncated(usize),
     /// A reply was not a netlink message.
     #[error("a reply is malformed: {0}")]
-    Malformed(Malformed),
+    Malformed(#[source] Malformed),
+    /// An acknowledgement of so many bytes had no room for its error number.
+    #[error("an acknowledgement of {0} bytes has no error number")]
+    ShortAcknowledgement(usize),
     /// Receiving failed.
     #[error("cannot receive: {0}")]
     Receive(Os),

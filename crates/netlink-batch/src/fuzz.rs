@@ -1,4 +1,5 @@
-//! What `fuzz/` runs: any bytes as the kernel's reply.
+//! The body of the fuzz target `netlink_replies`: any bytes as the kernel's reply. `cargo test` replays
+//! the seeds in `corpus/`.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -12,8 +13,8 @@ use crate::{Acknowledge, Batch, Bytes, Connection, Header, Limits, Transport, er
 const PORT: u32 = 0x1234;
 const SEQUENCE: u32 = 7;
 
-/// Takes `data` for the answer to a batch, a dump, and a look-up of a family, and holds the walk
-/// over its messages against their bytes.
+/// Takes `data` for the answer to a batch, a dump, and a look-up of a family, and compares the messages
+/// found in it with their bytes.
 pub fn replies(data: &[u8]) {
     let mut offset = 0;
     for message in messages(data).map_while(Result::ok) {
@@ -107,5 +108,41 @@ impl Transport for Replay<'_> {
 
     fn receive_limit(&self) -> usize {
         1 << 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::replies;
+
+    #[test]
+    fn seeds_are_read_whole_and_damaged() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+        let mut seeds = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let data = std::fs::read(entry.unwrap().path()).unwrap();
+            replies(&data);
+            for end in 0..data.len().min(200) {
+                replies(&data[..end]);
+            }
+            for position in 0..data.len().min(200) {
+                let mut damaged = data.clone();
+                for value in [0, 1, 0x7f, 0xff] {
+                    damaged[position] = value;
+                    replies(&damaged);
+                }
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 10);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            replies(&bytes);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Generic netlink: families and their message types.
 
-use crate::message::attributes;
+use netlink_packet_core::Emitable;
+use netlink_wire::{DecodeError, Names, Writer, measure, require, walk};
+
 use crate::uapi::{
     CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_HDRSIZE, CTRL_ATTR_MAXATTR,
     CTRL_ATTR_VERSION, CTRL_CMD_GETFAMILY, GENL_ID_CTRL,
@@ -14,26 +16,29 @@ const GENL_HDRLEN: usize = 4;
 const MAX_NAME_LEN: usize = 15;
 
 /// A generic-netlink family as the kernel describes it.
+#[doc(alias = "CTRL_CMD_GETFAMILY")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Family {
-    /// The message type of its requests and replies. The kernel gives it out anew when the module
-    /// is loaded again.
+#[non_exhaustive]
+pub struct FamilyInfo {
+    /// The message type of its requests and replies. The kernel assigns a new one each time the
+    /// module is loaded.
     pub id: u16,
     /// The version of its interface.
     pub version: u32,
     /// Length of the family's own header behind `genlmsghdr`, in bytes.
     pub header_size: u32,
-    /// Its highest top-level attribute, as far as the kernel says.
+    /// The number of its highest top-level attribute; 0 if the kernel does not report it.
     pub max_attribute: u32,
 }
 
 impl<T: Transport> Connection<T> {
-    /// Looks up a generic-netlink family. The kernel loads the family's module if it knows which
-    /// and the caller may.
+    /// Looks up a generic-netlink family by its name. The kernel loads the family's module if it
+    /// knows which one it is and the caller is allowed to.
     ///
     /// # Errors
-    /// [`Error::FamilyMissing`] if there is none; else as [`get`](Self::get).
-    pub fn family(&mut self, name: &str) -> Result<Family, Error> {
+    /// [`Error::FamilyMissing`] if the kernel has no such family, [`Error::FamilyMalformed`]; else as
+    /// [`get`](Self::get).
+    pub fn family(&mut self, name: &str) -> Result<FamilyInfo, Error> {
         let missing = || Error::FamilyMissing {
             name: name.to_owned(),
         };
@@ -45,7 +50,10 @@ impl<T: Transport> Connection<T> {
             payload: &NameAttribute(name),
         };
         let found = self.get(Header::new(GENL_ID_CTRL), &request, |reply| {
-            parse_family(name, &reply)
+            parse_family(&reply).map_err(|error| Error::FamilyMalformed {
+                name: name.to_owned(),
+                error,
+            })
         });
         found.map_err(|error| match error.code() {
             Some(errno::ENOENT) => missing(),
@@ -54,53 +62,109 @@ impl<T: Transport> Connection<T> {
     }
 }
 
-fn parse_family(name: &str, reply: &Message<'_>) -> Result<Family, Error> {
+const NAMES: &Names = &[
+    (CTRL_ATTR_FAMILY_ID, "CTRL_ATTR_FAMILY_ID"),
+    (CTRL_ATTR_VERSION, "CTRL_ATTR_VERSION"),
+    (CTRL_ATTR_HDRSIZE, "CTRL_ATTR_HDRSIZE"),
+    (CTRL_ATTR_MAXATTR, "CTRL_ATTR_MAXATTR"),
+];
+
+fn parse_family(reply: &Message<'_>) -> Result<FamilyInfo, DecodeError> {
+    let attributes = reply.payload.get(GENL_HDRLEN..).unwrap_or_default();
     let mut id = None;
-    let mut family = Family {
-        id: 0,
-        version: 0,
-        header_size: 0,
-        max_attribute: 0,
-    };
-    for attribute in
-        attributes(reply.payload.get(GENL_HDRLEN..).unwrap_or_default()).map_while(Result::ok)
-    {
-        match attribute.kind {
-            CTRL_ATTR_FAMILY_ID => id = attribute.u16(),
-            CTRL_ATTR_VERSION => family.version = attribute.u32().unwrap_or_default(),
-            CTRL_ATTR_HDRSIZE => family.header_size = attribute.u32().unwrap_or_default(),
-            CTRL_ATTR_MAXATTR => family.max_attribute = attribute.u32().unwrap_or_default(),
+    let (mut version, mut header_size, mut max_attribute) = (0, 0, 0);
+    walk(attributes, "CTRL_CMD_NEWFAMILY", NAMES, |attribute| {
+        match attribute.kind() {
+            CTRL_ATTR_FAMILY_ID => id = Some(attribute.u16()?),
+            CTRL_ATTR_VERSION => version = attribute.u32()?,
+            CTRL_ATTR_HDRSIZE => header_size = attribute.u32()?,
+            CTRL_ATTR_MAXATTR => max_attribute = attribute.u32()?,
             _ => {}
         }
-    }
-    let incomplete = || Error::FamilyIncomplete {
-        name: name.to_owned(),
-        attribute: "CTRL_ATTR_FAMILY_ID",
-    };
-    Ok(Family {
-        id: id.ok_or_else(incomplete)?,
-        ..family
+        Ok(())
+    })?;
+    Ok(FamilyInfo {
+        id: require(id, "CTRL_ATTR_FAMILY_ID")?,
+        version,
+        header_size,
+        max_attribute,
     })
 }
 
 /// `CTRL_ATTR_FAMILY_NAME`.
 struct NameAttribute<'a>(&'a str);
 
-impl netlink_packet_core::Emitable for NameAttribute<'_> {
+impl NameAttribute<'_> {
+    fn encode(&self, writer: &mut Writer<'_>) {
+        writer.text(CTRL_ATTR_FAMILY_NAME, self.0);
+    }
+}
+
+impl Emitable for NameAttribute<'_> {
     fn buffer_len(&self) -> usize {
-        4 + self.0.len() + 1
+        measure(|writer| self.encode(writer))
     }
 
     fn emit(&self, buffer: &mut [u8]) {
-        // Never that long: the name was checked.
-        let length = u16::try_from(self.buffer_len()).unwrap_or(u16::MAX);
-        let (header, value) = buffer.split_at_mut(4);
-        header
-            .copy_from_slice(&[length.to_ne_bytes(), CTRL_ATTR_FAMILY_NAME.to_ne_bytes()].concat());
-        value.fill(0);
-        value
-            .iter_mut()
-            .zip(self.0.bytes())
-            .for_each(|(space, byte)| *space = byte);
+        self.encode(&mut Writer::new(buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_wire::Problem;
+
+    use super::*;
+
+    fn reply(payload: &[u8]) -> Result<FamilyInfo, DecodeError> {
+        parse_family(&Message {
+            message_type: GENL_ID_CTRL,
+            flags: 0,
+            sequence: 1,
+            port: 1,
+            payload,
+        })
+    }
+
+    fn description(write: impl Fn(&mut Writer<'_>)) -> Vec<u8> {
+        let encode = |writer: &mut Writer<'_>| {
+            writer.header([1, 2, 0, 0]);
+            write(writer);
+        };
+        let mut payload = vec![0; measure(encode)];
+        encode(&mut Writer::new(&mut payload));
+        payload
+    }
+
+    #[test]
+    fn a_description_is_read_and_unknown_attributes_are_passed_over() {
+        let payload = description(|writer| {
+            writer.text(CTRL_ATTR_FAMILY_NAME, "IPVS");
+            writer.u16(CTRL_ATTR_FAMILY_ID, 28);
+            writer.u32(CTRL_ATTR_VERSION, 1);
+            writer.u32(CTRL_ATTR_MAXATTR, 6);
+            writer.nest(99, |writer| writer.u32(1, 2));
+        });
+        let expected = FamilyInfo {
+            id: 28,
+            version: 1,
+            header_size: 0,
+            max_attribute: 6,
+        };
+        assert_eq!(reply(&payload), Ok(expected));
+    }
+
+    #[test]
+    fn a_description_without_an_id_or_with_a_wrong_one_is_an_error() {
+        let missing = description(|writer| writer.u32(CTRL_ATTR_VERSION, 1));
+        let expected = Problem::Missing.of("CTRL_ATTR_FAMILY_ID");
+        assert_eq!(reply(&missing), Err(expected));
+        assert_eq!(reply(&[]), Err(expected));
+        let long = description(|writer| writer.u32(CTRL_ATTR_FAMILY_ID, 28));
+        let problem = Problem::Length {
+            expected: 2,
+            found: 4,
+        };
+        assert_eq!(reply(&long), Err(problem.of("CTRL_ATTR_FAMILY_ID")));
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::ack::{parse_ack, parse_done};
 use crate::error::{Error, KernelError, Loss};
 use crate::inbox::{Datagram, Piece};
-use crate::message::{FIRST_DATA_TYPE, Malformed, Message};
+use crate::message::{FIRST_DATA_TYPE, Message};
 use crate::uapi::{NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN};
 use crate::{Report, errno};
 
@@ -132,13 +132,7 @@ impl Ledger {
                 Some(result) => result,
                 None => {
                     let available = message.payload.len();
-                    let malformed = Malformed {
-                        what: "acknowledgement",
-                        offset: 0,
-                        stated: 4,
-                        available,
-                    };
-                    return Some(cut.unwrap_or(Loss::Malformed(malformed)));
+                    return Some(cut.unwrap_or(Loss::ShortAcknowledgement(available)));
                 }
             },
             (NLMSG_DONE, _) => parse_done(message),

@@ -65,6 +65,9 @@
 //! | forbids all of a datagram with one error (nfnetlink) | `EPERM` for each request | `nfnetlink_forbids_a_datagram_as_a_whole` |
 //! | echoes the failing line (ipset) | [`KernelError::request`] | `ipset_says_which_line_failed` |
 //!
+//! # Features
+//! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
+//!
 //! # Not here
 //! Multicast groups, message formats, asynchronous input and output: with tokio, take the messages
 //! to `netlink-proto`.
@@ -77,6 +80,7 @@ mod connection;
 mod dump;
 pub mod errno;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 mod genl;
@@ -93,7 +97,7 @@ pub use batch::{Batch, Bytes, Header, Payload, Prefixed};
 pub use connection::{Acknowledge, Connection, Limits};
 pub use dump::Dumped;
 pub use error::{Error, KernelError, Loss, Os};
-pub use genl::Family;
+pub use genl::FamilyInfo;
 pub use message::{Malformed, Message, messages};
 pub use report::Report;
 pub use socket::{Socket, SocketOptions};

@@ -55,9 +55,6 @@ pub const NLMSGERR_ATTR_OFFS: u16 = 2;
 /// Type of a missing attribute, `u32`.
 pub const NLMSGERR_ATTR_MISS_TYPE: u16 = 5;
 
-/// Mask that takes the flags `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER` off an attribute's type.
-pub const NLA_TYPE_MASK: u16 = 0x3fff;
-
 /// Message type of generic netlink's controller.
 pub const GENL_ID_CTRL: u16 = 0x10;
 /// Command of the controller: ask for a family.

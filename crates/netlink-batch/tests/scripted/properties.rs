@@ -149,9 +149,4 @@ proptest! {
     ) {
         check(&results, script, window, Acknowledge::Each, idempotent)?;
     }
-
-    #[test]
-    fn any_bytes_are_an_answer(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        netlink_batch::fuzz::replies(&bytes);
-    }
 }
