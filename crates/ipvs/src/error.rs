@@ -1,8 +1,8 @@
 //! What can go wrong, split by who is at fault.
 
+use crate::DecodeError;
 #[cfg(feature = "client")]
 use crate::Request;
-use crate::wire::DecodeError;
 
 /// Result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

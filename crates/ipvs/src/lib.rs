@@ -14,7 +14,7 @@
 //!     address: [10, 0, 0, 1].into(),
 //!     port: 80,
 //! };
-//! client.add_service(id, VirtualServerConfig::new(Family::Inet, Scheduler::RR))?;
+//! client.add_service(id, VirtualServerConfig::new(Family::V4, Scheduler::RR))?;
 //!
 //! // Ten destinations in one system call, each with a result of its own.
 //! let requests: Vec<Request> = (1..=10)
@@ -41,7 +41,7 @@
 //! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
-//! - [`wire`] and [`uapi`]: attributes as they are, and the kernel's constants;
+//! - [`uapi`]: the kernel's constants;
 //! - [`client`]: a blocking [`Client`] that sends many requests per system call.
 //!
 //! Not here: sysctls, the connection table, loading modules (see [`Error::NotLoaded`]).
@@ -117,7 +117,7 @@ mod model;
 mod netmask;
 mod text;
 pub mod uapi;
-pub mod wire;
+mod wire;
 
 #[cfg(feature = "client")]
 pub use self::client::Client;
@@ -125,8 +125,9 @@ pub use self::error::{Error, Result};
 pub use self::message::{Message, Reply, Request};
 pub use self::model::{
     Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
-    DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Protocol,
-    Scheduler, SchedulerFlags, ServiceFlags, Statistics, TableEntry, Timeouts, Tunnel, TunnelFlags,
+    DestinationStatus, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Scheduler,
+    SchedulerFlags, ServiceFlags, Statistics, TableEntry, Timeouts, Tunnel, TunnelFlags,
     TunnelType, Version, VirtualServer, VirtualServerConfig, VirtualServerId,
 };
 pub use self::text::{SaveLine, listing};
+pub use netlink_wire::{DecodeError, Family, Problem, Protocol};

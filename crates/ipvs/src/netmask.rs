@@ -21,8 +21,8 @@ impl Netmask {
     /// `None` for what is no netmask of the family, and for IPv4 masks with holes.
     pub(crate) fn parse(family: Family, text: &str) -> Option<Self> {
         let prefix = match family {
-            Family::Inet => prefix_of(text.parse().ok()?)?,
-            Family::Inet6 => text
+            Family::V4 => prefix_of(text.parse().ok()?)?,
+            Family::V6 => text
                 .parse()
                 .ok()
                 .filter(|prefix| (1..=128).contains(prefix))?,
@@ -34,8 +34,8 @@ impl Netmask {
 impl fmt::Display for Netmask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.family {
-            Family::Inet => fmt::Display::fmt(&mask_of(self.prefix), f),
-            Family::Inet6 => fmt::Display::fmt(&self.prefix, f),
+            Family::V4 => fmt::Display::fmt(&mask_of(self.prefix), f),
+            Family::V6 => fmt::Display::fmt(&self.prefix, f),
         }
     }
 }

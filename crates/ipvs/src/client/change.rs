@@ -60,10 +60,10 @@ impl<T: Transport> Client<T> {
     /// ```no_run
     /// use ipvs_netlink::{Client, Family, Request, Scheduler, VirtualServerConfig};
     ///
-    /// let config = VirtualServerConfig::new(Family::Inet, Scheduler::RR);
+    /// let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
     /// let marks = (1..=1000).filter_map(std::num::NonZeroU32::new);
     /// let requests: Vec<Request> = marks
-    ///     .map(|mark| ipvs_netlink::VirtualServerId::FirewallMark { family: Family::Inet, mark })
+    ///     .map(|mark| ipvs_netlink::VirtualServerId::FirewallMark { family: Family::V4, mark })
     ///     .map(|id| Request::NewService { id, config })
     ///     .collect();
     /// for (index, error) in Client::open()?.apply(&requests).failures() {

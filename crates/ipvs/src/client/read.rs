@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use netlink_batch::{Batch, Dumped, KernelError, Message, Transport, errno};
+use netlink_wire::{DecodeError, Problem};
 
 use super::refusal::Reason;
 use super::{Client, with_header};
-use crate::wire::{DecodeError, Problem};
 use crate::{
     Daemon, DestinationStatus, Error, Info, Reply, Request, Result, TableEntry, Timeouts,
     VirtualServer, VirtualServerId,
@@ -174,7 +174,10 @@ impl<T: Transport> Client<T> {
 
     /// The one reply to a request.
     fn get<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<R> {
-        let wrong = Problem::Missing.of("the reply that was asked for");
+        let wrong = Problem::Invalid {
+            expected: "the reply to this request",
+        }
+        .of("IPVS_CMD_*");
         self.connection
             .get(self.header(), &with_header(&request), |message| {
                 found(decode(&message)?).ok_or(Failure::Decode(wrong))

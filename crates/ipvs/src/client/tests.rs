@@ -108,13 +108,13 @@ fn client<F: FnMut(usize, &[u8]) -> Answer>(answer: F) -> Result<Client<Kernel<F
 
 fn id(mark: u32) -> VirtualServerId {
     VirtualServerId::FirewallMark {
-        family: Family::Inet,
+        family: Family::V4,
         mark: mark.try_into().unwrap(),
     }
 }
 
 fn server(mark: u32) -> VirtualServer {
-    let config = VirtualServerConfig::new(Family::Inet, Scheduler::RR);
+    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
     VirtualServer {
         id: id(mark),
         config,
@@ -190,7 +190,7 @@ fn a_service_that_goes_while_the_table_is_read_is_left_out() {
 
 #[test]
 fn numbers_mean_what_the_request_makes_of_them() {
-    let config = VirtualServerConfig::new(Family::Inet, Scheduler::MH);
+    let config = VirtualServerConfig::new(Family::V4, Scheduler::MH);
     let missing = Reason::ModuleMissing {
         scheduler: Scheduler::MH,
         engine: None,
@@ -247,16 +247,16 @@ fn a_reply_that_cannot_be_read_is_an_error() {
     let text = |error: Error| error.to_string();
     assert_eq!(
         client.services().map_err(text),
-        Err("cannot read the kernel's message: IPVS_CMD_ATTR_SERVICE: says it is 180 bytes long where 16 are left".to_owned())
+        Err("cannot read the kernel's message: IPVS_CMD_ATTR_SERVICE: the stated length is 180 bytes, 16 are left".to_owned())
     );
     assert_eq!(
         client.info().map_err(text),
-        Err("cannot read the kernel's message: struct genlmsghdr: says it is 4 bytes long where 1 are left".to_owned())
+        Err("cannot read the kernel's message: struct genlmsghdr: the stated length is 4 bytes, 1 are left".to_owned())
     );
     assert_eq!(
         client.timeouts().map_err(text),
         Err(
-            "cannot read the kernel's message: the reply that was asked for: is missing".to_owned()
+            "cannot read the kernel's message: IPVS_CMD_*: the value is not the reply to this request".to_owned()
         )
     );
 }

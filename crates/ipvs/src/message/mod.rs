@@ -11,9 +11,9 @@ mod tests;
 
 use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
+use netlink_wire::DecodeError;
 
 use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
-use crate::wire::DecodeError;
 
 pub use self::reply::Reply;
 pub use self::request::Request;
@@ -85,16 +85,14 @@ impl GenlFamily for Message {
 
 /// The traits that requests and replies have alike.
 macro_rules! netlink_message {
-    ($type:ident, $encoder:ident) => {
+    ($type:ident, $new:ident) => {
         impl Emitable for $type {
             fn buffer_len(&self) -> usize {
-                let mut encoder = Encoder::$encoder(&mut []);
-                self.encode(&mut encoder);
-                encoder.len()
+                netlink_wire::measure(|writer| self.encode(writer))
             }
 
             fn emit(&self, buffer: &mut [u8]) {
-                self.encode(&mut Encoder::$encoder(buffer));
+                self.encode(&mut Writer::$new(buffer));
             }
         }
 

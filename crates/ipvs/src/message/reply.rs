@@ -2,14 +2,15 @@
 
 use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
+use netlink_wire::{DecodeError, Problem, Writer, attributes, require};
 
 use super::netlink_message;
 use crate::uapi::*;
-use crate::wire::{self, DecodeError, Encoder, Problem, attributes, require};
+use crate::wire;
 use crate::{Daemon, DestinationStatus, Info, Timeouts, VirtualServer};
 
-/// A reply. Attributes that this crate does not know are passed over;
-/// [`wire::attributes`](crate::wire::attributes) shows them.
+/// A reply. Attributes that this crate does not know are passed over; [`netlink_wire::attributes`] has
+/// them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reply {
@@ -30,7 +31,7 @@ pub enum Reply {
     Info(Info),
 }
 
-netlink_message!(Reply, reply);
+netlink_message!(Reply, without_nested_flag);
 
 impl Reply {
     /// Reads a reply: its command and the attributes after the generic netlink header.
@@ -58,13 +59,13 @@ impl Reply {
         }
     }
 
-    fn encode(&self, encoder: &mut Encoder<'_>) {
+    fn encode(&self, writer: &mut Writer<'_>) {
         match self {
-            Self::Service(server) => wire::put_virtual_server(encoder, server),
-            Self::Destination(status) => wire::put_destination_status(encoder, status),
-            Self::Daemon(daemon) => wire::put_daemon(encoder, daemon),
-            Self::Timeouts(timeouts) => wire::put_timeouts(encoder, timeouts),
-            Self::Info(info) => wire::put_info(encoder, info),
+            Self::Service(server) => wire::put_virtual_server(writer, server),
+            Self::Destination(status) => wire::put_destination_status(writer, status),
+            Self::Daemon(daemon) => wire::put_daemon(writer, daemon),
+            Self::Timeouts(timeouts) => wire::put_timeouts(writer, timeouts),
+            Self::Info(info) => wire::put_info(writer, info),
         }
     }
 
@@ -84,9 +85,9 @@ impl Reply {
 fn nest<'a>(payload: &'a [u8], kind: u16, name: &'static str) -> Result<&'a [u8], DecodeError> {
     let mut found = None;
     for attribute in attributes(payload) {
-        let attribute = attribute.map_err(|(_, problem)| problem.of(name))?;
-        if attribute.kind == kind {
-            found = Some(attribute.value);
+        let attribute = attribute.map_err(|problem| problem.of(name))?;
+        if attribute.kind() == kind {
+            found = Some(attribute.value());
         }
     }
     require(found, name)

@@ -4,10 +4,11 @@ use std::fmt;
 
 use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
+use netlink_wire::{DecodeError, Problem, Writer, require, walk};
 
 use super::netlink_message;
 use crate::uapi::*;
-use crate::wire::{self, DecodeError, Encoder, Problem, require, walk};
+use crate::wire;
 use crate::{
     Daemon, DaemonRole, Destination, DestinationId, SaveLine, Timeouts, VirtualServerConfig,
     VirtualServerId,
@@ -104,7 +105,7 @@ pub enum Request {
     Flush,
 }
 
-netlink_message!(Request, request);
+netlink_message!(Request, new);
 
 impl Request {
     /// Whether it has to be sent with `NLM_F_DUMP`.
@@ -123,10 +124,10 @@ impl Request {
     pub fn decode(command: u8, attributes: &[u8]) -> Result<Self, DecodeError> {
         let mut fields = Fields::default();
         walk(attributes, "IPVS_CMD_*", CMD_ATTRIBUTES, |attribute| {
-            match attribute.kind {
-                IPVS_CMD_ATTR_SERVICE => fields.service = Some(attribute.value),
-                IPVS_CMD_ATTR_DEST => fields.destination = Some(attribute.value),
-                IPVS_CMD_ATTR_DAEMON => fields.daemon = Some(attribute.value),
+            match attribute.kind() {
+                IPVS_CMD_ATTR_SERVICE => fields.service = Some(attribute.value()),
+                IPVS_CMD_ATTR_DEST => fields.destination = Some(attribute.value()),
+                IPVS_CMD_ATTR_DAEMON => fields.daemon = Some(attribute.value()),
                 IPVS_CMD_ATTR_TIMEOUT_TCP => fields.timeouts.tcp = attribute.u32()?,
                 IPVS_CMD_ATTR_TIMEOUT_TCP_FIN => fields.timeouts.tcp_fin = attribute.u32()?,
                 IPVS_CMD_ATTR_TIMEOUT_UDP => fields.timeouts.udp = attribute.u32()?,
@@ -137,13 +138,13 @@ impl Request {
         fields.request(command)
     }
 
-    fn encode(&self, encoder: &mut Encoder<'_>) {
+    fn encode(&self, writer: &mut Writer<'_>) {
         match self {
             Self::NewService { id, config } | Self::SetService { id, config } => {
-                wire::put_service(encoder, id, config);
+                wire::put_service(writer, id, config);
             }
             Self::DeleteService { id } | Self::GetService { id } | Self::Zero(Some(id)) => {
-                wire::put_service_id(encoder, id);
+                wire::put_service_id(writer, id);
             }
             Self::NewDestination {
                 service,
@@ -153,17 +154,17 @@ impl Request {
                 service,
                 destination,
             } => {
-                wire::put_service_id(encoder, service);
-                wire::put_destination(encoder, destination);
+                wire::put_service_id(writer, service);
+                wire::put_destination(writer, destination);
             }
             Self::DeleteDestination { service, id } => {
-                wire::put_service_id(encoder, service);
-                wire::put_destination_id(encoder, id);
+                wire::put_service_id(writer, service);
+                wire::put_destination_id(writer, id);
             }
-            Self::GetDestinations { service } => wire::put_service_id(encoder, service),
-            Self::NewDaemon(daemon) => wire::put_daemon(encoder, daemon),
-            Self::DeleteDaemon(role) => wire::put_daemon_role(encoder, *role),
-            Self::SetTimeouts(timeouts) => wire::put_timeouts(encoder, timeouts),
+            Self::GetDestinations { service } => wire::put_service_id(writer, service),
+            Self::NewDaemon(daemon) => wire::put_daemon(writer, daemon),
+            Self::DeleteDaemon(role) => wire::put_daemon_role(writer, *role),
+            Self::SetTimeouts(timeouts) => wire::put_timeouts(writer, timeouts),
             Self::GetServices
             | Self::GetDaemons
             | Self::GetTimeouts

@@ -4,7 +4,6 @@ mod daemon;
 mod destination;
 mod flags;
 mod name;
-mod protocol;
 mod settings;
 mod statistics;
 mod virtual_server;
@@ -16,7 +15,6 @@ pub use self::destination::{
 };
 pub use self::flags::{SchedulerFlags, ServiceFlags};
 pub use self::name::{InterfaceName, PersistenceEngine, Scheduler};
-pub use self::protocol::{Family, Protocol};
 pub use self::settings::{Info, Timeouts, Version};
 pub use self::statistics::{Counters, DestinationStatus, Statistics, TableEntry, VirtualServer};
 pub use self::virtual_server::{VirtualServerConfig, VirtualServerId};

@@ -1,48 +1,31 @@
-//! Names the kernel keeps in 16 bytes, held inline so that configurations stay `Copy`.
+//! Names that the kernel keeps in 16 bytes, held in place so that configurations are `Copy`.
 
 use std::fmt;
 use std::str::FromStr;
 
+use netlink_wire::InlineName;
+
 use crate::uapi::{IP_VS_IFNAME_MAXLEN, IP_VS_PENAME_MAXLEN, IP_VS_SCHEDNAME_MAXLEN};
 use crate::{Error, Result};
 
-/// Bytes a name may have: the three limits are 16 with the terminating NUL.
+/// The most bytes of a name: the three limits are 16 with the terminating NUL.
 const MAX_LEN: usize = IP_VS_SCHEDNAME_MAXLEN - 1;
 const _: () = assert!(
     IP_VS_PENAME_MAXLEN == IP_VS_SCHEDNAME_MAXLEN && IP_VS_IFNAME_MAXLEN == IP_VS_SCHEDNAME_MAXLEN
 );
 
-/// Filled up with NUL bytes, so that comparing the arrays compares the names.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Name([u8; MAX_LEN]);
+type Name = InlineName<MAX_LEN>;
 
-impl Name {
-    /// `None` unless there are 1 to 15 bytes, none of them a blank or a control character.
-    const fn new(name: &str) -> Option<Self> {
-        let mut rest = name.as_bytes();
-        let mut bytes = [0; MAX_LEN];
-        let mut free: &mut [u8] = &mut bytes;
-        if rest.is_empty() {
+/// `None` unless there are 1 to 15 bytes, none of them a blank or a control character.
+const fn checked(name: &str) -> Option<Name> {
+    let mut rest = name.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        if first.is_ascii_control() || *first == b' ' {
             return None;
         }
-        while let Some((first, tail)) = rest.split_first() {
-            let Some((slot, slots)) = free.split_first_mut() else {
-                return None;
-            };
-            if first.is_ascii_control() || *first == b' ' {
-                return None;
-            }
-            *slot = *first;
-            (rest, free) = (tail, slots);
-        }
-        Some(Self(bytes))
+        rest = tail;
     }
-
-    fn as_str(&self) -> &str {
-        let bytes = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        // Made from text and cut nowhere, so the default is never used.
-        std::str::from_utf8(bytes).unwrap_or_default()
-    }
+    Name::new(name)
 }
 
 macro_rules! name_type {
@@ -58,7 +41,7 @@ macro_rules! name_type {
             /// # Errors
             /// [`Error::InvalidName`] if the kernel could not hold such a name.
             pub fn new(name: &str) -> Result<Self> {
-                Name::new(name)
+                checked(name)
                     .map(Self)
                     .ok_or_else(|| Error::InvalidName { what: $what, name: name.to_owned() })
             }
@@ -71,7 +54,7 @@ macro_rules! name_type {
 
             $(
                 $(#[$known_doc])*
-                pub const $known: Self = match Name::new($name) {
+                pub const $known: Self = match checked($name) {
                     Some(name) => Self(name),
                     None => panic!("not a name"),
                 };

@@ -91,8 +91,8 @@ impl Hash for VirtualServerId {
             }
             Self::FirewallMark { family, mark } => {
                 let kind = match family {
-                    Family::Inet => 2,
-                    Family::Inet6 => 3,
+                    Family::V4 => 2,
+                    Family::V6 => 3,
                 };
                 state.write_u64(piece(kind, Protocol(0), 0, mark.get()));
             }
@@ -117,11 +117,11 @@ impl fmt::Display for VirtualServerId {
                 write!(f, " {}", SocketAddr::new(address, port))
             }
             Self::FirewallMark {
-                family: Family::Inet,
+                family: Family::V4,
                 mark,
             } => write!(f, "-f {mark}"),
             Self::FirewallMark {
-                family: Family::Inet6,
+                family: Family::V6,
                 mark,
             } => write!(f, "-f {mark} -6"),
         }
@@ -208,9 +208,9 @@ mod tests {
             address(Protocol::TCP, "::10.0.0.9", 81),
             address(Protocol::TCP, "::ffff:10.0.0.9", 81),
             address(Protocol::TCP, "2001:db8::1", 81),
-            mark(Family::Inet, 81),
-            mark(Family::Inet6, 81),
-            mark(Family::Inet, 0x0a00_0009),
+            mark(Family::V4, 81),
+            mark(Family::V6, 81),
+            mark(Family::V4, 0x0a00_0009),
         ];
         let hash = |id: &VirtualServerId| {
             let mut state = DefaultHasher::new();
@@ -245,9 +245,9 @@ mod tests {
                 address(Protocol::TCP, "2001:db8::80", 80),
                 "-t [2001:db8::80]:80",
             ),
-            (mark(Family::Inet, 7), "-f 7"),
-            (mark(Family::Inet6, 7), "-f 7 -6"),
-            (mark(Family::Inet, 4_000_000_000), "-f 4000000000"),
+            (mark(Family::V4, 7), "-f 7"),
+            (mark(Family::V6, 7), "-f 7 -6"),
+            (mark(Family::V4, 4_000_000_000), "-f 4000000000"),
         ];
         for (id, text) in sorted {
             assert_eq!(id.to_string(), text);
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_new_configuration_takes_each_client_alone() {
-        let config = VirtualServerConfig::new(Family::Inet6, Scheduler::RR);
+        let config = VirtualServerConfig::new(Family::V6, Scheduler::RR);
         assert_eq!((config.netmask, config.is_persistent()), (128, false));
         assert!(config.persistent(60).is_persistent());
     }

@@ -3,8 +3,10 @@
 pub mod listing;
 
 mod parse;
+mod protocol;
 mod save;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::protocol::ProtocolName;
 pub use self::save::SaveLine;

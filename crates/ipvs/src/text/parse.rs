@@ -132,11 +132,7 @@ impl<'a> Draft<'a> {
             ));
         };
         let Kind::Service(protocol) = kind else {
-            let family = if self.ipv6 {
-                Family::Inet6
-            } else {
-                Family::Inet
-            };
+            let family = if self.ipv6 { Family::V6 } else { Family::V4 };
             return Ok(VirtualServerId::FirewallMark {
                 family,
                 mark: mark(value)?,

@@ -203,7 +203,7 @@ fn any_id() -> impl Strategy<Value = VirtualServerId> {
         Just(Protocol::SCTP),
         any::<u8>().prop_map(Protocol)
     ];
-    let family = prop_oneof![Just(Family::Inet), Just(Family::Inet6)];
+    let family = prop_oneof![Just(Family::V4), Just(Family::V6)];
     prop_oneof![
         (protocol, any_address(), any::<u16>()).prop_map(|(protocol, address, port)| {
             VirtualServerId::Address {

@@ -1,13 +1,12 @@
-//! Attributes as they are on the wire, read and written through checked cursors.
-//!
-//! [`attributes`] is the lossless view of a message, attributes that this crate does not know
-//! included; the typed messages are built on it.
+//! Attributes of IPVS as they are on the wire, read and written through [`netlink_wire`].
 
-mod decode;
-mod encode;
 mod layout;
+mod value;
 
-pub use self::decode::{Attribute, Attributes, DecodeError, Problem, attributes};
-pub(crate) use self::decode::{Fault, RawAddress, require, walk};
-pub(crate) use self::encode::Encoder;
-pub(crate) use self::layout::*;
+pub(crate) use layout::{
+    daemon, daemon_role, destination, destination_id, destination_status, info, put_daemon,
+    put_daemon_role, put_destination, put_destination_id, put_destination_status, put_info,
+    put_service, put_service_id, put_timeouts, put_virtual_server, service, service_id, timeouts,
+    virtual_server,
+};
+pub(crate) use value::{UnionAddress, address, counter, family, name, put_address, put_family};

@@ -39,7 +39,7 @@ fn http(third: u8, fourth: u8) -> VirtualServerId {
 }
 
 fn new_service(id: VirtualServerId) -> Request {
-    let config = VirtualServerConfig::new(Family::Inet, Scheduler::RR);
+    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
     Request::NewService { id, config }
 }
 

@@ -117,7 +117,7 @@ pub fn name_the_object_and_the_reason() {
     }
     // A netmask that the kernel refuses, and no text stands for.
     let mut config =
-        ipvs_netlink::VirtualServerConfig::new(ipvs_netlink::Family::Inet6, Scheduler::RR);
+        ipvs_netlink::VirtualServerConfig::new(ipvs_netlink::Family::V6, Scheduler::RR);
     config.netmask = 129;
     let SaveLine::AddService { id, .. } = "-A -f 9 -6 -s rr".parse().unwrap() else {
         panic!()

@@ -9,14 +9,14 @@ fn with_value(captured: &[u8], path: &[usize], value: &[u8]) -> Vec<u8> {
         return value.to_vec();
     };
     let mut out = Vec::new();
-    for (index, attribute) in crate::wire::attributes(captured).enumerate() {
+    for (index, attribute) in netlink_wire::attributes(captured).enumerate() {
         let attribute = attribute.unwrap();
         let value = match index == *first {
-            true => with_value(attribute.value, rest, value),
-            false => attribute.value.to_vec(),
+            true => with_value(attribute.value(), rest, value),
+            false => attribute.value().to_vec(),
         };
         out.extend(u16::try_from(value.len() + 4).unwrap().to_ne_bytes());
-        out.extend(attribute.kind.to_ne_bytes());
+        out.extend(attribute.kind().to_ne_bytes());
         out.extend(&value);
         out.resize(out.len().next_multiple_of(4), 0);
     }
@@ -34,55 +34,55 @@ fn errors_name_the_attribute_at_fault() {
             service,
             &[0, 0][..],
             &[9, 0][..],
-            "IPVS_SVC_ATTR_AF: has the value 9, which is not known",
+            "IPVS_SVC_ATTR_AF: the value 9 is unknown",
         ),
         (
             service,
             &[0, 3],
             &[0],
-            "IPVS_SVC_ATTR_PORT: has a value of 1 bytes in place of 2",
+            "IPVS_SVC_ATTR_PORT: the value has 1 bytes, expected 2",
         ),
         (
             service,
             &[0, 4],
             b"r r\0",
-            "IPVS_SVC_ATTR_SCHED_NAME: is not a name of 1 to 15 bytes",
+            "IPVS_SVC_ATTR_SCHED_NAME: the value is not a name of 1 to 15 bytes without blanks",
         ),
         (
             service,
             &[0, 4],
             b"\0",
-            "IPVS_SVC_ATTR_SCHED_NAME: is missing",
+            "IPVS_SVC_ATTR_SCHED_NAME: the attribute is missing",
         ),
         (
             service,
             &[0, 10, 0],
             &[0; 5],
-            "IPVS_STATS_ATTR_CONNS: has a value of 5 bytes in place of 8",
+            "IPVS_STATS_ATTR_CONNS: the value has 5 bytes, expected 8",
         ),
         (
             destination,
             &[0, 2],
             &[7, 0, 0, 0],
-            "IPVS_DEST_ATTR_FWD_METHOD: has the value 7, which is not known",
+            "IPVS_DEST_ATTR_FWD_METHOD: the value 7 is unknown",
         ),
         (
             destination,
             &[0, 0],
             &[1; 5],
-            "IPVS_DEST_ATTR_ADDR: has a value of 5 bytes in place of 16",
+            "IPVS_DEST_ATTR_ADDR: the value has 5 bytes, expected 16",
         ),
         (
             destination,
             &[0],
             &[],
-            "IPVS_DEST_ATTR_FWD_METHOD: is missing",
+            "IPVS_DEST_ATTR_FWD_METHOD: the attribute is missing",
         ),
         (
             destination,
             &[0],
             &[9, 0, 2, 0],
-            "IPVS_DEST_ATTR_PORT: says it is 9 bytes long where 4 are left",
+            "IPVS_DEST_ATTR_PORT: the stated length is 9 bytes, 4 are left",
         ),
     ] {
         let changed = with_value(&captured[4..], path, value);
@@ -90,12 +90,12 @@ fn errors_name_the_attribute_at_fault() {
         assert_eq!(error.to_string(), expected);
     }
     let error = Reply::decode(1, &[]).unwrap_err();
-    assert_eq!(error.to_string(), "IPVS_CMD_ATTR_SERVICE: is missing");
-    let error = Reply::decode(99, &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "IPVS_CMD_*: has the value 99, which is not known"
+        "IPVS_CMD_ATTR_SERVICE: the attribute is missing"
     );
+    let error = Reply::decode(99, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "IPVS_CMD_*: the value 99 is unknown");
 }
 
 #[test]
@@ -118,14 +118,15 @@ fn replies_of_old_kernels_read_too() {
     let families: Vec<_> = captured
         .iter()
         .map(|reply| {
-            let old = crate::wire::attributes(nest(&reply[4..], 0)).map(Result::unwrap);
-            let kept = old.filter(|attribute| attribute.kind <= crate::uapi::IPVS_DEST_ATTR_STATS);
+            let old = netlink_wire::attributes(nest(&reply[4..], 0)).map(Result::unwrap);
+            let kept =
+                old.filter(|attribute| attribute.kind() <= crate::uapi::IPVS_DEST_ATTR_STATS);
             let nested: Vec<u8> = kept
                 .flat_map(|attribute| {
-                    let length = u16::try_from(attribute.value.len() + 4).unwrap();
+                    let length = u16::try_from(attribute.value().len() + 4).unwrap();
                     let mut bytes = length.to_ne_bytes().to_vec();
-                    bytes.extend(attribute.kind.to_ne_bytes());
-                    bytes.extend(attribute.value);
+                    bytes.extend(attribute.kind().to_ne_bytes());
+                    bytes.extend(attribute.value());
                     bytes.resize(bytes.len().next_multiple_of(4), 0);
                     bytes
                 })
@@ -144,5 +145,5 @@ fn replies_of_old_kernels_read_too() {
             crate::Family::of(old.destination.id.address)
         })
         .collect();
-    assert!(families.contains(&crate::Family::Inet) && families.contains(&crate::Family::Inet6));
+    assert!(families.contains(&crate::Family::V4) && families.contains(&crate::Family::V6));
 }

@@ -104,11 +104,11 @@ fn request(command: &str) -> Request {
 
 /// The value of the `index`th top-level attribute of a message without generic netlink header.
 fn nest(attributes: &[u8], index: usize) -> &[u8] {
-    crate::wire::attributes(attributes)
+    netlink_wire::attributes(attributes)
         .nth(index)
         .unwrap()
         .unwrap()
-        .value
+        .value()
 }
 
 fn daemons() -> [(&'static str, Daemon); 2] {

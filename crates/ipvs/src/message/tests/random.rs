@@ -16,7 +16,7 @@ use crate::{
 };
 
 fn family() -> impl Strategy<Value = Family> {
-    prop_oneof![Just(Family::Inet), Just(Family::Inet6)]
+    prop_oneof![Just(Family::V4), Just(Family::V6)]
 }
 
 fn service_id() -> impl Strategy<Value = VirtualServerId> {

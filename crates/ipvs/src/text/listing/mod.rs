@@ -29,6 +29,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::netmask::Netmask;
+use crate::text::ProtocolName;
 use crate::{
     Connections, Destination, DestinationStatus, Family, ForwardingMethod, Info, SchedulerFlags,
     ServiceFlags, TableEntry, VirtualServerConfig, VirtualServerId,
@@ -133,14 +134,18 @@ fn id_name(id: &VirtualServerId) -> String {
             address,
             port,
         } => {
-            format!("{protocol:<4} {}", SocketAddr::new(address, port))
+            format!(
+                "{:<4} {}",
+                ProtocolName(protocol),
+                SocketAddr::new(address, port)
+            )
         }
         VirtualServerId::FirewallMark {
-            family: Family::Inet,
+            family: Family::V4,
             mark,
         } => format!("FWM  {mark}"),
         VirtualServerId::FirewallMark {
-            family: Family::Inet6,
+            family: Family::V6,
             mark,
         } => format!("FWM  {mark} IPv6"),
     }

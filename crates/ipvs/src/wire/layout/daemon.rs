@@ -2,42 +2,44 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
+
 use crate::uapi::*;
-use crate::wire::{Attribute, DecodeError, Encoder, Fault, Problem, require, walk};
+use crate::wire::name;
 use crate::{Daemon, DaemonRole, InterfaceName};
 
 const NEST: &str = "IPVS_CMD_ATTR_DAEMON";
 
 /// Which daemon is meant.
-pub(crate) fn put_daemon_role(encoder: &mut Encoder<'_>, role: DaemonRole) {
-    encoder.nest(IPVS_CMD_ATTR_DAEMON, |encoder| put_role(encoder, role));
+pub(crate) fn put_daemon_role(writer: &mut Writer<'_>, role: DaemonRole) {
+    writer.nest(IPVS_CMD_ATTR_DAEMON, |writer| put_role(writer, role));
 }
 
 /// A daemon in full.
-pub(crate) fn put_daemon(encoder: &mut Encoder<'_>, daemon: &Daemon) {
-    encoder.nest(IPVS_CMD_ATTR_DAEMON, |encoder| {
-        put_role(encoder, daemon.role);
-        encoder.name(IPVS_DAEMON_ATTR_MCAST_IFN, daemon.interface.as_str());
-        encoder.u32(IPVS_DAEMON_ATTR_SYNC_ID, daemon.sync_id);
+pub(crate) fn put_daemon(writer: &mut Writer<'_>, daemon: &Daemon) {
+    writer.nest(IPVS_CMD_ATTR_DAEMON, |writer| {
+        put_role(writer, daemon.role);
+        writer.text(IPVS_DAEMON_ATTR_MCAST_IFN, daemon.interface.as_str());
+        writer.u32(IPVS_DAEMON_ATTR_SYNC_ID, daemon.sync_id);
         if let Some(length) = daemon.max_length {
-            encoder.u16(IPVS_DAEMON_ATTR_SYNC_MAXLEN, length);
+            writer.u16(IPVS_DAEMON_ATTR_SYNC_MAXLEN, length);
         }
         if let Some(port) = daemon.port {
-            encoder.u16(IPVS_DAEMON_ATTR_MCAST_PORT, port);
+            writer.u16(IPVS_DAEMON_ATTR_MCAST_PORT, port);
         }
         if let Some(ttl) = daemon.ttl {
-            encoder.u8(IPVS_DAEMON_ATTR_MCAST_TTL, ttl);
+            writer.u8(IPVS_DAEMON_ATTR_MCAST_TTL, ttl);
         }
         match daemon.group {
-            Some(IpAddr::V4(group)) => encoder.bytes(IPVS_DAEMON_ATTR_MCAST_GROUP, group.octets()),
-            Some(IpAddr::V6(group)) => encoder.bytes(IPVS_DAEMON_ATTR_MCAST_GROUP6, group.octets()),
+            Some(IpAddr::V4(group)) => writer.array(IPVS_DAEMON_ATTR_MCAST_GROUP, group.octets()),
+            Some(IpAddr::V6(group)) => writer.array(IPVS_DAEMON_ATTR_MCAST_GROUP6, group.octets()),
             None => {}
         }
     });
 }
 
-fn put_role(encoder: &mut Encoder<'_>, role: DaemonRole) {
-    encoder.u32(
+fn put_role(writer: &mut Writer<'_>, role: DaemonRole) {
+    writer.u32(
         IPVS_DAEMON_ATTR_STATE,
         match role {
             DaemonRole::Master => IP_VS_STATE_MASTER,
@@ -87,19 +89,18 @@ impl Fields {
     }
 
     fn take(&mut self, attribute: Attribute<'_>) -> Result<(), Fault> {
-        match attribute.kind {
+        match attribute.kind() {
             IPVS_DAEMON_ATTR_STATE => {
                 self.role = Some(match attribute.u32()? {
                     IP_VS_STATE_MASTER => DaemonRole::Master,
                     IP_VS_STATE_BACKUP => DaemonRole::Backup,
-                    other => return Err(Problem::Unknown(other).into()),
+                    other => return Err(Problem::Unknown(other.into()).into()),
                 });
             }
             IPVS_DAEMON_ATTR_MCAST_IFN => {
                 // Requests to stop a daemon made by ipvsadm have an empty one.
-                let name = attribute.text()?;
-                if !name.is_empty() {
-                    self.interface = Some(name.parse().map_err(|_| Problem::Name)?);
+                if !attribute.until_nul().is_empty() {
+                    self.interface = Some(name(attribute)?);
                 }
             }
             IPVS_DAEMON_ATTR_SYNC_ID => self.sync_id = Some(attribute.u32()?),

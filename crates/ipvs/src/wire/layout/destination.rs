@@ -1,8 +1,10 @@
 //! `IPVS_DEST_ATTR_*`. Attributes are written in the order of ipvsadm (libipvs).
 
+use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
+
 use super::statistics::{put_statistics, statistics};
 use crate::uapi::*;
-use crate::wire::{Attribute, DecodeError, Encoder, Fault, Problem, RawAddress, require, walk};
+use crate::wire::{UnionAddress, address, family, put_address, put_family};
 use crate::{
     Connections, Destination, DestinationConfig, DestinationId, DestinationStatus, Family,
     ForwardingMethod, Tunnel, TunnelFlags, TunnelType,
@@ -11,47 +13,47 @@ use crate::{
 const NEST: &str = "IPVS_CMD_ATTR_DEST";
 
 /// What identifies a destination.
-pub(crate) fn put_destination_id(encoder: &mut Encoder<'_>, id: &DestinationId) {
-    encoder.nest(IPVS_CMD_ATTR_DEST, |encoder| put_id(encoder, id));
+pub(crate) fn put_destination_id(writer: &mut Writer<'_>, id: &DestinationId) {
+    writer.nest(IPVS_CMD_ATTR_DEST, |writer| put_id(writer, id));
 }
 
 /// A destination in full.
-pub(crate) fn put_destination(encoder: &mut Encoder<'_>, destination: &Destination) {
-    encoder.nest(IPVS_CMD_ATTR_DEST, |encoder| {
-        put_id(encoder, &destination.id);
-        put_config(encoder, &destination.config);
+pub(crate) fn put_destination(writer: &mut Writer<'_>, destination: &Destination) {
+    writer.nest(IPVS_CMD_ATTR_DEST, |writer| {
+        put_id(writer, &destination.id);
+        put_config(writer, &destination.config);
     });
 }
 
 /// A destination in full with its connections and statistics.
-pub(crate) fn put_destination_status(encoder: &mut Encoder<'_>, status: &DestinationStatus) {
-    encoder.nest(IPVS_CMD_ATTR_DEST, |encoder| {
-        put_id(encoder, &status.destination.id);
-        put_config(encoder, &status.destination.config);
-        encoder.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, status.connections.active);
-        encoder.u32(IPVS_DEST_ATTR_INACT_CONNS, status.connections.inactive);
-        encoder.u32(IPVS_DEST_ATTR_PERSIST_CONNS, status.connections.persistent);
-        put_statistics(encoder, IPVS_DEST_ATTR_STATS64, &status.statistics);
+pub(crate) fn put_destination_status(writer: &mut Writer<'_>, status: &DestinationStatus) {
+    writer.nest(IPVS_CMD_ATTR_DEST, |writer| {
+        put_id(writer, &status.destination.id);
+        put_config(writer, &status.destination.config);
+        writer.u32(IPVS_DEST_ATTR_ACTIVE_CONNS, status.connections.active);
+        writer.u32(IPVS_DEST_ATTR_INACT_CONNS, status.connections.inactive);
+        writer.u32(IPVS_DEST_ATTR_PERSIST_CONNS, status.connections.persistent);
+        put_statistics(writer, IPVS_DEST_ATTR_STATS64, &status.statistics);
     });
 }
 
-fn put_id(encoder: &mut Encoder<'_>, id: &DestinationId) {
-    encoder.family(IPVS_DEST_ATTR_ADDR_FAMILY, Family::of(id.address));
-    encoder.address(IPVS_DEST_ATTR_ADDR, id.address);
-    encoder.u16_be(IPVS_DEST_ATTR_PORT, id.port);
+fn put_id(writer: &mut Writer<'_>, id: &DestinationId) {
+    put_family(writer, IPVS_DEST_ATTR_ADDR_FAMILY, Family::of(id.address));
+    put_address(writer, IPVS_DEST_ATTR_ADDR, id.address);
+    writer.u16_be(IPVS_DEST_ATTR_PORT, id.port);
 }
 
-fn put_config(encoder: &mut Encoder<'_>, config: &DestinationConfig) {
-    encoder.u32(
+fn put_config(writer: &mut Writer<'_>, config: &DestinationConfig) {
+    writer.u32(
         IPVS_DEST_ATTR_FWD_METHOD,
         forwarding_number(config.forwarding),
     );
-    encoder.u32(IPVS_DEST_ATTR_WEIGHT, config.weight);
-    encoder.u8(IPVS_DEST_ATTR_TUN_TYPE, config.tunnel.kind.0);
-    encoder.u16_be(IPVS_DEST_ATTR_TUN_PORT, config.tunnel.port);
-    encoder.u16(IPVS_DEST_ATTR_TUN_FLAGS, config.tunnel.flags.bits());
-    encoder.u32(IPVS_DEST_ATTR_U_THRESH, config.upper_threshold);
-    encoder.u32(IPVS_DEST_ATTR_L_THRESH, config.lower_threshold);
+    writer.u32(IPVS_DEST_ATTR_WEIGHT, config.weight);
+    writer.u8(IPVS_DEST_ATTR_TUN_TYPE, config.tunnel.kind.0);
+    writer.u16_be(IPVS_DEST_ATTR_TUN_PORT, config.tunnel.port);
+    writer.u16(IPVS_DEST_ATTR_TUN_FLAGS, config.tunnel.flags.bits());
+    writer.u32(IPVS_DEST_ATTR_U_THRESH, config.upper_threshold);
+    writer.u32(IPVS_DEST_ATTR_L_THRESH, config.lower_threshold);
 }
 
 const fn forwarding_number(method: ForwardingMethod) -> u32 {
@@ -64,14 +66,14 @@ const fn forwarding_number(method: ForwardingMethod) -> u32 {
     }
 }
 
-const fn forwarding_method(number: u32) -> Result<ForwardingMethod, Problem> {
+fn forwarding_method(number: u32) -> Result<ForwardingMethod, Problem> {
     match number {
         IP_VS_CONN_F_MASQ => Ok(ForwardingMethod::Masquerade),
         IP_VS_CONN_F_LOCALNODE => Ok(ForwardingMethod::Local),
         IP_VS_CONN_F_TUNNEL => Ok(ForwardingMethod::Tunnel),
         IP_VS_CONN_F_DROUTE => Ok(ForwardingMethod::DirectRoute),
         IP_VS_CONN_F_BYPASS => Ok(ForwardingMethod::Bypass),
-        other => Err(Problem::Unknown(other)),
+        other => Err(Problem::Unknown(other.into())),
     }
 }
 
@@ -99,7 +101,7 @@ pub(crate) fn destination_status(nest: &[u8]) -> Result<DestinationStatus, Decod
 #[derive(Default)]
 struct Fields<'a> {
     family: Option<Family>,
-    address: Option<RawAddress>,
+    address: Option<UnionAddress>,
     port: Option<u16>,
     forwarding: Option<ForwardingMethod>,
     weight: Option<u32>,
@@ -122,8 +124,8 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn take(&mut self, attribute: Attribute<'a>) -> Result<(), Fault> {
-        match attribute.kind {
-            IPVS_DEST_ATTR_ADDR => self.address = Some(attribute.address()?),
+        match attribute.kind() {
+            IPVS_DEST_ATTR_ADDR => self.address = Some(address(attribute)?),
             IPVS_DEST_ATTR_PORT => self.port = Some(attribute.u16_be()?),
             IPVS_DEST_ATTR_FWD_METHOD => {
                 self.forwarding = Some(forwarding_method(attribute.u32()?)?);
@@ -134,9 +136,9 @@ impl<'a> Fields<'a> {
             IPVS_DEST_ATTR_ACTIVE_CONNS => self.connections.active = attribute.u32()?,
             IPVS_DEST_ATTR_INACT_CONNS => self.connections.inactive = attribute.u32()?,
             IPVS_DEST_ATTR_PERSIST_CONNS => self.connections.persistent = attribute.u32()?,
-            IPVS_DEST_ATTR_STATS => self.stats = Some(attribute.value),
-            IPVS_DEST_ATTR_ADDR_FAMILY => self.family = Some(attribute.family()?),
-            IPVS_DEST_ATTR_STATS64 => self.stats64 = Some(attribute.value),
+            IPVS_DEST_ATTR_STATS => self.stats = Some(attribute.value()),
+            IPVS_DEST_ATTR_ADDR_FAMILY => self.family = Some(family(attribute)?),
+            IPVS_DEST_ATTR_STATS64 => self.stats64 = Some(attribute.value()),
             IPVS_DEST_ATTR_TUN_TYPE => self.tunnel.kind = TunnelType(attribute.u8()?),
             IPVS_DEST_ATTR_TUN_PORT => self.tunnel.port = attribute.u16_be()?,
             IPVS_DEST_ATTR_TUN_FLAGS => {

@@ -2,10 +2,12 @@
 
 use std::num::NonZeroU32;
 
+use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
+
 use super::statistics::{put_statistics, statistics};
 use crate::netmask::{mask_of, prefix_of_any};
 use crate::uapi::*;
-use crate::wire::{Attribute, DecodeError, Encoder, Fault, Problem, require, walk};
+use crate::wire::{address, family, name, put_address, put_family};
 use crate::{
     Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
     VirtualServerConfig, VirtualServerId,
@@ -14,62 +16,62 @@ use crate::{
 const NEST: &str = "IPVS_CMD_ATTR_SERVICE";
 
 /// What identifies a service.
-pub(crate) fn put_service_id(encoder: &mut Encoder<'_>, id: &VirtualServerId) {
-    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| put_id(encoder, id));
+pub(crate) fn put_service_id(writer: &mut Writer<'_>, id: &VirtualServerId) {
+    writer.nest(IPVS_CMD_ATTR_SERVICE, |writer| put_id(writer, id));
 }
 
 /// A service in full.
 pub(crate) fn put_service(
-    encoder: &mut Encoder<'_>,
+    writer: &mut Writer<'_>,
     id: &VirtualServerId,
     config: &VirtualServerConfig,
 ) {
-    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| {
-        put_id(encoder, id);
-        put_config(encoder, id.family(), config);
+    writer.nest(IPVS_CMD_ATTR_SERVICE, |writer| {
+        put_id(writer, id);
+        put_config(writer, id.family(), config);
     });
 }
 
 /// A service in full with its statistics.
-pub(crate) fn put_virtual_server(encoder: &mut Encoder<'_>, server: &VirtualServer) {
-    encoder.nest(IPVS_CMD_ATTR_SERVICE, |encoder| {
-        put_id(encoder, &server.id);
-        put_config(encoder, server.id.family(), &server.config);
-        put_statistics(encoder, IPVS_SVC_ATTR_STATS64, &server.statistics);
+pub(crate) fn put_virtual_server(writer: &mut Writer<'_>, server: &VirtualServer) {
+    writer.nest(IPVS_CMD_ATTR_SERVICE, |writer| {
+        put_id(writer, &server.id);
+        put_config(writer, server.id.family(), &server.config);
+        put_statistics(writer, IPVS_SVC_ATTR_STATS64, &server.statistics);
     });
 }
 
-fn put_id(encoder: &mut Encoder<'_>, id: &VirtualServerId) {
-    encoder.family(IPVS_SVC_ATTR_AF, id.family());
+fn put_id(writer: &mut Writer<'_>, id: &VirtualServerId) {
+    put_family(writer, IPVS_SVC_ATTR_AF, id.family());
     match *id {
         VirtualServerId::Address {
             protocol,
             address,
             port,
         } => {
-            encoder.u16(IPVS_SVC_ATTR_PROTOCOL, protocol.0.into());
-            encoder.address(IPVS_SVC_ATTR_ADDR, address);
-            encoder.u16_be(IPVS_SVC_ATTR_PORT, port);
+            writer.u16(IPVS_SVC_ATTR_PROTOCOL, protocol.0.into());
+            put_address(writer, IPVS_SVC_ATTR_ADDR, address);
+            writer.u16_be(IPVS_SVC_ATTR_PORT, port);
         }
         VirtualServerId::FirewallMark { mark, .. } => {
-            encoder.u32(IPVS_SVC_ATTR_FWMARK, mark.get());
+            writer.u32(IPVS_SVC_ATTR_FWMARK, mark.get());
         }
     }
 }
 
-fn put_config(encoder: &mut Encoder<'_>, family: Family, config: &VirtualServerConfig) {
-    encoder.name(IPVS_SVC_ATTR_SCHED_NAME, config.scheduler.as_str());
+fn put_config(writer: &mut Writer<'_>, family: Family, config: &VirtualServerConfig) {
+    writer.text(IPVS_SVC_ATTR_SCHED_NAME, config.scheduler.as_str());
     if let Some(engine) = &config.engine {
-        encoder.name(IPVS_SVC_ATTR_PE_NAME, engine.as_str());
+        writer.text(IPVS_SVC_ATTR_PE_NAME, engine.as_str());
     }
     // A new service that claims to be in the kernel's table already is not put there.
     let flags = config.flags - ServiceFlags::HASHED;
     let [a, b, c, d] = flags.bits().to_ne_bytes();
-    encoder.bytes(IPVS_SVC_ATTR_FLAGS, [a, b, c, d, 0xff, 0xff, 0xff, 0xff]);
-    encoder.u32(IPVS_SVC_ATTR_TIMEOUT, config.timeout);
+    writer.array(IPVS_SVC_ATTR_FLAGS, [a, b, c, d, 0xff, 0xff, 0xff, 0xff]);
+    writer.u32(IPVS_SVC_ATTR_TIMEOUT, config.timeout);
     match family {
-        Family::Inet => encoder.bytes(IPVS_SVC_ATTR_NETMASK, mask_of(config.netmask).octets()),
-        Family::Inet6 => encoder.u32(IPVS_SVC_ATTR_NETMASK, config.netmask.into()),
+        Family::V4 => writer.array(IPVS_SVC_ATTR_NETMASK, mask_of(config.netmask).octets()),
+        Family::V6 => writer.u32(IPVS_SVC_ATTR_NETMASK, config.netmask.into()),
     }
 }
 
@@ -124,15 +126,15 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn take(&mut self, attribute: Attribute<'a>) -> Result<(), Fault> {
-        match attribute.kind {
-            IPVS_SVC_ATTR_AF => self.family = Some(attribute.family()?),
+        match attribute.kind() {
+            IPVS_SVC_ATTR_AF => self.family = Some(family(attribute)?),
             IPVS_SVC_ATTR_PROTOCOL => {
                 let number = attribute.u16()?;
                 let known = u8::try_from(number).map_err(|_| Problem::Unknown(number.into()))?;
                 self.protocol = Some(Protocol(known));
             }
             IPVS_SVC_ATTR_ADDR => {
-                attribute.address()?;
+                address(attribute)?;
                 self.address = Some(attribute);
             }
             IPVS_SVC_ATTR_PORT => self.port = Some(attribute.u16_be()?),
@@ -140,9 +142,8 @@ impl<'a> Fields<'a> {
             IPVS_SVC_ATTR_FWMARK => self.mark = NonZeroU32::new(attribute.u32()?),
             IPVS_SVC_ATTR_SCHED_NAME => {
                 // Requests for destinations made by ipvsadm have an empty one.
-                let name = attribute.text()?;
-                if !name.is_empty() {
-                    self.scheduler = Some(name.parse().map_err(|_| Problem::Name)?);
+                if !attribute.until_nul().is_empty() {
+                    self.scheduler = Some(name(attribute)?);
                 }
             }
             IPVS_SVC_ATTR_FLAGS => {
@@ -153,10 +154,10 @@ impl<'a> Fields<'a> {
             IPVS_SVC_ATTR_TIMEOUT => self.timeout = Some(attribute.u32()?),
             IPVS_SVC_ATTR_NETMASK => self.netmask = Some(attribute.array()?),
             IPVS_SVC_ATTR_PE_NAME => {
-                self.engine = Some(attribute.text()?.parse().map_err(|_| Problem::Name)?);
+                self.engine = Some(name(attribute)?);
             }
-            IPVS_SVC_ATTR_STATS => self.stats = Some(attribute.value),
-            IPVS_SVC_ATTR_STATS64 => self.stats64 = Some(attribute.value),
+            IPVS_SVC_ATTR_STATS => self.stats = Some(attribute.value()),
+            IPVS_SVC_ATTR_STATS64 => self.stats64 = Some(attribute.value()),
             _ => {}
         }
         Ok(())
@@ -168,9 +169,7 @@ impl<'a> Fields<'a> {
             return Ok(VirtualServerId::FirewallMark { family, mark });
         }
         let name = "IPVS_SVC_ATTR_ADDR";
-        let address = require(self.address, name)?
-            .address()
-            .map_err(|problem| problem.of(name))?;
+        let address = address(require(self.address, name)?).map_err(|problem| problem.of(name))?;
         Ok(VirtualServerId::Address {
             protocol: require(self.protocol, "IPVS_SVC_ATTR_PROTOCOL")?,
             address: address.of(family),
@@ -181,11 +180,11 @@ impl<'a> Fields<'a> {
     fn config(&self, family: Family) -> Result<VirtualServerConfig, DecodeError> {
         let netmask = require(self.netmask, "IPVS_SVC_ATTR_NETMASK")?;
         let netmask = match family {
-            Family::Inet => prefix_of_any(netmask.into()),
-            Family::Inet6 => {
+            Family::V4 => prefix_of_any(netmask.into()),
+            Family::V6 => {
                 let prefix = u32::from_ne_bytes(netmask);
                 u8::try_from(prefix)
-                    .map_err(|_| Problem::Unknown(prefix).of("IPVS_SVC_ATTR_NETMASK"))?
+                    .map_err(|_| Problem::Unknown(prefix.into()).of("IPVS_SVC_ATTR_NETMASK"))?
             }
         };
         Ok(VirtualServerConfig {

@@ -1,7 +1,9 @@
 //! `IPVS_STATS_ATTR_*`.
 
+use netlink_wire::{DecodeError, Writer, walk};
+
 use crate::uapi::*;
-use crate::wire::{DecodeError, Encoder, walk};
+use crate::wire::counter;
 use crate::{Counters, Statistics};
 
 /// Reads counters of 64 bits if there are any, else those of 32.
@@ -15,7 +17,7 @@ pub(crate) fn statistics(
     };
     let Statistics { totals, rates } = &mut statistics;
     walk(nest, "IPVS_*_ATTR_STATS*", STATS_ATTRIBUTES, |attribute| {
-        let field = match attribute.kind {
+        let field = match attribute.kind() {
             IPVS_STATS_ATTR_CONNS => &mut totals.connections,
             IPVS_STATS_ATTR_INPKTS => &mut totals.incoming_packets,
             IPVS_STATS_ATTR_OUTPKTS => &mut totals.outgoing_packets,
@@ -28,23 +30,23 @@ pub(crate) fn statistics(
             IPVS_STATS_ATTR_OUTBPS => &mut rates.outgoing_bytes,
             _ => return Ok(()),
         };
-        *field = attribute.counter()?;
+        *field = counter(attribute)?;
         Ok(())
     })?;
     Ok(statistics)
 }
 
 /// Writes the 64-bit form, which loses nothing.
-pub(crate) fn put_statistics(encoder: &mut Encoder<'_>, kind: u16, statistics: &Statistics) {
+pub(crate) fn put_statistics(writer: &mut Writer<'_>, kind: u16, statistics: &Statistics) {
     let Statistics { totals, rates } = statistics;
-    encoder.nest(kind, |encoder| {
-        put_counters(encoder, IPVS_STATS_ATTR_CONNS, totals);
-        put_counters(encoder, IPVS_STATS_ATTR_CPS, rates);
+    writer.nest(kind, |writer| {
+        put_counters(writer, IPVS_STATS_ATTR_CONNS, totals);
+        put_counters(writer, IPVS_STATS_ATTR_CPS, rates);
     });
 }
 
 /// The rates have the numbers that follow those of the totals, in the same order.
-fn put_counters(encoder: &mut Encoder<'_>, first: u16, counters: &Counters) {
+fn put_counters(writer: &mut Writer<'_>, first: u16, counters: &Counters) {
     let values = [
         counters.connections,
         counters.incoming_packets,
@@ -53,6 +55,6 @@ fn put_counters(encoder: &mut Encoder<'_>, first: u16, counters: &Counters) {
         counters.outgoing_bytes,
     ];
     for (kind, value) in (first..).zip(values) {
-        encoder.u64(kind, value);
+        writer.u64(kind, value);
     }
 }
