@@ -23,7 +23,7 @@ fn id() -> VirtualServerId {
 pub fn new_service() -> Request {
     Request::NewService {
         id: id(),
-        config: VirtualServerConfig::new(Family::Inet, Scheduler::RR),
+        config: VirtualServerConfig::new(Family::V4, Scheduler::RR),
     }
 }
 

@@ -139,7 +139,7 @@ fn rules(services: u32) -> String {
 
 /// Virtual servers, each followed by its destinations.
 fn lines(services: u32) -> impl Iterator<Item = SaveLine> {
-    let config = VirtualServerConfig::new(Family::Inet, Scheduler::RR);
+    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
     (0..services).flat_map(move |s| {
         let id = VirtualServerId::Address {
             protocol: Protocol::TCP,

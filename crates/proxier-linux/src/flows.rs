@@ -106,7 +106,7 @@ mod tests {
     fn stale_is_what_goes_to_none_of_the_destinations() {
         let udp = ipvs_netlink::Protocol::UDP;
         let mark = VirtualServerId::FirewallMark {
-            family: ipvs_netlink::Family::Inet,
+            family: ipvs_netlink::Family::V4,
             mark: 1.try_into().unwrap(),
         };
         let all = [

@@ -131,6 +131,6 @@ fn answers(module: &str) -> bool {
         address: Ipv4Addr::new(198, 51, 100, 0).into(),
         port: 20000,
     };
-    let config = VirtualServerConfig::new(Family::Inet, scheduler);
+    let config = VirtualServerConfig::new(Family::V4, scheduler);
     client.add_service(id, config).is_ok() && client.delete_service(id).is_ok()
 }

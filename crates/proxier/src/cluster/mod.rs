@@ -10,55 +10,13 @@ mod node;
 mod service;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 pub use change::Change;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use name::ObjectName;
 pub use node::{Host, Node};
+pub use ipvs_netlink::Family;
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
-
-/// The two address families, which a cluster's Services use independently of one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Family {
-    /// Both, in the order in which everything is done.
-    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    /// The family of an address.
-    #[must_use]
-    pub const fn of(address: std::net::IpAddr) -> Self {
-        if address.is_ipv4() {
-            Self::V4
-        } else {
-            Self::V6
-        }
-    }
-
-    /// The length of the prefix that holds a single address: 32 or 128.
-    #[must_use]
-    pub const fn host_prefix(self) -> u8 {
-        match self {
-            Self::V4 => 32,
-            Self::V6 => 128,
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        })
-    }
-}
 
 /// Something there is one of for each address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -98,7 +98,7 @@ impl Guard {
                 rules.or(*self.retiring.get(change.family))
             }
             Operation::AddServer { id, .. } => {
-                let rules = *self.rules.get(family(id));
+                let rules = *self.rules.get(id.family());
                 rules.or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
             }
             Operation::AddDestination { server, .. } | Operation::SetDestination { server, .. } => {
@@ -176,7 +176,7 @@ impl Guard {
                     .extend(Reach::of_server(id).map(|reach| (reach, index)));
             }
             Operation::DeleteServer(id) => {
-                *self.retiring.get_mut(family(id)) = Some(index);
+                *self.retiring.get_mut(id.family()) = Some(index);
                 self.reaches
                     .extend(Reach::of_server(id).map(|reach| (reach, index)));
             }
@@ -202,9 +202,4 @@ impl Guard {
     }
 }
 
-fn family(id: &VirtualServerId) -> Family {
-    match id.family() {
-        ipvs_netlink::Family::Inet => Family::V4,
-        ipvs_netlink::Family::Inet6 => Family::V6,
-    }
-}
+

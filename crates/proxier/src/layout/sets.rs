@@ -203,7 +203,7 @@ impl SetId {
         if self.set_type() == SetType::BITMAP_PORT {
             return SetSpec::bitmap_port(name, 0..=u16::MAX);
         }
-        let mut spec = SetSpec::hash(name, self.set_type(), family.into());
+        let mut spec = SetSpec::hash(name, self.set_type(), family);
         let needed = u32::try_from(members)
             .unwrap_or(u32::MAX)
             .checked_next_power_of_two();
@@ -333,15 +333,6 @@ impl FromIterator<SetId> for SetIds {
         let mut all = Self::NONE;
         ids.into_iter().for_each(|id| all.insert(id));
         all
-    }
-}
-
-impl From<Family> for ipset_netlink::Family {
-    fn from(family: Family) -> Self {
-        match family {
-            Family::V4 => Self::V4,
-            Family::V6 => Self::V6,
-        }
     }
 }
 

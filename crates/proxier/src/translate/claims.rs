@@ -230,7 +230,7 @@ impl<'a> Context<'a> {
     }
 
     fn server_config(&self, service: &Service) -> VirtualServerConfig {
-        let mut config = VirtualServerConfig::new(self.family.into(), self.config.scheduler);
+        let mut config = VirtualServerConfig::new(self.family, self.config.scheduler);
         if let Some(seconds) = service.affinity_seconds {
             config.flags |= ServiceFlags::PERSISTENT;
             config.timeout = seconds;
@@ -327,13 +327,4 @@ fn node_port_entries(
         entries.push((local, entry));
     }
     entries
-}
-
-impl From<Family> for ipvs_netlink::Family {
-    fn from(family: Family) -> Self {
-        match family {
-            Family::V4 => Self::Inet,
-            Family::V6 => Self::Inet6,
-        }
-    }
 }

@@ -154,14 +154,10 @@ impl FamilyGathered {
 impl Conflict {
     /// Of a claim not granted.
     pub(crate) fn of(service: ObjectName, claim: &Claim, holder: ObjectName) -> Self {
-        let family = match claim.id.family() {
-            ipvs_netlink::Family::Inet => Family::V4,
-            ipvs_netlink::Family::Inet6 => Family::V6,
-        };
         Self {
             service,
             port: Arc::clone(&claim.port),
-            family,
+            family: claim.id.family(),
             server: claim.id,
             holder,
         }

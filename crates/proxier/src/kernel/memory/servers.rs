@@ -80,7 +80,7 @@ impl MemoryKernel {
             object: format!("destination {id} of {server}"),
             reason: reason.into(),
         };
-        if id.address.is_ipv4() != (server.family() == ipvs_netlink::Family::Inet)
+        if id.address.is_ipv4() != (server.family() == ipvs_netlink::Family::V4)
             && config.forwarding != ForwardingMethod::Tunnel
         {
             return Err(invalid("only tunnels lead to another address family"));
