@@ -51,7 +51,7 @@ fn service(service: &Service) -> Value {
         .iter()
         .map(|port| {
             json!({
-                "name": &*port.name, "protocol": port.protocol.to_string(), "port": port.port,
+                "name": &*port.name, "protocol": port.protocol.to_string().to_uppercase(), "port": port.port,
                 "nodePort": port.node_port,
             })
         })
@@ -111,7 +111,7 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
     let mut ports: Vec<_> = slice
         .ports
         .iter()
-        .map(|port| json!({"name": &*port.name, "protocol": port.protocol.to_string(), "port": port.port}))
+        .map(|port| json!({"name": &*port.name, "protocol": port.protocol.to_string().to_uppercase(), "port": port.port}))
         .collect();
     random.shuffle(&mut ports);
     json!({
