@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 pub use change::Change;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
+pub use ipvs_netlink::Family;
 pub use name::ObjectName;
 pub use node::{Host, Node};
-pub use ipvs_netlink::Family;
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
 /// Something there is one of for each address family.

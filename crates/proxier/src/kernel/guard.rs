@@ -201,5 +201,3 @@ impl Guard {
         Reach::of_entry(id, entry).and_then(|reach| self.reaches.get(&reach).copied())
     }
 }
-
-
