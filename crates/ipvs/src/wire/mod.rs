@@ -9,4 +9,6 @@ pub(crate) use layout::{
     put_service, put_service_id, put_timeouts, put_virtual_server, service, service_id, timeouts,
     virtual_server,
 };
-pub(crate) use value::{UnionAddress, address, counter, family, name, put_address, put_family};
+pub(crate) use value::{
+    UnionAddress, address, counter, family, name, optional_name, put_address, put_family,
+};

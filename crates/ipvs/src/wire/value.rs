@@ -34,6 +34,14 @@ pub(crate) fn name<N: FromStr>(attribute: Attribute<'_>) -> Result<N, Problem> {
     })
 }
 
+/// A name, or none for empty text.
+pub(crate) fn optional_name<N: FromStr>(attribute: Attribute<'_>) -> Result<Option<N>, Problem> {
+    match attribute.until_nul() {
+        [] => Ok(None),
+        _ => name(attribute).map(Some),
+    }
+}
+
 /// An address of 16 bytes, or of 4, which the kernel takes in requests.
 #[inline]
 pub(crate) fn address(attribute: Attribute<'_>) -> Result<UnionAddress, Problem> {

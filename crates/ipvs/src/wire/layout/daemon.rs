@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
 
 use crate::uapi::*;
-use crate::wire::name;
+use crate::wire::optional_name;
 use crate::{Daemon, DaemonRole, InterfaceName};
 
 const NEST: &str = "IPVS_CMD_ATTR_DAEMON";
@@ -99,9 +99,7 @@ impl Fields {
             }
             IPVS_DAEMON_ATTR_MCAST_IFN => {
                 // Requests to stop a daemon made by ipvsadm have an empty one.
-                if !attribute.until_nul().is_empty() {
-                    self.interface = Some(name(attribute)?);
-                }
+                self.interface = optional_name(attribute)?;
             }
             IPVS_DAEMON_ATTR_SYNC_ID => self.sync_id = Some(attribute.u32()?),
             IPVS_DAEMON_ATTR_SYNC_MAXLEN => self.max_length = Some(attribute.u16()?),

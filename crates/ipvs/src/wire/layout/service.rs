@@ -7,7 +7,7 @@ use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk
 use super::statistics::{put_statistics, statistics};
 use crate::netmask::{mask_of, prefix_of_any};
 use crate::uapi::*;
-use crate::wire::{address, family, name, put_address, put_family};
+use crate::wire::{address, family, name, optional_name, put_address, put_family};
 use crate::{
     Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
     VirtualServerConfig, VirtualServerId,
@@ -142,9 +142,7 @@ impl<'a> Fields<'a> {
             IPVS_SVC_ATTR_FWMARK => self.mark = NonZeroU32::new(attribute.u32()?),
             IPVS_SVC_ATTR_SCHED_NAME => {
                 // Requests for destinations made by ipvsadm have an empty one.
-                if !attribute.until_nul().is_empty() {
-                    self.scheduler = Some(name(attribute)?);
-                }
+                self.scheduler = optional_name(attribute)?;
             }
             IPVS_SVC_ATTR_FLAGS => {
                 let [a, b, c, d, ..] = attribute.array::<8>()?;
