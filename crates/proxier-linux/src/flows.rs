@@ -40,7 +40,7 @@ impl<'a> Servers<'a> {
     fn new(servers: &'a [(VirtualServerId, Vec<DestinationId>)]) -> Self {
         let udp = servers.iter().filter_map(|(id, destinations)| match *id {
             VirtualServerId::Address {
-                protocol: ipvs_netlink::Protocol::UDP,
+                protocol: Protocol::UDP,
                 address,
                 port,
             } => Some(((address, port), &**destinations)),
@@ -86,7 +86,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn server(protocol: ipvs_netlink::Protocol, address: &str, port: u16) -> VirtualServerId {
+    fn server(protocol: Protocol, address: &str, port: u16) -> VirtualServerId {
         VirtualServerId::Address {
             protocol,
             address: ip(address),
@@ -104,9 +104,9 @@ mod tests {
 
     #[test]
     fn stale_is_what_goes_to_none_of_the_destinations() {
-        let udp = ipvs_netlink::Protocol::UDP;
+        let udp = Protocol::UDP;
         let mark = VirtualServerId::FirewallMark {
-            family: ipvs_netlink::Family::V4,
+            family: Family::V4,
             mark: 1.try_into().unwrap(),
         };
         let all = [
@@ -119,7 +119,7 @@ mod tests {
             ),
             (server(udp, "10.96.0.11", 53), vec![]),
             (
-                server(ipvs_netlink::Protocol::TCP, "10.96.0.12", 53),
+                server(Protocol::TCP, "10.96.0.12", 53),
                 vec![],
             ),
             (mark, vec![]),
