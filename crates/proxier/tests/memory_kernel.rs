@@ -167,7 +167,7 @@ fn a_set_that_is_full_of_others_is_made_anew_and_swapped() {
             let mut service = Service::new(name, vec![[10, second, c, d].into()]);
             service.ports.push(ServicePort {
                 name: "".into(),
-                protocol: ipvs_netlink::Protocol::TCP,
+                protocol: Protocol::TCP,
                 port: NonZeroU16::MIN,
                 node_port: None,
             });
