@@ -118,10 +118,7 @@ mod tests {
                 ],
             ),
             (server(udp, "10.96.0.11", 53), vec![]),
-            (
-                server(Protocol::TCP, "10.96.0.12", 53),
-                vec![],
-            ),
+            (server(Protocol::TCP, "10.96.0.12", 53), vec![]),
             (mark, vec![]),
         ];
         let servers = Servers::new(&all);
