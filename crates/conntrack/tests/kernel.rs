@@ -37,7 +37,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// What conntrack prints of a flow, without what is no part of a [`Flow`].
+/// What conntrack prints, without what a [`Flow`] does not have.
 fn identity(line: &str) -> String {
     let mut words = line.split_whitespace();
     let name = format!("{:<8} {}", words.next().unwrap(), words.next().unwrap());

@@ -248,7 +248,7 @@ fn a_watched_link_that_goes_or_is_renamed_is_reported() {
     assert_eq!(now(&mut monitor), Some((false, true, false)));
 }
 
-/// The kernel tells of a port that leaves a bridge as of a deleted link of the family AF_BRIDGE.
+/// When a port leaves a bridge, the kernel sends RTM_DELLINK of the family AF_BRIDGE.
 fn leaving_a_bridge_is_not_a_removal() {
     cmd("ip link add b0 type bridge && ip link add ours type dummy");
     cmd("ip addr add 10.96.0.1/32 dev ours && ip link set ours master b0");

@@ -1,4 +1,4 @@
-//! The client against a scripted socket: what no kernel at hand can be brought to say.
+//! The client against a scripted socket, for answers that a real kernel cannot be made to give.
 #![cfg(feature = "client")]
 #![allow(
     clippy::unwrap_used,
@@ -128,7 +128,7 @@ fn link() -> LinkName {
 }
 
 #[test]
-fn a_lack_of_permission_says_which() {
+fn a_missing_permission_is_named() {
     let denied = Error::NotPermitted { link: link() };
     let address = host_address("10.0.0.1".parse().unwrap());
     assert_eq!(
@@ -177,7 +177,7 @@ fn other_errors_keep_the_kernels_number() {
 }
 
 #[test]
-fn a_kernel_without_ipv6_is_told_apart() {
+fn a_kernel_without_ipv6_is_recognised() {
     let address = host_address("fd00::1".parse().unwrap());
     let results = client(&[Link, Code(errno::EOPNOTSUPP)]).add_addresses(link(), &[address]);
     assert_eq!(

@@ -216,7 +216,7 @@ impl Modules {
         Ok(Found::Files(files))
     }
 
-    /// Why a module is in none of the lists.
+    /// Why no list has the module.
     fn not_listed(&self) -> Result<Absence, Error> {
         Ok(match self.index()? {
             Some(index) => Absence::NotListed {

@@ -81,8 +81,8 @@ fn supervise(
     }
 }
 
-/// Reads what there is, after waiting for it this long at most, and returns its length: 0 at the end
-/// of the pipe, `None` if nothing came.
+/// Waits this long at most for output, reads what has arrived and returns its length: 0 at the end of
+/// the pipe, `None` if nothing arrived.
 fn read(
     pipe: &mut ChildStderr,
     kept: &mut Vec<u8>,

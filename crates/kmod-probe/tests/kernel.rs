@@ -200,7 +200,7 @@ fn a_compressed_module_is_left_to_the_kernel() {
     let compressed = format!("/tmp/{module}.ko.gz");
     cmd(&format!("gzip -c {} > {compressed}", file.path.display()));
     let (_root, modules) = tree(&format!("{module}.ko.gz"), &fs::read(compressed).unwrap());
-    // A kernel that can unpack says with what.
+    // A kernel that can unpack modules names the method.
     if fs::read_to_string("/sys/module/compression").is_ok_and(|method| method == "gzip\n") {
         assert_eq!(modules.load(&module).unwrap(), LoadOutcome::ByFinitModule);
     } else {

@@ -1,4 +1,4 @@
-//! Against a kernel that is a script: for what the real one cannot be made to do.
+//! The client against a scripted socket, for answers that a real kernel cannot be made to give.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,11 +17,11 @@ use crate::{Protocol, Tuple};
 enum Answer {
     /// Acknowledges with this error number, 0 for none.
     Ack(i32),
-    /// Lists these flows, by their source ports, and says whether the list is sound.
+    /// Lists these flows, by their source ports, completely or not.
     List(&'static [u16], Ending),
-    /// Lists what is no flow: this many bytes of zeros, as a message of this type.
+    /// Lists something else than a flow: this many bytes of zeros, as a message of this type.
     Odd(u16, usize),
-    /// Says nothing.
+    /// Does not answer.
     Nothing,
 }
 

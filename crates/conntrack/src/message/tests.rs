@@ -81,7 +81,7 @@ fn emitted(message: &impl Emitable) -> Vec<u8> {
     buffer
 }
 
-/// What conntrack prints, without what is no part of a [`Flow`].
+/// What conntrack prints, without what a [`Flow`] does not have.
 fn identity(line: &str) -> String {
     let mut words = line.split_whitespace();
     let name = format!("{:<8} {}", words.next().unwrap(), words.next().unwrap());

@@ -184,7 +184,7 @@ fn assert_absent(tree: &Tree, name: &str, expected: &Absence) {
 }
 
 #[test]
-fn each_no_has_its_reason() {
+fn each_absence_has_its_reason() {
     let tree = Tree::with_modules();
     let folder = tree.path("").join("");
     let folder = folder.components().collect::<PathBuf>();
@@ -206,7 +206,7 @@ fn each_no_has_its_reason() {
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error_and_no_answer() {
+fn a_file_that_cannot_be_read_is_an_error() {
     let tree = Tree::with_modules();
     let list = tree.path("modules.dep");
     fs::remove_file(&list).unwrap();
@@ -233,7 +233,7 @@ fn some_distributions_have_no_lib_beside_usr() {
 }
 
 #[test]
-fn garbage_in_lists_is_passed_over() {
+fn garbage_in_lists_is_skipped() {
     let tree = Tree::with_modules();
     tree.listed(
         "modules.dep",
