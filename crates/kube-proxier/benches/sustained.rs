@@ -15,13 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ipvs_netlink::Protocol;
-use kube_proxier::Event;
-use kube_proxier::sync::{Report, Status, Syncer, run};
+use kube_proxier::sync::{Observer, Report, Syncer, run};
+use kube_proxier::{Event, Stop};
 use proxier::cluster::{
     Change, Endpoint, EndpointPort, EndpointSlice, Family, ObjectName, Service, ServicePort,
 };
 use proxier::{Config, MemoryKernel};
-use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
 const SERVICES: u32 = 1000;
@@ -116,8 +115,8 @@ struct Counted {
     busy: Duration,
 }
 
-impl Status<MemoryKernel> for Counted {
-    fn heard(&mut self, _: &Event) {}
+impl Observer<MemoryKernel> for Counted {
+    fn received(&mut self, _: &Event) {}
 
     fn queued(&mut self) {}
 
@@ -140,9 +139,6 @@ fn main() -> io::Result<()> {
     let seconds = std::env::args()
         .find_map(|arg| arg.parse().ok())
         .unwrap_or(30);
-    let runtime = Builder::new_current_thread().enable_time().build()?;
-    let handle = runtime.handle().clone();
-    thread::spawn(move || runtime.block_on(std::future::pending::<()>()));
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -176,7 +172,7 @@ fn main() -> io::Result<()> {
     let mut counted = Counted::default();
     let sender = thread::spawn(move || send(&events, seconds));
     let began = processor_time();
-    run(&mut syncer, heard, &handle, &mut counted);
+    run(&mut syncer, heard, &Stop::default(), &mut counted)?;
     let loop_time = processor_time() - began;
     let backlog = sender.join().unwrap_or_default();
     row(&mut out, "loop", loop_time, seconds, &counted, &backlog)

@@ -1,15 +1,15 @@
 //! The process: what it starts, and what ends it.
 
 use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fs, io, thread};
 
-use dummy_link::{LinkName, Monitor};
 use proxier::cluster::Cluster;
-use proxier::{Desired, Kernel, KernelError, LINK, Phase, Plan, reconcile, translate};
+use proxier::{Desired, Kernel, KernelError, Phase, Plan, reconcile, translate};
 use proxier_linux::LinuxKernel;
 use proxier_linux::OpenError;
 use tokio::runtime::{Builder, Runtime};
@@ -21,12 +21,15 @@ use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Syncer};
 use super::watch::{self, ApiError, ApiSource};
-use super::{Event, Instance, InstanceError, ThisMachine, conntrack, doctor, http};
+use super::{
+    Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http, links,
+    process,
+};
 
 /// How many events may wait for the loop before the watches do.
 const EVENTS: usize = 4096;
-/// How long a burst of changes of links is waited for.
-const SETTLE: Duration = Duration::from_millis(100);
+/// How long the sync in hand may take at the end. Pods have 5 s in `deploy/`.
+const LAST_SYNC: Duration = Duration::from_secs(4);
 
 /// Why the daemon cannot run, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +71,8 @@ pub enum DaemonError {
 /// [`DaemonError`] where it cannot begin, or had to end.
 pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     let _instance = Instance::claim()?;
-    spare_from_oom(options.process.oom_score_adj);
+    process::set_oom_score(options.process.oom_score_adj);
+    let open_files = process::raise_open_files();
     // Opened first: that loads what can be loaded. Where it fails, the checks say what is missing.
     let machine = ThisMachine::open();
     let checks = doctor::run(&options);
@@ -78,22 +82,33 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
         return Err(DaemonError::Unfit);
     }
     conntrack::set_up(&options.process.conntrack);
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(DaemonError::Start)?;
-    let reporter = Reporter::new(&options, runtime.handle().clone())?;
-    let outcome = proxy(&runtime, machine, reporter, flags, options);
-    // Nothing is waited for: each operation is done as a whole or not at all, and after any number of them the
-    // node is in working order.
+    let runtime = runtime().map_err(DaemonError::Start)?;
+    let connections = Connections::new(open_files);
+    let reporter = Reporter::new(&options, connections.clone(), runtime.handle().clone())?;
+    let outcome = proxy(&runtime, machine, reporter, &connections, flags, options);
     runtime.shutdown_background();
     outcome
+}
+
+/// The runtime of all but the loop, with the one more thread that it needs, to look names up. tokio panics where it wants
+/// that thread later and cannot have it.
+fn runtime() -> io::Result<Runtime> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .thread_keep_alive(Duration::from_secs(u32::MAX.into()))
+        .build()?;
+    let trial = thread::Builder::new().spawn(|| {})?;
+    // It does nothing that could panic.
+    let _ = trial.join();
+    let _ = runtime.block_on(runtime.spawn_blocking(|| {}));
+    Ok(runtime)
 }
 
 fn proxy(
     runtime: &Runtime,
     machine: ThisMachine,
     mut reporter: Reporter,
+    connections: &Connections,
     flags: Flags,
     options: Options,
 ) -> Result<(), DaemonError> {
@@ -104,24 +119,34 @@ fn proxy(
         master: options.master.as_deref().map(Into::into),
     };
     let client = runtime.block_on(watch::client(&source))?;
-    let servers = servers(&options.process, &reporter);
+    let servers = servers(&options.process, &reporter, connections);
     let counters = Arc::clone(reporter.counters());
-    let (events, heard) = mpsc::channel(EVENTS);
-    follow_links(events.clone());
+    let (events, received) = mpsc::channel(EVENTS);
+    let stop = Stop::default();
     let (alive, ended) = oneshot::channel::<()>();
-    let handle = runtime.handle().clone();
-    thread::Builder::new()
+    let mut threads = Vec::new();
+    let sync_stop = stop.clone();
+    let sync = thread::Builder::new()
         .name("sync".to_owned())
         .spawn(move || {
             // Dropped however this thread ends.
             let _alive = alive;
-            sync::run(&mut syncer, heard, &handle, &mut reporter);
-        })
-        .map_err(DaemonError::Start)?;
+            if let Err(error) = sync::run(&mut syncer, received, &sync_stop, &mut reporter) {
+                tracing::error!(%error, "the loop cannot wait for events");
+            }
+        });
+    threads.push(sync.map_err(DaemonError::Start)?);
+    match links::follow(events.clone(), stop.clone()) {
+        Ok(thread) => threads.push(thread),
+        Err(error) => tracing::warn!(
+            %error,
+            "there is no thread to follow changes of links and addresses; they are seen at the next full sync"
+        ),
+    }
     let node_name = options.node_name.clone();
     let timing = watch::Timing::default();
     let conntrack = options.process.conntrack;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         tokio::select! {
             stopped = until_stopped() => stopped,
             error = servers => Err(DaemonError::Serve(error)),
@@ -129,20 +154,50 @@ fn proxy(
             () = follow_config(ConfigWatch::new(flags, options), conntrack, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }
-    })
+    });
+    stop.set();
+    join(threads, Instant::now() + LAST_SYNC);
+    outcome
+}
+
+/// Waits for threads to end. One that takes longer ends with the process: its kernel calls are each done as a whole or
+/// not at all, and after any number of them the node is in working order.
+fn join(threads: Vec<JoinHandle<()>>, deadline: Instant) {
+    for thread in threads {
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let name = thread.thread().name().unwrap_or_default().to_owned();
+        if !thread.is_finished() {
+            tracing::warn!(
+                "thread {name} is still busy with the last sync, which the next start completes"
+            );
+        } else if thread.join().is_err() {
+            tracing::error!("thread {name} ended with a panic");
+        }
+    }
 }
 
 /// Serves health and metrics; ends only with an error that the configuration says to end with.
-fn servers(process: &Process, reporter: &Reporter) -> impl Future<Output = io::Error> + use<> {
+fn servers(
+    process: &Process,
+    reporter: &Reporter,
+    connections: &Connections,
+) -> impl Future<Output = io::Error> + use<> {
     let (health, metrics) = (reporter.health().clone(), reporter.metrics().clone());
     let hard_fail = process.bind_address_hard_fail;
-    let serve = move |what, address: Option<SocketAddr>, routes| async move {
-        match address {
-            Some(address) => match http::serve(what, address, routes, hard_fail).await {
-                Ok(()) => pending().await,
-                Err(error) => error,
-            },
-            None => pending().await,
+    let serve = |what, address: Option<SocketAddr>, routes| {
+        let connections = connections.clone();
+        async move {
+            match address {
+                Some(address) => {
+                    match http::serve(what, address, routes, hard_fail, &connections).await {
+                        Ok(never) => match never {},
+                        Err(error) => error,
+                    }
+                }
+                None => pending().await,
+            }
         }
     };
     let healthz = serve(
@@ -200,40 +255,6 @@ async fn follow_config(
         if events.send(event).await.is_err() {
             return;
         }
-    }
-}
-
-/// Reports changes of this machine's links and addresses, from a thread of its own. Without it they are seen at the
-/// next full sync.
-fn follow_links(events: mpsc::Sender<Event>) {
-    let follow = move || -> Result<(), dummy_link::Error> {
-        let mut monitor = Monitor::open()?.settling(SETTLE);
-        if let Ok(ours) = LinkName::new(LINK) {
-            monitor = monitor.ignoring(ours);
-        }
-        loop {
-            let notice = monitor.wait(Duration::MAX)?;
-            if notice.is_some() && events.blocking_send(Event::Links).is_err() {
-                return Ok(());
-            }
-        }
-    };
-    let told = thread::Builder::new()
-        .name("links".to_owned())
-        .spawn(move || {
-            if let Err(error) = follow() {
-                tracing::warn!(%error, "changes of addresses are seen once a sync period only");
-            }
-        });
-    if let Err(error) = told {
-        tracing::warn!(%error, "changes of addresses are seen once a sync period only");
-    }
-}
-
-/// Tells the kernel how readily to kill this process when memory runs out.
-fn spare_from_oom(score: i16) {
-    if let Err(error) = fs::write("/proc/self/oom_score_adj", score.to_string()) {
-        tracing::debug!(%error, score, "oomScoreAdj cannot be set");
     }
 }
 

@@ -45,6 +45,9 @@ pub struct Metrics {
     refused: IntGauge,
     conflicts: IntGauge,
     pending_failures: IntGauge,
+    unhealthy: IntGaugeVec,
+    api_away_since: Gauge,
+    api_failures: IntCounter,
     process: process::Process,
     watch: Arc<Counters>,
 }
@@ -191,6 +194,26 @@ impl Metrics {
                 "kube_proxier_pending_failures",
                 "Operations that failed and are still to be done",
             )?,
+            unhealthy: registered(
+                r,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "kube_proxier_unhealthy_objects",
+                        "1 for each of the first 100 objects that the kernel refuses",
+                    ),
+                    &["object"],
+                )?,
+            )?,
+            api_away_since: real_gauge(
+                r,
+                "kube_proxier_api_away_since_timestamp_seconds",
+                "When the API server was found to be away, in seconds since 1970; 0 while it answers",
+            )?,
+            api_failures: counter(
+                r,
+                "kube_proxier_api_failures_total",
+                "Lists and watches that failed",
+            )?,
             process: process::Process::register(r)?,
             watch: Arc::default(),
             registry,
@@ -310,11 +333,24 @@ impl Metrics {
         self.pending_failures.set(count(holdings.pending_failures));
     }
 
+    /// The objects that the kernel refuses, and no others.
+    pub fn unhealthy<'a>(&self, objects: impl IntoIterator<Item = &'a str>) {
+        self.unhealthy.reset();
+        for object in objects {
+            self.unhealthy.with_label_values(&[object]).set(1);
+        }
+    }
+
     /// All of them, in Prometheus' text format.
     #[must_use]
     pub fn text(&self) -> String {
         self.process.look();
         self.refused.set(count(self.watch.refused_objects()));
+        self.api_away_since
+            .set(self.watch.away_since().map_or(0.0, epoch));
+        let failures = self.watch.failures();
+        self.api_failures
+            .inc_by(failures.saturating_sub(self.api_failures.get()));
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");

@@ -5,6 +5,7 @@
 //! port that cannot be bound is tried again, which kube-proxy leaves to the next change.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,9 +17,11 @@ use axum::response::Response;
 use proxier::ServiceHealth;
 use proxier::cluster::ObjectName;
 use tokio::net::TcpListener;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::health::{self, HealthState};
+use super::http::Connections;
 
 /// How long until a port that is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -28,6 +31,7 @@ const WEIGHT: HeaderName = HeaderName::from_static("x-load-balancing-endpoint-we
 /// The servers. Dropping them stops them.
 pub struct ServiceHealthServers {
     health: HealthState,
+    connections: Connections,
     addresses: Vec<IpAddr>,
     running: BTreeMap<ObjectName, Server>,
 }
@@ -52,9 +56,10 @@ impl Drop for Server {
 impl ServiceHealthServers {
     /// No servers yet.
     #[must_use]
-    pub fn new(health: HealthState) -> Self {
+    pub fn new(health: HealthState, connections: Connections) -> Self {
         Self {
             health,
+            connections,
             addresses: vec![Ipv6Addr::UNSPECIFIED.into()],
             running: BTreeMap::new(),
         }
@@ -75,11 +80,12 @@ impl ServiceHealthServers {
             self.running.clear();
             self.addresses = addresses;
         }
-        self.running.retain(|name, server| {
-            services
-                .iter()
-                .any(|service| service.service == *name && service.port.get() == server.port)
-        });
+        let wanted: BTreeMap<_, _> = services
+            .iter()
+            .map(|service| (&service.service, service.port.get()))
+            .collect();
+        self.running
+            .retain(|name, server| wanted.get(name) == Some(&server.port));
         for service in services {
             if let Some(server) = self.running.get(&service.service) {
                 let count = &server.local_endpoints;
@@ -100,7 +106,8 @@ impl ServiceHealthServers {
                 local_endpoints.clone(),
             );
             let address = SocketAddr::new(*address, service.port.get());
-            tokio::spawn(serve(name, address, health, count))
+            let connections = self.connections.clone();
+            tokio::spawn(async move { serve(name, address, health, count, &connections).await })
         });
         Server {
             port: service.port.get(),
@@ -115,8 +122,9 @@ async fn serve(
     address: SocketAddr,
     health: HealthState,
     count: Arc<AtomicUsize>,
+    connections: &Connections,
 ) {
-    let listener = listen(&name, address).await;
+    let (listener, _permit) = listen(&name, address, connections).await;
     // Any path, as kube-proxy has it.
     let answering = name.clone();
     let routes = Router::new().fallback(move || {
@@ -127,38 +135,50 @@ async fn serve(
         );
         std::future::ready(answer)
     });
-    if let Err(error) = axum::serve(listener, routes).await {
-        tracing::error!(service = %name, %address, %error, "health check ended");
+    connections.serve("health check", listener, routes).await;
+}
+
+/// A listening socket, and the room for it.
+async fn listen(
+    name: &ObjectName,
+    address: SocketAddr,
+    connections: &Connections,
+) -> (TcpListener, OwnedSemaphorePermit) {
+    let mut logged = false;
+    loop {
+        let error = match (connections.listener(), bind(address).await) {
+            (Some(permit), Ok(listener)) => {
+                tracing::debug!(service = %name, %address, "health check served");
+                return (listener, permit);
+            }
+            (_, Err(error)) => error,
+            (None, Ok(_)) => io::Error::other(
+                "there are too many health checks for the number of files that this process may open: raise its limit",
+            ),
+        };
+        if logged {
+            tracing::debug!(service = %name, %address, %error, "health check not served");
+        } else {
+            tracing::error!(
+                service = %name, %address, %error,
+                "health check cannot be served: load balancers take this node for unhealthy; trying again every 2s"
+            );
+        }
+        logged = true;
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn listen(name: &ObjectName, address: SocketAddr) -> TcpListener {
-    let mut said = false;
-    loop {
-        let mut bound = TcpListener::bind(address).await;
-        let no_ipv6 = bound.as_ref().is_err_and(|error| {
-            // EAFNOSUPPORT, EADDRNOTAVAIL: with `ipv6.disable=1`, with `disable_ipv6`.
-            matches!(error.raw_os_error(), Some(97 | 99))
-        });
-        if no_ipv6 && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-            bound = TcpListener::bind(("0.0.0.0", address.port())).await;
-        }
-        match bound {
-            Ok(listener) => {
-                tracing::debug!(service = %name, %address, "health check served");
-                return listener;
-            }
-            Err(error) if said => {
-                tracing::debug!(service = %name, %address, %error, "health check not served");
-            }
-            Err(error) => tracing::error!(
-                service = %name, %address, %error,
-                "health check cannot be served: load balancers take this node for unhealthy; trying again"
-            ),
-        }
-        said = true;
-        tokio::time::sleep(AGAIN).await;
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    let no_ipv6 = bound.as_ref().is_err_and(|error| {
+        // EAFNOSUPPORT, EADDRNOTAVAIL: with `ipv6.disable=1`, with `disable_ipv6`.
+        matches!(error.raw_os_error(), Some(97 | 99))
+    });
+    if no_ipv6 && address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return TcpListener::bind(("0.0.0.0", address.port())).await;
     }
+    bound
 }
 
 fn answer(name: &ObjectName, local_endpoints: usize, healthy: bool) -> Response {
@@ -176,8 +196,6 @@ fn answer(name: &ObjectName, local_endpoints: usize, healthy: bool) -> Response 
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use tokio::net::TcpStream;
 
     use super::super::health::tests::TestClock;
@@ -228,7 +246,7 @@ mod tests {
             let clock = TestClock::new();
             let health = HealthState::with_clock(Duration::from_secs(30), clock.clone());
             health.updated();
-            let mut servers = ServiceHealthServers::new(health.clone());
+            let mut servers = ServiceHealthServers::new(health.clone(), Connections::new(1024));
             let (one, two) = (free_port().await, free_port().await);
             servers.update(&[service("a", one, 2)], &[]);
             let good = eventually(one, "200 OK").await;
@@ -293,7 +311,7 @@ mod tests {
     fn who_asks_as_the_service_goes_is_not_told_that_it_is_there() {
         run(async {
             let health = HealthState::new(Duration::from_secs(30));
-            let mut servers = ServiceHealthServers::new(health);
+            let mut servers = ServiceHealthServers::new(health, Connections::new(1024));
             let port = free_port().await;
             servers.update(&[service("a", port, 2)], &[]);
             eventually(port, "200 OK").await;
@@ -325,7 +343,10 @@ mod tests {
         run(async {
             let taken = TcpListener::bind("0.0.0.0:0").await.unwrap();
             let port = taken.local_addr().unwrap().port();
-            let mut servers = ServiceHealthServers::new(HealthState::new(Duration::from_secs(30)));
+            let mut servers = ServiceHealthServers::new(
+                HealthState::new(Duration::from_secs(30)),
+                Connections::new(1024),
+            );
             servers.update(&[service("a", port, 1)], &["127.0.0.1".parse().unwrap()]);
             tokio::time::sleep(Duration::from_millis(50)).await;
             drop(taken);

@@ -1,5 +1,6 @@
 //! What the daemon shows of itself: health, metrics, logs.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -11,26 +12,30 @@ use tokio::runtime::Handle;
 
 use super::Event;
 use super::health::HealthState;
+use super::http::Connections;
 use super::machine::Machine;
 use super::metrics::{Holdings, Metrics, OperationResult};
 use super::options::Options;
 use super::service_health::ServiceHealthServers;
-use super::sync::{Report, Status, Syncer, Task};
+use super::sync::{Observer, Report, Syncer, Task};
 use super::watch::Counters;
 
-/// How many failures of a sync are logged one by one.
-const FAILURES_SAID: usize = 20;
+/// How many objects that the kernel refuses are logged, and shown, one by one.
+const UNHEALTHY_SHOWN: usize = 100;
 
-/// Tells health checks, metrics and logs how the loop goes.
+/// Shows in health checks, metrics and logs what the loop does.
 pub(super) struct Reporter {
     health: HealthState,
     metrics: Metrics,
     services: ServiceHealthServers,
     /// Where the servers of Services are run.
     runtime: Handle,
-    /// Counting them costs what the cluster costs: done at full syncs.
+    /// Counting them takes time that grows with the cluster: done at full syncs.
     destinations: usize,
     failing: bool,
+    /// What the kernel refused at the last sync, by object.
+    unhealthy: BTreeSet<String>,
+    synced_once: bool,
 }
 
 impl Reporter {
@@ -39,24 +44,30 @@ impl Reporter {
     /// # Errors
     ///
     /// [`prometheus::Error`], which only a metric that there is twice could cause.
-    pub(super) fn new(options: &Options, runtime: Handle) -> prometheus::Result<Self> {
+    pub(super) fn new(
+        options: &Options,
+        connections: Connections,
+        runtime: Handle,
+    ) -> prometheus::Result<Self> {
         let health = HealthState::new(options.config.sync_period);
         Ok(Self {
-            services: ServiceHealthServers::new(health.clone()),
+            services: ServiceHealthServers::new(health.clone(), connections),
             health,
             metrics: Metrics::new()?,
             runtime,
             destinations: 0,
             failing: false,
+            unhealthy: BTreeSet::new(),
+            synced_once: false,
         })
     }
 
-    /// What `/healthz` tells.
+    /// What `/healthz` shows.
     pub(super) const fn health(&self) -> &HealthState {
         &self.health
     }
 
-    /// What `/metrics` tells.
+    /// What `/metrics` shows.
     pub(super) const fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -100,7 +111,7 @@ impl Reporter {
         if report.task != Task::Drain {
             self.metrics
                 .sync_took(report.took, report.task == Task::Full);
-            if report.is_ok() {
+            if !report.blocked {
                 self.metrics.synced(now);
             }
         }
@@ -108,11 +119,9 @@ impl Reporter {
 
     fn log(&mut self, report: &Report) {
         if let Some(error) = &report.unread {
-            tracing::error!(%error, "the kernel cannot be looked at; trying again");
+            tracing::error!(%error, "the kernel cannot be read, nothing is synced; trying again");
         }
-        for failure in report.failures.iter().filter(refused).take(FAILURES_SAID) {
-            tracing::error!("{failure}");
-        }
+        self.log_refusals(report);
         let (done, took) = (report.done(), report.took);
         if !report.failures.is_empty() {
             let failed = report.failures.len();
@@ -134,10 +143,38 @@ impl Reporter {
                 ?took,
                 "synced"
             );
+        } else if report.is_ok() && !self.synced_once {
+            tracing::info!(?took, "synced; the kernel has everything already");
         } else {
             tracing::debug!(?took, "nothing to do");
         }
         self.failing = !report.is_ok();
+        self.synced_once |= report.is_ok();
+    }
+
+    /// Logs what the kernel refuses when it first does, and when it no longer does.
+    fn log_refusals(&mut self, report: &Report) {
+        if report.task == Task::Drain || report.unread.is_some() {
+            return;
+        }
+        let mut unhealthy = BTreeSet::new();
+        for failure in report.failures.iter().filter(refused) {
+            let object = object(&failure.operation);
+            let is_new = !self.unhealthy.contains(&object) && !unhealthy.contains(&object);
+            if is_new && unhealthy.len() < UNHEALTHY_SHOWN {
+                tracing::error!(
+                    object,
+                    "{failure}; it is tried again, other objects are served"
+                );
+            }
+            unhealthy.insert(object);
+        }
+        for object in self.unhealthy.difference(&unhealthy) {
+            tracing::info!(object, "no longer refused by the kernel");
+        }
+        let shown = unhealthy.iter().take(UNHEALTHY_SHOWN);
+        self.metrics.unhealthy(shown.map(String::as_str));
+        self.unhealthy = unhealthy;
     }
 
     fn serve_health_checks(&mut self, engine: &Engine) {
@@ -155,8 +192,23 @@ fn refused(failure: &&Failure) -> bool {
     matches!(failure.reason, FailureReason::Refused(_))
 }
 
-impl<M: Machine> Status<M> for Reporter {
-    fn heard(&mut self, event: &Event) {
+/// What an operation is about: a virtual server, an address, an entry of a set, or a part that all Services share.
+fn object(operation: &Operation) -> String {
+    match operation {
+        Operation::AddServer { id, .. }
+        | Operation::SetServer { id, .. }
+        | Operation::DeleteServer(id)
+        | Operation::AddDestination { server: id, .. }
+        | Operation::SetDestination { server: id, .. }
+        | Operation::DeleteDestination { server: id, .. } => format!("virtual server {id}"),
+        Operation::BindAddress(address) => format!("address {address}"),
+        Operation::UnbindAddress(address) => format!("address {}", address.ip()),
+        other => other.summary(),
+    }
+}
+
+impl<M: Machine> Observer<M> for Reporter {
+    fn received(&mut self, event: &Event) {
         match event {
             Event::NodeDeleting(deleting) => self.health.node_deleting(*deleting),
             Event::Cluster { change, .. } => match change {
@@ -164,7 +216,8 @@ impl<M: Machine> Status<M> for Reporter {
                 Change::Slice(_) | Change::SliceGone(_) => self.metrics.endpoint_change(),
                 _ => {}
             },
-            Event::Links | Event::Config(_) => {}
+            Event::Config(config) => self.health.set_sync_period(config.sync_period),
+            Event::Links => {}
         }
     }
 
@@ -177,12 +230,15 @@ impl<M: Machine> Status<M> for Reporter {
         let engine = syncer.engine();
         self.log(report);
         self.count(report, engine);
-        self.health.failing(!report.is_ok());
-        match report.task {
-            Task::Drain => {}
-            _ if report.is_ok() => self.health.updated(),
-            _ if report.unread.is_none() => self.health.attempted(),
-            _ => {}
+        self.health.set_ipv6(engine.host().ipv6);
+        if report.task != Task::Drain {
+            self.health.pending(!report.is_ok());
+            self.health.failing(report.blocked);
+            if !report.blocked {
+                self.health.updated();
+            } else if report.unread.is_none() {
+                self.health.attempted();
+            }
         }
         self.serve_health_checks(engine);
     }

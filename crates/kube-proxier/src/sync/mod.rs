@@ -1,46 +1,47 @@
-//! From what the watches say to what the kernel holds.
+//! The loop that brings the kernel to what the cluster asks for.
 
 mod report;
 mod run;
 mod schedule;
+mod triggers;
 
 use std::collections::BTreeSet;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use ipvs_netlink::{Protocol, VirtualServerId};
-use proxier::cluster::{Change, Family};
+use proxier::cluster::Change;
 use proxier::{Config, Engine, KernelError, Operation, Plan};
 
 pub use report::{Report, Tally};
-pub use run::{Status, run};
+pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
+use self::triggers::Triggers;
 use super::event::Event;
 use super::machine::Machine;
 
-/// The daemon's state: what is wanted, what the kernel was told, and when to look again.
+/// The daemon's state: what is wanted, what the kernel holds of it, and when to sync next.
 ///
-/// It has no clock and reads nothing but its machine's kernel: whoever drives it says what happened and what
+/// It has no clock and reads nothing but its machine's kernel: the caller passes in what happened and what
 /// time it is.
 pub struct Syncer<M> {
     machine: M,
     engine: Engine,
     schedule: Schedule,
-    heard: Heard,
+    listed: Listed,
     links_changed: bool,
-    /// When the causes of changes came about that are not in the kernel yet.
-    triggered: Vec<(Family, SystemTime)>,
+    triggers: Triggers,
 }
 
 /// Of which kinds all objects have been listed once.
 #[derive(Clone, Copy, Debug, Default)]
-struct Heard {
+struct Listed {
     services: bool,
     slices: bool,
     nodes: bool,
 }
 
-impl Heard {
+impl Listed {
     const fn note(&mut self, change: &Change) {
         match change {
             Change::Services(_) => self.services = true,
@@ -73,9 +74,9 @@ impl<M: Machine> Syncer<M> {
             machine,
             engine: Engine::new(host, config),
             schedule,
-            heard: Heard::default(),
+            listed: Listed::default(),
             links_changed: false,
-            triggered: Vec::new(),
+            triggers: Triggers::default(),
         })
     }
 
@@ -83,10 +84,8 @@ impl<M: Machine> Syncer<M> {
     pub fn take(&mut self, event: Event, now: Instant) -> bool {
         match event {
             Event::Cluster { change, triggered } => {
-                self.heard.note(&change);
-                if let (Change::Slice(slice), Some(at)) = (&change, triggered) {
-                    self.triggered.push((slice.family, at));
-                }
+                self.listed.note(&change);
+                self.triggers.take(&change, triggered);
                 self.engine.change(change);
             }
             Event::Links => self.links_changed = true,
@@ -103,7 +102,7 @@ impl<M: Machine> Syncer<M> {
     /// When [`step`](Self::step) has something to do; `None` while the cluster is not known.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.heard.all().then(|| self.schedule.next())
+        self.listed.all().then(|| self.schedule.next())
     }
 
     /// Does what is due, if anything. Before everything has been listed once nothing ever is.
@@ -115,8 +114,9 @@ impl<M: Machine> Syncer<M> {
         if let Err(error) = self.perform(task, &mut report) {
             report.unread = Some(error);
         }
-        if task != Task::Drain && report.is_ok() {
-            report.programmed = std::mem::take(&mut self.triggered);
+        report.blocked = report.blocks(self.engine.servers().len());
+        if task != Task::Drain && !report.blocked {
+            report.programmed = self.triggers.programmed(&report.failures);
         }
         report.draining = self.engine.draining().count();
         let now = clock();
@@ -142,13 +142,16 @@ impl<M: Machine> Syncer<M> {
     }
 
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
-        if task == Task::Full || std::mem::take(&mut self.links_changed) {
+        if task == Task::Full || self.links_changed {
             self.look_at_host()?;
+            // Where that failed, it is done at the next attempt.
+            self.links_changed = false;
         }
         match task {
             Task::Full => {
                 let observed = self.machine.observe()?;
                 let plan = self.engine.audit(&observed);
+                warn_of_loss(&plan, observed.servers.len());
                 self.carry_out(&plan, report);
                 self.drain(&plan, report)
             }
@@ -249,6 +252,21 @@ impl<M: Machine> Syncer<M> {
                  connection-tracking table time out"
             ),
         }
+    }
+}
+
+/// A plan that removes most of what is programmed may be right, and is then what an engineer wants to know of.
+fn warn_of_loss(plan: &Plan, programmed: usize) {
+    let removed = plan
+        .iter()
+        .filter(|(_, operation)| matches!(operation, Operation::DeleteServer(_)))
+        .count();
+    if removed * 2 > programmed {
+        tracing::warn!(
+            programmed,
+            removed,
+            "more than half of the virtual servers that are programmed are removed: no Service wants them any more"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use proxier::cluster::Family;
-use proxier::kernel::{Applied, Failure};
+use proxier::kernel::{Applied, Failure, FailureReason};
 use proxier::{KernelError, Operation, Plan};
 
 use super::Task;
@@ -23,6 +23,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Why the kernel could not be looked at; nothing was done then.
     pub unread: Option<KernelError>,
+    /// Whether the cluster as a whole could not be synced, rather than single objects.
+    pub blocked: bool,
     /// When the causes of changes to endpoints came about that are now programmed.
     pub programmed: Vec<(Family, SystemTime)>,
     /// How many virtual servers have destinations that wait for their connections to end.
@@ -48,6 +50,7 @@ impl Report {
             tally: BTreeMap::new(),
             failures: Vec::new(),
             unread: None,
+            blocked: false,
             programmed: Vec::new(),
             draining: 0,
             flows: 0,
@@ -64,6 +67,30 @@ impl Report {
     #[must_use]
     pub fn done(&self) -> usize {
         self.tally.values().map(|tally| tally.done).sum()
+    }
+
+    /// Whether what failed concerns all Services: the kernel cannot be read, or what they share cannot be made, or none
+    /// of so many virtual servers. What the kernel refuses for one object is that object's trouble alone.
+    pub(super) fn blocks(&self, servers: usize) -> bool {
+        let refused = |failure: &&Failure| matches!(failure.reason, FailureReason::Refused(_));
+        let shared = |operation: &Operation| {
+            matches!(
+                operation,
+                Operation::CreateLink
+                    | Operation::CreateSet(_)
+                    | Operation::SwapSets { .. }
+                    | Operation::RestoreRules(_)
+            )
+        };
+        let mut refused = self.failures.iter().filter(refused);
+        let not_added = self
+            .failures
+            .iter()
+            .filter(|failure| matches!(failure.operation, Operation::AddServer { .. }))
+            .count();
+        self.unread.is_some()
+            || refused.any(|failure| shared(&failure.operation))
+            || (servers > 1 && not_added >= servers)
     }
 
     pub(super) fn count(&mut self, plan: &Plan, applied: &Applied) {

@@ -1,19 +1,21 @@
 //! The loop.
 
+use std::io;
 use std::time::Instant;
 
-use tokio::runtime::Handle;
+use tokio::runtime::Builder;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout_at;
 
 use super::{Report, Syncer};
 use crate::event::Event;
 use crate::machine::Machine;
+use crate::stop::Stop;
 
-/// Who is told how it goes.
-pub trait Status<M> {
+/// Receives what the loop does: for metrics, health and logs.
+pub trait Observer<M> {
     /// An event came.
-    fn heard(&mut self, event: &Event);
+    fn received(&mut self, event: &Event);
 
     /// There is something to do, for the first time since the last sync.
     fn queued(&mut self);
@@ -22,30 +24,43 @@ pub trait Status<M> {
     fn synced(&mut self, report: &Report, syncer: &Syncer<M>);
 }
 
-/// Takes in events and syncs until nobody is left who could send any. Kernel calls block, so this wants a
-/// thread of its own; `runtime` is run by another one.
+/// Takes in events and syncs until nobody is left who could send any, or the order to stop is given; a sync that is under
+/// way is finished first. Kernel calls block, so this wants a thread of its own.
+///
+/// # Errors
+///
+/// If the system gives no means to wait for events.
 pub fn run<M: Machine>(
     syncer: &mut Syncer<M>,
     mut events: Receiver<Event>,
-    runtime: &Handle,
-    status: &mut impl Status<M>,
-) {
+    stop: &Stop,
+    observer: &mut impl Observer<M>,
+) -> io::Result<()> {
+    // Of its own, so that it can wait however the rest of the process ends.
+    let runtime = Builder::new_current_thread().enable_time().build()?;
     loop {
         let next = syncer.next();
-        let heard = runtime.block_on(async {
-            match next {
-                Some(due) => timeout_at(due.into(), events.recv()).await,
-                None => Ok(events.recv().await),
+        let received = runtime.block_on(async {
+            let event = async {
+                match next {
+                    Some(due) => timeout_at(due.into(), events.recv()).await,
+                    None => Ok(events.recv().await),
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.given() => Ok(None),
+                event = event => event,
             }
         });
-        match heard {
-            Ok(None) => return,
+        match received {
+            Ok(None) => return Ok(()),
             Ok(Some(first)) => {
-                take(syncer, first, status);
+                take(syncer, first, observer);
                 // A burst that never ends must not keep a sync from being made.
                 for _ in 0..events.len() {
                     if let Ok(event) = events.try_recv() {
-                        take(syncer, event, status);
+                        take(syncer, event, observer);
                     }
                 }
             }
@@ -53,14 +68,14 @@ pub fn run<M: Machine>(
             Err(_) => {}
         }
         if let Some(report) = syncer.step(Instant::now) {
-            status.synced(&report, syncer);
+            observer.synced(&report, syncer);
         }
     }
 }
 
-fn take<M: Machine>(syncer: &mut Syncer<M>, event: Event, status: &mut impl Status<M>) {
-    status.heard(&event);
+fn take<M: Machine>(syncer: &mut Syncer<M>, event: Event, observer: &mut impl Observer<M>) {
+    observer.received(&event);
     if syncer.take(event, Instant::now()) {
-        status.queued();
+        observer.queued();
     }
 }

@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::cell::Cell;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ipvs_netlink::Connections;
 use proxier::MemoryKernel;
-use proxier::cluster::{Cluster, ObjectName};
+use proxier::cluster::{Cluster, Family, ObjectName};
 
 use super::*;
 
@@ -185,6 +185,56 @@ fn what_fails_is_tried_again() {
     assert!(report.is_ok(), "{report:?}");
     assert_eq!(report.programmed.len(), 1);
     assert_eq!(fixture.destinations().len(), 1);
+}
+
+/// What is refused for one object is that object's trouble: the rest counts as synced.
+#[test]
+fn one_refused_object_blocks_nothing() {
+    let mut fixture = Fixture::new();
+    let slice = fixture.cluster.slices.values().next().unwrap().clone();
+    let refused = slice.endpoints[0].address;
+    let fails = move |operation: &Operation| {
+        matches!(operation, Operation::AddDestination { destination, .. } if destination.id.address == refused)
+            .then(|| KernelError::Injected("not this one".into()))
+    };
+    fixture.syncer.machine.fail_with(Some(Box::new(fails)));
+    fixture.hear_all();
+    let mut other = slice.clone();
+    other.name = ObjectName::new("default", "web-2");
+    other.endpoints[0].address = "10.244.1.6".parse().unwrap();
+    // The refused one changes again and again.
+    for _ in 0..100 {
+        fixture.hear(Change::Slice(Box::new(slice.clone())));
+    }
+    fixture.hear(Change::Slice(Box::new(other)));
+    let report = fixture.next();
+    assert!(!report.is_ok() && !report.blocked, "{report:?}");
+    assert_eq!(report.programmed.len(), 1);
+    assert_eq!(fixture.destinations().len(), 1);
+    assert_eq!(fixture.syncer.triggers.len(), 1);
+    // What all Services share is another matter.
+    let fails = |operation: &Operation| {
+        matches!(operation, Operation::RestoreRules(_))
+            .then(|| KernelError::Injected("no rules today".into()))
+    };
+    fixture.syncer.machine = MemoryKernel::new();
+    fixture.syncer.machine.fail_with(Some(Box::new(fails)));
+    fixture.hear(Change::Slice(Box::new(slice)));
+    let mut report = fixture.next();
+    while report.task != Task::Full {
+        report = fixture.next();
+    }
+    assert!(report.blocked, "{report:?}");
+}
+
+#[test]
+fn causes_of_changes_are_bounded_while_nothing_can_be_synced() {
+    let mut fixture = Fixture::new();
+    fixture.hear(Change::Services(Vec::new()));
+    for _ in 0..5000 {
+        fixture.empty();
+    }
+    assert_eq!(fixture.syncer.triggers.len(), 1000);
 }
 
 #[test]

@@ -81,11 +81,11 @@ pub(crate) fn a_node_to_be_deleted() {
         json!([{"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}]);
     server.put(tainted);
     let (_, body) = answered(&mut daemon, HEALTH, "/healthz", 503);
-    assert!(body.contains("\"nodeEligible\": false"), "{body}");
+    assert!(body.contains("\"nodeEligible\":false"), "{body}");
     answered(&mut daemon, HEALTH, "/livez", 200);
     server.put(node());
     let (_, body) = answered(&mut daemon, HEALTH, "/healthz", 200);
-    assert!(body.contains("\"nodeEligible\": true"), "{body}");
+    assert!(body.contains("\"nodeEligible\":true"), "{body}");
 }
 
 /// A Service that cannot be used is named, counted, and in nobody's way.

@@ -1,5 +1,8 @@
 //! The servers of health and metrics.
 
+mod connections;
+
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
+pub use self::connections::Connections;
 use super::health::{HealthState, healthz, livez};
 use super::metrics::Metrics;
 
@@ -65,7 +69,8 @@ pub(super) async fn serve(
     address: SocketAddr,
     routes: Router,
     hard_fail: bool,
-) -> io::Result<()> {
+    connections: &Connections,
+) -> io::Result<Infallible> {
     let mut said = false;
     let listener = loop {
         match TcpListener::bind(address).await {
@@ -84,7 +89,7 @@ pub(super) async fn serve(
         }
     };
     tracing::info!(%address, "{what} is served");
-    axum::serve(listener, routes).await
+    Ok(connections.serve(what, listener, routes).await)
 }
 
 #[cfg(test)]
@@ -142,7 +147,7 @@ pub(super) mod tests {
             health.updated();
 
             let good = request(address, "/healthz").await;
-            let time = "1970-01-12 13:46:40 +0000 UTC";
+            let time = "1970-01-12T13:46:40Z";
             assert_eq!(status(&good), "200");
             assert!(
                 good.contains("content-type: application/json\r\n"),
@@ -154,7 +159,9 @@ pub(super) mod tests {
             );
             assert!(
                 good.ends_with(&format!(
-                    "\r\n\r\n{{\"lastUpdated\": \"{time}\",\"currentTime\": \"{time}\", \"nodeEligible\": true}}"
+                    "\r\n\r\n{{\"lastUpdated\":\"{time}\",\"currentTime\":\"{time}\",\"nodeEligible\":true,\
+                     \"healthy\":true,\"status\":{{\"IPv4\":{{\"lastUpdated\":\"{time}\",\"healthy\":true}},\
+                     \"IPv6\":{{\"lastUpdated\":\"{time}\",\"healthy\":true}}}}}}"
                 )),
                 "{good}"
             );
@@ -162,11 +169,15 @@ pub(super) mod tests {
             health.node_deleting(true);
             let deleting = request(address, "/healthz").await;
             assert_eq!(status(&deleting), "503");
-            assert!(deleting.ends_with("\"nodeEligible\": false}"), "{deleting}");
+            assert!(
+                deleting.contains("\"nodeEligible\":false,\"healthy\":true"),
+                "{deleting}"
+            );
             assert_eq!(status(&request(address, "/livez").await), "200");
             health.node_deleting(false);
 
             health.failing(true);
+            health.pending(true);
             let failing = request(address, "/livez").await;
             assert_eq!(status(&failing), "200");
             assert!(
@@ -182,13 +193,15 @@ pub(super) mod tests {
             health.updated();
 
             health.queued_update();
+            health.set_ipv6(false);
             clock.pass(60);
             let late = request(address, "/livez").await;
             assert_eq!(status(&late), "503");
             assert!(
                 late.ends_with(
-                    "{\"lastUpdated\": \"1970-01-12 13:47:40 +0000 UTC\",\
-                     \"currentTime\": \"1970-01-12 13:48:40 +0000 UTC\"}"
+                    "{\"lastUpdated\":\"1970-01-12T13:47:40Z\",\"currentTime\":\"1970-01-12T13:48:40Z\",\
+                     \"healthy\":false,\
+                     \"status\":{\"IPv4\":{\"lastUpdated\":\"1970-01-12T13:47:40Z\",\"healthy\":false}}}"
                 ),
                 "{late}"
             );
@@ -232,10 +245,14 @@ pub(super) mod tests {
         run(async {
             let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = taken.local_addr().unwrap();
-            let failed = serve("test", address, Router::new(), true).await;
+            let connections = Connections::new(1024);
+            let failed = serve("test", address, Router::new(), true, &connections).await;
             assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::AddrInUse);
             let routes = metrics_routes(&Metrics::new().unwrap());
-            let server = tokio::spawn(serve("test", address, routes, false));
+            let server =
+                tokio::spawn(
+                    async move { serve("test", address, routes, false, &connections).await },
+                );
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(!server.is_finished());
             server.abort();
