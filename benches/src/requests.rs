@@ -1,7 +1,7 @@
 //! Two requests, and how a client writes them.
 
 use ipvs_netlink::{
-    Destination, DestinationConfig, Family, Protocol, Request, Scheduler, VirtualServerConfig,
+    Destination, DestinationConfig, Protocol, Request, Scheduler, VirtualServerConfig,
     VirtualServerId, uapi::IPVS_GENL_VERSION,
 };
 use netlink_batch::{Batch, Header, Prefixed};
@@ -23,7 +23,7 @@ fn id() -> VirtualServerId {
 pub fn new_service() -> Request {
     Request::NewService {
         id: id(),
-        config: VirtualServerConfig::new(Family::V4, Scheduler::RR),
+        config: VirtualServerConfig::new(Scheduler::RR),
     }
 }
 

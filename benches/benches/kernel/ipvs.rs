@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ipvs_netlink::{
-    Client, Destination, DestinationConfig, Family, Protocol, Request, SaveLine, Scheduler,
+    Client, Destination, DestinationConfig, Protocol, Request, SaveLine, Scheduler,
     VirtualServerConfig, VirtualServerId,
 };
 use kernel_test::Netns;
@@ -139,7 +139,7 @@ fn rules(services: u32) -> String {
 
 /// Virtual servers, each followed by its destinations.
 fn lines(services: u32) -> impl Iterator<Item = SaveLine> {
-    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
+    let config = VirtualServerConfig::new(Scheduler::RR);
     (0..services).flat_map(move |s| {
         let id = VirtualServerId::Address {
             protocol: Protocol::TCP,

@@ -1,13 +1,13 @@
-//! What can go wrong, split by who is at fault.
+//! Errors.
 
-use crate::DecodeError;
 #[cfg(feature = "client")]
 use crate::Request;
+use crate::{DecodeError, Family, VirtualServerId};
 
 /// Result of this crate's fallible calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything this crate can complain about.
+/// Everything that can go wrong in this crate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,6 +18,15 @@ pub enum Error {
         what: &'static str,
         /// The name as given.
         name: String,
+    },
+    /// A netmask that the kernel does not take.
+    #[error("a persistence netmask of {prefix} bits is invalid for {family}: {}",
+        match family { Family::V4 => "it has 0 to 32", Family::V6 => "it has 1 to 128" })]
+    InvalidNetmask {
+        /// The family of the clients.
+        family: Family,
+        /// The prefix length, in bits.
+        prefix: u8,
     },
     /// Text that is not what it was taken for (a protocol, an address, a timeout line).
     #[error("`{text}` is not {expected}")]
@@ -34,6 +43,21 @@ pub enum Error {
         token: String,
         /// What is wrong with it and what would be right.
         reason: &'static str,
+    },
+    /// A destination of a virtual server that the table does not have.
+    #[error("the table has no virtual server {id}: add it before its destinations")]
+    UnknownService {
+        /// The virtual server.
+        id: VirtualServerId,
+    },
+    /// A line of a saved table that cannot be read.
+    #[error("line {line}: {error}")]
+    Line {
+        /// Its number, from 1.
+        line: usize,
+        /// What is wrong with it.
+        #[source]
+        error: Box<Error>,
     },
     /// The kernel sent what this crate cannot read.
     #[error("cannot read the kernel's message: {0}")]

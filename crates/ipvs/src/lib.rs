@@ -4,17 +4,13 @@
 #![cfg_attr(feature = "client", doc = "```no_run")]
 #![cfg_attr(not(feature = "client"), doc = "```ignore")]
 //! use ipvs_netlink::{
-//!     Client, Destination, DestinationConfig, Family, Protocol, Request, Scheduler,
-//!     VirtualServerConfig, VirtualServerId,
+//!     Client, Destination, DestinationConfig, Request, Scheduler, VirtualServerConfig,
+//!     VirtualServerId,
 //! };
 //!
 //! let mut client = Client::open()?;
-//! let id = VirtualServerId::Address {
-//!     protocol: Protocol::TCP,
-//!     address: [10, 0, 0, 1].into(),
-//!     port: 80,
-//! };
-//! client.add_service(id, VirtualServerConfig::new(Family::V4, Scheduler::RR))?;
+//! let id = VirtualServerId::tcp(([10, 0, 0, 1], 80));
+//! client.add_service(id, VirtualServerConfig::new(Scheduler::RR))?;
 //!
 //! // Ten destinations in one system call, each with a result of its own.
 //! let requests: Vec<Request> = (1..=10)
@@ -39,6 +35,7 @@
 //!   [`DestinationConfig`], … are what identifies an object and how it is configured, as small
 //!   `Copy` values that compare as equal when the kernel would not tell them apart;
 //! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
+//! - [`Table`] and [`diff`]: a whole table, and the requests that change one into another;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
 //! - [`uapi`]: the kernel's constants;
@@ -49,6 +46,9 @@
 //! # Features
 //! - `client` (default): [`client`], on the crate `netlink-batch`. Without it the crate is a codec
 //!   and has no system calls.
+//! - `serde`: `Serialize` and `Deserialize` of the model; ids, names and protocols are the text of
+//!   `ipvsadm`.
+//! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
 //!
 //! # The kernel's interface and where it is tested
 //! Kernel tests (`tests/kernel`, module and function below) run against Linux with `ipvsadm` as the
@@ -110,24 +110,26 @@
 #[cfg(feature = "client")]
 pub mod client;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
 pub mod fuzz;
 pub mod message;
 mod model;
-mod netmask;
+mod table;
 mod text;
 pub mod uapi;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use self::client::Client;
-pub use self::error::{Error, Result};
-pub use self::message::{Message, Reply, Request};
-pub use self::model::{
+pub use client::Client;
+pub use error::{Error, Result};
+pub use message::{Message, Reply, Request};
+pub use model::{
     Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
-    DestinationStatus, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Scheduler,
-    SchedulerFlags, ServiceFlags, Statistics, TableEntry, Timeouts, Tunnel, TunnelFlags,
+    DestinationStatus, ForwardingMethod, Info, InterfaceName, Netmask, PersistenceEngine,
+    Scheduler, SchedulerFlags, ServiceFlags, Statistics, TableEntry, Timeouts, Tunnel, TunnelFlags,
     TunnelType, Version, VirtualServer, VirtualServerConfig, VirtualServerId,
 };
-pub use self::text::{SaveLine, listing};
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
+pub use table::{Table, diff};
+pub use text::{SaveLine, listing};

@@ -253,12 +253,12 @@ mod tests {
             [6, 0, 6, 0],
             [0xe4, 0, 0, 0],
         ];
-        assert_eq!(buffer.as_chunks().0, expected);
+        assert_eq!(buffer[..], expected.concat());
 
         encode(&mut Writer::without_nested_flag(&mut buffer));
         let mut plain = expected;
         plain[1] = [20, 0, 1, 0];
-        assert_eq!(buffer.as_chunks().0, plain);
+        assert_eq!(buffer[..], plain.concat());
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl<T: Transport> Client<T> {
     /// ```no_run
     /// use ipvs_netlink::{Client, Family, Request, Scheduler, VirtualServerConfig};
     ///
-    /// let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
+    /// let config = VirtualServerConfig::new(Scheduler::RR);
     /// let marks = (1..=1000).filter_map(std::num::NonZeroU32::new);
     /// let requests: Vec<Request> = marks
     ///     .map(|mark| ipvs_netlink::VirtualServerId::FirewallMark { family: Family::V4, mark })

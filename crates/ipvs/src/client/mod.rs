@@ -14,8 +14,8 @@ use netlink_packet_generic::GenlFamily;
 use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 use crate::{Error, Request, Result};
 
-pub use self::change::Outcome;
-pub use self::refusal::{Reason, Refusal};
+pub use change::Outcome;
+pub use refusal::{Reason, Refusal};
 
 /// A connection to IPVS in one network namespace: that of the thread which opened it, wherever it
 /// is used later.

@@ -114,7 +114,7 @@ fn id(mark: u32) -> VirtualServerId {
 }
 
 fn server(mark: u32) -> VirtualServer {
-    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
+    let config = VirtualServerConfig::new(Scheduler::RR);
     VirtualServer {
         id: id(mark),
         config,
@@ -190,7 +190,7 @@ fn a_service_that_goes_while_the_table_is_read_is_left_out() {
 
 #[test]
 fn numbers_mean_what_the_request_makes_of_them() {
-    let config = VirtualServerConfig::new(Family::V4, Scheduler::MH);
+    let config = VirtualServerConfig::new(Scheduler::MH);
     let missing = Reason::ModuleMissing {
         scheduler: Scheduler::MH,
         engine: None,

@@ -15,8 +15,8 @@ use netlink_wire::DecodeError;
 
 use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 
-pub use self::reply::Reply;
-pub use self::request::Request;
+pub use reply::Reply;
+pub use request::Request;
 
 /// A message in either direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Daemons that keep the connections of two machines in step.
+//! Daemons that synchronise the connections of two machines.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,10 +7,12 @@ use crate::InterfaceName;
 
 /// What a sync daemon does. One of each may run in a network namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
 pub enum DaemonRole {
-    /// Tells others of this machine's connections.
+    /// Sends this machine's connections to others.
     Master,
-    /// Takes over the connections that a master tells of.
+    /// Takes over the connections that a master sends.
     Backup,
 }
 
@@ -24,9 +26,11 @@ impl fmt::Display for DaemonRole {
     }
 }
 
-/// A sync daemon. To start one, `None` leaves a setting to the kernel; of a running one the kernel
-/// (from Linux 4.3) tells them all.
+/// A sync daemon. To start one, `None` leaves a setting to the kernel. Of a running one the kernel
+/// (from Linux 4.3) reports them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Daemon {
     /// Whether it sends or receives.
     pub role: DaemonRole,
@@ -57,5 +61,33 @@ impl Daemon {
             port: None,
             ttl: None,
         }
+    }
+
+    /// The same with the longest UDP payload, in bytes.
+    #[must_use]
+    pub const fn with_max_length(mut self, max_length: u16) -> Self {
+        self.max_length = Some(max_length);
+        self
+    }
+
+    /// The same with a multicast group.
+    #[must_use]
+    pub const fn with_group(mut self, group: IpAddr) -> Self {
+        self.group = Some(group);
+        self
+    }
+
+    /// The same with a UDP port.
+    #[must_use]
+    pub const fn with_port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// The same with a time to live.
+    #[must_use]
+    pub const fn with_ttl(mut self, ttl: u8) -> Self {
+        self.ttl = Some(ttl);
+        self
     }
 }

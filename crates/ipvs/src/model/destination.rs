@@ -55,9 +55,13 @@ impl FromStr for DestinationId {
 /// How a packet gets to its destination (`IP_VS_CONN_F_FWD_MASK`).
 /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+#[non_exhaustive]
 pub enum ForwardingMethod {
     /// Its destination address is rewritten, and the source of the answers.
     #[doc(alias = "nat")]
+    #[cfg_attr(feature = "serde", serde(rename = "masq"))]
     Masquerade,
     /// It is handed to this host.
     Local,
@@ -65,6 +69,7 @@ pub enum ForwardingMethod {
     Tunnel,
     /// It is sent to the destination's link address, unchanged.
     #[doc(alias = "gatewaying")]
+    #[cfg_attr(feature = "serde", serde(rename = "route"))]
     DirectRoute,
     /// It is sent on to its own address, past the scheduler; made by the kernel for caches.
     Bypass,
@@ -88,6 +93,8 @@ bitflags::bitflags! {
     /// Flags of a tunnel (`IP_VS_TUNNEL_ENCAP_FLAG_*`); none is "no checksum".
     /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[cfg_attr(feature = "serde", serde(transparent))]
     pub struct TunnelFlags: u16 {
         /// The outer header has a checksum.
         const CHECKSUM = 1;
@@ -100,6 +107,9 @@ bitflags::bitflags! {
 /// How packets are wrapped where the method is [`ForwardingMethod::Tunnel`]; of no effect else.
 /// The default is IP in IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
+#[non_exhaustive]
 pub struct Tunnel {
     /// Encapsulation.
     pub kind: TunnelType,
@@ -138,8 +148,17 @@ impl Tunnel {
     }
 }
 
-/// How a destination is configured: all that can be changed while it exists.
+/// How a destination is configured: everything that can be changed while it exists.
+///
+/// ```
+/// use ipvs_netlink::DestinationConfig;
+///
+/// let config = DestinationConfig::direct_route(5).with_thresholds(100, 80);
+/// assert_eq!((config.weight, config.upper_threshold), (5, 100));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct DestinationConfig {
     /// How packets get there.
     pub forwarding: ForwardingMethod,
@@ -147,11 +166,14 @@ pub struct DestinationConfig {
     /// kernel refuses more than `i32::MAX`.
     pub weight: u32,
     /// Connections from which on it gets no new ones; 0 is without limit.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub upper_threshold: u32,
     /// Connections below which it gets new ones again; 0 is three quarters of the upper
     /// threshold. The kernel refuses one above the upper threshold.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub lower_threshold: u32,
     /// Encapsulation.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub tunnel: Tunnel,
 }
 
@@ -173,11 +195,42 @@ impl DestinationConfig {
     pub const fn masquerade(weight: u32) -> Self {
         Self::new(ForwardingMethod::Masquerade, weight)
     }
+
+    /// Direct routing with this weight and no thresholds.
+    #[must_use]
+    pub const fn direct_route(weight: u32) -> Self {
+        Self::new(ForwardingMethod::DirectRoute, weight)
+    }
+
+    /// Tunnelling with this encapsulation and weight, and no thresholds.
+    #[must_use]
+    pub const fn tunnel(tunnel: Tunnel, weight: u32) -> Self {
+        let mut config = Self::new(ForwardingMethod::Tunnel, weight);
+        config.tunnel = tunnel;
+        config
+    }
+
+    /// The same with another weight.
+    #[must_use]
+    pub const fn with_weight(mut self, weight: u32) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The same with thresholds of connections: from `upper` on the destination gets no new ones, below
+    /// `lower` it gets them again.
+    #[must_use]
+    pub const fn with_thresholds(mut self, upper: u32, lower: u32) -> Self {
+        self.upper_threshold = upper;
+        self.lower_threshold = lower;
+        self
+    }
 }
 
 /// A destination: what identifies it and how it is configured.
 #[doc(alias = "real server")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Destination {
     /// What identifies it.
     pub id: DestinationId,
@@ -187,6 +240,7 @@ pub struct Destination {
 
 /// Connections of a destination, as the kernel counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Connections {
     /// Established (TCP), or seen within the timeout (UDP).
     pub active: u32,

@@ -8,6 +8,8 @@ bitflags::bitflags! {
     /// Flags of a virtual server (`IP_VS_SVC_F_*`). Bits this crate does not name are kept.
     /// <https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/ip_vs.h>
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+    #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+    #[cfg_attr(feature = "serde", serde(transparent))]
     pub struct ServiceFlags: u32 {
         /// A client keeps its destination for the persistence timeout after its last connection.
         const PERSISTENT = 0x01;

@@ -3,18 +3,25 @@
 mod daemon;
 mod destination;
 mod flags;
+mod id;
 mod name;
+mod netmask;
+#[cfg(feature = "serde")]
+mod serde;
 mod settings;
 mod statistics;
 mod virtual_server;
 
-pub use self::daemon::{Daemon, DaemonRole};
-pub use self::destination::{
+pub use daemon::{Daemon, DaemonRole};
+pub use destination::{
     Connections, Destination, DestinationConfig, DestinationId, ForwardingMethod, Tunnel,
     TunnelFlags, TunnelType,
 };
-pub use self::flags::{SchedulerFlags, ServiceFlags};
-pub use self::name::{InterfaceName, PersistenceEngine, Scheduler};
-pub use self::settings::{Info, Timeouts, Version};
-pub use self::statistics::{Counters, DestinationStatus, Statistics, TableEntry, VirtualServer};
-pub use self::virtual_server::{VirtualServerConfig, VirtualServerId};
+pub use flags::{SchedulerFlags, ServiceFlags};
+pub use id::VirtualServerId;
+pub use name::{InterfaceName, PersistenceEngine, Scheduler};
+pub use netmask::Netmask;
+pub(crate) use netmask::{mask_of, prefix_of_any};
+pub use settings::{Info, Timeouts, Version};
+pub use statistics::{Counters, DestinationStatus, Statistics, TableEntry, VirtualServer};
+pub use virtual_server::VirtualServerConfig;

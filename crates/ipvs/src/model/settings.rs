@@ -9,6 +9,7 @@ use crate::{Error, Result};
 ///
 /// Displays as the line of `ipvsadm -L --timeout`, and parses from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Timeouts {
     /// Established TCP connections without traffic.
     pub tcp: u32,
@@ -63,13 +64,41 @@ impl fmt::Display for Version {
     }
 }
 
-/// What the kernel tells of IPVS.
+impl FromStr for Version {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut numbers = text.split('.').map(|number| number.parse::<u8>().ok());
+        let mut next = || numbers.next().flatten();
+        match (next(), next(), next(), numbers.next()) {
+            (Some(major), Some(minor), Some(patch), None) => {
+                Ok(Self(u32::from_be_bytes([0, major, minor, patch])))
+            }
+            _ => Err(Error::text(text, "a version of three numbers: 1.2.1")),
+        }
+    }
+}
+
+/// Version and size of IPVS, as the kernel reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Info {
     /// Version of its code; 1.2.1 since Linux 2.6.
     pub version: Version,
     /// Buckets of the connection table.
     pub connection_table_size: u32,
+}
+
+impl Info {
+    /// Information of this version and size.
+    #[must_use]
+    pub const fn new(version: Version, connection_table_size: u32) -> Self {
+        Self {
+            version,
+            connection_table_size,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,5 +125,9 @@ mod tests {
     #[test]
     fn versions_are_dotted() {
         assert_eq!(Version(0x01_0201).to_string(), "1.2.1");
+        assert_eq!("1.2.1".parse(), Ok(Version(0x01_0201)));
+        for text in ["", "1.2", "1.2.1.0", "1.2.256", "1.2.x"] {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
     }
 }

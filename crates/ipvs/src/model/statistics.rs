@@ -4,6 +4,8 @@ use crate::{Connections, Destination, VirtualServerConfig, VirtualServerId};
 
 /// Connections, packets and bytes: totals, or per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Counters {
     /// Connections scheduled.
     pub connections: u64,
@@ -23,6 +25,8 @@ pub struct Counters {
 /// which wrap around. The kernel brings them up to date every two seconds; connections are counted
 /// at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Statistics {
     /// Since it was made, or since the counters were zeroed.
     pub totals: Counters,
@@ -32,6 +36,8 @@ pub struct Statistics {
 
 /// A virtual server as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct VirtualServer {
     /// What identifies it.
     pub id: VirtualServerId,
@@ -43,6 +49,8 @@ pub struct VirtualServer {
 
 /// A destination as the kernel has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct DestinationStatus {
     /// The destination.
     pub destination: Destination,
@@ -54,6 +62,8 @@ pub struct DestinationStatus {
 
 /// A virtual server with its destinations.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct TableEntry {
     /// The virtual server.
     pub server: VirtualServer,

@@ -2,11 +2,13 @@
 
 pub mod listing;
 
+mod id;
 mod parse;
 mod protocol;
 mod save;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 
-pub(crate) use self::protocol::ProtocolName;
-pub use self::save::SaveLine;
+pub(crate) use protocol::ProtocolName;
+pub use save::SaveLine;

@@ -6,13 +6,12 @@ use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
-use self::options::{Kind, Words};
-use crate::netmask::Netmask;
 use crate::{
-    Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod, Result,
-    SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,
+    Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod, Netmask,
+    Result, SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,
     VirtualServerConfig, VirtualServerId,
 };
+use options::{Kind, Words};
 
 /// What `ipvsadm -p` without a value means: 6 minutes (its manual page says 5).
 const DEFAULT_TIMEOUT: u32 = 360;
@@ -151,15 +150,14 @@ impl<'a> Draft<'a> {
 
     fn service(&self, family: Family) -> Result<VirtualServerConfig> {
         let scheduler = self.scheduler.map_or(Ok(Scheduler::WLC), str::parse)?;
-        let mut config = VirtualServerConfig::new(family, scheduler);
+        let mut config = VirtualServerConfig::new(scheduler);
         if let Some(timeout) = self.timeout {
             config = config.persistent(timeout);
         }
         if let Some(text) = self.netmask {
             let reason = "not a netmask: 255.255.255.0 for IPv4, 1 to 128 for IPv6";
-            let mask =
+            config.netmask =
                 Netmask::parse(family, text).ok_or_else(|| Error::save_line(text, reason))?;
-            config.netmask = mask.prefix;
         }
         config.engine = self.engine.map(str::parse).transpose()?;
         config.flags.set(ServiceFlags::ONE_PACKET, self.one_packet);
@@ -233,7 +231,7 @@ fn weight(text: &str) -> Result<u32> {
 }
 
 /// `ipvsadm` prints marks as signed numbers, so negative ones are taken for what they were.
-fn mark(text: &str) -> Result<NonZeroU32> {
+pub(super) fn mark(text: &str) -> Result<NonZeroU32> {
     let mark = text.parse().or_else(|_| {
         text.parse::<i32>()
             .map(|signed| u32::from_ne_bytes(signed.to_ne_bytes()))
@@ -252,7 +250,7 @@ fn tunnel_type(text: &str) -> Result<TunnelType> {
     }
 }
 
-fn address(text: &str, default_port: u16) -> Result<(IpAddr, u16)> {
+pub(super) fn address(text: &str, default_port: u16) -> Result<(IpAddr, u16)> {
     if let Ok(id) = text.parse::<DestinationId>() {
         return Ok((id.address, id.port));
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::netmask::Netmask;
 use crate::{
     Destination, DestinationConfig, ForwardingMethod, SchedulerFlags, ServiceFlags, TunnelFlags,
     TunnelType, VirtualServerConfig, VirtualServerId,
@@ -59,11 +58,7 @@ fn write_service(
     write!(f, "-A {id} -s {}", config.scheduler)?;
     if config.is_persistent() {
         write!(f, " -p {}", config.timeout)?;
-        let netmask = Netmask {
-            family: id.family(),
-            prefix: config.netmask,
-        };
-        if !netmask.is_single() {
+        if let Some(netmask) = config.netmask.shown(id.family()) {
             write!(f, " -M {netmask}")?;
         }
     }

@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 
 use proptest::prelude::*;
 
-use super::listing::{Listing, Row};
+use crate::listing::{Listing, Row};
 use crate::{
     Connections, Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod,
-    Info, PersistenceEngine, Protocol, SaveLine, Scheduler, ServiceFlags, Tunnel, TunnelFlags,
-    Version, VirtualServerConfig, VirtualServerId,
+    Info, Netmask, PersistenceEngine, Protocol, SaveLine, Scheduler, ServiceFlags, Tunnel,
+    TunnelFlags, Version, VirtualServerConfig, VirtualServerId,
 };
 
 /// Printed by `ipvsadm -Sn` and `ipvsadm -Ln`, of the same services.
@@ -239,10 +239,11 @@ fn any_service() -> impl Strategy<Value = SaveLine> {
         any::<bool>(),
     )
         .prop_map(|(id, scheduler, persistence, engine, flags, one_packet)| {
-            let mut config = VirtualServerConfig::new(id.family(), scheduler);
+            let mut config = VirtualServerConfig::new(scheduler);
             if let Some((timeout, netmask)) = persistence {
                 config = config.persistent(timeout);
-                config.netmask = netmask.min(id.family().bits());
+                let netmask = netmask.min(id.family().bits());
+                config.netmask = Netmask::new(id.family(), netmask).unwrap();
             }
             config.engine = engine;
             config.flags |= ServiceFlags::from_bits_retain(flags << 3);
@@ -278,7 +279,7 @@ fn any_destination() -> impl Strategy<Value = SaveLine> {
         any_id(),
         id,
         forwarding,
-        0..=i32::MAX.cast_unsigned(),
+        0..=u32::MAX >> 1,
         any::<u32>(),
         any::<u32>(),
     )

@@ -15,20 +15,16 @@ fn interface() -> InterfaceName {
 
 fn both(interface: InterfaceName) -> [Daemon; 2] {
     [
-        Daemon {
-            max_length: Some(1000),
-            group: Some([224, 0, 0, 99].into()),
-            port: Some(9999),
-            ttl: Some(3),
-            ..Daemon::new(DaemonRole::Master, interface, 7)
-        },
-        Daemon {
-            max_length: Some(1200),
-            group: Some([0xff02, 0, 0, 0, 0, 0, 0, 0x81].into()),
-            port: Some(9998),
-            ttl: Some(1),
-            ..Daemon::new(DaemonRole::Backup, interface, 255)
-        },
+        Daemon::new(DaemonRole::Master, interface, 7)
+            .with_max_length(1000)
+            .with_group([224, 0, 0, 99].into())
+            .with_port(9999)
+            .with_ttl(3),
+        Daemon::new(DaemonRole::Backup, interface, 255)
+            .with_max_length(1200)
+            .with_group([0xff02, 0, 0, 0, 0, 0, 0, 0x81].into())
+            .with_port(9998)
+            .with_ttl(1),
     ]
 }
 
@@ -63,6 +59,7 @@ pub fn those_of_ipvsadm_are_read_by_us() {
             group,
             port,
             ttl,
+            ..
         } = daemon;
         cmd(&format!(
             "ipvsadm --start-daemon {role} --mcast-interface {interface} --syncid {sync_id} \
@@ -81,13 +78,11 @@ pub fn settings_are_left_to_the_kernel() {
     let mut client = client();
     let asked = Daemon::new(DaemonRole::Master, interface(), 0);
     client.start_daemon(asked).unwrap();
-    let filled = Daemon {
+    let filled = asked
         // The MTU of 1500 without the headers of IPv4 and UDP.
-        max_length: Some(1472),
-        group: Some([224, 0, 0, 81].into()),
-        port: Some(8848),
-        ttl: Some(1),
-        ..asked
-    };
+        .with_max_length(1472)
+        .with_group([224, 0, 0, 81].into())
+        .with_port(8848)
+        .with_ttl(1);
     assert_eq!(client.daemons(), Ok(vec![filled]));
 }

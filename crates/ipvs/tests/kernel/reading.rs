@@ -3,8 +3,8 @@
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::listing::{Listing, Row};
 use ipvs_netlink::{
-    Client, Destination, DestinationConfig, DestinationId, Error, Family, Protocol, Request,
-    Scheduler, VirtualServerConfig, VirtualServerId,
+    Client, Destination, DestinationConfig, DestinationId, Error, Protocol, Request, Scheduler,
+    VirtualServerConfig, VirtualServerId,
 };
 use kernel_test::{cmd, cmd_input};
 
@@ -39,7 +39,7 @@ fn http(third: u8, fourth: u8) -> VirtualServerId {
 }
 
 fn new_service(id: VirtualServerId) -> Request {
-    let config = VirtualServerConfig::new(Family::V4, Scheduler::RR);
+    let config = VirtualServerConfig::new(Scheduler::RR);
     Request::NewService { id, config }
 }
 

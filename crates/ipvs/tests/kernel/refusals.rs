@@ -115,17 +115,6 @@ pub fn name_the_object_and_the_reason() {
             other => panic!("{line}: {other:?}"),
         }
     }
-    // A netmask that the kernel refuses, and no text stands for.
-    let mut config =
-        ipvs_netlink::VirtualServerConfig::new(ipvs_netlink::Family::V6, Scheduler::RR);
-    config.netmask = 129;
-    let SaveLine::AddService { id, .. } = "-A -f 9 -6 -s rr".parse().unwrap() else {
-        panic!()
-    };
-    let Err(Error::Refused(refusal)) = client.add_service(id, config) else {
-        panic!()
-    };
-    assert!(is_invalid(refusal.reason()));
     // A weight that the kernel would take for negative.
     let Request::NewDestination {
         service,

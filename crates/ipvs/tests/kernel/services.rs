@@ -1,7 +1,7 @@
 //! Virtual servers.
 
 use ipvs_netlink::{
-    Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServerConfig,
+    Family, Netmask, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServerConfig,
     VirtualServerId,
 };
 use kernel_test::cmd;
@@ -85,8 +85,8 @@ pub fn are_changed_in_place() {
             "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1",
         ],
     );
-    let mut config = VirtualServerConfig::new(Family::V4, Scheduler::SH).persistent(60);
-    config.netmask = 24;
+    let mut config = VirtualServerConfig::new(Scheduler::SH).persistent(60);
+    config.netmask = Netmask::new(Family::V4, 24).unwrap();
     config.flags |= ServiceFlags::SH_PORT;
     client.set_service(http(), config).unwrap();
     let persistent = "-A -t 10.0.0.1:80 -s sh -p 60 -M 255.255.255.0 -b sh-port";
@@ -94,7 +94,7 @@ pub fn are_changed_in_place() {
     assert_eq!(saved_by_ipvsadm(), set(&[persistent, destination]));
 
     // And back: flags that are not set are cleared.
-    let plain = VirtualServerConfig::new(Family::V4, Scheduler::RR);
+    let plain = VirtualServerConfig::new(Scheduler::RR);
     client.set_service(http(), plain).unwrap();
     assert_eq!(
         saved_by_ipvsadm(),
@@ -109,7 +109,7 @@ pub fn are_changed_in_place() {
         address,
         port: 5060,
     };
-    let mut config = VirtualServerConfig::new(Family::V4, Scheduler::RR).persistent(60);
+    let mut config = VirtualServerConfig::new(Scheduler::RR).persistent(60);
     config.engine = Some(PersistenceEngine::SIP);
     client.add_service(sip, config).unwrap();
     client.set_service(sip, config).unwrap();
@@ -127,7 +127,7 @@ pub fn are_got_and_deleted_one_by_one() {
     assert_eq!(found.id, http());
     assert_eq!(
         found.config,
-        VirtualServerConfig::new(Family::V4, Scheduler::LC).persistent(30)
+        VirtualServerConfig::new(Scheduler::LC).persistent(30)
     );
     let mark = VirtualServerId::FirewallMark {
         family: Family::V6,

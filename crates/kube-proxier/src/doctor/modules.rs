@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use ipvs_netlink::{Client, Family, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
+use ipvs_netlink::{Client, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
 use kmod_probe::{Absence, KernelVersion, ModuleName, Modules, Presence, required_modules};
 
 use super::{Check, Machine, Verdict};
@@ -131,6 +131,6 @@ fn answers(module: &str) -> bool {
         address: Ipv4Addr::new(198, 51, 100, 0).into(),
         port: 20000,
     };
-    let config = VirtualServerConfig::new(Family::V4, scheduler);
+    let config = VirtualServerConfig::new(scheduler);
     client.add_service(id, config).is_ok() && client.delete_service(id).is_ok()
 }

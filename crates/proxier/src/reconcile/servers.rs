@@ -1,6 +1,6 @@
 //! Virtual servers and destinations.
 
-use ipvs_netlink::{Destination, DestinationConfig, Protocol, VirtualServerId};
+use ipvs_netlink::{Destination, Protocol, VirtualServerId};
 
 use super::merge;
 use crate::desired::{Desired, Server};
@@ -99,10 +99,7 @@ fn retire(server: VirtualServerId, found: &ObservedDestination, plan: &mut Plan)
     } else if config.weight != 0 {
         let destination = Destination {
             id,
-            config: DestinationConfig {
-                weight: 0,
-                ..config
-            },
+            config: config.with_weight(0),
         };
         let was = config.weight;
         plan.push(

@@ -230,7 +230,7 @@ impl<'a> Context<'a> {
     }
 
     fn server_config(&self, service: &Service) -> VirtualServerConfig {
-        let mut config = VirtualServerConfig::new(self.family, self.config.scheduler);
+        let mut config = VirtualServerConfig::new(self.config.scheduler);
         if let Some(seconds) = service.affinity_seconds {
             config.flags |= ServiceFlags::PERSISTENT;
             config.timeout = seconds;

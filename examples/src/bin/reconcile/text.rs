@@ -68,10 +68,7 @@ fn servers(state: &Observed, out: &mut impl Write) -> io::Result<()> {
         })
         .collect();
     // What a kernel of today says of itself.
-    let info = Info {
-        version: Version(0x01_02_01),
-        connection_table_size: 4096,
-    };
+    let info = Info::new(Version(0x01_02_01), 4096);
     writeln!(
         out,
         "{HEADING}Virtual servers{HEADING:#} {FAINT}(ipvsadm -Ln){FAINT:#}"

@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use super::emit;
 use crate::{
     Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
-    DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, PersistenceEngine, Protocol,
-    Reply, Request, Scheduler, ServiceFlags, Statistics, Timeouts, Tunnel, TunnelFlags, TunnelType,
-    Version, VirtualServer, VirtualServerConfig, VirtualServerId,
+    DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, Netmask, PersistenceEngine,
+    Protocol, Reply, Request, Scheduler, ServiceFlags, Statistics, Timeouts, Tunnel, TunnelFlags,
+    TunnelType, Version, VirtualServer, VirtualServerConfig, VirtualServerId,
 };
 
 fn family() -> impl Strategy<Value = Family> {
@@ -44,11 +44,12 @@ fn service() -> impl Strategy<Value = (VirtualServerId, VirtualServerConfig)> {
         engine,
     )
         .prop_map(|(id, scheduler, flags, timeout, netmask, engine)| {
+            let netmask = netmask.clamp(u8::from(id.family() == Family::V6), id.family().bits());
             let config = VirtualServerConfig {
                 scheduler: Scheduler::new(&scheduler).unwrap(),
                 flags: ServiceFlags::from_bits_retain(flags) - ServiceFlags::HASHED,
                 timeout,
-                netmask: netmask.min(id.family().bits()),
+                netmask: Netmask::new(id.family(), netmask).unwrap(),
                 engine: engine.map(|name| PersistenceEngine::new(&name).unwrap()),
             };
             (id, config)

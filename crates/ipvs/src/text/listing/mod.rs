@@ -28,14 +28,13 @@ mod counters;
 use std::fmt;
 use std::net::SocketAddr;
 
-use crate::netmask::Netmask;
 use crate::text::ProtocolName;
 use crate::{
     Connections, Destination, DestinationStatus, Family, ForwardingMethod, Info, SchedulerFlags,
     ServiceFlags, TableEntry, VirtualServerConfig, VirtualServerId,
 };
 
-pub use self::counters::{Counted, CounterListing};
+pub use counters::{Counted, CounterListing};
 
 /// Width of the names before counters.
 const NAME_WIDTH: usize = 33;
@@ -166,11 +165,7 @@ fn write_config(
     }
     if config.is_persistent() {
         write!(f, " persistent {}", config.timeout)?;
-        let netmask = Netmask {
-            family,
-            prefix: config.netmask,
-        };
-        if !netmask.is_single() {
+        if let Some(netmask) = config.netmask.shown(family) {
             write!(f, " mask {netmask}")?;
         }
     }

@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
 
 use super::statistics::{put_statistics, statistics};
-use crate::netmask::{mask_of, prefix_of_any};
+use crate::model::{mask_of, prefix_of_any};
 use crate::uapi::*;
 use crate::wire::{address, family, name, optional_name, put_address, put_family};
 use crate::{
-    Family, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
+    Family, Netmask, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
     VirtualServerConfig, VirtualServerId,
 };
 
@@ -69,9 +69,10 @@ fn put_config(writer: &mut Writer<'_>, family: Family, config: &VirtualServerCon
     let [a, b, c, d] = flags.bits().to_ne_bytes();
     writer.array(IPVS_SVC_ATTR_FLAGS, [a, b, c, d, 0xff, 0xff, 0xff, 0xff]);
     writer.u32(IPVS_SVC_ATTR_TIMEOUT, config.timeout);
+    let prefix = config.netmask.prefix(family);
     match family {
-        Family::V4 => writer.array(IPVS_SVC_ATTR_NETMASK, mask_of(config.netmask).octets()),
-        Family::V6 => writer.u32(IPVS_SVC_ATTR_NETMASK, config.netmask.into()),
+        Family::V4 => writer.array(IPVS_SVC_ATTR_NETMASK, mask_of(prefix).octets()),
+        Family::V6 => writer.u32(IPVS_SVC_ATTR_NETMASK, prefix.into()),
     }
 }
 
@@ -177,14 +178,14 @@ impl<'a> Fields<'a> {
 
     fn config(&self, family: Family) -> Result<VirtualServerConfig, DecodeError> {
         let netmask = require(self.netmask, "IPVS_SVC_ATTR_NETMASK")?;
-        let netmask = match family {
-            Family::V4 => prefix_of_any(netmask.into()),
-            Family::V6 => {
-                let prefix = u32::from_ne_bytes(netmask);
-                u8::try_from(prefix)
-                    .map_err(|_| Problem::Unknown(prefix.into()).of("IPVS_SVC_ATTR_NETMASK"))?
-            }
+        let prefix = match family {
+            Family::V4 => prefix_of_any(netmask.into()).into(),
+            Family::V6 => u32::from_ne_bytes(netmask),
         };
+        let netmask = u8::try_from(prefix)
+            .ok()
+            .and_then(|prefix| Netmask::new(family, prefix).ok())
+            .ok_or(Problem::Unknown(prefix.into()).of("IPVS_SVC_ATTR_NETMASK"))?;
         Ok(VirtualServerConfig {
             scheduler: require(self.scheduler, "IPVS_SVC_ATTR_SCHED_NAME")?,
             flags: require(self.flags, "IPVS_SVC_ATTR_FLAGS")?,
