@@ -96,6 +96,7 @@
 //! | an empty dump for a missing service | `reading::no_destinations_and_no_service_are_told_apart` |
 //! | connections of what is changed, deleted, added again | `behaviour::connections_outlive_…`, `behaviour::a_destination_added_again_has_its_connections_back` |
 //! | sockets belong to a network namespace | `behaviour::a_client_stays_in_the_namespace_it_was_opened_in` |
+//! | a difference of tables, carried out in one batch | `tables::the_kernel_becomes_what_is_wanted` |
 //! | no IPVS in the kernel | `behaviour::a_kernel_without_ipvs_is_told_apart` |
 //! | the tables of `ipvsadm -Ln`, `--stats`, `--rate` | `reading::the_listing_is_that_of_ipvsadm`, `statistics::listings_are_those_of_ipvsadm` |
 #![forbid(unsafe_code)]

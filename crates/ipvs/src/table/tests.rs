@@ -1,6 +1,7 @@
 //! Tables and their differences, against a table in memory that is as strict as the kernel.
 
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use proptest::prelude::*;
 
@@ -91,9 +92,12 @@ fn table() -> impl Strategy<Value = Table> {
     prop::collection::vec(server, 0..6).prop_map(|servers| {
         let mut table = Table::new();
         for (index, config, destinations) in servers {
-            let id = IDS[index].parse().unwrap();
+            let id: VirtualServerId = IDS[index].parse().unwrap();
             table.set_service(id, config);
-            for destination in destinations {
+            for mut destination in destinations {
+                if id.family() == Family::V6 {
+                    destination.id.address = Ipv6Addr::LOCALHOST.into();
+                }
                 table.set_destination(id, destination).unwrap();
             }
         }
@@ -156,10 +160,10 @@ proptest! {
 
 /// Destinations of a virtual server that another request adds are a change by themselves.
 fn apply_if_possible(table: &mut Table, request: &Request) {
-    if let Request::NewDestination { service, .. } = request
-        && table.service(service).is_none()
-    {
-        table.set_service(*service, VirtualServerConfig::new(Scheduler::RR));
+    if let Request::NewDestination { service, .. } = request {
+        if table.service(service).is_none() {
+            table.set_service(*service, VirtualServerConfig::new(Scheduler::RR));
+        }
     }
     apply(table, request);
 }

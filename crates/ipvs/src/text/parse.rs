@@ -1,20 +1,29 @@
 //! Reading lines of `ipvsadm -S`.
 
 mod options;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::{
     Destination, DestinationConfig, DestinationId, Error, Family, ForwardingMethod, Netmask,
-    Result, SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,
+    Protocol, Result, SaveLine, Scheduler, SchedulerFlags, ServiceFlags, TunnelFlags, TunnelType,
     VirtualServerConfig, VirtualServerId,
 };
 use options::{Kind, Words};
 
 /// What `ipvsadm -p` without a value means: 6 minutes (its manual page says 5).
 const DEFAULT_TIMEOUT: u32 = 360;
+
+/// The longest persistence timeout that `ipvsadm` 1.31 takes, in seconds: 31 days.
+const MAX_TIMEOUT: u32 = 31 * 24 * 60 * 60;
+
+/// The highest weight and threshold of a destination: the kernel counts connections as `int`.
+const MAX_INT: u32 = u32::MAX >> 1;
 
 impl FromStr for SaveLine {
     type Err = Error;
@@ -65,7 +74,11 @@ impl<'a> Draft<'a> {
                 let timeout = if value.is_empty() {
                     DEFAULT_TIMEOUT
                 } else {
-                    number(value)?
+                    bounded(
+                        value,
+                        1..=MAX_TIMEOUT,
+                        "a persistence timeout is 1 to 2678400 seconds (31 days)",
+                    )?
                 };
                 self.timeout.replace(timeout).is_none()
             }
@@ -75,9 +88,12 @@ impl<'a> Draft<'a> {
             Kind::SchedulerFlags => self.scheduler_flags.replace(value).is_none(),
             Kind::Destination => self.destination.replace(value).is_none(),
             Kind::Forwarding(method) => self.forwarding.replace(method).is_none(),
-            Kind::Weight => self.weight.replace(weight(value)?).is_none(),
-            Kind::UpperThreshold => self.upper_threshold.replace(number(value)?).is_none(),
-            Kind::LowerThreshold => self.lower_threshold.replace(number(value)?).is_none(),
+            Kind::Weight => {
+                let weight = bounded(value, 0..=MAX_INT, "a weight is 0 to 2147483647")?;
+                self.weight.replace(weight).is_none()
+            }
+            Kind::UpperThreshold => self.upper_threshold.replace(threshold(value)?).is_none(),
+            Kind::LowerThreshold => self.lower_threshold.replace(threshold(value)?).is_none(),
             Kind::TunnelType => self.tunnel_type.replace(tunnel_type(value)?).is_none(),
             Kind::TunnelPort => self.tunnel_port.replace(number(value)?).is_none(),
             Kind::NoChecksum => !std::mem::replace(&mut self.no_checksum, true),
@@ -104,10 +120,11 @@ impl<'a> Draft<'a> {
         match self.command {
             Some(Kind::AddService) => match self.first_destination_word {
                 Some(word) => Err(Error::save_line(word, "belongs to a destination (-a)")),
-                None => Ok(SaveLine::AddService {
-                    id,
-                    config: self.service(id.family())?,
-                }),
+                None => {
+                    let config = self.service(id.family())?;
+                    self.check_service(&id)?;
+                    Ok(SaveLine::AddService { id, config })
+                }
             },
             Some(_) => match self.first_service_word {
                 Some(word) => Err(Error::save_line(word, "belongs to a virtual server (-A)")),
@@ -184,10 +201,26 @@ impl<'a> Draft<'a> {
         config.tunnel.port = self.tunnel_port.unwrap_or(0);
         config.tunnel.flags = self.tunnel_flags;
         self.check_tunnel(&config)?;
-        Ok(Destination {
-            id: DestinationId { address, port },
-            config,
-        })
+        let id = DestinationId { address, port };
+        check_destination(service, text, &id, &config)?;
+        Ok(Destination { id, config })
+    }
+
+    /// What `ipvsadm` asks of a virtual server and its options together.
+    fn check_service(&self, id: &VirtualServerId) -> Result<()> {
+        let &VirtualServerId::Address { protocol, port, .. } = id else {
+            return Ok(());
+        };
+        if self.one_packet && protocol != Protocol::UDP {
+            let reason = "one-packet scheduling is only for UDP (-u) and firewall marks (-f)";
+            return Err(Error::save_line("-o", reason));
+        }
+        if port == 0 && self.timeout.is_none() {
+            let word = self.service.map_or("", |(_, word)| word);
+            let reason = "port 0 is every port, which needs persistence: add -p, or name a port";
+            return Err(Error::save_line(word, reason));
+        }
+        Ok(())
     }
 
     /// The same combinations as ipvsadm, but for both checksum flags of GUE at once, which the
@@ -218,16 +251,43 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// What `ipvsadm` asks of the address of a destination, and the kernel (`ip_vs_add_dest`) of thresholds.
+fn check_destination(
+    service: VirtualServerId,
+    text: &str,
+    id: &DestinationId,
+    config: &DestinationConfig,
+) -> Result<()> {
+    if Family::of(id.address) != service.family() && config.forwarding != ForwardingMethod::Tunnel {
+        let reason = "of another family than its virtual server, which only a tunnel (-i) takes";
+        return Err(Error::save_line(text, reason));
+    }
+    if config.lower_threshold > config.upper_threshold {
+        let reason = "the lower threshold is above the upper one (-x)";
+        return Err(Error::save_line("-y", reason));
+    }
+    Ok(())
+}
+
 fn number<T: FromStr>(text: &str) -> Result<T> {
     text.parse()
         .map_err(|_| Error::save_line(text, "not a number in range"))
 }
 
-fn weight(text: &str) -> Result<u32> {
-    number::<u32>(text).and_then(|weight| match i32::try_from(weight) {
-        Ok(_) => Ok(weight),
-        Err(_) => Err(Error::save_line(text, "a weight is at most 2147483647")),
-    })
+fn threshold(text: &str) -> Result<u32> {
+    bounded(
+        text,
+        0..=MAX_INT,
+        "a threshold is 0 to 2147483647 connections",
+    )
+}
+
+/// A number within `range`, which `reason` states.
+fn bounded(text: &str, range: RangeInclusive<u32>, reason: &'static str) -> Result<u32> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| Error::save_line(text, reason))
 }
 
 /// `ipvsadm` prints marks as signed numbers, so negative ones are taken for what they were.

@@ -225,11 +225,11 @@ fn any_scheduler() -> impl Strategy<Value = Scheduler> {
     ]
 }
 
-/// Settings that have an effect, which is what a save line carries.
+/// Settings that have an effect, which is what a save line carries, and that `ipvsadm` takes.
 fn any_service() -> impl Strategy<Value = SaveLine> {
     let engine =
         proptest::option::of("[!-~]{1,15}".prop_map(|name| PersistenceEngine::new(&name).unwrap()));
-    let persistence = proptest::option::of((any::<u32>(), 1_u8..=128));
+    let persistence = proptest::option::of((1..=2_678_400_u32, 1_u8..=128));
     (
         any_id(),
         any_scheduler(),
@@ -247,6 +247,13 @@ fn any_service() -> impl Strategy<Value = SaveLine> {
             }
             config.engine = engine;
             config.flags |= ServiceFlags::from_bits_retain(flags << 3);
+            let mut id = id;
+            let mut can_be_one_packet = true;
+            if let VirtualServerId::Address { protocol, port, .. } = &mut id {
+                can_be_one_packet = *protocol == Protocol::UDP;
+                *port = (*port).max(u16::from(!config.is_persistent()));
+            }
+            let one_packet = one_packet && can_be_one_packet;
             config.flags.set(ServiceFlags::ONE_PACKET, one_packet);
             SaveLine::AddService { id, config }
         })
@@ -280,24 +287,26 @@ fn any_destination() -> impl Strategy<Value = SaveLine> {
         id,
         forwarding,
         0..=u32::MAX >> 1,
-        any::<u32>(),
-        any::<u32>(),
+        any::<[u32; 2]>().prop_map(|thresholds| thresholds.map(|threshold| threshold >> 1)),
     )
-        .prop_map(
-            |(service, id, (forwarding, tunnel), weight, upper_threshold, lower_threshold)| {
-                let config = DestinationConfig {
-                    forwarding,
-                    weight,
-                    upper_threshold,
-                    lower_threshold,
-                    tunnel,
-                };
-                SaveLine::AddDestination {
-                    service,
-                    destination: Destination { id, config },
-                }
-            },
-        )
+        .prop_map(|(service, mut id, (forwarding, tunnel), weight, [a, b])| {
+            let (upper_threshold, lower_threshold) = (a.max(b), a.min(b));
+            if forwarding != ForwardingMethod::Tunnel && Family::of(id.address) != service.family()
+            {
+                id.address = service.family().unspecified();
+            }
+            let config = DestinationConfig {
+                forwarding,
+                weight,
+                upper_threshold,
+                lower_threshold,
+                tunnel,
+            };
+            SaveLine::AddDestination {
+                service,
+                destination: Destination { id, config },
+            }
+        })
 }
 
 proptest! {

@@ -18,6 +18,7 @@ mod refusals;
 mod services;
 mod settings;
 mod statistics;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         behaviour::connections_outlive_a_change_of_the_scheduler,
         behaviour::a_destination_added_again_has_its_connections_back,
         behaviour::a_gue_tunnel_needs_a_port,
+        tables::the_kernel_becomes_what_is_wanted,
     ];
     let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
         .map(|test| test.needs(Needs::NetNamespace));

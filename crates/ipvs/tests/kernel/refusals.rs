@@ -2,7 +2,8 @@
 
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{
-    Daemon, DaemonRole, Error, InterfaceName, PersistenceEngine, Request, SaveLine, Scheduler,
+    Daemon, DaemonRole, Destination, DestinationConfig, Error, InterfaceName, PersistenceEngine,
+    Request, SaveLine, Scheduler,
 };
 use kernel_test::cmd;
 
@@ -31,6 +32,18 @@ fn deleted(line: &str) -> Request {
             service,
             id: destination.id,
         },
+    }
+}
+
+/// The request of the line with another destination.
+fn with_destination(line: &str, id: &str, config: DestinationConfig) -> Request {
+    let Request::NewDestination { service, .. } = request(line) else {
+        panic!("{line}")
+    };
+    let id = id.parse().unwrap();
+    Request::NewDestination {
+        service,
+        destination: Destination { id, config },
     }
 }
 
@@ -87,7 +100,12 @@ pub fn name_the_object_and_the_reason() {
             module(Scheduler::RR, Some(no_engine)),
         ),
         (
-            request("-a -t 10.0.0.1:80 -r 10.1.0.3:80 -m -x 5 -y 6"),
+            // The parser refuses a line that asks for this.
+            with_destination(
+                other,
+                "10.1.0.3:80",
+                DestinationConfig::masquerade(1).with_thresholds(5, 6),
+            ),
             Reason::OutOfRange,
         ),
     ] {
@@ -102,9 +120,13 @@ pub fn name_the_object_and_the_reason() {
             other => panic!("{request}: {other:?}"),
         }
     }
+    let mixed = with_destination(other, "[2001:db8::1]:80", DestinationConfig::masquerade(1));
+    let Err(Error::Refused(refusal)) = client.request(&mixed) else {
+        panic!()
+    };
+    assert!(is_invalid(refusal.reason()));
     for line in [
         "-a -t 10.0.0.1:80 -r 224.0.0.1:80 -m",
-        "-a -t 10.0.0.1:80 -r [2001:db8::1]:80 -m",
         "-A -t [2001:db8::1]:80 -s rr",
         "-a -t [2001:db8::1]:80 -r [fe80::1]:80 -m",
     ] {

@@ -13,7 +13,7 @@
 //!     Destination { id: "192.168.0.1:6443".parse()?, config: DestinationConfig::masquerade(1) };
 //! let connections = Connections { active: 1, ..Connections::default() };
 //! let rows = [Row { id, config, destinations: vec![(destination, connections)] }];
-//! let info = Info { version: Version(0x01_0201), connection_table_size: 4096 };
+//! let info = Info::new(Version(0x01_0201), 4096);
 //! assert_eq!(Listing::new(info, &rows).to_string(), "\
 //! IP Virtual Server version 1.2.1 (size=4096)
 //! Prot LocalAddress:Port Scheduler Flags
