@@ -33,7 +33,7 @@
 //! # What is here
 //! - the model, at the root: [`VirtualServerId`], [`VirtualServerConfig`], [`DestinationId`],
 //!   [`DestinationConfig`], … are what identifies an object and how it is configured, as small
-//!   `Copy` values that compare as equal when the kernel would not tell them apart;
+//!   `Copy` values that compare as equal when the kernel does not distinguish them;
 //! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
 //! - [`Table`] and [`diff`]: a whole table, and the requests that change one into another;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
@@ -104,7 +104,7 @@
     not(feature = "client"),
     allow(
         rustdoc::broken_intra_doc_links,
-        reason = "the client is told of without it too"
+        reason = "the documentation names the client without the feature too"
     )
 )]
 

@@ -47,7 +47,7 @@ pub const IPVS_CMD_NEW_DAEMON: u8 = 9;
 pub const IPVS_CMD_DEL_DAEMON: u8 = 10;
 /// Get the sync daemons (dump only).
 pub const IPVS_CMD_GET_DAEMON: u8 = 11;
-/// Set the timeouts; also the command of the reply that tells them.
+/// Set the timeouts; also the command of the reply that reports them.
 pub const IPVS_CMD_SET_CONFIG: u8 = 12;
 /// Get the timeouts.
 pub const IPVS_CMD_GET_CONFIG: u8 = 13;

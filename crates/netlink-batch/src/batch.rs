@@ -5,7 +5,7 @@ use netlink_packet_core::Emitable;
 use crate::message::{align, array};
 use crate::uapi::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NLMSG_HDRLEN};
 
-/// What a request's message header says: what is asked, of whom.
+/// The type and the flags in a request's message header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// `nlmsg_type`: the id of the generic-netlink family, `subsystem << 8 | command` of nfnetlink,
@@ -70,14 +70,14 @@ impl Batch {
         }
     }
 
-    /// Says whether doing a request twice is as good as doing it once (default: no). If so,
+    /// Sets whether the requests may be repeated without harm (default: no). If so,
     /// requests whose answer got lost are sent again, instead of being reported as
     /// [`Error::Unknown`](crate::Error::Unknown).
     pub fn set_idempotent(&mut self, idempotent: bool) {
         self.idempotent = idempotent;
     }
 
-    /// Says how many bytes of data the kernel replies to each request, besides acknowledging it
+    /// Sets how many bytes of data the kernel replies to each request, besides acknowledging it
     /// (default: 0), so that not more are sent at once than have room in the socket's receive
     /// buffer.
     pub fn set_reply_room(&mut self, bytes: usize) {
@@ -121,7 +121,7 @@ impl Batch {
         self.starts.len()
     }
 
-    /// Whether there is no request.
+    /// Whether the batch is empty.
     pub fn is_empty(&self) -> bool {
         self.starts.is_empty()
     }

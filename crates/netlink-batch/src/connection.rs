@@ -182,8 +182,8 @@ impl<T: Transport> Connection<T> {
     /// Like [`execute`](Self::execute), for however many requests in the memory of one window: `push` adds each to the
     /// batch, which is emptied at the start and each time [`Limits::window`] requests of it are done.
     ///
-    /// The report tells of all of them, by their order in `requests`. Each is to be pushed: where a whole window of them
-    /// is not, those after it are left out, and the report does not tell of them.
+    /// The report covers all of them, in the order of `requests`. `push` must add every request to the batch: after a
+    /// whole window that it left out, the rest is neither sent nor reported.
     ///
     /// ```no_run
     /// use netlink_batch::{Batch, Bytes, Connection, Header, Socket};

@@ -39,7 +39,7 @@ impl<T: Transport> Connection<T> {
     /// Asks for all objects of a kind and hands each to `visit` as it comes, without collecting
     /// them. `NLM_F_DUMP` is set. Returns what the visitor broke off with.
     ///
-    /// When the kernel says that the objects changed during the dump (`NLM_F_DUMP_INTR`), or part
+    /// When the kernel reports that the objects changed during the dump (`NLM_F_DUMP_INTR`), or part
     /// of it is lost, the visitor is told to [start over](Dumped::StartOver) and the dump begins
     /// again, [`Limits::attempts`](crate::Limits::attempts) times in all. Not every subsystem
     /// notices such changes: IPVS does not.
@@ -166,7 +166,7 @@ impl<T: Transport> Connection<T> {
                 break Loss::Timeout(self.limits.reply_timeout);
             }
         };
-        // Enough was read for a visitor that wants no more.
+        // The visitor stopped before, so what was read is enough.
         reader.loss = Some(failure);
         match reader.stopped {
             Some(value) => Ok(Pass::Stopped(value)),

@@ -40,7 +40,7 @@ pub(crate) enum Piece<'a> {
     Whole(Message<'a>),
     /// The head of a message whose rest was cut off.
     Cut(Message<'a>, Loss),
-    /// What is no message, or too little of one.
+    /// Bytes that are not a message, or too few of one.
     Broken(Loss),
 }
 
@@ -48,7 +48,7 @@ impl<'a> Datagram<'a> {
     /// Hands over its pieces in order, without the messages meant for another port.
     pub(crate) fn visit(self, mut visit: impl FnMut(Piece<'a>)) {
         let is_cut = self.length > self.bytes.len();
-        // Port 0: the kernel did not say whom it means.
+        // Port 0: the kernel addressed nobody in particular.
         let is_ours = |message: &Message<'_>| message.port == 0 || message.port == self.port;
         for item in messages(self.bytes) {
             match item {

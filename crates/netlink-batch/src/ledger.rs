@@ -102,7 +102,7 @@ impl Ledger {
         self.failures.get(&request).and_then(Error::code) == Some(errno::EPERM)
     }
 
-    /// Enters what a datagram says; data goes to `on_reply`. Returns a loss that may concern any
+    /// Enters the results in a datagram; data goes to `on_reply`. Returns a loss that may concern any
     /// request.
     pub(crate) fn take(
         &mut self,
@@ -166,7 +166,7 @@ impl Ledger {
         newest.request(sequence)
     }
 
-    /// Enters a result. Bad news outweighs good news, whichever came first.
+    /// Enters a result. A failure outweighs a success, whichever came first.
     fn settle(&mut self, request: usize, new: State, failure: Option<Error>) {
         let Some(state) = self.states.get_mut(request) else {
             return;

@@ -17,7 +17,7 @@
 //!
 //! let mut connection = Connection::open(uapi::NETLINK_ROUTE)?;
 //!
-//! // What a request says is the caller's: here `struct ifinfomsg` with an index no link has.
+//! // The payload is the caller's: here `struct ifinfomsg` with an index that no link has.
 //! let mut no_such_link = [0; 16];
 //! no_such_link[4..8].copy_from_slice(&i32::MAX.to_ne_bytes());
 //! let mut batch = Batch::new();
@@ -38,13 +38,13 @@
 //! ```
 //!
 //! # What is promised
-//! - The result of each request is the kernel's. Where its answer is lost, the result says
+//! - The result of each request is the kernel's. If its answer is lost, the result is
 //!   [`Error::Unknown`] and never success; a batch whose requests [may be
 //!   repeated](Batch::set_idempotent) is asked again instead.
 //! - Not more is sent at once than can be answered without overflowing the receive buffer.
 //! - No call waits longer than [`Limits::reply_timeout`] without an answer; a dump is tried
 //!   [`Limits::attempts`] times.
-//! - Late, repeated, reordered and foreign replies are told apart by sequence number and port.
+//! - Late, repeated, reordered and foreign replies are recognised by sequence number and port.
 //! - Truncated and malformed replies never panic.
 //!
 //! # What kernels do, and the test of each
@@ -56,7 +56,7 @@
 //! | drops replies (`ENOBUFS`) | [`Error::Unknown`], or the answer to asking again | `an_overflowing_receive_buffer_hides_nothing`, `what_may_be_repeated_is_asked_again` |
 //! | refuses a long datagram (`EMSGSIZE`, `ENOBUFS`) | nothing: it is split | `a_datagram_that_cannot_be_sent_is_split` |
 //! | is interrupted by a signal (`EINTR`) | nothing | `signals_are_nothing` |
-//! | says nothing | [`Loss::Timeout`], and no second wait for the rest | `silence_is_bounded_and_typed` |
+//! | does not answer | [`Loss::Timeout`], and no second wait for the rest | `silence_is_bounded_and_typed` |
 //! | sends more than the buffer takes | the error number all the same; data is asked for again | `a_cut_error_keeps_its_number`, `cut_data_is_asked_for_again_with_room_for_it` |
 //! | answers something earlier, or somebody else | nothing | `a_late_reply_does_not_answer_the_next_request`, `repeated_and_foreign_replies_change_nothing` |
 //! | changes what it dumps (`NLM_F_DUMP_INTR`) | [`Dumped::StartOver`] | `a_dump_that_changes_starts_over` |

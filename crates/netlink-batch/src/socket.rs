@@ -195,7 +195,7 @@ fn option<T>(option: &'static str, result: nix::Result<T>) -> Result<T, Error> {
     })
 }
 
-/// A kernel that does not know the option is told so by what it then leaves out of its replies.
+/// The result of an option that older kernels lack; their replies then come without what it adds.
 fn where_known(option: &'static str, result: io::Result<()>) -> Result<(), Error> {
     match result.map_err(Os::from) {
         Err(reason) if reason.0 != crate::errno::ENOPROTOOPT => {

@@ -7,8 +7,8 @@ use std::time::Instant;
 /// to receive its own.
 ///
 /// [`Socket`](crate::Socket) is the real one. Tests implement it with scripts that lose, cut,
-/// reorder and repeat replies. Errors are told apart by [`io::Error::raw_os_error`] and, for
-/// "nothing there", [`io::ErrorKind::WouldBlock`].
+/// reorder and repeat replies. Errors are recognised by [`io::Error::raw_os_error`] and, if
+/// nothing was received, [`io::ErrorKind::WouldBlock`].
 pub trait Transport {
     /// Sends one datagram.
     ///

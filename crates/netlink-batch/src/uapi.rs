@@ -48,7 +48,7 @@ pub const NLM_F_CAPPED: u16 = 0x100;
 /// Of an error: attributes `NLMSGERR_ATTR_*` follow.
 pub const NLM_F_ACK_TLVS: u16 = 0x200;
 
-/// Text that says what is wrong.
+/// Text that explains the error.
 pub const NLMSGERR_ATTR_MSG: u16 = 1;
 /// Offset of the offending attribute in the request, `u32`, from the start of its `nlmsghdr`.
 pub const NLMSGERR_ATTR_OFFS: u16 = 2;

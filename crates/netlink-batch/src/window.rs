@@ -5,7 +5,7 @@
 //! within the `sendmsg` call. Every request that fails is answered by an error, every other one
 //! only if it asked for an acknowledgement. All answers wait in the receive buffer, in order, when
 //! the call returns. When that buffer overflows, answers are dropped and the next receiving call
-//! says `ENOBUFS`, before it hands out anything else. So an acknowledgement for the last request of
+//! returns `ENOBUFS`, before any other answer. So an acknowledgement for the last request of
 //! a window, without an `ENOBUFS`, proves that all others of the window succeeded that were not
 //! answered by an error.
 //!
@@ -201,7 +201,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
     }
 
     /// Whether only the window's first request has an answer, and that forbids it. To a caller
-    /// without `CAP_NET_ADMIN` nfnetlink says so once per datagram and carries out none of it
+    /// without `CAP_NET_ADMIN` nfnetlink answers once per datagram and carries out none of it
     /// ([`nfnetlink_rcv`](https://github.com/torvalds/linux/blob/v6.12/net/netfilter/nfnetlink.c)).
     fn is_refused_whole(&self, requests: &Range<usize>) -> bool {
         self.ledger.open() + 1 == requests.len()

@@ -298,7 +298,7 @@ mod tests {
                 continue;
             };
             let Ok(number) = number.parse() else {
-                continue; // 262: mptcp, which is no number of a packet
+                continue; // 262: mptcp, which never appears in a packet
             };
             if number != 0 {
                 assert_eq!(Protocol(number).name(), Some(name));

@@ -181,7 +181,7 @@ impl<'a> Attribute<'a> {
         self.array().map(u8::from_ne_bytes)
     }
 
-    /// An address of 4 bytes or of 16, as its length says.
+    /// An IPv4 address of 4 bytes or an IPv6 address of 16.
     ///
     /// # Errors
     /// [`Problem::Length`]

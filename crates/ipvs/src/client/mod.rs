@@ -32,11 +32,11 @@ pub struct Client<T = Socket> {
 }
 
 impl Client<Socket> {
-    /// Opens a socket and looks up IPVS, which makes the kernel load its module where it may.
+    /// Opens a socket and looks up IPVS, which makes the kernel load the module if it is allowed to.
     ///
     /// # Errors
-    /// [`Error::NotLoaded`] if the kernel has no IPVS, [`Error::Transport`] if there is no socket
-    /// to be had.
+    /// [`Error::NotLoaded`] if the kernel has no IPVS, [`Error::Transport`] if no socket can
+    /// be opened.
     pub fn open() -> Result<Self> {
         Self::new(Connection::open(NETLINK_GENERIC).map_err(|error| Error::transport(None, error))?)
     }

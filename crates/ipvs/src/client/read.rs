@@ -57,7 +57,7 @@ impl<T: Transport> Client<T> {
 
     /// All virtual servers, sorted.
     ///
-    /// The kernel hands out its tables in pieces and does not tell when they change in between. One
+    /// The kernel sends its tables in pieces and does not report changes in between. A table
     /// that comes with an object twice is read again. One that somebody else deletes an object
     /// from, while it is read, may come without another: nothing shows that.
     ///
@@ -75,7 +75,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::Refused`] also if there is [no such virtual server](Reason::NoSuchService), which
-    /// the kernel itself does not tell from one without destinations; else as
+    /// the kernel itself does not distinguish from one without destinations; else as
     /// [`info`](Self::info).
     pub fn destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
         let destinations = self.dump_destinations(service)?;

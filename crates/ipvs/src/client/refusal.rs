@@ -31,7 +31,7 @@ pub enum Reason {
     /// `EEXIST`, to a request about a destination.
     #[error("the destination exists: change it instead")]
     DestinationExists,
-    /// `ENOENT`, to a request about a virtual server. The kernel does not tell which it misses.
+    /// `ENOENT`, to a request about a virtual server. The kernel does not report which of the two is missing.
     #[error("{}", missing_module(*scheduler, *engine))]
     ModuleMissing {
         /// The scheduler asked for, module `ip_vs_<name>`.
@@ -175,7 +175,7 @@ impl Object {
         }
     }
 
-    /// What the kernel asks of it, where it says no more than `EINVAL`.
+    /// The rules that the kernel checks before it answers `EINVAL` without an explanation.
     const fn rules(self) -> &'static str {
         match self {
             Self::Service => {

@@ -1,4 +1,4 @@
-//! Typed messages: what is asked of the kernel and what it answers.
+//! Typed messages: requests to the kernel and its replies.
 //!
 //! They implement the traits of rust-netlink, so that they also work over `netlink-proto` and
 //! `genetlink`: there, `GenlMessage<Message>` is both what is sent ([`Message::Request`]) and what

@@ -1,4 +1,4 @@
-//! What the kernel answers.
+//! Replies of the kernel.
 
 use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
@@ -17,7 +17,7 @@ pub enum Reply {
     /// A virtual server.
     #[doc(alias = "IPVS_CMD_NEW_SERVICE")]
     Service(VirtualServer),
-    /// A destination of the virtual server that was asked for.
+    /// A destination of the requested virtual server.
     #[doc(alias = "IPVS_CMD_NEW_DEST")]
     Destination(DestinationStatus),
     /// A running sync daemon.

@@ -1,4 +1,4 @@
-//! What is asked of the kernel.
+//! Requests to the kernel.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::{
     VirtualServerId,
 };
 
-/// A request. Displays as what it does to what: `add destination 10.1.0.1:80 of -t 10.0.0.1:80`.
+/// A request. Displays as its action and its object: `add destination 10.1.0.1:80 of -t 10.0.0.1:80`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Request {
@@ -26,7 +26,7 @@ pub enum Request {
         /// How it is configured.
         config: VirtualServerConfig,
     },
-    /// Configure a virtual server anew. All of it: without its engine, it loses it.
+    /// Replace the configuration of a virtual server, all of it: without an engine here, it loses its engine.
     #[doc(alias = "IPVS_CMD_SET_SERVICE")]
     SetService {
         /// What identifies it.
@@ -57,7 +57,7 @@ pub enum Request {
         /// The destination.
         destination: Destination,
     },
-    /// Configure a destination anew. All of it.
+    /// Replace the configuration of a destination, all of it.
     #[doc(alias = "IPVS_CMD_SET_DEST")]
     SetDestination {
         /// Its virtual server.
@@ -197,7 +197,7 @@ impl Request {
 }
 
 impl From<SaveLine> for Request {
-    /// The request that adds what the line says.
+    /// The request that adds the object of the line.
     fn from(line: SaveLine) -> Self {
         match line {
             SaveLine::AddService { id, config } => Self::NewService { id, config },

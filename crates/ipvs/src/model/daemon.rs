@@ -36,7 +36,7 @@ pub struct Daemon {
     pub role: DaemonRole,
     /// The interface it uses.
     pub interface: InterfaceName,
-    /// Tells groups of machines apart, 0 to 255; 0 in a backup takes all.
+    /// Number of the group of machines, 0 to 255; a backup with 0 takes messages of all groups.
     pub sync_id: u32,
     /// Longest UDP payload in bytes; by default what the interface's MTU has room for.
     pub max_length: Option<u16>,

@@ -1,4 +1,4 @@
-//! What is set or told of IPVS as a whole.
+//! Settings and information of IPVS as a whole.
 
 use std::fmt;
 use std::str::FromStr;

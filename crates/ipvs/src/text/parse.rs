@@ -38,7 +38,7 @@ impl FromStr for SaveLine {
     }
 }
 
-/// What a line has said so far; values that depend on others are read at its end.
+/// The options of a line read so far; values that depend on others are read at its end.
 #[derive(Default)]
 struct Draft<'a> {
     command: Option<Kind>,

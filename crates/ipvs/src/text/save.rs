@@ -82,7 +82,7 @@ fn write_destination(f: &mut fmt::Formatter<'_>, config: &DestinationConfig) -> 
     let method = match config.forwarding {
         ForwardingMethod::Masquerade => "-m",
         ForwardingMethod::Tunnel => "-i",
-        // There is no option for the two others. ipvsadm prints the first as we do, and the second
+        // ipvsadm has no option for the two others. It prints the first as we do, and the second
         // as `(null)`, which it cannot read.
         ForwardingMethod::DirectRoute | ForwardingMethod::Local | ForwardingMethod::Bypass => "-g",
     };

@@ -79,7 +79,7 @@ pub fn ten_thousand_requests_at_once() {
     assert_eq!(table.len(), 1000);
     assert!(table.iter().all(|entry| entry.destinations.len() == 9));
 
-    // Again: every one fails, and each is told.
+    // Again: every one fails, and each failure is reported.
     let outcome = client.apply(&requests);
     assert_eq!(outcome.failures().count(), 10_000);
     let of_services = outcome

@@ -113,7 +113,7 @@ pub fn a_gue_tunnel_needs_a_port() {
     assert_eq!(saved_by_ipvsadm(), set(&["-A -t 10.0.0.1:80 -s rr"]));
 }
 
-/// On the kernel of this machine, whichever that is: where it has no IPVS, opening says so.
+/// On the kernel of this machine, whichever that is: without IPVS, opening is an error that names it.
 pub fn a_kernel_without_ipvs_is_told_apart() {
     let opened = Client::open();
     // The file is there with the module; opening may have loaded it.

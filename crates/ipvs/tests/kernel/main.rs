@@ -73,14 +73,14 @@ fn client() -> Client {
     Client::open().unwrap()
 }
 
-/// The request that adds what the line says.
+/// The request that adds the object of the line.
 fn request(line: &str) -> Request {
     line.parse::<SaveLine>()
         .unwrap_or_else(|error| panic!("{line}: {error}"))
         .into()
 }
 
-/// Adds what the lines say, one `sendmsg` for all.
+/// Adds the objects of the lines with one `sendmsg`.
 fn add(client: &mut Client, lines: &[&str]) {
     let requests: Vec<_> = lines.iter().map(|line| request(line)).collect();
     client.apply(&requests).into_result().unwrap();

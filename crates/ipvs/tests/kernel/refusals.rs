@@ -1,4 +1,4 @@
-//! What the kernel refuses, and how it is told.
+//! What the kernel refuses, and how that is reported.
 
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{
@@ -47,7 +47,7 @@ fn with_destination(line: &str, id: &str, config: DestinationConfig) -> Request 
     }
 }
 
-/// Whether the reason is that a rule was broken; which ones there are the text says.
+/// Whether the reason is a broken rule; the text of the reason lists the rules.
 fn is_invalid(reason: Reason) -> bool {
     matches!(reason, Reason::Invalid(_))
 }

@@ -49,7 +49,7 @@ pub fn are_counted_and_zeroed() {
         server.send_to(b"hi", from).unwrap();
         socket.recv_from(&mut [0; 9]).unwrap();
     }
-    // 20 bytes of IPv4 header and 8 of UDP, and what is said.
+    // 20 bytes of IPv4 header, 8 of UDP, and the payload.
     let expected = counted(&mut client, 3);
     let Counters {
         connections,

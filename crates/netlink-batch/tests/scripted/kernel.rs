@@ -1,5 +1,5 @@
 //! A kernel in miniature behind the socket: it carries out requests as `netlink_rcv_skb` does, and
-//! a script says what happens to its replies.
+//! a script decides what happens to its replies.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -11,7 +11,7 @@ use netlink_batch::{
 
 /// The port of the scripted socket.
 pub(crate) const PORT: u32 = 4711;
-/// Message type of a request the kernel answers as its payload says: see [`request`].
+/// Message type of a request whose payload decides the answer: see [`request`].
 pub(crate) const ASK: u16 = 100;
 /// Message type of a dump: the payload is the number of the dump in [`Kernel::dumps`].
 pub(crate) const DUMP: u16 = 101;
@@ -21,9 +21,9 @@ pub(crate) const DATA: u16 = 200;
 /// What happens to the replies to one datagram, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The reply is lost and nobody is told, which kernels do not do.
+    /// The reply is lost without an error, which kernels do not do.
     LoseSilently(usize),
-    /// The receive buffer is full from this reply on; the next receiving call says so.
+    /// The receive buffer is full from this reply on; the next receiving call returns `ENOBUFS`.
     Overflow(usize),
     /// The two replies swap places.
     Swap(usize, usize),
@@ -31,7 +31,7 @@ pub(crate) enum Fault {
     Repeat(usize),
     /// A reply to somebody else's request, or to an earlier one.
     Stray { sequence: u32, port: u32 },
-    /// Bytes that are no message.
+    /// Bytes that are not a message.
     Garbage(Vec<u8>),
     /// A signal comes while this is sent.
     InterruptedSend,

@@ -238,7 +238,7 @@ fn cut_data_is_asked_for_again_with_room_for_it() {
     assert_eq!(length, Ok((DATA, 100_000)));
     assert_eq!(connection.transport().carried_out, [(0, 2)].into());
 
-    // Not so where it may not be repeated: the kernel did it, but what it said is lost.
+    // Not so if it may not be repeated: the kernel carried it out, but its answer is lost.
     let mut all = Batch::new();
     all.push(header, &Bytes(&request(1, 0, 1, 200_000)));
     let report = connection.execute_with(&mut all, |_, _| panic!("it does not fit"));

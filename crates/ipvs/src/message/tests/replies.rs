@@ -96,7 +96,7 @@ fn a_dump_of_destinations_has_connections_and_statistics() {
         connections: Connections::default(),
         statistics: Statistics::default(),
     });
-    // Three datagrams, answered by ICMP, as `ipvsadm --stats`, `--rate`, `--persistent-conn` said.
+    // Three datagrams, answered by ICMP, as `ipvsadm --stats`, `--rate`, `--persistent-conn` printed.
     expected[2].connections = Connections {
         active: 0,
         inactive: 3,

@@ -1,11 +1,11 @@
-//! The options of `ipvsadm` and how a line is cut into them (its library is popt).
+//! The options of `ipvsadm`, and dividing a line into them (its library is popt).
 
 use std::iter::Peekable;
 use std::str::SplitAsciiWhitespace;
 
 use crate::{Error, ForwardingMethod, Protocol, Result, TunnelFlags};
 
-/// What an option says.
+/// The meaning of an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     AddService,
@@ -136,7 +136,7 @@ const SPELLINGS: [Spelling; 25] = {
     ]
 };
 
-/// An option with its value, empty where it has none.
+/// An option with its value, which is empty if it takes none.
 pub(super) struct GivenOption<'a> {
     pub(super) kind: Kind,
     /// The word it was found in, for errors.
