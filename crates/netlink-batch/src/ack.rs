@@ -141,6 +141,25 @@ mod tests {
         );
     }
 
+    /// Synthetic: which attribute the request lacked.
+    #[test]
+    fn a_missing_attribute_is_named() {
+        let mut payload = (-crate::errno::EINVAL).to_ne_bytes().to_vec();
+        payload.extend([0; NLMSG_HDRLEN]);
+        payload.extend([8_u16.to_ne_bytes(), NLMSGERR_ATTR_MISS_TYPE.to_ne_bytes()].concat());
+        payload.extend(7_u32.to_ne_bytes());
+        let reply = Message {
+            message_type: 2,
+            flags: NLM_F_CAPPED | NLM_F_ACK_TLVS,
+            sequence: 7,
+            port: 0x1234,
+            payload: &payload,
+        };
+        let error = parse_ack(&reply).unwrap().unwrap_err();
+        assert_eq!((error.missing, error.offset), (Some(7), None));
+        assert!(error.to_string().ends_with("attribute 7 is missing"));
+    }
+
     #[test]
     fn words_behind_an_echo() {
         let error = captured(include_bytes!("../corpus/ipset-name-too-long")).unwrap_err();

@@ -142,13 +142,14 @@ mod tests {
             writer.text(CTRL_ATTR_FAMILY_NAME, "IPVS");
             writer.u16(CTRL_ATTR_FAMILY_ID, 28);
             writer.u32(CTRL_ATTR_VERSION, 1);
+            writer.u32(CTRL_ATTR_HDRSIZE, 8);
             writer.u32(CTRL_ATTR_MAXATTR, 6);
             writer.nest(99, |writer| writer.u32(1, 2));
         });
         let expected = FamilyInfo {
             id: 28,
             version: 1,
-            header_size: 0,
+            header_size: 8,
             max_attribute: 6,
         };
         assert_eq!(reply(&payload), Ok(expected));

@@ -173,6 +173,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_error_states_where_its_message_starts() {
+        let mut datagram = raw(17, &[5, 0, 0, 0]);
+        datagram.extend(raw(99, &[]));
+        let expected = Malformed {
+            offset: 20,
+            stated: 99,
+            available: 16,
+        };
+        assert_eq!(messages(&datagram).nth(1), Some(Err(expected)));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
