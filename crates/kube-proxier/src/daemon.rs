@@ -17,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{Conntrack, Process};
+use super::http::Introspection;
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Syncer};
@@ -119,7 +120,10 @@ fn proxy(
         master: options.master.as_deref().map(Into::into),
     };
     let client = runtime.block_on(watch::client(&source))?;
-    let servers = servers(&options.process, &reporter, connections);
+    let client = client.counting(reporter.metrics().requests().clone());
+    log_start(&options, client.url());
+    let pages = Introspection::new(options.effective(), std::env::args().skip(1));
+    let servers = servers(&options.process, &reporter, &pages, connections);
     let counters = Arc::clone(reporter.counters());
     let (events, received) = mpsc::channel(EVENTS);
     let stop = Stop::default();
@@ -151,13 +155,43 @@ fn proxy(
             stopped = until_stopped() => stopped,
             error = servers => Err(DaemonError::Serve(error)),
             () = watch::run(client, &node_name, timing, counters, events.clone()) => Err(DaemonError::Ended),
-            () = follow_config(ConfigWatch::new(flags, options), conntrack, events) => Err(DaemonError::Ended),
+            () = follow_config(ConfigWatch::new(flags, options), conntrack, pages, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }
     });
     stop.set();
     join(threads, Instant::now() + LAST_SYNC);
     outcome
+}
+
+/// What an engineer wants to know first of a log that begins here.
+fn log_start(options: &Options, server: &str) {
+    let file = options.config_file.as_ref();
+    let config = file.map_or_else(
+        || "the command line".to_owned(),
+        |file| file.display().to_string(),
+    );
+    let Options {
+        config: proxy,
+        process,
+        ..
+    } = options;
+    let address = |address: Option<SocketAddr>| {
+        address.map_or_else(|| "not served".to_owned(), |address| address.to_string())
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        node = &*options.node_name,
+        config,
+        api_server = server,
+        layout = ?proxy.layout,
+        scheduler = %proxy.scheduler,
+        sync_period = ?proxy.sync_period,
+        min_sync_period = ?proxy.min_sync_period,
+        health = address(process.healthz_bind_address),
+        metrics = address(process.metrics_bind_address),
+        "starting"
+    );
 }
 
 /// Waits for threads to end. One that takes longer ends with the process: its kernel calls are each done as a whole or
@@ -182,6 +216,7 @@ fn join(threads: Vec<JoinHandle<()>>, deadline: Instant) {
 fn servers(
     process: &Process,
     reporter: &Reporter,
+    pages: &Introspection,
     connections: &Connections,
 ) -> impl Future<Output = io::Error> + use<> {
     let (health, metrics) = (reporter.health().clone(), reporter.metrics().clone());
@@ -208,7 +243,7 @@ fn servers(
     let metrics = serve(
         "metrics",
         process.metrics_bind_address,
-        http::metrics_routes(&metrics),
+        http::metrics_routes(&metrics).merge(http::introspection_routes(pages, &health)),
     );
     async {
         tokio::select! {
@@ -234,6 +269,7 @@ async fn until_stopped() -> Result<(), DaemonError> {
 async fn follow_config(
     watch: Option<ConfigWatch>,
     mut conntrack: Conntrack,
+    pages: Introspection,
     events: mpsc::Sender<Event>,
 ) {
     let Some(mut watch) = watch else {
@@ -251,6 +287,7 @@ async fn follow_config(
             conntrack = options.process.conntrack;
             conntrack::set_up(&conntrack);
         }
+        pages.set_config(options.effective());
         let event = Event::Config(Box::new(options.config));
         if events.send(event).await.is_err() {
             return;

@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use dummy_link::Removal;
 use proxier::Config;
 use proxier::cluster::Change;
 
@@ -20,6 +21,8 @@ pub enum Event {
     NodeDeleting(bool),
     /// This machine's links or their addresses changed.
     Links,
+    /// This was removed from our own link, perhaps by us.
+    Removed(Vec<Removal>),
     /// The configuration was read again, and is another.
     Config(Box<Config>),
 }

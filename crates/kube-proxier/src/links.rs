@@ -64,11 +64,20 @@ fn retrying<E: fmt::Display>(
 fn watch(events: &mpsc::Sender<Event>, stop: &Stop) -> Result<(), dummy_link::Error> {
     let mut monitor = Monitor::open()?.settling(SETTLE);
     if let Ok(ours) = LinkName::new(LINK) {
-        monitor = monitor.ignoring(ours);
+        monitor = monitor.watching(ours);
     }
     while !stop.is_set() {
-        if monitor.wait(ATTENTION)?.is_some() && events.blocking_send(Event::Links).is_err() {
-            return Ok(());
+        let Some(changes) = monitor.wait(ATTENTION)? else {
+            continue;
+        };
+        let links = changes.links || changes.addresses || changes.lost;
+        let links = links.then_some(Event::Links);
+        let removed = !changes.removed.is_empty();
+        let removed = removed.then_some(Event::Removed(changes.removed));
+        for event in links.into_iter().chain(removed) {
+            if events.blocking_send(event).is_err() {
+                return Ok(());
+            }
         }
     }
     Ok(())

@@ -3,11 +3,10 @@
 
 use std::error::Error;
 use std::fmt::Display;
-use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-use kube_proxier::options::{Action, DoctorOutput, Flags, Options, ThisProcess};
+use kube_proxier::options::{Action, DoctorOutput, Flags, Options, ThisProcess, write_file};
 use kube_proxier::{daemon, doctor, logging};
 
 fn main() -> ExitCode {
@@ -69,10 +68,13 @@ fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<
         Action::Run => daemon::run(flags, options)?,
         Action::Cleanup => return Ok(daemon::clean_up()?),
         Action::InitOnly => return Ok(daemon::initialize(&options)?),
-        Action::WriteConfig(path) => fs::write(path, options.effective_yaml())
+        Action::WriteConfig(path) => options
+            .effective_yaml()
+            .and_then(|text| write_file(path, &text))
             .map_err(|error| format!("--write-config-to: {}: {error}", path.display()))?,
         Action::Doctor(output) => {
-            let checks = doctor::run(&options);
+            let mut checks = doctor::run(&options);
+            checks.extend(doctor::api(&options));
             match output {
                 DoctorOutput::Text => doctor::write_text(&checks, &mut anstream::stdout().lock())?,
                 DoctorOutput::Json => {

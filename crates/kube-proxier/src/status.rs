@@ -1,11 +1,11 @@
 //! What the daemon shows of itself: health, metrics, logs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use proxier::cluster::{Change, Family};
+use proxier::cluster::{Change, Family, ObjectName};
 use proxier::kernel::{Failure, FailureReason};
 use proxier::{Engine, NodePortAddresses, Operation};
 use tokio::runtime::Handle;
@@ -36,6 +36,48 @@ pub(super) struct Reporter {
     /// What the kernel refused at the last sync, by object.
     unhealthy: BTreeSet<String>,
     synced_once: bool,
+    listed: Listed,
+    /// The conflicts at the last sync, as they are logged, by Service.
+    conflicts: BTreeMap<ObjectName, BTreeSet<String>>,
+}
+
+/// How many objects were listed first, of each kind that has been.
+#[derive(Debug, Default)]
+struct Listed {
+    services: Option<usize>,
+    slices: Option<usize>,
+    node: Option<bool>,
+    logged: bool,
+}
+
+impl Listed {
+    /// Logs once that everything is listed.
+    fn note(&mut self, change: &Change) {
+        match change {
+            Change::Services(all) => self.services = Some(all.len()),
+            Change::Slices(all) => self.slices = Some(all.len()),
+            Change::Nodes(all) => self.node = Some(!all.is_empty()),
+            _ => return,
+        }
+        let (Some(services), Some(slices), Some(node)) = (self.services, self.slices, self.node)
+        else {
+            return;
+        };
+        if std::mem::replace(&mut self.logged, true) {
+            return;
+        }
+        tracing::info!(
+            services,
+            endpoint_slices = slices,
+            "everything is listed; syncing"
+        );
+        if !node {
+            tracing::warn!(
+                "the cluster has no Node of this name: its addresses, zone and pod networks are unknown; name the right \
+                 one with --hostname-override or hostnameOverride"
+            );
+        }
+    }
 }
 
 impl Reporter {
@@ -59,6 +101,8 @@ impl Reporter {
             failing: false,
             unhealthy: BTreeSet::new(),
             synced_once: false,
+            listed: Listed::default(),
+            conflicts: BTreeMap::new(),
         })
     }
 
@@ -92,6 +136,10 @@ impl Reporter {
             }
         }
         let now = SystemTime::now();
+        for (family, deleted, took) in &report.flows_by_family {
+            self.metrics
+                .flows_deleted(*family == Family::V6, *deleted, *took);
+        }
         for (family, at) in &report.programmed {
             let after = now.duration_since(*at).unwrap_or_default();
             self.metrics.programmed(*family == Family::V6, after);
@@ -177,6 +225,36 @@ impl Reporter {
         self.unhealthy = unhealthy;
     }
 
+    /// Logs each conflict when it begins and when it ends, and counts them by Service.
+    fn log_conflicts(&mut self, engine: &Engine) {
+        let mut conflicts: BTreeMap<ObjectName, BTreeSet<String>> = BTreeMap::new();
+        for conflict in engine.conflicts() {
+            let of_service = conflicts.entry(conflict.service.clone()).or_default();
+            of_service.insert(conflict.to_string());
+        }
+        if conflicts == self.conflicts {
+            return;
+        }
+        let none = BTreeSet::new();
+        for (service, now) in &conflicts {
+            let before = self.conflicts.get(service).unwrap_or(&none);
+            for conflict in now.difference(before) {
+                tracing::warn!(service = %service, "conflict: {conflict}");
+            }
+        }
+        for (service, before) in &self.conflicts {
+            let now = conflicts.get(service).unwrap_or(&none);
+            for conflict in before.difference(now) {
+                tracing::info!(service = %service, "a conflict ended: {conflict}");
+            }
+        }
+        let counts = conflicts.iter().take(UNHEALTHY_SHOWN);
+        self.metrics.conflicting(
+            counts.map(|(service, claims)| (service.namespace(), service.name(), claims.len())),
+        );
+        self.conflicts = conflicts;
+    }
+
     fn serve_health_checks(&mut self, engine: &Engine) {
         let services: Vec<_> = engine.health().cloned().collect();
         let addresses: Vec<IpAddr> = match engine.config().node_port_addresses {
@@ -211,13 +289,16 @@ impl<M: Machine> Observer<M> for Reporter {
     fn received(&mut self, event: &Event) {
         match event {
             Event::NodeDeleting(deleting) => self.health.node_deleting(*deleting),
-            Event::Cluster { change, .. } => match change {
-                Change::Service(_) | Change::ServiceGone(_) => self.metrics.service_change(),
-                Change::Slice(_) | Change::SliceGone(_) => self.metrics.endpoint_change(),
-                _ => {}
-            },
+            Event::Cluster { change, .. } => {
+                self.listed.note(change);
+                match change {
+                    Change::Service(_) | Change::ServiceGone(_) => self.metrics.service_change(),
+                    Change::Slice(_) | Change::SliceGone(_) => self.metrics.endpoint_change(),
+                    _ => {}
+                }
+            }
             Event::Config(config) => self.health.set_sync_period(config.sync_period),
-            Event::Links => {}
+            Event::Links | Event::Removed(_) => {}
         }
     }
 
@@ -240,6 +321,10 @@ impl<M: Machine> Observer<M> for Reporter {
                 self.health.attempted();
             }
         }
+        self.log_conflicts(engine);
         self.serve_health_checks(engine);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What a `KubeProxyConfiguration` sets for the process: its servers, its logs, how it reaches the API, the node's
 //! connection tracking.
 //!
-//! Deerrors and limits are those of kube-proxy: `pkg/proxy/apis/config/v1alpha1/deerrors.go` and
+//! Defaults and limits are those of kube-proxy: `pkg/proxy/apis/config/v1alpha1/defaults.go` and
 //! `pkg/proxy/apis/config/validation` in kubernetes/kubernetes.
 
 mod conntrack;

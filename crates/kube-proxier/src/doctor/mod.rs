@@ -4,6 +4,7 @@
 //! the tools; and what experience added: permissions, settings, leftovers of other modes, virtual servers of others.
 //! Nothing that it finds, or does not find, makes it fail to answer.
 
+mod api;
 mod machine;
 mod modules;
 mod netfilter;
@@ -16,6 +17,7 @@ use serde::Serialize;
 
 use super::options::Options;
 
+pub use api::api;
 pub use text::write_text;
 
 /// One thing that was looked at.

@@ -5,6 +5,10 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{Check, Verdict, can_run};
+use crate::text::printable;
+
+/// How much is shown of one text, in bytes.
+const SHOWN: usize = 4096;
 
 /// Writes a line for each check, aligned, with what to do below, and the conclusion. In colour; `anstream` takes the
 /// colour out where nobody sees it.
@@ -27,9 +31,11 @@ pub fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{style}{word}{style:#}  {:width$}  {}",
-            check.name, check.found
+            check.name,
+            printable(&check.found, SHOWN, &[])
         )?;
         if let (Some(remedy), true) = (&check.remedy, check.verdict != Verdict::Works) {
+            let remedy = printable(remedy, SHOWN, &[]);
             writeln!(out, "{:width$}           -> {remedy}", "")?;
         }
     }

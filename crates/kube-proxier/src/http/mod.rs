@@ -1,6 +1,7 @@
 //! The servers of health and metrics.
 
 mod connections;
+mod introspection;
 
 use std::convert::Infallible;
 use std::io;
@@ -14,6 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 pub use self::connections::Connections;
+pub(super) use self::introspection::{Introspection, routes as introspection_routes};
 use super::health::{HealthState, healthz, livez};
 use super::metrics::Metrics;
 
@@ -126,7 +128,7 @@ pub(super) mod tests {
             .block_on(test)
     }
 
-    async fn start(routes: Router) -> SocketAddr {
+    pub(crate) async fn start(routes: Router) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });

@@ -4,10 +4,19 @@ use std::fs;
 
 use prometheus::{Counter, Gauge, GaugeVec, Opts, Registry};
 
-use super::{real_gauge, registered};
+use super::make::{real_gauge, registered};
 
 /// The kernel's `USER_HZ`, in which `/proc` counts on every architecture that we build for.
 const TICKS: f64 = 100.0;
+
+/// As Go names it.
+const PLATFORM: &str = if cfg!(target_arch = "aarch64") {
+    "linux/arm64"
+} else if cfg!(target_arch = "x86_64") {
+    "linux/amd64"
+} else {
+    "linux"
+};
 
 #[derive(Clone)]
 pub(super) struct Process {
@@ -29,6 +38,30 @@ impl Process {
         )?;
         build
             .with_label_values(&[env!("CARGO_PKG_VERSION")])
+            .set(1.0);
+        let labels = [
+            ("major", env!("CARGO_PKG_VERSION_MAJOR")),
+            ("minor", env!("CARGO_PKG_VERSION_MINOR")),
+            ("git_version", concat!("v", env!("CARGO_PKG_VERSION"))),
+            ("git_commit", ""),
+            ("git_tree_state", ""),
+            ("build_date", ""),
+            ("go_version", ""),
+            ("compiler", "rustc"),
+            ("platform", PLATFORM),
+        ];
+        let kubernetes = registered(
+            registry,
+            GaugeVec::new(
+                Opts::new(
+                    "kubernetes_build_info",
+                    "1, of this program's version, by the labels that Kubernetes' own programs have",
+                ),
+                &labels.map(|(name, _)| name),
+            )?,
+        )?;
+        kubernetes
+            .with_label_values(&labels.map(|(_, value)| value))
             .set(1.0);
         let started = real_gauge(
             registry,

@@ -114,7 +114,7 @@ mod tests {
         let options = read(ALL).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("written.yaml");
-        std::fs::write(&path, options.effective_yaml()).unwrap();
+        std::fs::write(&path, options.effective_yaml().unwrap()).unwrap();
         let again = read(&format!("--config={} {ALL}", path.display())).unwrap();
         assert_eq!(again.process, options.process);
         let said = again.warnings.concat();

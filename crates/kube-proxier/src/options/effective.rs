@@ -94,29 +94,3 @@ fn duration(duration: Duration) -> String {
         text
     }
 }
-
-/// Block style for what has members, JSON for the rest, which YAML takes as it is.
-pub(super) fn yaml(value: &Value) -> String {
-    let mut out = String::new();
-    members(value, 0, &mut out);
-    out
-}
-
-fn members(value: &Value, depth: usize, out: &mut String) {
-    let indent = "  ".repeat(depth);
-    let lines: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields.iter().map(|(k, v)| (format!("{k}:"), v)).collect(),
-        Value::Array(items) => items.iter().map(|v| ("-".to_owned(), v)).collect(),
-        _ => return,
-    };
-    for (head, value) in lines {
-        let nested = value.as_object().is_some_and(|v| !v.is_empty())
-            || value.as_array().is_some_and(|v| !v.is_empty());
-        if nested {
-            let _ = writeln!(out, "{indent}{head}");
-            members(value, depth + 1, out);
-        } else {
-            let _ = writeln!(out, "{indent}{head} {value}");
-        }
-    }
-}

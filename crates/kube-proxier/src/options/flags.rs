@@ -84,7 +84,7 @@ pub(super) struct ProcessFlags {
     pub(super) config: Option<PathBuf>,
 
     /// Remove all that is the proxy's from this machine's kernel, and exit; stop the daemon first [default: false].
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
+    #[arg(long, alias = "cleanup-iptables", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) cleanup: Option<bool>,
 
     /// Load IPVS, write the kernel settings, make the link kube-ipvs0, and exit; after that CAP_NET_ADMIN and
@@ -280,6 +280,10 @@ pub(super) fn go_bool(text: &str) -> Result<bool, String> {
 }
 
 fn gate(text: &str) -> Result<(String, bool), String> {
+    if text.trim().is_empty() {
+        // As Go has it: no features.
+        return Ok((String::new(), false));
+    }
     let (name, on) = text
         .split_once('=')
         .ok_or("NAME=true or NAME=false is wanted")?;
@@ -291,5 +295,23 @@ fn log_format(text: &str) -> Result<LogFormat, String> {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
         _ => Err("text or json is wanted".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Action;
+    use super::super::tests::read;
+
+    /// kube-proxy took these once, and DaemonSets have them still.
+    #[test]
+    fn flags_of_old_kube_proxies_are_taken() {
+        let options =
+            read("--resource-container=/kube-proxy --feature-gates= --cleanup-iptables=false")
+                .unwrap();
+        assert_eq!(options.action, Action::Run);
+        assert_eq!(options.warnings, [""; 0]);
+        assert!(options.process.feature_gates.is_empty());
+        assert_eq!(read("--cleanup-iptables").unwrap().action, Action::Cleanup);
     }
 }

@@ -7,6 +7,7 @@ mod servers;
 mod settings;
 mod unused;
 mod watch;
+mod write;
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,6 +21,7 @@ use serde_json::{Map, Value, json};
 
 pub use flags::{Command, DoctorOutput, Flags};
 pub use watch::ConfigWatch;
+pub use write::write_file;
 
 use crate::config::{self, ConfigReading, Logging, Process};
 
@@ -225,11 +227,19 @@ impl Options {
         })
     }
 
-    /// The configuration that is followed, defaults and all, as a `KubeProxyConfiguration` in YAML: what
+    /// The configuration that is in force, defaults included, as a `KubeProxyConfiguration` in YAML: what
     /// `--write-config-to` writes.
+    ///
+    /// # Errors
+    /// [`io::Error`] if a value has no form in YAML.
+    pub fn effective_yaml(&self) -> io::Result<String> {
+        serde_saphyr::to_string(&self.effective()).map_err(io::Error::other)
+    }
+
+    /// The same as a value.
     #[must_use]
-    pub fn effective_yaml(&self) -> String {
-        effective::yaml(&effective::value(&self.config, &self.process))
+    pub fn effective(&self) -> Value {
+        effective::value(&self.config, &self.process)
     }
 }
 

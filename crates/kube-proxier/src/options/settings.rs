@@ -20,7 +20,8 @@ impl Flags {
         let (process, proxy, ipvs, servers) =
             (&self.process, &self.proxy, &self.ipvs, &self.servers);
         let gates = &process.feature_gates;
-        let gates: Map<_, _> = gates.iter().cloned().map(|(k, v)| (k, v.into())).collect();
+        let named = gates.iter().filter(|(name, _)| !name.is_empty());
+        let gates: Map<_, _> = named.cloned().map(|(k, v)| (k, v.into())).collect();
         let list = |list: &Vec<String>| (!list.is_empty()).then(|| json!(list));
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
         let switch = |switch: Option<bool>| switch.map(Value::Bool);

@@ -275,7 +275,7 @@ fn the_effective_configuration_reads_back_as_itself() {
     ] {
         let options = read(line).unwrap();
         let (_folder, path) = file("");
-        fs::write(&path, options.effective_yaml()).unwrap();
+        fs::write(&path, options.effective_yaml().unwrap()).unwrap();
         let again = read(&format!("--config={}", path.display())).unwrap();
         assert_eq!(
             (again.config, again.process),

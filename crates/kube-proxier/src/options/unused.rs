@@ -50,6 +50,7 @@ const TABLE: &[Row] = &[
     field("proxy-port-range", Text),
     field("udp-timeout", Duration),
     // Of the process.
+    flag("resource-container", Text),
     flag("cleanup-ipvs", Switch).missed(When::Off, "--cleanup removes virtual servers, too"),
     field("config-sync-period", Duration),
     field("kube-api-burst", Number),

@@ -6,10 +6,12 @@ mod schedule;
 mod triggers;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Instant;
 
+use dummy_link::Removal;
 use ipvs_netlink::{Protocol, VirtualServerId};
-use proxier::cluster::Change;
+use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Operation, Plan};
 
 pub use report::{Report, Tally};
@@ -30,6 +32,8 @@ pub struct Syncer<M> {
     schedule: Schedule,
     listed: Listed,
     links_changed: bool,
+    /// Addresses that were unbound here, and whose removal has not been reported yet.
+    unbound: BTreeSet<IpAddr>,
     triggers: Triggers,
 }
 
@@ -76,6 +80,7 @@ impl<M: Machine> Syncer<M> {
             schedule,
             listed: Listed::default(),
             links_changed: false,
+            unbound: BTreeSet::new(),
             triggers: Triggers::default(),
         })
     }
@@ -93,6 +98,10 @@ impl<M: Machine> Syncer<M> {
                 self.schedule
                     .set_periods(config.min_sync_period, config.sync_period, now);
                 self.engine.set_config(*config);
+            }
+            Event::Removed(removed) => {
+                self.removed(&removed, now);
+                return false;
             }
             Event::NodeDeleting(_) => return false,
         }
@@ -141,6 +150,27 @@ impl<M: Machine> Syncer<M> {
         &self.machine
     }
 
+    /// Something was removed from our link. What others removed is put back at once.
+    fn removed(&mut self, removed: &[Removal], now: Instant) {
+        let mut by_others = Vec::new();
+        for removal in removed {
+            match removal {
+                Removal::Address { address, .. } if self.unbound.remove(&address.ip()) => {}
+                Removal::Address { address, .. } => by_others.push(address.to_string()),
+                other => by_others.push(format!("{other:?}")),
+            }
+        }
+        if by_others.is_empty() || !self.listed.all() {
+            return;
+        }
+        tracing::warn!(
+            "others removed from {}: {}; everything is compared with the kernel",
+            proxier::LINK,
+            by_others.join(", ")
+        );
+        self.schedule.want_full(now);
+    }
+
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
         if task == Task::Full || self.links_changed {
             self.look_at_host()?;
@@ -149,6 +179,8 @@ impl<M: Machine> Syncer<M> {
         }
         match task {
             Task::Full => {
+                // Reports that were lost must not pile up.
+                self.unbound.clear();
                 let observed = self.machine.observe()?;
                 let plan = self.engine.audit(&observed);
                 warn_of_loss(&plan, observed.servers.len());
@@ -212,6 +244,11 @@ impl<M: Machine> Syncer<M> {
             return;
         }
         tracing::debug!(%plan, "carrying out");
+        for (_, operation) in plan.iter() {
+            if let Operation::UnbindAddress(address) = operation {
+                self.unbound.insert(address.ip());
+            }
+        }
         let applied = self.machine.apply(plan);
         self.engine.applied(plan, &applied);
         report.count(plan, &applied);
@@ -244,13 +281,27 @@ impl<M: Machine> Syncer<M> {
                 (id, ids.map(|destination| destination.id).collect())
             })
             .collect();
-        match self.machine.forget_flows(&servers) {
-            Ok(forgotten) => report.flows += forgotten,
-            Err(error) => tracing::warn!(
-                %error,
-                "UDP clients may keep sending to endpoints that are gone until their entries in the \
-                 connection-tracking table time out"
-            ),
+        let (v4, v6): (Vec<_>, Vec<_>) = servers.into_iter().partition(
+            |(id, _)| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv4()),
+        );
+        for (family, servers) in [(Family::V4, v4), (Family::V6, v6)] {
+            if servers.is_empty() {
+                continue;
+            }
+            let began = Instant::now();
+            match self.machine.forget_flows(&servers) {
+                Ok(forgotten) => {
+                    report.flows += forgotten;
+                    report
+                        .flows_by_family
+                        .push((family, forgotten, began.elapsed()));
+                }
+                Err(error) => tracing::warn!(
+                    %error,
+                    "UDP clients may keep sending to endpoints that are gone until their entries in the \
+                     connection-tracking table time out"
+                ),
+            }
         }
     }
 }

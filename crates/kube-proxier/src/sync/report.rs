@@ -31,6 +31,8 @@ pub struct Report {
     pub draining: usize,
     /// How many connection-tracking entries were deleted.
     pub flows: usize,
+    /// The same for each family of which some were looked for, and how long that took.
+    pub flows_by_family: Vec<(Family, usize, Duration)>,
 }
 
 /// How many operations of a kind.
@@ -54,6 +56,7 @@ impl Report {
             programmed: Vec::new(),
             draining: 0,
             flows: 0,
+            flows_by_family: Vec::new(),
         }
     }
 

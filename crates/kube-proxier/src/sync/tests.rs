@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use ipvs_netlink::Connections;
 use proxier::MemoryKernel;
-use proxier::cluster::{Cluster, Family, ObjectName};
+use proxier::cluster::{Cluster, ObjectName};
 
 use super::*;
 
@@ -235,6 +235,33 @@ fn causes_of_changes_are_bounded_while_nothing_can_be_synced() {
         fixture.empty();
     }
     assert_eq!(fixture.syncer.triggers.len(), 1000);
+}
+
+/// What others remove from the link is put back without waiting for the period, what we removed is not.
+#[test]
+fn what_others_remove_from_the_link_is_compared_at_once() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    fixture.next();
+    fixture.pass(Duration::from_secs(2));
+    let removal = |address: &str| {
+        Event::Removed(vec![Removal::Address {
+            link: proxier::LINK.parse().unwrap(),
+            address: address.parse().unwrap(),
+        }])
+    };
+    let now = fixture.now.get();
+    assert!(!fixture.syncer.take(removal("10.96.0.7/32"), now));
+    let report = fixture.step().unwrap();
+    assert_eq!(report.task, Task::Full);
+    // Ours.
+    fixture.pass(Duration::from_secs(2));
+    fixture.hear(Change::ServiceGone(ObjectName::new("default", "web")));
+    assert_eq!(fixture.next().task, Task::Changes);
+    fixture.pass(Duration::from_secs(2));
+    let now = fixture.now.get();
+    fixture.syncer.take(removal("10.96.0.7/32"), now);
+    assert!(fixture.step().is_none());
 }
 
 #[test]

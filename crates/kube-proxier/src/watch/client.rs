@@ -1,19 +1,22 @@
 //! How the API server is reached: kubeconfig, `--master`, or the service account of a pod.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use axum::http::Uri;
 use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::uri::InvalidUri;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use kube::Config;
-use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, KubeconfigError};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-use super::connect;
 use super::request::ApiClient;
 use super::token::TokenFile;
+use super::{certificate, connect, kubeconfig};
 
 /// Where the API server is, and as whom to log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +62,15 @@ pub enum ApiError {
         /// Why not.
         source: io::Error,
     },
+    /// The client certificate is of a version that TLS libraries refuse.
+    #[error(
+        "the client certificate for {url} is of X.509 version 1, which is not accepted in TLS: issue one of version 3 \
+         (with extensions: `openssl x509 -req -extfile FILE`), or log in with a token"
+    )]
+    CertificateVersion {
+        /// The API server.
+        url: String,
+    },
     /// Certificates, keys or tokens of the source cannot be used.
     #[error("the client for {url} cannot be made: {source}")]
     Client {
@@ -89,11 +101,26 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
         HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
     ));
     let url = config.cluster_url.to_string();
-    let client = connect::client(config).map_err(|source| ApiError::Client {
-        url: url.clone(),
-        source: Box::new(source),
+    let certificate = client_certificate(&config.auth_info);
+    let client = connect::client(config).map_err(|source| {
+        let url = url.clone();
+        if certificate.is_some_and(|pem| certificate::is_version_1(&pem)) {
+            return ApiError::CertificateVersion { url };
+        }
+        ApiError::Client {
+            url,
+            source: Box::new(source),
+        }
     })?;
     Ok(ApiClient::new(client, url, token))
+}
+
+/// The client certificate in PEM, if there is one that can be read.
+fn client_certificate(user: &AuthInfo) -> Option<Vec<u8>> {
+    if let Some(data) = &user.client_certificate_data {
+        return BASE64_STANDARD.decode(data).ok();
+    }
+    fs::read(user.client_certificate.as_ref()?).ok()
 }
 
 /// The file of the token, where that is what is used, and the token beside it; taken away, so that kube does not use them
@@ -125,7 +152,7 @@ async fn config(source: &ApiSource) -> Result<Config, ApiError> {
         path: path.clone(),
         source,
     };
-    let mut kubeconfig = Kubeconfig::read_from(path).map_err(refused)?;
+    let mut kubeconfig = kubeconfig::read(path).map_err(refused)?;
     if let Some(url) = &master {
         for cluster in kubeconfig.clusters.iter_mut() {
             if let Some(cluster) = &mut cluster.cluster {
@@ -159,7 +186,6 @@ fn master_url(text: &str) -> Result<Uri, ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::io::Write;
 
     use axum::http::Request;
@@ -247,6 +273,27 @@ mod tests {
         assert_eq!(empty.as_deref(), Some("Bearer of-the-file"));
         let not_yet = header("token: t, tokenFile: /nowhere/token");
         assert_eq!(not_yet.as_deref(), Some("Bearer t"));
+    }
+
+    #[test]
+    fn a_certificate_of_version_1_is_named_as_that() {
+        let pem = certificate::tests::VERSION_1;
+        let key = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIJ3bcE0iN5e64T+CVRGvR9VPwJ0Xd05aULDEkW7OYQG6\n\
+                   -----END PRIVATE KEY-----\n";
+        let user = format!(
+            "client-certificate-data: {}, client-key-data: {}",
+            BASE64_STANDARD.encode(pem),
+            BASE64_STANDARD.encode(key)
+        );
+        let text = fs::read_to_string(kubeconfig("https://10.0.0.1:6443").path()).unwrap();
+        let file = file(&text.replace("token: t", &user));
+        let error = made(&ApiSource {
+            kubeconfig: Some(file.path().to_owned()),
+            master: None,
+        });
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains("X.509 version 1"), "{error}");
     }
 
     #[test]

@@ -14,13 +14,16 @@
 
 mod availability;
 mod backoff;
+mod certificate;
 mod client;
 mod connect;
 mod counters;
 mod error;
+mod examine;
 mod follow;
 mod intake;
 mod kind;
+mod kubeconfig;
 mod list;
 mod protocol;
 mod request;
@@ -36,6 +39,7 @@ use tokio::sync::mpsc::Sender;
 use self::availability::Availability;
 pub use self::client::{ApiError, ApiSource, client};
 pub use self::counters::Counters;
+pub use self::examine::{Examination, examine};
 use self::follow::Follower;
 use self::kind::Kind;
 pub use self::request::ApiClient;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use super::error::WatchError;
 use super::protocol::refusal;
 use super::token::TokenFile;
+use crate::metrics::RequestMetrics;
 
 /// How much of an error's body is read. A Status has a few hundred bytes.
 const ERROR_BODY: usize = 64 << 10;
@@ -29,20 +30,33 @@ const PROBE: Duration = Duration::from_secs(2);
 pub struct ApiClient {
     client: Client,
     url: Arc<str>,
+    host: Arc<str>,
     /// Where the token is read from; any other way to authenticate is the client's own.
     token: Option<Arc<TokenFile>>,
     /// When the server was last probed, and whether it was ready.
     probed: Arc<Mutex<Option<(Instant, bool)>>>,
+    metrics: Option<RequestMetrics>,
 }
 
 impl ApiClient {
     pub(super) fn new(client: Client, url: String, token: Option<TokenFile>) -> Self {
+        let (_, host) = url.split_once("://").unwrap_or(("", &url));
+        let host = host.split('/').next().unwrap_or_default();
         Self {
             client,
+            host: host.into(),
             url: url.into(),
             token: token.map(Arc::new),
             probed: Arc::default(),
+            metrics: None,
         }
+    }
+
+    /// The same client, whose requests are counted.
+    #[must_use]
+    pub fn counting(mut self, metrics: RequestMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// The API server's URL.
@@ -114,7 +128,13 @@ impl ApiClient {
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, WatchError> {
         let request = self.authorized(request).map(Body::from);
-        Ok(self.client.send(request).await?)
+        let (method, began) = (request.method().clone(), Instant::now());
+        let answer = self.client.send(request).await;
+        if let Some(metrics) = &self.metrics {
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            metrics.record(&self.host, method.as_str(), status, began.elapsed());
+        }
+        Ok(answer?)
     }
 
     pub(super) fn authorized(&self, mut request: Request<Vec<u8>>) -> Request<Vec<u8>> {

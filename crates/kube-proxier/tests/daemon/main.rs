@@ -20,6 +20,7 @@ mod doctor;
 mod healing;
 mod pod;
 mod process;
+mod refusals;
 mod restarts;
 mod size;
 
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         process::cleans_up_where_nothing_is,
         process::initializes_only,
         process::waits_until_all_is_listed,
+        refusals::are_of_no_concern_to_other_objects,
         conntrack::is_set_up_as_asked,
         conntrack::what_cannot_be_set_keeps_nothing_from_being_served,
         doctor::its_own_virtual_servers_are_no_warning,
@@ -92,6 +94,11 @@ fn long() -> impl Iterator<Item = Test> {
         }),
         test("churn::for_a_minute", || {
             churn::nothing_is_lost_while_others_change(Duration::from_secs(60));
+        })
+        .ignored(),
+        test("process::ends_in_order", || process::ends_in_order(10)),
+        test("process::ends_in_order_two_hundred_times", || {
+            process::ends_in_order(200);
         })
         .ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),

@@ -7,7 +7,7 @@ use kernel_test::{cmd, try_cmd};
 use nix::sys::signal::Signal;
 
 use crate::api_server::ApiServer;
-use crate::cluster::steady;
+use crate::cluster::{Churn, steady};
 use crate::daemon::{HEALTH, METRICS, Setup, get};
 
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String) {
@@ -55,6 +55,24 @@ pub(crate) fn ends_by_signal_and_leaves_all_in_place() {
     }
 }
 
+/// At whatever moment it is told to end, it ends in order, with its threads.
+pub(crate) fn ends_in_order(times: u32) {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let churn = Churn::start(&server, 200, 7);
+    churn.go_on();
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 1ms, syncPeriod: 100ms}\n");
+    for time in 0..times {
+        let daemon = setup.started();
+        std::thread::sleep(Duration::from_millis(u64::from(time * 37 % 250)));
+        let (status, _) = daemon.stop(Signal::SIGTERM);
+        assert!(status.success(), "{status}\n{}", setup.log());
+    }
+    let log = setup.log();
+    assert!(!log.contains("panic"), "{log}");
+    assert_eq!(log.matches("SIGTERM: ending").count(), times as usize);
+}
+
 /// The seed documents' line.
 pub(crate) fn says_that_it_runs() {
     let server = ApiServer::start();
@@ -66,7 +84,26 @@ pub(crate) fn says_that_it_runs() {
         "{}",
         setup.log()
     );
+    let log = setup.log();
+    for part in [
+        "starting version=",
+        "node=\"node-a\"",
+        &server.url(),
+        "everything is listed",
+    ] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
     assert_eq!(get(METRICS, "/proxyMode"), Some((200, "ipvs".to_owned())));
+    let (_, config) = get(METRICS, "/configz").unwrap();
+    assert!(
+        config.contains("\"hostnameOverride\":\"node-a\""),
+        "{config}"
+    );
+    let (_, text) = get(METRICS, "/metrics").unwrap();
+    assert!(
+        text.contains("\nrest_client_requests_total{code=\"200\""),
+        "{text}"
+    );
     for path in ["/healthz", "/livez"] {
         let (status, body) = get(HEALTH, path).unwrap();
         assert_eq!(status, 200, "{path}: {body}");

@@ -10,6 +10,7 @@
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
 mod content;
+mod examined;
 mod hostile;
 mod objects;
 mod outages;

@@ -1,7 +1,7 @@
 //! One connection: requests and their answers.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
@@ -48,13 +48,19 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             return Ok(());
         };
         let mut authorization = None;
-        // Of the rest of the head nothing else is needed: these requests have no body.
+        let mut length = 0;
+        // Of the rest of the head nothing else is needed.
         while let Some(header) = line(&mut reader)?.filter(|header| !header.is_empty()) {
             let (name, value) = header.split_once(':').unwrap_or_default();
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap_or(0);
+            }
             if name.eq_ignore_ascii_case("authorization") {
                 authorization = Some(value.trim().to_owned());
             }
         }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
         let stream = reader.get_mut();
         let target = first.split(' ').nth(1).unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -82,6 +88,19 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
         }
         if unready {
             answer(stream, 503, &status(503, "not ready yet"))?;
+            continue;
+        }
+        if path.ends_with("/selfsubjectaccessreviews") {
+            let review: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let asked = &review["spec"]["resourceAttributes"];
+            let right =
+                [&asked["verb"], &asked["resource"]].map(|part| part.as_str().unwrap_or_default());
+            let denied = shared.lock().faults.denied.contains(&right.join(" "));
+            answer(
+                stream,
+                201,
+                &json!({"kind": "SelfSubjectAccessReview", "status": {"allowed": !denied}}),
+            )?;
             continue;
         }
         if let Some(code) = failure {

@@ -40,6 +40,8 @@ pub(super) struct Faults {
     pub(super) unready: bool,
     /// What lists of a path are answered with, status 200.
     pub(super) bodies: BTreeMap<String, String>,
+    /// Rights that nobody has, such as `list nodes`.
+    pub(super) denied: Vec<String>,
     /// Lists never end: each page is empty, and has a continue token, always the same or not.
     pub(super) endless: Option<Endless>,
     /// There is no listener.
@@ -57,6 +59,7 @@ impl Default for Faults {
             hang_up: false,
             unready: false,
             bodies: BTreeMap::new(),
+            denied: Vec::new(),
             endless: None,
             refusing: false,
         }

@@ -12,6 +12,7 @@
     reason = "shared by test programs that each use a part; a test that fails should panic"
 )]
 
+mod asked;
 mod connection;
 mod faults;
 mod selector;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub(crate) use self::asked::Asked;
 pub(crate) use self::faults::{Endless, Gone};
 use self::faults::{Faults, Hold};
 use self::store::Store;
@@ -71,31 +73,6 @@ struct State {
     long_line: usize,
     /// Counts the answers that were held back.
     held: usize,
-}
-
-/// A request that came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
-    pub(crate) path: String,
-    pub(crate) query: BTreeMap<String, String>,
-    /// The header of that name.
-    pub(crate) authorization: Option<String>,
-}
-
-impl Asked {
-    pub(crate) fn is_watch(&self) -> bool {
-        self.query.get("watch").is_some_and(|watch| watch == "true")
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.query.get(key).map(String::as_str)
-    }
-
-    /// Whether it came with that token.
-    pub(crate) fn shows(&self, token: &str) -> bool {
-        let bearer = |header: &str| header.strip_prefix("Bearer ") == Some(token);
-        self.authorization.as_deref().is_some_and(bearer)
-    }
 }
 
 impl ApiServer {
@@ -297,6 +274,11 @@ impl ApiServer {
                 state.faults.bodies.insert(path.into(), body.into());
             }
         });
+    }
+
+    /// Takes a right away from everybody, such as `list nodes`.
+    pub(crate) fn deny(&self, right: &str) {
+        self.change(|state| state.faults.denied.push(right.into()));
     }
 
     /// Lists have no end.

@@ -4,18 +4,28 @@
 //! `ip_family` is on those that kube-proxy counts for each family; a sync here is of both at once, and counts for
 //! both.
 
+mod holdings;
+mod make;
 mod process;
+mod requests;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use proxier::NoLocalEndpoints;
 
+use self::make::{
+    count, counter, counters, epoch, family, gauge, histogram, programming_buckets, real_gauge,
+    registered,
+};
+
+pub use self::holdings::{Holdings, OperationResult};
+pub use self::requests::RequestMetrics;
 use super::watch::Counters;
 
 /// The label of kube-proxy's for one family, and its values.
@@ -48,6 +58,10 @@ pub struct Metrics {
     unhealthy: IntGaugeVec,
     api_away_since: Gauge,
     api_failures: IntCounter,
+    requests: RequestMetrics,
+    flows_deleted: IntCounterVec,
+    flows_duration: HistogramVec,
+    conflicting: IntGaugeVec,
     process: process::Process,
     watch: Arc<Counters>,
 }
@@ -56,30 +70,6 @@ pub struct Metrics {
 struct Changes {
     pending: IntGauge,
     total: IntCounter,
-}
-
-/// How an operation ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OperationResult {
-    /// The kernel did it.
-    Done,
-    /// The kernel refused it, or it was not tried after another that failed. It is tried again.
-    Failed,
-}
-
-/// What the kernel is to hold now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holdings {
-    /// Virtual servers.
-    pub virtual_servers: usize,
-    /// Their destinations.
-    pub destinations: usize,
-    /// Virtual servers with destinations that are kept until their connections are gone.
-    pub draining_servers: usize,
-    /// Virtual servers that more than one Service claims.
-    pub conflicts: usize,
-    /// Operations that failed and are still to be done.
-    pub pending_failures: usize,
 }
 
 impl Metrics {
@@ -91,7 +81,8 @@ impl Metrics {
         let registry = Registry::new();
         let r = &registry;
         let seconds = prometheus::exponential_buckets(0.001, 2.0, 15)?;
-        let sync = |name: &str, help: &str| histogram(r, name, help, seconds.clone());
+        let buckets = seconds.clone();
+        let sync = |name: &str, help: &str| histogram(r, name, help, buckets.clone());
         let changes = |what: &str| -> prometheus::Result<Changes> {
             Ok(Changes {
                 pending: gauge(
@@ -214,6 +205,30 @@ impl Metrics {
                 "kube_proxier_api_failures_total",
                 "Lists and watches that failed",
             )?,
+            requests: RequestMetrics::register(r)?,
+            flows_deleted: counters(
+                r,
+                "kubeproxy_conntrack_reconciler_deleted_entries_total",
+                "Entries of the connection-tracking table that were deleted",
+                &[FAMILY],
+            )?,
+            flows_duration: histogram(
+                r,
+                "kubeproxy_conntrack_reconciler_sync_duration_seconds",
+                "How long it took to look for entries of the connection-tracking table to delete, in seconds",
+                seconds,
+            )?,
+            conflicting: registered(
+                r,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "kube_proxier_conflicting_claims",
+                        "Virtual servers that a Service goes without because another has them, by Service; of the first \
+                         100 Services",
+                    ),
+                    &["namespace", "service"],
+                )?,
+            )?,
             process: process::Process::register(r)?,
             watch: Arc::default(),
             registry,
@@ -333,6 +348,32 @@ impl Metrics {
         self.pending_failures.set(count(holdings.pending_failures));
     }
 
+    /// What counts requests to the API server.
+    #[must_use]
+    pub const fn requests(&self) -> &RequestMetrics {
+        &self.requests
+    }
+
+    /// Entries of connection tracking were looked for, and so many deleted.
+    pub fn flows_deleted(&self, ipv6: bool, count: usize, took: Duration) {
+        self.flows_deleted
+            .with_label_values(&[family(ipv6)])
+            .inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        self.flows_duration
+            .with_label_values(&[family(ipv6)])
+            .observe(took.as_secs_f64());
+    }
+
+    /// How many virtual servers each of these Services goes without, and no others.
+    pub fn conflicting<'a>(&self, services: impl IntoIterator<Item = (&'a str, &'a str, usize)>) {
+        self.conflicting.reset();
+        for (namespace, service, claims) in services {
+            self.conflicting
+                .with_label_values(&[namespace, service])
+                .set(count(claims));
+        }
+    }
+
     /// The objects that the kernel refuses, and no others.
     pub fn unhealthy<'a>(&self, objects: impl IntoIterator<Item = &'a str>) {
         self.unhealthy.reset();
@@ -357,73 +398,6 @@ impl Metrics {
         }
         String::from_utf8_lossy(&text).into_owned()
     }
-}
-
-fn family(ipv6: bool) -> &'static str {
-    if ipv6 { "IPv6" } else { "IPv4" }
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn epoch(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs_f64()
-}
-
-/// kube-proxy's: quarters to half a second, seconds to a minute, fives to two, halves to five.
-fn programming_buckets() -> Vec<f64> {
-    let short = [0.0, 0.25, 0.5];
-    let seconds = (1..60).map(f64::from);
-    let fives = (0..12).map(|n| f64::from(60 + 5 * n));
-    let halves = (0..7).map(|n| f64::from(120 + 30 * n));
-    short
-        .into_iter()
-        .chain(seconds)
-        .chain(fives)
-        .chain(halves)
-        .collect()
-}
-
-fn registered<T: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: T,
-) -> prometheus::Result<T> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn histogram(
-    r: &Registry,
-    name: &str,
-    help: &str,
-    buckets: Vec<f64>,
-) -> prometheus::Result<HistogramVec> {
-    let options = HistogramOpts::new(name, help).buckets(buckets);
-    registered(r, HistogramVec::new(options, &[FAMILY])?)
-}
-
-fn counter(r: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    registered(r, IntCounter::new(name, help)?)
-}
-
-fn counters(
-    r: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> prometheus::Result<IntCounterVec> {
-    registered(r, IntCounterVec::new(Opts::new(name, help), labels)?)
-}
-
-fn gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    registered(r, IntGauge::new(name, help)?)
-}
-
-fn real_gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<Gauge> {
-    registered(r, Gauge::new(name, help)?)
 }
 
 #[cfg(test)]

@@ -1,0 +1,130 @@
+use std::time::{Duration, Instant};
+
+use proxier::{Config, MemoryKernel};
+
+use super::*;
+use crate::logging::tests::captured;
+use crate::options::{Flags, ThisProcess};
+
+const CLUSTER: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: older, creationTimestamp: '2026-01-01T00:00:00Z'}
+spec: {clusterIP: 10.96.0.7, externalIPs: [203.0.113.5], ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: younger, creationTimestamp: '2026-02-01T00:00:00Z'}
+spec: {clusterIP: 10.96.0.8, externalIPs: [203.0.113.5], ports: [{port: 80}]}
+";
+
+/// What the loop and its observer are, without threads.
+struct Observed {
+    syncer: Syncer<MemoryKernel>,
+    reporter: Reporter,
+    now: Instant,
+}
+
+impl Observed {
+    fn new(runtime: &tokio::runtime::Runtime) -> Self {
+        let options = Options::read(Flags::read(["kube-proxier"]).unwrap(), &ThisProcess).unwrap();
+        let connections = Connections::new(1024);
+        let now = Instant::now();
+        let kernel = MemoryKernel::new();
+        Self {
+            syncer: Syncer::new(kernel, "node-a", Config::default(), now).unwrap(),
+            reporter: Reporter::new(&options, connections, runtime.handle().clone()).unwrap(),
+            now,
+        }
+    }
+
+    fn receive(&mut self, change: Change) {
+        let event = Event::Cluster {
+            change,
+            triggered: None,
+        };
+        Observer::<MemoryKernel>::received(&mut self.reporter, &event);
+        self.syncer.take(event, self.now);
+    }
+
+    fn sync(&mut self) {
+        self.now += Duration::from_secs(3600);
+        let now = self.now;
+        let report = self.syncer.step(|| now).unwrap();
+        self.reporter.synced(&report, &self.syncer);
+    }
+}
+
+#[test]
+fn a_conflict_is_logged_when_it_begins_and_when_it_ends() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let mut observed = Observed::new(&runtime);
+    let cluster = proxier_manifest::read_cluster("test", CLUSTER.as_bytes()).cluster;
+    let claims = "kube_proxier_conflicting_claims{namespace=\"default\",service=\"younger\"} 1";
+    let begin = captured(|| {
+        observed.receive(Change::Services(cluster.services.into_values().collect()));
+        observed.receive(Change::Slices(Vec::new()));
+        observed.receive(Change::Nodes(Vec::new()));
+        observed.sync();
+        observed.sync();
+    });
+    assert!(observed.reporter.metrics().text().contains(claims));
+    let lines: Vec<_> = begin
+        .lines()
+        .filter(|line| line.contains("conflict: "))
+        .collect();
+    let [line] = &lines[..] else {
+        panic!("{begin}")
+    };
+    for part in ["WARN", "default/younger", "default/older", "203.0.113.5:80"] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    let listed: Vec<_> = begin
+        .lines()
+        .filter(|line| line.contains("everything is listed"))
+        .collect();
+    assert!(
+        listed.len() == 1 && listed[0].contains("services=2"),
+        "{begin}"
+    );
+    assert!(begin.contains("no Node of this name"), "{begin}");
+    let end = captured(|| {
+        observed.receive(Change::ServiceGone(ObjectName::new("default", "older")));
+        observed.sync();
+    });
+    assert!(end.contains("a conflict ended: "), "{end}");
+    assert!(
+        !observed
+            .reporter
+            .metrics()
+            .text()
+            .contains("conflicting_claims{")
+    );
+}
+
+#[test]
+fn requests_and_builds_are_shown_as_kubernetes_shows_them() {
+    let metrics = Metrics::new().unwrap();
+    let took = Duration::from_millis(30);
+    metrics
+        .requests()
+        .record("10.0.0.1:6443", "GET", Some(200), took);
+    metrics
+        .requests()
+        .record("10.0.0.1:6443", "GET", None, took);
+    metrics.flows_deleted(true, 3, took);
+    let text = metrics.text();
+    for line in [
+        "rest_client_requests_total{code=\"200\",host=\"10.0.0.1:6443\",method=\"GET\"} 1",
+        "rest_client_requests_total{code=\"<error>\",host=\"10.0.0.1:6443\",method=\"GET\"} 1",
+        "rest_client_request_duration_seconds_bucket{host=\"10.0.0.1:6443\",verb=\"GET\",le=\"0.1\"} 2",
+        "kubeproxy_conntrack_reconciler_deleted_entries_total{ip_family=\"IPv6\"} 3",
+        "kubeproxy_conntrack_reconciler_sync_duration_seconds_count{ip_family=\"IPv6\"} 1",
+        "kube_proxier_api_away_since_timestamp_seconds 0",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(text.contains("\nkubernetes_build_info{"), "{text}");
+}
