@@ -408,7 +408,9 @@ fn a_scenario_goes_through_the_command_line() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reconcile"));
         command
             .current_dir(&folder)
-            .args(["--output", "json", "--layout", layout]);
+            .args(["--output", "json", "--layout", layout])
+            // As what was measured does it; by default others' virtual servers stay.
+            .arg("--remove-foreign-servers");
         command.args(["--config", "proxy-config.yaml", "--node", "node.yaml"]);
         if found {
             command.args(["--found", "found.json"]);

@@ -303,8 +303,9 @@ async fn follow_config(
 pub fn clean_up() -> Result<bool, DaemonError> {
     let _instance = Instance::claim()?;
     let mut kernel = LinuxKernel::open()?;
+    let host = kernel.host("")?;
     let observed = kernel.observe()?;
-    let plan = reconcile(&Desired::nothing(&observed), &observed);
+    let plan = reconcile(&Desired::nothing(&observed, &host), &observed);
     Ok(carry_out(&mut kernel, &plan))
 }
 

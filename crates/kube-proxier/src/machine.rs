@@ -6,7 +6,7 @@ use proxier::cluster::Host;
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::LinuxKernel;
-use proxier_linux::{OpenError, stale_flows};
+use proxier_linux::{OpenError, conntrack_error, stale_flows};
 
 /// A kernel, and what else the daemon has to do with its machine.
 pub trait Machine: Kernel {
@@ -90,11 +90,10 @@ impl Machine for ThisMachine {
         &mut self,
         servers: &[(VirtualServerId, Vec<DestinationId>)],
     ) -> Result<usize, KernelError> {
-        let failed = |error: conntrack_netlink::Error| KernelError::Other(error.to_string());
         let flows = match &mut self.flows {
             Some(open) => open,
-            none => none.insert(Flows::open().map_err(failed)?),
+            none => none.insert(Flows::open().map_err(conntrack_error)?),
         };
-        stale_flows(flows, servers).map_err(failed)
+        stale_flows(flows, servers).map_err(conntrack_error)
     }
 }

@@ -163,7 +163,7 @@ fn what_others_left_is_found() {
     cmd("ip link add kube-ipvs0 type dummy");
     cmd("ip addr add 10.97.0.1/32 dev kube-ipvs0");
     cmd("ipvsadm -A -t 10.97.0.1:80 -s rr");
-    let checks = examined("--ipvs-exclude-cidrs=10.98.0.0/16");
+    let checks = examined("--remove-foreign-servers --ipvs-exclude-cidrs=10.98.0.0/16");
     assert!(doctor::can_run(&checks), "{checks:#?}");
     let left = found(&checks, "leftovers");
     assert_eq!(left.verdict, Verdict::Warning);

@@ -2,11 +2,13 @@
 //! `iptables-restore`, settings under `/proc/sys`.
 #![forbid(unsafe_code)]
 
+mod error;
 mod flows;
 mod observe;
 mod perform;
 mod tools;
 
+pub use error::conntrack_error;
 pub use flows::stale_flows;
 
 use std::path::{Path, PathBuf};
@@ -103,19 +105,15 @@ impl LinuxKernel {
     ///
     /// [`KernelError`] if its links cannot be listed.
     pub fn host(&mut self, node_name: impl Into<Box<str>>) -> Result<Host, KernelError> {
-        let links = self
-            .links
-            .node_links()
-            .map_err(|error| KernelError::Other(error.to_string()))?;
+        let links = self.links.node_links().map_err(error::failed)?;
         let PerFamily { v4, v6 } = &self.tools;
         let mut tools = v4.iter().chain(v6);
-        Ok(Host {
-            node_name: node_name.into(),
-            links,
-            kernel: self.version,
-            random_fully: tools.all(|tools| tools.features().random_fully),
-            ipv6: v6.is_some(),
-        })
+        let mut host = Host::new(node_name);
+        host.links = links;
+        host.kernel = self.version;
+        host.random_fully = tools.all(|tools| tools.features().random_fully);
+        host.ipv6 = v6.is_some();
+        Ok(host)
     }
 }
 
@@ -133,7 +131,7 @@ impl Kernel for LinuxKernel {
 
     fn apply(&mut self, plan: &Plan) -> Applied {
         carry_out(plan, perform::together, |operations| {
-            self.perform(operations)
+            self.perform_all(operations)
         })
     }
 }

@@ -1,7 +1,6 @@
 //! What the kernel holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use std::fs;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -14,15 +13,16 @@ use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
 
 use crate::LinuxKernel;
-use proxier::KernelError;
+use crate::error::{PartError, failed, sysctl_failed};
 use proxier::SetId;
 use proxier::Sysctl;
 use proxier::cluster::{Family, PerFamily};
+use proxier::{KernelError, KernelErrorKind, KernelPart};
 use proxier::{Observed, ObservedDestination, ObservedServer};
 
 /// A part of the kernel that could not be read.
-fn unreadable(part: &str, error: impl Display) -> KernelError {
-    KernelError::Other(format!("reading {part}: {error}"))
+fn unreadable<E: PartError>(what: &str, error: E) -> KernelError {
+    failed(error).while_doing(format_args!("reading {what}"))
 }
 
 fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> ObservedServer {
@@ -133,7 +133,12 @@ impl LinuxKernel {
             IpAddr::V6(v6) => v6.is_unicast_link_local(),
             IpAddr::V4(_) => false,
         };
-        match self.links.addresses(self.link) {
+        // A link of another kind under this name is somebody else's, and its addresses are not to be touched.
+        let bound = self
+            .links
+            .dummy(self.link)
+            .and_then(|_| self.links.addresses(self.link));
+        match bound {
             Ok(bound) => Ok(Some(
                 bound
                     .into_iter()
@@ -151,13 +156,16 @@ impl LinuxKernel {
             match fs::read_to_string(self.sysctls.join(sysctl.path())) {
                 Ok(text) => {
                     let value = text.trim().parse();
-                    let value = value
-                        .map_err(|_| unreadable(sysctl.path(), format!("{text:?} is no number")))?;
+                    let value = value.map_err(|error: std::num::ParseIntError| {
+                        let message = format!("reading {sysctl}: {text:?} is not a number");
+                        KernelError::new(KernelPart::Sysctl, KernelErrorKind::Unreadable, message)
+                            .caused_by(error)
+                    })?;
                     sysctls.insert(sysctl, value);
                 }
                 // Not on this kernel.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(unreadable(sysctl.path(), error)),
+                Err(error) => return Err(sysctl_failed(&format!("reading {sysctl}"), error)),
             }
         }
         Ok(sysctls)

@@ -1,6 +1,5 @@
 //! Operations carried out by the kernel, many at a time.
 
-use std::fmt::Display;
 use std::fs;
 
 use dummy_link::{Outcome, host_address};
@@ -11,9 +10,10 @@ use iptables_restore::{Edit, Error as RulesError, RestoreInput, TableEdits};
 use ipvs_netlink::Request;
 
 use crate::LinuxKernel;
-use proxier::KernelError;
+use crate::error::{failed, sysctl_failed};
 use proxier::cluster::Family;
-use proxier::{Operation, RulesChange};
+use proxier::kernel::no_result;
+use proxier::{KernelError, KernelErrorKind, KernelPart, Operation, RulesChange};
 
 type Results = Vec<Result<(), KernelError>>;
 
@@ -58,13 +58,19 @@ pub(crate) fn together(before: &Operation, operation: &Operation) -> bool {
     way != Way::Alone && way == self::way(before)
 }
 
-fn failed(error: impl Display) -> KernelError {
-    KernelError::Other(error.to_string())
-}
-
 impl LinuxKernel {
+    /// Carries out one operation, whether or not it is safe.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the kernel refuses it; nothing has changed then.
+    pub fn perform(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        let mut results = self.perform_all(&[operation]).into_iter();
+        results.next().unwrap_or_else(|| Err(no_result(operation)))
+    }
+
     /// Carries out operations of one way, in order.
-    pub(crate) fn perform(&mut self, operations: &[&Operation]) -> Results {
+    pub(crate) fn perform_all(&mut self, operations: &[&Operation]) -> Results {
         let Some(first) = operations.first() else {
             return Vec::new();
         };
@@ -126,7 +132,7 @@ impl LinuxKernel {
                         results.push(Err(failed(error)));
                     }
                     // None of them, or nobody knows which.
-                    None => results.extend(rest.iter().map(|_| Err(failed(&error)))),
+                    None => results.extend(rest.iter().map(|_| Err(failed(error.clone())))),
                 },
             }
         }
@@ -159,7 +165,10 @@ impl LinuxKernel {
                 .into_iter()
                 .map(|r| r.map(|_: Outcome| ()).map_err(failed))
                 .collect(),
-            Err(error) => operations.iter().map(|_| Err(failed(&error))).collect(),
+            Err(error) => operations
+                .iter()
+                .map(|_| Err(failed(error.clone())))
+                .collect(),
         }
     }
 
@@ -173,8 +182,12 @@ impl LinuxKernel {
             })
             .collect();
         let Some(tools) = self.tools.get(family) else {
-            let none = || Err(KernelError::Other("this machine has no ip6tables".into()));
-            return operations.iter().map(|_| none()).collect();
+            let none = KernelError::new(
+                KernelPart::Rules,
+                KernelErrorKind::Unsupported,
+                "this machine has no ip6tables: install it, or IPv6 Services are not served here",
+            );
+            return operations.iter().map(|_| Err(none.clone())).collect();
         };
         let [first, ..] = changes.as_slice() else {
             return Vec::new();
@@ -188,11 +201,14 @@ impl LinuxKernel {
                     let mut tables = change.input.tables().iter().map(TableEdits::name);
                     match tables.all(|table| rejection.committed.contains(table)) {
                         true => Ok(()),
-                        false => Err(failed(&rejection)),
+                        false => Err(failed((*rejection).clone())),
                     }
                 })
                 .collect(),
-            Err(error) => changes.iter().map(|_| Err(failed(&error))).collect(),
+            Err(error) => {
+                let error = failed(error);
+                changes.iter().map(|_| Err(error.clone())).collect()
+            }
         }
     }
 
@@ -200,7 +216,7 @@ impl LinuxKernel {
         match operation {
             Operation::SetSysctl { sysctl, value, .. } => {
                 fs::write(self.sysctls.join(sysctl.path()), value.to_string())
-                    .map_err(|error| KernelError::Other(format!("{sysctl} = {value}: {error}")))
+                    .map_err(|error| sysctl_failed(&format!("{sysctl} = {value}"), error))
             }
             Operation::SetTimeouts(timeouts) => self.ipvs.set_timeouts(*timeouts).map_err(failed),
             Operation::CreateLink => self.links.ensure(self.link).map(|_| ()).map_err(failed),
@@ -209,7 +225,7 @@ impl LinuxKernel {
             Operation::SwapSets { set, with } => self.ipset.swap(*with, *set).map_err(failed),
             Operation::DestroySet(set) => self.ipset.destroy(*set, Mode::Strict).map_err(failed),
             // Only what goes its way alone comes here.
-            other => self.perform(&[other]).into_iter().collect(),
+            other => Err(no_result(other)),
         }
     }
 }

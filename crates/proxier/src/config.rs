@@ -6,8 +6,9 @@ use std::time::Duration;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Scheduler, Timeouts};
 
-use crate::cluster::Family;
+use crate::cluster::{Family, Host};
 use crate::layout::{DROP_MARK, Layout};
+use crate::ownership::Ownership;
 
 /// The configuration that [`translate`](crate::translate()) follows.
 ///
@@ -23,6 +24,9 @@ pub struct Config {
     pub strict_arp: bool,
     /// Virtual servers at these addresses are left alone unless a Service wants them (`ipvs.excludeCIDRs`).
     pub exclude_cidrs: Vec<IpNetwork>,
+    /// Whether to remove virtual servers that are not recognized as the proxy's, as kube-proxy does, unless
+    /// `exclude_cidrs` has their addresses. See [`Ownership`].
+    pub remove_foreign_servers: bool,
     /// IPVS's connection timeouts in seconds, 0 to leave one as it is
     /// (`ipvs.tcpTimeout`, `tcpFinTimeout`, `udpTimeout`).
     pub timeouts: Timeouts,
@@ -49,6 +53,7 @@ impl Default for Config {
             scheduler: Scheduler::RR,
             strict_arp: false,
             exclude_cidrs: Vec::new(),
+            remove_foreign_servers: false,
             timeouts: Timeouts::default(),
             masquerade_all: false,
             masquerade_bit: 14,
@@ -86,6 +91,19 @@ impl Config {
     pub fn masquerade_mark(&self) -> u32 {
         1u32.checked_shl(u32::from(self.masquerade_bit))
             .unwrap_or(1 << 14)
+    }
+
+    /// Which virtual servers that no Service wants are to be removed from a machine.
+    #[must_use]
+    pub fn ownership(&self, host: &Host) -> Ownership {
+        if self.remove_foreign_servers {
+            Ownership::AllBut(self.exclude_cidrs.clone())
+        } else {
+            Ownership::Recognized {
+                excluded: self.exclude_cidrs.clone(),
+                node_addresses: host.addresses().collect(),
+            }
+        }
     }
 
     /// Whether a virtual server at `address` may not be removed as a leftover.

@@ -1,22 +1,18 @@
 //! What the kernel should hold.
 
-use std::collections::{BTreeSet, HashSet};
-use std::fmt;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ipnetwork::IpNetwork;
 use ipset_netlink::{Entry, SetSpec};
 use ipvs_netlink::{Destination, Timeouts, VirtualServerConfig, VirtualServerId};
 
-use crate::cluster::{Family, ObjectName, PerFamily};
-use crate::layout::{FamilyRules, Layout, Reach, SetId};
+use crate::cluster::{Family, Host, PerFamily};
+use crate::conflict::Conflict;
+use crate::layout::{FamilyRules, Layout, SetId};
 use crate::observed::Observed;
+use crate::ownership::{Holdings, Ownership, recognizes};
 use crate::settings::Sysctl;
-
-/// The link that service addresses are bound to. It is never brought up: IPVS only needs its addresses
-/// to be local.
-pub const LINK: &str = "kube-ipvs0";
 
 /// All that a node's kernel should hold of a cluster, as [`translate`](crate::translate()) makes it.
 ///
@@ -29,13 +25,13 @@ pub struct Desired {
     pub servers: Vec<Server>,
     /// The sets and rules of each family that is written.
     pub families: PerFamily<Option<FamilyState>>,
-    /// The addresses on [`LINK`].
+    /// The addresses on [`LINK`](crate::LINK).
     pub addresses: BTreeSet<IpAddr>,
     /// Values under `/proc/sys`.
     pub sysctls: Vec<(Sysctl, i64)>,
     /// IPVS's connection timeouts in seconds, 0 to leave one as it is.
     pub timeouts: Timeouts,
-    /// Whether there is to be a [`LINK`] at all.
+    /// Whether there is to be a [`LINK`](crate::LINK) at all.
     pub link: bool,
     /// Which virtual servers that are not among `servers` are the proxy's to remove.
     pub ownership: Ownership,
@@ -54,10 +50,13 @@ impl Desired {
         self.servers.get(at)
     }
 
-    /// Nothing of the proxy's: what leads there removes all that any layout may have made, as far as it can
-    /// be told in `observed`, and nothing else. Kernel settings stay.
+    /// Nothing of the proxy's: what leads there removes all that any layout may have made on this machine, as far as it
+    /// can be recognized in `observed` (see [`Ownership`]), and nothing else. Kernel settings stay.
     #[must_use]
-    pub fn nothing(observed: &Observed) -> Self {
+    pub fn nothing(observed: &Observed, host: &Host) -> Self {
+        let node_addresses = host.addresses().collect();
+        let own = observed.servers.iter().map(|server| server.id);
+        let own = own.filter(|id| recognizes(id, &node_addresses, observed));
         Self {
             layout: Layout::default(),
             servers: Vec::new(),
@@ -66,58 +65,43 @@ impl Desired {
             sysctls: Vec::new(),
             timeouts: Timeouts::default(),
             link: false,
-            ownership: Ownership::Only(made_by_proxy(observed)),
+            ownership: Ownership::Only(own.collect()),
             conflicts: Vec::new(),
         }
     }
 
-    /// Whether a virtual server that no Service wants is the proxy's to remove. Those by firewall mark never
-    /// are.
+    /// Whether a virtual server found in a kernel, which no Service wants, is the proxy's to remove. Those by firewall
+    /// mark never are.
     #[must_use]
-    pub fn owns(&self, id: &VirtualServerId) -> bool {
-        match (id, &self.ownership) {
-            (VirtualServerId::FirewallMark { .. }, _) => false,
-            (VirtualServerId::Address { address, .. }, Ownership::AllBut(excluded)) => {
-                !excluded.iter().any(|cidr| cidr.contains(*address))
-            }
-            (_, Ownership::Only(own)) => own.contains(id),
-        }
+    pub fn owns(&self, id: &VirtualServerId, observed: &Observed) -> bool {
+        self.ownership.covers(id, &(self, observed))
     }
 }
 
-/// Which virtual servers are the proxy's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// All but those at addresses inside these networks (`excludeCIDRs`).
-    AllBut(Vec<IpNetwork>),
-    /// These.
-    Only(BTreeSet<VirtualServerId>),
+impl Holdings for Desired {
+    fn binds(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+
+    fn has(&self, family: Family, set: SetId, entry: &Entry) -> bool {
+        let set = self
+            .families
+            .get(family)
+            .as_ref()
+            .and_then(|state| state.set(set));
+        set.is_some_and(|set| set.entries.binary_search(entry).is_ok())
+    }
 }
 
-/// The virtual servers that members of the proxy's sets, or addresses on its link, are there for.
-fn made_by_proxy(observed: &Observed) -> BTreeSet<VirtualServerId> {
-    let reached: HashSet<_> = observed
-        .sets
-        .iter()
-        .filter_map(|(name, set)| Some((SetId::owner(name)?.1, set)))
-        .flat_map(|(id, set)| {
-            set.entries
-                .iter()
-                .filter_map(move |entry| Reach::of_entry(id, entry))
-        })
-        .collect();
-    let own = observed
-        .servers
-        .iter()
-        .map(|server| server.id)
-        .filter(|id| {
-            let bound = match id {
-                VirtualServerId::Address { address, .. } => observed.binds(*address),
-                VirtualServerId::FirewallMark { .. } => false,
-            };
-            bound || Reach::of_server(id).any(|reach| reached.contains(&reach))
-        });
-    own.collect()
+/// What is held after a plan is recognized like what is held before it.
+impl Holdings for (&Desired, &Observed) {
+    fn binds(&self, address: IpAddr) -> bool {
+        self.0.binds(address) || self.1.binds(address)
+    }
+
+    fn has(&self, family: Family, set: SetId, entry: &Entry) -> bool {
+        self.0.has(family, set, entry) || self.1.has(family, set, entry)
+    }
 }
 
 /// A virtual server and its destinations.
@@ -157,30 +141,4 @@ pub struct DesiredSet {
     pub spec: SetSpec,
     /// Its members, sorted.
     pub entries: Vec<Entry>,
-}
-
-/// Two Service ports claim one virtual server; only one of them can have it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Conflict {
-    /// The Service that goes without.
-    pub service: ObjectName,
-    /// The name of its port.
-    pub port: Arc<str>,
-    /// The address family.
-    pub family: Family,
-    /// What was claimed.
-    pub server: VirtualServerId,
-    /// The Service that has it, being older, or first by name.
-    pub holder: ObjectName,
-}
-
-impl fmt::Display for Conflict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Service {}, port {:?}: {} belongs to the older Service {}; \
-             it is taken over when that one goes",
-            self.service, self.port, self.server, self.holder
-        )
-    }
 }

@@ -1,11 +1,12 @@
 //! What health checks ask of a node: whether it has endpoints of a Service itself.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
-use crate::cluster::{Cluster, EndpointSlice, Family, ObjectName, Service};
-use crate::translate::by_service;
+use crate::cluster::{
+    Cluster, Endpoint, EndpointSlice, Family, ObjectName, Service, slices_by_service, standing,
+};
 
 /// What a load balancer's health check of a Service is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct NoLocalEndpoints<T = usize> {
 /// The health of every Service that has health checks, by name, as seen from a node.
 #[must_use]
 pub fn service_health(cluster: &Cluster, node_name: &str) -> Vec<ServiceHealth> {
-    let slices = by_service(cluster);
+    let slices = slices_by_service(cluster);
     let health = |service: &Service| {
         let key = (service.name.namespace(), service.name.name());
         of_service(
@@ -54,7 +55,7 @@ pub(crate) fn of_service(
 ) -> Option<ServiceHealth> {
     let port = service.health_check()?;
     let counts = Family::ALL.into_iter().any(|family| service.counts(family));
-    let local_endpoints = local_addresses(slices, node_name).len();
+    let local_endpoints = local_addresses(slices, node_name);
     counts.then(|| ServiceHealth {
         service: service.name.clone(),
         port,
@@ -62,8 +63,8 @@ pub(crate) fn of_service(
     })
 }
 
-/// Endpoints without ports are no endpoints.
-fn local_addresses(slices: &[&EndpointSlice], node_name: &str) -> BTreeSet<IpAddr> {
+/// How many addresses have a ready endpoint here. Endpoints without ports do not count.
+fn local_addresses(slices: &[&EndpointSlice], node_name: &str) -> usize {
     let endpoints = slices
         .iter()
         .filter(|slice| !slice.ports.is_empty())
@@ -74,15 +75,23 @@ fn local_addresses(slices: &[&EndpointSlice], node_name: &str) -> BTreeSet<IpAdd
                 .iter()
                 .filter(move |endpoint| of_family(endpoint.address))
         });
+    let mut deciding: BTreeMap<IpAddr, &Endpoint> = BTreeMap::new();
+    for endpoint in endpoints {
+        let of = |endpoint: &Endpoint| standing(endpoint.terminating, endpoint.ready);
+        let first = deciding.entry(endpoint.address).or_insert(endpoint);
+        if of(endpoint) < of(first) {
+            *first = endpoint;
+        }
+    }
     let local =
-        endpoints.filter(|endpoint| endpoint.ready && endpoint.node.as_deref() == Some(node_name));
-    local.map(|endpoint| endpoint.address).collect()
+        |endpoint: &&Endpoint| endpoint.ready && endpoint.node.as_deref() == Some(node_name);
+    deciding.into_values().filter(local).count()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::{Endpoint, EndpointPort, ServicePort, ServiceType, TrafficPolicy};
+    use crate::cluster::{EndpointPort, ServicePort, ServiceType, TrafficPolicy};
     use ipvs_netlink::Protocol;
 
     fn slice(name: &str, endpoints: Vec<Endpoint>) -> EndpointSlice {

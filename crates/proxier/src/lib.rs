@@ -80,7 +80,13 @@
 //!
 //! | what | reference | here |
 //! |---|---|---|
-//! | two Services claim one virtual server | left to the order of a hash map | the older has it, the other is reported |
+//! | several Services claim one virtual server | left to the order of a hash map | a cluster IP comes first, then the older Service; the others are reported ([`Conflict`]) |
+//! | an external IP or load balancer address that is another Node's, an endpoint's or the API server's (current) | bound, so that this node no longer reaches whom it belongs to | not claimed, and reported ([`Holder`]) |
+//! | virtual servers of others | removed, but for `excludeCIDRs` | left alone, see [`Ownership`]; [`Config::remove_foreign_servers`] brings the reference's way back |
+//! | a link called `kube-ipvs0` that is not a dummy link | used | an error; nothing is changed |
+//! | a Service's port that is the number of a node port (current) | traffic to service addresses loses its source address | `nat/KUBE-NODE-PORT` returns first what goes to an address in `KUBE-IPVS-IPS` |
+//! | an endpoint address in two entries | depends on the order of slices | the entry that is not terminating decides, then the ready one, then the first |
+//! | jumps and rules found several times | left | reduced to one |
 //! | a set needs more than 65,536 members | members are lost | it is made with room for them and swapped in |
 //! | a cluster IP that another link has | bound all the same (current) | not bound, like any other address |
 //! | virtual servers found with other settings | changed, or taken for equal | changed in place |
@@ -96,24 +102,29 @@
 
 pub mod cluster;
 mod config;
+mod conflict;
 mod desired;
 mod engine;
 mod health;
 pub mod kernel;
 mod layout;
 mod observed;
+mod ownership;
 mod plan;
 mod reconcile;
 mod settings;
 mod translate;
 
+pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
-pub use desired::{Conflict, Desired, DesiredSet, FamilyState, LINK, Ownership, Server};
+pub use conflict::{Conflict, ConflictChange, Holder};
+pub use desired::{Desired, DesiredSet, FamilyState, Server};
 pub use engine::Engine;
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
-pub use kernel::{Kernel, KernelError, MemoryKernel};
+pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
 pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 pub use observed::{Observed, ObservedDestination, ObservedServer};
+pub use ownership::Ownership;
 pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign};
 pub use reconcile::reconcile;
 pub use settings::Sysctl;

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use ipset_netlink::{Set, SetName};
+use ipset_netlink::{Entry, Set, SetName};
 use iptables_restore::Ruleset;
 use ipvs_netlink::{Connections, Destination, Timeouts, VirtualServerConfig, VirtualServerId};
 
-use crate::cluster::PerFamily;
+use crate::cluster::{Family, PerFamily};
+use crate::layout::SetId;
+use crate::ownership::Holdings;
 use crate::settings::Sysctl;
 
 /// The state of a kernel at one moment, as far as a service proxy can change it.
@@ -68,5 +70,16 @@ impl Observed {
             .binary_search_by(|server| server.id.cmp(id))
             .ok()?;
         self.servers.get(at)
+    }
+}
+
+impl Holdings for Observed {
+    fn binds(&self, address: IpAddr) -> bool {
+        Self::binds(self, address)
+    }
+
+    fn has(&self, family: Family, set: SetId, entry: &Entry) -> bool {
+        let set = self.sets.get(&set.name(family));
+        set.is_some_and(|set| set.entries.binary_search(entry).is_ok())
     }
 }

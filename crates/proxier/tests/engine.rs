@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Change, Host, ObjectName};
-use proxier::{Config, Engine, Kernel, KernelError, MemoryKernel, Operation, Plan};
+use proxier::{
+    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation, Plan,
+};
 
 const CLUSTER: &str = "
 kind: Service
@@ -78,8 +80,13 @@ fn a_refused_deletion_of_an_idle_destination_is_part_of_the_next_plan() {
     let delete = ["- ipvs      -d -t 10.0.0.7:80 -r 10.244.1.5:8080"];
     assert_eq!(steps(&plan), delete);
     kernel.fail_with(Some(Box::new(|operation| {
-        matches!(operation, Operation::DeleteDestination { .. })
-            .then(|| KernelError::Injected("by the test".into()))
+        matches!(operation, Operation::DeleteDestination { .. }).then(|| {
+            KernelError::new(
+                KernelPart::of(operation),
+                KernelErrorKind::Other,
+                "by the test",
+            )
+        })
     })));
     carry_out(&mut engine, &mut kernel, &plan);
     kernel.fail_with(None);
@@ -98,8 +105,13 @@ fn a_refused_deletion_is_forgotten_once_the_destination_is_wanted_again() {
     let (mut engine, mut kernel, server, destination) = draining();
     kernel.set_connections(&server, &destination, Connections::default());
     let plan = engine.drained(&kernel.connections(&[server]).unwrap());
-    kernel.fail_with(Some(Box::new(|_| {
-        Some(KernelError::Injected("by the test".into()))
+    kernel.fail_with(Some(Box::new(|operation| {
+        let part = KernelPart::of(operation);
+        Some(KernelError::new(
+            part,
+            KernelErrorKind::Other,
+            "by the test",
+        ))
     })));
     carry_out(&mut engine, &mut kernel, &plan);
     kernel.fail_with(None);

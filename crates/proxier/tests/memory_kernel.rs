@@ -12,9 +12,10 @@ use std::num::NonZeroU16;
 use ipset_netlink::{Entry, Protocol, SetName};
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Cluster, Family, Host, ObjectName, Service, ServicePort};
+use proxier::kernel::{FailureReason, carry_out};
 use proxier::{
-    Config, Desired, Kernel, KernelError, MemoryKernel, Operation, Phase, Plan, SetId, reconcile,
-    translate,
+    Config, Desired, Kernel, KernelErrorKind, MemoryKernel, Operation, Phase, Plan, SetId,
+    reconcile, translate,
 };
 use proxier_manifest::Snapshot;
 
@@ -350,7 +351,7 @@ fn rules_that_name_what_is_missing_are_refused() {
     let rules = plan.phase(Phase::Rules).first().unwrap();
     let error = kernel.perform(rules).unwrap_err();
     assert!(
-        matches!(error, KernelError::Missing(ref what) if what.contains("set KUBE-")),
+        error.kind == KernelErrorKind::Missing && error.to_string().contains("set KUBE-"),
         "{error}"
     );
 }
@@ -376,4 +377,23 @@ fn a_plan_is_shown_as_a_diff() {
             format!("- iptables  -t nat -A KUBE-SERVICES {cluster_ips} dst,dst -j ACCEPT"),
         ]
     );
+}
+
+/// A kernel that answers for fewer operations than it was given has not carried out the others.
+#[test]
+fn a_missing_result_is_a_failure() {
+    let wanted = desired(&cluster("TCP", &["10.244.1.5"]));
+    let plan = reconcile(&wanted, &MemoryKernel::new().state());
+    let mut given = 0;
+    let together = |_: &Operation, _: &Operation| true;
+    let applied = carry_out(&plan, together, |operations| {
+        given += operations.len();
+        operations.iter().skip(1).map(|_| Ok(())).collect()
+    });
+    assert_eq!(applied.done + applied.failures.len(), plan.len());
+    let unknown = applied.failures.iter().filter(|failure| {
+        matches!(&failure.reason, FailureReason::Refused(error) if error.kind == KernelErrorKind::Unknown)
+    });
+    assert!(unknown.count() > 0, "{:?}", applied.failures);
+    assert!(applied.done < given, "{given}");
 }

@@ -11,7 +11,7 @@
     reason = "a test that fails should panic"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proxier::cluster::Host;
 use proxier::{Kernel, Layout, MemoryKernel, reconcile, translate};
@@ -65,6 +65,57 @@ fn current_layout() {
 #[test]
 fn classic_layout() {
     assert_eq!(run_all(Layout::Classic), (14, 14));
+}
+
+/// A deliberate difference: others' virtual servers stay by default, where kube-proxy removes them. All else is as
+/// with the flag.
+#[test]
+fn others_virtual_servers_stay_by_default() {
+    let mut left = BTreeMap::new();
+    for layout in Layout::ALL {
+        for mut scenario in all(layout) {
+            let Some(found) = scenario.found() else {
+                continue;
+            };
+            scenario.config.remove_foreign_servers = false;
+            let mut host = Host::new(scenario.node_name());
+            host.links = scenario.links.clone();
+            let mut kernel = MemoryKernel::holding(&found.state().unwrap());
+            for step in &scenario.steps {
+                let desired = translate(&step.cluster, &host, &scenario.config);
+                let plan = reconcile(&desired, &kernel.observe().unwrap());
+                assert!(kernel.apply(&plan).is_ok());
+                let again = reconcile(&desired, &kernel.observe().unwrap());
+                assert!(again.is_empty(), "{}: {again}", scenario.name);
+                let expected: Snapshot = serde_json::from_value(step.expected.clone()).unwrap();
+                let mut actual = Snapshot::of(&kernel.state());
+                let foreign: Vec<_> = actual
+                    .ipvs
+                    .iter()
+                    .filter(|line| !expected.ipvs.contains(line))
+                    .cloned()
+                    .collect();
+                actual.ipvs.retain(|line| !foreign.contains(line));
+                compare(&scenario.name, &step.expected, &actual, layout);
+                if !foreign.is_empty() {
+                    left.insert(scenario.name.clone(), foreign);
+                }
+            }
+        }
+    }
+    let left: Vec<_> = left
+        .iter()
+        .map(|(name, lines)| {
+            (
+                name.as_str(),
+                lines.iter().map(String::as_str).collect::<Vec<_>>(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        left,
+        [("exclude-cidrs", vec!["-A -t 172.30.0.5:80 -s wlc"])]
+    );
 }
 
 /// Each scenario again from every other one's end state.

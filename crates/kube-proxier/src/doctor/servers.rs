@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Set, SetName};
 use ipvs_netlink::{VirtualServer, VirtualServerId};
+use proxier::cluster::Host;
 use proxier::{Desired, LINK, Observed, ObservedServer, SetId};
 
 use super::{Check, Verdict};
@@ -20,23 +21,31 @@ pub(super) fn foreign(options: &Options) -> Vec<Check> {
         return Vec::new();
     };
     let count = servers.len();
+    let name = "virtual servers";
+    if !options.config.remove_foreign_servers {
+        return vec![Check::works(name, format!("{count}; those of others stay"))];
+    }
     let observed = Observed {
         servers: servers.into_iter().map(observed).collect(),
         addresses: bound(),
         sets: own_sets(),
         ..Observed::default()
     };
-    let own = Desired::nothing(&observed);
+    let mut host = Host::new(options.node_name.clone());
+    let links = dummy_link::Client::open().and_then(|mut client| client.node_links());
+    host.links = links.unwrap_or_default();
+    let own = Desired::nothing(&observed, &host);
     let foreign: BTreeSet<IpAddr> = observed
         .servers
         .iter()
         .filter_map(|server| match server.id {
-            VirtualServerId::Address { address, .. } if !own.owns(&server.id) => Some(address),
+            VirtualServerId::Address { address, .. } if !own.owns(&server.id, &observed) => {
+                Some(address)
+            }
             _ => None,
         })
         .filter(|address| !options.config.excludes(*address))
         .collect();
-    let name = "virtual servers";
     vec![if foreign.is_empty() {
         Check::works(
             name,

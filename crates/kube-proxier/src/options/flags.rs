@@ -102,6 +102,11 @@ pub(super) struct ProcessFlags {
     #[arg(long, value_enum, default_value_t = LayoutName::Current, hide_default_value = true, hide_possible_values = true, value_name = "NAME")]
     pub(super) layout: LayoutName,
 
+    /// Remove virtual servers that are not recognized as this proxy's, as kube-proxy does, unless ipvs.excludeCIDRs has
+    /// their addresses [default: false].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
+    pub(super) remove_foreign_servers: Option<bool>,
+
     /// The name of this machine's Node [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) hostname_override: Option<String>,

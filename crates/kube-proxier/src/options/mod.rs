@@ -176,6 +176,7 @@ impl Options {
         } = reading;
         said.warnings.extend(warnings);
         config.layout = Layout::from(flags.process.layout);
+        config.remove_foreign_servers = flags.process.remove_foreign_servers == Some(true);
         config.check().map_err(|invalid| {
             let error = FieldError::new(invalid.field, invalid.reason);
             ConfigError::new(said.source.as_str(), [error])

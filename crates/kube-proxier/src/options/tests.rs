@@ -94,6 +94,7 @@ fn help_tells_of_every_flag_with_its_default() {
         "cleanup",
         "write-config-to",
         "layout",
+        "remove-foreign-servers",
         "v",
         "logging-format",
     ] {

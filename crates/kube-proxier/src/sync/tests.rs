@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use ipvs_netlink::Connections;
-use proxier::MemoryKernel;
 use proxier::cluster::{Cluster, ObjectName};
+use proxier::{KernelErrorKind, KernelPart, MemoryKernel};
 
 use super::*;
 
@@ -167,8 +167,13 @@ fn destinations_with_connections_are_looked_at_until_they_are_done() {
 fn what_fails_is_tried_again() {
     let mut fixture = Fixture::new();
     let fails = |operation: &Operation| {
-        matches!(operation, Operation::AddDestination { .. })
-            .then(|| KernelError::Injected("no destinations today".into()))
+        matches!(operation, Operation::AddDestination { .. }).then(|| {
+            KernelError::new(
+                KernelPart::Ipvs,
+                KernelErrorKind::Other,
+                "no destinations today",
+            )
+        })
     };
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));
     fixture.hear_all();
@@ -195,7 +200,7 @@ fn one_refused_object_blocks_nothing() {
     let refused = slice.endpoints[0].address;
     let fails = move |operation: &Operation| {
         matches!(operation, Operation::AddDestination { destination, .. } if destination.id.address == refused)
-            .then(|| KernelError::Injected("not this one".into()))
+            .then(|| KernelError::new(KernelPart::Ipvs, KernelErrorKind::Other, "not this one"))
     };
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));
     fixture.hear_all();
@@ -215,7 +220,7 @@ fn one_refused_object_blocks_nothing() {
     // What all Services share is another matter.
     let fails = |operation: &Operation| {
         matches!(operation, Operation::RestoreRules(_))
-            .then(|| KernelError::Injected("no rules today".into()))
+            .then(|| KernelError::new(KernelPart::Rules, KernelErrorKind::Other, "no rules today"))
     };
     fixture.syncer.machine = MemoryKernel::new();
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));

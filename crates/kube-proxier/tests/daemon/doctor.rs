@@ -51,7 +51,13 @@ pub(crate) fn its_own_virtual_servers_are_no_warning() {
 
     cmd("ipvsadm -A -t 192.168.99.1:30555 -s rr");
     cmd("ipvsadm -A -t 10.98.0.1:80 -s rr");
-    let (status, servers) = doctor(&["--ipvs-exclude-cidrs=10.98.0.0/16"], "virtual servers");
+    let (status, servers) = doctor(
+        &[
+            "--remove-foreign-servers",
+            "--ipvs-exclude-cidrs=10.98.0.0/16",
+        ],
+        "virtual servers",
+    );
     assert_eq!(status, Some(0), "ipvs mode can run: {servers}");
     assert_eq!(servers["verdict"], "warning", "{servers}");
     let found = servers["found"].as_str().unwrap();

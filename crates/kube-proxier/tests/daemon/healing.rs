@@ -28,6 +28,8 @@ pub(crate) fn what_others_changed_is_healed() {
         &server,
         "ipvs: {syncPeriod: 1s, minSyncPeriod: 100ms, excludeCIDRs: [10.96.200.0/24]}\n",
     );
+    // As kube-proxy does it; by default others' virtual servers stay.
+    let setup = setup.flag("--remove-foreign-servers");
     let mut daemon = setup.started();
     let servers = cmd("ipvsadm -Sn");
     let sets = cmd("ipset save");

@@ -119,6 +119,8 @@ fn run(scenario: &Scenario, layout: Layout) {
         Layout::Current => setup,
         Layout::Classic => setup.flag("--layout=classic"),
     };
+    // What was measured removes what it does not know; by default others' virtual servers stay.
+    let setup = setup.flag("--remove-foreign-servers");
     let mut daemon = setup.start();
     for (n, step) in scenario.steps.iter().enumerate() {
         let number = n + 1;

@@ -9,12 +9,16 @@
 )]
 
 mod calls;
+mod errors;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use kernel_test::{Test, cmd, tests};
-use proxier::{Config, Desired, DetectLocal, Kernel, Layout, Observed, reconcile, translate};
+use proxier::{
+    Config, Desired, DetectLocal, Kernel, KernelErrorKind, KernelPart, Layout, Observed, Operation,
+    reconcile, translate,
+};
 use proxier_linux::LinuxKernel;
 use proxier_manifest::Snapshot;
 
@@ -45,7 +49,11 @@ fn main() -> ExitCode {
         cleaning_up_leaves_what_is_foreign,
         a_failure_is_told_and_made_good,
         without_ipv6_the_rest_is_served,
-        calls::a_change_costs_few_system_calls
+        calls::a_change_costs_few_system_calls,
+        errors::of_one_kind_in_both_kernels,
+        a_link_of_another_kind_is_somebody_elses,
+        others_virtual_servers_stay,
+        errors::without_permission_of_one_kind
     ];
     kernel_test::main(each.chain(from_others).chain(others))
 }
@@ -191,7 +199,8 @@ fn cleaning_up_leaves_what_is_foreign() {
         // A virtual server that no set member is there for came after: it is not the proxy's.
         cmd("ipvsadm -A -t 172.31.7.8:7777 -s rr");
         let observed = kernel.observe().unwrap();
-        let plan = reconcile(&Desired::nothing(&observed), &observed);
+        let host = kernel.host(scenario.node_name()).unwrap();
+        let plan = reconcile(&Desired::nothing(&observed, &host), &observed);
         assert!(kernel.apply(&plan).is_ok(), "{plan}");
         let left = bare(kernel.observe().unwrap());
         assert!(left.addresses.is_none());
@@ -219,6 +228,48 @@ fn cleaning_up_leaves_what_is_foreign() {
         assert!(!left.ip6tables.iter().any(|line| line.contains("KUBE")));
         cmd("ipvsadm -D -t 172.31.7.8:7777");
     }
+}
+
+/// A bridge called kube-ipvs0: nothing is planned on the strength of what it has.
+fn a_link_of_another_kind_is_somebody_elses() {
+    let mut kernel = LinuxKernel::open().unwrap();
+    cmd("ip link add kube-ipvs0 type bridge && ip address add 10.0.0.9/32 dev kube-ipvs0");
+    let error = kernel.observe().unwrap_err();
+    assert_eq!(
+        (error.part, error.kind),
+        (KernelPart::Links, KernelErrorKind::Exists)
+    );
+    let told = error.to_string();
+    assert!(
+        told.contains("kube-ipvs0") && told.contains("bridge") && told.contains("ip link"),
+        "{told}"
+    );
+    assert!(kernel.perform(&Operation::DeleteLink).is_err());
+    assert!(kernel.perform(&Operation::CreateLink).is_err());
+    assert!(cmd("ip -o address show dev kube-ipvs0").contains("10.0.0.9/32"));
+    cmd("ip link delete kube-ipvs0");
+    assert_eq!(kernel.observe().unwrap().addresses, None);
+}
+
+/// As configured by default; all scenarios are played as kube-proxy does it, which removes them.
+fn others_virtual_servers_stay() {
+    let scenario = scenario("lb-cluster", Layout::Current);
+    tools::make_links(&scenario);
+    let mut kernel = LinuxKernel::open().unwrap();
+    let mut ours = scenario;
+    ours.config.remove_foreign_servers = false;
+    go(&mut kernel, &ours, &ours.steps[0]);
+    let others = "-A -t 172.31.7.7:7777 -s rr";
+    cmd(&format!("ipvsadm {others}"));
+    // One of the proxy's that it forgot: at an address on its link.
+    cmd("ipvsadm -A -t 198.51.100.7:7778 -s rr");
+    go(&mut kernel, &ours, &ours.steps[0]);
+    let left = cmd("ipvsadm -Sn");
+    assert!(left.contains(others), "{left}");
+    assert!(!left.contains(":7778"), "{left}");
+    ours.config.remove_foreign_servers = true;
+    go(&mut kernel, &ours, &ours.steps[0]);
+    assert!(!cmd("ipvsadm -Sn").contains(others));
 }
 
 /// A set under one of the proxy's names that a foreign rule holds on to: it cannot be made anew.

@@ -36,6 +36,12 @@ pub struct Endpoint {
     pub hints: Option<Arc<Hints>>,
 }
 
+/// How much an entry of a slice says of its address where several have the same: the least decides. One that is not
+/// terminating decides over one that is, since pod addresses are reused; among equals, one that is ready.
+pub(crate) const fn standing(terminating: bool, ready: bool) -> (bool, bool) {
+    (terminating, !ready)
+}
+
 /// For whom an endpoint is meant. Without any names it says nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hints {

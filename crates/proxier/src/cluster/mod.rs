@@ -9,13 +9,14 @@ mod name;
 mod node;
 mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 pub use change::Change;
+pub(crate) use endpoints::standing;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use ipvs_netlink::Family;
 pub use name::ObjectName;
-pub use node::{Host, Node};
+pub use node::{Host, LINK, Node};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
 /// Something there is one of for each address family.
@@ -81,4 +82,16 @@ impl Cluster {
     pub fn add_node(&mut self, node: Node) -> Option<Node> {
         self.nodes.insert(node.name.clone(), node)
     }
+}
+
+/// The slices of each Service, by namespace and name, in the order of their own names.
+pub(crate) fn slices_by_service(cluster: &Cluster) -> HashMap<(&str, &str), Vec<&EndpointSlice>> {
+    let mut slices: HashMap<_, Vec<_>> = HashMap::new();
+    for slice in cluster.slices.values() {
+        slices
+            .entry((slice.name.namespace(), &*slice.service))
+            .or_default()
+            .push(slice);
+    }
+    slices
 }

@@ -8,7 +8,10 @@ use ipnetwork::IpNetwork;
 use netlink_wire::KernelVersion;
 
 use super::Family;
-use crate::desired::LINK;
+
+/// The link that service addresses are bound to. It is never brought up: IPVS only needs its addresses
+/// to be local.
+pub const LINK: &str = "kube-ipvs0";
 
 /// A Kubernetes Node (`v1`), reduced to what a proxy needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +50,9 @@ pub struct Host {
     pub random_fully: bool,
     /// Whether it does IPv6: its kernel knows it, and there is an ip6tables. If not, it serves IPv4 alone.
     pub ipv6: bool,
+    /// The addresses of the API server that the proxy talks to. [`Layout::Current`](crate::Layout::Current) never
+    /// binds them, or the proxy would lock itself out.
+    pub api_servers: BTreeSet<IpAddr>,
 }
 
 impl Host {
@@ -76,6 +82,7 @@ impl Host {
             && self.kernel == other.kernel
             && self.random_fully == other.random_fully
             && self.ipv6 == other.ipv6
+            && self.api_servers == other.api_servers
             && addresses(self) == addresses(other)
     }
 
@@ -89,6 +96,7 @@ impl Host {
             kernel: KernelVersion::new(6, 1, 0),
             random_fully: true,
             ipv6: true,
+            api_servers: BTreeSet::new(),
         }
     }
 }

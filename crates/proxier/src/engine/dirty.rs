@@ -1,4 +1,4 @@
-//! What may differ between what is wanted of the kernel and what is believed of it.
+//! What may differ between the wanted and the last-applied state.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

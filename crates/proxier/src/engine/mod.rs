@@ -1,17 +1,18 @@
 //! The incremental form of [`translate`](crate::translate()) and [`reconcile`](crate::reconcile()).
 //!
 //! What each Service wants is made by the code that `translate` uses, once for each change of it. Who gets
-//! what, and what is shared, is counted (`wanted`). What the kernel holds is believed: as last observed, and
-//! as changed since by what was carried out (`believed`). What may differ between the two is noted as it comes
-//! up (`dirty`), and a plan is what [`reconcile`](crate::reconcile()) makes of just that part of both (`section`).
+//! what, and what is shared, is counted (`wanted`). What the kernel holds is last_applied: as last observed, and
+//! as changed since by what was carried out (`last_applied`). What may differ between the two is noted as it comes
+//! up (`dirty`), and a plan is what [`reconcile`](crate::reconcile()) makes of just that part of both (`delta`).
 
-mod believed;
+mod delta;
 mod dirty;
-mod known;
+mod last_applied;
 mod queue;
-mod section;
+mod reserved;
 mod shared;
 mod stale;
+mod store;
 mod tracked;
 mod wanted;
 
@@ -21,14 +22,15 @@ use std::net::IpAddr;
 
 use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
-use self::believed::Believed;
+use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
-use self::known::Known;
-use self::section::{Cutter, written};
+use self::last_applied::LastApplied;
+use self::store::Store;
 use self::wanted::Wanted;
 use crate::cluster::{Change, Cluster, Family, Host, Node, ObjectName, PerFamily};
 use crate::config::Config;
-use crate::desired::{Conflict, Desired, Server};
+use crate::conflict::{Conflict, ConflictChange};
+use crate::desired::{Desired, Server};
 use crate::health::{NoLocalEndpoints, ServiceHealth};
 use crate::kernel::{Applied, FailureReason};
 use crate::layout::{SetId, SetIds};
@@ -63,19 +65,24 @@ use crate::translate::translate;
 pub struct Engine {
     host: Host,
     config: Config,
-    known: Known,
+    store: Store,
     nodes: BTreeMap<Box<str>, Node>,
     node_ports: PerFamily<Vec<IpAddr>>,
     /// Whether something changed that all Services depend on.
     all_stale: bool,
     wanted: Wanted,
     health: BTreeMap<ObjectName, ServiceHealth>,
-    believed: Option<Believed>,
+    last_applied: Option<LastApplied>,
     dirty: Dirty,
     /// The sets with members, and the families written, when rules were last looked at.
     seen: PerFamily<Option<SetIds>>,
     draining: BTreeSet<VirtualServerId>,
+    /// Virtual servers that were wanted, are no longer, and have not been deleted yet: the proxy's, whatever else shows
+    /// it.
+    abandoned: BTreeSet<VirtualServerId>,
     doubtful: bool,
+    /// Conflicts that have been reported and have not ended.
+    reported: BTreeSet<Conflict>,
 }
 
 impl Engine {
@@ -86,13 +93,13 @@ impl Engine {
         let mut engine = Self {
             host,
             config,
-            known: Known::default(),
+            store: Store::default(),
             nodes: BTreeMap::new(),
             node_ports: PerFamily::default(),
             all_stale: true,
             wanted: Wanted::default(),
             health: BTreeMap::new(),
-            believed: None,
+            last_applied: None,
             // Until all is compared for the first time.
             dirty: Dirty {
                 all: true,
@@ -100,7 +107,9 @@ impl Engine {
             },
             seen: PerFamily::default(),
             draining: BTreeSet::new(),
+            abandoned: BTreeSet::new(),
             doubtful: false,
+            reported: BTreeSet::new(),
         };
         engine.refresh();
         engine
@@ -108,8 +117,8 @@ impl Engine {
 
     /// Takes in what happened to the cluster. What is said again costs a comparison.
     pub fn change(&mut self, change: Change) {
-        if let Some(believed) = &mut self.believed {
-            believed.forget_connections();
+        if let Some(last_applied) = &mut self.last_applied {
+            last_applied.forget_connections();
         }
         self.take_in(change);
     }
@@ -147,21 +156,28 @@ impl Engine {
             }
             *self.dirty.rules.get_mut(family) |= before != filled;
         }
-        let Some(believed) = &self.believed else {
+        let Some(last_applied) = &self.last_applied else {
             return Plan::default();
         };
-        let cutter = Cutter {
+        self.abandoned.extend(self.wanted.take_abandoned());
+        self.abandoned
+            .retain(|id| !self.wanted.has(id) && last_applied.servers.contains_key(id));
+        let builder = DeltaBuilder {
+            abandoned: &self.abandoned,
             node: self.nodes.get(&self.host.node_name),
             host: &self.host,
             config: &self.config,
             wanted: &self.wanted,
-            believed,
+            last_applied,
         };
-        let section = cutter.section(&self.dirty);
-        let plan = reconcile_parts(&section.desired, &section.observed, section.rules);
+        let delta = builder.delta(&self.dirty);
+        let plan = reconcile_parts(&delta.desired, &delta.observed, delta.rules);
         for id in &self.dirty.servers {
-            let found = believed.servers.get(id).map(|found| &found.destinations);
-            if found.is_some_and(|found| drains(found, section.desired.server(id))) {
+            let found = last_applied
+                .servers
+                .get(id)
+                .map(|found| &found.destinations);
+            if found.is_some_and(|found| drains(found, delta.desired.server(id))) {
                 self.draining.insert(*id);
             } else {
                 self.draining.remove(id);
@@ -172,10 +188,10 @@ impl Engine {
         plan
     }
 
-    /// What became of a plan: what was done is believed of the kernel from now on, what failed is part of the next
-    /// plan.
+    /// The result of a plan: what was carried out belongs to the last-applied state from now on, what failed is part of
+    /// the next plan.
     pub fn applied(&mut self, plan: &Plan, applied: &Applied) {
-        let Some(believed) = &mut self.believed else {
+        let Some(last_applied) = &mut self.last_applied else {
             return;
         };
         for failure in &applied.failures {
@@ -192,7 +208,7 @@ impl Engine {
             .filter(|(index, _)| !failed.contains(index))
             .map(|(_, (_, op))| op);
         let wanted = &self.wanted;
-        believed.take(done.clone(), |id| {
+        last_applied.take(done.clone(), |id| {
             wanted.server(id).map(|server| server.destinations)
         });
         let mut touched = BTreeSet::new();
@@ -205,7 +221,10 @@ impl Engine {
             };
         }
         for id in touched {
-            let found = believed.servers.get(&id).map(|found| &found.destinations);
+            let found = last_applied
+                .servers
+                .get(&id)
+                .map(|found| &found.destinations);
             let drains = found.is_some_and(|found| drains(found, wanted.server(&id).as_ref()));
             if drains {
                 self.draining.insert(id);
@@ -215,25 +234,26 @@ impl Engine {
         }
     }
 
-    /// The kernel as it was just observed, which is believed from now on. Gives the plan that heals any difference:
+    /// The kernel as it was just observed: the last-applied state from now on. Gives the plan that heals any difference:
     /// what [`plan`](Self::plan) would give.
     pub fn audit(&mut self, observed: &Observed) -> Plan {
         self.dirty.all = true;
         // Nothing is compared with what is to be forgotten.
-        self.believed = None;
+        self.last_applied = None;
         self.refresh();
         let servers = self.wanted.servers().len();
-        let mut believed = Believed::new(observed, servers, |name| SetId::owner(name).is_some());
+        let mut last_applied =
+            LastApplied::new(observed, servers, |name| SetId::owner(name).is_some());
         self.dirty = Dirty::default();
         self.draining.clear();
         self.doubtful = false;
         for found in &observed.servers {
             let wanted = self.wanted.server(&found.id);
-            if !believed.observe(found, wanted.as_ref()) {
+            if !last_applied.observe(found, wanted.as_ref()) {
                 self.dirty.servers.insert(found.id);
             }
         }
-        self.believed = Some(believed);
+        self.last_applied = Some(last_applied);
         self.compare();
         self.plan()
     }
@@ -248,9 +268,9 @@ impl Engine {
     /// that are done: what [`plan`](Self::plan) would give.
     pub fn drained(&mut self, observed: &[ObservedServer]) -> Plan {
         self.refresh();
-        if let Some(believed) = &mut self.believed {
+        if let Some(last_applied) = &mut self.last_applied {
             for found in observed {
-                believed.observe(found, self.wanted.server(&found.id).as_ref());
+                last_applied.observe(found, self.wanted.server(&found.id).as_ref());
                 self.dirty.servers.insert(found.id);
             }
         }
@@ -258,10 +278,10 @@ impl Engine {
     }
 
     /// Whether the kernel should be observed and [audited](Self::audit): it never was, or it refused something, so
-    /// that it may not be what it is believed to be.
+    /// that it may differ from the last-applied state.
     #[must_use]
     pub const fn needs_audit(&self) -> bool {
-        self.doubtful || self.believed.is_none()
+        self.doubtful || self.last_applied.is_none()
     }
 
     /// A virtual server as it was wanted when the last plan was made, if it was.
@@ -286,6 +306,19 @@ impl Engine {
         self.wanted.conflicts()
     }
 
+    /// Which conflicts began and ended, up to the last plan made, since this was last asked: each is reported once.
+    pub fn conflict_changes(&mut self) -> Vec<ConflictChange> {
+        let now: BTreeSet<_> = self.wanted.conflicts().collect();
+        let ended = self.reported.difference(&now).cloned();
+        let began = now.difference(&self.reported).cloned();
+        let changes = ended
+            .map(ConflictChange::Ended)
+            .chain(began.map(ConflictChange::Began));
+        let changes = changes.collect();
+        self.reported = now;
+        changes
+    }
+
     /// What health checks were to be answered when the last plan was made, by the Service's name.
     pub fn health(&self) -> impl Iterator<Item = &ServiceHealth> {
         self.health.values()
@@ -300,7 +333,7 @@ impl Engine {
     /// The cluster as it was told: a copy, for tests and for people. Costs what the cluster costs.
     #[must_use]
     pub fn cluster(&self) -> Cluster {
-        let (services, slices) = (self.known.services(), self.known.slices());
+        let (services, slices) = (self.store.services(), self.store.slices());
         Cluster {
             services: services.map(|s| (s.name.clone(), s.clone())).collect(),
             slices: slices.map(|s| (s.name.clone(), s.clone())).collect(),

@@ -4,39 +4,48 @@ use std::slice;
 use std::sync::Arc;
 
 use super::tracked::Rank;
+use crate::translate::Precedence;
 
-/// Who claims a virtual server, the senior first: mostly one.
+/// A Service among those that claim a virtual server. They sort by who gets it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Claimant {
+    /// That of its first claim.
+    pub(super) precedence: Precedence,
+    pub(super) rank: Arc<Rank>,
+}
+
+/// Who claims a virtual server, who gets it first: mostly one.
 #[derive(Debug)]
 pub(super) enum Queue {
-    One(Arc<Rank>),
+    One(Claimant),
     /// At least two.
-    Many(Vec<Arc<Rank>>),
+    Many(Vec<Claimant>),
 }
 
 impl Queue {
-    pub(super) fn ranks(&self) -> &[Arc<Rank>] {
+    pub(super) fn claimants(&self) -> &[Claimant] {
         match self {
             Self::One(only) => slice::from_ref(only),
-            Self::Many(ranks) => ranks,
+            Self::Many(claimants) => claimants,
         }
     }
 
     /// The same without one and with another; `None` if nobody is left.
-    pub(super) fn with(self, old: Option<&Arc<Rank>>, new: Option<&Arc<Rank>>) -> Option<Self> {
-        let mut ranks = match self {
+    pub(super) fn with(self, old: Option<&Arc<Rank>>, new: Option<Claimant>) -> Option<Self> {
+        let mut claimants = match self {
             Self::One(only) => vec![only],
-            Self::Many(ranks) => ranks,
+            Self::Many(claimants) => claimants,
         };
         if let Some(old) = old {
-            ranks.retain(|rank| !Arc::ptr_eq(rank, old));
+            claimants.retain(|claimant| !Arc::ptr_eq(&claimant.rank, old));
         }
         if let Some(new) = new {
-            let at = ranks.partition_point(|rank| rank < new);
-            ranks.insert(at, Arc::clone(new));
+            let at = claimants.partition_point(|claimant| *claimant < new);
+            claimants.insert(at, new);
         }
-        match ranks.len() {
-            0 | 1 => ranks.pop().map(Self::One),
-            _ => Some(Self::Many(ranks)),
+        match claimants.len() {
+            0 | 1 => claimants.pop().map(Self::One),
+            _ => Some(Self::Many(claimants)),
         }
     }
 }
@@ -47,29 +56,47 @@ mod tests {
     use super::*;
     use crate::cluster::{ObjectName, Service};
 
+    fn claimant(name: &str, created: i64, precedence: Precedence) -> Claimant {
+        let mut service = Service::new(ObjectName::new("default", name), Vec::new());
+        service.created = Some(created);
+        Claimant {
+            precedence,
+            rank: Arc::new(Rank::of(&service)),
+        }
+    }
+
     #[test]
     fn who_comes_and_goes_finds_or_leaves_a_place() {
-        let rank = |name: &str, created| {
-            let mut service = Service::new(ObjectName::new("default", name), Vec::new());
-            service.created = Some(created);
-            Arc::new(Rank::of(&service))
-        };
-        let [first, second, third] = [rank("c", 1), rank("a", 2), rank("b", 2)];
-        let queue = Queue::One(Arc::clone(&second));
-        let queue = queue.with(None, Some(&third)).unwrap();
-        let queue = queue.with(None, Some(&first)).unwrap();
-        let expected = [&first, &second, &third].map(Arc::clone);
-        assert_eq!(queue.ranks(), expected);
+        let of = |name, created| claimant(name, created, Precedence::Other);
+        let [first, second, third] = [of("c", 1), of("a", 2), of("b", 2)];
+        let queue = Queue::One(second.clone());
+        let queue = queue.with(None, Some(third.clone())).unwrap();
+        let queue = queue.with(None, Some(first.clone())).unwrap();
+        assert_eq!(
+            queue.claimants(),
+            [first.clone(), second.clone(), third.clone()]
+        );
 
         // One that is younger now, though it is the same Service.
-        let later = rank("c", 3);
-        let queue = queue.with(Some(&first), Some(&later)).unwrap();
-        let expected = [&second, &third, &later].map(Arc::clone);
-        assert_eq!(queue.ranks(), expected);
+        let later = of("c", 3);
+        let queue = queue.with(Some(&first.rank), Some(later.clone())).unwrap();
+        assert_eq!(
+            queue.claimants(),
+            [second.clone(), third.clone(), later.clone()]
+        );
 
-        let queue = queue.with(Some(&later), None).unwrap();
-        let queue = queue.with(Some(&second), None).unwrap();
-        assert!(matches!(&queue, Queue::One(only) if Arc::ptr_eq(only, &third)));
-        assert!(queue.with(Some(&third), None).is_none());
+        let queue = queue.with(Some(&later.rank), None).unwrap();
+        let queue = queue.with(Some(&second.rank), None).unwrap();
+        assert!(matches!(&queue, Queue::One(only) if Arc::ptr_eq(&only.rank, &third.rank)));
+        assert!(queue.with(Some(&third.rank), None).is_none());
+    }
+
+    #[test]
+    fn a_cluster_ip_comes_before_whatever_is_older() {
+        let older = claimant("a", 1, Precedence::Other);
+        let younger = claimant("b", 2, Precedence::ClusterIp);
+        let queue = Queue::One(older.clone());
+        let queue = queue.with(None, Some(younger.clone())).unwrap();
+        assert_eq!(queue.claimants(), [younger, older]);
     }
 }

@@ -17,26 +17,35 @@ impl Engine {
     /// Takes in a change and notes which Services it concerns.
     pub(super) fn take_in(&mut self, change: Change) {
         match change {
-            Change::Service(service) => self.known.put_service(service),
-            Change::ServiceGone(name) => self.known.remove_service(&name),
-            Change::Services(all) => self.known.put_services(all),
-            Change::Slice(slice) => self.known.put_slice(*slice),
-            Change::SliceGone(name) => self.known.remove_slice(&name),
-            Change::Slices(all) => self.known.put_slices(all),
+            Change::Service(service) => self.store.put_service(service),
+            Change::ServiceGone(name) => self.store.remove_service(&name),
+            Change::Services(all) => self.store.put_services(all),
+            Change::Slice(slice) => self.store.put_slice(*slice),
+            Change::SliceGone(name) => self.store.remove_slice(&name),
+            Change::Slices(all) => self.store.put_slices(all),
             Change::Node(node) => {
                 let own = node.name == self.host.node_name;
-                self.all_stale |= own && self.nodes.get(&node.name) != Some(&*node);
+                let known = self.nodes.get(&node.name);
+                self.all_stale |= own && known != Some(&*node);
+                let moved = known.is_none_or(|known| known.addresses != node.addresses);
                 self.nodes.insert(node.name.clone(), *node);
+                if moved && !own {
+                    self.store.set_nodes(&self.nodes, &self.host.node_name);
+                }
             }
             Change::NodeGone(name) => {
                 let known = self.nodes.remove(&name).is_some();
                 self.all_stale |= known && name == self.host.node_name;
+                if known {
+                    self.store.set_nodes(&self.nodes, &self.host.node_name);
+                }
             }
             Change::Nodes(all) => {
                 let all: BTreeMap<_, _> = all.into_iter().map(|n| (n.name.clone(), n)).collect();
                 let own = &self.host.node_name;
                 self.all_stale |= all.get(own) != self.nodes.get(own);
                 self.nodes = all;
+                self.store.set_nodes(&self.nodes, &self.host.node_name);
             }
         }
     }
@@ -49,11 +58,14 @@ impl Engine {
             let (host, config) = (&self.host, &self.config);
             self.node_ports =
                 PerFamily::from_fn(|family| node_port_addresses(host, node, config, family));
-            self.known.all_are_stale();
+            // Which of them is this machine's own may have changed.
+            self.store.set_nodes(&self.nodes, &self.host.node_name);
+            self.store.all_are_stale();
             self.dirty.all = true;
         }
-        let stale = self.known.take_stale();
+        let stale = self.store.take_stale();
         self.wanted.expect(stale.len());
+        self.store.note_bindable(&stale);
         for name in stale {
             self.look_at(&name);
         }
@@ -63,7 +75,8 @@ impl Engine {
     }
 
     fn look_at(&mut self, name: &ObjectName) {
-        let (service, slices) = self.known.look_at(name);
+        let (service, slices, reserved) = self.store.look_at(name);
+        let reserved = reserved.on(&self.host);
         let slices: Vec<_> = slices.iter().collect();
         let health = service.and_then(|s| health::of_service(s, &slices, &self.host.node_name));
         match health {
@@ -71,7 +84,7 @@ impl Engine {
             None => self.health.remove(name),
         };
         let tracked = service.map(|service| {
-            let wishes = PerFamily::from_fn(|family| {
+            let families = PerFamily::from_fn(|family| {
                 let wants = service.counts(family) && self.host.serves(family);
                 wants.then(|| {
                     let context = Context::with_node_ports(
@@ -80,39 +93,44 @@ impl Engine {
                         &self.config,
                         family,
                         &**self.node_ports.get(family),
+                        &reserved,
                     );
-                    context.wish(service, &slices)
+                    context.service_claims(service, &slices)
                 })
             });
-            Tracked::new(self.wanted.rank(service), wishes)
+            Tracked::new(self.wanted.rank(service), families)
         });
         self.wanted.put(name, tracked, &mut self.dirty);
     }
 
-    /// Compares all that is wanted with all that is believed.
+    /// Compares all that is wanted with all that is last_applied.
     pub(super) fn compare(&mut self) {
-        let Some(believed) = &self.believed else {
+        let Some(last_applied) = &self.last_applied else {
             return;
         };
         self.dirty.all = false;
         self.dirty.note_all_structure();
         let differs = |id: &&VirtualServerId| {
-            let as_wanted = believed.servers.get(id).is_some_and(|believed| {
+            let as_wanted = last_applied.servers.get(id).is_some_and(|last_applied| {
                 self.wanted.server(id).is_some_and(|wanted| {
-                    believed.config == wanted.config && believed.destinations == wanted.destinations
+                    last_applied.config == wanted.config
+                        && last_applied.destinations == wanted.destinations
                 })
             });
             !as_wanted
         };
         let differing = self.wanted.servers().filter(differs);
-        let unwanted = believed.servers.keys().filter(|id| !self.wanted.has(id));
+        let unwanted = last_applied
+            .servers
+            .keys()
+            .filter(|id| !self.wanted.has(id));
         // Many are made into a set much faster than they are added to one.
         let mut servers: BTreeSet<_> = differing.chain(unwanted).copied().collect();
         self.dirty.servers.append(&mut servers);
-        let bound = |address: &&IpAddr| believed.bound(**address).next().is_some();
+        let bound = |address: &&IpAddr| last_applied.bound(**address).next().is_some();
         let unbound = self.wanted.addresses().filter(|address| !bound(address));
         self.dirty.addresses.extend(unbound);
-        let bound = believed.addresses.iter().flatten().map(IpNetwork::ip);
+        let bound = last_applied.addresses.iter().flatten().map(IpNetwork::ip);
         let unwanted = bound.filter(|address| !self.wanted.binds(*address));
         self.dirty.addresses.extend(unwanted);
     }

@@ -7,10 +7,11 @@ use ipvs_netlink::VirtualServerId;
 
 use super::dirty::Dirty;
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
+use crate::conflict::Conflict;
 use crate::health::NoLocalEndpoints;
 use crate::layout::SetId;
 use crate::reconcile::merge;
-use crate::translate::{Claim, Wish};
+use crate::translate::{Claim, ServiceClaims};
 
 /// By what Services get what they claim: [`Service::seniority`], kept.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,34 +47,40 @@ pub(super) struct Tracked {
     pub(super) entries: Vec<(Family, SetId, Entry)>,
     pub(super) counts: PerFamily<bool>,
     pub(super) no_local: NoLocalEndpoints<bool>,
+    /// Claims refused whoever else claims the same.
+    pub(super) refused: Vec<Conflict>,
 }
 
 impl Tracked {
-    /// From its wishes in the families that it counts in.
-    pub(super) fn new(rank: Arc<Rank>, wishes: PerFamily<Option<Wish>>) -> Self {
+    /// From its families in the families that it counts in.
+    pub(super) fn new(rank: Arc<Rank>, families: PerFamily<Option<ServiceClaims>>) -> Self {
         let mut tracked = Self {
             rank,
             claims: Vec::new(),
             entries: Vec::new(),
             counts: PerFamily::default(),
             no_local: NoLocalEndpoints::default(),
+            refused: Vec::new(),
         };
-        for (family, wish) in [(Family::V4, wishes.v4), (Family::V6, wishes.v6)] {
-            let Some(wish) = wish else { continue };
+        for (family, all) in [(Family::V4, families.v4), (Family::V6, families.v6)] {
+            let Some(all) = all else { continue };
             *tracked.counts.get_mut(family) = true;
             if tracked.claims.is_empty() {
-                tracked.claims = wish.claims;
+                tracked.claims = all.claims;
             } else {
-                tracked.claims.extend(wish.claims);
+                tracked.claims.extend(all.claims);
             }
-            let entries = wish.entries.into_iter();
+            let entries = all.entries.into_iter();
             tracked
                 .entries
                 .extend(entries.map(|(set, entry)| (family, set, entry)));
-            tracked.no_local.internal |= wish.no_local.internal;
-            tracked.no_local.external |= wish.no_local.external;
+            tracked.refused.extend(all.refused);
+            tracked.no_local.internal |= all.no_local.internal;
+            tracked.no_local.external |= all.no_local.external;
         }
-        tracked.claims.sort_by_key(|claim| claim.id);
+        tracked
+            .claims
+            .sort_by_key(|claim| (claim.id, claim.precedence()));
         tracked.claims.shrink_to_fit();
         tracked.entries.shrink_to_fit();
         tracked
@@ -144,7 +151,7 @@ pub(super) fn compare(
 
 /// Whether the same things come with the same virtual server.
 fn alike(before: &[Claim], after: &[Claim]) -> bool {
-    let with = |claim: &Claim| (claim.bind, claim.drop);
+    let with = |claim: &Claim| (claim.bind, claim.drop, claim.cluster_ip);
     before.len() == after.len()
         && before.iter().zip(after).all(|(one, other)| {
             with(one) == with(other) && one.port == other.port && one.entries == other.entries

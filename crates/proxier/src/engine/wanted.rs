@@ -10,10 +10,11 @@ use ipset_netlink::Entry as Member;
 use ipvs_netlink::VirtualServerId;
 
 use super::dirty::Dirty;
-use super::queue::Queue;
+use super::queue::{Claimant, Queue};
 use super::tracked::{Rank, Tracked, compare, granted};
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
-use crate::desired::{Conflict, Server};
+use crate::conflict::Conflict;
+use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 
@@ -25,11 +26,15 @@ pub(super) struct Wanted {
     claimants: HashMap<VirtualServerId, Queue>,
     /// Virtual servers that not all get that claim them.
     contested: BTreeSet<VirtualServerId>,
+    /// Claims refused whoever else claims the same, by Service.
+    refused: BTreeMap<ObjectName, Vec<Conflict>>,
     members: PerFamily<BTreeMap<SetId, BTreeMap<Member, u32>>>,
     addresses: BTreeMap<IpAddr, u32>,
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
     counting: PerFamily<usize>,
     no_local: NoLocalEndpoints,
+    /// Virtual servers that nobody wants any more.
+    abandoned: Vec<VirtualServerId>,
 }
 
 impl Wanted {
@@ -63,6 +68,13 @@ impl Wanted {
         if let Some(new) = new.as_ref().filter(|_| !alike) {
             self.count_service(new, Count::Up, dirty);
         }
+        match new.as_mut().map(|new| mem::take(&mut new.refused)) {
+            Some(refused) if !refused.is_empty() => {
+                self.refused.insert(name.clone(), refused);
+            }
+            _ if self.refused.is_empty() => {}
+            _ => drop(self.refused.remove(name)),
+        }
         let old = match (new, self.services.get_mut(name)) {
             (Some(new), Some(known)) => Some(mem::replace(known, new)),
             (Some(new), None) => self.services.insert(name.clone(), new),
@@ -80,15 +92,20 @@ impl Wanted {
 
     /// Puts a Service in its place among those that claim a virtual server.
     fn queue(&mut self, id: &VirtualServerId, name: &ObjectName, old: Option<&Tracked>) {
-        let new = self.services.get(name);
-        let new = new.filter(|new| !new.claims_of(id).is_empty());
+        let new = self.services.get(name).and_then(|new| {
+            let first = new.claims_of(id).first()?;
+            Some(Claimant {
+                precedence: first.precedence(),
+                rank: Arc::clone(&new.rank),
+            })
+        });
         let queue = match self.claimants.remove(id) {
-            Some(queue) => queue.with(old.map(|old| &old.rank), new.map(|new| &new.rank)),
-            None => new.map(|new| Queue::One(Arc::clone(&new.rank))),
+            Some(queue) => queue.with(old.map(|old| &old.rank), new),
+            None => new.map(Queue::One),
         };
         let contested = match &queue {
             None => false,
-            Some(Queue::One(only)) => self.among_itself(only, id),
+            Some(Queue::One(only)) => self.among_itself(&only.rank, id),
             Some(Queue::Many(_)) => true,
         };
         if contested {
@@ -96,9 +113,15 @@ impl Wanted {
         } else {
             self.contested.remove(id);
         }
-        if let Some(queue) = queue {
-            self.claimants.insert(*id, queue);
+        match queue {
+            Some(queue) => drop(self.claimants.insert(*id, queue)),
+            None => self.abandoned.push(*id),
         }
+    }
+
+    /// Virtual servers that nobody wanted any more at some time since this was last asked.
+    pub(super) fn take_abandoned(&mut self) -> Vec<VirtualServerId> {
+        mem::take(&mut self.abandoned)
     }
 
     /// Whether a Service that is alone in claiming a virtual server claims it for several ports.
@@ -118,8 +141,11 @@ impl Wanted {
             return;
         };
         let family = Family::of(address);
-        let senior = self.claimants.get(id).and_then(|q| q.ranks().first());
-        let Some(holder) = senior.and_then(|senior| self.services.get(&senior.name)) else {
+        let first = self
+            .claimants
+            .get(id)
+            .and_then(|queue| queue.claimants().first());
+        let Some(holder) = first.and_then(|first| self.services.get(&first.rank.name)) else {
             return;
         };
         let members = self.members.get_mut(family);
@@ -161,8 +187,8 @@ impl Wanted {
 
     /// What the Service wants that has a virtual server.
     fn holder(&self, id: &VirtualServerId) -> Option<&Tracked> {
-        let senior = self.claimants.get(id)?.ranks().first()?;
-        self.services.get(&senior.name)
+        let first = self.claimants.get(id)?.claimants().first()?;
+        self.services.get(&first.rank.name)
     }
 
     /// How a virtual server should be.
@@ -218,22 +244,20 @@ impl Wanted {
         self.no_local
     }
 
-    /// Claims not granted, by virtual server.
+    /// Claims not granted: by virtual server those that another Service has, then those refused whoever else claims
+    /// the same.
     pub(super) fn conflicts(&self) -> impl Iterator<Item = Conflict> {
-        self.contested.iter().flat_map(|id| {
-            let queue = self.claimants.get(id).map_or(&[][..], Queue::ranks);
-            let claims = queue.iter().flat_map(|rank| {
-                let service = self.services.get(&rank.name);
+        let contested = self.contested.iter().flat_map(|id| {
+            let queue = self.claimants.get(id).map_or(&[][..], Queue::claimants);
+            let claims = queue.iter().flat_map(|claimant| {
+                let service = self.services.get(&claimant.rank.name);
                 let claims = service.map_or(&[][..], |service| service.claims_of(id));
-                claims.iter().map(move |claim| (&rank.name, claim))
+                claims.iter().map(move |claim| (&claimant.rank.name, claim))
             });
             let holder = claims.clone().next();
-            claims.filter_map(move |(service, claim)| {
-                let (holder, first) = holder?;
-                let refused = (service, &claim.port) != (holder, &first.port);
-                refused.then(|| Conflict::of(service.clone(), claim, holder.clone()))
-            })
-        })
+            claims.filter_map(move |(service, claim)| claim.refused_by(service, holder?))
+        });
+        contested.chain(self.refused.values().flatten().cloned())
     }
 }
 

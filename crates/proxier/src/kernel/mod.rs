@@ -6,7 +6,7 @@ mod memory;
 
 use std::fmt;
 
-pub use error::KernelError;
+pub use error::{KernelError, KernelErrorKind, KernelPart};
 pub use guard::Guard;
 pub use memory::{Faults, MemoryKernel};
 
@@ -142,7 +142,7 @@ pub fn carry_out(
         for (&(index, phase, operation), blocked) in batch.iter().zip(&blocked) {
             let reason = match *blocked {
                 Some(after) => FailureReason::Skipped { after },
-                None => match results.next().unwrap_or(Ok(())) {
+                None => match results.next().unwrap_or_else(|| Err(no_result(operation))) {
                     Ok(()) => {
                         applied.done += 1;
                         continue;
@@ -163,6 +163,16 @@ pub fn carry_out(
         }
     }
     applied
+}
+
+/// The error of an operation that a kernel gave no result for: that does not say that it was carried out.
+#[must_use]
+pub fn no_result(operation: &Operation) -> KernelError {
+    KernelError::new(
+        KernelPart::of(operation),
+        KernelErrorKind::Unknown,
+        "the kernel gave no result: it is not known whether this was carried out",
+    )
 }
 
 /// How many operations are handed over at once: as many as `netlink-batch` sends in one system call. More would save

@@ -46,6 +46,18 @@ impl Layout {
         matches!(self, Self::Classic)
     }
 
+    /// Whether a claim is refused whose address would be bound though it is another Node's, an endpoint's or the API
+    /// server's.
+    pub(crate) const fn spares_reserved_addresses(self) -> bool {
+        matches!(self, Self::Current)
+    }
+
+    /// Whether the rules of node ports leave out traffic to addresses on the proxy's link, so that it keeps its source
+    /// address where a Service's port is the number of a node port. The classic layout has no set of these addresses.
+    pub(crate) const fn spares_service_addresses(self) -> bool {
+        matches!(self, Self::Current)
+    }
+
     /// Whether a family is written that no Service uses.
     ///
     /// The classic proxy knew one family; IPv6 is added to it only in clusters that have IPv6 Services.

@@ -47,7 +47,7 @@ impl Reach {
                 Element::IpPort(addresses, ports)
                 | Element::IpPortIp(addresses, ports, _)
                 | Element::IpPortNet(addresses, ports, _) => {
-                    let protocol = Protocol(ports.protocol().0);
+                    let protocol = ports.protocol();
                     Some(Self::Address(
                         protocol,
                         addresses.as_ip()?,

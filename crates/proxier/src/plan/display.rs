@@ -9,7 +9,7 @@ use ipvs_netlink::SaveLine as ServerLine;
 
 use super::{Operation, Plan, RulesChange};
 use crate::cluster::Family;
-use crate::desired::LINK;
+use crate::cluster::LINK;
 
 /// What becomes of the thing that a [`Line`] names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

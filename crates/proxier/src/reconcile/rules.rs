@@ -3,7 +3,7 @@
 //! They change in two steps, each a transaction per table. The first adds what is wanted and keeps what
 //! virtual servers that are about to go still need; the second, once they are gone, takes that away.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ipset_netlink::SetName;
 use iptables_restore::{Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, Table, TableName};
@@ -151,6 +151,7 @@ fn trim(
     let mut change = Change::new(family, name, kernel);
     if let Some(wanted) = wanted {
         change.write(wanted, Extent::Final);
+        change.reduce_jumps(wanted);
     }
     let owned: Vec<_> = owned_tables(family)
         .iter()
@@ -268,6 +269,9 @@ impl<'a> Change<'a> {
                 rule: rule.clone(),
             });
         }
+        if extent == Extent::Final {
+            self.reduce(&own.name, &own.rules);
+        }
         if extent == Extent::Final && !own.shared {
             for rule in self
                 .rules(&own.name)
@@ -279,6 +283,34 @@ impl<'a> Change<'a> {
                     rule: rule.clone(),
                 });
             }
+        }
+    }
+
+    /// Deletes all but the last of each of these rules that a chain has several times.
+    fn reduce(&mut self, chain: &ChainName, rules: &[Rule]) {
+        let mut found: HashMap<&Rule, usize> = HashMap::new();
+        for rule in self.rules(chain) {
+            *found.entry(rule).or_default() += 1;
+        }
+        for rule in rules {
+            // Taken out, so that a rule listed twice is reduced once.
+            let count = found.remove(rule).unwrap_or_default();
+            for _ in 1..count {
+                self.edits.push(Edit::Delete {
+                    chain: chain.clone(),
+                    rule: rule.clone(),
+                });
+            }
+        }
+    }
+
+    /// Deletes jumps that are there several times.
+    fn reduce_jumps(&mut self, wanted: &TableRules) {
+        let chains: BTreeSet<_> = wanted.jumps.iter().map(|(chain, _)| chain).collect();
+        for chain in chains {
+            let jumps = wanted.jumps.iter().filter(|(from, _)| from == chain);
+            let jumps: Vec<_> = jumps.map(|(_, rule)| rule.clone()).collect();
+            self.reduce(chain, &jumps);
         }
     }
 

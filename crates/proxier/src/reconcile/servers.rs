@@ -16,7 +16,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         |wanted, found| match (wanted, found) {
             (Some(wanted), None) => add(wanted, plan),
             (Some(wanted), Some(found)) => change(wanted, found, plan),
-            (None, Some(found)) if desired.owns(&found.id) => {
+            (None, Some(found)) if desired.owns(&found.id, observed) => {
                 plan.push(Phase::Retire, Operation::DeleteServer(found.id));
             }
             _ => {}

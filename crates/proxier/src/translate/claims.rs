@@ -8,17 +8,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
-use ipset_netlink::{Entry, Protocol as SetProtocol};
+use ipset_netlink::Entry;
 use ipvs_netlink::{
     Destination, Protocol, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId,
 };
 
 use super::endpoints::{Endpoints, Selection};
 use super::node_ports::{loopback, node_port_addresses};
+use super::reserved::Reserved;
 use crate::cluster::{
-    Cluster, EndpointSlice, Family, Host, Node, Service, ServicePort, TrafficPolicy,
+    Cluster, EndpointSlice, Family, Host, Node, ObjectName, Service, ServicePort, TrafficPolicy,
 };
 use crate::config::{Config, DetectLocal};
+use crate::conflict::{Conflict, Holder};
 use crate::health::NoLocalEndpoints;
 use crate::layout::{FamilyRules, LocalSource, SetId, SetIds, SourceRangeDrop};
 
@@ -29,12 +31,15 @@ pub(crate) struct Context<'a> {
     pub(crate) family: Family,
     node: Option<&'a Node>,
     node_ports: Cow<'a, [IpAddr]>,
+    reserved: &'a dyn Reserved,
 }
 
 /// One virtual server that a Service port wants, with all that comes with having it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Claim {
     pub(crate) id: VirtualServerId,
+    /// Whether its address is the Service's cluster IP, which comes before all other claims.
+    pub(crate) cluster_ip: bool,
     pub(crate) config: VirtualServerConfig,
     pub(crate) destinations: Arc<[Destination]>,
     /// Whether its address goes onto the proxy's link.
@@ -47,12 +52,62 @@ pub(crate) struct Claim {
 
 /// All that a Service wants.
 #[derive(Debug, Default)]
-pub(crate) struct Wish {
+pub(crate) struct ServiceClaims {
     pub(crate) claims: Vec<Claim>,
     /// Set members that come with no virtual server.
     pub(crate) entries: Vec<(SetId, Entry)>,
     /// Whether a policy finds no endpoint on this node where there are some elsewhere.
     pub(crate) no_local: NoLocalEndpoints<bool>,
+    /// Claims that are refused whoever else claims the same, since the address is not a Service's.
+    pub(crate) refused: Vec<Conflict>,
+}
+
+impl Claim {
+    /// Of claims of one virtual server, those that sort first come before the others: cluster IPs, then the order of
+    /// the Services' seniority. `translate` sorts by it, and so does the engine's queue; the property
+    /// `the_engine_comes_to_what_the_full_path_comes_to` holds the two together.
+    pub(crate) const fn precedence(&self) -> Precedence {
+        if self.cluster_ip {
+            Precedence::ClusterIp
+        } else {
+            Precedence::Other
+        }
+    }
+
+    /// Why this claim of a Service is refused where another claim comes first; `None` if it is granted along with
+    /// it, as those of one Service port are.
+    pub(crate) fn refused_by(
+        &self,
+        service: &ObjectName,
+        (holder, first): (&ObjectName, &Self),
+    ) -> Option<Conflict> {
+        let refused = (service, &self.port) != (holder, &first.port);
+        refused.then(|| {
+            let holder = holder.clone();
+            let holder = match first.precedence() {
+                Precedence::ClusterIp => Holder::ClusterIp(holder),
+                Precedence::Other => Holder::Service(holder),
+            };
+            self.conflict(service, holder)
+        })
+    }
+
+    fn conflict(&self, service: &ObjectName, holder: Holder) -> Conflict {
+        Conflict {
+            service: service.clone(),
+            port: Arc::clone(&self.port),
+            family: self.id.family(),
+            server: self.id,
+            holder,
+        }
+    }
+}
+
+/// Which claims of one virtual server come first, whatever the seniority of their Services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Precedence {
+    ClusterIp,
+    Other,
 }
 
 impl<'a> Context<'a> {
@@ -61,10 +116,11 @@ impl<'a> Context<'a> {
         host: &'a Host,
         config: &'a Config,
         family: Family,
+        reserved: &'a dyn Reserved,
     ) -> Self {
         let node = cluster.nodes.get(&host.node_name);
         let node_ports = node_port_addresses(host, node, config, family);
-        Self::with_node_ports(node, host, config, family, node_ports)
+        Self::with_node_ports(node, host, config, family, node_ports, reserved)
     }
 
     /// The same, where it is known already which addresses serve node ports.
@@ -74,6 +130,7 @@ impl<'a> Context<'a> {
         config: &'a Config,
         family: Family,
         node_ports: impl Into<Cow<'a, [IpAddr]>>,
+        reserved: &'a dyn Reserved,
     ) -> Self {
         Self {
             host,
@@ -81,6 +138,7 @@ impl<'a> Context<'a> {
             family,
             node,
             node_ports: node_ports.into(),
+            reserved,
         }
     }
 
@@ -117,26 +175,30 @@ impl<'a> Context<'a> {
     }
 
     /// What a Service wants that has a cluster IP of the family.
-    pub(crate) fn wish(&self, service: &Service, slices: &[&EndpointSlice]) -> Wish {
-        let mut wish = Wish::default();
+    pub(crate) fn service_claims(
+        &self,
+        service: &Service,
+        slices: &[&EndpointSlice],
+    ) -> ServiceClaims {
+        let mut all = ServiceClaims::default();
         // Most ports are served on one address, and claims are kept: the room they take counts.
-        wish.claims.reserve_exact(service.ports.len());
+        all.claims.reserve_exact(service.ports.len());
         for port in &service.ports {
-            self.port_wish(service, port, slices, &mut wish);
+            self.port_claims(service, port, slices, &mut all);
         }
         if let Some(port) = service.health_check() {
-            wish.entries
+            all.entries
                 .push((SetId::HealthCheckNodePort, Entry::port(port.get())));
         }
-        wish
+        all
     }
 
-    fn port_wish(
+    fn port_claims(
         &self,
         service: &Service,
         port: &ServicePort,
         slices: &[&EndpointSlice],
-        wish: &mut Wish,
+        all: &mut ServiceClaims,
     ) {
         let external = self.of_family(&service.external_ips);
         let balanced = self.of_family(&service.load_balancer_ips);
@@ -157,11 +219,11 @@ impl<'a> Context<'a> {
             },
         );
         if endpoints.none_here() {
-            wish.no_local.internal |= service.internal_policy == TrafficPolicy::Local;
-            wish.no_local.external |= service.external_local() && reachable_outside;
+            all.no_local.internal |= service.internal_policy == TrafficPolicy::Local;
+            all.no_local.external |= service.external_local() && reachable_outside;
         }
-        let protocol = SetProtocol(port.protocol.0);
-        wish.entries.extend(
+        let protocol = port.protocol;
+        all.entries.extend(
             endpoints
                 .on_this_node()
                 .map(|(ip, port)| (SetId::LoopBack, Entry::ip_port_ip(ip, protocol, port, ip))),
@@ -174,6 +236,7 @@ impl<'a> Context<'a> {
                 address,
                 port: number,
             },
+            cluster_ip: false,
             config: self.server_config(service),
             destinations: Arc::clone(destinations),
             bind: self.binds(address),
@@ -183,8 +246,9 @@ impl<'a> Context<'a> {
         };
         if let Some(ip) = service.cluster_ip(self.family) {
             let mut claim = claim(ip, number, endpoints.internal());
+            claim.cluster_ip = true;
             claim.entries = vec![(SetId::ClusterIp, Entry::ip_port(ip, protocol, number))];
-            wish.claims.push(claim);
+            all.claims.push(claim);
         }
         for ip in external {
             let heeded = self.config.layout.external_policy_for_external_ips();
@@ -201,20 +265,35 @@ impl<'a> Context<'a> {
                 SetId::ExternalIp
             };
             claim.entries = vec![(set, Entry::ip_port(ip, protocol, number))];
-            wish.claims.push(claim);
+            self.claim_unless_reserved(service, ip, claim, all);
         }
         for ip in balanced {
             let mut claim = claim(ip, number, endpoints.external());
             self.load_balancer_entries(service, ip, port.protocol, number, &mut claim);
-            wish.claims.push(claim);
+            self.claim_unless_reserved(service, ip, claim, all);
         }
         if let Some(number) = port.node_port {
             for &ip in self.node_ports.iter() {
                 let mut claim = claim(ip, number.get(), endpoints.external());
                 claim.bind = false;
                 claim.entries = node_port_entries(service, port.protocol, ip, number.get());
-                wish.claims.push(claim);
+                all.claims.push(claim);
             }
+        }
+    }
+
+    /// Claims an external IP or a load balancer address, unless binding it would take it from whom it belongs to.
+    fn claim_unless_reserved(
+        &self,
+        service: &Service,
+        ip: IpAddr,
+        claim: Claim,
+        all: &mut ServiceClaims,
+    ) {
+        let spares = claim.bind && self.config.layout.spares_reserved_addresses();
+        match self.reserved.holder(ip).filter(|_| spares) {
+            Some(holder) => all.refused.push(claim.conflict(&service.name, holder)),
+            None => all.claims.push(claim),
         }
     }
 
@@ -255,8 +334,7 @@ impl<'a> Context<'a> {
         port: u16,
         claim: &mut Claim,
     ) {
-        let set_protocol = SetProtocol(protocol.0);
-        let entry = Entry::ip_port(ip, set_protocol, port);
+        let entry = Entry::ip_port(ip, protocol, port);
         claim.entries.push((SetId::LoadBalancer, entry.clone()));
         if service.external_local() {
             claim
@@ -271,7 +349,7 @@ impl<'a> Context<'a> {
         claim.entries.extend(ranges.iter().map(|range| {
             (
                 SetId::LoadBalancerSourceCidr,
-                Entry::ip_port_net(ip, set_protocol, port, *range),
+                Entry::ip_port_net(ip, protocol, port, *range),
             )
         }));
         let node = self.node.and_then(|node| node.address(self.family));
@@ -279,7 +357,7 @@ impl<'a> Context<'a> {
         if ranges.iter().any(|range| range.contains(node)) {
             claim.entries.push((
                 SetId::LoadBalancerSourceIp,
-                Entry::ip_port_ip(ip, set_protocol, port, ip),
+                Entry::ip_port_ip(ip, protocol, port, ip),
             ));
         } else {
             claim.drop = Some(SourceRangeDrop {
@@ -318,7 +396,7 @@ fn node_port_entries(
         return Vec::new();
     };
     let entry = if protocol == Protocol::SCTP {
-        Entry::ip_port(ip, SetProtocol::SCTP, port)
+        Entry::ip_port(ip, Protocol::SCTP, port)
     } else {
         Entry::port(port)
     };

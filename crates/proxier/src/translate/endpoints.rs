@@ -1,11 +1,12 @@
 //! Which endpoints of a Service port get its traffic on this node.
 
+use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipvs_netlink::{Destination, DestinationConfig, DestinationId};
 
-use crate::cluster::{Endpoint, EndpointSlice, Family, ServicePort};
+use crate::cluster::{Endpoint, EndpointSlice, Family, ServicePort, standing};
 use crate::layout::EndpointRules;
 
 /// What the choice depends on, apart from the endpoints.
@@ -24,17 +25,18 @@ pub(super) struct Selection<'a> {
 
 /// The endpoints of a Service port, sorted by who gets what.
 pub(super) struct Endpoints {
-    known: Vec<Known>,
+    candidates: Vec<Candidate>,
     cluster: Arc<[Destination]>,
     internal: Arc<[Destination]>,
     external: Arc<[Destination]>,
 }
 
-/// An (address, port) and what all slices together say of it.
-struct Known {
+/// An entry of a slice, as far as the choice among endpoints depends on it.
+struct Candidate {
     address: IpAddr,
     port: u16,
     ready: bool,
+    terminating: bool,
     /// Serving its last connections: used where no endpoint is ready.
     draining: bool,
     local: bool,
@@ -42,7 +44,7 @@ struct Known {
     zone_hint: Hint,
 }
 
-/// What hints say of an endpoint.
+/// For whom hints mean an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hint {
     None,
@@ -69,19 +71,19 @@ impl Endpoints {
         port: &ServicePort,
         selection: &Selection<'_>,
     ) -> Self {
-        let known = known(slices, port, selection);
+        let candidates = candidates(slices, port, selection);
         let full = selection.rules == EndpointRules::Conditions;
         let internal_local = full && selection.internal_local;
 
         // A purely internal Service of policy Local never sends anything anywhere else.
         let needs_cluster = !internal_local || selection.reachable_outside;
         let cluster = if needs_cluster {
-            for_cluster(&known, full)
+            for_cluster(&candidates, full)
         } else {
             Arc::default()
         };
         let local = || {
-            let chosen = local_only(&known);
+            let chosen = local_only(&candidates);
             // Without local endpoints pods of this node still get through to those elsewhere.
             if chosen.is_empty() && full {
                 Arc::clone(&cluster)
@@ -99,7 +101,7 @@ impl Endpoints {
             }
         };
         Self {
-            known,
+            candidates,
             cluster,
             internal,
             external,
@@ -124,25 +126,29 @@ impl Endpoints {
     /// Whether there are endpoints to send to, but none of them on this node.
     pub(super) fn none_here(&self) -> bool {
         let mut used = self
-            .known
+            .candidates
             .iter()
-            .filter(|known| known.ready || known.draining);
+            .filter(|candidate| candidate.ready || candidate.draining);
         let first = used.next();
-        first.is_some_and(|known| !known.local) && used.all(|known| !known.local)
+        first.is_some_and(|first| !first.local) && used.all(|candidate| !candidate.local)
     }
 
     /// The endpoints on this node, ready or not.
     pub(super) fn on_this_node(&self) -> impl Iterator<Item = (IpAddr, u16)> {
-        self.known
+        self.candidates
             .iter()
-            .filter(|known| known.local)
-            .map(|known| (known.address, known.port))
+            .filter(|candidate| candidate.local)
+            .map(|candidate| (candidate.address, candidate.port))
     }
 }
 
 /// All endpoints of the port, each (address, port) once, sorted.
-fn known(slices: &[&EndpointSlice], port: &ServicePort, selection: &Selection<'_>) -> Vec<Known> {
-    let mut known = Vec::new();
+fn candidates(
+    slices: &[&EndpointSlice],
+    port: &ServicePort,
+    selection: &Selection<'_>,
+) -> Vec<Candidate> {
+    let mut candidates = Vec::new();
     for slice in slices
         .iter()
         .filter(|slice| slice.family == selection.family)
@@ -152,35 +158,37 @@ fn known(slices: &[&EndpointSlice], port: &ServicePort, selection: &Selection<'_
             .iter()
             .filter(|p| p.name == port.name && p.protocol == port.protocol);
         for serving in ports {
-            known.reserve(slice.endpoints.len());
+            candidates.reserve(slice.endpoints.len());
             let endpoints = slice
                 .endpoints
                 .iter()
                 .filter(|e| Family::of(e.address) == selection.family);
-            known.extend(endpoints.map(|e| Known::new(e, serving.port.get(), selection)));
+            candidates.extend(endpoints.map(|e| Candidate::new(e, serving.port.get(), selection)));
         }
     }
     if selection.rules == EndpointRules::ReadyOnly {
-        known.retain(|endpoint| endpoint.ready);
+        candidates.retain(|endpoint| endpoint.ready);
     }
-    known.sort_by_key(|endpoint| (endpoint.address, endpoint.port));
-    known.dedup_by(|again, first| {
+    candidates.sort_by_key(|endpoint| (endpoint.address, endpoint.port));
+    candidates.dedup_by(|again, first| {
         let same = (again.address, again.port) == (first.address, first.port);
-        if same {
-            first.merge(again);
+        // Readiness, node and hints all come from the entry that decides; of equals, the first slice's.
+        if same && again.decides_over(first) {
+            mem::swap(again, first);
         }
         same
     });
-    known
+    candidates
 }
 
-impl Known {
+impl Candidate {
     fn new(endpoint: &Endpoint, port: u16, selection: &Selection<'_>) -> Self {
         let hints = endpoint.hints.as_deref();
         Self {
             address: endpoint.address,
             port,
             ready: endpoint.ready,
+            terminating: endpoint.terminating,
             draining: endpoint.serving && endpoint.terminating,
             local: endpoint.node.as_deref() == Some(selection.node),
             node_hint: hints.map_or(Hint::None, |h| Hint::of(&h.nodes, Some(selection.node))),
@@ -188,33 +196,22 @@ impl Known {
         }
     }
 
-    /// Found again: it is all that any of its entries says it is. Hints count from ready entries only,
-    /// and one such entry without hints leaves it without.
-    fn merge(&mut self, again: &Self) {
-        let merged = |first: Hint, second: Hint| match (self.ready, again.ready) {
-            (true, false) => first,
-            (false, true) => second,
-            _ => match (first, second) {
-                (Hint::None, _) | (_, Hint::None) => Hint::None,
-                (Hint::Here, _) | (_, Hint::Here) => Hint::Here,
-                _ => Hint::Elsewhere,
-            },
-        };
-        self.node_hint = merged(self.node_hint, again.node_hint);
-        self.zone_hint = merged(self.zone_hint, again.zone_hint);
-        self.ready |= again.ready;
-        self.draining |= again.draining;
-        self.local |= again.local;
+    /// Whether this entry decides over another of the same address and port.
+    fn decides_over(&self, other: &Self) -> bool {
+        standing(self.terminating, self.ready) < standing(other.terminating, other.ready)
     }
 }
 
 /// The ready ones, those hinted for here if hints are complete and any is; else those that drain.
-fn for_cluster(known: &[Known], hints_count: bool) -> Arc<[Destination]> {
-    let ready = || known.iter().filter(|endpoint| endpoint.ready);
+fn for_cluster(candidates: &[Candidate], hints_count: bool) -> Arc<[Destination]> {
+    let ready = || candidates.iter().filter(|endpoint| endpoint.ready);
     if ready().next().is_none() {
-        return destinations(known.iter().filter(|endpoint| endpoint.draining));
+        return destinations(candidates.iter().filter(|endpoint| endpoint.draining));
     }
-    let hints: [fn(&Known) -> Hint; 2] = [|known| known.node_hint, |known| known.zone_hint];
+    let hints: [fn(&Candidate) -> Hint; 2] = [
+        |candidate| candidate.node_hint,
+        |candidate| candidate.zone_hint,
+    ];
     for hint in hints {
         let complete = ready().all(|endpoint| hint(endpoint) != Hint::None);
         if hints_count && complete && ready().any(|endpoint| hint(endpoint) == Hint::Here) {
@@ -225,8 +222,8 @@ fn for_cluster(known: &[Known], hints_count: bool) -> Arc<[Destination]> {
 }
 
 /// The ready ones on this node, else those that drain here.
-fn local_only(known: &[Known]) -> Arc<[Destination]> {
-    let here = || known.iter().filter(|endpoint| endpoint.local);
+fn local_only(candidates: &[Candidate]) -> Arc<[Destination]> {
+    let here = || candidates.iter().filter(|endpoint| endpoint.local);
     if here().any(|endpoint| endpoint.ready) {
         destinations(here().filter(|endpoint| endpoint.ready))
     } else {
@@ -234,8 +231,8 @@ fn local_only(known: &[Known]) -> Arc<[Destination]> {
     }
 }
 
-fn destinations<'a>(endpoints: impl Iterator<Item = &'a Known>) -> Arc<[Destination]> {
-    let destination = |endpoint: &Known| Destination {
+fn destinations<'a>(endpoints: impl Iterator<Item = &'a Candidate>) -> Arc<[Destination]> {
+    let destination = |endpoint: &Candidate| Destination {
         id: DestinationId {
             address: endpoint.address,
             port: endpoint.port,

@@ -3,31 +3,38 @@
 mod claims;
 mod endpoints;
 mod node_ports;
+mod reserved;
 
-pub(crate) use claims::{Claim, Context, Wish};
+pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims};
 pub(crate) use node_ports::node_port_addresses;
+pub(crate) use reserved::{Reserved, bindable, node_addresses};
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ipset_netlink::Entry;
 use ipvs_netlink::VirtualServerId;
 
-use crate::cluster::{Cluster, EndpointSlice, Family, Host, ObjectName, PerFamily, Service};
+use crate::cluster::{Cluster, Family, Host, PerFamily, Service, slices_by_service};
 use crate::config::Config;
-use crate::desired::{Conflict, Desired, DesiredSet, FamilyState, Ownership, Server};
+use crate::conflict::Conflict;
+use crate::desired::{Desired, DesiredSet, FamilyState, Server};
 use crate::layout::{SetId, SetIds, SourceRangeDrop};
 use crate::settings;
 
+use self::reserved::ReservedIn;
+
 /// Translates a cluster, seen from one of its nodes, into the kernel state that serves it there.
 ///
-/// Pure and deterministic: the order in which objects were added to `cluster` does not matter. A Service
-/// that claims what an older one has goes without it and is named in [`Desired::conflicts`].
+/// Pure and deterministic: the order in which objects were added to `cluster` does not matter. Of several Services that
+/// claim one virtual server the one whose cluster IP it is has it, then the oldest; the others go without and are named
+/// in [`Desired::conflicts`].
 #[must_use]
 pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
     let services = by_seniority(cluster);
-    let slices = by_service(cluster);
+    let slices = slices_by_service(cluster);
+    let reserved = ReservedIn::new(cluster, host);
     let mut all = Gathered::default();
     let families = PerFamily::from_fn(|family| {
         let used = services.iter().any(|service| service.counts(family));
@@ -35,7 +42,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         if unused || !host.serves(family) {
             return None;
         }
-        let context = Context::new(cluster, host, config, family);
+        let context = Context::new(cluster, host, config, family, &reserved);
         let mut gathered = FamilyGathered::default();
         for (order, service) in services
             .iter()
@@ -44,7 +51,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         {
             let key = (service.name.namespace(), service.name.name());
             let slices = slices.get(&key).map_or(&[][..], Vec::as_slice);
-            gathered.add(order, context.wish(service, slices));
+            gathered.add(order, context.service_claims(service, slices), &mut all);
         }
         Some(gathered.settle(&services, &context, &mut all))
     });
@@ -57,7 +64,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         sysctls: settings::sysctls(config, host.kernel),
         timeouts: config.timeouts,
         link: true,
-        ownership: Ownership::AllBut(config.exclude_cidrs.clone()),
+        ownership: config.ownership(host),
         conflicts: all.conflicts,
     }
 }
@@ -67,18 +74,6 @@ fn by_seniority(cluster: &Cluster) -> Vec<&Service> {
     let mut services: Vec<_> = cluster.services.values().collect();
     services.sort_by(|a, b| a.seniority().cmp(&b.seniority()));
     services
-}
-
-/// The slices of each Service, by namespace and name, in the order of their own names.
-pub(crate) fn by_service(cluster: &Cluster) -> HashMap<(&str, &str), Vec<&EndpointSlice>> {
-    let mut slices: HashMap<_, Vec<_>> = HashMap::new();
-    for slice in cluster.slices.values() {
-        slices
-            .entry((slice.name.namespace(), &*slice.service))
-            .or_default()
-            .push(slice);
-    }
-    slices
 }
 
 /// What both families share.
@@ -98,10 +93,11 @@ struct FamilyGathered {
 }
 
 impl FamilyGathered {
-    fn add(&mut self, order: usize, wish: Wish) {
+    fn add(&mut self, order: usize, service: ServiceClaims, all: &mut Gathered) {
+        all.conflicts.extend(service.refused);
         self.claims
-            .extend(wish.claims.into_iter().map(|claim| (order, claim)));
-        self.entries.extend(wish.entries);
+            .extend(service.claims.into_iter().map(|claim| (order, claim)));
+        self.entries.extend(service.entries);
     }
 
     fn settle(
@@ -110,57 +106,43 @@ impl FamilyGathered {
         context: &Context<'_>,
         all: &mut Gathered,
     ) -> FamilyState {
-        // Stable: of equal ids the senior claim stays first.
-        self.claims.sort_by_key(|(_, claim)| claim.id);
+        // Stable: of one Service and precedence, claims stay in the order of its ports.
+        self.claims
+            .sort_by_key(|(order, claim)| (claim.id, claim.precedence(), *order));
         let mut addresses = BTreeSet::new();
         let mut drops = BTreeSet::new();
-        let mut holder: Option<(usize, Arc<str>)> = None;
-        for (order, claim) in self.claims {
-            let same = all
-                .servers
-                .last()
-                .is_some_and(|server| server.id == claim.id);
-            match &holder {
-                Some((first, port)) if same && (*first, port) != (order, &claim.port) => {
-                    let names = services.get(order).zip(services.get(*first));
-                    all.conflicts.extend(names.map(|(service, holder)| {
-                        Conflict::of(service.name.clone(), &claim, holder.name.clone())
-                    }));
+        let claims = self.claims.as_slice();
+        for same in claims.chunk_by(|(_, one), (_, next)| one.id == next.id) {
+            let names = |order: usize| services.get(order).map(|service| &service.name);
+            let Some((order, first)) = same.first() else {
+                continue;
+            };
+            let Some(holder) = names(*order) else {
+                continue;
+            };
+            all.servers.push(Server {
+                id: first.id,
+                config: first.config,
+                destinations: Arc::clone(&first.destinations),
+            });
+            for (order, claim) in same {
+                let refused =
+                    names(*order).and_then(|name| claim.refused_by(name, (holder, first)));
+                if let Some(conflict) = refused {
+                    all.conflicts.push(conflict);
                     continue;
                 }
-                _ => {}
-            }
-            if let (true, VirtualServerId::Address { address, .. }) = (claim.bind, claim.id) {
-                addresses.insert(address);
-            }
-            drops.extend(claim.drop);
-            self.entries.extend(claim.entries);
-            if !same {
-                holder = Some((order, claim.port));
-                all.servers.push(Server {
-                    id: claim.id,
-                    config: claim.config,
-                    destinations: claim.destinations,
-                });
+                if let (true, VirtualServerId::Address { address, .. }) = (claim.bind, claim.id) {
+                    addresses.insert(address);
+                }
+                drops.extend(claim.drop);
+                self.entries.extend(claim.entries.iter().cloned());
             }
         }
         self.entries
             .extend(addresses.iter().map(|ip| (SetId::IpvsIps, Entry::ip(*ip))));
         all.addresses.append(&mut addresses);
         family_state(context, self.entries, drops)
-    }
-}
-
-impl Conflict {
-    /// Of a claim not granted.
-    pub(crate) fn of(service: ObjectName, claim: &Claim, holder: ObjectName) -> Self {
-        Self {
-            service,
-            port: Arc::clone(&claim.port),
-            family: claim.id.family(),
-            server: claim.id,
-            holder,
-        }
     }
 }
 

@@ -291,7 +291,7 @@ pub(crate) fn without_connections(state: &Observed) -> Observed {
 pub(crate) fn own(desired: &Desired, state: &Observed) -> Snapshot {
     let mut own = state.clone();
     own.servers
-        .retain(|server| desired.owns(&server.id) || desired.server(&server.id).is_some());
+        .retain(|server| desired.owns(&server.id, state) || desired.server(&server.id).is_some());
     own.sets.retain(|name, _| SetId::owner(name).is_some());
     for set in own.sets.values_mut() {
         set.spec.options.maxelem = None;
@@ -355,7 +355,7 @@ pub(crate) fn assert_holds(desired: &Desired, state: &Observed) {
     }
     for server in &state.servers {
         assert!(
-            desired.server(&server.id).is_some() || !desired.owns(&server.id),
+            desired.server(&server.id).is_some() || !desired.owns(&server.id, state),
             "{}",
             server.id
         );
@@ -399,13 +399,34 @@ pub(crate) fn assert_holds(desired: &Desired, state: &Observed) {
     }
 }
 
-/// What is not the proxy's is as it was.
-pub(crate) fn assert_foreign_untouched(desired: &Desired, before: &Observed, after: &Observed) {
+/// The virtual servers found that are the proxy's to remove.
+pub(crate) fn owned(desired: &Desired, found: &Observed) -> BTreeSet<VirtualServerId> {
+    let ids = found.servers.iter().map(|server| server.id);
+    ids.filter(|id| desired.owns(id, found)).collect()
+}
+
+/// A state without the virtual servers that no Service wants and that are not recognized as the proxy's.
+pub(crate) fn without_unrecognized(desired: &Desired, state: &Observed) -> Observed {
+    let mut known = state.clone();
+    known
+        .servers
+        .retain(|server| desired.server(&server.id).is_some() || desired.owns(&server.id, state));
+    known
+}
+
+/// What is not the proxy's is as it was. `made` has what the proxy is known to have made, recognized or not.
+pub(crate) fn assert_foreign_untouched(
+    desired: &Desired,
+    made: &BTreeSet<VirtualServerId>,
+    before: &Observed,
+    after: &Observed,
+) {
+    let owned = owned(desired, before);
     let foreign_servers = |state: &Observed| -> BTreeMap<VirtualServerId, ObservedServer> {
-        let foreign = state
-            .servers
-            .iter()
-            .filter(|s| !desired.owns(&s.id) && desired.server(&s.id).is_none());
+        let foreign = state.servers.iter().filter(|server| {
+            let id = &server.id;
+            !owned.contains(id) && !made.contains(id) && desired.server(id).is_none()
+        });
         foreign.map(|server| (server.id, server.clone())).collect()
     };
     assert_eq!(foreign_servers(before), foreign_servers(after));

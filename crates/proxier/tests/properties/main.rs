@@ -14,10 +14,16 @@ mod manifests;
 mod safety;
 mod strategies;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
-use proxier::{Kernel, KernelError, MemoryKernel, Observed, Plan, reconcile, translate};
+use proxier::cluster::Host;
+use proxier::{
+    Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Observed, Plan, reconcile,
+    translate,
+};
 use proxier_manifest::Snapshot;
 
 use self::safety::Watch;
@@ -40,7 +46,7 @@ proptest! {
         let again = reconcile(&desired, &end);
         prop_assert!(again.is_empty(), "planned again:\n{again}");
         found::assert_holds(&desired, &end);
-        found::assert_foreign_untouched(&desired, &found, &end);
+        found::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &end);
     }
 
     #[test]
@@ -72,12 +78,17 @@ proptest! {
                 problems.is_empty(),
                 "after step {} ({phase:?}: {operation}): {problems:?}\nplan:\n{plan}", done + 1
             );
-            found::assert_foreign_untouched(&desired, &found, &state);
+            found::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &state);
             // Going on from there reaches the same end.
             if done % 11 == 0 {
                 let rest = reconcile(&desired, &state);
                 let other_end = carried_out(&rest, &state);
-                prop_assert_eq!(Snapshot::of(&other_end), Snapshot::of(&end));
+                // Of a virtual server recognized by its address alone nothing tells once the address is unbound.
+                let known = |state| Snapshot::of(&found::without_unrecognized(&desired, state));
+                prop_assert_eq!(known(&other_end), known(&end));
+                if config.remove_foreign_servers {
+                    prop_assert_eq!(Snapshot::of(&other_end), Snapshot::of(&end));
+                }
             }
         }
     }
@@ -93,7 +104,7 @@ proptest! {
         let watch = Watch::new(&desired, &host, &found);
         let mut kernel = MemoryKernel::holding(&found);
         kernel.fail_with(Some(Box::new(move |operation| {
-            doomed.contains(operation).then(|| KernelError::Injected("by the test".into()))
+            doomed.contains(operation).then(|| KernelError::new(KernelPart::of(operation), KernelErrorKind::Other, "by the test"))
         })));
         let applied = kernel.apply(&plan);
         prop_assert!(!applied.is_ok());
@@ -126,6 +137,8 @@ proptest! {
         host in strategies::host(),
         config in strategies::config(),
     ) {
+        // It would have an address of the first copy, and of none of the others.
+        let host = Host { api_servers: BTreeSet::new(), ..host };
         let rules = |cluster| {
             let desired = translate(cluster, &host, &config);
             let fresh = MemoryKernel::new().state();

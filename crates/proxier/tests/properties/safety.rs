@@ -10,6 +10,8 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
 
+use crate::found;
+
 /// The sets whose members have traffic masqueraded, or let it through as the policy says.
 const SERVING: [SetId; 7] = [
     SetId::ClusterIp,
@@ -37,6 +39,8 @@ pub(crate) struct Watch<'a> {
     orphans: BTreeSet<IpAddr>,
     /// By which sets each virtual server is served in the end, and by which it was when found.
     wanted: BTreeMap<VirtualServerId, BTreeSet<SetId>>,
+    /// Virtual servers found that are the proxy's to remove.
+    owned: BTreeSet<VirtualServerId>,
     found: BTreeMap<VirtualServerId, BTreeSet<SetId>>,
     /// Those that could be reached when found, though nothing served them.
     neglected: BTreeSet<VirtualServerId>,
@@ -70,6 +74,7 @@ impl<'a> Watch<'a> {
             local,
             orphans: BTreeSet::new(),
             wanted,
+            owned: found::owned(desired, found),
             found: BTreeMap::new(),
             neglected: BTreeSet::new(),
             exposed: BTreeSet::new(),
@@ -113,7 +118,7 @@ impl<'a> Watch<'a> {
             .filter(|s| !self.neglected.contains(&s.id))
         {
             // What is somebody else's is theirs to serve.
-            let ours = self.desired.owns(&server.id) || self.desired.server(&server.id).is_some();
+            let ours = self.owned.contains(&server.id) || self.desired.server(&server.id).is_some();
             if ours && self.is_neglected(state, ways, server.id) {
                 problems.push(format!(
                     "{} can be reached and is not masqueraded",

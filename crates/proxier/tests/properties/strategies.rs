@@ -162,7 +162,8 @@ fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
         subsequence(all, 0..=1)
     };
     (
-        1..7u8,
+        // The last two are addresses that Services bind.
+        1..9u8,
         (
             proptest::bool::weighted(0.7),
             any::<bool>(),
@@ -174,9 +175,12 @@ fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
     )
         .prop_map(
             move |(last, (ready, serving, terminating), node, nodes, zones)| Endpoint {
-                address: match family {
-                    Family::V4 => v4([10, 244, 0], last),
-                    Family::V6 => v6(2, last.into()),
+                address: match (family, last) {
+                    (Family::V4, 7) => v4([203, 0, 113], 1),
+                    (Family::V4, 8) => v4([198, 51, 100], 2),
+                    (Family::V4, _) => v4([10, 244, 0], last),
+                    (Family::V6, 7 | 8) => v6(4, 1),
+                    (Family::V6, _) => v6(2, last.into()),
                 },
                 ready,
                 serving,
@@ -276,6 +280,10 @@ pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
         for slice in cluster.slices.values() {
             let mut copy = slice.clone();
             copy.name = ObjectName::new(format!("copy-{n}"), slice.name.name());
+            // They stay addresses that the copies of Services bind, or stay none.
+            for endpoint in &mut copy.endpoints {
+                endpoint.address = moved(endpoint.address, n);
+            }
             many.add_slice(copy);
         }
     }
@@ -288,9 +296,11 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
         vec!["172.20.5.7/16", "203.0.113.1/32", "2001:db8:20::7/64"],
         0..=3,
     );
-    (more, proptest::bool::weighted(0.9)).prop_map(|(more, ipv6)| {
+    let api_servers = option::weighted(0.2, Just(v4([198, 51, 100], 1)));
+    (more, proptest::bool::weighted(0.9), api_servers).prop_map(|(more, ipv6, api_servers)| {
         let mut host = Host::new("node-a");
         host.ipv6 = ipv6;
+        host.api_servers = api_servers.into_iter().collect();
         let eth0 = "eth0".parse().unwrap();
         host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
         host.links
@@ -324,6 +334,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         ])),
     ];
     let excluded = subsequence(vec!["172.31.0.0/16", "10.0.0.0/30"], 0..=2);
+    let excluded = (excluded, any::<bool>());
     (
         (
             select(Layout::ALL.to_vec()),
@@ -334,7 +345,12 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         (0..3u32, 0..3u32),
     )
         .prop_map(
-            |((layout, scheduler), (arp, all, bit), (local, node_ports, excluded), (tcp, udp))| {
+            |(
+                (layout, scheduler),
+                (arp, all, bit),
+                (local, node_ports, (excluded, foreign)),
+                (tcp, udp),
+            )| {
                 Config {
                     layout,
                     scheduler,
@@ -343,6 +359,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                     masquerade_bit: bit,
                     detect_local: local,
                     node_port_addresses: node_ports,
+                    remove_foreign_servers: foreign,
                     exclude_cidrs: excluded.iter().map(|cidr| cidr.parse().unwrap()).collect(),
                     timeouts: Timeouts {
                         tcp: tcp * 600,

@@ -48,6 +48,11 @@ pub(crate) struct Args {
     /// Whose chains and sets are written.
     #[arg(long, value_enum, default_value_t = Layout::Current)]
     pub(crate) layout: Layout,
+
+    /// Remove virtual servers that are not recognized as the proxy's, as kube-proxy does, unless ipvs.excludeCIDRs has
+    /// their addresses.
+    #[arg(long)]
+    pub(crate) remove_foreign_servers: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

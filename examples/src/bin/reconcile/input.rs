@@ -49,6 +49,7 @@ impl Inputs {
             None => Config::default(),
         };
         config.layout = args.layout.into();
+        config.remove_foreign_servers = args.remove_foreign_servers;
         config.check().map_err(|error| error.to_string())?;
         let links = match &args.node {
             Some(path) => Some(proxier_manifest::read_links(&shown(path), &read(path)?)?),

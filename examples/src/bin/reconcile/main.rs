@@ -157,7 +157,8 @@ fn go_through(
 }
 
 fn clean_up(place: &mut impl Place, output: Output) -> Result<Outcome> {
-    let desired = Desired::nothing(&place.kernel().observe()?);
+    let host = place.host(&Cluster::default(), &Config::default())?;
+    let desired = Desired::nothing(&place.kernel().observe()?, &host);
     let done = make(place.kernel(), "clean up", &desired, output)?;
     show_state(place.kernel(), output)?;
     Ok(Outcome {

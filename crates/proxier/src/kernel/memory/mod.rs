@@ -1,4 +1,4 @@
-//! A kernel that is none.
+//! A kernel in memory.
 
 mod rules;
 mod servers;
@@ -13,9 +13,9 @@ use ipvs_netlink::{
     Connections, DestinationConfig, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
-use super::{Applied, Kernel, KernelError, carry_out};
+use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out};
+use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
-use crate::desired::LINK;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Plan};
 use crate::settings::Sysctl;
@@ -37,6 +37,8 @@ pub struct MemoryKernel {
     sysctls: BTreeMap<Sysctl, i64>,
     timeouts: Timeouts,
     faults: Option<Faults>,
+    /// Whether changes are allowed.
+    permitted: bool,
 }
 
 #[derive(Clone)]
@@ -95,6 +97,7 @@ impl MemoryKernel {
                 udp: 300,
             },
             faults: None,
+            permitted: true,
         }
     }
 
@@ -150,6 +153,11 @@ impl MemoryKernel {
         self.faults = faults;
     }
 
+    /// Has every operation refused for want of CAP_NET_ADMIN while `permitted` is false.
+    pub const fn permit_changes(&mut self, permitted: bool) {
+        self.permitted = permitted;
+    }
+
     /// Pretends that a destination has so many connections. Does nothing if there is no such destination.
     pub fn set_connections(
         &mut self,
@@ -194,14 +202,21 @@ impl MemoryKernel {
         if let Some(error) = self.faults.as_mut().and_then(|faults| faults(operation)) {
             return Err(error);
         }
+        if !self.permitted {
+            return Err(KernelError::new(
+                KernelPart::of(operation),
+                KernelErrorKind::Permission,
+                format!("{}: needs CAP_NET_ADMIN", operation.summary()),
+            ));
+        }
         match operation {
-            Operation::SetSysctl { sysctl, value, .. } => {
-                self.sysctls.insert(*sysctl, *value);
-                Ok(())
-            }
+            Operation::SetSysctl { sysctl, value, .. } => self.set_sysctl(*sysctl, *value),
             Operation::SetTimeouts(timeouts) => self.set_timeouts(*timeouts),
             Operation::CreateLink => match self.addresses {
-                Some(_) => Err(KernelError::Exists(format!("link {LINK}"))),
+                Some(_) => Err(KernelError::exists(
+                    KernelPart::Links,
+                    format_args!("link {LINK}"),
+                )),
                 None => {
                     self.addresses = Some(BTreeSet::new());
                     Ok(())
@@ -209,7 +224,7 @@ impl MemoryKernel {
             },
             Operation::DeleteLink => match self.addresses.take() {
                 Some(_) => Ok(()),
-                None => Err(KernelError::Missing(format!("link {LINK}"))),
+                None => Err(no_link()),
             },
             Operation::CreateSet(spec) => self.create_set(spec),
             Operation::AddEntry { set, entry } => self.add_entry(set, entry),
@@ -232,32 +247,51 @@ impl MemoryKernel {
             Operation::DeleteDestination { server, id } => self.delete_destination(server, id),
             Operation::BindAddress(address) => {
                 let prefix = Family::of(*address).host_prefix();
-                let bound =
-                    IpNetwork::new(*address, prefix).map_err(|error| KernelError::Invalid {
-                        object: address.to_string(),
-                        reason: error.to_string(),
-                    })?;
+                let bound = IpNetwork::new(*address, prefix).map_err(|error| {
+                    KernelError::invalid(KernelPart::Links, address, &error).caused_by(error)
+                })?;
                 if self.link()?.insert(bound) {
                     Ok(())
                 } else {
-                    Err(KernelError::Exists(format!("address {bound} of {LINK}")))
+                    Err(KernelError::exists(
+                        KernelPart::Links,
+                        format_args!("address {bound} of {LINK}"),
+                    ))
                 }
             }
             Operation::UnbindAddress(address) => {
                 if self.link()?.remove(address) {
                     Ok(())
                 } else {
-                    Err(KernelError::Missing(format!("address {address} of {LINK}")))
+                    Err(KernelError::missing(
+                        KernelPart::Links,
+                        format_args!("address {address} of {LINK}"),
+                    ))
                 }
             }
         }
     }
 
     fn link(&mut self) -> Result<&mut BTreeSet<IpNetwork>, KernelError> {
-        self.addresses
-            .as_mut()
-            .ok_or_else(|| KernelError::Missing(format!("link {LINK}")))
+        self.addresses.as_mut().ok_or_else(no_link)
     }
+
+    /// The kernel's settings are of C's type `int`, whatever else their files take.
+    fn set_sysctl(&mut self, sysctl: Sysctl, value: i64) -> Result<(), KernelError> {
+        if i32::try_from(value).is_err() {
+            return Err(KernelError::invalid(
+                KernelPart::Sysctl,
+                format_args!("{sysctl} = {value}"),
+                "the value is out of range",
+            ));
+        }
+        self.sysctls.insert(sysctl, value);
+        Ok(())
+    }
+}
+
+fn no_link() -> KernelError {
+    KernelError::missing(KernelPart::Links, format_args!("link {LINK}"))
 }
 
 impl Kernel for MemoryKernel {

@@ -5,7 +5,7 @@ use iptables_restore::{Edit, Ruleset};
 
 use super::MemoryKernel;
 use crate::cluster::Family;
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, KernelPart};
 use crate::plan::RulesChange;
 
 impl MemoryKernel {
@@ -18,9 +18,10 @@ impl MemoryKernel {
                             .parse()
                             .is_ok_and(|name: SetName| self.sets.contains_key(&name));
                         if !there {
-                            return Err(KernelError::Missing(format!(
-                                "set {name}, which {edit} names"
-                            )));
+                            return Err(KernelError::missing(
+                                KernelPart::Rules,
+                                format_args!("set {name}, which {edit} names,"),
+                            ));
                         }
                     }
                 }
@@ -28,13 +29,9 @@ impl MemoryKernel {
         }
         let rules = self.rules.get_mut(change.family);
         let mut changed = rules.clone();
-        change
-            .input
-            .apply(&mut changed)
-            .map_err(|error| KernelError::Invalid {
-                object: "rules".into(),
-                reason: error.to_string(),
-            })?;
+        change.input.apply(&mut changed).map_err(|error| {
+            KernelError::invalid(KernelPart::Rules, "rules", &error).caused_by(error)
+        })?;
         *rules = changed;
         Ok(())
     }

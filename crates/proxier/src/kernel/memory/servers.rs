@@ -8,7 +8,7 @@ use ipvs_netlink::{
 };
 
 use super::{MemoryKernel, Server};
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
 
 impl MemoryKernel {
     /// Schedulers that it has. Any other name makes a kernel look for a module it will not find.
@@ -37,7 +37,10 @@ impl MemoryKernel {
         config: &VirtualServerConfig,
     ) -> Result<(), KernelError> {
         if self.servers.contains_key(id) {
-            return Err(KernelError::Exists(format!("virtual server {id}")));
+            return Err(KernelError::exists(
+                KernelPart::Ipvs,
+                format_args!("virtual server {id}"),
+            ));
         }
         check(id, config)?;
         self.servers.insert(
@@ -74,11 +77,14 @@ impl MemoryKernel {
         let destinations = &mut self.server(server)?.destinations;
         let Destination { id, config } = destination;
         if destinations.contains_key(id) {
-            return Err(KernelError::Exists(format!("destination {id} of {server}")));
+            return Err(KernelError::exists(
+                KernelPart::Ipvs,
+                format_args!("destination {id} of {server}"),
+            ));
         }
-        let invalid = |reason: &str| KernelError::Invalid {
-            object: format!("destination {id} of {server}"),
-            reason: reason.into(),
+        let invalid = |reason: &str| {
+            let object = format_args!("destination {id} of {server}").to_string();
+            KernelError::invalid(KernelPart::Ipvs, object, reason)
         };
         if id.address.is_ipv4() != (server.family() == ipvs_netlink::Family::V4)
             && config.forwarding != ForwardingMethod::Tunnel
@@ -103,9 +109,7 @@ impl MemoryKernel {
                 *known = *config;
                 Ok(())
             }
-            None => Err(KernelError::Missing(format!(
-                "destination {id} of {server}"
-            ))),
+            None => Err(no_destination(server, id)),
         }
     }
 
@@ -116,33 +120,41 @@ impl MemoryKernel {
     ) -> Result<(), KernelError> {
         match self.server(server)?.destinations.remove(id) {
             Some(_) => Ok(()),
-            None => Err(KernelError::Missing(format!(
-                "destination {id} of {server}"
-            ))),
+            None => Err(no_destination(server, id)),
         }
     }
 
     fn server(&mut self, id: &VirtualServerId) -> Result<&mut Server, KernelError> {
-        self.servers
-            .get_mut(id)
-            .ok_or_else(|| KernelError::Missing(format!("virtual server {id}")))
+        self.servers.get_mut(id).ok_or_else(|| {
+            KernelError::missing(KernelPart::Ipvs, format_args!("virtual server {id}"))
+        })
     }
+}
+
+fn no_destination(server: &VirtualServerId, id: &DestinationId) -> KernelError {
+    KernelError::missing(
+        KernelPart::Ipvs,
+        format_args!("destination {id} of {server}"),
+    )
 }
 
 fn check(id: &VirtualServerId, config: &VirtualServerConfig) -> Result<(), KernelError> {
     let scheduler = config.scheduler.as_str();
     if !MemoryKernel::SCHEDULERS.contains(&scheduler) {
-        return Err(KernelError::Missing(format!(
-            "scheduler {scheduler} (module ip_vs_{scheduler})"
-        )));
+        return Err(KernelError::new(
+            KernelPart::Ipvs,
+            KernelErrorKind::Unsupported,
+            format!("scheduler {scheduler} (module ip_vs_{scheduler}) does not exist"),
+        ));
     }
     // Port 0 stands for all ports, which only persistence makes sense of.
     let all_ports = matches!(id, VirtualServerId::Address { port: 0, .. });
     if all_ports && !config.flags.contains(ServiceFlags::PERSISTENT) {
-        return Err(KernelError::Invalid {
-            object: format!("virtual server {id}"),
-            reason: "port 0 needs persistence".into(),
-        });
+        return Err(KernelError::invalid(
+            KernelPart::Ipvs,
+            format_args!("virtual server {id}"),
+            "port 0 needs persistence",
+        ));
     }
     Ok(())
 }

@@ -3,14 +3,17 @@
 use ipset_netlink::{Entry, SetName, SetSpec};
 
 use super::{MemoryKernel, MemorySet};
-use crate::kernel::KernelError;
+use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
 
 impl MemoryKernel {
     pub(super) fn create_set(&mut self, spec: &SetSpec) -> Result<(), KernelError> {
         spec.validate()
             .map_err(|error| invalid(spec.name.as_str(), &error))?;
         if self.sets.contains_key(&spec.name) {
-            return Err(KernelError::Exists(format!("set {}", spec.name)));
+            return Err(KernelError::exists(
+                KernelPart::Ipset,
+                format_args!("set {}", spec.name),
+            ));
         }
         let set = MemorySet {
             spec: spec.clone(),
@@ -26,13 +29,17 @@ impl MemoryKernel {
             .check(entry)
             .map_err(|error| invalid(name.as_str(), &error))?;
         if set.entries.contains(entry) {
-            return Err(KernelError::Exists(format!("{entry} in set {name}")));
+            return Err(KernelError::exists(
+                KernelPart::Ipset,
+                format_args!("{entry} in set {name}"),
+            ));
         }
         match set.spec.options.maxelem {
-            Some(maxelem) if set.entries.len() >= maxelem as usize => Err(KernelError::Full {
-                set: name.to_string(),
-                maxelem,
-            }),
+            Some(maxelem) if set.entries.len() >= maxelem as usize => Err(KernelError::new(
+                KernelPart::Ipset,
+                KernelErrorKind::Full,
+                format!("set {name} is full: it holds {maxelem} members"),
+            )),
             _ => {
                 set.entries.insert(entry.clone());
                 Ok(())
@@ -48,7 +55,10 @@ impl MemoryKernel {
         if self.set(name)?.entries.remove(entry) {
             Ok(())
         } else {
-            Err(KernelError::Missing(format!("{entry} in set {name}")))
+            Err(KernelError::missing(
+                KernelPart::Ipset,
+                format_args!("{entry} in set {name}"),
+            ))
         }
     }
 
@@ -56,10 +66,11 @@ impl MemoryKernel {
     pub(super) fn swap_sets(&mut self, one: &SetName, other: &SetName) -> Result<(), KernelError> {
         let (first, second) = (self.set(one)?.clone(), self.set(other)?.clone());
         if !first.spec.swappable(&second.spec) {
-            return Err(KernelError::Invalid {
-                object: format!("sets {one} and {other}"),
-                reason: "cannot be swapped: their types or families differ".into(),
-            });
+            return Err(KernelError::invalid(
+                KernelPart::Ipset,
+                format_args!("sets {one} and {other}"),
+                "cannot be swapped: their types or families differ",
+            ));
         }
         self.put(*one, second);
         self.put(*other, first);
@@ -74,10 +85,11 @@ impl MemoryKernel {
     pub(super) fn destroy_set(&mut self, name: &SetName) -> Result<(), KernelError> {
         self.set(name)?;
         if let Some(by) = self.rule_naming(name) {
-            return Err(KernelError::Busy {
-                object: format!("set {name}"),
-                by,
-            });
+            return Err(KernelError::new(
+                KernelPart::Ipset,
+                KernelErrorKind::Busy,
+                format!("set {name} is in use by {by}: remove that first"),
+            ));
         }
         self.sets.remove(name);
         Ok(())
@@ -86,13 +98,11 @@ impl MemoryKernel {
     fn set(&mut self, name: &SetName) -> Result<&mut MemorySet, KernelError> {
         self.sets
             .get_mut(name)
-            .ok_or_else(|| KernelError::Missing(format!("set {name}")))
+            .ok_or_else(|| KernelError::missing(KernelPart::Ipset, format_args!("set {name}")))
     }
 }
 
 fn invalid(object: &str, error: &ipset_netlink::Error) -> KernelError {
-    KernelError::Invalid {
-        object: format!("set {object}"),
-        reason: error.to_string(),
-    }
+    KernelError::invalid(KernelPart::Ipset, format_args!("set {object}"), error)
+        .caused_by(error.clone())
 }

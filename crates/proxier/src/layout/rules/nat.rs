@@ -134,8 +134,19 @@ impl FamilyRules {
     }
 
     fn node_port(&self, nat: &mut TableRules) {
-        for protocol in ["tcp", "udp", "sctp"] {
-            let Some((all, local)) = protocol.parse().ok().and_then(SetId::node_ports) else {
+        const CHAIN: &str = "KUBE-NODE-PORT";
+        let protocols = ["tcp", "udp", "sctp"];
+        let of = |protocol: &&str| protocol.parse().ok().and_then(SetId::node_ports);
+        let any = protocols
+            .iter()
+            .filter_map(of)
+            .any(|(all, local)| self.filled.contains(all) || self.filled.contains(local));
+        if any && self.layout.spares_service_addresses() {
+            // A port that is a node port too: traffic to a service address is no node port's.
+            self.while_filled(nat, CHAIN, SetId::IpvsIps, Target::Return);
+        }
+        for protocol in protocols {
+            let Some((all, local)) = of(&protocol) else {
                 continue;
             };
             let mut steps = [
@@ -148,7 +159,7 @@ impl FamilyRules {
             for (id, target) in steps {
                 if self.filled.contains(id) {
                     let rule = self.of_set(id).protocol(protocol).jump(target);
-                    nat.append("KUBE-NODE-PORT", rule);
+                    nat.append(CHAIN, rule);
                 }
             }
         }

@@ -1,20 +1,22 @@
 //! The cluster as it was told, by Service.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
 
+use super::reserved::ReservedAddresses;
 use super::shared::Shared;
-use crate::cluster::{EndpointSlice, ObjectName, Service};
+use crate::cluster::{EndpointSlice, Node, ObjectName, Service};
 
 /// All Services and EndpointSlices, each Service with its slices: one search finds all that a change concerns.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct Store {
     services: HashMap<ObjectName, Parts>,
     /// The Service of each slice.
     owners: HashMap<ObjectName, Owner>,
     /// Services that changed, or whose slices did, since they were last looked at.
     stale: Vec<ObjectName>,
     shared: Shared,
+    reserved: ReservedAddresses,
 }
 
 /// A Service and its slices, of which either may be missing.
@@ -37,14 +39,45 @@ struct Owner {
     listed: bool,
 }
 
-impl Known {
-    /// What is known of a Service, which is not stale any more.
-    pub(super) fn look_at(&mut self, name: &ObjectName) -> (Option<&Service>, &[EndpointSlice]) {
+impl Store {
+    /// What is known of a Service, which is not stale any more, and of the addresses that it must not bind.
+    pub(super) fn look_at(
+        &mut self,
+        name: &ObjectName,
+    ) -> (Option<&Service>, &[EndpointSlice], &ReservedAddresses) {
         let Some(parts) = self.services.get_mut(name) else {
-            return (None, &[]);
+            return (None, &[], &self.reserved);
         };
         parts.stale = false;
-        (parts.service.as_deref(), &parts.slices)
+        (parts.service.as_deref(), &parts.slices, &self.reserved)
+    }
+
+    /// Learns which addresses stale Services would bind, before any of them is looked at.
+    pub(super) fn note_bindable(&mut self, stale: &[ObjectName]) {
+        let mut fresh = HashSet::new();
+        for name in stale {
+            let parts = self.services.get(name);
+            let service = parts.and_then(|parts| parts.service.as_deref());
+            fresh.extend(self.reserved.want(name, service));
+        }
+        if !fresh.is_empty() {
+            let slices = self.services.values().flat_map(|parts| &parts.slices);
+            self.reserved.find(&fresh, slices);
+        }
+    }
+
+    /// The Nodes are these, and this machine's own is called `own`.
+    pub(super) fn set_nodes(&mut self, nodes: &BTreeMap<Box<str>, Node>, own: &str) {
+        let stale = self.reserved.set_nodes(nodes, own);
+        self.touch(&stale);
+    }
+
+    fn touch(&mut self, names: &BTreeSet<ObjectName>) {
+        for name in names {
+            if let Some(parts) = self.services.get_mut(name) {
+                parts.touch(name, &mut self.stale);
+            }
+        }
     }
 
     /// The Services to be looked at, once more or for the last time.
@@ -93,15 +126,26 @@ impl Known {
     /// Takes in a slice, in the place of one of the same name, whatever Service that belonged to.
     pub(super) fn put_slice(&mut self, mut slice: EndpointSlice) {
         let service = service_of(&slice);
+        let mut concerned = BTreeSet::new();
         if let Some(parts) = self.services.get_mut(&service) {
             if let Some(known) = parts.slice_mut(&slice.name) {
+                self.reserved.slice_changed(
+                    &slice.name,
+                    &known.endpoints,
+                    &slice.endpoints,
+                    &mut concerned,
+                );
                 if renew(known, slice, &mut self.shared) {
                     parts.touch(&service, &mut self.stale);
                 }
+                self.touch(&concerned);
                 return;
             }
         }
         self.remove_slice(&slice.name);
+        self.reserved
+            .slice_changed(&slice.name, &[], &slice.endpoints, &mut concerned);
+        self.touch(&concerned);
         self.shared.endpoint_ports(&mut slice.ports);
         self.shared.endpoints(&mut slice.endpoints, &[]);
         let owner = Owner {
@@ -123,11 +167,17 @@ impl Known {
         let Some(Owner { service, .. }) = self.owners.remove(name) else {
             return;
         };
+        let mut concerned = BTreeSet::new();
         if let Some(parts) = self.services.get_mut(&service) {
-            parts.slices.retain(|slice| slice.name != *name);
+            if let Ok(at) = parts.place(name) {
+                let gone = parts.slices.remove(at);
+                self.reserved
+                    .slice_changed(name, &gone.endpoints, &[], &mut concerned);
+            }
             parts.touch(&service, &mut self.stale);
             self.forget(&service);
         }
+        self.touch(&concerned);
     }
 
     /// These are all the Services there are. Of those of one name the last one counts.
@@ -233,63 +283,64 @@ mod tests {
         ObjectName::new("default", "web")
     }
 
-    fn stale(known: &mut Known) -> Vec<String> {
-        let names = known.take_stale();
+    fn stale(store: &mut Store) -> Vec<String> {
+        let names = store.take_stale();
         names.iter().for_each(|name| {
-            known.look_at(name);
+            store.look_at(name);
         });
         names.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn a_change_concerns_its_service_once() {
-        let mut known = Known::default();
-        known.put_slice(slice("b", "web"));
-        known.put_service(Box::new(Service::new(web(), Vec::new())));
-        known.put_slice(slice("a", "web"));
-        assert_eq!(stale(&mut known), ["default/web"]);
-        let (service, slices) = known.look_at(&web());
+        let mut store = Store::default();
+        store.put_slice(slice("b", "web"));
+        store.put_service(Box::new(Service::new(web(), Vec::new())));
+        store.put_slice(slice("a", "web"));
+        assert_eq!(stale(&mut store), ["default/web"]);
+        let (service, slices, _) = store.look_at(&web());
         assert!(service.is_some());
         let names: Vec<_> = slices.iter().map(|slice| slice.name.name()).collect();
         assert_eq!(names, ["a", "b"]);
 
-        known.put_slice(slice("a", "web"));
-        known.put_service(Box::new(Service::new(web(), Vec::new())));
-        assert_eq!(stale(&mut known), [""; 0], "said again");
+        store.put_slice(slice("a", "web"));
+        store.put_service(Box::new(Service::new(web(), Vec::new())));
+        assert_eq!(stale(&mut store), [""; 0], "said again");
     }
 
     #[test]
     fn a_slice_that_changes_hands_concerns_both() {
-        let mut known = Known::default();
-        known.put_slice(slice("a", "web"));
-        stale(&mut known);
-        known.put_slice(slice("a", "other"));
-        assert_eq!(stale(&mut known), ["default/web", "default/other"]);
-        assert_eq!(known.look_at(&web()), (None, &[][..]));
-        known.remove_slice(&ObjectName::new("default", "a"));
-        assert_eq!(stale(&mut known), ["default/other"]);
-        assert!(known.services.is_empty() && known.owners.is_empty());
+        let mut store = Store::default();
+        store.put_slice(slice("a", "web"));
+        stale(&mut store);
+        store.put_slice(slice("a", "other"));
+        assert_eq!(stale(&mut store), ["default/web", "default/other"]);
+        let (service, slices, _) = store.look_at(&web());
+        assert_eq!((service, slices), (None, &[][..]));
+        store.remove_slice(&ObjectName::new("default", "a"));
+        assert_eq!(stale(&mut store), ["default/other"]);
+        assert!(store.services.is_empty() && store.owners.is_empty());
     }
 
     #[test]
     fn a_list_is_all_there_is() {
-        let mut known = Known::default();
-        known.put_service(Box::new(Service::new(web(), Vec::new())));
-        known.put_slices(vec![slice("a", "web"), slice("b", "web")]);
-        stale(&mut known);
-        known.put_slices(vec![
+        let mut store = Store::default();
+        store.put_service(Box::new(Service::new(web(), Vec::new())));
+        store.put_slices(vec![slice("a", "web"), slice("b", "web")]);
+        stale(&mut store);
+        store.put_slices(vec![
             slice("b", "other"),
             slice("b", "web"),
             slice("c", "web"),
         ]);
-        stale(&mut known);
-        let mut names: Vec<_> = known.slices().map(|slice| slice.name.name()).collect();
+        stale(&mut store);
+        let mut names: Vec<_> = store.slices().map(|slice| slice.name.name()).collect();
         names.sort_unstable();
         assert_eq!(names, ["b", "c"]);
 
-        known.put_services(Vec::new());
-        assert_eq!(stale(&mut known), ["default/web"]);
-        assert_eq!(known.services().count(), 0);
-        assert_eq!(known.look_at(&web()).1.len(), 2, "they wait for it");
+        store.put_services(Vec::new());
+        assert_eq!(stale(&mut store), ["default/web"]);
+        assert_eq!(store.services().count(), 0);
+        assert_eq!(store.look_at(&web()).1.len(), 2, "they wait for it");
     }
 }

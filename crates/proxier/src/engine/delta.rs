@@ -1,34 +1,39 @@
-//! What is dirty of what is wanted, beside the same of what is believed.
+//! What is dirty of what is wanted, beside the same of what is last_applied.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipset_netlink::{Entry, Set, SetName};
+use ipvs_netlink::VirtualServerId;
 
-use super::believed::{Believed, BelievedSet};
 use super::dirty::Dirty;
+use super::last_applied::{AppliedSet, LastApplied};
 use super::wanted::Wanted;
 use crate::cluster::{Family, Host, Node, PerFamily};
 use crate::config::Config;
-use crate::desired::{Desired, DesiredSet, FamilyState, Ownership};
+use crate::desired::{Desired, DesiredSet, FamilyState};
 use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
+use crate::ownership::{Holdings, Ownership};
 use crate::reconcile::suits;
 use crate::settings;
 use crate::translate::Context;
 
-/// Takes parts out of what is wanted and what is believed.
-pub(super) struct Cutter<'a> {
+/// Takes parts out of what is wanted and what is last_applied.
+pub(super) struct DeltaBuilder<'a> {
     /// This machine's own.
     pub(super) node: Option<&'a Node>,
     pub(super) host: &'a Host,
     pub(super) config: &'a Config,
     pub(super) wanted: &'a Wanted,
-    pub(super) believed: &'a Believed,
+    pub(super) last_applied: &'a LastApplied,
+    /// Virtual servers that the engine itself had wanted.
+    pub(super) abandoned: &'a BTreeSet<VirtualServerId>,
 }
 
 /// A part of a desired state and of an observed one: what differs elsewhere is nothing.
-pub(super) struct Section {
+pub(super) struct Delta {
     pub(super) desired: Desired,
     pub(super) observed: Observed,
     /// Whether the rules are part of it.
@@ -45,8 +50,24 @@ pub(super) const fn written(family: Family, wanted: &Wanted, host: &Host, config
     }
 }
 
-impl Cutter<'_> {
-    pub(super) fn section(&self, dirty: &Dirty) -> Section {
+/// What is held after a plan is recognized like what is held before it.
+impl Holdings for (&Wanted, &LastApplied) {
+    fn binds(&self, address: IpAddr) -> bool {
+        self.0.binds(address) || self.1.bound(address).next().is_some()
+    }
+
+    fn has(&self, family: Family, set: SetId, entry: &Entry) -> bool {
+        self.0.members(family, set).contains_key(entry)
+            || self
+                .1
+                .sets
+                .get(&set.name(family))
+                .is_some_and(|set| set.entries.contains(entry))
+    }
+}
+
+impl DeltaBuilder<'_> {
+    pub(super) fn delta(&self, dirty: &Dirty) -> Delta {
         let config = self.config;
         let desired = Desired {
             layout: config.layout,
@@ -56,41 +77,61 @@ impl Cutter<'_> {
             sysctls: settings::sysctls(config, self.host.kernel),
             timeouts: config.timeouts,
             link: true,
-            ownership: Ownership::AllBut(config.exclude_cidrs.clone()),
+            ownership: self.ownership(dirty),
             conflicts: Vec::new(),
         };
         let observed = Observed {
             servers: Vec::new(),
             sets: BTreeMap::new(),
             rules: PerFamily::default(),
-            addresses: self.believed.addresses.is_some().then(Vec::new),
-            sysctls: self.believed.sysctls.clone(),
-            timeouts: self.believed.timeouts,
+            addresses: self.last_applied.addresses.is_some().then(Vec::new),
+            sysctls: self.last_applied.sysctls.clone(),
+            timeouts: self.last_applied.timeouts,
         };
-        let mut section = Section {
+        let mut delta = Delta {
             desired,
             observed,
             rules: dirty.rules,
         };
         for id in &dirty.servers {
-            section.desired.servers.extend(self.wanted.server(id));
-            section.observed.servers.extend(self.believed.server(id));
+            delta.desired.servers.extend(self.wanted.server(id));
+            delta.observed.servers.extend(self.last_applied.server(id));
         }
         for &address in &dirty.addresses {
             if self.wanted.binds(address) {
-                section.desired.addresses.insert(address);
+                delta.desired.addresses.insert(address);
             }
-            if let Some(bound) = &mut section.observed.addresses {
-                bound.extend(self.believed.bound(address));
+            if let Some(bound) = &mut delta.observed.addresses {
+                bound.extend(self.last_applied.bound(address));
             }
         }
         for family in Family::ALL {
-            self.family(family, dirty, &mut section);
+            self.family(family, dirty, &mut delta);
         }
-        section
+        delta
     }
 
-    fn family(&self, family: Family, dirty: &Dirty, section: &mut Section) {
+    /// Which of the virtual servers that are dirty are the proxy's: those of all that is last_applied, not of this part.
+    fn ownership(&self, dirty: &Dirty) -> Ownership {
+        let found = |id: &&VirtualServerId| {
+            self.last_applied.servers.contains_key(*id) && !self.wanted.has(id)
+        };
+        let mut unwanted = dirty.servers.iter().filter(found).peekable();
+        if unwanted.peek().is_none() {
+            return Ownership::Only(BTreeSet::new());
+        }
+        let rule = self.config.ownership(self.host);
+        let own = unwanted.filter(|id| {
+            if self.abandoned.contains(id) {
+                !matches!(**id, VirtualServerId::Address { address, .. } if self.config.excludes(address))
+            } else {
+                rule.covers(id, &(self.wanted, self.last_applied))
+            }
+        });
+        Ownership::Only(own.copied().collect())
+    }
+
+    fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {
         let written = written(family, self.wanted, self.host, self.config);
         let whole = *dirty.sets.get(family);
         let entries = dirty.entries.get(family);
@@ -102,7 +143,7 @@ impl Cutter<'_> {
                 let dirty = entries.get(&id);
                 if whole.contains(id) || dirty.is_some() {
                     let dirty = dirty.filter(|_| !whole.contains(id));
-                    sets.push(self.set(family, id, dirty, section));
+                    sets.push(self.set(family, id, dirty, delta));
                 }
             }
         }
@@ -111,32 +152,32 @@ impl Cutter<'_> {
                 let own = SetId::owner(name).is_some_and(|(of, _)| of == family);
                 own && !names.contains(*name)
             };
-            for name in self.believed.sets.keys().filter(stray) {
-                if let Some(stray) = self.believed.sets.get(name) {
-                    section
+            for name in self.last_applied.sets.keys().filter(stray) {
+                if let Some(stray) = self.last_applied.sets.get(name) {
+                    delta
                         .observed
                         .sets
                         .insert(*name, Set::new(stray.spec.clone()));
                 }
             }
         }
-        if *section.rules.get(family) {
-            let rules = self.believed.rules.get(family);
-            section.observed.rules.get_mut(family).clone_from(rules);
+        if *delta.rules.get(family) {
+            let rules = self.last_applied.rules.get(family);
+            delta.observed.rules.get_mut(family).clone_from(rules);
         }
         if !written {
             return;
         }
-        let (filled, drops) = if *section.rules.get(family) {
+        let (filled, drops) = if *delta.rules.get(family) {
             let filled = self.wanted.filled(family, self.config.layout);
             (filled, self.wanted.drops(family))
         } else {
             (SetIds::NONE, BTreeSet::new())
         };
         let context =
-            Context::with_node_ports(self.node, self.host, self.config, family, Vec::new());
+            Context::with_node_ports(self.node, self.host, self.config, family, Vec::new(), &());
         let rules = context.rules(filled, drops);
-        *section.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
+        *delta.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
     }
 
     /// What differs of a set; all of it where it has to be made anew.
@@ -145,29 +186,30 @@ impl Cutter<'_> {
         family: Family,
         id: SetId,
         dirty: Option<&BTreeSet<Entry>>,
-        section: &mut Section,
+        delta: &mut Delta,
     ) -> DesiredSet {
         let wanted = self.wanted.members(family, id);
         let spec = id.spec(family, wanted.len());
-        let believed = self.believed.sets.get(&spec.name);
-        let (mut missing, mut extra) = match (dirty, believed) {
+        let last_applied = self.last_applied.sets.get(&spec.name);
+        let (mut missing, mut extra) = match (dirty, last_applied) {
             (Some(dirty), Some(set)) => differing(dirty, wanted, set),
             (None, Some(set)) => differences(wanted, set),
             (_, None) => (Vec::new(), Vec::new()),
         };
-        match believed {
+        match last_applied {
             Some(set) if suits(&spec, &set.spec, set.entries.len() + missing.len()) => {}
             _ => {
                 missing = wanted.keys().cloned().collect();
-                extra = believed.map_or_else(Vec::new, |set| set.entries.iter().cloned().collect());
+                extra =
+                    last_applied.map_or_else(Vec::new, |set| set.entries.iter().cloned().collect());
                 // Rules may name it.
-                *section.rules.get_mut(family) |= believed.is_some();
+                *delta.rules.get_mut(family) |= last_applied.is_some();
             }
         }
-        if let Some(believed) = believed {
-            let mut set = Set::new(believed.spec.clone());
+        if let Some(last_applied) = last_applied {
+            let mut set = Set::new(last_applied.spec.clone());
             set.entries = extra;
-            section.observed.sets.insert(spec.name, set);
+            delta.observed.sets.insert(spec.name, set);
         }
         DesiredSet {
             id,
@@ -177,15 +219,18 @@ impl Cutter<'_> {
     }
 }
 
-/// The members among these that are only wanted, and those only believed.
+/// The members among these that are only wanted, and those only last_applied.
 fn differing(
     dirty: &BTreeSet<Entry>,
     wanted: &BTreeMap<Entry, u32>,
-    believed: &BelievedSet,
+    last_applied: &AppliedSet,
 ) -> (Vec<Entry>, Vec<Entry>) {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     for entry in dirty {
-        match (wanted.contains_key(entry), believed.entries.contains(entry)) {
+        match (
+            wanted.contains_key(entry),
+            last_applied.entries.contains(entry),
+        ) {
             (true, false) => missing.push(entry.clone()),
             (false, true) => extra.push(entry.clone()),
             _ => {}
@@ -195,9 +240,15 @@ fn differing(
 }
 
 /// The same among all members.
-fn differences(wanted: &BTreeMap<Entry, u32>, believed: &BelievedSet) -> (Vec<Entry>, Vec<Entry>) {
+fn differences(
+    wanted: &BTreeMap<Entry, u32>,
+    last_applied: &AppliedSet,
+) -> (Vec<Entry>, Vec<Entry>) {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
-    let (mut ours, mut theirs) = (wanted.keys().peekable(), believed.entries.iter().peekable());
+    let (mut ours, mut theirs) = (
+        wanted.keys().peekable(),
+        last_applied.entries.iter().peekable(),
+    );
     loop {
         let order = match (ours.peek(), theirs.peek()) {
             (None, None) => return (missing, extra),

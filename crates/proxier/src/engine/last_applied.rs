@@ -1,4 +1,4 @@
-//! What the kernel is believed to hold: what was observed, and what was done since.
+//! The last-applied state: the kernel as it was last observed, and as plans have changed it since.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -20,9 +20,9 @@ use crate::reconcile::is_idle;
 use crate::settings::Sysctl;
 
 #[derive(Debug)]
-pub(super) struct Believed {
-    pub(super) servers: HashMap<VirtualServerId, BelievedServer>,
-    pub(super) sets: BTreeMap<SetName, BelievedSet>,
+pub(super) struct LastApplied {
+    pub(super) servers: HashMap<VirtualServerId, AppliedServer>,
+    pub(super) sets: BTreeMap<SetName, AppliedSet>,
     pub(super) rules: PerFamily<Ruleset>,
     /// Of the proxy's link; `None` while there is no such link.
     pub(super) addresses: Option<BTreeSet<IpNetwork>>,
@@ -36,14 +36,14 @@ pub(super) struct Believed {
 }
 
 #[derive(Debug)]
-pub(super) struct BelievedServer {
+pub(super) struct AppliedServer {
     pub(super) config: VirtualServerConfig,
     /// Sorted. Where they are as wanted it is the very list that is wanted.
     pub(super) destinations: Arc<[Destination]>,
 }
 
 #[derive(Debug)]
-pub(super) struct BelievedSet {
+pub(super) struct AppliedSet {
     pub(super) spec: SetSpec,
     pub(super) entries: BTreeSet<Entry>,
 }
@@ -62,14 +62,14 @@ const IDLE: Connections = Connections {
     persistent: 0,
 };
 
-impl Believed {
+impl LastApplied {
     /// Believes all of an observation but for virtual servers, of which there will be so many, and of others' sets
     /// nothing.
     pub(super) fn new(observed: &Observed, servers: usize, own: impl Fn(&SetName) -> bool) -> Self {
         let sets = observed.sets.iter().filter(|(name, _)| own(name));
         let sets = sets.map(|(name, set)| {
             let (spec, entries) = (set.spec.clone(), set.entries.iter().cloned().collect());
-            (*name, BelievedSet { spec, entries })
+            (*name, AppliedSet { spec, entries })
         });
         Self {
             servers: HashMap::with_capacity(servers.max(observed.servers.len())),
@@ -115,7 +115,7 @@ impl Believed {
             }
         };
         let config = found.config;
-        let server = BelievedServer {
+        let server = AppliedServer {
             config,
             destinations,
         };
@@ -269,7 +269,7 @@ impl Believed {
             Operation::CreateLink => self.addresses = Some(BTreeSet::new()),
             Operation::DeleteLink => self.addresses = None,
             Operation::CreateSet(spec) => {
-                let set = BelievedSet {
+                let set = AppliedSet {
                     spec: (**spec).clone(),
                     entries: BTreeSet::new(),
                 };
@@ -295,7 +295,7 @@ impl Believed {
                 let _ = change.input.apply(self.rules.get_mut(change.family));
             }
             Operation::AddServer { id, config } => {
-                let server = BelievedServer {
+                let server = AppliedServer {
                     config: *config,
                     destinations: Arc::default(),
                 };
@@ -329,7 +329,7 @@ impl Believed {
     }
 }
 
-impl BelievedSet {
+impl AppliedSet {
     fn renamed(mut self, name: SetName) -> Self {
         self.spec.name = name;
         self

@@ -1,0 +1,102 @@
+//! What Services claim and do not get.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipvs_netlink::VirtualServerId;
+
+use crate::cluster::{Family, ObjectName};
+
+/// A virtual server that a Service port claims and does not get, since its address and port, or its address, belong
+/// to something else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Conflict {
+    /// The Service that goes without.
+    pub service: ObjectName,
+    /// The name of its port.
+    pub port: Arc<str>,
+    /// The address family.
+    pub family: Family,
+    /// What was claimed.
+    pub server: VirtualServerId,
+    /// What has it.
+    pub holder: Holder,
+}
+
+/// What has the virtual server, or its address, that a Service claims.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Holder {
+    /// A Service whose cluster IP it is. A cluster IP comes before every other claim, whatever the age.
+    ClusterIp(ObjectName),
+    /// A Service that is older, or first by name. A Service can be in its own way with another of its ports.
+    Service(ObjectName),
+    /// The API server that the proxy talks to.
+    ApiServer,
+    /// Another Node, whose address it is.
+    Node(Box<str>),
+    /// An endpoint, whose address it is: one of this EndpointSlice.
+    Endpoint(ObjectName),
+}
+
+impl Holder {
+    /// The Service that has it, where a Service has it.
+    #[must_use]
+    pub const fn service(&self) -> Option<&ObjectName> {
+        match self {
+            Self::ClusterIp(service) | Self::Service(service) => Some(service),
+            Self::ApiServer | Self::Node(_) | Self::Endpoint(_) => None,
+        }
+    }
+}
+
+impl Conflict {
+    /// The address that was claimed.
+    #[must_use]
+    pub const fn address(&self) -> Option<IpAddr> {
+        match self.server {
+            VirtualServerId::Address { address, .. } => Some(address),
+            VirtualServerId::FirewallMark { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            service,
+            port,
+            server,
+            holder,
+            ..
+        } = self;
+        write!(
+            f,
+            "Service {service}, port {port:?}, does not get {server}: "
+        )?;
+        match holder {
+            Holder::ClusterIp(holder) => write!(f, "it is the cluster IP of Service {holder}"),
+            Holder::Service(holder) => write!(f, "the older Service {holder} has it"),
+            Holder::ApiServer => f.write_str("the address is the API server's"),
+            Holder::Node(node) => write!(f, "the address is that of Node {node}"),
+            Holder::Endpoint(slice) => {
+                write!(
+                    f,
+                    "the address is that of an endpoint in EndpointSlice {slice}"
+                )
+            }
+        }
+    }
+}
+
+/// A conflict that began or ended, as [`Engine::conflict_changes`](crate::Engine::conflict_changes) reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConflictChange {
+    /// The Service does not get what it claims.
+    Began(Conflict),
+    /// The Service has it now, or claims it no longer, or something else has it (which is another conflict).
+    Ended(Conflict),
+}

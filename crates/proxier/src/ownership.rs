@@ -1,0 +1,118 @@
+//! Which virtual servers are the proxy's to remove.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use ipset_netlink::Entry;
+use ipvs_netlink::{Protocol, VirtualServerId};
+
+use crate::cluster::Family;
+use crate::layout::SetId;
+
+/// Which virtual servers, among those that no Service wants, are the proxy's to remove. Those by firewall mark never
+/// are.
+///
+/// IPVS keeps no note of who made a virtual server. The proxy recognizes its own by what it made along with it:
+///
+/// | what the kernel holds | the proxy's if |
+/// |---|---|
+/// | a virtual server | its address is on the proxy's link; or its address, protocol and port are in one of the proxy's sets; or its port is in a set of node ports and its address is one of the node's |
+/// | a set | it has one of the names of [`SetId`], `KUBE-…` or `KUBE-6-…` |
+/// | a chain | it has one of the names of the two layouts; of chains that the kubelet writes too, only the proxy's rules |
+/// | a rule in a built-in chain | it is one of the proxy's jumps |
+/// | a link | it is called [`LINK`](crate::LINK) and is of kind dummy |
+/// | an address | it is on that link, IPv6 link-local ones excepted |
+///
+/// Addresses and sets count as they are found and as they are to be. A virtual server whose traces somebody else removed
+/// is not recognized; it stays until it is deleted by hand, or a Service wants it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ownership {
+    /// Those that are recognized, unless they are at an excluded address.
+    Recognized {
+        /// Networks in which none is the proxy's to remove (`excludeCIDRs`).
+        excluded: Vec<IpNetwork>,
+        /// The node's addresses.
+        node_addresses: BTreeSet<IpAddr>,
+    },
+    /// All but those at addresses inside these networks (`excludeCIDRs`): as kube-proxy does it.
+    AllBut(Vec<IpNetwork>),
+    /// These.
+    Only(BTreeSet<VirtualServerId>),
+}
+
+impl Ownership {
+    /// Whether a virtual server is the proxy's to remove from a kernel with these holdings.
+    pub(crate) fn covers(&self, id: &VirtualServerId, holdings: &impl Holdings) -> bool {
+        let VirtualServerId::Address { address, .. } = id else {
+            return false;
+        };
+        let excludes = |networks: &[IpNetwork]| networks.iter().any(|n| n.contains(*address));
+        match self {
+            Self::Recognized {
+                excluded,
+                node_addresses,
+            } => !excludes(excluded) && recognizes(id, node_addresses, holdings),
+            Self::AllBut(excluded) => !excludes(excluded),
+            Self::Only(own) => own.contains(id),
+        }
+    }
+}
+
+/// What a kernel holds, as far as virtual servers are recognized by it.
+pub(crate) trait Holdings {
+    /// Whether an address is on the proxy's link, with whatever prefix length.
+    fn binds(&self, address: IpAddr) -> bool;
+
+    /// Whether a set of the proxy's has a member.
+    fn has(&self, family: Family, set: SetId, entry: &Entry) -> bool;
+}
+
+/// The sets in which a virtual server has an entry of its address, protocol and port, whatever it was made for.
+const BY_ADDRESS: [SetId; 8] = [
+    SetId::ClusterIp,
+    SetId::ExternalIp,
+    SetId::ExternalIpLocal,
+    SetId::LoadBalancer,
+    SetId::LoadBalancerLocal,
+    SetId::LoadBalancerFw,
+    SetId::NodePortSctp,
+    SetId::NodePortLocalSctp,
+];
+
+/// Whether a virtual server is one that the proxy made, as far as this shows. See [`Ownership`].
+pub(crate) fn recognizes(
+    id: &VirtualServerId,
+    node_addresses: &BTreeSet<IpAddr>,
+    holdings: &impl Holdings,
+) -> bool {
+    let VirtualServerId::Address {
+        protocol,
+        address,
+        port,
+    } = *id
+    else {
+        return false;
+    };
+    if holdings.binds(address) {
+        return true;
+    }
+    let family = Family::of(address);
+    let entry = Entry::ip_port(address, protocol, port);
+    let by_address = || {
+        BY_ADDRESS
+            .into_iter()
+            .any(|set| holdings.has(family, set, &entry))
+    };
+    let by_port = || match SetId::node_ports(protocol) {
+        Some((all, local)) if protocol != Protocol::SCTP && node_addresses.contains(&address) => {
+            let entry = Entry::port(port);
+            [all, local]
+                .into_iter()
+                .any(|set| holdings.has(family, set, &entry))
+        }
+        _ => false,
+    };
+    by_address() || by_port()
+}

@@ -1,0 +1,87 @@
+//! Addresses that must not be bound, since they are somebody's: another Node's, an endpoint's, the API server's.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
+
+use crate::cluster::{Cluster, Host, Node, ObjectName, Service};
+use crate::conflict::Holder;
+
+/// Who has an address, apart from Services.
+pub(crate) trait Reserved {
+    /// The first that has it: the API server, another Node, an endpoint; of Nodes and of endpoints the first by name.
+    fn holder(&self, address: IpAddr) -> Option<Holder>;
+}
+
+/// Nobody has anything.
+impl Reserved for () {
+    fn holder(&self, _: IpAddr) -> Option<Holder> {
+        None
+    }
+}
+
+/// The addresses of a Service that go onto the proxy's link and are not its cluster IPs, which nothing else can have.
+pub(crate) fn bindable(service: &Service) -> impl Iterator<Item = IpAddr> {
+    let lists = [&service.external_ips, &service.load_balancer_ips];
+    lists.into_iter().flatten().copied()
+}
+
+/// The addresses of all Nodes but this machine's own; of those that several have, the first by name has it.
+pub(crate) fn node_addresses<'a>(
+    nodes: &'a BTreeMap<Box<str>, Node>,
+    own: &str,
+) -> HashMap<IpAddr, &'a str> {
+    let mut all = HashMap::new();
+    for node in nodes.values().filter(|node| *node.name != *own) {
+        for address in &node.addresses {
+            all.entry(*address).or_insert(&*node.name);
+        }
+    }
+    all
+}
+
+/// What [`translate`](crate::translate()) knows of a cluster.
+pub(crate) struct ReservedIn<'a> {
+    host: &'a Host,
+    nodes: HashMap<IpAddr, &'a str>,
+    /// Only those that a Service would bind.
+    endpoints: HashMap<IpAddr, &'a ObjectName>,
+}
+
+impl<'a> ReservedIn<'a> {
+    pub(crate) fn new(cluster: &'a Cluster, host: &'a Host) -> Self {
+        let wanted: HashSet<_> = cluster.services.values().flat_map(bindable).collect();
+        let mut endpoints = HashMap::new();
+        if !wanted.is_empty() {
+            for slice in cluster.slices.values() {
+                let addresses = slice.endpoints.iter().map(|endpoint| endpoint.address);
+                for address in addresses.filter(|address| wanted.contains(address)) {
+                    endpoints.entry(address).or_insert(&slice.name);
+                }
+            }
+        }
+        Self {
+            host,
+            nodes: node_addresses(&cluster.nodes, &host.node_name),
+            endpoints,
+        }
+    }
+}
+
+impl Reserved for ReservedIn<'_> {
+    fn holder(&self, address: IpAddr) -> Option<Holder> {
+        let node = || {
+            self.nodes
+                .get(&address)
+                .map(|name| Holder::Node((*name).into()))
+        };
+        let endpoint = || {
+            self.endpoints
+                .get(&address)
+                .map(|slice| Holder::Endpoint((*slice).clone()))
+        };
+        if self.host.api_servers.contains(&address) {
+            return Some(Holder::ApiServer);
+        }
+        node().or_else(endpoint)
+    }
+}
