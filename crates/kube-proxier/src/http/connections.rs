@@ -172,7 +172,11 @@ mod tests {
     #[test]
     fn clients_that_do_not_ask_keep_nobody_from_being_answered() {
         run(async {
-            let budget = Connections::new(1024);
+            // Nothing but the budget ends them.
+            let budget = Connections {
+                head: Duration::from_secs(3600),
+                ..Connections::new(1024)
+            };
             let addresses = [start(&budget).await, start(&budget).await];
             let mut silent = Vec::new();
             for number in 0..500 {
@@ -186,7 +190,15 @@ mod tests {
             // All but so many were closed.
             let open = budget.open.lock().unwrap().len();
             assert!(open <= 256, "{open}");
-            assert_eq!(rest(silent.swap_remove(0)).await, "");
+            let mut first = silent.swap_remove(0);
+            first
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
+            let read = tokio::task::spawn_blocking(move || first.read(&mut [0; 10]));
+            match read.await.unwrap() {
+                Ok(read) => assert_eq!(read, 0),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+            }
         });
     }
 

@@ -62,6 +62,7 @@ fn a_conflict_is_logged_when_it_begins_and_when_it_ends() {
         .unwrap();
     let mut observed = Observed::new(&runtime);
     let cluster = proxier_manifest::read_cluster("test", CLUSTER.as_bytes()).cluster;
+    let younger = cluster.services[&ObjectName::new("default", "younger")].clone();
     let claims = "kube_proxier_conflicting_claims{namespace=\"default\",service=\"younger\"} 1";
     let begin = captured(|| {
         observed.receive(Change::Services(cluster.services.into_values().collect()));
@@ -90,6 +91,25 @@ fn a_conflict_is_logged_when_it_begins_and_when_it_ends() {
         "{begin}"
     );
     assert!(begin.contains("no Node of this name"), "{begin}");
+    // Another one begins; the first is not logged again.
+    let mut third = younger.clone();
+    third.name = ObjectName::new("default", "youngest");
+    let more = captured(|| {
+        observed.receive(Change::Service(Box::new(third)));
+        observed.sync();
+        observed.receive(Change::ServiceGone(ObjectName::new("default", "youngest")));
+    });
+    // It wants the same external IP, and the younger one's cluster IP.
+    let lines: Vec<_> = more
+        .lines()
+        .filter(|line| line.contains("conflict: "))
+        .collect();
+    assert_eq!(lines.len(), 2, "{more}");
+    assert!(
+        lines.iter().all(|line| line.contains("default/youngest")),
+        "{more}"
+    );
+    observed.sync();
     let end = captured(|| {
         observed.receive(Change::ServiceGone(ObjectName::new("default", "older")));
         observed.sync();
