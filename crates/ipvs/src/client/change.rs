@@ -2,7 +2,7 @@
 
 use netlink_batch::{Report, Transport};
 
-use super::{Client, with_header};
+use crate::client::{Client, with_header};
 use crate::{
     Daemon, DaemonRole, Destination, DestinationId, Error, Request, Result, Timeouts,
     VirtualServerConfig, VirtualServerId,

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use netlink_batch::{Batch, Dumped, KernelError, Message, Transport, errno};
 use netlink_wire::{DecodeError, Problem};
 
-use super::refusal::Reason;
-use super::{Client, with_header};
+use crate::client::refusal::Reason;
+use crate::client::{Client, with_header};
 use crate::{
     Daemon, DestinationStatus, Error, Info, Reply, Request, Result, TableEntry, Timeouts,
     VirtualServer, VirtualServerId,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use netlink_batch::{Connection, Transport, errno, uapi};
 use netlink_packet_core::Emitable;
 
-use super::{Client, Reason};
+use crate::client::{Client, Reason};
 use crate::message::Reply;
 use crate::{
     Error, Family, Request, Scheduler, Statistics, VirtualServer, VirtualServerConfig,

@@ -101,7 +101,7 @@ macro_rules! netlink_message {
                 payload: &[u8],
                 header: GenlHeader,
             ) -> Result<Self, netlink_packet_core::DecodeError> {
-                Self::decode(header.cmd, payload).map_err(super::foreign)
+                Self::decode(header.cmd, payload).map_err(crate::message::foreign)
             }
         }
 

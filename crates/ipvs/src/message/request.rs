@@ -6,7 +6,7 @@ use netlink_packet_core::{Emitable, ParseableParametrized};
 use netlink_packet_generic::{GenlFamily, GenlHeader};
 use netlink_wire::{DecodeError, Problem, Writer, require, walk};
 
-use super::netlink_message;
+use crate::message::netlink_message;
 use crate::uapi::*;
 use crate::wire;
 use crate::{

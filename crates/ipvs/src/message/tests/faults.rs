@@ -1,7 +1,7 @@
 //! Replies that are not as they should be, or not as today's kernels send them.
 
-use super::{exchange, nest};
 use crate::Reply;
+use crate::message::tests::{exchange, nest};
 
 /// A captured reply with the attribute at `path` (positions in nest after nest) given another value.
 fn with_value(captured: &[u8], path: &[usize], value: &[u8]) -> Vec<u8> {

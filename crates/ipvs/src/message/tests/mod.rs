@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use netlink_packet_core::Emitable;
 
-use super::{Message, Reply, Request};
+use crate::message::{Message, Reply, Request};
 use crate::{Daemon, DaemonRole, InterfaceName, SaveLine, Timeouts, VirtualServerId};
 
 const CAPTURED: &str = include_str!("../testdata/captured.txt");

@@ -7,7 +7,7 @@ use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 use proptest::prelude::*;
 
-use super::emit;
+use crate::message::tests::emit;
 use crate::{
     Connections, Counters, Daemon, DaemonRole, Destination, DestinationConfig, DestinationId,
     DestinationStatus, Family, ForwardingMethod, Info, InterfaceName, Netmask, PersistenceEngine,

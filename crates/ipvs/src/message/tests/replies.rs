@@ -3,7 +3,7 @@
 use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 
-use super::{daemons, emit, exchange};
+use crate::message::tests::{daemons, emit, exchange};
 use crate::{
     Connections, Counters, DestinationStatus, Info, Reply, SaveLine, Statistics, Timeouts, Version,
     VirtualServer,

@@ -2,8 +2,10 @@
 
 use netlink_packet_generic::GenlFamily;
 
-use super::{daemons, emit, exchange, exchanges, id, nest, request};
-use crate::{DaemonRole, Request, Timeouts};
+use crate::message::tests::{daemons, emit, exchange, exchanges, id, nest, request};
+use crate::{
+    DaemonRole, Request, Scheduler, ServiceFlags, Timeouts, VirtualServerConfig, VirtualServerId,
+};
 
 #[test]
 fn services_are_written_byte_for_byte_as_ipvsadm_writes_them() {
@@ -161,5 +163,25 @@ fn daemons_are_started_as_ipvsadm_starts_them() {
             Ok(Request::NewDaemon(daemon)),
             "{command}"
         );
+    }
+}
+
+/// A virtual server that claims to be in the kernel's table already would not be put there.
+#[test]
+fn the_kernels_own_flag_is_not_sent() {
+    let id = VirtualServerId::tcp(([10, 0, 0, 1], 80));
+    let plain = VirtualServerConfig::new(Scheduler::RR);
+    let config = plain.with_flags(ServiceFlags::HASHED);
+    for (hashed, expected) in [
+        (
+            Request::NewService { id, config },
+            Request::NewService { id, config: plain },
+        ),
+        (
+            Request::SetService { id, config },
+            Request::SetService { id, config: plain },
+        ),
+    ] {
+        assert_eq!(emit(&hashed), emit(&expected));
     }
 }

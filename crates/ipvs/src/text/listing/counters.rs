@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{NAME_WIDTH, id_name};
+use crate::text::listing::{NAME_WIDTH, id_name, write_title};
 use crate::{Counters, Info, Statistics, TableEntry};
 
 /// Which counters a table shows.
@@ -93,7 +93,7 @@ impl<'a> CounterListing<'a> {
 
 impl fmt::Display for CounterListing<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::write_title(f, self.info)?;
+        write_title(f, self.info)?;
         writeln!(
             f,
             "{}",

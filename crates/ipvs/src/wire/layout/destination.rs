@@ -2,8 +2,8 @@
 
 use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
 
-use super::statistics::{put_statistics, statistics};
 use crate::uapi::*;
+use crate::wire::layout::statistics::{put_statistics, statistics};
 use crate::wire::{UnionAddress, address, family, put_address, put_family};
 use crate::{
     Connections, Destination, DestinationConfig, DestinationId, DestinationStatus, Family,

@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use netlink_wire::{Attribute, DecodeError, Fault, Problem, Writer, require, walk};
 
-use super::statistics::{put_statistics, statistics};
 use crate::model::{mask_of, prefix_of_any};
 use crate::uapi::*;
+use crate::wire::layout::statistics::{put_statistics, statistics};
 use crate::wire::{address, family, name, optional_name, put_address, put_family};
 use crate::{
     Family, Netmask, PersistenceEngine, Protocol, Scheduler, ServiceFlags, VirtualServer,
