@@ -178,6 +178,11 @@ mod tests {
             address(Protocol::TCP, "::10.0.0.9", 81),
             address(Protocol::TCP, "::ffff:10.0.0.9", 81),
             address(Protocol::TCP, "2001:db8::1", 81),
+            // Numbers whose bits would meet if they were not kept apart.
+            address(Protocol(6), "10.0.0.9", 1),
+            address(Protocol(7), "10.0.0.9", 0),
+            address(Protocol(6), "10.0.0.9", 0x0100),
+            address(Protocol(6), "::", 0),
             mark(Family::V4, 81),
             mark(Family::V6, 81),
             mark(Family::V4, 0x0a00_0009),
