@@ -3,11 +3,16 @@
 use std::collections::HashMap;
 
 use netlink_packet_core::{NetlinkBuffer, NetlinkMessage, NetlinkSerializable};
+use netlink_wire::{Writer, measure};
 use proptest::prelude::*;
 
 use super::*;
 use crate::message::captured::{LINUX_6_1, LINUX_6_18, captured, hex, replies, unhex};
-use crate::uapi::{IPSET_CMD_HEADER, IPSET_CMD_PROTOCOL, IPSET_CMD_TYPE};
+use crate::uapi::{
+    IPSET_ATTR_COMMENT, IPSET_ATTR_FAMILY, IPSET_ATTR_IP, IPSET_ATTR_REVISION, IPSET_ATTR_TYPENAME,
+    IPSET_CMD_HEADER, IPSET_CMD_PROTOCOL, IPSET_CMD_TYPE,
+};
+use crate::wire::IpsetWriter;
 use crate::{Entry, Family, Set, SetName, SetSpec, SetType, arbitrary};
 use netlink_packet_core::Emitable;
 
@@ -375,4 +380,39 @@ fn netlink_packet_core_carries_it() {
     let message = NetlinkMessage::<IpsetMessage>::deserialize(&received).unwrap();
     let reply = IpsetMessage::Reply(Reply::Protocol { max: 7, min: 6 });
     assert_eq!(message.payload, reply.into());
+}
+
+#[test]
+fn values_out_of_bounds_are_errors_that_name_the_attribute() {
+    let decode = |length: usize| {
+        let encode = |writer: &mut Writer<'_>| {
+            writer.address(IPSET_ATTR_IP, [10, 0, 0, 1].into());
+            writer.c_string(IPSET_ATTR_COMMENT, &vec![b'x'; length]);
+        };
+        let mut bytes = vec![0; measure(encode)];
+        encode(&mut Writer::new(&mut bytes));
+        crate::wire::decode_entry(&SetType::HASH_IP, Some(Family::V4), &bytes)
+    };
+    assert!(decode(255).is_ok());
+    let error = decode(256).unwrap_err().to_string();
+    assert!(error.contains("IPSET_ATTR_COMMENT"), "{error}");
+
+    let parse = |family: u8| {
+        let mut bytes = vec![0; 4];
+        let encode = |writer: &mut Writer<'_>| {
+            writer.text(IPSET_ATTR_TYPENAME, "hash:ip");
+            writer.u8(IPSET_ATTR_REVISION, 6);
+            writer.u8(IPSET_ATTR_FAMILY, family);
+        };
+        bytes.resize(4 + measure(encode), 0);
+        encode(&mut Writer::new(&mut bytes[4..]));
+        Reply::parse(0x60d, &bytes).map(Reply::into_owned)
+    };
+    let families = [0, 2, 10].map(|number| match parse(number).unwrap() {
+        Reply::Type(info) => info.family,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(families, [None, Some(Family::V4), Some(Family::V6)]);
+    let error = parse(7).unwrap_err().to_string();
+    assert!(error.contains("IPSET_ATTR_FAMILY"), "{error}");
 }
