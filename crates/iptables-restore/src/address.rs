@@ -1,4 +1,4 @@
-//! Addresses of a rule, and what can be negated.
+//! Addresses of a rule, and conditions that can be negated.
 
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -45,7 +45,7 @@ pub(crate) fn bang(negated: bool) -> &'static str {
     if negated { "! " } else { "" }
 }
 
-/// Source or destination of a rule: a network, or an address with a mask that is no prefix.
+/// Source or destination of a rule: a network, or an address with a mask that is not a prefix.
 ///
 /// Host bits are cleared, as the tools do. Prints as `iptables-save` does: `10.0.0.0/8`, `::1/128`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -137,14 +137,15 @@ impl From<Ipv6Addr> for Address {
 /// Not an address, nor an address with a prefix length or a mask of the same family.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no address: wanted ADDRESS, ADDRESS/LENGTH or ADDRESS/MASK (host names are not resolved)"
+    "`{}` is not an address: wanted ADDRESS, ADDRESS/LENGTH or ADDRESS/MASK (host names are not resolved)",
+    crate::text::Shown(.0)
 )]
 pub struct InvalidAddress(pub String);
 
 impl FromStr for Address {
     type Err = InvalidAddress;
 
-    /// Reads `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `::1/128`.
+    /// Parses `10.0.0.1`, `10.0.0.0/8`, `10.0.0.0/255.0.0.0`, `::1/128`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let read = || {
             let Some((address, mask)) = text.split_once('/') else {

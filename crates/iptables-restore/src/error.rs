@@ -1,13 +1,14 @@
-//! What can go wrong.
+//! Errors.
 
 #[cfg(feature = "tools")]
 use std::{io, path::PathBuf, time::Duration};
 
 use crate::address::InvalidAddress;
-use crate::name::InvalidChainName;
+use crate::name::{InvalidChainName, TableName};
 use crate::restore::{ApplyError, InvalidEdit};
+use crate::text::Shown;
 #[cfg(feature = "tools")]
-use crate::tools::{Backend, Rejection};
+use crate::tools::{Backend, IncompleteTable, Rejection};
 
 /// Anything that can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +28,7 @@ pub enum Error {
     #[error(transparent)]
     Rejected(Box<Rejection>),
     #[cfg(feature = "tools")]
-    /// The tools are not there.
+    /// The tools were not found.
     #[error(
         "no {name}, {name}-save and {name}-restore{} in {}: install iptables",
         backend.map(|backend| format!(" ({backend})")).unwrap_or_default(),
@@ -38,12 +39,12 @@ pub enum Error {
         name: &'static str,
         /// The back end asked for.
         backend: Option<Backend>,
-        /// Where they were looked for.
+        /// The directories that were searched.
         directories: Vec<PathBuf>,
     },
     #[cfg(feature = "tools")]
-    /// The tool does not say which version it is.
-    #[error("{} -V says {output:?}, which names no version of iptables", program.display())]
+    /// The tool does not print which version it is.
+    #[error("{} -V printed `{}`, which names no version of iptables", program.display(), Shown(output))]
     Version {
         /// The tool.
         program: PathBuf,
@@ -51,8 +52,12 @@ pub enum Error {
         output: String,
     },
     #[cfg(feature = "tools")]
-    /// The tool may not do what it was asked to.
-    #[error("{} may not: {message} (CAP_NET_ADMIN and CAP_NET_RAW are needed)", program.display())]
+    /// The tool lacks rights.
+    #[error(
+        "{} was not permitted: {} (run it with CAP_NET_ADMIN and CAP_NET_RAW)",
+        program.display(),
+        Shown(message)
+    )]
     NotPermitted {
         /// The tool.
         program: PathBuf,
@@ -76,8 +81,21 @@ pub enum Error {
         limit: Duration,
     },
     #[cfg(feature = "tools")]
-    /// The tool failed with words that are not understood here.
-    #[error("{} failed ({status}): {message}", program.display())]
+    /// The tool printed more than it may and was killed. Any of the tables may have been committed: read them back.
+    #[error("{} printed more than {limit} bytes and was killed", program.display())]
+    OutputTooLong {
+        /// The tool.
+        program: PathBuf,
+        /// The limit, of its standard output or its standard error.
+        limit: usize,
+    },
+    #[cfg(feature = "tools")]
+    /// A table is in the kernel and was not printed whole.
+    #[error(transparent)]
+    IncompleteTable(Box<IncompleteTable>),
+    #[cfg(feature = "tools")]
+    /// The tool failed with a message that this crate does not know.
+    #[error("{} failed ({status}): {}", program.display(), Shown(message))]
     Failed {
         /// The tool.
         program: PathBuf,
@@ -87,8 +105,8 @@ pub enum Error {
         message: String,
     },
     #[cfg(feature = "tools")]
-    /// The tool printed a rule set that this crate cannot read.
-    #[error("cannot read the output of {}: {error}", program.display())]
+    /// The tool printed what this crate cannot parse.
+    #[error("cannot parse the output of {}{}: {error}", program.display(), in_table(error.table.as_ref()))]
     Output {
         /// The tool.
         program: PathBuf,
@@ -97,7 +115,7 @@ pub enum Error {
         error: ParseError,
     },
     #[cfg(feature = "tools")]
-    /// A tool cannot be run, or the lock file not be opened.
+    /// A tool could not be started, its pipes failed, or the lock file could not be opened.
     #[error("{}: {source}", path.display())]
     Io {
         /// The tool or the file.
@@ -107,19 +125,29 @@ pub enum Error {
     },
 }
 
-/// A line that could not be read.
+#[cfg(feature = "tools")]
+pub(crate) fn in_table(table: Option<&TableName>) -> String {
+    table
+        .map(|table| format!(" (table {})", Shown(table.as_str())))
+        .unwrap_or_default()
+}
+
+/// A line that could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {reason}: {text}")]
+#[error("line {line}: {reason}: {}", Shown(text))]
+#[non_exhaustive]
 pub struct ParseError {
     /// Number of the line, from 1.
     pub line: usize,
     /// The line.
     pub text: String,
+    /// The table it is in.
+    pub table: Option<TableName>,
     /// What is wrong with it.
     pub reason: ParseReason,
 }
 
-/// Why a line could not be read.
+/// Why a line could not be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseReason {
@@ -135,13 +163,13 @@ pub enum ParseReason {
     /// A line that belongs into a table stands outside.
     #[error("there is no table: wanted `*TABLE` or a comment")]
     OutsideTable,
-    /// A table or chain is there twice.
-    #[error("{0} is there twice")]
+    /// A table, a chain or an option is there twice.
+    #[error("{} is there twice", Shown(.0))]
     Repeated(String),
     /// A rule's chain was not declared.
-    #[error("the chain {0} has no `:{0}` line in this table")]
+    #[error("the chain {name} has no `:{name}` line in this table", name = Shown(.0))]
     UnknownChain(String),
-    /// A name the tools would not take.
+    /// A name that no chain has.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
     /// No name after `*`, or white space in it.
@@ -150,17 +178,26 @@ pub enum ParseReason {
     /// Not an address.
     #[error(transparent)]
     Address(#[from] InvalidAddress),
+    /// `!` before several addresses, which the tools refuse.
+    #[error("`!` takes one address, not {}", Shown(.0))]
+    NegatedList(String),
+    /// A list of addresses that is longer than an argument of the tools may be.
+    #[error("the list of addresses has {0} bytes, the tools take at most 1023: make several rules")]
+    LongList(usize),
+    /// Several addresses make several rules, where one rule was wanted.
+    #[error("the addresses make {0} rules, where one is wanted")]
+    SeveralRules(usize),
     /// Not `PACKETS:BYTES`, in brackets where they are needed.
-    #[error("{0:?} are no counters: wanted [PACKETS:BYTES]")]
+    #[error("`{}` are no counters: wanted [PACKETS:BYTES]", Shown(.0))]
     BadCounters(String),
     /// Not a name of an interface.
-    #[error("{0:?} is no interface name: wanted 1 to 15 bytes without white space")]
+    #[error("`{}` is not an interface name: wanted 1 to 15 bytes without white space", Shown(.0))]
     BadInterface(String),
     /// An option without its value.
-    #[error("{0} needs a value")]
+    #[error("{} needs a value", Shown(.0))]
     MissingValue(String),
     /// A word in a place where it means nothing.
-    #[error("{0:?} is not understood here")]
+    #[error("`{}` is not understood here", Shown(.0))]
     UnexpectedWord(String),
     /// A double quote is not closed.
     #[error("a double quote is not closed")]

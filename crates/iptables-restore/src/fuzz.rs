@@ -4,10 +4,10 @@
 
 use crate::{Ruleset, SaveFormat};
 
-/// What is read from any text reads back from what is rendered of it.
+/// Parses any text, renders the result and parses that: both rule sets are equal.
 ///
 /// # Panics
-/// If it does not.
+/// If they differ.
 pub fn save_text(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
@@ -26,7 +26,7 @@ pub fn save_text(data: &[u8]) {
         .flat_map(|table| &table.chains)
         .flat_map(|chain| &chain.rules)
     {
-        // Must not panic; what it says is up to the rule.
+        // Any result is right, but it must not panic.
         let _ = rule.validate();
     }
 }

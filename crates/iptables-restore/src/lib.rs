@@ -1,11 +1,11 @@
-//! The rule sets of iptables as values: parsed from `iptables-save`, rendered to the very text it would print, and
-//! changed by transactions for `iptables-restore --noflush`.
+//! The rule sets of iptables as values: parsed from what `iptables-save` prints, rendered to that same text, and changed
+//! by transactions for `iptables-restore --noflush`.
 //!
 //! - [`Ruleset`], [`Table`], [`Chain`], [`Rule`]: the model. Order is kept; counters are observations and take no part
 //!   in equality. Matches and targets this crate has no type for are kept word by word, so any user's rules survive.
 //! - [`Ruleset::parse`] and [`std::fmt::Display`] are inverses on canonical text, that is on what `iptables-save` prints.
 //! - [`RestoreInput`]: a list of edits per table, checked when they are added, rendered for `iptables-restore`;
-//!   [`RestoreInput::apply`] says what the kernel's state is afterwards, by the kernel's own rules.
+//!   [`RestoreInput::apply`] computes the tables afterwards, by the kernel's own rules.
 //!
 //! - `ToolFinder` and `Tools`: the programs themselves, of both back ends: found, told apart by version, run with
 //!   limits, and understood when they fail.
@@ -13,6 +13,7 @@
 //! # Features
 //! - `tools` (default): `ToolFinder`, `Tools` and their errors. Without it this crate is the model, the parser and the
 //!   renderer; it runs no program and opens no file.
+//! - `serde`: `Serialize` and `Deserialize` of the model, in the tools' words.
 //! - `fuzz`: the bodies of the fuzz targets.
 //!
 //! This crate knows one address family at a time: IPv4 rules live in one [`Ruleset`], IPv6 rules in another, as they do
@@ -54,7 +55,10 @@ mod protocol;
 mod restore;
 mod rule;
 mod ruleset;
+#[cfg(feature = "serde")]
+mod serde;
 mod target;
+mod text;
 #[cfg(feature = "tools")]
 mod tools;
 mod word;
@@ -68,15 +72,18 @@ pub use matches::{
     AddressTypes, AddrtypeMatch, ConntrackMatch, CtStates, Direction, IpvsMatch, LimitInterface,
     MarkMatch, Match, MultiportMatch, OtherMatch, PhysdevMatch, PortRange, PortsMatch, SetMatch,
 };
-pub use name::{ChainName, CustomName, Family, InvalidChainName, Policy, TableName};
+pub use name::{ChainName, CustomName, InvalidChainName, Policy, TableName};
+pub use netlink_wire::Family;
 pub use protocol::Protocol;
-pub use restore::{ApplyError, Edit, InvalidEdit, Place, Refusal, RestoreInput, TableEdits};
+pub use restore::{
+    ApplyError, ApplyErrorKind, Edit, InsertAt, InvalidEdit, RestoreInput, TableEdits,
+};
 pub use rule::{Counters, InvalidRule, Rule};
 pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
 pub use target::{Mark, Masquerade, OtherTarget, Target};
 #[cfg(feature = "tools")]
 pub use tools::{
-    Backend, Features, RejectReason, Rejection, RestoreOptions, SaveOptions, Surveyed, ToolFinder,
-    Tools, Version,
+    Backend, Features, IncompleteReason, IncompleteTable, RejectReason, Rejection, RestoreOptions,
+    SaveOptions, Surveyed, ToolFinder, Tools, Version,
 };
 pub use word::Word;

@@ -1,19 +1,12 @@
-//! What things are called: families, tables, chains, policies.
+//! Names: of tables, chains and policies.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-/// Address family of a rule set: which of the two sets of tools and kernel tables it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4: `iptables-save`, `iptables-restore`.
-    Inet,
-    /// IPv6: `ip6tables-save`, `ip6tables-restore`.
-    Inet6,
-}
+use crate::text::{Shown, byte_len};
 
-/// A name for which this crate has no constant. Made only by parsing, so that one name has one value.
+/// A name that this crate has no variant for. Only `From<&str>` makes it, so that one name has one value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CustomName(String);
 
@@ -26,6 +19,7 @@ impl CustomName {
 
 /// Name of a table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum TableName {
     /// `nat`
     Nat,
@@ -54,7 +48,7 @@ impl TableName {
         }
     }
 
-    /// The built-in chains of the table in the order `iptables-save` prints them; none for a table not known here.
+    /// The built-in chains of the table in the order `iptables-save` prints them; none for other tables.
     pub fn builtin_chains(&self) -> &'static [&'static str] {
         match self {
             Self::Nat => &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
@@ -87,6 +81,7 @@ impl fmt::Display for TableName {
 
 /// What a built-in chain does with a packet that none of its rules decided on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Policy {
     /// `ACCEPT`
     Accept,
@@ -123,8 +118,11 @@ impl fmt::Display for Policy {
     }
 }
 
-/// Name of a chain that the tools would take: 1 to 28 bytes, none of them white space, a control character or a double
-/// quote, the first neither `-` nor `!`.
+/// Name of a chain.
+///
+/// [`ChainName::new`] takes what the tools take: 1 to 28 bytes, none of them white space, a control character or a double
+/// quote, the first neither `-` nor `!`. What is parsed may have other names: nft(8) makes longer ones, which the tools
+/// print and refuse to take. They survive in the model and no edit can name them ([`ChainName::is_writable`]).
 ///
 /// The length is `XT_EXTENSION_MAXNAMELEN` less its NUL
 /// (<https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/netfilter/x_tables.h#L6>).
@@ -141,18 +139,23 @@ impl ChainName {
     /// [`InvalidChainName`] when the tools would refuse it.
     pub fn new(name: impl Into<String>) -> Result<Self, InvalidChainName> {
         let name = name.into();
-        let reason = if name.is_empty() {
-            "it is empty"
-        } else if name.len() > Self::MAX_LEN {
-            "it has more than 28 bytes"
-        } else if name.starts_with(['-', '!']) {
-            "it starts with `-` or `!`"
-        } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
-            "it contains white space, a control character or a double quote"
-        } else {
-            return Ok(Self(name));
-        };
-        Err(InvalidChainName { name, reason })
+        match problem(&name) {
+            Some(reason) => Err(InvalidChainName { name, reason }),
+            None => Ok(Self(name)),
+        }
+    }
+
+    /// A name that is in a kernel, whoever made it: any word.
+    pub(crate) fn found(name: &str) -> Result<Self, InvalidChainName> {
+        if name.is_empty() || name.contains(|c: char| c == ' ' || c.is_control()) {
+            return Self::new(name);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    /// True if the tools take this name, so that an edit can have it.
+    pub fn is_writable(&self) -> bool {
+        problem(&self.0).is_none()
     }
 
     /// The name.
@@ -161,9 +164,25 @@ impl ChainName {
     }
 }
 
+/// Why the tools would refuse the name.
+fn problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("it is empty")
+    } else if byte_len(name) > ChainName::MAX_LEN {
+        Some("it has more than 28 bytes")
+    } else if name.starts_with(['-', '!']) {
+        Some("it starts with `-` or `!`")
+    } else if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
+        Some("it contains white space, a control character or a double quote")
+    } else {
+        None
+    }
+}
+
 /// A chain cannot have this name; choose another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no chain name: {reason}")]
+#[error("`{}` is not a chain name: {reason}", Shown(name))]
+#[non_exhaustive]
 pub struct InvalidChainName {
     /// The name.
     pub name: String,

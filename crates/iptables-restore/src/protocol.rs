@@ -1,137 +1,117 @@
-//! Transport protocols by number and name.
+//! The protocol of a rule.
 
-use std::borrow::Cow;
 use std::fmt;
 
-/// A transport protocol as `-p` prints it: by its name in Debian's `/etc/protocols` where it has one, else by number.
+use crate::text::Shown;
+
+/// What `-p` names: an IP protocol by number, or a name that is not in the table of
+/// [`netlink_wire::Protocol`].
 ///
-/// Numbers and aliases are turned into that name, so that one protocol has one value. A name that is not known here is
-/// kept as it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Protocol(Cow<'static, str>);
+/// Numbers, names and aliases of one protocol are one value. It prints as `iptables-save` prints it, by the name in Debian's
+/// `/etc/protocols` where there is one, else by number. A name that is not in the table (somebody's own `/etc/protocols`
+/// may have it) is kept as it is; it has no number here.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Protocol(Repr);
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Repr {
+    Number(netlink_wire::Protocol),
+    Name(String),
+}
 
 impl Protocol {
     /// ICMP for IPv4, 1.
-    pub const ICMP: Self = Self(Cow::Borrowed("icmp"));
+    pub const ICMP: Self = Self(Repr::Number(netlink_wire::Protocol::ICMP));
     /// TCP, 6.
-    pub const TCP: Self = Self(Cow::Borrowed("tcp"));
+    pub const TCP: Self = Self(Repr::Number(netlink_wire::Protocol::TCP));
     /// UDP, 17.
-    pub const UDP: Self = Self(Cow::Borrowed("udp"));
+    pub const UDP: Self = Self(Repr::Number(netlink_wire::Protocol::UDP));
     /// ICMP for IPv6, 58.
-    pub const ICMPV6: Self = Self(Cow::Borrowed("ipv6-icmp"));
+    pub const ICMPV6: Self = Self(Repr::Number(netlink_wire::Protocol::ICMPV6));
     /// SCTP, 132.
-    pub const SCTP: Self = Self(Cow::Borrowed("sctp"));
+    pub const SCTP: Self = Self(Repr::Number(netlink_wire::Protocol::SCTP));
 
-    /// The name, or the number in decimal.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The number; `None` for a name that is not in the table.
+    pub fn number(&self) -> Option<u8> {
+        match &self.0 {
+            Repr::Number(protocol) => Some(protocol.0),
+            Repr::Name(_) => None,
+        }
     }
 
-    /// The number; `None` for a name not known here.
-    pub fn number(&self) -> Option<u8> {
-        NAMES
-            .iter()
-            .find(|(_, name)| *name == self.0)
-            .map(|(number, _)| *number)
-            .or_else(|| self.0.parse().ok())
+    /// The name, where it is one that is not in the table.
+    pub(crate) fn unknown_name(&self) -> Option<&str> {
+        match &self.0 {
+            Repr::Number(_) => None,
+            Repr::Name(name) => Some(name),
+        }
     }
 
     /// `all` and `0`: every protocol, the same as giving none.
     pub(crate) fn is_any(&self) -> bool {
-        self.0 == "all" || self.0 == "0"
+        self.number() == Some(0)
+    }
+}
+
+impl From<netlink_wire::Protocol> for Protocol {
+    fn from(protocol: netlink_wire::Protocol) -> Self {
+        Self(Repr::Number(protocol))
     }
 }
 
 impl From<u8> for Protocol {
     fn from(number: u8) -> Self {
-        match NAMES.iter().find(|(known, _)| *known == number) {
-            Some((_, name)) => Self(Cow::Borrowed(name)),
-            None => Self(Cow::Owned(number.to_string())),
-        }
+        netlink_wire::Protocol(number).into()
     }
 }
 
 impl From<&str> for Protocol {
+    /// Takes a name in any case, `all`, or a number as strtoul(3) reads it: decimal, after `0x` hexadecimal, after `0`
+    /// octal.
     fn from(text: &str) -> Self {
-        if let Ok(number) = text.parse::<u8>() {
+        if let Some(number) = number(text) {
             return number.into();
         }
-        let lower = text.to_ascii_lowercase();
-        let name = match lower.as_str() {
-            "icmpv6" | "icmp6" => "ipv6-icmp",
-            "mh" | "ipv6-mh" => "mobility-header",
-            other => other,
-        };
-        match NAMES.iter().find(|(_, known)| *known == name) {
-            Some((_, known)) => Self(Cow::Borrowed(known)),
-            None => Self(Cow::Owned(text.to_owned())),
+        if text.eq_ignore_ascii_case("all") {
+            return 0.into();
+        }
+        match text.parse::<netlink_wire::Protocol>() {
+            Ok(protocol) => protocol.into(),
+            Err(_) => Self(Repr::Name(text.to_owned())),
         }
     }
+}
+
+fn number(text: &str) -> Option<u8> {
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if text.len() > 1 && text.starts_with('0') => (text, 8),
+        None => (text, 10),
+    };
+    // from_str_radix() would take a sign.
+    if digits.starts_with('+') {
+        return None;
+    }
+    u8::from_str_radix(digits, radix).ok()
 }
 
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match &self.0 {
+            Repr::Number(protocol) => protocol.fmt(f),
+            Repr::Name(name) => f.write_str(name),
+        }
     }
 }
 
-/// Assigned numbers (IANA protocol-numbers) under the names of Debian's netbase 6.4, which `iptables-save` looks up.
-const NAMES: &[(u8, &str)] = &[
-    (1, "icmp"),
-    (2, "igmp"),
-    (3, "ggp"),
-    (4, "ipencap"),
-    (5, "st"),
-    (6, "tcp"),
-    (8, "egp"),
-    (9, "igp"),
-    (12, "pup"),
-    (17, "udp"),
-    (20, "hmp"),
-    (22, "xns-idp"),
-    (27, "rdp"),
-    (29, "iso-tp4"),
-    (33, "dccp"),
-    (36, "xtp"),
-    (37, "ddp"),
-    (38, "idpr-cmtp"),
-    (41, "ipv6"),
-    (43, "ipv6-route"),
-    (44, "ipv6-frag"),
-    (45, "idrp"),
-    (46, "rsvp"),
-    (47, "gre"),
-    (50, "esp"),
-    (51, "ah"),
-    (57, "skip"),
-    (58, "ipv6-icmp"),
-    (59, "ipv6-nonxt"),
-    (60, "ipv6-opts"),
-    (73, "rspf"),
-    (81, "vmtp"),
-    (88, "eigrp"),
-    (89, "ospf"),
-    (93, "ax.25"),
-    (94, "ipip"),
-    (97, "etherip"),
-    (98, "encap"),
-    (103, "pim"),
-    (108, "ipcomp"),
-    (112, "vrrp"),
-    (115, "l2tp"),
-    (124, "isis"),
-    (132, "sctp"),
-    (133, "fc"),
-    (135, "mobility-header"),
-    (136, "udplite"),
-    (137, "mpls-in-ip"),
-    (138, "manet"),
-    (139, "hip"),
-    (140, "shim6"),
-    (141, "wesp"),
-    (142, "rohc"),
-    (143, "ethernet"),
-];
+impl fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Number(protocol) => protocol.fmt(f),
+            Repr::Name(name) => write!(f, "Protocol({})", Shown(name)),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -144,8 +124,20 @@ mod tests {
         assert_eq!(Protocol::from("TCP"), Protocol::TCP);
         assert_eq!(Protocol::from("icmpv6"), Protocol::ICMPV6);
         assert_eq!(Protocol::SCTP.number(), Some(132));
-        assert_eq!(Protocol::from(253).as_str(), "253");
+        assert_eq!(Protocol::from(253).to_string(), "253");
         assert_eq!(Protocol::from(253).number(), Some(253));
         assert_eq!(Protocol::from("no-such").number(), None);
+        assert_eq!(Protocol::from("no-such").to_string(), "no-such");
+    }
+
+    /// `-p 010` is printed as `-p egp` by iptables-save 1.8.9 of both back ends.
+    #[test]
+    fn numbers_as_strtoul_reads_them() {
+        assert_eq!(Protocol::from("010").to_string(), "egp");
+        assert_eq!(Protocol::from("0x6"), Protocol::TCP);
+        assert!(Protocol::from("all").is_any() && Protocol::from("ip").is_any());
+        for name in ["+6", "256", "08", "0x"] {
+            assert_eq!(Protocol::from(name).number(), None, "{name}");
+        }
     }
 }

@@ -5,9 +5,11 @@ use std::hash::{Hash, Hasher};
 
 use crate::name::{ChainName, Policy, TableName};
 use crate::rule::{Counters, Rule};
+use crate::text::to_bytes;
 
 /// All tables of one address family. Displays as what `iptables-save` prints, less its comment lines.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Ruleset {
     /// The tables in the order they were found.
     pub tables: Vec<Table>,
@@ -29,6 +31,12 @@ impl Ruleset {
         self.tables.iter_mut().find(|table| table.name == *name)
     }
 
+    /// The bytes of the text with the counters that `format` asks for: as [`Ruleset::display`], but bytes that are not
+    /// UTF-8 are as they were for [`Ruleset::parse_bytes`].
+    pub fn to_bytes(&self, format: SaveFormat) -> Vec<u8> {
+        to_bytes(&self.display(format).to_string()).into_owned()
+    }
+
     /// The text with the counters that `format` asks for.
     pub fn display(&self, format: SaveFormat) -> impl fmt::Display + '_ {
         SavedRuleset {
@@ -40,6 +48,7 @@ impl Ruleset {
 
 /// One table. Displays as `iptables-save -t NAME` prints it, less its comment lines.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Table {
     /// Its name.
     pub name: TableName,
@@ -91,12 +100,15 @@ impl Table {
 
 /// One chain. Counters take no part in equality.
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Chain {
     /// Its name.
     pub name: ChainName,
     /// What a built-in chain does in the end; `None` for a user's chain.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub policy: Option<Policy>,
     /// What the policy has counted, where it was asked for.
+    #[cfg_attr(feature = "serde", serde(default))]
     pub counters: Option<Counters>,
     /// Its rules in the order in which they are tried.
     pub rules: Vec<Rule>,

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::matches::{Options, PortRange, mark_and_mask, number};
 use crate::word::{OptionWalk, Word};
 
-/// What happens to a packet that a rule matches. Prints as `iptables-save` does.
+/// What is done with a packet that a rule matches. Prints as `iptables-save` does.
 ///
 /// `Target::from("NAME")` is a built-in verdict, an extension without options, or else a jump to a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,10 +36,11 @@ pub enum Target {
 
 /// Options of `MASQUERADE`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Masquerade {
     /// `--to-ports`: source ports to choose from.
     pub to_ports: Option<PortRange>,
-    /// `--random`: the source port is chosen at random.
+    /// `--random`: the source port is random.
     pub random: bool,
     /// `--random-fully`: with a better random number. iptables 1.6.2 or later.
     pub random_fully: bool,
@@ -101,10 +102,9 @@ impl Target {
     /// assert_eq!(log.to_string(), "-j LOG --log-prefix \"dropped: \"");
     /// ```
     pub fn new(name: impl Into<String>, options: impl IntoIterator<Item = Word>) -> Self {
-        let (name, options) = (
-            name.into(),
-            OptionWalk::settle(options.into_iter().collect()),
-        );
+        let name = name.into();
+        let is_chain = !is_extension(&name);
+        let options = OptionWalk::settle(&name, is_chain, options.into_iter().collect());
         match Self::typed(&name, &options) {
             Some(target) => target,
             None if options.is_empty() && !EXTENSIONS.contains(&name.as_str()) => Self::Jump(name),
@@ -118,7 +118,7 @@ impl Target {
 
     /// `-g NAME`
     pub(crate) fn goto(name: String, options: Vec<Word>) -> Self {
-        let options = OptionWalk::settle(options);
+        let options = OptionWalk::settle(&name, true, options);
         if options.is_empty() {
             Self::Goto(name)
         } else {
@@ -145,7 +145,7 @@ impl Target {
         }
     }
 
-    /// What to compare rules by: the type that `-j REJECT` stands for, of either family, is as good as none.
+    /// The target as rules are compared: the type that `-j REJECT` stands for, of either family, equals none.
     pub(crate) fn key(&self) -> &Self {
         const DEFAULT: &Target = &Target::Reject { with: None };
         match self {
@@ -185,6 +185,32 @@ impl Target {
 }
 
 impl Masquerade {
+    /// `-j MASQUERADE`
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `--to-ports`
+    #[must_use]
+    pub fn to_ports(mut self, ports: PortRange) -> Self {
+        self.to_ports = Some(ports);
+        self
+    }
+
+    /// `--random`
+    #[must_use]
+    pub fn random(mut self) -> Self {
+        self.random = true;
+        self
+    }
+
+    /// `--random-fully`
+    #[must_use]
+    pub fn random_fully(mut self) -> Self {
+        self.random_fully = true;
+        self
+    }
+
     fn parse(options: &mut Options<'_>) -> Option<Self> {
         let mut masquerade = Self::default();
         while !options.is_empty() {
@@ -207,7 +233,7 @@ impl Masquerade {
 }
 
 impl Mark {
-    /// All five ways to say it; the kernel knows one.
+    /// All five options; the kernel has `--set-xmark` alone.
     fn parse(options: &mut Options<'_>) -> Option<Self> {
         let (false, option) = options.next_option()? else {
             return None;
@@ -303,7 +329,12 @@ impl fmt::Display for Target {
     }
 }
 
-/// Extensions that do something without options, so that their names alone are no jump to a chain
+/// True for the name of a verdict or an extension; any other name is that of a chain.
+pub(crate) fn is_extension(name: &str) -> bool {
+    EXTENSIONS.contains(&name) || ["ACCEPT", "DROP", "RETURN"].contains(&name)
+}
+
+/// Extensions that do something without options, so that their names alone are not jumps to chains
 /// (iptables-extensions(8), "TARGET EXTENSIONS").
 const EXTENSIONS: &[&str] = &[
     "AUDIT",

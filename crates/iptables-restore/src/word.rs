@@ -1,15 +1,27 @@
 //! Words of a line: how the tools split a line, and how they quote.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::parse::Lines;
+use crate::rule::{exact_option, glued_option, is_foreign_option};
 
 /// One argument of a rule, and whether it is written in double quotes.
 ///
 /// Kept so that options this crate has no type for come out as they came in: `iptables-save` quotes the values of some
 /// options whatever they hold (log prefixes, for one), and never those of others.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// Two words are equal if their text is and both or neither are quoted; which characters are escaped inside the quotes
+/// does not count.
+#[derive(Debug, Clone)]
 pub struct Word {
     text: String,
     quoted: bool,
+    /// What stood between the quotes, where it is not what [`Word::quoted`] would print: `-m string` does not escape an
+    /// apostrophe.
+    written: Option<Box<str>>,
 }
 
 impl Word {
@@ -17,7 +29,11 @@ impl Word {
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
         let quoted = must_quote(&text);
-        Self { text, quoted }
+        Self {
+            text,
+            quoted,
+            written: None,
+        }
     }
 
     /// A word in double quotes.
@@ -25,6 +41,7 @@ impl Word {
         Self {
             text: text.into(),
             quoted: true,
+            written: None,
         }
     }
 
@@ -33,7 +50,11 @@ impl Word {
         let text = text.into();
         let safe = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
         let quoted = text.is_empty() || !text.bytes().all(safe);
-        Self { text, quoted }
+        Self {
+            text,
+            quoted,
+            written: None,
+        }
     }
 
     /// The text without quotes and escapes.
@@ -51,12 +72,55 @@ impl Word {
         (!self.quoted).then_some(self.text.as_str())
     }
 
-    /// The word `!`, or an option that starts the next part of a rule.
-    pub(crate) fn bare_literal(text: &'static str) -> Self {
+    /// A word that stands there without quotes: `!`, an option.
+    pub(crate) fn bare_literal(text: impl Into<String>) -> Self {
         Self {
-            text: text.to_owned(),
+            text: text.into(),
             quoted: false,
+            written: None,
         }
+    }
+
+    /// As libxt_string of iptables 1.8.9 prints a pattern: always in quotes, apostrophes not escaped.
+    fn pattern(text: String) -> Self {
+        let written = text
+            .contains('\'')
+            .then(|| escaped(&text).replace("\\'", "'").into());
+        Self {
+            text,
+            quoted: true,
+            written,
+        }
+    }
+
+    fn key(&self) -> (&str, bool) {
+        (&self.text, self.quoted)
+    }
+}
+
+impl PartialEq for Word {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Word {}
+
+impl PartialOrd for Word {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Word {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for Word {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
     }
 }
 
@@ -71,37 +135,33 @@ impl fmt::Display for Word {
         if !self.quoted {
             return f.write_str(&self.text);
         }
-        f.write_str("\"")?;
-        let mut rest = self.text.as_str();
-        // The three characters xtables_save_string() escapes (iptables 1.8.9, libxtables/xtables.c).
-        while let Some((before, from)) = rest
-            .find(['"', '\\', '\''])
-            .and_then(|at| rest.split_at_checked(at))
-        {
-            f.write_str(before)?;
-            f.write_str("\\")?;
-            let mut chars = from.chars();
-            if let Some(c) = chars.next() {
-                write!(f, "{c}")?;
-            }
-            rest = chars.as_str();
+        match &self.written {
+            Some(written) => write!(f, "\"{written}\""),
+            None => write!(f, "\"{}\"", escaped(&self.text)),
         }
-        f.write_str(rest)?;
-        f.write_str("\"")
     }
+}
+
+/// With the three characters escaped that xtables_save_string() escapes (iptables 1.8.9, libxtables/xtables.c).
+fn escaped(text: &str) -> Cow<'_, str> {
+    let special = ['"', '\\', '\''];
+    if !text.contains(special) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if special.contains(&c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    Cow::Owned(escaped)
 }
 
 /// Words that would be split or lost.
 fn must_quote(text: &str) -> bool {
     text.is_empty() || text.contains([' ', '\t', '\n', '"'])
 }
-
-/// Options that end the options of a match or target.
-///
-/// Of the rule's own options the short ones only: extensions have long ones of the same name (`-m policy --proto esp`).
-const STRUCTURE: &[&str] = &[
-    "-m", "--match", "-j", "--jump", "-g", "--goto", "-s", "-d", "-i", "-o", "-p", "-f", "-c",
-];
 
 /// Options whose value is any text or name, and may thus be one of those above: a comment `-g` is printed without quotes.
 const TEXT_OPTIONS: &[&str] = &[
@@ -112,7 +172,15 @@ const TEXT_OPTIONS: &[&str] = &[
     "--helper",
     "--nfacct-name",
     "--string",
+    "--hex-string",
     "--name",
+    "--rateest-name",
+    "--rateest1",
+    "--rateest2",
+    "--label",
+    "--genre",
+    "--selctx",
+    "--object-pinned",
     "--hashlimit-name",
     "--led-trigger-id",
     "--path",
@@ -122,35 +190,77 @@ const TEXT_OPTIONS: &[&str] = &[
     "--map-set",
 ];
 
-/// Walks over the options of a match or target and knows values from options.
+/// Walks over the options of a match or target and tells values from options.
 #[derive(Default)]
 pub(crate) struct OptionWalk {
+    /// The next word is the value of an option that takes any text.
     in_value: bool,
+    /// The next word may be the value of an option.
+    after_option: bool,
+    /// The next word is a pattern of `-m string`, which is printed in a way of its own.
+    in_pattern: bool,
 }
 
 impl OptionWalk {
-    /// True if `word` comes next and is no part of these options any more.
+    /// True if the next word is a value whatever it is.
+    pub(crate) fn is_in_value(&self) -> bool {
+        self.in_value
+    }
+
+    /// True if `word` comes next and is an option of the rule itself, which ends the options of the extension: `-j`,
+    /// `--jump`, and `-jACCEPT` where it cannot be a value.
     pub(crate) fn ends_at(&self, word: &Word) -> bool {
-        !self.in_value && word.bare().is_some_and(|bare| STRUCTURE.contains(&bare))
+        const SHORT: &[&str] = &["-m", "-j", "-g", "-s", "-d", "-i", "-o", "-p", "-f", "-c"];
+        !self.in_value
+            && word.bare().is_some_and(|bare| {
+                SHORT.contains(&bare)
+                    || exact_option(bare).is_some()
+                    || (!self.after_option && glued_option(bare).is_some())
+            })
     }
 
     /// Goes past a word.
     pub(crate) fn pass(&mut self, word: &Word) {
-        self.in_value =
-            !self.in_value && word.bare().is_some_and(|bare| TEXT_OPTIONS.contains(&bare));
+        let option = word
+            .bare()
+            .filter(|bare| !self.in_value && bare.starts_with("--"));
+        self.in_value = option.is_some_and(|option| TEXT_OPTIONS.contains(&option));
+        self.after_option = option.is_some();
+        self.in_pattern = option == Some("--string");
     }
 
-    /// Quotes those words that would end the options when read back, or take what follows them for their value.
-    pub(crate) fn settle(mut words: Vec<Word>) -> Vec<Word> {
+    /// The words of the extension `name` such that they read back as they are: splits `--option=value`, and quotes
+    /// those that would end its options, be another extension's, or take what follows them for their value.
+    pub(crate) fn settle(name: &str, is_chain: bool, words: Vec<Word>) -> Vec<Word> {
         let mut walk = Self::default();
-        for word in &mut words {
-            word.quoted |= walk.ends_at(word);
-            walk.pass(word);
+        let mut settled = Vec::with_capacity(words.len());
+        for mut word in words {
+            let option = word
+                .bare()
+                .filter(|bare| !walk.in_value && bare.starts_with("--"))
+                .and_then(|bare| bare.split_once('='))
+                .filter(|(option, _)| exact_option(option).is_none())
+                .map(|(option, value)| (Word::bare_literal(option), Word::new(value)));
+            if let Some((option, value)) = option {
+                settled.push(walk.settled(name, is_chain, option));
+                word = value;
+            }
+            settled.push(walk.settled(name, is_chain, word));
         }
-        if let Some(last) = words.last_mut() {
-            last.quoted |= walk.in_value;
+        if let Some(last) = settled.last_mut() {
+            last.quoted |= walk.in_value || last.text == "!";
         }
-        words
+        settled
+    }
+
+    fn settled(&mut self, name: &str, is_chain: bool, mut word: Word) -> Word {
+        if self.in_pattern && name == "string" {
+            word = Word::pattern(word.text);
+        }
+        word.quoted |= self.ends_at(&word)
+            || (!self.in_value && is_foreign_option(&word.text, name, is_chain));
+        self.pass(&word);
+        word
     }
 }
 
@@ -162,45 +272,76 @@ impl OptionWalk {
 pub(crate) struct Splitter {
     words: Vec<Word>,
     text: String,
+    /// What stands between the quotes so far, escapes included.
+    written: String,
     started: bool,
     quote_open: bool,
     escaped: bool,
 }
 
 impl Splitter {
+    /// The words of `start` and, while a quote is open, of the lines after it; `None` if it is still open at their end.
+    pub(crate) fn of_line(start: &str, lines: &mut Lines<'_>) -> Option<Vec<Word>> {
+        let mut splitter = Self::default();
+        splitter.feed(start);
+        while splitter.is_open() {
+            if lines.is_empty() {
+                return None;
+            }
+            splitter.feed(lines.next_line());
+        }
+        Some(splitter.into_words())
+    }
+
     /// Takes the next line, without its newline.
     pub(crate) fn feed(&mut self, line: &str) {
         if self.quote_open {
             self.text.push('\n');
+            self.written.push('\n');
             self.escaped = false;
         }
         for c in line.chars() {
             if self.quote_open {
-                match c {
-                    _ if self.escaped => {
-                        self.text.push(c);
-                        self.escaped = false;
+                self.quoted(c);
+                continue;
+            }
+            match c {
+                '"' => {
+                    // `--option="value"`
+                    let option = self.text.strip_suffix('=');
+                    if let Some(option) = option.filter(|option| option.starts_with("--")) {
+                        self.words.push(Word::bare_literal(option));
+                        self.text.clear();
                     }
-                    '\\' => self.escaped = true,
-                    '"' => {
-                        self.quote_open = false;
-                        self.end_word(true);
-                    }
-                    _ => self.text.push(c),
+                    self.quote_open = true;
+                    self.written.clear();
+                    self.written.push_str(&escaped(&self.text));
                 }
-            } else {
-                match c {
-                    '"' => self.quote_open = true,
-                    ' ' | '\t' => self.end_word(false),
-                    _ => {
-                        self.text.push(c);
-                        self.started = true;
-                    }
+                ' ' | '\t' => self.end_word(false),
+                _ => {
+                    self.text.push(c);
+                    self.started = true;
                 }
             }
         }
         if !self.quote_open {
             self.end_word(false);
+        }
+    }
+
+    /// A character between quotes.
+    fn quoted(&mut self, c: char) {
+        if c == '"' && !self.escaped {
+            self.quote_open = false;
+            self.end_word(true);
+            return;
+        }
+        self.written.push(c);
+        if c == '\\' && !self.escaped {
+            self.escaped = true;
+        } else {
+            self.text.push(c);
+            self.escaped = false;
         }
     }
 
@@ -216,9 +357,13 @@ impl Splitter {
 
     fn end_word(&mut self, quoted: bool) {
         if quoted || self.started {
+            let text = std::mem::take(&mut self.text);
+            let written =
+                (quoted && escaped(&text) != self.written).then(|| self.written.as_str().into());
             self.words.push(Word {
-                text: std::mem::take(&mut self.text),
+                text,
                 quoted,
+                written,
             });
         }
         self.started = false;
@@ -238,10 +383,7 @@ mod tests {
 
     #[test]
     fn splits_as_the_tools_do() {
-        let bare = |text: &str| Word {
-            text: text.to_owned(),
-            quoted: false,
-        };
+        let bare = |text: &str| Word::bare_literal(text);
         assert_eq!(split("  -s\t1.2.3.4  "), [bare("-s"), bare("1.2.3.4")]);
         assert_eq!(
             split(r#""it\'s a \"test\" \\ x""#),
@@ -282,7 +424,8 @@ mod tests {
     #[test]
     fn words_that_would_be_taken_for_structure_are_quoted() {
         let settled = |words: &[&str]| {
-            let words = OptionWalk::settle(words.iter().copied().map(Word::from).collect());
+            let words =
+                OptionWalk::settle("x", false, words.iter().copied().map(Word::from).collect());
             words
                 .iter()
                 .map(ToString::to_string)

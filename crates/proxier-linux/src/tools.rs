@@ -13,12 +13,8 @@ const PROBE: &str = "KUBE-PROBE";
 /// The tools that this machine's rules are kept with; where the kernel does not support what they need, those
 /// of the other back end.
 pub(crate) fn usable(family: Family) -> Result<Tools, OpenError> {
-    let of = match family {
-        Family::V4 => iptables_restore::Family::Inet,
-        Family::V6 => iptables_restore::Family::Inet6,
-    };
     let first = ToolFinder::new()
-        .find_in_use(of)
+        .find_in_use(family)
         .map_err(OpenError::Iptables)?;
     let Err(error) = probe(&first) else {
         return Ok(first);
@@ -26,7 +22,7 @@ pub(crate) fn usable(family: Family) -> Result<Tools, OpenError> {
     [Backend::Nft, Backend::Legacy]
         .into_iter()
         .filter(|backend| *backend != first.backend())
-        .filter_map(|backend| ToolFinder::new().backend(backend).find(of).ok())
+        .filter_map(|backend| ToolFinder::new().backend(backend).find(family).ok())
         .find(|tools| probe(tools).is_ok())
         .ok_or(OpenError::Iptables(error))
 }

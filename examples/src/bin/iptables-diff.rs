@@ -39,11 +39,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     examples::run("iptables-diff", |out| {
         let wanted = read(&args.wanted)?;
-        let family = if args.ipv6 {
-            Family::Inet6
-        } else {
-            Family::Inet
-        };
+        let family = if args.ipv6 { Family::V6 } else { Family::V4 };
         let found = match &args.found {
             Some(file) => read(file)?,
             None => ToolFinder::new()

@@ -25,11 +25,11 @@ bitflags::bitflags! {
         const MULTICAST = 1 << 5;
         /// A route that drops.
         const BLACKHOLE = 1 << 6;
-        /// A route that answers "unreachable".
+        /// A route that drops and sends "unreachable".
         const UNREACHABLE = 1 << 7;
-        /// A route that answers "prohibited".
+        /// A route that drops and sends "prohibited".
         const PROHIBIT = 1 << 8;
-        /// A route that says: look in the next table.
+        /// A route that ends the lookup in its table; the next table is searched.
         const THROW = 1 << 9;
         /// Named, never used.
         const NAT = 1 << 10;
@@ -38,8 +38,9 @@ bitflags::bitflags! {
     }
 }
 
-/// To which interface the question "is it local" is limited.
+/// The interface on which an address must be local.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum LimitInterface {
     /// `--limit-iface-in`: the one the packet came in by.
     In,
@@ -47,8 +48,9 @@ pub enum LimitInterface {
     Out,
 }
 
-/// What kind of addresses the packet has: `--dst-type LOCAL`.
+/// The kinds of the packet's addresses: `--dst-type LOCAL`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct AddrtypeMatch {
     /// `--src-type`; not empty.
     pub source: Option<Negatable<AddressTypes>>,

@@ -26,8 +26,9 @@ bitflags::bitflags! {
     }
 }
 
-/// What state the packet's connection is in: `--ctstate RELATED,ESTABLISHED`.
+/// The state of the packet's connection: `--ctstate RELATED,ESTABLISHED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct ConntrackMatch {
     /// Any of these; not empty.
     pub states: CtStates,
@@ -36,6 +37,22 @@ pub struct ConntrackMatch {
 }
 
 impl ConntrackMatch {
+    /// `--ctstate STATES`
+    pub fn states(states: CtStates) -> Self {
+        Self {
+            states,
+            negated: false,
+        }
+    }
+
+    /// `! --ctstate STATES`
+    pub fn not_states(states: CtStates) -> Self {
+        Self {
+            states,
+            negated: true,
+        }
+    }
+
     pub(super) fn parse(mut options: Options<'_>) -> Option<Self> {
         let (negated, "--ctstate") = options.next_option()? else {
             return None;

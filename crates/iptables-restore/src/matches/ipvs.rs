@@ -8,8 +8,9 @@ use ipnetwork::IpNetwork;
 use super::Options;
 use super::options::put;
 use crate::address::{Address, Negatable, bang, write_ip};
+use crate::protocol::Protocol;
 
-/// Which way a packet of an IPVS connection goes.
+/// The direction of a packet of an IPVS connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// From client to server.
@@ -20,6 +21,7 @@ pub enum Direction {
 
 /// The virtual server of the IPVS connection the packet belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct IpvsMatch {
     /// `--ipvs`: `Some(true)` if it belongs to an IPVS connection at all, `Some(false)` if it does not.
     pub ipvs: Option<bool>,
@@ -50,7 +52,7 @@ impl IpvsMatch {
             match options.next_option()? {
                 (negated, "--ipvs") => put(&mut ipvs.ipvs, !negated)?,
                 (negated, "--vproto") => {
-                    let value = crate::protocol::Protocol::from(options.value()?).number()?;
+                    let value = Protocol::from(options.value()?).number()?;
                     put(&mut ipvs.protocol, Negatable { value, negated })?;
                 }
                 (negated, "--vaddr") => {

@@ -10,13 +10,30 @@ use crate::address::bang;
 pub struct MarkMatch {
     /// What the masked mark is compared with.
     pub value: u32,
-    /// The bits that are looked at; all of them is `0xffff_ffff`.
+    /// The bits that are compared; `0xffff_ffff` for all of them.
     pub mask: u32,
     /// True for `!`: any other value.
     pub negated: bool,
 }
 
 impl MarkMatch {
+    /// `--mark BITS/BITS`: all these bits are set.
+    pub fn bits(bits: u32) -> Self {
+        Self {
+            value: bits,
+            mask: bits,
+            negated: false,
+        }
+    }
+
+    /// `! --mark BITS/BITS`: not all of these bits are set.
+    pub fn not_bits(bits: u32) -> Self {
+        Self {
+            negated: true,
+            ..Self::bits(bits)
+        }
+    }
+
     pub(super) fn parse(mut options: Options<'_>) -> Option<Self> {
         let (negated, "--mark") = options.next_option()? else {
             return None;

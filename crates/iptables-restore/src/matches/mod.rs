@@ -83,10 +83,8 @@ impl Match {
     /// assert_eq!(mark.to_string(), "-m mark --mark 0x4000/0x4000");
     /// ```
     pub fn new(name: impl Into<String>, options: impl IntoIterator<Item = Word>) -> Self {
-        let (name, options) = (
-            name.into(),
-            OptionWalk::settle(options.into_iter().collect()),
-        );
+        let name = name.into();
+        let options = OptionWalk::settle(&name, false, options.into_iter().collect());
         Self::typed(&name, &options).unwrap_or(Self::Other(OtherMatch { name, options }))
     }
 

@@ -1,8 +1,8 @@
-//! Reading the options of a match or target.
+//! Parsing the options of a match or target.
 
 use crate::word::Word;
 
-/// A cursor over the options of one match. Each step answers `None` for what is not understood; the match is then kept
+/// A cursor over the options of one match. Each step gives `None` for what is not understood; the match is then kept
 /// word by word.
 pub(crate) struct Options<'a> {
     words: std::slice::Iter<'a, Word>,

@@ -6,10 +6,11 @@ use super::Options;
 use super::options::put;
 use crate::address::{Negatable, bang};
 
-/// By which port of a bridge the packet came or goes.
+/// The bridge ports that a packet came in by and goes out by.
 ///
 /// The three flags are `Some(true)` for the option, `Some(false)` for the option negated.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PhysdevMatch {
     /// `--physdev-is-in`: it came in by a bridge port.
     pub is_in: Option<bool>,

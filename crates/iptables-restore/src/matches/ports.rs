@@ -28,7 +28,7 @@ impl From<u16> for PortRange {
 impl FromStr for PortRange {
     type Err = std::num::ParseIntError;
 
-    /// Reads `80`, `80:90`, `:90` and `1024:`. Service names are not looked up.
+    /// Parses `80`, `80:90`, `:90` and `1024:`. Names of services are an error.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(':') {
             None => Ok(text.parse::<u16>()?.into()),
@@ -56,6 +56,7 @@ impl fmt::Display for PortRange {
 
 /// Ports of TCP, UDP or SCTP: `--sport 1024:65535 --dport 80`. The rule needs the protocol too.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct PortsMatch {
     /// `--sport`
     pub source: Option<Negatable<PortRange>>,

@@ -7,6 +7,7 @@ use crate::address::bang;
 
 /// Whether the packet's addresses and ports are in an IP set: `--match-set NAME src,dst`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct SetMatch {
     /// Name of the set, at most 31 bytes. It must exist when the rule is added, and cannot be destroyed before it.
     pub name: String,
@@ -17,6 +18,22 @@ pub struct SetMatch {
 }
 
 impl SetMatch {
+    /// `--match-set NAME DIRECTIONS`
+    pub fn new(name: impl Into<String>, directions: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            directions: directions.into(),
+            negated: false,
+        }
+    }
+
+    /// The same with `!`.
+    #[must_use]
+    pub fn negated(mut self) -> Self {
+        self.negated = true;
+        self
+    }
+
     pub(super) fn parse(mut options: Options<'_>) -> Option<Self> {
         let (negated, "--match-set") = options.next_option()? else {
             return None;
@@ -41,7 +58,7 @@ impl SetMatch {
         )
     }
 
-    /// Why the tools would refuse this, or not read it back as it is.
+    /// Why the tools would refuse this match, or print another one.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"';
         let count = self.directions.split(',').count();
@@ -51,7 +68,7 @@ impl SetMatch {
             || self.name.starts_with('-')
         {
             Some(
-                "a set's name has 1 to 31 bytes, no white space and no double quote, and starts not with `-`",
+                "a set's name has 1 to 31 bytes, none of them white space or a double quote, and does not start with `-`",
             )
         } else if count > 6
             || self

@@ -1,4 +1,4 @@
-//! What the kernel's tables are after a transaction.
+//! The kernel's tables after a transaction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,6 +7,7 @@ use crate::name::{ChainName, TableName};
 use crate::rule::Rule;
 use crate::ruleset::{Chain, Ruleset, Table};
 use crate::target::Target;
+use crate::text::Shown;
 
 impl RestoreInput {
     /// Makes of `ruleset` what the kernel's tables would be after this transaction.
@@ -25,7 +26,7 @@ impl RestoreInput {
                 None => {
                     let mut table = Table::builtin(edits.name.clone());
                     if table.chains.is_empty() {
-                        return Err(edits.error(0, Refusal::NoSuchTable));
+                        return Err(edits.error(0, ApplyErrorKind::NoSuchTable));
                     }
                     edits.apply(&mut table)?;
                     ruleset.tables.push(table);
@@ -43,16 +44,15 @@ impl TableEdits {
     pub fn apply(&self, table: &mut Table) -> Result<(), ApplyError> {
         let mut work = Work::new(table);
         for (index, edit) in self.edits.iter().enumerate() {
-            work.edit(edit)
-                .map_err(|refusal| self.error(index, refusal))?;
+            work.edit(edit).map_err(|kind| self.error(index, kind))?;
         }
         work.check_loops()
-            .map_err(|refusal| self.error(self.edits.len(), refusal))?;
+            .map_err(|kind| self.error(self.edits.len(), kind))?;
         table.chains = work.into_chains();
         Ok(())
     }
 
-    fn error(&self, index: usize, refusal: Refusal) -> ApplyError {
+    fn error(&self, index: usize, kind: ApplyErrorKind) -> ApplyError {
         let line = self
             .edits
             .get(index)
@@ -61,29 +61,30 @@ impl TableEdits {
             table: self.name.clone(),
             index,
             line,
-            refusal,
+            kind,
         }
     }
 }
 
 /// An edit that the kernel would refuse, which leaves its table as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("table {table}: {refusal}: {line}")]
+#[non_exhaustive]
+#[error("table {}: {kind}: {}", Shown(table.as_str()), Shown(line))]
 pub struct ApplyError {
     /// The table.
     pub table: TableName,
-    /// Place of the edit in the table's list, from 0; its length for what only the commit shows.
+    /// InsertAt of the edit in the table's list, from 0; its length for what only the commit shows.
     pub index: usize,
     /// The line.
     pub line: String,
     /// Why.
-    pub refusal: Refusal,
+    pub kind: ApplyErrorKind,
 }
 
 /// Why the kernel would refuse an edit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Refusal {
+pub enum ApplyErrorKind {
     /// There is no such table.
     #[error("there is no such table")]
     NoSuchTable,
@@ -91,10 +92,10 @@ pub enum Refusal {
     #[error("there is no chain {0}")]
     NoSuchChain(ChainName),
     /// The rule jumps to a chain that is not there.
-    #[error("the rule jumps to the chain {0}, which does not exist: declare it first")]
+    #[error("the rule jumps to the chain {}, which does not exist: declare it first", Shown(.0))]
     NoSuchTarget(String),
     /// Rules cannot jump to built-in chains.
-    #[error("the rule jumps to the built-in chain {0}")]
+    #[error("the rule jumps to the built-in chain {}", Shown(.0))]
     BuiltinTarget(String),
     /// The tools refuse to drop packets in the nat table, which sees the first packet of a connection only.
     #[error("the nat table is not for filtering: drop in the filter table")]
@@ -114,7 +115,7 @@ pub enum Refusal {
     #[error("{0} is a built-in chain, which cannot be removed")]
     BuiltinChain(ChainName),
     /// Only built-in chains have a policy.
-    #[error("{0} is no built-in chain, only these have a policy")]
+    #[error("{0} is not a built-in chain, and only these have a policy")]
     PolicyOfUserChain(ChainName),
     /// Only empty chains can be removed.
     #[error("{chain} still has {rules} rules: flush it first")]
@@ -167,15 +168,15 @@ impl Work {
         self.chains.get(*self.places.get(name)?)?.as_ref()
     }
 
-    fn chain(&mut self, name: &ChainName) -> Result<&mut Chain, Refusal> {
+    fn chain(&mut self, name: &ChainName) -> Result<&mut Chain, ApplyErrorKind> {
         let place = self.places.get(name.as_str()).copied();
         let slot = place
             .and_then(|place| self.chains.get_mut(place))
             .and_then(Option::as_mut);
-        slot.ok_or_else(|| Refusal::NoSuchChain(name.clone()))
+        slot.ok_or_else(|| ApplyErrorKind::NoSuchChain(name.clone()))
     }
 
-    fn edit(&mut self, edit: &Edit) -> Result<(), Refusal> {
+    fn edit(&mut self, edit: &Edit) -> Result<(), ApplyErrorKind> {
         match edit {
             Edit::DeclareChain { chain } => match self.chain(chain) {
                 Ok(found) if found.policy.is_none() => found.rules.clear(),
@@ -188,7 +189,7 @@ impl Work {
             Edit::SetPolicy { chain, policy } => {
                 let found = self.chain(chain)?;
                 if found.policy.is_none() {
-                    return Err(Refusal::PolicyOfUserChain(chain.clone()));
+                    return Err(ApplyErrorKind::PolicyOfUserChain(chain.clone()));
                 }
                 found.policy = Some(policy.clone());
             }
@@ -207,7 +208,7 @@ impl Work {
                 let index = position
                     .checked_sub(1)
                     .filter(|index| *index <= rules.len());
-                let index = index.ok_or(Refusal::PositionTooBig {
+                let index = index.ok_or(ApplyErrorKind::PositionTooBig {
                     position: *position,
                     len: rules.len(),
                 })?;
@@ -216,42 +217,44 @@ impl Work {
             Edit::Delete { chain, rule } => {
                 let rules = &mut self.chain(chain)?.rules;
                 let index = rules.iter().position(|found| found == rule);
-                rules.remove(index.ok_or_else(|| Refusal::NoSuchRule(chain.clone()))?);
+                rules.remove(index.ok_or_else(|| ApplyErrorKind::NoSuchRule(chain.clone()))?);
             }
             Edit::DeleteChain { chain } => self.delete_chain(chain)?,
         }
         Ok(())
     }
 
-    fn check_target(&mut self, chain: &ChainName, rule: &Rule) -> Result<(), Refusal> {
+    fn check_target(&mut self, chain: &ChainName, rule: &Rule) -> Result<(), ApplyErrorKind> {
         self.chain(chain)?;
         if self.is_nat && rule.target == Some(Target::Drop) {
-            return Err(Refusal::DropInNat);
+            return Err(ApplyErrorKind::DropInNat);
         }
         let Some(target) = rule.target.as_ref().and_then(|target| target.chain()) else {
             return Ok(());
         };
         match self.get(target) {
-            None => Err(Refusal::NoSuchTarget(target.to_owned())),
-            Some(found) if found.policy.is_some() => Err(Refusal::BuiltinTarget(target.to_owned())),
+            None => Err(ApplyErrorKind::NoSuchTarget(target.to_owned())),
+            Some(found) if found.policy.is_some() => {
+                Err(ApplyErrorKind::BuiltinTarget(target.to_owned()))
+            }
             Some(_) => Ok(()),
         }
     }
 
-    fn delete_chain(&mut self, chain: &ChainName) -> Result<(), Refusal> {
+    fn delete_chain(&mut self, chain: &ChainName) -> Result<(), ApplyErrorKind> {
         let found = self.chain(chain)?;
         if found.policy.is_some() {
-            return Err(Refusal::BuiltinChain(chain.clone()));
+            return Err(ApplyErrorKind::BuiltinChain(chain.clone()));
         }
         if !found.rules.is_empty() {
-            return Err(Refusal::NotEmpty {
+            return Err(ApplyErrorKind::NotEmpty {
                 chain: chain.clone(),
                 rules: found.rules.len(),
             });
         }
         let jumps = |from: &&Chain| targets(from).any(|target| target == chain.as_str());
         if let Some(from) = self.chains.iter().flatten().find(jumps) {
-            return Err(Refusal::StillReferenced {
+            return Err(ApplyErrorKind::StillReferenced {
                 chain: chain.clone(),
                 from: from.name.clone(),
             });
@@ -269,7 +272,7 @@ impl Work {
     /// Both back ends follow jumps from the built-in chains when a table is committed. This finds what nft finds; the
     /// legacy one (`mark_source_chains` in the kernel's ip_tables.c) looks no further than an unconditional verdict, so it
     /// takes circles that no packet can reach.
-    fn check_loops(&self) -> Result<(), Refusal> {
+    fn check_loops(&self) -> Result<(), ApplyErrorKind> {
         let mut done: HashSet<&str> = HashSet::new();
         for root in self
             .chains
@@ -286,7 +289,7 @@ impl Work {
                     continue;
                 };
                 if let Some((again, _)) = path.iter().find(|(on_path, _)| on_path.name == next) {
-                    return Err(Refusal::Loop(again.name.clone()));
+                    return Err(ApplyErrorKind::Loop(again.name.clone()));
                 }
                 if let Some(chain) = self.get(next).filter(|_| !done.contains(next)) {
                     path.push((chain, targets(chain).collect()));

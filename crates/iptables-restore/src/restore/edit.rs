@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::name::{ChainName, InvalidChainName, Policy};
 use crate::rule::{InvalidRule, Rule, RuleLine};
+use crate::text::Shown;
 
 /// One line of restore input. Displays as that line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +82,9 @@ impl Edit {
     }
 
     pub(super) fn validate(&self) -> Result<(), InvalidEdit> {
+        if !self.chain().is_writable() {
+            ChainName::new(self.chain().as_str())?;
+        }
         if matches!(self, Self::Insert { position: 0, .. }) {
             return Err(InvalidEdit::PositionZero {
                 chain: self.chain().clone(),
@@ -152,7 +156,7 @@ pub enum InvalidEdit {
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
     /// The rule does not pass [`Rule::validate`].
-    #[error("{line}: {reason}")]
+    #[error("{}: {reason}", Shown(line))]
     Rule {
         /// The line it would make.
         line: String,
@@ -160,13 +164,13 @@ pub enum InvalidEdit {
         reason: InvalidRule,
     },
     /// The table cannot have this name.
-    #[error("{name:?} is no table name: wanted one word")]
+    #[error("`{}` is not a table name: wanted one word", Shown(name))]
     TableName {
         /// The name.
         name: String,
     },
     /// A chain cannot have this policy.
-    #[error("{policy:?} is no policy: wanted ACCEPT or DROP")]
+    #[error("`{}` is not a policy: wanted ACCEPT or DROP", Shown(policy))]
     Policy {
         /// The policy.
         policy: String,

@@ -1,25 +1,27 @@
-//! Rules in chains that are not ours: added where missing, removed where present.
+//! Rules in chains that the caller does not own: made to be there once, or not at all.
 
 use super::{Edit, InvalidEdit, TableEdits};
 use crate::name::ChainName;
 use crate::rule::Rule;
 use crate::ruleset::Ruleset;
 
-/// Where a missing rule goes.
+/// Where a missing rule is added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
+#[non_exhaustive]
+pub enum InsertAt {
     /// Before all others, `-I CHAIN 1`.
-    First,
+    Start,
     /// After all others, `-A CHAIN`.
-    Last,
+    End,
 }
 
 impl TableEdits {
-    /// Adds a rule to a chain unless it is there already: a jump from a built-in chain, for one.
+    /// Makes a chain have a rule exactly once: a jump from a built-in chain, for one.
     ///
-    /// It is there if `found`, what was read from the kernel, has an equal rule in that chain, wherever it stands, and
-    /// the edits so far keep it; or if they add one. The kernel may have changed since it was read: the check and the
-    /// change are one transaction only if nobody else changes these chains.
+    /// Nothing is added where `found`, what was read from the kernel, has one equal rule in that chain, wherever it stands,
+    /// and the edits so far keep it; or where they add one. Where there are several, all go and one is added, so that it
+    /// is where `place` wants it. The kernel may have changed since it was read: the check and the change are one transaction
+    /// only if nobody else changes these chains.
     ///
     /// # Errors
     /// [`InvalidEdit`] if the chain cannot have this name or the rule does not pass [`Rule::validate`].
@@ -28,19 +30,27 @@ impl TableEdits {
         found: &Ruleset,
         chain: impl AsRef<str>,
         rule: Rule,
-        place: Place,
+        place: InsertAt,
     ) -> Result<&mut Self, InvalidEdit> {
         let chain = ChainName::new(chain.as_ref())?;
-        if self.copies(found, &chain, &rule) > 0 {
+        let copies = self.copies(found, &chain, &rule);
+        if copies == 1 {
             return Ok(self);
         }
+        // Of several all go: the one that a deletion leaves is the last, wherever that is.
+        for _ in 0..copies {
+            self.push(Edit::Delete {
+                chain: chain.clone(),
+                rule: rule.clone(),
+            })?;
+        }
         match place {
-            Place::First => self.push(Edit::Insert {
+            InsertAt::Start => self.push(Edit::Insert {
                 chain,
                 position: 1,
                 rule,
             }),
-            Place::Last => self.push(Edit::Append { chain, rule }),
+            InsertAt::End => self.push(Edit::Append { chain, rule }),
         }
     }
 
@@ -107,14 +117,14 @@ mod tests {
         let jump = || Rule::new().jump("X");
         let mut input = RestoreInput::new();
         let nat = input.table(TableName::Nat);
-        nat.ensure_rule(&found, "OUTPUT", jump(), Place::First)
+        nat.ensure_rule(&found, "OUTPUT", jump(), InsertAt::Start)
             .unwrap();
         assert!(lines(nat).is_empty());
-        nat.ensure_rule(&found, "PREROUTING", jump(), Place::First)
+        nat.ensure_rule(&found, "PREROUTING", jump(), InsertAt::Start)
             .unwrap();
-        nat.ensure_rule(&found, "PREROUTING", jump(), Place::First)
+        nat.ensure_rule(&found, "PREROUTING", jump(), InsertAt::Start)
             .unwrap();
-        nat.ensure_rule(&found, "POSTROUTING", jump().comment("x"), Place::Last)
+        nat.ensure_rule(&found, "POSTROUTING", jump().comment("x"), InsertAt::End)
             .unwrap();
         assert_eq!(
             lines(nat),
@@ -125,14 +135,42 @@ mod tests {
         );
         nat.flush("OUTPUT")
             .unwrap()
-            .ensure_rule(&found, "OUTPUT", jump(), Place::Last)
+            .ensure_rule(&found, "OUTPUT", jump(), InsertAt::End)
             .unwrap();
         assert_eq!(lines(nat)[2..], ["-F OUTPUT", "-A OUTPUT -j X"]);
         let filter = input.table(TableName::Filter);
         filter
-            .ensure_rule(&found, "OUTPUT", jump(), Place::Last)
+            .ensure_rule(&found, "OUTPUT", jump(), InsertAt::End)
             .unwrap();
         assert_eq!(lines(filter), ["-A OUTPUT -j X"]);
+    }
+
+    #[test]
+    fn twice_becomes_once() {
+        let text = "*nat\n:OUTPUT ACCEPT [0:0]\n:X - [0:0]\n-A OUTPUT -p tcp -j ACCEPT\n-A OUTPUT -j X\n-A OUTPUT -j X\n\
+                    -A OUTPUT -j X\n-A OUTPUT -p udp -j ACCEPT\nCOMMIT\n";
+        let jump = || Rule::new().jump("X");
+        let tcp = Rule::new().protocol("tcp").jump("ACCEPT");
+        let udp = Rule::new().protocol("udp").jump("ACCEPT");
+        for (place, expected) in [
+            (InsertAt::Start, [jump(), tcp.clone(), udp.clone()]),
+            (InsertAt::End, [tcp, udp, jump()]),
+        ] {
+            let mut kernel = Ruleset::parse(text).unwrap();
+            for _ in 0..2 {
+                let found = kernel.clone();
+                let mut input = RestoreInput::new();
+                let nat = input.table(TableName::Nat);
+                nat.ensure_rule(&found, "OUTPUT", jump(), place).unwrap();
+                // Once more in the same transaction changes nothing more.
+                let before = nat.edits().len();
+                nat.ensure_rule(&found, "OUTPUT", jump(), place).unwrap();
+                assert_eq!(nat.edits().len(), before);
+                input.apply(&mut kernel).unwrap();
+                let nat = kernel.table(&TableName::Nat).unwrap();
+                assert_eq!(nat.chain("OUTPUT").unwrap().rules, expected);
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Changes: the text for `iptables-restore --noflush`, and what the kernel makes of it.
+//! Changes: the text for `iptables-restore --noflush`, and the tables after it.
 
 mod apply;
 mod edit;
@@ -6,12 +6,13 @@ mod ensure;
 
 use std::fmt;
 
-pub use apply::{ApplyError, Refusal};
+pub use apply::{ApplyError, ApplyErrorKind};
 pub use edit::{Edit, InvalidEdit};
-pub use ensure::Place;
+pub use ensure::InsertAt;
 
 use crate::name::{ChainName, Policy, TableName};
 use crate::rule::Rule;
+use crate::text::to_bytes;
 
 /// A transaction for `iptables-restore --noflush`: for each table a list of edits, made in order.
 ///
@@ -59,6 +60,12 @@ impl RestoreInput {
         self.tables.iter().all(|table| table.edits.is_empty())
     }
 
+    /// The bytes of the text. A comment or name that was not UTF-8 when it was read has its own bytes here, and characters
+    /// of a private-use block in what [`Display`](fmt::Display) prints; see [`Ruleset::parse_bytes`](crate::Ruleset::parse_bytes).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        to_bytes(&self.to_string()).into_owned()
+    }
+
     /// The edit on a line of the text, counted from 1, with its table; `None` for lines that are no edit.
     pub fn edit_at_line(&self, line: usize) -> Option<(&TableEdits, &Edit)> {
         let mut left = line.checked_sub(1)?;
@@ -92,8 +99,8 @@ impl fmt::Display for RestoreInput {
     }
 }
 
-/// The edits of one table. Each method adds one edit after those there are, or says why the tool would refuse it; a table
-/// name that is not one word is an error of each of them.
+/// The edits of one table. Each method adds one edit at the end, or is an error if the tool would refuse it. A table name
+/// that is not one word is an error of each of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableEdits {
     name: TableName,

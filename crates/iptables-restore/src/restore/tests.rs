@@ -17,12 +17,12 @@ fn to(chain: &str) -> Rule {
 fn check(
     before: &str,
     edits: impl FnOnce(&mut TableEdits) -> Result<(), InvalidEdit>,
-    after: Result<&str, Refusal>,
+    after: Result<&str, ApplyErrorKind>,
 ) {
     let mut input = RestoreInput::new();
     edits(input.table(TableName::Raw)).unwrap();
     let mut ruleset = raw(before);
-    let outcome = input.apply(&mut ruleset).map_err(|error| error.refusal);
+    let outcome = input.apply(&mut ruleset).map_err(|error| error.kind);
     let expected = after.as_ref().map_or(before, |after| after);
     assert_eq!(
         ruleset.display(SaveFormat::PLAIN).to_string(),
@@ -157,7 +157,7 @@ fn rules_are_added_and_removed() {
     check(
         one,
         |t| t.insert("X", 3, to("DROP")).map(|_| ()),
-        Err(Refusal::PositionTooBig {
+        Err(ApplyErrorKind::PositionTooBig {
             position: 3,
             len: 1,
         }),
@@ -166,12 +166,12 @@ fn rules_are_added_and_removed() {
     check(
         one,
         |t| t.delete("X", to("ACCEPT")).map(|_| ()),
-        Err(Refusal::NoSuchRule(chain("X"))),
+        Err(ApplyErrorKind::NoSuchRule(chain("X"))),
     );
     check(
         one,
         |t| t.append("Y", to("DROP")).map(|_| ()),
-        Err(Refusal::NoSuchChain(chain("Y"))),
+        Err(ApplyErrorKind::NoSuchChain(chain("Y"))),
     );
     check(one, |t| t.flush("X").map(|_| ()), Ok(":X -\n"));
     let twice = ":X -\n-A X -j DROP\n-A X\n-A X -j DROP\n";
@@ -187,17 +187,17 @@ fn jumps_need_their_chain() {
     check(
         "",
         |t| t.append("OUTPUT", to("X")).map(|_| ()),
-        Err(Refusal::NoSuchTarget("X".to_owned())),
+        Err(ApplyErrorKind::NoSuchTarget("X".to_owned())),
     );
     check(
         "",
         |t| t.append("OUTPUT", to("OUTPUT")).map(|_| ()),
-        Err(Refusal::BuiltinTarget("OUTPUT".to_owned())),
+        Err(ApplyErrorKind::BuiltinTarget("OUTPUT".to_owned())),
     );
     check(
         "",
         |t| t.append("OUTPUT", to("X"))?.declare_chain("X").map(|_| ()),
-        Err(Refusal::NoSuchTarget("X".to_owned())),
+        Err(ApplyErrorKind::NoSuchTarget("X".to_owned())),
     );
     check(
         "",
@@ -209,7 +209,7 @@ fn jumps_need_their_chain() {
 #[test]
 fn chains_are_deleted_when_nothing_needs_them() {
     let used = ":X -\n-A OUTPUT -j X\n";
-    let referenced = Refusal::StillReferenced {
+    let referenced = ApplyErrorKind::StillReferenced {
         chain: chain("X"),
         from: chain("OUTPUT"),
     };
@@ -220,7 +220,7 @@ fn chains_are_deleted_when_nothing_needs_them() {
         |t| t.delete("OUTPUT", to("X"))?.delete_chain("X").map(|_| ()),
         Ok(""),
     );
-    let full = Refusal::NotEmpty {
+    let full = ApplyErrorKind::NotEmpty {
         chain: chain("X"),
         rules: 1,
     };
@@ -232,7 +232,7 @@ fn chains_are_deleted_when_nothing_needs_them() {
     check(
         "",
         |t| t.delete_chain("OUTPUT").map(|_| ()),
-        Err(Refusal::BuiltinChain(chain("OUTPUT"))),
+        Err(ApplyErrorKind::BuiltinChain(chain("OUTPUT"))),
     );
     check(
         ":X -\n",
@@ -256,7 +256,7 @@ fn policies_are_for_builtin_chains() {
     check(
         ":X -\n",
         |t| t.set_policy("X", Policy::Drop).map(|_| ()),
-        Err(Refusal::PolicyOfUserChain(chain("X"))),
+        Err(ApplyErrorKind::PolicyOfUserChain(chain("X"))),
     );
 }
 
@@ -275,7 +275,7 @@ fn loops_are_found_at_the_commit() {
                 .append("OUTPUT", to("X"))
                 .map(|_| ())
         },
-        Err(Refusal::Loop(chain("X"))),
+        Err(ApplyErrorKind::Loop(chain("X"))),
     );
 }
 
@@ -314,8 +314,8 @@ fn each_table_is_committed_on_its_own() {
         .declare_chain("X")
         .unwrap();
     assert_eq!(
-        unknown.apply(&mut ruleset).unwrap_err().refusal,
-        Refusal::NoSuchTable
+        unknown.apply(&mut ruleset).unwrap_err().kind,
+        ApplyErrorKind::NoSuchTable
     );
 }
 
@@ -327,8 +327,8 @@ fn the_nat_table_drops_nothing() {
         .append("OUTPUT", to("DROP"))
         .unwrap();
     assert_eq!(
-        input.apply(&mut Ruleset::new()).unwrap_err().refusal,
-        Refusal::DropInNat
+        input.apply(&mut Ruleset::new()).unwrap_err().kind,
+        ApplyErrorKind::DropInNat
     );
 }
 

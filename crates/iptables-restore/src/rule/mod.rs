@@ -1,11 +1,15 @@
 //! One rule.
 
+mod options;
 mod parse;
 mod validate;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+pub(crate) use options::{
+    exact as exact_option, glued as glued_option, is_foreign as is_foreign_option,
+};
 pub use validate::InvalidRule;
 pub(crate) use validate::interface_problem;
 
@@ -64,6 +68,7 @@ pub struct Rule {
     pub target: Option<Target>,
     /// What the kernel has counted, where it was asked for.
     pub counters: Option<Counters>,
+    pub(crate) verbatim: Option<Box<str>>,
 }
 
 impl Rule {
@@ -190,6 +195,28 @@ impl Rule {
         self
     }
 
+    /// What the rule has counted so far, for `--counters`.
+    #[must_use]
+    pub fn with_counters(mut self, counters: Counters) -> Self {
+        self.counters = Some(counters);
+        self
+    }
+
+    /// A rule that was found and not understood.
+    pub(crate) fn from_verbatim(text: String) -> Self {
+        Self {
+            verbatim: Some(text.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The text of a rule that was found in a kernel and that this crate does not understand; `iptables-save` prints some
+    /// that not even `iptables-restore` would. It is all that there is of such a rule: the other fields are empty, and no
+    /// edit takes it.
+    pub fn verbatim(&self) -> Option<&str> {
+        self.verbatim.as_deref()
+    }
+
     /// True if `iptables -D` would take one rule for the other: all but the counters is equal. The same as `==`.
     pub fn same_rule(&self, other: &Self) -> bool {
         self.key() == other.key()
@@ -223,13 +250,14 @@ impl Rule {
             matches,
             target,
             counters: _,
+            verbatim,
         } = self;
         let target = target.as_ref().map(Target::key);
         (
             (source, destination),
             (in_interface, out_interface),
             (protocol, fragment),
-            (matches, target),
+            (matches, target, verbatim),
         )
     }
 }
@@ -280,6 +308,9 @@ impl fmt::Display for RuleLine<'_> {
 
 /// In the order in which `iptables-save` prints the parts, a space before each.
 fn write_specification(rule: &Rule, f: &mut dyn fmt::Write) -> fmt::Result {
+    if let Some(text) = &rule.verbatim {
+        return write!(f, " {text}");
+    }
     if let Some(Negatable { value, negated }) = &rule.source {
         write!(f, " {}-s {value}", bang(*negated))?;
     }

@@ -1,199 +1,393 @@
-//! Reading one rule.
+//! Parsing of one rule.
 
 use std::str::FromStr;
+use std::vec::IntoIter;
 
+use super::options::{self, Found};
 use super::{Counters, Rule, interface_problem};
 use crate::address::{Address, Negatable};
 use crate::error::ParseReason;
 use crate::matches::Match;
 use crate::protocol::Protocol;
-use crate::target::Target;
+use crate::target::{self, Target};
 use crate::word::{OptionWalk, Splitter, Word};
 
 impl FromStr for Rule {
     type Err = ParseReason;
 
-    /// Reads a rule's specification, `-s 10.0.0.0/8 -m tcp -p tcp --dport 80 -j ACCEPT`: what follows `-A CHAIN`.
-    /// Forms and orders that people write and `iptables-save` does not print are taken too.
+    /// Parses a rule's specification, `-s 10.0.0.0/8 -m tcp -p tcp --dport 80 -j ACCEPT`: what follows `-A CHAIN`.
+    ///
+    /// Forms and orders that people write and `iptables-save` does not print are taken too: `-ieth0`, `--dport=22`,
+    /// `--proto tcp`, options of a match anywhere after its protocol. Several addresses make several rules, for which
+    /// there is [`Rule::parse_all`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut rules = Self::parse_all(text)?;
+        match rules.pop() {
+            Some(rule) if rules.is_empty() => Ok(rule),
+            _ => Err(ParseReason::SeveralRules(rules.len() + 1)),
+        }
+    }
+}
+
+/// `-j` and `-g` take a target, `-m` a match; each is followed by options of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Match,
+    Jump,
+    Goto,
+}
+
+/// A match or target and the words that belong to it so far.
+struct Extension {
+    kind: Kind,
+    name: String,
+    options: Vec<Word>,
+}
+
+impl Extension {
+    /// The options that it has, where they are known.
+    fn known(&self) -> Option<&'static [&'static str]> {
+        options::of_extension(&self.name)
+    }
+}
+
+/// A rule in the making.
+#[derive(Default)]
+struct Parser {
+    rule: Rule,
+    sources: Addresses,
+    destinations: Addresses,
+    extensions: Vec<Extension>,
+    /// The extension whose options the words are now.
+    current: Option<usize>,
+    walk: OptionWalk,
+    negated: bool,
+}
+
+/// The addresses of `-s` or `-d`; none where the option is not given.
+type Addresses = Option<Vec<Negatable<Address>>>;
+
+impl Rule {
+    /// As [`Rule::from_str`], of a specification with any number of addresses: `-s 10.0.0.1,10.0.0.2` makes two rules,
+    /// as the tools do.
+    ///
+    /// ```
+    /// use iptables_restore::Rule;
+    /// let rules = Rule::parse_all("-s 10.0.0.1,10.0.0.2 -j ACCEPT")?;
+    /// assert_eq!(rules.len(), 2);
+    /// assert_eq!(rules[1].to_string(), "-s 10.0.0.2/32 -j ACCEPT");
+    /// # Ok::<(), iptables_restore::ParseReason>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ParseReason`]
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, ParseReason> {
         let mut splitter = Splitter::default();
         splitter.feed(text);
         if splitter.is_open() {
             return Err(ParseReason::OpenQuote);
         }
-        Self::from_words(splitter.into_words())
+        Self::all_from_words(splitter.into_words())
     }
-}
 
-/// What the words being collected belong to.
-enum Part {
-    Match(String),
-    Jump(String),
-    Goto(String),
-}
-
-impl Rule {
-    pub(crate) fn from_words(words: Vec<Word>) -> Result<Self, ParseReason> {
-        let mut rule = Self::new();
-        let mut target: Option<(Part, Vec<Word>)> = None;
-        let mut words = words.into_iter().peekable();
-        let mut negated = false;
+    /// The rules of a line: at least one.
+    pub(crate) fn all_from_words(words: Vec<Word>) -> Result<Vec<Self>, ParseReason> {
+        let mut parser = Parser::default();
+        let mut words = words.into_iter();
         while let Some(word) = words.next() {
-            let option = word
-                .bare()
-                .ok_or_else(|| ParseReason::UnexpectedWord(word.as_str().to_owned()))?;
-            let mut value = || match words.next() {
-                Some(value) => Ok(value.as_str().to_owned()),
-                None => Err(ParseReason::MissingValue(option.to_owned())),
-            };
-            let part = match option {
-                "!" if !negated => {
-                    negated = true;
-                    continue;
-                }
-                "-m" | "--match" if !negated => Part::Match(value()?),
-                "-j" | "--jump" if !negated => Part::Jump(value()?),
-                "-g" | "--goto" if !negated => Part::Goto(value()?),
-                "-c" | "--set-counters" if !negated => {
-                    let counters = Counters {
-                        packets: counter(&value()?)?,
-                        bytes: counter(&value()?)?,
-                    };
-                    rule.counters = Some(counters);
-                    continue;
-                }
-                "-f" | "--fragment" | "--fragments" => {
-                    put(&mut rule.fragment, Some(!negated), option)?;
-                    negated = false;
-                    continue;
-                }
-                // An option of the protocol's own match, which iptables loads without being told.
-                _ if option.starts_with("--") && !is_base(option) && rule.protocol.is_some() => {
-                    let name = rule
-                        .protocol
-                        .as_ref()
-                        .map(|protocol| protocol_match(&protocol.value));
-                    let mut options = vec![word];
-                    if std::mem::take(&mut negated) {
-                        options.insert(0, Word::bare_literal("!"));
-                    }
-                    let (more, bang) = rest(&mut words);
-                    options.extend(more);
-                    negated = bang;
-                    rule.matches
-                        .push(Match::new(name.unwrap_or_default(), options));
-                    continue;
-                }
-                _ => {
-                    rule.base(option, value, std::mem::take(&mut negated))?;
-                    continue;
-                }
-            };
-            let (options, bang) = rest(&mut words);
-            negated = bang;
-            match part {
-                Part::Match(name) => rule.matches.push(Match::new(named(name)?, options)),
-                Part::Jump(_) | Part::Goto(_) if target.is_some() => {
-                    return Err(ParseReason::Repeated(option.to_owned()));
-                }
-                part => target = Some((part, options)),
-            }
+            parser.word(word, &mut words)?;
         }
-        if negated {
-            return Err(ParseReason::UnexpectedWord("!".to_owned()));
-        }
-        rule.target = match target {
-            Some((Part::Goto(name), options)) => Some(Target::goto(named(name)?, options)),
-            Some((Part::Jump(name) | Part::Match(name), options)) => {
-                Some(Target::new(named(name)?, options))
+        parser.finish()
+    }
+}
+
+impl Parser {
+    fn word(&mut self, word: Word, words: &mut IntoIter<Word>) -> Result<(), ParseReason> {
+        let ends = self.walk.ends_at(&word);
+        let bare = word.bare().filter(|_| !self.walk.is_in_value());
+        match bare {
+            Some("!") if !self.negated => {
+                self.negated = true;
+                Ok(())
             }
-            None => None,
-        };
-        Ok(rule)
+            Some("!") => Err(ParseReason::UnexpectedWord("!".to_owned())),
+            Some(option) if ends || self.current.is_none() => {
+                self.walk = OptionWalk::default();
+                match own_option(option) {
+                    Some((letter, value)) => self.own(letter, option, value, words),
+                    None if option.starts_with("--") => self.long(option, words),
+                    None => Err(ParseReason::UnexpectedWord(option.to_owned())),
+                }
+            }
+            Some(option) if option.starts_with("--") => self.long(option, words),
+            _ => self.value(word),
+        }
     }
 
-    /// Options that belong to no match.
-    fn base(
+    /// A word that is not an option: part of the extension before it.
+    fn value(&mut self, word: Word) -> Result<(), ParseReason> {
+        let Some(extension) = self.current.and_then(|at| self.extensions.get_mut(at)) else {
+            return Err(ParseReason::UnexpectedWord(word.as_str().to_owned()));
+        };
+        if std::mem::take(&mut self.negated) {
+            extension.options.push(Word::bare_literal("!"));
+        }
+        self.walk.pass(&word);
+        extension.options.push(word);
+        Ok(())
+    }
+
+    /// A long option that is not one of the rule's own written out: of an extension, or abbreviated.
+    fn long(&mut self, word: &str, words: &mut IntoIter<Word>) -> Result<(), ParseReason> {
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (option, Some(value)),
+            None => (word, None),
+        };
+        let name = option.trim_start_matches('-');
+        let owner = self.owner(name);
+        let (at, name) = match owner {
+            Some(Found::Extension(at, name)) => (at, name.to_owned()),
+            Some(Found::Own(letter)) => {
+                let value = value.map(str::to_owned);
+                return self.own(letter, option, value, words);
+            }
+            // Newer extensions have more options; with nothing before it, it is the protocol's.
+            None => match (self.current, &self.rule.protocol) {
+                (Some(at), _) => (at, name.to_owned()),
+                (None, Some(protocol)) => {
+                    (self.load(protocol_match(&protocol.value)), name.to_owned())
+                }
+                (None, None) => return Err(ParseReason::UnexpectedWord(option.to_owned())),
+            },
+        };
+        self.current = Some(at);
+        self.walk = OptionWalk::default();
+        self.value(Word::bare_literal(format!("--{name}")))?;
+        value.map_or(Ok(()), |value| self.value(Word::new(value)))
+    }
+
+    /// Whose option this is, in the order in which the tools search: of what is loaded, by the whole name and then as an
+    /// abbreviation, and then in the same way of the match of the protocol, which they load for it.
+    fn owner(&mut self, name: &str) -> Option<Found> {
+        let has = |extension: &Extension| {
+            let known = extension.known()?;
+            known.iter().copied().find(|option| *option == name)
+        };
+        let current = self
+            .current
+            .and_then(|at| Some((at, self.extensions.get(at)?)));
+        if let Some((at, option)) = current.and_then(|(at, it)| Some((at, has(it)?))) {
+            return Some(Found::Extension(at, option));
+        }
+        let of_protocol = self
+            .rule
+            .protocol
+            .as_ref()
+            .map(|protocol| protocol_match(&protocol.value))
+            .filter(|name| self.extensions.iter().all(|loaded| loaded.name != *name));
+        let has_protocol = of_protocol.as_deref().and_then(options::of_extension);
+        let by_protocol =
+            has_protocol.and_then(|options| options.iter().copied().find(|option| *option == name));
+        let unlisted = current.filter(|(_, extension)| extension.known().is_none());
+        if let Some((_, extension)) = unlisted {
+            // It takes anything. Only a chain, which no list of extensions has, takes nothing.
+            let is_chain = extension.kind != Kind::Match && !target::is_extension(&extension.name);
+            let option = by_protocol.filter(|_| is_chain)?;
+            return Some(Found::Extension(self.load(of_protocol?), option));
+        }
+        let loaded = self.extensions.iter().enumerate().rev();
+        if let Some(found) = loaded
+            .filter_map(|(at, extension)| Some(Found::Extension(at, has(extension)?)))
+            .next()
+        {
+            return Some(found);
+        }
+        let mut loaded: Vec<_> = self
+            .extensions
+            .iter()
+            .map(|extension| extension.known().unwrap_or_default())
+            .collect();
+        let found = options::abbreviated(name, &loaded);
+        if found.is_some() {
+            return found;
+        }
+        if let (Some(protocol), Some(option)) = (&of_protocol, by_protocol) {
+            return Some(Found::Extension(self.load(protocol.clone()), option));
+        }
+        loaded.push(has_protocol.unwrap_or_default());
+        let found = options::abbreviated(name, &loaded);
+        let is_new = matches!(found, Some(Found::Extension(at, _)) if at == self.extensions.len());
+        if let Some(protocol) = of_protocol.filter(|_| is_new) {
+            self.load(protocol);
+        }
+        found
+    }
+
+    /// Loads the match of the protocol and gives its place.
+    fn load(&mut self, name: String) -> usize {
+        if let Some(at) = self.extensions.iter().position(|it| it.name == name) {
+            return at;
+        }
+        self.extensions.push(Extension {
+            kind: Kind::Match,
+            name,
+            options: Vec::new(),
+        });
+        self.extensions.len() - 1
+    }
+
+    /// One of the rule's own options. `given` is the value that stands in the same word.
+    fn own(
         &mut self,
+        letter: char,
         option: &str,
-        mut value: impl FnMut() -> Result<String, ParseReason>,
-        negated: bool,
+        given: Option<String>,
+        words: &mut IntoIter<Word>,
     ) -> Result<(), ParseReason> {
-        match option {
-            "-s" | "--source" | "--src" => put(
-                &mut self.source,
-                super::condition(address(&value()?, negated)?),
+        self.current = None;
+        let negated = std::mem::take(&mut self.negated);
+        if letter == 'f' {
+            put(&mut self.rule.fragment, Some(!negated), option)?;
+            return match given {
+                // More options in the same word.
+                Some(more) => self.word(Word::bare_literal(format!("-{more}")), words),
+                None => Ok(()),
+            };
+        }
+        if negated && matches!(letter, 'm' | 'j' | 'g' | 'c') {
+            return Err(ParseReason::UnexpectedWord(option.to_owned()));
+        }
+        let mut value = given;
+        let mut value = || {
+            value
+                .take()
+                .or_else(|| words.next().map(|word| word.as_str().to_owned()))
+                .ok_or_else(|| ParseReason::MissingValue(option.to_owned()))
+        };
+        let rule = &mut self.rule;
+        match letter {
+            's' => put(
+                &mut self.sources,
+                Some(addresses(&value()?, negated)?),
                 option,
             ),
-            "-d" | "--destination" | "--dst" => put(
-                &mut self.destination,
-                super::condition(address(&value()?, negated)?),
+            'd' => put(
+                &mut self.destinations,
+                Some(addresses(&value()?, negated)?),
                 option,
             ),
-            "-i" | "--in-interface" => put(
-                &mut self.in_interface,
-                super::interface(interface(value()?, negated)?),
-                option,
-            ),
-            "-o" | "--out-interface" => put(
-                &mut self.out_interface,
-                super::interface(interface(value()?, negated)?),
-                option,
-            ),
-            "-p" | "--protocol" | "--proto" => {
+            'i' => {
+                let name = super::interface(interface(value()?, negated)?);
+                put(&mut rule.in_interface, name, option)
+            }
+            'o' => {
+                let name = super::interface(interface(value()?, negated)?);
+                put(&mut rule.out_interface, name, option)
+            }
+            'p' => {
                 let value = Protocol::from(named(value()?)?.as_str());
                 let any = value.is_any() && !negated;
-                put(
-                    &mut self.protocol,
-                    (!any).then_some(Negatable { value, negated }),
-                    option,
-                )
+                let protocol = (!any).then_some(Negatable { value, negated });
+                put(&mut rule.protocol, protocol, option)
+            }
+            'c' => {
+                let first = value()?;
+                let (packets, bytes) = match first.split_once(',') {
+                    Some((packets, bytes)) => (packets.to_owned(), bytes.to_owned()),
+                    None => (first, value()?),
+                };
+                rule.counters = Some(Counters {
+                    packets: counter(&packets)?,
+                    bytes: counter(&bytes)?,
+                });
+                Ok(())
+            }
+            'm' | 'j' | 'g' => {
+                let kind = match letter {
+                    'm' => Kind::Match,
+                    'j' => Kind::Jump,
+                    _ => Kind::Goto,
+                };
+                let name = named(value()?)?;
+                let has_target = |it: &Extension| it.kind != Kind::Match;
+                if kind != Kind::Match && self.extensions.iter().any(has_target) {
+                    return Err(ParseReason::Repeated(option.to_owned()));
+                }
+                self.current = Some(self.extensions.len());
+                self.extensions.push(Extension {
+                    kind,
+                    name,
+                    options: Vec::new(),
+                });
+                Ok(())
             }
             _ => Err(ParseReason::UnexpectedWord(option.to_owned())),
         }
     }
+
+    fn finish(mut self) -> Result<Vec<Rule>, ParseReason> {
+        if self.negated {
+            return Err(ParseReason::UnexpectedWord("!".to_owned()));
+        }
+        for Extension {
+            kind,
+            name,
+            options,
+        } in self.extensions
+        {
+            match kind {
+                Kind::Match => self.rule.matches.push(Match::new(name, options)),
+                Kind::Jump => self.rule.target = Some(Target::new(name, options)),
+                Kind::Goto => self.rule.target = Some(Target::goto(name, options)),
+            }
+        }
+        let each = |addresses: Addresses| -> Vec<Option<Negatable<Address>>> {
+            match addresses {
+                Some(addresses) => addresses.into_iter().map(super::condition).collect(),
+                None => vec![None],
+            }
+        };
+        let destinations = each(self.destinations);
+        let rule = self.rule;
+        let pairs = each(self.sources).into_iter().flat_map(|source| {
+            destinations
+                .iter()
+                .map(move |destination| (source, *destination))
+        });
+        Ok(pairs
+            .map(|(source, destination)| Rule {
+                source,
+                destination,
+                ..rule.clone()
+            })
+            .collect())
+    }
 }
 
-fn is_base(option: &str) -> bool {
-    const LONG: &[&str] = &[
-        "--source",
-        "--src",
-        "--destination",
-        "--dst",
-        "--in-interface",
-        "--out-interface",
-        "--protocol",
-        "--proto",
-    ];
-    LONG.contains(&option)
+/// The letter of one of the rule's own options, and the value that stands in the same word.
+fn own_option(word: &str) -> Option<(char, Option<String>)> {
+    if let Some(letter) = options::exact(word) {
+        let value = word.split_once('=').map(|(_, value)| value.to_owned());
+        return Some((letter, value));
+    }
+    if let Some((letter, value)) = options::glued(word) {
+        return Some((letter, Some(value.to_owned())));
+    }
+    let mut chars = word.strip_prefix('-')?.chars();
+    let letter = chars.next()?;
+    (chars.as_str().is_empty() && letter != '-').then_some((letter, None))
 }
 
 /// The match that brings the options of a protocol.
 fn protocol_match(protocol: &Protocol) -> String {
-    match protocol.as_str() {
-        "ipv6-icmp" => "icmp6".to_owned(),
-        "mobility-header" => "mh".to_owned(),
-        name => name.to_owned(),
+    match protocol.number() {
+        Some(58) => "icmp6".to_owned(),
+        Some(135) => "mh".to_owned(),
+        _ => protocol.to_string(),
     }
 }
 
-/// The words up to the next match, target or option of the rule itself, and whether a `!` stands before that.
-fn rest(words: &mut std::iter::Peekable<std::vec::IntoIter<Word>>) -> (Vec<Word>, bool) {
-    let mut options = Vec::new();
-    let mut walk = OptionWalk::default();
-    while let Some(word) = words.next_if(|word| !walk.ends_at(word)) {
-        walk.pass(&word);
-        options.push(word);
-    }
-    let negated =
-        words.peek().is_some() && options.last().is_some_and(|last| last.bare() == Some("!"));
-    if negated {
-        options.pop();
-    }
-    (options, negated)
-}
-
-/// A name of a match, target or protocol: something that reads back as one word.
+/// A name of a match, target or protocol: one word.
 fn named(name: String) -> Result<String, ParseReason> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"';
     if name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd) {
@@ -210,11 +404,23 @@ fn put<T>(place: &mut Option<T>, value: Option<T>, option: &str) -> Result<(), P
     Ok(())
 }
 
-fn address(text: &str, negated: bool) -> Result<Negatable<Address>, ParseReason> {
-    Ok(Negatable {
-        value: text.parse()?,
-        negated,
-    })
+/// One or more addresses, joined by commas.
+fn addresses(text: &str, negated: bool) -> Result<Vec<Negatable<Address>>, ParseReason> {
+    if text.contains(',') && negated {
+        return Err(ParseReason::NegatedList(text.to_owned()));
+    }
+    // As long as an argument may be, so that one line makes no more rules than the tools would.
+    if text.len() >= 1024 {
+        return Err(ParseReason::LongList(text.len()));
+    }
+    text.split(',')
+        .map(|text| {
+            Ok(Negatable {
+                value: text.parse::<Address>()?,
+                negated,
+            })
+        })
+        .collect()
 }
 
 fn interface(name: String, negated: bool) -> Result<Negatable<String>, ParseReason> {

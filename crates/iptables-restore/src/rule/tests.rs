@@ -171,6 +171,13 @@ fn what_would_not_arrive_is_refused() {
         refused(Rule::new().comment("x".repeat(256))),
         I::LongComment { length: 256, .. }
     ));
+    // Bytes that are not UTF-8 count as what they are.
+    let latin1 = |count: usize| Rule::new().comment("\u{10ffe9}".repeat(count));
+    assert!(latin1(255).validate().is_ok());
+    assert!(matches!(
+        refused(latin1(256)),
+        I::LongComment { length: 256, .. }
+    ));
     assert!(matches!(
         refused(Rule::new().comment("a\nb")),
         I::LineFeed { .. }

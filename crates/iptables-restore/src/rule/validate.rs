@@ -1,10 +1,11 @@
-//! What a rule may hold so that it arrives in the kernel as it is.
+//! Checks that a rule arrives in the kernel as it is.
 
 use super::Rule;
 use crate::address::Negatable;
 use crate::matches::Match;
 use crate::name::{ChainName, InvalidChainName};
 use crate::target::Target;
+use crate::text::{Shown, byte_len};
 use crate::word::{Splitter, Word};
 
 /// A rule that iptables-restore would refuse, cut short, or read as something else.
@@ -12,7 +13,10 @@ use crate::word::{Splitter, Word};
 #[non_exhaustive]
 pub enum InvalidRule {
     /// The kernel keeps 255 bytes of a comment and drops the rest without a word; the rule read back would differ.
-    #[error("the comment {text:?} has {length} bytes, the kernel keeps 255: shorten it")]
+    #[error(
+        "the comment `{}` has {length} bytes, the kernel keeps 255: shorten it",
+        Shown(text)
+    )]
     LongComment {
         /// The comment.
         text: String,
@@ -21,7 +25,8 @@ pub enum InvalidRule {
     },
     /// iptables-restore refuses arguments of 1,024 bytes or more ("Parameter too long!").
     #[error(
-        "the argument {text:?} has {length} bytes, iptables-restore takes at most 1023: shorten it"
+        "the argument `{}` has {length} bytes, iptables-restore takes at most 1023: shorten it",
+        Shown(text)
     )]
     LongArgument {
         /// The argument.
@@ -36,16 +41,28 @@ pub enum InvalidRule {
         count: usize,
     },
     /// A line feed would end the line, a NUL the text.
-    #[error("{text:?} contains a line feed or NUL, which restore input cannot carry: remove it")]
+    #[error(
+        "`{}` contains a line feed or NUL, which restore input cannot carry: remove it",
+        Shown(text)
+    )]
     LineFeed {
         /// The argument.
+        text: String,
+    },
+    /// A rule that was found in a kernel and not understood, [`Rule::verbatim`].
+    #[error(
+        "`{}` is a rule that was found and not understood, so that it cannot be written",
+        Shown(text)
+    )]
+    Verbatim {
+        /// The rule.
         text: String,
     },
     /// The target cannot be a chain of this name.
     #[error(transparent)]
     ChainName(#[from] InvalidChainName),
     /// A value out of the range of its option.
-    #[error("{text:?}: {reason}")]
+    #[error("`{}`: {reason}", Shown(text))]
     Value {
         /// The part of the rule.
         text: String,
@@ -66,6 +83,11 @@ impl Rule {
 
     /// As [`Rule::validate`], with this many arguments before the rule's own.
     pub(crate) fn validate_after(&self, before: usize) -> Result<(), InvalidRule> {
+        if let Some(text) = self.verbatim() {
+            return Err(InvalidRule::Verbatim {
+                text: text.to_owned(),
+            });
+        }
         for name in [&self.in_interface, &self.out_interface]
             .into_iter()
             .flatten()
@@ -87,13 +109,15 @@ impl Rule {
                 });
             }
         }
-        if let Some(protocol) = &self.protocol {
-            if let Some(reason) = name_problem(protocol.value.as_str()) {
-                return Err(InvalidRule::Value {
-                    text: protocol.value.to_string(),
-                    reason,
-                });
-            }
+        let protocol = self
+            .protocol
+            .as_ref()
+            .and_then(|protocol| protocol.value.unknown_name());
+        if let Some((name, reason)) = protocol.and_then(|name| Some((name, name_problem(name)?))) {
+            return Err(InvalidRule::Value {
+                text: name.to_owned(),
+                reason,
+            });
         }
         self.matches.iter().try_for_each(check_match)?;
         if let Some(target) = &self.target {
@@ -105,10 +129,10 @@ impl Rule {
 
 fn check_match(part: &Match) -> Result<(), InvalidRule> {
     let reason = match part {
-        Match::Comment(text) if text.len() > 255 => {
+        Match::Comment(text) if byte_len(text) > 255 => {
             return Err(InvalidRule::LongComment {
                 text: text.clone(),
-                length: text.len(),
+                length: byte_len(text),
             });
         }
         Match::Set(set) => set.problem(),
@@ -194,10 +218,10 @@ fn check_arguments(rule: &Rule, before: usize) -> Result<(), InvalidRule> {
                 text: (*text).to_owned(),
             });
         }
-        if text.len() >= 1024 {
+        if byte_len(text) >= 1024 {
             return Err(InvalidRule::LongArgument {
                 text: (*text).to_owned(),
-                length: text.len(),
+                length: byte_len(text),
             });
         }
     }
@@ -213,19 +237,19 @@ fn check_arguments(rule: &Rule, before: usize) -> Result<(), InvalidRule> {
     Ok(())
 }
 
-/// Measured: with one more, iptables-restore 1.8.9 of either back end says "Parser cannot handle more arguments".
+/// Measured: with one more, iptables-restore 1.8.9 of either back end prints "Parser cannot handle more arguments".
 const MAX_ARGUMENTS: usize = 254;
 
 fn name_problem(name: &str) -> Option<&'static str> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"';
     (name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd)).then_some(
-        "a match, target or protocol has a name of one word that starts not with `-` or `!`",
+        "a match, target or protocol has a name of one word that does not start with `-` or `!`",
     )
 }
 
 /// Why an interface cannot have this name; names are 15 bytes at most (`IFNAMSIZ` less its NUL).
 pub(crate) fn interface_problem(name: &str) -> Option<&'static str> {
     let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == '/';
-    (name.is_empty() || name.len() > 15 || name.contains(odd) || name.starts_with(['-', '!']))
+    (name.is_empty() || byte_len(name) > 15 || name.contains(odd) || name.starts_with(['-', '!']))
         .then_some("an interface's name has 1 to 15 bytes, none of them white space, `/` or a double quote")
 }

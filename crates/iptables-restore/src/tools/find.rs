@@ -5,11 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::process::Call;
+use super::process::{Call, Limits};
 use super::{Backend, SaveOptions, Tools, Version, outcome};
+use crate::Family;
 use crate::error::Error;
-use crate::name::{Family, TableName};
+use crate::name::TableName;
 use crate::ruleset::Ruleset;
+use crate::text;
 
 /// Looks for `iptables`, `iptables-save` and `iptables-restore` (`ip6tables…`) in one directory.
 ///
@@ -70,8 +72,8 @@ impl ToolFinder {
     /// [`Error::ToolsNotFound`], [`Error::Version`], [`Error::TimedOut`], [`Error::Io`].
     pub fn find(&self, family: Family) -> Result<Tools, Error> {
         let plain = match family {
-            Family::Inet => "iptables",
-            Family::Inet6 => "ip6tables",
+            Family::V4 => "iptables",
+            Family::V6 => "ip6tables",
         };
         let suffixes: &[&str] = match self.backend {
             None => &["", "-nft", "-legacy"],
@@ -108,13 +110,19 @@ impl ToolFinder {
     /// Finds the tools of the back end that this machine's rules are in: the one with a kubelet's mark (the chains
     /// `KUBE-IPTABLES-HINT` or `KUBE-KUBELET-CANARY` of its mangle table), else the one with more rules, else the one that
     /// [`ToolFinder::find`] finds. A back end that this kernel does not have is passed over. For programs in containers,
-    /// where what is called `iptables` says nothing about the host.
+    /// whose `iptables` need not be of the host's back end.
+    ///
+    /// A table that cannot be read whole ([`Error::IncompleteTable`]) does not decide: its rules count as far as they are
+    /// known, and the tools are found all the same.
     ///
     /// # Errors
     /// As [`ToolFinder::find`] and [`Tools::save`].
     pub fn find_in_use(&self, family: Family) -> Result<Tools, Error> {
         match self.survey(family)?.into_iter().next() {
-            Some(Surveyed { tools, rules }) => rules.map(|_| tools),
+            Some(Surveyed { tools, rules }) => match rules {
+                Ok(_) | Err(Error::IncompleteTable(_)) => Ok(tools),
+                Err(error) => Err(error),
+            },
             None => self.find(family),
         }
     }
@@ -140,23 +148,33 @@ impl ToolFinder {
         }
         let mut found = Vec::with_capacity(candidates.len());
         for tools in candidates {
-            let rules = match tools.save(&SaveOptions::default()) {
-                Err(error) if !matches!(error, Error::Failed { .. }) => return Err(error),
-                rules => rules,
-            };
-            found.push(Surveyed { tools, rules });
+            let saved = tools.save_within(&SaveOptions::default(), tools.time_limit);
+            found.push(match saved {
+                // What cannot be shown is something all the same.
+                Ok((ruleset, Some(incomplete))) => {
+                    let weight = weight(&ruleset).saturating_add(1);
+                    let error = Error::IncompleteTable(Box::new(incomplete));
+                    (Some(weight), tools, Err(error))
+                }
+                Ok((ruleset, None)) => (Some(weight(&ruleset)), tools, Ok(ruleset)),
+                Err(error @ Error::Failed { .. }) => (None, tools, Err(error)),
+                Err(error) => return Err(error),
+            });
         }
-        found.sort_by_key(|found| Reverse(found.rules.as_ref().ok().map(weight)));
-        Ok(found)
+        found.sort_by_key(|(weight, ..)| Reverse(*weight));
+        Ok(found
+            .into_iter()
+            .map(|(_, tools, rules)| Surveyed { tools, rules })
+            .collect())
     }
 }
 
-/// The tools of a back end, and what they showed.
+/// The tools of a back end, and the rules that they printed.
 #[derive(Debug)]
 pub struct Surveyed {
     /// The tools.
     pub tools: Tools,
-    /// All rules of the back end, or why there are none to be had: mostly that this kernel does not have it.
+    /// All rules of the back end, or why they could not be read: mostly that this kernel does not have it.
     pub rules: Result<Ruleset, Error>,
 }
 
@@ -179,11 +197,16 @@ fn is_executable(path: &Path) -> bool {
 }
 
 fn version(program: &Path) -> Result<(Version, Backend), Error> {
-    let output = Call::new(program, vec!["-V".into()]).run(Duration::from_secs(10))?;
+    let limits = Limits {
+        time: Duration::from_secs(10),
+        stdout: 1 << 16,
+    };
+    let output = Call::new(program, vec!["-V".into()]).run(limits)?;
     if !output.status.success() {
         return Err(outcome::failure(program, &output));
     }
-    let line = output.stdout.lines().next().unwrap_or_default();
+    let text = text::from_bytes(&output.stdout);
+    let line = text.lines().next().unwrap_or_default();
     Version::from_output(line).ok_or_else(|| Error::Version {
         program: program.to_owned(),
         output: line.to_owned(),

@@ -1,6 +1,7 @@
 //! The tools themselves: `iptables-save` and `iptables-restore`, found, run, and understood when they fail.
 
 mod find;
+mod incomplete;
 mod lock;
 mod outcome;
 mod process;
@@ -12,33 +13,37 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use find::{Surveyed, ToolFinder};
+pub use incomplete::{IncompleteReason, IncompleteTable};
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use outcome::read as read_message;
 
 pub use rejection::{RejectReason, Rejection};
 pub use version::{Backend, Features, Version};
 
+use crate::Family;
 use crate::error::Error;
-use crate::name::{Family, TableName};
+use crate::name::TableName;
 use crate::restore::RestoreInput;
 use crate::ruleset::{Ruleset, Table};
+use crate::text;
 use lock::XtablesLock;
-use process::Call;
+use process::{Call, Limits};
 
 /// The tools of one address family and one back end, found by [`ToolFinder`].
 ///
-/// Calls block until the tool has ended, at most [`Tools::time_limit`]; then the tool is killed.
+/// Calls block until the tool has ended, at most [`Tools::time_limit`]. A tool that takes longer, or prints more than
+/// [`Tools::output_limit`], is killed with its process group. No thread is started.
 ///
 /// ```no_run
-/// use iptables_restore::{Family, Place, RestoreInput, Rule, SaveOptions, TableName, ToolFinder};
+/// use iptables_restore::{Family, InsertAt, RestoreInput, Rule, SaveOptions, TableName, ToolFinder};
 ///
-/// let tools = ToolFinder::new().find(Family::Inet)?;
+/// let tools = ToolFinder::new().find(Family::V4)?;
 /// let found = tools.save(&SaveOptions::default())?;
 ///
 /// let mut change = RestoreInput::new();
 /// let nat = change.table(TableName::Nat);
 /// nat.declare_chain("WEB")?.append("WEB", Rule::new().comment("nothing yet").jump("RETURN"))?;
-/// nat.ensure_rule(&found, "PREROUTING", Rule::new().jump("WEB"), Place::First)?;
+/// nat.ensure_rule(&found, "PREROUTING", Rule::new().jump("WEB"), InsertAt::Start)?;
 /// tools.restore(&change)?;
 /// # Ok::<(), iptables_restore::Error>(())
 /// ```
@@ -51,26 +56,81 @@ pub struct Tools {
     save: PathBuf,
     lock_wait: Duration,
     time_limit: Duration,
+    output_limit: usize,
     lock_file: Option<PathBuf>,
 }
 
 /// What [`Tools::save`] asks for. By default all tables, without counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SaveOptions {
     /// `-t`: this table only.
     pub table: Option<TableName>,
     /// `-c`: what each rule has counted.
     pub counters: bool,
+    /// Takes a table in which nft has base chains that the tools do not show; see
+    /// [`IncompleteReason::HiddenBaseChains`].
+    pub hidden_base_chains: bool,
 }
 
-/// How [`Tools::restore_with`] goes about it. By default for real and without counters.
+impl SaveOptions {
+    /// All tables, without counters.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This table only.
+    #[must_use]
+    pub fn table(mut self, table: TableName) -> Self {
+        self.table = Some(table);
+        self
+    }
+
+    /// With what each rule has counted.
+    #[must_use]
+    pub fn counters(mut self) -> Self {
+        self.counters = true;
+        self
+    }
+
+    /// Also tables in which nft has base chains that the tools do not show.
+    #[must_use]
+    pub fn hidden_base_chains(mut self) -> Self {
+        self.hidden_base_chains = true;
+        self
+    }
+}
+
+/// How [`Tools::restore_with`] works. By default it commits, and counters start at zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RestoreOptions {
     /// `--test`: parses and builds everything and commits nothing. Finds what is wrong in the text; what only the kernel
     /// refuses it does not find, and the nft back end not even a jump to a chain that is missing.
     pub test: bool,
     /// `--counters`: sets the counters of the chains and rules that the text mentions, instead of starting at zero.
     pub counters: bool,
+}
+
+impl RestoreOptions {
+    /// Commits; counters start at zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Commits nothing.
+    #[must_use]
+    pub fn test(mut self) -> Self {
+        self.test = true;
+        self
+    }
+
+    /// Sets the counters that the text mentions.
+    #[must_use]
+    pub fn counters(mut self) -> Self {
+        self.counters = true;
+        self
+    }
 }
 
 impl Tools {
@@ -88,23 +148,33 @@ impl Tools {
             restore,
             save,
             lock_wait: Duration::from_secs(5),
-            time_limit: Duration::from_secs(60),
+            time_limit: Duration::from_secs(10),
+            output_limit: 64 << 20,
             lock_file: None,
         }
     }
 
-    /// How long to wait for the xtables lock, in whole seconds, at least one; 5 s unless set. Only the legacy back end
-    /// has a lock.
+    /// How long to wait for the xtables lock, in whole seconds, at least one; 5 s unless set. The wait is part of the
+    /// time limit and at least a second shorter, so that [`Error::LockHeld`] is what a held lock ends in. Only the legacy
+    /// back end has a lock.
     #[must_use]
     pub fn lock_wait(mut self, wait: Duration) -> Self {
         self.lock_wait = wait;
         self
     }
 
-    /// How long a tool may run, waiting for the lock included; 60 s unless set. A tool that runs longer is killed.
+    /// How long a call may take, waiting for the lock included; 10 s unless set. A tool that runs longer is killed.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// How many bytes a tool may print to its standard output; 64 MiB unless set, which is some 500,000 rules. A tool
+    /// that prints more is killed. Its standard error may have 1 MiB.
+    #[must_use]
+    pub fn output_limit(mut self, bytes: usize) -> Self {
+        self.output_limit = bytes;
         self
     }
 
@@ -147,14 +217,29 @@ impl Tools {
 
     /// Reads the kernel's rules.
     ///
-    /// Tables that nothing has used yet are missing from the answer. Bytes that are not UTF-8 (in comments) are read as
-    /// U+FFFD.
+    /// Tables that nothing has used yet are missing from the answer, unless one is asked for by name. A rule of somebody
+    /// else's that this crate does not understand is kept as its line ([`Rule::verbatim`](crate::Rule::verbatim)), names
+    /// and comments that are not UTF-8 keep their bytes.
     ///
     /// # Errors
-    /// [`Error::NotPermitted`] without CAP_NET_ADMIN; [`Error::Failed`] if the tool fails, for one because the table does
-    /// not exist or holds what only nft can express; [`Error::Output`] if it prints what this crate cannot read;
-    /// [`Error::TimedOut`]; [`Error::Io`].
+    /// [`Error::IncompleteTable`] if a table is there and was not printed whole: what is missing then must not be taken
+    /// for what the kernel does not have. [`Error::NotPermitted`] without CAP_NET_ADMIN; [`Error::Failed`] if the tool
+    /// fails, for one because the table does not exist; [`Error::Output`] if it prints what this crate cannot read;
+    /// [`Error::OutputTooLong`]; [`Error::TimedOut`]; [`Error::Io`].
     pub fn save(&self, options: &SaveOptions) -> Result<Ruleset, Error> {
+        let (ruleset, incomplete) = self.save_within(options, self.time_limit)?;
+        match incomplete {
+            Some(incomplete) => Err(Error::IncompleteTable(Box::new(incomplete))),
+            None => Ok(ruleset),
+        }
+    }
+
+    /// All that could be read, and the first table that could not be read whole.
+    fn save_within(
+        &self,
+        options: &SaveOptions,
+        limit: Duration,
+    ) -> Result<(Ruleset, Option<IncompleteTable>), Error> {
         let mut args: Vec<OsString> = Vec::new();
         if options.counters {
             args.push("-c".into());
@@ -162,14 +247,11 @@ impl Tools {
         if let Some(table) = &options.table {
             args.extend(["-t".into(), table.as_str().into()]);
         }
-        let output = self.call(&self.save, args).run(self.time_limit)?;
+        let output = self.call(&self.save, args).run(self.limits(limit))?;
         if !output.status.success() {
             return Err(outcome::failure(&self.save, &output));
         }
-        Ruleset::parse(&output.stdout).map_err(|error| Error::Output {
-            program: self.save.clone(),
-            error,
-        })
+        incomplete::read(&self.save, &output, options)
     }
 
     /// Changes the kernel's rules: [`Tools::restore_with`] with the default options.
@@ -196,6 +278,7 @@ impl Tools {
         if input.is_empty() {
             return Ok(());
         }
+        let started = Instant::now();
         let Err(error) = self.restore_text(&input.to_string(), options) else {
             return Ok(());
         };
@@ -208,11 +291,9 @@ impl Tools {
             .clone()
             .filter(|_| rejection.is_unexplained());
         if let Some(table) = unexplained {
-            let found = self.save(&SaveOptions {
-                table: Some(table.clone()),
-                counters: false,
-            });
-            if let Ok(found) = found {
+            let left = self.time_limit.saturating_sub(started.elapsed());
+            let found = self.save_within(&SaveOptions::new().table(table.clone()), left);
+            if let Ok((found, None)) = found {
                 let table = found
                     .tables
                     .into_iter()
@@ -230,7 +311,10 @@ impl Tools {
     /// As [`Tools::restore_with`], but a rejection names no edit.
     pub fn restore_text(&self, text: &str, options: &RestoreOptions) -> Result<(), Error> {
         let started = Instant::now();
-        let wait = self.lock_wait.min(self.time_limit);
+        let second = Duration::from_secs(1);
+        let wait = self
+            .lock_wait
+            .min(self.time_limit.saturating_sub(second).max(second));
         let mut args: Vec<OsString> = vec!["--noflush".into()];
         if options.test {
             args.push("--test".into());
@@ -249,14 +333,16 @@ impl Tools {
             false => None,
         };
         let left = self.time_limit.saturating_sub(started.elapsed());
-        let output = self.call(&self.restore, args).input(text).run(left)?;
+        let text = text::to_bytes(text);
+        let call = self.call(&self.restore, args).input(&text);
+        let output = call.run(self.limits(left))?;
         if output.status.success() {
             return Ok(());
         }
         Err(outcome::restore_failure(
             &self.restore,
             &output,
-            text,
+            &text::from_bytes(&text),
             options.test,
         ))
     }
@@ -266,13 +352,7 @@ impl Tools {
     /// # Errors
     /// As [`Tools::restore_with`]; nothing is ever committed.
     pub fn check(&self, input: &RestoreInput) -> Result<(), Error> {
-        self.restore_with(
-            input,
-            &RestoreOptions {
-                test: true,
-                counters: false,
-            },
-        )
+        self.restore_with(input, &RestoreOptions::new().test())
     }
 
     fn call<'a>(&'a self, program: &'a Path, args: Vec<OsString>) -> Call<'a> {
@@ -280,6 +360,13 @@ impl Tools {
         match &self.lock_file {
             Some(path) => call.env("XTABLES_LOCKFILE", path),
             None => call,
+        }
+    }
+
+    fn limits(&self, time: Duration) -> Limits {
+        Limits {
+            time,
+            stdout: self.output_limit,
         }
     }
 

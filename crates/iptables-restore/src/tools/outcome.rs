@@ -1,4 +1,4 @@
-//! What the tools say when they fail.
+//! The messages of tools that fail.
 //!
 //! All messages were captured from iptables 1.8.9; see the tests.
 
@@ -37,7 +37,7 @@ pub(super) fn restore_failure(program: &Path, output: &Output, text: &str, test:
     let Some((line, mut reason)) = read(&output.stderr) else {
         return failure(program, output);
     };
-    let place = Place::of(line, text);
+    let place = InputLine::of(line, text);
     if reason == RejectReason::Unexplained && place.text == "COMMIT" {
         reason = RejectReason::Commit;
     }
@@ -66,7 +66,7 @@ fn waited(message: &str) -> Duration {
     )
 }
 
-/// The number of the refused line and the reason, if the words are understood.
+/// The number of the refused line and the reason, if the message is known.
 pub(crate) fn read(message: &str) -> Option<(usize, RejectReason)> {
     let occurred = |line: &str| number(line.strip_prefix("Error occurred at line: ")?);
     let lines = || {
@@ -161,14 +161,14 @@ fn number(text: &str) -> Option<usize> {
 }
 
 /// A line of restore input.
-struct Place<'a> {
+struct InputLine<'a> {
     text: &'a str,
     table: Option<TableName>,
     /// The tables that end before it.
     before: Vec<TableName>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> InputLine<'a> {
     fn of(line: usize, text: &'a str) -> Self {
         let mut place = Self {
             text: "",

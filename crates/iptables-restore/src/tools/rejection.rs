@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use crate::error::in_table;
 use crate::name::TableName;
-use crate::restore::{Edit, Refusal, RestoreInput};
+use crate::restore::{ApplyErrorKind, Edit, RestoreInput};
 use crate::ruleset::Table;
+use crate::text::Shown;
 
-/// iptables-restore refused a line. Its table is as it was; tables before it are committed, later ones were not looked at.
+/// iptables-restore refused a line. Its table is as it was, tables before it are committed, later ones are untouched.
 ///
 /// # Where it comes from
-/// The tools have six ways to say so; each becomes an [`Error`](crate::Error) that holds the line, its [`Edit`], its table and the tables
+/// The tools print six kinds of messages; each becomes an [`Error`](crate::Error) that holds the line, its [`Edit`], its table and the tables
 /// committed before it ([`Rejection`]). All were provoked with iptables 1.8.9, legacy and nft, in `tests/kernel`.
 ///
 /// | What is printed | By | Becomes | Tests |
@@ -21,7 +23,7 @@ use crate::ruleset::Table;
 /// | `COMMIT expected at line N` | both | [`RejectReason::CommitMissing`] | `texts_made_elsewhere` |
 /// | `Another app is currently holding the xtables lock` | legacy | [`Error::LockHeld`](crate::Error::LockHeld) | `the_lock`, `the_lock_of_old_tools` |
 ///
-/// What the back ends do differently, besides their words:
+/// The back ends differ in more than their messages:
 /// - The legacy kernel takes jumps in a circle behind an unconditional verdict, nft refuses them; so does
 ///   [`RestoreInput::apply`].
 /// - The tools of nft 1.8.9 remove an empty built-in chain when told to, take a policy for a user's chain and drop it, and
@@ -29,7 +31,13 @@ use crate::ruleset::Table;
 /// - A dry run of nft misses all that the kernel would refuse, jumps to missing chains among it; one of legacy misses what
 ///   the commit would show.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} refused line {line}{}: {reason}: {text}", program.display(), in_table(table.as_ref()))]
+#[non_exhaustive]
+#[error(
+    "{} refused line {line}{}: {reason}: {}",
+    program.display(),
+    in_table(table.as_ref()),
+    Shown(text)
+)]
 pub struct Rejection {
     /// The tool.
     pub program: PathBuf,
@@ -41,18 +49,12 @@ pub struct Rejection {
     pub table: Option<TableName>,
     /// The edit it is; none for `COMMIT`, and for a text that was made elsewhere.
     pub edit: Option<Edit>,
-    /// Why, as far as the tool tells.
+    /// Why, as far as the tool prints it.
     pub reason: RejectReason,
     /// Tables that were committed before.
     pub committed: Vec<TableName>,
     /// All that the tool printed.
     pub message: String,
-}
-
-fn in_table(table: Option<&TableName>) -> String {
-    table
-        .map(|table| format!(" (table {table})"))
-        .unwrap_or_default()
 }
 
 /// Why a line was refused.
@@ -61,7 +63,7 @@ fn in_table(table: Option<&TableName>) -> String {
 pub enum RejectReason {
     /// The legacy tool gave no reason; this is what the kernel's rules forbid, as the table was read back afterwards.
     #[error("{0}")]
-    Inferred(Refusal),
+    Inferred(ApplyErrorKind),
     /// The legacy tool gave no reason, and the table as read back afterwards shows none: somebody else may have changed
     /// it meanwhile.
     #[error(
@@ -75,22 +77,23 @@ pub enum RejectReason {
     )]
     Commit,
     /// A rule matches on a set that does not exist.
-    #[error("there is no set {0}: create it first")]
+    #[error("there is no set {}: create it first", Shown(.0))]
     NoSuchSet(String),
     /// A rule's target is neither a chain nor an extension.
-    #[error("there is no chain or target {0}")]
+    #[error("there is no chain or target {}", Shown(.0))]
     NoSuchTarget(String),
     /// There is no such match on this system.
-    #[error("there is no match {0} on this system")]
+    #[error("there is no match {} on this system", Shown(.0))]
     NoSuchMatch(String),
-    /// There is no such table in this kernel, its module is missing, or its tools lack the rights: the legacy ones do not
-    /// tell which.
+    /// This kernel does not have the table, its module is missing, or the tool lacks the rights: the legacy tools print the
+    /// same for all three.
     #[error(
-        "the table {0} is not there or may not be used (module missing, or CAP_NET_ADMIN and CAP_NET_RAW)"
+        "the table {} is not there or may not be used (module missing, or CAP_NET_ADMIN and CAP_NET_RAW)",
+        Shown(.0)
     )]
     TableUnavailable(String),
     /// A chain is not empty or still in use, a rule is not there, or whatever else the kernel said: nft tools.
-    #[error("{operation} failed: {error} ({object})")]
+    #[error("{} failed: {} ({})", Shown(operation), Shown(error), Shown(object))]
     Kernel {
         /// What the kernel was to do, `CHAIN_DEL` for one.
         operation: String,
@@ -103,7 +106,7 @@ pub enum RejectReason {
     #[error("the text ends without COMMIT")]
     CommitMissing,
     /// Anything else, in the tool's words: options it does not know, arguments too long, a position beyond the end.
-    #[error("{0}")]
+    #[error("{}", Shown(.0))]
     Other(String),
 }
 
@@ -128,7 +131,7 @@ impl Rejection {
         };
         // Only if it is the same line that is refused.
         if error.line == self.text {
-            self.reason = RejectReason::Inferred(error.refusal);
+            self.reason = RejectReason::Inferred(error.kind);
         }
     }
 

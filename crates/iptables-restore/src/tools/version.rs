@@ -1,4 +1,4 @@
-//! What `iptables -V` says, and what follows from it.
+//! What `iptables -V` prints, and the features that follow from it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -70,7 +70,7 @@ impl Version {
     }
 }
 
-/// Not three numbers, or two, with dots between.
+/// A text that is not two or three numbers with dots between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a version: wanted numbers like 1.8.9")]
 pub struct InvalidVersion;
@@ -105,7 +105,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a version of the tools can do. The first versions with each are from the release notes of netfilter.org.
+/// What the tools of a version and back end can do. The first versions with each are from the release notes of netfilter.org.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Features {
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_tools_say_of_themselves() {
+    fn versions_as_the_tools_print_them() {
         // Debian 12 and, from their sources' print statements, older ones.
         for (line, expected) in [
             (

@@ -1,7 +1,7 @@
 //! Every way in which iptables-restore says no, provoked.
 
 use iptables_restore::{
-    Backend, ChainName, Error, Family, Refusal, RejectReason, Rejection, RestoreInput,
+    ApplyErrorKind, Backend, ChainName, Error, Family, RejectReason, Rejection, RestoreInput,
     RestoreOptions, Rule, TableName, ToolFinder, Tools,
 };
 
@@ -20,7 +20,7 @@ fn rejection(result: Result<(), Error>) -> Rejection {
 }
 
 fn prepared(backend: Backend) -> Tools {
-    let tools = tools(backend, Family::Inet);
+    let tools = tools(backend, Family::V4);
     tools
         .restore_text(refusals::BEFORE, &RestoreOptions::default())
         .unwrap();
@@ -46,7 +46,7 @@ pub(crate) fn each_refusal_names_its_edit(backend: Backend) {
             Backend::Nft => nft,
             // Where the legacy tool is silent, the model knows why.
             Backend::Legacy => {
-                legacy.unwrap_or_else(|| R::Inferred(model.clone().unwrap_err().refusal))
+                legacy.unwrap_or_else(|| R::Inferred(model.clone().unwrap_err().kind))
             }
         };
         assert_eq!(refused.reason, expected, "{name}: {refused:?}");
@@ -78,7 +78,7 @@ pub(crate) fn each_refusal_names_its_edit(backend: Backend) {
 pub(crate) fn what_only_the_commit_shows(backend: Backend) {
     let tools = prepared(backend);
     let before = saved(&tools);
-    let circle = R::Inferred(Refusal::Loop(ChainName::new("X").unwrap()));
+    let circle = R::Inferred(ApplyErrorKind::Loop(ChainName::new("X").unwrap()));
     let cases: [(&str, Edits, usize, R, R); 2] = [
         (
             "a target not allowed there",
@@ -239,7 +239,7 @@ pub(crate) fn a_dry_run_changes_nothing(backend: Backend) {
 
 /// The tools as somebody without rights, through links that give them up.
 pub(crate) fn not_permitted(backend: Backend) {
-    let real = tools(backend, Family::Inet);
+    let real = tools(backend, Family::V4);
     let folder = std::env::temp_dir().join("unprivileged");
     std::fs::create_dir_all(&folder).unwrap();
     for (name, path) in [
@@ -258,7 +258,7 @@ pub(crate) fn not_permitted(backend: Backend) {
     kernel_test::cmd(&format!("chmod 755 {0} {0}/*", folder.display()));
     let tools = ToolFinder::new()
         .directories([folder])
-        .find(Family::Inet)
+        .find(Family::V4)
         .unwrap();
     let mut input = RestoreInput::new();
     input.table(TableName::Nat).declare_chain("X").unwrap();

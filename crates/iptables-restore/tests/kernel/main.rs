@@ -8,11 +8,13 @@
 
 mod differential;
 mod errors;
+mod others;
 mod refusals;
 mod runner;
 mod written;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use iptables_restore::{
     Backend, Chain, Family, RestoreInput, Ruleset, SaveFormat, SaveOptions, Table, ToolFinder,
@@ -39,6 +41,9 @@ fn main() -> ExitCode {
         "legacy::rules_of_a_service_proxy",
         written::rules_of_a_service_proxy,
     ));
+    for (name, body) in NFT_ONLY {
+        tests.push(Test::new(format!("nft::{name}"), *body).needs(Needs::NetNamespace));
+    }
     kernel_test::main(tests)
 }
 
@@ -84,10 +89,31 @@ const BODIES: &[(&str, Body)] = &[
     ("counters", runner::counters),
     ("jumps_only_where_missing", runner::jumps_only_where_missing),
     ("the_back_end_in_use", runner::the_back_end_in_use),
+    ("bytes_of_others_survive", others::bytes_of_others_survive),
+    ("spellings", others::spellings),
+    (
+        "a_jump_found_twice_is_there_once_afterwards",
+        others::a_jump_found_twice_is_there_once_afterwards,
+    ),
+    (
+        "patterns_with_an_apostrophe",
+        others::patterns_with_an_apostrophe,
+    ),
+];
+
+const NFT_ONLY: &[(&str, fn())] = &[
+    (
+        "a_table_with_rules_of_nft",
+        others::a_table_with_rules_of_nft,
+    ),
+    ("base_chains_of_nft", others::base_chains_of_nft),
+    ("a_long_name_of_nft", others::a_long_name_of_nft),
 ];
 
 fn tools(backend: Backend, family: Family) -> Tools {
-    ToolFinder::new().backend(backend).find(family).unwrap()
+    // The guest is slow where other tests run beside it.
+    let tools = ToolFinder::new().backend(backend).find(family).unwrap();
+    tools.time_limit(Duration::from_secs(60))
 }
 
 fn saved(tools: &Tools) -> Ruleset {
@@ -144,7 +170,7 @@ fn make_sets(ruleset: &Ruleset, family: Family) {
     let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
     for rule in chains.flat_map(|chain| &chain.rules) {
         for name in rule.set_names() {
-            let family = if family == Family::Inet {
+            let family = if family == Family::V4 {
                 "inet"
             } else {
                 "inet6"

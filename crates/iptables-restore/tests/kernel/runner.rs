@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use iptables_restore::{
-    Backend, Counters, Error, Family, Place, RestoreInput, RestoreOptions, Rule, SaveOptions,
+    Backend, Counters, Error, Family, InsertAt, RestoreInput, RestoreOptions, Rule, SaveOptions,
     TableName, ToolFinder,
 };
 
@@ -17,7 +17,7 @@ fn one_chain() -> RestoreInput {
 
 /// Held by flock(1), as another program would. `/run` is this test's own.
 pub(crate) fn the_lock(backend: Backend) {
-    let tools = tools(backend, Family::Inet).lock_wait(Duration::from_secs(1));
+    let tools = tools(backend, Family::V4).lock_wait(Duration::from_secs(1));
     let mut holder = std::process::Command::new("flock")
         .args(["--no-fork", "/run/xtables.lock", "sleep", "40"])
         .spawn()
@@ -54,7 +54,7 @@ pub(crate) fn the_lock(backend: Backend) {
 
 /// A tool that pretends to be too old to lock runs a newer one: which finds the lock held, by us.
 pub(crate) fn the_lock_of_old_tools() {
-    let real = tools(Backend::Legacy, Family::Inet);
+    let real = tools(Backend::Legacy, Family::V4);
     let folder = std::env::temp_dir().join("old");
     std::fs::create_dir_all(&folder).unwrap();
     for (name, script) in [
@@ -73,7 +73,7 @@ pub(crate) fn the_lock_of_old_tools() {
     kernel_test::cmd(&format!("chmod 755 {}/*", folder.display()));
     let tools = ToolFinder::new()
         .directories([&folder])
-        .find(Family::Inet)
+        .find(Family::V4)
         .unwrap();
     assert!(tools.features().caller_locks);
     let error = tools.restore(&one_chain()).unwrap_err();
@@ -83,28 +83,19 @@ pub(crate) fn the_lock_of_old_tools() {
 }
 
 pub(crate) fn counters(backend: Backend) {
-    let tools = tools(backend, Family::Inet);
+    let tools = tools(backend, Family::V4);
     let mut input = one_chain();
-    let counters = Some(Counters {
+    let counters = Counters {
         packets: 12,
         bytes: 3456,
-    });
+    };
     input
         .table(TableName::Nat)
-        .append(
-            "X",
-            Rule {
-                counters,
-                ..Rule::new().jump("RETURN")
-            },
-        )
+        .append("X", Rule::new().jump("RETURN").with_counters(counters))
         .unwrap();
     let read = || {
         let found = tools
-            .save(&SaveOptions {
-                table: Some(TableName::Nat),
-                counters: true,
-            })
+            .save(&SaveOptions::new().table(TableName::Nat).counters())
             .unwrap();
         assert_eq!(found.tables.len(), 1);
         found
@@ -118,19 +109,13 @@ pub(crate) fn counters(backend: Backend) {
     tools.restore(&input).unwrap();
     assert_eq!(read(), Some(Counters::default()));
     tools
-        .restore_with(
-            &input,
-            &RestoreOptions {
-                counters: true,
-                test: false,
-            },
-        )
+        .restore_with(&input, &RestoreOptions::new().counters())
         .unwrap();
-    assert_eq!(read(), counters);
+    assert_eq!(read(), Some(counters));
 }
 
 pub(crate) fn jumps_only_where_missing(backend: Backend) {
-    let tools = tools(backend, Family::Inet);
+    let tools = tools(backend, Family::V4);
     let foreign = Rule::new().comment("somebody's").jump("ACCEPT");
     let jump = Rule::new().comment("it's \"ours\"").jump("OURS");
     let mut before = RestoreInput::new();
@@ -144,9 +129,9 @@ pub(crate) fn jumps_only_where_missing(backend: Backend) {
         let mut input = RestoreInput::new();
         let nat = input.table(TableName::Nat);
         nat.declare_chain("OURS").unwrap();
-        nat.ensure_rule(&found, "OUTPUT", jump.clone(), Place::First)
+        nat.ensure_rule(&found, "OUTPUT", jump.clone(), InsertAt::Start)
             .unwrap();
-        nat.ensure_rule(&found, "PREROUTING", jump.clone(), Place::Last)
+        nat.ensure_rule(&found, "PREROUTING", jump.clone(), InsertAt::End)
             .unwrap();
         assert_eq!(nat.edits().len(), if round == 0 { 3 } else { 1 });
         tools.restore(&input).unwrap();
@@ -176,7 +161,7 @@ pub(crate) fn jumps_only_where_missing(backend: Backend) {
 }
 
 pub(crate) fn the_back_end_in_use(backend: Backend) {
-    let tools = tools(backend, Family::Inet);
+    let tools = tools(backend, Family::V4);
     let mut input = one_chain();
     input
         .table(TableName::Nat)
@@ -185,15 +170,12 @@ pub(crate) fn the_back_end_in_use(backend: Backend) {
     tools.restore(&input).unwrap();
     // What is called just `iptables` is of nft here, for which the guest's kernel has no modules loaded or none at all.
     assert_eq!(
-        ToolFinder::new()
-            .find_in_use(Family::Inet)
-            .unwrap()
-            .backend(),
+        ToolFinder::new().find_in_use(Family::V4).unwrap().backend(),
         backend
     );
     let asked = ToolFinder::new()
         .backend(backend)
-        .find_in_use(Family::Inet)
+        .find_in_use(Family::V4)
         .unwrap();
     assert_eq!(asked.backend(), backend);
 }

@@ -26,8 +26,8 @@ pub(crate) fn captured_rules_come_back(backend: Backend) {
     {
         chain.rules.retain(|rule| !rule.to_string().contains('\n'));
     }
-    make_sets(&ruleset, Family::Inet);
-    let tools = tools(backend, Family::Inet);
+    make_sets(&ruleset, Family::V4);
+    let tools = tools(backend, Family::V4);
     tools.restore(&all_of(&ruleset)).unwrap();
     assert_same(&saved(&tools), &ruleset);
 }
@@ -38,9 +38,9 @@ pub(crate) fn rules_of_a_service_proxy() {
         "dual-stack.ip6tables.txt",
     ] {
         let family = if name.contains("ip6") {
-            Family::Inet6
+            Family::V6
         } else {
-            Family::Inet
+            Family::V4
         };
         let ruleset = Ruleset::parse(&data(name)).unwrap();
         make_sets(&ruleset, family);
@@ -54,7 +54,7 @@ pub(crate) fn rules_of_a_service_proxy() {
 pub(crate) fn random_rules_come_back(backend: Backend) {
     cmd("ipset create S hash:ip,port");
     cmd("ipset create S6 hash:ip,port family inet6");
-    for family in [Family::Inet, Family::Inet6] {
+    for family in [Family::V4, Family::V6] {
         let tools = tools(backend, family);
         let mut runner = TestRunner::deterministic();
         // One processor, and a slow one, in the guest.
@@ -96,12 +96,12 @@ fn rule(family: Family) -> impl Strategy<Value = Rule> {
     let address = move || {
         (any::<u128>(), 0..=128u8).prop_map(move |(bits, prefix)| {
             let text = match family {
-                Family::Inet => format!(
+                Family::V4 => format!(
                     "{}/{}",
                     std::net::Ipv4Addr::from_bits((bits >> 96) as u32),
                     prefix / 4
                 ),
-                Family::Inet6 => format!("{}/{prefix}", std::net::Ipv6Addr::from_bits(bits)),
+                Family::V6 => format!("{}/{prefix}", std::net::Ipv6Addr::from_bits(bits)),
             };
             text.parse::<Address>().unwrap()
         })
@@ -127,13 +127,11 @@ fn rule(family: Family) -> impl Strategy<Value = Rule> {
     );
     (base, rest).prop_map(
         |((source, destination, in_interface, out_interface), (matches, ports, target))| {
-            let mut rule = Rule {
-                in_interface,
-                out_interface,
-                matches,
-                target,
-                ..Rule::new()
-            };
+            let mut rule = Rule::new();
+            rule.in_interface = in_interface;
+            rule.out_interface = out_interface;
+            rule.matches = matches;
+            rule.target = target;
             for (place, address) in [
                 (&mut rule.source, source),
                 (&mut rule.destination, destination),
@@ -162,11 +160,12 @@ fn range() -> impl Strategy<Value = PortRange> {
 }
 
 fn ports() -> impl Strategy<Value = Option<(Protocol, Match)>> {
-    let both =
-        (negatable(range()), negatable(range())).prop_map(|(source, destination)| PortsMatch {
-            source,
-            destination,
-        });
+    let both = (negatable(range()), negatable(range())).prop_map(|(source, destination)| {
+        let mut ports = PortsMatch::default();
+        ports.source = source;
+        ports.destination = destination;
+        ports
+    });
     let several = || prop::collection::vec(range(), 1..7);
     prop::option::of(prop_oneof![
         (both, 0..3u8).prop_map(|(ports, protocol)| match protocol {
@@ -181,9 +180,9 @@ fn ports() -> impl Strategy<Value = Option<(Protocol, Match)>> {
 }
 
 fn a_match(family: Family) -> impl Strategy<Value = Match> {
-    let set = if family == Family::Inet { "S" } else { "S6" };
+    let set = if family == Family::V4 { "S" } else { "S6" };
     // IPv6 knows no broadcast, and the match none of the kinds from BLACKHOLE on but UNREACHABLE.
-    let types = if family == Family::Inet {
+    let types = if family == Family::V4 {
         0x1ff
     } else {
         0b1011_0110
@@ -193,12 +192,8 @@ fn a_match(family: Family) -> impl Strategy<Value = Match> {
         "[^\\x00\\n]{0,60}".prop_map(Match::Comment),
         "[ '\"\\\\!#\\[\\]:*a-z\t-]{0,40}".prop_map(Match::Comment),
         any::<bool>().prop_map(move |negated| {
-            iptables_restore::SetMatch {
-                name: set.to_owned(),
-                directions: "src,dst".to_owned(),
-                negated,
-            }
-            .into()
+            let found = iptables_restore::SetMatch::new(set, "src,dst");
+            if negated { found.negated() } else { found }.into()
         }),
         any::<(u32, u32, bool)>().prop_map(|(value, mask, negated)| MarkMatch {
             value,
@@ -206,11 +201,11 @@ fn a_match(family: Family) -> impl Strategy<Value = Match> {
             negated
         }
         .into()),
-        (1..0x80u8, any::<bool>()).prop_map(|(bits, negated)| ConntrackMatch {
-            states: CtStates::from_bits_truncate(bits),
-            negated
-        }
-        .into()),
+        (1..0x80u8, any::<bool>()).prop_map(|(bits, negated)| {
+            let mut conntrack = ConntrackMatch::states(CtStates::from_bits_truncate(bits));
+            conntrack.negated = negated;
+            conntrack.into()
+        }),
         (1..0x200u16, any::<bool>()).prop_map(move |(bits, negated)| {
             let types = AddressTypes::from_bits_truncate(bits & types);
             let types = if types.is_empty() {
@@ -218,25 +213,21 @@ fn a_match(family: Family) -> impl Strategy<Value = Match> {
             } else {
                 types
             };
-            AddrtypeMatch {
-                destination: Some(Negatable {
-                    value: types,
-                    negated,
-                }),
-                ..AddrtypeMatch::default()
-            }
-            .into()
+            let mut addrtype = AddrtypeMatch::destination(types);
+            addrtype.destination = Some(Negatable {
+                value: types,
+                negated,
+            });
+            addrtype.into()
         }),
         (prop::option::of(any::<bool>()), negatable("[a-z]{1,15}")).prop_map(
             |(is_in, out_interface)| {
                 let is_in = is_in.or(Some(true));
-                PhysdevMatch {
-                    is_in,
-                    out_interface,
-                    is_bridged: Some(true),
-                    ..PhysdevMatch::default()
-                }
-                .into()
+                let mut physdev = PhysdevMatch::default();
+                physdev.is_in = is_in;
+                physdev.out_interface = out_interface;
+                physdev.is_bridged = Some(true);
+                physdev.into()
             }
         ),
     ]
@@ -285,18 +276,14 @@ pub(crate) fn rules_of_the_tool_are_read(backend: Backend) {
             "POSTROUTING -m addrtype ! --src-type LOCAL -j MASQUERADE --random-fully",
             Rule::new()
                 .matching(AddrtypeMatch::not_source(AddressTypes::LOCAL))
-                .jump(Masquerade {
-                    random_fully: true,
-                    ..Masquerade::default()
-                }),
+                .jump(Masquerade::new().random_fully()),
         ),
         (
             "X -m conntrack --ctstate ESTABLISHED,RELATED -m physdev ! --physdev-is-in -j RETURN",
             Rule::new()
-                .matching(ConntrackMatch {
-                    states: CtStates::RELATED | CtStates::ESTABLISHED,
-                    negated: false,
-                })
+                .matching(ConntrackMatch::states(
+                    CtStates::RELATED | CtStates::ESTABLISHED,
+                ))
                 .matching(PhysdevMatch::is_in(false))
                 .jump("RETURN"),
         ),
@@ -304,7 +291,7 @@ pub(crate) fn rules_of_the_tool_are_read(backend: Backend) {
     for (written, _) in &cases {
         cmd(&format!("{iptables} -t nat -A {written}"));
     }
-    let found = saved(&tools(backend, Family::Inet));
+    let found = saved(&tools(backend, Family::V4));
     let nat = found.table(&TableName::Nat).unwrap();
     for (written, rule) in cases {
         let chain = written.split(' ').next().unwrap();
@@ -317,7 +304,7 @@ pub(crate) fn rules_of_the_tool_are_read(backend: Backend) {
 
 /// The longest comment, and the most arguments, that the model lets through.
 pub(crate) fn what_is_just_not_too_long(backend: Backend) {
-    let tools = tools(backend, Family::Inet);
+    let tools = tools(backend, Family::V4);
     let mark = || MarkMatch {
         value: 1,
         mask: u32::MAX,
@@ -335,16 +322,10 @@ pub(crate) fn what_is_just_not_too_long(backend: Backend) {
     mangle
         .append("INPUT", many.clone().in_interface("+").jump("RETURN"))
         .unwrap_err();
-    mangle
-        .append(
-            "INPUT",
-            Rule {
-                fragment: Some(true),
-                in_interface: None,
-                ..many
-            },
-        )
-        .unwrap();
+    let mut most = many;
+    most.fragment = Some(true);
+    most.in_interface = None;
+    mangle.append("INPUT", most).unwrap();
     let mut expected = Ruleset::new();
     input.apply(&mut expected).unwrap();
     tools.restore(&input).unwrap();

@@ -13,7 +13,7 @@ fn finds_the_tools_asked_for() {
         .add("iptables-nft", NFT, "", "")
         .unwrap();
     let both = both.add("ip6tables", "ip6tables v1.6.0", "", "").unwrap();
-    let found = both.finder().find(Family::Inet).unwrap();
+    let found = both.finder().find(Family::V4).unwrap();
     assert_eq!(
         (found.backend(), found.version()),
         (Backend::Legacy, Version::new(1, 8, 9))
@@ -22,7 +22,7 @@ fn finds_the_tools_asked_for() {
     let found = both
         .finder()
         .backend(Backend::Nft)
-        .find(Family::Inet)
+        .find(Family::V4)
         .unwrap();
     assert_eq!(
         (found.backend(), found.save_path()),
@@ -35,13 +35,13 @@ fn finds_the_tools_asked_for() {
     let found = both
         .finder()
         .backend(Backend::Legacy)
-        .find(Family::Inet)
+        .find(Family::V4)
         .unwrap();
     assert_eq!(found.restore_path(), both.path().join("iptables-restore"));
-    let found = both.finder().find(Family::Inet6).unwrap();
+    let found = both.finder().find(Family::V6).unwrap();
     assert_eq!(
         (found.family(), found.version()),
-        (Family::Inet6, Version::new(1, 6, 0))
+        (Family::V6, Version::new(1, 6, 0))
     );
     assert!(!found.features().random_fully);
 }
@@ -52,7 +52,7 @@ fn says_what_is_missing() {
     let error = none
         .finder()
         .backend(Backend::Nft)
-        .find(Family::Inet6)
+        .find(Family::V6)
         .unwrap_err();
     let expected = format!(
         "no ip6tables, ip6tables-save and ip6tables-restore (nf_tables) in {}: install iptables",
@@ -61,11 +61,11 @@ fn says_what_is_missing() {
     assert_eq!(error.to_string(), expected);
     let odd = none.add("iptables", "not a tool", "", "").unwrap();
     assert!(
-        matches!(odd.finder().find(Family::Inet), Err(Error::Version { output, .. }) if output == "not a tool")
+        matches!(odd.finder().find(Family::V4), Err(Error::Version { output, .. }) if output == "not a tool")
     );
     std::fs::remove_file(odd.path().join("iptables-save")).unwrap();
     assert!(matches!(
-        odd.finder().find(Family::Inet),
+        odd.finder().find(Family::V4),
         Err(Error::ToolsNotFound { .. })
     ));
 }
@@ -92,7 +92,7 @@ fn takes_the_back_end_in_use() {
             .unwrap();
         let both = both.add("iptables-nft", NFT, "", &nft).unwrap();
         assert_eq!(
-            both.finder().find_in_use(Family::Inet).unwrap().backend(),
+            both.finder().find_in_use(Family::V4).unwrap().backend(),
             expected
         );
     }
@@ -109,13 +109,10 @@ fn passes_over_a_back_end_that_the_kernel_lacks() {
         .unwrap();
     let both = both.add("iptables-legacy", LEGACY, "", empty).unwrap();
     assert_eq!(
-        both.finder().find_in_use(Family::Inet).unwrap().backend(),
+        both.finder().find_in_use(Family::V4).unwrap().backend(),
         Backend::Legacy
     );
-    let only = both
-        .finder()
-        .backend(Backend::Nft)
-        .find_in_use(Family::Inet);
+    let only = both.finder().backend(Backend::Nft).find_in_use(Family::V4);
     assert!(
         matches!(&only, Err(Error::Failed { message, .. }) if message.contains("Protocol")),
         "{only:?}"

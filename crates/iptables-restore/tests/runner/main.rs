@@ -3,4 +3,5 @@
 mod finding;
 mod process;
 mod restoring;
+mod saving;
 mod stand_ins;

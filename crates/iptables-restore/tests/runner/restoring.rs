@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use iptables_restore::{
-    ChainName, Error, Family, Place, Refusal, RejectReason, RestoreInput, RestoreOptions, Rule,
-    Ruleset, SaveOptions, TableName,
+    ApplyErrorKind, ChainName, Error, Family, InsertAt, RejectReason, RestoreInput, RestoreOptions,
+    Rule, Ruleset, SaveOptions, TableName,
 };
 
 use crate::stand_ins::{LEGACY, NFT, OLD, StandIns, TWO_TABLES, tools, two_tables};
@@ -17,18 +17,12 @@ fn hands_over_the_text_and_the_options() {
         (LEGACY, RestoreOptions::default(), "--noflush -w 5"),
         (
             LEGACY,
-            RestoreOptions {
-                test: true,
-                counters: true,
-            },
+            RestoreOptions::new().test().counters(),
             "--noflush --test --counters -w 5",
         ),
         (
             OLD,
-            RestoreOptions {
-                test: false,
-                counters: true,
-            },
+            RestoreOptions::new().counters(),
             "--noflush --counters",
         ),
     ] {
@@ -64,11 +58,8 @@ fn reads_what_save_prints() {
         .unwrap()
         .add("iptables", NFT, "", save)
         .unwrap();
-    let tools = stand_ins.finder().find(Family::Inet).unwrap();
-    let options = SaveOptions {
-        table: Some(TableName::Nat),
-        counters: true,
-    };
+    let tools = stand_ins.finder().find(Family::V4).unwrap();
+    let options = SaveOptions::new().table(TableName::Nat).counters();
     let found = tools.save(&options).unwrap();
     assert_eq!(stand_ins.file("args").unwrap().trim(), "-c -t nat");
     assert_eq!(
@@ -81,7 +72,7 @@ fn reads_what_save_prints() {
         .unwrap();
     let error = bad
         .finder()
-        .find(Family::Inet)
+        .find(Family::V4)
         .unwrap()
         .save(&SaveOptions::default())
         .unwrap_err();
@@ -129,7 +120,7 @@ fn the_reason_a_legacy_tool_does_not_give() {
     let mut input = RestoreInput::new();
     let nat = input.table(TableName::Nat);
     nat.declare_chain("X").unwrap().delete_chain("Y").unwrap();
-    let missing = RejectReason::Inferred(Refusal::NoSuchChain(ChainName::new("Y").unwrap()));
+    let missing = RejectReason::Inferred(ApplyErrorKind::NoSuchChain(ChainName::new("Y").unwrap()));
     for (line, rules, reason) in [
         (3, "", missing),
         // By now the chain is there and empty: nothing to see.
@@ -142,7 +133,7 @@ fn the_reason_a_legacy_tool_does_not_give() {
             .unwrap()
             .add("iptables", LEGACY, &failing(line), &table(rules))
             .unwrap();
-        let tools = stand_ins.finder().find(Family::Inet).unwrap();
+        let tools = stand_ins.finder().find(Family::V4).unwrap();
         let Err(Error::Rejected(rejection)) = tools.restore(&input) else {
             panic!()
         };
@@ -196,7 +187,7 @@ fn jumps_are_added_in_the_same_transaction() {
     let nat = input.table(TableName::Nat);
     nat.declare_chain("X").unwrap();
     for chain in ["PREROUTING", "OUTPUT"] {
-        nat.ensure_rule(&found, chain, Rule::new().jump("X"), Place::First)
+        nat.ensure_rule(&found, chain, Rule::new().jump("X"), InsertAt::Start)
             .unwrap();
     }
     tools.restore(&input).unwrap();

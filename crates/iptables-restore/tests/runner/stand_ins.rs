@@ -59,7 +59,7 @@ pub(crate) fn tools(
     let stand_ins = StandIns::new()?.add("iptables", version, restore, "")?;
     let tools = stand_ins
         .finder()
-        .find(Family::Inet)?
+        .find(Family::V4)?
         .lock_file(stand_ins.path().join("lock"));
     Ok((stand_ins, tools))
 }

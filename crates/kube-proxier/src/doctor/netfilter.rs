@@ -69,8 +69,8 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) fn look() -> Self {
         let families = [
-            ("iptables", iptables_restore::Family::Inet),
-            (IPV6, iptables_restore::Family::Inet6),
+            ("iptables", iptables_restore::Family::V4),
+            (IPV6, iptables_restore::Family::V6),
         ];
         Self {
             families: families

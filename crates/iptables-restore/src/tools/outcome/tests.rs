@@ -140,20 +140,20 @@ fn words_that_are_no_rejection() {
 
 #[test]
 fn lines_are_found_with_their_table_and_those_before() {
-    let place = Place::of(7, TEXT);
+    let place = InputLine::of(7, TEXT);
     assert_eq!(
         (place.text, place.table),
         ("-A Y -j NOPE", Some(TableName::Filter))
     );
     assert_eq!(place.before, [TableName::Nat]);
-    let commit = Place::of(4, TEXT);
+    let commit = InputLine::of(4, TEXT);
     assert_eq!(
         (commit.text, commit.table, commit.before),
         ("COMMIT", Some(TableName::Nat), Vec::new())
     );
-    let beyond = Place::of(99, TEXT);
+    let beyond = InputLine::of(99, TEXT);
     assert_eq!((beyond.text, beyond.table), ("", None));
-    let second = Place::of(5, TEXT);
+    let second = InputLine::of(5, TEXT);
     assert_eq!(
         (second.text, second.table),
         ("*filter", Some(TableName::Filter))

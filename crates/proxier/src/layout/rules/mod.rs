@@ -137,12 +137,7 @@ impl FamilyRules {
     }
 
     fn set_by(&self, id: SetId, directions: &str) -> Match {
-        let name = id.name(self.family).as_str().to_owned();
-        Match::Set(SetMatch {
-            name,
-            directions: directions.to_owned(),
-            negated: false,
-        })
+        SetMatch::new(id.name(self.family).as_str(), directions).into()
     }
 
     /// A rule with the comment of a set that it matches.
@@ -164,18 +159,14 @@ impl FamilyRules {
 }
 
 fn mark(bits: u32, negated: bool) -> Match {
-    Match::Mark(MarkMatch {
-        value: bits,
-        mask: bits,
-        negated,
-    })
+    match negated {
+        true => MarkMatch::not_bits(bits).into(),
+        false => MarkMatch::bits(bits).into(),
+    }
 }
 
 fn state(states: CtStates) -> Match {
-    Match::Conntrack(ConntrackMatch {
-        states,
-        negated: false,
-    })
+    ConntrackMatch::states(states).into()
 }
 
 #[allow(

@@ -177,9 +177,9 @@ impl FamilyRules {
             CHAIN,
             Rule::new()
                 .comment("kubernetes service traffic requiring SNAT")
-                .jump(Masquerade {
-                    random_fully: self.random_fully,
-                    ..Masquerade::default()
+                .jump(match self.random_fully {
+                    true => Masquerade::new().random_fully(),
+                    false => Masquerade::new(),
                 }),
         );
     }
