@@ -61,7 +61,7 @@ pub enum OpenError {
     Links(#[source] dummy_link::Error),
     /// There is no usable iptables.
     #[error("iptables: {0}")]
-    Iptables(#[source] iptables_restore::Error),
+    Iptables(#[source] Box<iptables_restore::Error>),
     /// The kernel does not know IPVS, and its module could not be loaded.
     #[error("{netlink}; loading it failed: {module}")]
     NoIpvs {

@@ -15,7 +15,7 @@ const PROBE: &str = "KUBE-PROBE";
 pub(crate) fn usable(family: Family) -> Result<Tools, OpenError> {
     let first = ToolFinder::new()
         .find_in_use(family)
-        .map_err(OpenError::Iptables)?;
+        .map_err(|error| OpenError::Iptables(Box::new(error)))?;
     let Err(error) = probe(&first) else {
         return Ok(first);
     };
@@ -24,7 +24,7 @@ pub(crate) fn usable(family: Family) -> Result<Tools, OpenError> {
         .filter(|backend| *backend != first.backend())
         .filter_map(|backend| ToolFinder::new().backend(backend).find(family).ok())
         .find(|tools| probe(tools).is_ok())
-        .ok_or(OpenError::Iptables(error))
+        .ok_or_else(|| OpenError::Iptables(Box::new(error)))
 }
 
 /// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
@@ -36,7 +36,9 @@ pub(crate) fn of_ipv6(sysctls: &Path) -> Result<Option<Tools>, OpenError> {
     }
     match usable(Family::V6) {
         Ok(tools) => Ok(Some(tools)),
-        Err(OpenError::Iptables(Error::ToolsNotFound { .. })) => Ok(None),
+        Err(OpenError::Iptables(error)) if matches!(*error, Error::ToolsNotFound { .. }) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
