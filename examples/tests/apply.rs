@@ -16,7 +16,8 @@ use kernel_test::{cmd, tests};
 fn main() -> ExitCode {
     kernel_test::main(tests![
         a_scenario_is_applied_and_cleaned_up,
-        without_a_cluster_nothing_is_touched
+        without_a_cluster_nothing_is_touched,
+        what_is_not_a_list_of_the_cluster_changes_nothing
     ])
 }
 
@@ -148,4 +149,53 @@ fn without_a_cluster_nothing_is_touched() {
         (before.0, before.1, timeless(&before.2)),
         (after.0, after.1, timeless(&after.2))
     );
+}
+
+/// What an API server or a proxy in between may answer with in the place of a list.
+fn what_is_not_a_list_of_the_cluster_changes_nothing() {
+    make_node();
+    let folder = scenario("dual-stack");
+    let apply = |file: &str| {
+        let args = [
+            "--apply",
+            "--config",
+            "proxy-config.yaml",
+            "--output",
+            "plan",
+            file,
+        ];
+        reconcile(&folder, &args)
+    };
+    assert_eq!(apply("step-1.yaml").0, 0);
+    let held = || {
+        (
+            cmd("ipvsadm -Sn"),
+            cmd("ipset save"),
+            cmd("ip -o address show kube-ipvs0"),
+        )
+    };
+    let before = held();
+    let cases = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/proxier-manifest/tests/cases/lists"
+    );
+    let mut tried = 0;
+    for entry in fs::read_dir(cases).unwrap() {
+        let path = entry.unwrap().path();
+        let (status, _, err) = apply(path.to_str().unwrap());
+        assert_eq!(status, 2, "{path:?}: {err}");
+        assert!(err.contains("nothing is changed"), "{path:?}: {err}");
+        if path.ends_with("status.json") {
+            assert!(err.contains("Unauthorized"), "{err}");
+        }
+        assert_eq!(held(), before, "{path:?}");
+        tried += 1;
+    }
+    assert_eq!(tried, 5);
+    let none = std::env::temp_dir().join("none.json");
+    let text =
+        r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}"#;
+    fs::write(&none, text).unwrap();
+    assert_eq!(apply(none.to_str().unwrap()).0, 0);
+    assert_eq!(cmd("ipvsadm -Sn"), "");
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::text::printable;
+
 /// A field and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -13,11 +15,11 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// An error of the field at a path.
-    pub fn new(field: impl Into<Box<str>>, reason: impl Into<Box<str>>) -> Self {
+    /// An error of the field at a path. Both texts are cut and escaped as [`printable`] does it.
+    pub fn new(field: impl AsRef<str>, reason: impl AsRef<str>) -> Self {
         Self {
-            field: field.into(),
-            reason: reason.into(),
+            field: printable(field.as_ref()).into(),
+            reason: printable(reason.as_ref()).into(),
         }
     }
 }
@@ -39,7 +41,7 @@ pub struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
     /// Adds an error of the field at a path.
-    pub fn add(&mut self, field: impl Into<Box<str>>, reason: impl Into<Box<str>>) {
+    pub fn add(&mut self, field: impl AsRef<str>, reason: impl AsRef<str>) {
         self.0.push(FieldError::new(field, reason));
     }
 

@@ -1,61 +1,62 @@
-//! One object, as an API server hands it over.
-
-use std::fmt;
+//! One object, as an API server returns it.
 
 use thiserror::Error;
 
 use super::convert::{self, Object};
+use super::diagnostic::display_problem;
+use super::field_error::FieldError;
 use proxier::cluster::ObjectName;
 
 /// An object that cannot be used, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}", display_fault(.kind.as_deref(), .name.as_ref(), .field, .reason))]
+#[error("{}", display_problem(.kind.as_deref(), .name.as_ref(), .field, .reason))]
+#[non_exhaustive]
 pub struct ObjectError {
-    /// Its kind, as far as that could be made out.
+    /// Its kind, if it is known.
     pub kind: Option<Box<str>>,
-    /// Its name, as far as that could be made out; of a Node with the namespace `default`.
+    /// Its name, if it is known; of a Node with the namespace `default`.
     pub name: Option<ObjectName>,
-    /// The field at fault, such as `spec.ports[1].port`; empty where it is the whole.
+    /// The path of the field, such as `spec.type`; empty for the whole.
     pub field: Box<str>,
     /// What is wrong with it.
     pub reason: Box<str>,
 }
 
-/// Reads one object. `Ok(None)`: it is of no concern to a proxy, such as an EndpointSlice without a
-/// Service or an object of another kind.
-///
-/// Items of an API server's lists lack `apiVersion` and `kind`; who passes such an item adds them.
-///
-/// # Errors
-/// [`ObjectError`] where it cannot be used, with the field at fault.
-pub fn read_object(value: serde_json::Value) -> Result<Option<Object>, ObjectError> {
-    let read = convert::object(value);
-    read.object.map_err(|fault| ObjectError {
-        kind: read.kind,
-        name: read.name,
-        field: fault.field,
-        reason: fault.reason,
-    })
+/// An object that was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectReading {
+    /// The object. `None`: no proxy needs it, such as an EndpointSlice without a Service or an object of
+    /// another kind.
+    pub object: Option<Object>,
+    /// The fields and entries that cannot be used. The rest of the object is used.
+    pub left_out: Vec<FieldError>,
+    /// What is used, but not as it is written.
+    pub warnings: Vec<FieldError>,
 }
 
-/// What is wrong with which object.
-pub(super) fn display_fault(
-    kind: Option<&str>,
-    name: Option<&ObjectName>,
-    field: &str,
-    reason: &str,
-) -> impl fmt::Display {
-    let mut parts = Vec::new();
-    match (kind, name) {
-        (Some(kind), Some(name)) => parts.push(format!("{kind} {name}")),
-        (Some(kind), None) => parts.push(kind.to_owned()),
-        _ => {}
+/// Reads one object. An entry that cannot be used, such as an address of an endpoint, costs that entry only.
+///
+/// Items of an API server's lists lack `apiVersion` and `kind`;
+/// [`ListKind::complete`](crate::list::ListKind::complete) adds them.
+///
+/// # Errors
+/// [`ObjectError`] where the object as a whole cannot be used, with the field at fault.
+pub fn read_object(value: serde_json::Value) -> Result<ObjectReading, ObjectError> {
+    let read = convert::object(value);
+    match read.object {
+        Ok(object) => Ok(ObjectReading {
+            object,
+            left_out: read.notes.left_out,
+            warnings: read.notes.warnings,
+        }),
+        Err(error) => Err(ObjectError {
+            kind: read.kind,
+            name: read.name,
+            field: error.field,
+            reason: error.reason,
+        }),
     }
-    if !field.is_empty() {
-        parts.push(field.to_owned());
-    }
-    parts.push(reason.to_owned());
-    parts.join(": ")
 }
 
 #[cfg(test)]
@@ -78,23 +79,67 @@ mod tests {
             (slice, "EndpointSlice"),
             (node, "Node"),
         ] {
-            let object = read_object(value).unwrap().unwrap();
+            let object = read_object(value).unwrap().object.unwrap();
             assert_eq!(object.kind(), kind);
         }
         let other = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}});
-        assert_eq!(read_object(other), Ok(None));
+        assert_eq!(read_object(other), Ok(ObjectReading::default()));
     }
 
     #[test]
-    fn a_fault_names_object_and_field() {
+    fn an_error_names_object_and_field() {
         let service = json!({
             "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
-            "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}, {"port": 65536}]}});
+            "spec": {"type": "Magic", "clusterIP": "10.0.0.1"}});
         let error = read_object(service).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "Service shop/web: spec.ports[1].port: 65536 is no port: those are from 1 to 65535"
+            "Service shop/web: spec.type: \"Magic\" is not a type of Service"
         );
         assert!(read_object(json!("text")).unwrap_err().kind.is_none());
+    }
+
+    #[test]
+    fn a_bad_entry_costs_that_entry_only() {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"clusterIP": "10.0.0.1", "externalIPs": [7, "1.2.3", "192.0.2.1", null],
+                     "ports": [{"port": 80}, {"port": 65536}, {"port": "eighty"}, {}, {"port": 81, "nodePort": -1}]}});
+        let reading = read_object(service).unwrap();
+        let left_out: Vec<_> = reading.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            left_out,
+            [
+                "spec.externalIPs[0]: invalid type: integer `7`, expected a string",
+                "spec.ports[2].port: invalid type: string \"eighty\", expected i64",
+                "spec.ports[3]: missing field `port`",
+                "spec.ports[1].port: 65536 is not a port: those are from 1 to 65535",
+                "spec.ports[4].nodePort: -1 is not a port: those are from 1 to 65535",
+                "spec.externalIPs[3]: is null",
+                "spec.externalIPs[1]: \"1.2.3\" is not an IP address",
+            ]
+        );
+        let Some(Object::Service(service)) = reading.object else {
+            panic!("no Service");
+        };
+        let ports: Vec<_> = service.ports.iter().map(|port| port.port.get()).collect();
+        assert_eq!((ports, service.external_ips.len()), (vec![80, 81], 1));
+    }
+
+    #[test]
+    fn a_flood_of_bad_entries_is_counted() {
+        let flood = |entry: serde_json::Value| {
+            let entries = vec![entry; 5000];
+            read_object(json!({
+                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": {"name": "a", "labels": {"kubernetes.io/service-name": "a"}},
+                "endpoints": entries}))
+        };
+        let reading = flood(json!({"addresses": [""]})).unwrap();
+        assert_eq!(reading.left_out.len(), 101);
+        let last = reading.left_out.last().unwrap().to_string();
+        assert_eq!(last, "4900 more entries cannot be used");
+        let error = flood(json!({"addresses": 7})).unwrap_err().to_string();
+        assert!(error.contains("more than 100 entries"), "{error}");
     }
 }

@@ -1,7 +1,8 @@
 //! The objects as they are written: every field that is used, nothing checked but its type.
 //!
-//! Lists may be `null`, as kubectl prints empty ones. Numbers are wide, so that one out of range is
-//! refused with its field and not with its type.
+//! Lists may be `null`, as kubectl prints empty ones. So may their entries: what has a wrong type is made
+//! null before the object is read once more. Numbers are wide, so that one out of range is reported as such
+//! and not as a wrong type.
 
 use std::collections::BTreeMap;
 
@@ -36,17 +37,17 @@ pub(super) struct ServiceSpec {
     #[serde(rename = "clusterIP")]
     pub(super) cluster_ip: Option<String>,
     #[serde(rename = "clusterIPs")]
-    pub(super) cluster_ips: Option<Vec<String>>,
+    pub(super) cluster_ips: Option<Vec<Option<String>>>,
     #[serde(rename = "externalIPs")]
-    pub(super) external_ips: Option<Vec<String>>,
-    pub(super) ip_families: Option<Vec<String>>,
-    pub(super) ports: Option<Vec<RawServicePort>>,
+    pub(super) external_ips: Option<Vec<Option<String>>>,
+    pub(super) ip_families: Option<Vec<Option<String>>>,
+    pub(super) ports: Option<Vec<Option<RawServicePort>>>,
     pub(super) session_affinity: Option<String>,
     pub(super) session_affinity_config: Option<AffinityConfig>,
     pub(super) internal_traffic_policy: Option<String>,
     pub(super) external_traffic_policy: Option<String>,
     pub(super) health_check_node_port: Option<i64>,
-    pub(super) load_balancer_source_ranges: Option<Vec<String>>,
+    pub(super) load_balancer_source_ranges: Option<Vec<Option<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +79,7 @@ pub(super) struct ServiceStatus {
 
 #[derive(Deserialize)]
 pub(super) struct LoadBalancer {
-    pub(super) ingress: Option<Vec<Ingress>>,
+    pub(super) ingress: Option<Vec<Option<Ingress>>>,
 }
 
 #[derive(Deserialize)]
@@ -94,8 +95,8 @@ pub(super) struct RawSlice {
     #[serde(default)]
     pub(super) metadata: Metadata,
     pub(super) address_type: Option<String>,
-    pub(super) endpoints: Option<Vec<RawEndpoint>>,
-    pub(super) ports: Option<Vec<RawEndpointPort>>,
+    pub(super) endpoints: Option<Vec<Option<RawEndpoint>>>,
+    pub(super) ports: Option<Vec<Option<RawEndpointPort>>>,
 }
 
 #[derive(Deserialize)]
@@ -146,12 +147,12 @@ pub(super) struct NodeSpec {
     #[serde(rename = "podCIDR")]
     pub(super) pod_cidr: Option<String>,
     #[serde(rename = "podCIDRs")]
-    pub(super) pod_cidrs: Option<Vec<String>>,
+    pub(super) pod_cidrs: Option<Vec<Option<String>>>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct NodeStatus {
-    pub(super) addresses: Option<Vec<NodeAddress>>,
+    pub(super) addresses: Option<Vec<Option<NodeAddress>>>,
 }
 
 #[derive(Deserialize)]

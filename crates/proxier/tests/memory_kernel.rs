@@ -37,7 +37,7 @@ fn cluster(protocol: &str, endpoints: &[&str]) -> Cluster {
             .collect::<String>()
     );
     let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
-    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
     reading.cluster
 }
 

@@ -112,10 +112,10 @@ impl Scenario {
             }
             let reading = proxier_manifest::read_cluster("step", &read(&path));
             assert!(
-                reading.refused.is_empty(),
+                reading.diagnostics.is_empty(),
                 "{}: {:?}",
                 path.display(),
-                reading.refused
+                reading.diagnostics
             );
             let expected = serde_json::from_slice(&read(&expected)).unwrap();
             steps.push(Step {

@@ -1,12 +1,12 @@
 //! From objects as they come to events of those that can be used.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use proxier::cluster::{Change, Node, ObjectName};
-use proxier_manifest::Object;
+use proxier_manifest::{FieldError, Object};
 use serde_json::Value;
 
 use super::super::Event;
@@ -16,6 +16,8 @@ use super::{Counters, Kind};
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// The taint of a Node that is about to go, of which load balancers should hear.
 const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+/// How many entries of an object are logged one by one.
+const MAX_REPORTED: usize = 5;
 
 /// What is known of one kind, as far as is needed to say what changes.
 ///
@@ -26,8 +28,10 @@ pub(super) struct Intake {
     counters: Arc<Counters>,
     /// The usable objects that were sent. Their names only: the objects are with whoever receives them.
     known: BTreeSet<ObjectName>,
-    /// Those whose last version cannot be used.
+    /// Those whose last version cannot be used, or only in part.
     refused: BTreeSet<ObjectName>,
+    /// What was reported of objects that are used: entries left out, and warnings.
+    reported: BTreeMap<ObjectName, Vec<FieldError>>,
     listing: Listing,
     listed_once: bool,
     node: Option<Node>,
@@ -38,7 +42,7 @@ pub(super) struct Intake {
 #[derive(Default)]
 struct Listing {
     objects: Vec<Object>,
-    /// Those in it that cannot be used.
+    /// Those in it that cannot be used, or only in part.
     refused: BTreeSet<ObjectName>,
     /// Those of them that could be earlier.
     kept: BTreeSet<ObjectName>,
@@ -47,13 +51,15 @@ struct Listing {
 
 /// What became of an object.
 enum Read {
-    Usable(Object),
+    Usable {
+        object: Object,
+        /// Whether entries of it are left out.
+        partial: bool,
+    },
     /// It is there, and of no concern.
     Irrelevant,
     /// It cannot be used. Whether an earlier version of it can.
-    Refused {
-        known: bool,
-    },
+    Refused { known: bool },
 }
 
 impl Intake {
@@ -63,6 +69,7 @@ impl Intake {
             counters,
             known: BTreeSet::new(),
             refused: BTreeSet::new(),
+            reported: BTreeMap::new(),
             listing: Listing::default(),
             listed_once: false,
             node: None,
@@ -85,7 +92,12 @@ impl Intake {
         }
         let name = self.name(&value);
         match self.read(value, &name) {
-            Read::Usable(object) => self.listing.objects.push(object),
+            Read::Usable { object, partial } => {
+                self.listing.objects.push(object);
+                if partial {
+                    self.listing.refused.insert(name);
+                }
+            }
             Read::Refused { known } => {
                 if known {
                     self.listing.kept.insert(name.clone());
@@ -117,6 +129,7 @@ impl Intake {
         };
         now.extend(kept);
         self.warn_of_loss(&now);
+        self.reported.retain(|name, _| now.contains(name));
         self.known = now;
         self.refuse(refused);
         self.listed_once = true;
@@ -184,9 +197,13 @@ impl Intake {
         let triggered = triggered(&value);
         let name = self.name(&value);
         let read = self.read(value, &name);
-        self.refuse_one(&name, matches!(read, Read::Refused { .. }));
+        let refused = matches!(
+            read,
+            Read::Refused { .. } | Read::Usable { partial: true, .. }
+        );
+        self.refuse_one(&name, refused);
         let change = match read {
-            Read::Usable(object) => {
+            Read::Usable { object, .. } => {
                 self.known.insert(name);
                 self.is_news(&object).then(|| change(object))
             }
@@ -229,6 +246,7 @@ impl Intake {
 
     fn forget(&mut self, name: ObjectName) -> Option<Change> {
         self.node = None;
+        self.reported.remove(&name);
         self.known.remove(&name).then(|| self.change_gone(name))
     }
 
@@ -248,11 +266,22 @@ impl Intake {
         (self.deleting.replace(deleting) != Some(deleting)).then_some(Event::NodeDeleting(deleting))
     }
 
-    fn read(&self, mut value: Value, name: &ObjectName) -> Read {
+    fn read(&mut self, mut value: Value, name: &ObjectName) -> Read {
         self.kind.mark(&mut value);
         match proxier_manifest::read_object(value) {
-            Ok(Some(object)) if object.kind() == self.kind.name() => Read::Usable(object),
-            Ok(_) => Read::Irrelevant,
+            Ok(reading) => {
+                let partial = !reading.left_out.is_empty();
+                if partial {
+                    self.counters.count_refused();
+                }
+                self.report(name, reading.left_out, reading.warnings);
+                match reading.object {
+                    Some(object) if object.kind() == self.kind.name() => {
+                        Read::Usable { object, partial }
+                    }
+                    _ => Read::Irrelevant,
+                }
+            }
             Err(error) => {
                 self.counters.count_refused();
                 let known = self.known.contains(name);
@@ -271,6 +300,34 @@ impl Intake {
                 Read::Refused { known }
             }
         }
+    }
+
+    /// Logs what is left out of an object and what it warns of, once until that changes.
+    fn report(&mut self, name: &ObjectName, left_out: Vec<FieldError>, warnings: Vec<FieldError>) {
+        if left_out.is_empty() && warnings.is_empty() {
+            self.reported.remove(name);
+            return;
+        }
+        let entries = left_out.len();
+        let all: Vec<_> = left_out.into_iter().chain(warnings).collect();
+        if self.reported.get(name) == Some(&all) {
+            return;
+        }
+        for (n, error) in all.iter().enumerate().take(MAX_REPORTED) {
+            tracing::warn!(
+                kind = self.kind.name(),
+                object = %name,
+                field = %error.field,
+                reason = %error.reason,
+                "{}",
+                if n < entries {
+                    "an entry cannot be used; the rest of the object is"
+                } else {
+                    "an entry is used, but not as it is written"
+                }
+            );
+        }
+        self.reported.insert(name.clone(), all);
     }
 
     /// What an object goes by, usable or not. Nodes have no namespace.

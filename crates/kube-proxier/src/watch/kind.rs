@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Resource;
+use proxier_manifest::list::ListKind;
 use serde_json::Value;
 
 /// A label that gives a Service, and its slices, to another proxy.
@@ -32,11 +33,12 @@ impl Kind {
         }
     }
 
-    pub(super) const fn api_version(&self) -> &'static str {
+    /// What its list has to be.
+    pub(super) const fn list(&self) -> ListKind {
         match self {
-            Self::Services => <Service as k8s_openapi::Resource>::API_VERSION,
-            Self::Slices => <EndpointSlice as k8s_openapi::Resource>::API_VERSION,
-            Self::Node(_) => <Node as k8s_openapi::Resource>::API_VERSION,
+            Self::Services => ListKind::Services,
+            Self::Slices => ListKind::EndpointSlices,
+            Self::Node(_) => ListKind::Nodes,
         }
     }
 
@@ -74,14 +76,9 @@ impl Kind {
         }
     }
 
-    /// Says in an object what it is, which an item of a list does not.
+    /// Adds kind and API version to an object, which an item of a list does not have.
     pub(super) fn mark(&self, value: &mut Value) {
-        if let Some(object) = value.as_object_mut() {
-            object
-                .entry("apiVersion")
-                .or_insert_with(|| self.api_version().into());
-            object.entry("kind").or_insert_with(|| self.name().into());
-        }
+        self.list().complete(value);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an API server answers, parsed no further than needed, so that nothing in one object can spoil the rest.
 
+use proxier_manifest::list::{ListError, RawList};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -17,73 +18,29 @@ pub(super) struct Page<'a> {
     pub(super) items: Vec<&'a RawValue>,
 }
 
-/// Whatever came in the place of a page.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer<'a> {
-    kind: Option<String>,
-    api_version: Option<String>,
-    #[serde(default)]
-    metadata: Option<ListMeta>,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-    /// A Status's.
-    #[serde(default)]
-    code: Option<u16>,
-    #[serde(default)]
-    message: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ListMeta {
-    resource_version: Option<String>,
-    r#continue: Option<String>,
-}
-
 impl<'a> Page<'a> {
     /// Parses a page of the list of that kind.
     ///
     /// An API server names kind, API version and version of each list, and its items, if only by an empty array. What
     /// lacks any of them came from something else: taken for a list it would be a cluster without Services.
     pub(super) fn parse(text: &'a [u8], kind: &Kind) -> Result<Self, WatchError> {
-        let answer: Answer<'_> = serde_json::from_slice(text).map_err(WatchError::Unreadable)?;
-        if answer.kind.as_deref() == Some("Status") {
-            return Err(WatchError::Refused {
-                code: answer.code.unwrap_or(200),
-                message: answer
-                    .message
-                    .unwrap_or_else(|| "a Status without a message".into()),
-            });
+        let answer: RawList<&RawValue> =
+            serde_json::from_slice(text).map_err(WatchError::Unreadable)?;
+        match answer.check(kind.list()) {
+            Ok(list) => Ok(Self {
+                version: list.resource_version.into(),
+                next: list.continue_token.map(Into::into),
+                items: list.items,
+            }),
+            Err(ListError::Status { code, message }) => Err(WatchError::Refused {
+                code: code.unwrap_or(200),
+                message: message.into(),
+            }),
+            Err(error) => Err(WatchError::NotTheList {
+                expected: kind.list().kind().to_owned(),
+                reason: error.to_string(),
+            }),
         }
-        let expected = format!("{}List", kind.name());
-        let wrong = |reason: String| WatchError::NotTheList {
-            expected: expected.clone(),
-            reason,
-        };
-        for (field, found, wanted) in [
-            ("kind", &answer.kind, &*expected),
-            ("apiVersion", &answer.api_version, kind.api_version()),
-        ] {
-            match found.as_deref() {
-                Some(found) if found == wanted => {}
-                Some(found) => return Err(wrong(format!("its {field} is {found:?}"))),
-                None => return Err(wrong(format!("it has no {field}"))),
-            }
-        }
-        let metadata = answer.metadata.unwrap_or_default();
-        let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let Some(version) = filled(metadata.resource_version) else {
-            return Err(wrong("it has no metadata.resourceVersion".into()));
-        };
-        let Some(items) = answer.items else {
-            return Err(wrong("it has no items".into()));
-        };
-        Ok(Self {
-            version,
-            next: filled(metadata.r#continue),
-            items,
-        })
     }
 }
 

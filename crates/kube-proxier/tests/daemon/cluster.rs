@@ -199,7 +199,7 @@ fn change(server: &ApiServer, dice: &mut Dice) {
 pub(crate) fn missing(server: &ApiServer, kernel: &mut LinuxKernel, config: &Config) -> String {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": server.objects()});
     let reading = proxier_manifest::read_cluster("server", list.to_string().as_bytes());
-    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
     let host = kernel.host("node-a").unwrap();
     let desired = translate(&reading.cluster, &host, config);
     reconcile(&desired, &kernel.observe().unwrap()).to_string()

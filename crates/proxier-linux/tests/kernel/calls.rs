@@ -82,7 +82,7 @@ fn cluster() -> Cluster {
         }
     }
     let reading = proxier_manifest::read_cluster("calls", yaml.as_bytes());
-    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
     reading.cluster
 }
 

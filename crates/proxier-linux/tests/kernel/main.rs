@@ -123,7 +123,7 @@ fn bare(mut state: Observed) -> Observed {
 fn what_is_written_is_read_back() {
     tools::make_links(&scenario("lb-cluster", Layout::Current));
     let reading = proxier_manifest::read_cluster("rich.yaml", include_bytes!("rich.yaml"));
-    assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
     let mut kernel = LinuxKernel::open().unwrap();
     let cidrs = ["10.244.0.0/16", "fd00:10:244::/48"]
         .map(|cidr| cidr.parse().unwrap())

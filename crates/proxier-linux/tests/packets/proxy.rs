@@ -155,7 +155,7 @@ impl Node {
     /// Has the kernel hold what the cluster now asks for, and gives the plan that did it.
     pub(crate) fn set(&mut self, web: &Web) -> Plan {
         let reading = proxier_manifest::read_cluster("web", web.manifest().as_bytes());
-        assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+        assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
         let host = self.kernel.host("node-a").unwrap();
         let desired = translate(&reading.cluster, &host, &self.config);
         let plan = reconcile(&desired, &self.kernel.observe().unwrap());

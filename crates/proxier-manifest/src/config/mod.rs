@@ -1,6 +1,7 @@
 //! kube-proxy's own configuration.
 
 mod fields;
+mod tracked;
 
 use std::fmt;
 use std::time::Duration;
@@ -9,11 +10,14 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::Scheduler;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_saphyr::DuplicateKeyPolicy;
 
 pub use self::fields::{
     ClientConnectionConfiguration, ConntrackConfiguration, DetectLocalConfiguration,
     IptablesConfiguration, IpvsConfiguration, KubeProxyConfiguration, LoggingConfiguration,
 };
+use self::tracked::Tracked;
+use super::address;
 use super::documents::{self, Document};
 use super::field_error::{FieldError, FieldErrors};
 use super::quantity;
@@ -28,7 +32,8 @@ pub struct ConfigDocument {
     pub source: Box<str>,
     /// The fields.
     pub fields: KubeProxyConfiguration,
-    /// What is ignored, as kube-proxy does it: each field that there is not in a `KubeProxyConfiguration`.
+    /// What is ignored, as kube-proxy does it: each field that there is not in a `KubeProxyConfiguration`, and
+    /// all but the last of a field that is there several times.
     pub warnings: Vec<FieldError>,
 }
 
@@ -87,8 +92,9 @@ impl ConfigDocument {
     /// [`ConfigError`] where the text cannot be parsed, or a field has the wrong type.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self, ConfigError> {
         let mut errors = FieldErrors::default();
-        let value = document(bytes, &mut errors);
-        Self::of(file, value, errors)
+        let mut warnings = FieldErrors::default();
+        let value = document(bytes, &mut errors, &mut warnings);
+        Self::of(file, value, errors, warnings)
     }
 
     /// Reads a configuration that comes from elsewhere, such as a command line. `source` is what errors call it.
@@ -97,16 +103,20 @@ impl ConfigDocument {
     ///
     /// As [`ConfigDocument::read`].
     pub fn from_value(source: &str, value: Value) -> Result<Self, ConfigError> {
-        Self::of(source, Some(value), FieldErrors::default())
+        let nothing = FieldErrors::default();
+        Self::of(source, Some(value), nothing.clone(), nothing)
     }
 
     fn of(
         source: &str,
         value: Option<Value>,
         mut errors: FieldErrors,
+        mut warnings: FieldErrors,
     ) -> Result<Self, ConfigError> {
-        let mut warnings = FieldErrors::default();
         let fields = value.and_then(|value| typed_fields(value, &mut errors, &mut warnings));
+        if let Some(fields) = &fields {
+            warn_of_zeros(fields, &mut warnings);
+        }
         match fields {
             Some(fields) if errors.is_empty() => Ok(Self {
                 source: source.into(),
@@ -144,24 +154,31 @@ impl ConfigDocument {
     }
 }
 
-/// The configuration among the documents of a file: kubeadm's hold others beside it.
-fn document(bytes: &[u8], errors: &mut FieldErrors) -> Option<Value> {
+/// The configuration among the documents of a file: kubeadm's has others beside it.
+fn document(bytes: &[u8], errors: &mut FieldErrors, warnings: &mut FieldErrors) -> Option<Value> {
     let mut found = Vec::new();
-    documents::each(bytes, |number, document| match document {
+    let policy = DuplicateKeyPolicy::LastWins;
+    documents::each_with(bytes, policy, |number, document| match document {
         Document::Value(value) => found.push(value),
         Document::Unreadable(reason) => errors.add("", format!("document {number} {reason}")),
     });
     let alone = found.len() == 1;
-    let mut ours = found
-        .into_iter()
-        .filter(|v| alone || v.get("kind").is_some_and(|k| k == "KubeProxyConfiguration"));
+    let is_config = |found: &Tracked| {
+        let kind = found.value.get("kind");
+        alone || kind.is_some_and(|kind| kind == "KubeProxyConfiguration")
+    };
+    let mut ours = found.into_iter().filter(is_config);
     let first = ours.next();
     if ours.next().is_some() {
         errors.add("", "holds more than one KubeProxyConfiguration");
     } else if first.is_none() && errors.is_empty() {
         errors.add("", "holds no KubeProxyConfiguration");
     }
-    first
+    let Tracked { value, duplicates } = first?;
+    for path in duplicates {
+        warnings.add(path, "is there more than once; the last one counts");
+    }
+    Some(value)
 }
 
 /// Reads the fields. Unknown ones are warnings.
@@ -226,6 +243,35 @@ fn node_name(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Option<B
     Some(name)
         .filter(|name| !name.is_empty())
         .map(String::into_boxed_str)
+}
+
+/// Warns of networks with leading zeros, which are read as decimal.
+fn warn_of_zeros(raw: &KubeProxyConfiguration, warnings: &mut FieldErrors) {
+    let cluster_cidrs = cluster_cidrs(raw);
+    let ipvs = raw.ipvs.as_ref();
+    let lists = [
+        ("clusterCIDR", Some(&cluster_cidrs)),
+        ("nodePortAddresses", raw.node_port_addresses.as_ref()),
+        (
+            "ipvs.excludeCIDRs",
+            ipvs.and_then(|ipvs| ipvs.exclude_cidrs.as_ref()),
+        ),
+    ];
+    for (field, texts) in lists {
+        for (n, text) in texts.into_iter().flatten().enumerate() {
+            if let Ok(address::Parsed { value, zeros: true }) = address::network(text) {
+                let reason = format!("{text:?} has leading zeros, and is read as {value}");
+                warnings.add(format!("{field}[{n}]"), reason);
+            }
+        }
+    }
+}
+
+fn cluster_cidrs(raw: &KubeProxyConfiguration) -> Vec<String> {
+    let all = raw.cluster_cidr.iter().flat_map(|cidrs| cidrs.split(','));
+    all.map(|cidr| cidr.trim().to_owned())
+        .filter(|cidr| !cidr.is_empty())
+        .collect()
 }
 
 fn check_head(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) {
@@ -298,13 +344,7 @@ fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) 
 }
 
 fn detect_local(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> DetectLocal {
-    let cidrs: Vec<_> = raw
-        .cluster_cidr
-        .iter()
-        .flat_map(|cidrs| cidrs.split(','))
-        .map(|cidr| cidr.trim().to_owned())
-        .filter(|cidr| !cidr.is_empty())
-        .collect();
+    let cidrs = cluster_cidrs(raw);
     let networks = networks("clusterCIDR", Some(&cidrs), errors);
     let of = |family| {
         networks
@@ -363,12 +403,9 @@ fn node_port_addresses(texts: Option<&[String]>, errors: &mut FieldErrors) -> No
 fn networks(field: &str, texts: Option<&[String]>, errors: &mut FieldErrors) -> Vec<IpNetwork> {
     let mut networks = Vec::new();
     for (n, text) in texts.unwrap_or_default().iter().enumerate() {
-        match text.parse::<IpNetwork>() {
-            Ok(network) if text.contains('/') => networks.push(network),
-            _ => errors.add(
-                format!("{field}[{n}]"),
-                format!("{text:?} is no network such as 10.0.0.0/8"),
-            ),
+        match address::network(text) {
+            Ok(network) => networks.push(network.value),
+            Err(reason) => errors.add(format!("{field}[{n}]"), reason),
         }
     }
     networks

@@ -91,6 +91,65 @@ fn all_faults_are_reported_at_once() {
     );
 }
 
+fn warnings(text: &[u8]) -> (Vec<String>, Config) {
+    let document = ConfigDocument::read("c", text).unwrap();
+    let mut errors = FieldErrors::default();
+    let config = document.config(&mut errors);
+    assert!(errors.is_empty());
+    let fields = document.warnings.iter().map(|w| w.field.to_string());
+    (fields.collect(), config)
+}
+
+/// What stopped the daemon (peers.md, no. 68).
+#[test]
+fn unknown_fields_are_all_named_and_the_rest_counts() {
+    let (fields, config) = warnings(include_bytes!(
+        "../../tests/cases/config/unknown-field.yaml"
+    ));
+    assert_eq!(fields, ["fieldOfANewerKubernetes", "ipvs.anotherNewField"]);
+    assert_eq!(config, Config::default());
+}
+
+#[test]
+fn duplicate_fields_are_all_named_and_the_last_counts() {
+    let expected = ["ipvs.scheduler", "ipvs.strictARP", "mode"];
+    let yaml = "kind: KubeProxyConfiguration\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nmode: iptables\nmode: ipvs\n\
+                ipvs:\n  scheduler: rr\n  strictARP: true\n  scheduler: wrr\n  strictARP: true\n";
+    let json = r#"{"kind": "KubeProxyConfiguration", "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "mode": "iptables",
+        "mode": "ipvs", "ipvs": {"scheduler": "rr", "strictARP": true, "scheduler": "wrr", "strictARP": true}}"#;
+    for text in [yaml, json] {
+        let (fields, config) = warnings(text.as_bytes());
+        assert_eq!(fields, expected, "{text}");
+        assert_eq!(
+            (config.scheduler, config.strict_arp),
+            (Scheduler::WRR, true)
+        );
+    }
+    // A wrong value is an error all the same.
+    let error = read("mode: ipvs\nmode: iptables\n").unwrap_err();
+    assert_eq!(&*error.errors[0].field, "mode");
+}
+
+#[test]
+fn leading_zeros_are_read_as_decimal() {
+    let text = "kind: KubeProxyConfiguration\napiVersion: kubeproxy.config.k8s.io/v1alpha1\n\
+                clusterCIDR: 10.244.0.0/16,fd00::/064\nnodePortAddresses: [192.168.001.0/24]\n\
+                ipvs: {excludeCIDRs: [010.000.0.0/016]}\n";
+    let (fields, config) = warnings(text.as_bytes());
+    assert_eq!(
+        fields,
+        [
+            "clusterCIDR[1]",
+            "ipvs.excludeCIDRs[0]",
+            "nodePortAddresses[0]"
+        ]
+    );
+    assert_eq!(
+        config.exclude_cidrs,
+        ["10.0.0.0/16".parse::<IpNetwork>().unwrap()]
+    );
+}
+
 #[test]
 fn a_type_that_does_not_fit_is_named() {
     assert_eq!(

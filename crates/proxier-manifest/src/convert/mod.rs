@@ -2,6 +2,7 @@
 
 mod fields;
 mod node;
+mod notes;
 mod service;
 mod slice;
 
@@ -11,9 +12,11 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 
-pub(super) use self::fields::FieldFault;
-use super::Place;
+pub(super) use self::notes::Notes;
+use super::diagnostic::Location;
+use super::field_error::FieldError;
 use super::objects::{Metadata, RawNode, RawService, RawSlice};
 use proxier::cluster::{Cluster, EndpointSlice, Node, ObjectName, Service};
 
@@ -60,10 +63,12 @@ impl Object {
 /// What became of an object, and what is known of it even where it cannot be used.
 pub(super) struct Read {
     /// `Ok(None)`: of no concern to a proxy.
-    pub(super) object: Result<Option<Object>, FieldFault>,
+    pub(super) object: Result<Option<Object>, FieldError>,
     pub(super) kind: Option<Box<str>>,
     pub(super) name: Option<ObjectName>,
     pub(super) version: u64,
+    /// What was left out of it, and warnings.
+    pub(super) notes: Notes,
 }
 
 /// What tells which kind an object is of and which one it is.
@@ -83,12 +88,16 @@ pub(super) fn object(value: Value) -> Read {
         metadata,
     }) = head
     else {
-        let fault = FieldFault::new("", "is no Kubernetes object: it has no apiVersion and kind");
+        let error = FieldError::new(
+            "",
+            "is not a Kubernetes object: it has no apiVersion and kind",
+        );
         return Read {
-            object: Err(fault),
+            object: Err(error),
             kind: None,
             name: None,
             version: 0,
+            notes: Notes::default(),
         };
     };
     let metadata = metadata
@@ -107,16 +116,17 @@ pub(super) fn object(value: Value) -> Read {
         .resource_version
         .and_then(|v| v.parse().ok())
         .unwrap_or_default();
+    let mut notes = Notes::default();
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     let object = match (group, kind.as_str()) {
-        ("", "Service") => typed(value)
-            .and_then(|raw: RawService| service::convert(raw))
+        ("", "Service") => typed(value, &mut notes)
+            .and_then(|raw: RawService| service::convert(raw, &mut notes))
             .map(|service| Some(Object::Service(Box::new(service)))),
-        ("discovery.k8s.io", "EndpointSlice") => typed(value)
-            .and_then(|raw: RawSlice| slice::convert(raw))
+        ("discovery.k8s.io", "EndpointSlice") => typed(value, &mut notes)
+            .and_then(|raw: RawSlice| slice::convert(raw, &mut notes))
             .map(|slice| slice.map(|slice| Object::Slice(Box::new(slice)))),
-        ("", "Node") => typed(value)
-            .and_then(|raw: RawNode| node::convert(raw))
+        ("", "Node") => typed(value, &mut notes)
+            .and_then(|raw: RawNode| node::convert(raw, &mut notes))
             .map(|node| Some(Object::Node(Box::new(node)))),
         _ => Ok(None),
     };
@@ -125,32 +135,62 @@ pub(super) fn object(value: Value) -> Read {
         kind: Some(kind.into()),
         name,
         version,
+        notes: notes.finished(),
     }
 }
 
-fn typed<T: DeserializeOwned>(value: Value) -> Result<T, FieldFault> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| FieldFault::new(error.path().to_string(), error.inner().to_string()))
+/// How many entries of an object may have a wrong type before all of it is rejected.
+const MAX_MISTYPED: usize = 100;
+
+/// Gives the fields their types. An entry of a list with a wrong type is replaced by null, and noted.
+fn typed<T: DeserializeOwned>(mut value: Value, notes: &mut Notes) -> Result<T, FieldError> {
+    for _ in 0..MAX_MISTYPED {
+        let error = match serde_path_to_error::deserialize(&value) {
+            Ok(typed) => return Ok(typed),
+            Err(error) => error,
+        };
+        let (field, reason) = (error.path().to_string(), error.inner().to_string());
+        match entry(&mut value, error.path()) {
+            Some(entry) => *entry = Value::Null,
+            None => return Err(FieldError::new(field, reason)),
+        }
+        notes.leave_out(field, reason);
+    }
+    let reason = format!("more than {MAX_MISTYPED} entries have wrong types");
+    Err(FieldError::new("", reason))
 }
 
-/// The versions and places of the objects met so far.
+/// The entry of a list that a path leads into.
+fn entry<'a>(value: &'a mut Value, path: &Path) -> Option<&'a mut Value> {
+    let mut at = value;
+    for segment in path {
+        at = match segment {
+            Segment::Map { key } => at.get_mut(key)?,
+            Segment::Seq { index } => return at.get_mut(*index),
+            Segment::Enum { .. } | Segment::Unknown => return None,
+        };
+    }
+    None
+}
+
+/// The versions and locations of the objects met so far.
 #[derive(Default)]
-pub(super) struct Versions(HashMap<(&'static str, ObjectName), (u64, Place)>);
+pub(super) struct Versions(HashMap<(&'static str, ObjectName), (u64, Location)>);
 
 impl Versions {
-    /// `Ok` if the object is to be used, with whether it is the first of its name; else the place of the
+    /// `Ok` if the object is to be used, with whether it is the first of its name; else the location of the
     /// one to refuse, and its name.
     pub(super) fn newest(
         &mut self,
         object: &Object,
         version: u64,
-        place: Place,
+        location: Location,
         cluster: &Cluster,
-    ) -> Result<bool, (Place, ObjectName)> {
+    ) -> Result<bool, (Location, ObjectName)> {
         let key = (object.kind(), object.name());
         match self.0.get_mut(&key) {
             None => {
-                self.0.insert(key, (version, place));
+                self.0.insert(key, (version, location));
                 Ok(true)
             }
             // Equal versions are told apart by what they say, so that the order does not matter.
@@ -160,10 +200,10 @@ impl Versions {
                     .then_with(|| object.cmp_known(cluster))
                     .is_le() =>
             {
-                Err((place, key.1))
+                Err((location, key.1))
             }
             Some(known) => {
-                *known = (version, place);
+                *known = (version, location);
                 Ok(false)
             }
         }

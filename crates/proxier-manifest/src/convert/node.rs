@@ -1,50 +1,49 @@
 //! Nodes.
 
-use super::fields::{Result, address, at, name, network};
+use super::Notes;
+use super::fields::{Result, name};
 use crate::objects::{NodeSpec, RawNode};
 use proxier::cluster::Node;
 
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-pub(super) fn convert(raw: RawNode) -> Result<Node> {
+pub(super) fn convert(raw: RawNode, notes: &mut Notes) -> Result<Node> {
+    let name = name(&raw.metadata)?;
     let zone = raw
         .metadata
         .labels
         .as_ref()
         .and_then(|labels| labels.get(ZONE)?.as_str());
-    let listed = raw
-        .status
-        .and_then(|status| status.addresses)
-        .unwrap_or_default();
+    let listed = notes.entries(
+        "status.addresses",
+        raw.status.and_then(|status| status.addresses),
+    );
     let mut addresses = Vec::new();
     for wanted in ["InternalIP", "ExternalIP"] {
-        for (n, listed) in listed
-            .iter()
-            .enumerate()
-            .filter(|(_, a)| a.address_type == wanted)
-        {
-            addresses.push(at(
-                || format!("status.addresses[{n}].address"),
-                address(&listed.address),
-            )?);
+        for (n, listed) in listed.iter().filter(|(_, a)| a.address_type == wanted) {
+            let field = || format!("status.addresses[{n}].address");
+            addresses.extend(notes.address(field, &listed.address));
         }
     }
-    let cidrs = raw.spec.map(pod_cidrs).unwrap_or_default();
-    let cidrs = cidrs.iter().enumerate();
+    let mut pod_cidrs = Vec::new();
+    if let Some(NodeSpec {
+        pod_cidr,
+        pod_cidrs: several,
+    }) = raw.spec
+    {
+        let several = notes.entries("spec.podCIDRs", several);
+        for (n, text) in &several {
+            pod_cidrs.extend(notes.network(|| format!("spec.podCIDRs[{n}]"), text));
+        }
+        let single = pod_cidr.filter(|text| several.is_empty() && !text.is_empty());
+        if let Some(text) = single {
+            pod_cidrs.extend(notes.network(|| "spec.podCIDR".into(), &text));
+        }
+    }
     Ok(Node {
-        name: name(&raw.metadata)?.name().into(),
+        name: name.name().into(),
         zone: zone.map(Into::into),
-        pod_cidrs: cidrs
-            .map(|(n, cidr)| at(|| format!("spec.podCIDRs[{n}]"), network(cidr)))
-            .collect::<Result<_>>()?,
+        pod_cidrs,
         addresses,
     })
-}
-
-fn pod_cidrs(spec: NodeSpec) -> Vec<String> {
-    match (spec.pod_cidrs, spec.pod_cidr) {
-        (Some(cidrs), _) if !cidrs.is_empty() => cidrs,
-        (_, Some(cidr)) if !cidr.is_empty() => vec![cidr],
-        _ => Vec::new(),
-    }
 }

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::fields::{
-    FieldFault, Result, address, at, name, network, optional_port, port, protocol,
-};
+use ipnetwork::IpNetwork;
+
+use super::Notes;
+use super::fields::{Result, name, optional_port, port, protocol};
+use crate::field_error::FieldError;
 use crate::objects::{RawService, RawServicePort, ServiceSpec, ServiceStatus};
 use crate::quantity;
 use proxier::cluster::{Family, Service, ServicePort, ServiceType, TrafficPolicy};
@@ -15,53 +17,44 @@ const DEFAULT_AFFINITY: i64 = 10_800;
 /// A label that gives a Service to another proxy, whatever its value.
 const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 
-pub(super) fn convert(raw: RawService) -> Result<Service> {
+pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     let RawService {
         metadata,
-        spec,
+        mut spec,
         status,
     } = raw;
-    let created = metadata
-        .creation_timestamp
-        .as_deref()
-        .map(quantity::timestamp)
-        .transpose();
-    let ports = spec.ports.as_deref().unwrap_or_default();
+    let name = name(&metadata)?;
+    let created = metadata.creation_timestamp.as_deref();
+    let created = created.map(quantity::timestamp).transpose();
+    let created = notes.usable(|| "metadata.creationTimestamp".into(), created);
+    let service_type = service_type(&spec)?;
+    let affinity_seconds = affinity(&spec)?;
+    let policy = |field, text: &Option<String>| policy(field, text.as_deref());
+    let internal_policy = policy("spec.internalTrafficPolicy", &spec.internal_traffic_policy)?;
+    let external_policy = policy("spec.externalTrafficPolicy", &spec.external_traffic_policy)?;
+    let (source_ranges, closed_families) =
+        source_ranges(spec.load_balancer_source_ranges.take(), notes);
+    let ports = ports(spec.ports.take(), notes)?;
     let health = optional_port(spec.health_check_node_port);
+    let health = notes.usable(|| "spec.healthCheckNodePort".into(), health);
+    let mut external_ips = Vec::new();
+    for (n, text) in notes.entries("spec.externalIPs", spec.external_ips.take()) {
+        external_ips.extend(notes.address(|| format!("spec.externalIPs[{n}]"), &text));
+    }
     Ok(Service {
-        name: name(&metadata)?,
-        created: at(|| "metadata.creationTimestamp".into(), created)?,
-        service_type: service_type(&spec)?,
-        cluster_ips: cluster_ips(&spec)?,
-        external_ips: addresses("spec.externalIPs", spec.external_ips.as_deref())?,
-        load_balancer_ips: ingress(status)?,
-        source_ranges: spec
-            .load_balancer_source_ranges
-            .iter()
-            .flatten()
-            .enumerate()
-            .map(|(n, range)| {
-                at(
-                    || format!("spec.loadBalancerSourceRanges[{n}]"),
-                    network(range.trim()),
-                )
-            })
-            .collect::<Result<_>>()?,
-        ports: ports
-            .iter()
-            .enumerate()
-            .map(|(n, p)| service_port(n, p))
-            .collect::<Result<_>>()?,
-        affinity_seconds: affinity(&spec)?,
-        internal_policy: policy(
-            "spec.internalTrafficPolicy",
-            spec.internal_traffic_policy.as_deref(),
-        )?,
-        external_policy: policy(
-            "spec.externalTrafficPolicy",
-            spec.external_traffic_policy.as_deref(),
-        )?,
-        health_check_node_port: at(|| "spec.healthCheckNodePort".into(), health)?,
+        name,
+        created: created.flatten(),
+        service_type,
+        cluster_ips: cluster_ips(spec, notes)?,
+        external_ips,
+        load_balancer_ips: ingress(status, notes),
+        source_ranges,
+        closed_families,
+        ports,
+        affinity_seconds,
+        internal_policy,
+        external_policy,
+        health_check_node_port: health.flatten(),
         other_proxy: metadata
             .labels
             .is_some_and(|labels| labels.contains_key(PROXY_NAME)),
@@ -74,94 +67,131 @@ fn service_type(spec: &ServiceSpec) -> Result<ServiceType> {
         Some("NodePort") => Ok(ServiceType::NodePort),
         Some("LoadBalancer") => Ok(ServiceType::LoadBalancer),
         Some("ExternalName") => Ok(ServiceType::ExternalName),
-        Some(other) => Err(FieldFault::new(
+        Some(other) => Err(FieldError::new(
             "spec.type",
-            format!("{other:?} is no type of Service"),
+            format!("{other:?} is not a type of Service"),
         )),
     }
 }
 
-/// `clusterIPs`, or `clusterIP` where only that is there; at most one of each family, and of the families
-/// that the Service says it has.
-fn cluster_ips(spec: &ServiceSpec) -> Result<Vec<IpAddr>> {
-    let listed = spec.cluster_ips.as_deref().filter(|ips| !ips.is_empty());
-    let single = spec.cluster_ip.as_ref().map(std::slice::from_ref);
-    let (texts, plural) = match listed {
-        Some(listed) => (listed, true),
-        None => (single.unwrap_or_default(), false),
+/// `clusterIPs`, or `clusterIP` where only that is set; at most one of each family, and of the families
+/// in `ipFamilies`.
+///
+/// Where none of them can be used the Service cannot be: without a cluster IP it would be a headless one.
+fn cluster_ips(spec: ServiceSpec, notes: &mut Notes) -> Result<Vec<IpAddr>> {
+    let plural = spec.cluster_ips.as_ref().is_some_and(|ips| !ips.is_empty());
+    let texts = if plural {
+        notes.entries("spec.clusterIPs", spec.cluster_ips)
+    } else {
+        spec.cluster_ip.map(|ip| (0, ip)).into_iter().collect()
     };
+    let families = notes.entries("spec.ipFamilies", spec.ip_families);
     let mut ips: Vec<IpAddr> = Vec::new();
-    for (n, text) in texts
-        .iter()
-        .enumerate()
-        .filter(|(_, ip)| !ip.is_empty() && *ip != "None")
-    {
-        let field = || {
-            if plural {
-                format!("spec.clusterIPs[{n}]")
-            } else {
-                "spec.clusterIP".into()
-            }
+    for (n, text) in texts {
+        if text.is_empty() || text == "None" {
+            continue;
+        }
+        let field = || match plural {
+            true => format!("spec.clusterIPs[{n}]"),
+            false => "spec.clusterIP".into(),
         };
-        let ip = at(field, address(text))?;
+        let Some(ip) = notes.address(field, &text) else {
+            continue;
+        };
         let family = Family::of(ip);
         if ips.iter().any(|other| Family::of(*other) == family) {
-            let reason = format!("{ip} is a second {family} address");
-            return Err(FieldFault::new(field(), reason));
+            notes.leave_out(field(), format!("{ip} is a second {family} address"));
+        } else if !families.is_empty() && families.iter().all(|(_, f)| *f != family.to_string()) {
+            let families: Vec<_> = families.iter().map(|(_, family)| family.as_str()).collect();
+            let families = families.join(", ");
+            let reason = format!("{ip} is not of a family in spec.ipFamilies ({families})");
+            notes.leave_out(field(), reason);
+        } else {
+            ips.push(ip);
         }
-        let families = spec.ip_families.as_deref().unwrap_or_default();
-        if !families.is_empty() && !families.contains(&family.to_string()) {
-            let reason = format!(
-                "{ip} is of none of spec.ipFamilies ({})",
-                families.join(", ")
-            );
-            return Err(FieldFault::new(field(), reason));
-        }
-        ips.push(ip);
+    }
+    if ips.is_empty() {
+        notes.reject_at("spec.clusterIP")?;
     }
     Ok(ips)
 }
 
-fn addresses(field: &str, texts: Option<&[String]>) -> Result<Vec<IpAddr>> {
-    let texts = texts.unwrap_or_default().iter().enumerate();
-    texts
-        .map(|(n, text)| at(|| format!("{field}[{n}]"), address(text)))
-        .collect()
+/// The ports. Where none of them can be used the Service cannot be: it would be one without ports.
+fn ports(raw: Option<Vec<Option<RawServicePort>>>, notes: &mut Notes) -> Result<Vec<ServicePort>> {
+    let mut ports = Vec::new();
+    for (n, raw) in notes.entries("spec.ports", raw) {
+        ports.extend(service_port(n, raw, notes));
+    }
+    if ports.is_empty() {
+        notes.reject_at("spec.ports")?;
+    }
+    Ok(ports)
 }
 
-fn ingress(status: Option<ServiceStatus>) -> Result<Vec<IpAddr>> {
+/// The ranges that can be used, and the families that have only ranges that cannot: those let nobody in.
+fn source_ranges(
+    texts: Option<Vec<Option<String>>>,
+    notes: &mut Notes,
+) -> (Vec<IpNetwork>, Vec<Family>) {
+    const FIELD: &str = "spec.loadBalancerSourceRanges";
+    let listed = texts.as_ref().map_or(0, Vec::len);
+    let texts = notes.entries(FIELD, texts);
+    let mut closed = Vec::new();
+    if texts.len() < listed {
+        // Whatever the entry should have been, it was a restriction.
+        closed.extend(Family::ALL);
+    }
+    let mut ranges = Vec::new();
+    for (n, text) in texts {
+        let text = text.trim();
+        match notes.network(|| format!("{FIELD}[{n}]"), text) {
+            Some(range) => ranges.push(range),
+            None if text.contains(':') => closed.push(Family::V6),
+            None if text.contains('.') => closed.push(Family::V4),
+            None => closed.extend(Family::ALL),
+        }
+    }
+    closed.sort_unstable();
+    closed.dedup();
+    closed.retain(|family| ranges.iter().all(|range| Family::of(range.ip()) != *family));
+    (ranges, closed)
+}
+
+fn ingress(status: Option<ServiceStatus>, notes: &mut Notes) -> Vec<IpAddr> {
     let ingress = status
         .and_then(|status| status.load_balancer)
         .and_then(|lb| lb.ingress);
     let mut ips = Vec::new();
-    for (n, ingress) in ingress.into_iter().flatten().enumerate() {
+    for (n, ingress) in notes.entries("status.loadBalancer.ingress", ingress) {
         let field = |name: &str| format!("status.loadBalancer.ingress[{n}].{name}");
         let proxied = match ingress.ip_mode.as_deref() {
             None | Some("VIP") => false,
             Some("Proxy") => true,
             Some(other) => {
-                let reason = format!("{other:?} is neither VIP nor Proxy");
-                return Err(FieldFault::new(field("ipMode"), reason));
+                notes.leave_out(field("ipMode"), format!("{other:?} is not VIP or Proxy"));
+                continue;
             }
         };
-        // A load balancer known by its host name alone has no address here.
+        // A load balancer that only has a host name has no address here.
         if let Some(ip) = ingress.ip.filter(|ip| !ip.is_empty()) {
-            let ip = at(|| field("ip"), address(&ip))?;
-            if !proxied {
-                ips.push(ip);
-            }
+            let ip = notes.address(|| field("ip"), &ip);
+            ips.extend(ip.filter(|_| !proxied));
         }
     }
-    Ok(ips)
+    ips
 }
 
-fn service_port(n: usize, raw: &RawServicePort) -> Result<ServicePort> {
+fn service_port(n: usize, raw: RawServicePort, notes: &mut Notes) -> Option<ServicePort> {
     let field = |name: &str| format!("spec.ports[{n}].{name}");
-    Ok(ServicePort {
-        name: raw.name.clone().unwrap_or_default().into(),
-        protocol: at(|| field("protocol"), protocol(raw.protocol.as_deref()))?,
-        port: at(|| field("port"), port(raw.port))?,
-        node_port: at(|| field("nodePort"), optional_port(raw.node_port))?,
+    let port = notes.usable(|| field("port"), port(raw.port));
+    let protocol = protocol(raw.protocol.as_deref());
+    let protocol = notes.usable(|| field("protocol"), protocol);
+    let node_port = notes.usable(|| field("nodePort"), optional_port(raw.node_port));
+    Some(ServicePort {
+        name: raw.name.unwrap_or_default().into(),
+        protocol: protocol?,
+        port: port?,
+        node_port: node_port.flatten(),
     })
 }
 
@@ -179,15 +209,15 @@ fn affinity(spec: &ServiceSpec) -> Result<Option<u32>> {
             match u32::try_from(seconds) {
                 // The limits are those of the API.
                 Ok(seconds @ 1..=86_400) => Ok(Some(seconds)),
-                _ => Err(FieldFault::new(
+                _ => Err(FieldError::new(
                     "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
                     format!("{seconds} is not from 1 to 86400"),
                 )),
             }
         }
         Some(other) => {
-            let reason = format!("{other:?} is neither ClientIP nor None");
-            Err(FieldFault::new("spec.sessionAffinity", reason))
+            let reason = format!("{other:?} is not ClientIP or None");
+            Err(FieldError::new("spec.sessionAffinity", reason))
         }
     }
 }
@@ -196,9 +226,9 @@ fn policy(field: &str, text: Option<&str>) -> Result<TrafficPolicy> {
     match text {
         None | Some("" | "Cluster") => Ok(TrafficPolicy::Cluster),
         Some("Local") => Ok(TrafficPolicy::Local),
-        Some(other) => Err(FieldFault::new(
+        Some(other) => Err(FieldError::new(
             field,
-            format!("{other:?} is neither Cluster nor Local"),
+            format!("{other:?} is not Cluster or Local"),
         )),
     }
 }

@@ -4,23 +4,25 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::fields::{FieldFault, Result, address, at, name, port, protocol};
+use super::Notes;
+use super::fields::{Result, name, port, protocol};
+use crate::field_error::FieldError;
 use crate::objects::{Hint, RawEndpoint, RawEndpointPort, RawSlice};
 use proxier::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, Hints};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// `Ok(None)`: it belongs to no Service, or its addresses are names.
-pub(super) fn convert(raw: RawSlice) -> Result<Option<EndpointSlice>> {
+pub(super) fn convert(raw: RawSlice, notes: &mut Notes) -> Result<Option<EndpointSlice>> {
     let family = match raw.address_type.as_deref() {
         Some("IPv4") => Family::V4,
         Some("IPv6") => Family::V6,
         Some("FQDN") => return Ok(None),
         Some(other) => {
-            let reason = format!("{other:?} is none of IPv4, IPv6 and FQDN");
-            return Err(FieldFault::new("addressType", reason));
+            let reason = format!("{other:?} is not IPv4, IPv6 or FQDN");
+            return Err(FieldError::new("addressType", reason));
         }
-        None => return Err(FieldFault::new("addressType", "is missing")),
+        None => return Err(FieldError::new("addressType", "is missing")),
     };
     let label = raw
         .metadata
@@ -30,65 +32,64 @@ pub(super) fn convert(raw: RawSlice) -> Result<Option<EndpointSlice>> {
     let service = match label {
         Some(Value::String(service)) if !service.is_empty() => service.as_str(),
         Some(other) => {
-            let reason = format!("{other} is no name of a Service");
-            return Err(FieldFault::new(
+            let reason = format!("{other} is not the name of a Service");
+            return Err(FieldError::new(
                 format!("metadata.labels.{SERVICE_NAME}"),
                 reason,
             ));
         }
         None => return Ok(None),
     };
-    let endpoints = raw.endpoints.unwrap_or_default();
-    let endpoints = endpoints.into_iter().enumerate();
-    let ports = raw.ports.iter().flatten().enumerate();
+    let name = name(&raw.metadata)?;
+    let mut ports = Vec::new();
+    for (n, raw) in notes.entries("ports", raw.ports) {
+        ports.extend(endpoint_port(n, raw, notes));
+    }
+    let mut endpoints = Vec::new();
+    for (n, raw) in notes.entries("endpoints", raw.endpoints) {
+        endpoints.extend(endpoint(n, raw, family, notes));
+    }
     Ok(Some(EndpointSlice {
-        name: name(&raw.metadata)?,
+        name,
         service: service.into(),
         family,
-        ports: ports
-            .filter_map(|(n, raw)| endpoint_port(n, raw).transpose())
-            .collect::<Result<_>>()?,
-        endpoints: endpoints
-            .map(|(n, raw)| endpoint(n, raw, family))
-            .collect::<Result<_>>()?,
+        ports,
+        endpoints,
     }))
 }
 
 /// A port without a number stands for all ports, which a virtual server cannot.
-fn endpoint_port(n: usize, raw: &RawEndpointPort) -> Result<Option<EndpointPort>> {
-    let Some(number) = raw.port else {
-        return Ok(None);
-    };
-    Ok(Some(EndpointPort {
-        name: raw.name.clone().unwrap_or_default().into(),
-        protocol: at(
-            || format!("ports[{n}].protocol"),
-            protocol(raw.protocol.as_deref()),
-        )?,
-        port: at(|| format!("ports[{n}].port"), port(number))?,
-    }))
+fn endpoint_port(n: usize, raw: RawEndpointPort, notes: &mut Notes) -> Option<EndpointPort> {
+    let number = raw.port?;
+    let protocol = protocol(raw.protocol.as_deref());
+    let port = notes.usable(|| format!("ports[{n}].port"), port(number));
+    let protocol = notes.usable(|| format!("ports[{n}].protocol"), protocol);
+    Some(EndpointPort {
+        name: raw.name.unwrap_or_default().into(),
+        protocol: protocol?,
+        port: port?,
+    })
 }
 
-fn endpoint(n: usize, raw: RawEndpoint, family: Family) -> Result<Endpoint> {
-    let field = || format!("endpoints[{n}].addresses[0]");
+fn endpoint(n: usize, raw: RawEndpoint, family: Family, notes: &mut Notes) -> Option<Endpoint> {
     let addresses = raw.addresses.unwrap_or_default();
     let Some(text) = addresses.first() else {
-        return Err(FieldFault::new(
-            format!("endpoints[{n}].addresses"),
-            "is empty",
-        ));
+        notes.leave_out(format!("endpoints[{n}].addresses"), "is empty");
+        return None;
     };
-    let address = at(field, address(text))?;
+    let field = || format!("endpoints[{n}].addresses[0]");
+    let address = notes.address(field, text)?;
     if Family::of(address) != family {
-        let reason = format!("{address} is no {family} address, as addressType says");
-        return Err(FieldFault::new(field(), reason));
+        let reason = format!("{address} is not an {family} address, as addressType requires");
+        notes.leave_out(field(), reason);
+        return None;
     }
     let conditions = raw.conditions.unwrap_or_default();
     let hints = raw.hints.map(|raw| Hints {
         nodes: names(raw.for_nodes),
         zones: names(raw.for_zones),
     });
-    Ok(Endpoint {
+    Some(Endpoint {
         address,
         ready: conditions.ready.unwrap_or(true),
         serving: conditions.serving.unwrap_or(true),

@@ -64,6 +64,9 @@ pub struct Service {
     pub load_balancer_ips: Vec<IpAddr>,
     /// `spec.loadBalancerSourceRanges`, of both families.
     pub source_ranges: Vec<IpNetwork>,
+    /// The families that let nobody in at their load balancer addresses: those that have source ranges of which none
+    /// can be used.
+    pub closed_families: Vec<Family>,
     /// The ports.
     pub ports: Vec<ServicePort>,
     /// With `sessionAffinity: ClientIP`, how many seconds a client stays with its endpoint.
@@ -90,6 +93,7 @@ impl Service {
             external_ips: Vec::new(),
             load_balancer_ips: Vec::new(),
             source_ranges: Vec::new(),
+            closed_families: Vec::new(),
             ports: Vec::new(),
             affinity_seconds: None,
             internal_policy: TrafficPolicy::Cluster,

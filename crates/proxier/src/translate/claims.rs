@@ -342,7 +342,7 @@ impl<'a> Context<'a> {
                 .push((SetId::LoadBalancerLocal, entry.clone()));
         }
         let ranges = self.source_ranges(service);
-        if ranges.is_empty() {
+        if ranges.is_empty() && !service.closed_families.contains(&self.family) {
             return;
         }
         claim.entries.push((SetId::LoadBalancerFw, entry));

@@ -126,7 +126,7 @@ proptest! {
     ) {
         let documents = manifests::shuffled(&cluster, seed);
         let reading = proxier_manifest::read_cluster("test", documents.as_bytes());
-        prop_assert!(reading.refused.is_empty(), "{:?}", reading.refused);
+        prop_assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
         let desired = translate(&cluster, &host, &config);
         prop_assert_eq!(translate(&reading.cluster, &host, &config), desired);
     }

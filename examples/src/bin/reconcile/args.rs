@@ -6,12 +6,14 @@ use clap::{Parser, ValueEnum};
 
 /// Show what a Kubernetes cluster becomes on one of its nodes.
 ///
-/// Reads Services, EndpointSlices and Nodes as `kubectl get services,endpointslices,nodes -A -o yaml` prints
-/// them, and goes through the files in order, each the whole cluster at one moment, on one kernel in memory,
-/// or with --apply on this machine's. Without arguments a built-in cluster is shown.
+/// Reads Services, EndpointSlices and Nodes as `kubectl get services,endpointslices,nodes -A -o yaml` or
+/// `kubectl get --raw` prints them, and goes through the files in order, each the whole cluster at one moment,
+/// on one kernel in memory, or with --apply on this machine's. Without arguments a built-in cluster is shown.
 ///
-/// Exit status: 0, all objects were used; 1, some were refused and the rest was done; 2, nothing could be
-/// used, or the command line is wrong.
+/// A file without Services, EndpointSlices and Nodes changes nothing.
+///
+/// Exit status: 0, all objects were used; 1, some were refused, whole or in part, and the rest was done; 2,
+/// nothing could be used, or the command line is wrong.
 #[derive(Parser)]
 #[command(name = "reconcile", version, max_term_width = 100)]
 pub(crate) struct Args {
@@ -32,8 +34,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["apply", "cleanup"])]
     pub(crate) found: Option<PathBuf>,
 
-    /// Do it to this machine's kernel (needs root), and take the node's addresses from it. The node is the
-    /// one of `hostnameOverride`, or of this machine's host name.
+    /// The name of the node's Node object [default: hostnameOverride of the configuration; else the only Node
+    /// there is, or with --apply this machine's host name].
+    #[arg(long, value_name = "NAME", conflicts_with = "cleanup")]
+    pub(crate) hostname_override: Option<String>,
+
+    /// Do it to this machine's kernel (needs root), and take the node's addresses from it.
     #[arg(long, requires = "steps", conflicts_with = "node")]
     pub(crate) apply: bool,
 
@@ -61,8 +67,10 @@ pub(crate) enum Output {
     Text,
     /// The state they lead to, as ipvsadm, ipset and iptables-save print it, as JSON.
     Json,
-    /// The plans alone.
+    /// The plans alone, each line with the Service that it is for.
     Plan,
+    /// The Services and what became of each, on one screen, with warnings at its end.
+    Summary,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,15 +1,19 @@
 //! The files named on the command line.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
 
 use dummy_link::{LinkName, NodeLinks, host_address};
 use proxier::cluster::{Cluster, Host};
 use proxier::{Config, KernelError, Observed};
 use proxier_linux::LinuxKernel;
-use proxier_manifest::{ConfigDocument, FieldErrors, Reading, Snapshot};
+use proxier_manifest::{ConfigDocument, FieldErrors, Manifests, Snapshot, printable};
 
 use crate::args::Args;
+
+/// How large a file may be.
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// All that was read.
 pub(crate) struct Inputs {
@@ -22,7 +26,7 @@ pub(crate) struct Inputs {
 /// A file of objects.
 pub(crate) struct Step {
     pub(crate) name: String,
-    pub(crate) reading: Reading,
+    pub(crate) manifests: Manifests,
 }
 
 /// What is known of the machine apart from the cluster.
@@ -50,6 +54,13 @@ impl Inputs {
         };
         config.layout = args.layout.into();
         config.remove_foreign_servers = args.remove_foreign_servers;
+        if let Some(name) = &args.hostname_override {
+            let name = name.trim().to_lowercase();
+            if name.is_empty() {
+                return Err("--hostname-override is blank; give it the name of a Node".to_owned());
+            }
+            config.hostname_override = Some(name.into());
+        }
         config.check().map_err(|error| error.to_string())?;
         let links = match &args.node {
             Some(path) => Some(proxier_manifest::read_links(&shown(path), &read(path)?)?),
@@ -76,22 +87,27 @@ impl Inputs {
 }
 
 impl HostInput {
-    /// This very machine, which its kernel tells of.
+    /// This very machine, described by its kernel.
     pub(crate) fn here(config: &Config, kernel: &mut LinuxKernel) -> Result<Host, KernelError> {
         kernel.host(config.hostname_override.clone().unwrap_or_else(host_name))
     }
 
-    /// The machine: named by the configuration, or by the only Node there is, or by its own host name.
-    pub(crate) fn of(&self, cluster: &Cluster, config: &Config) -> Host {
+    /// The name of this very machine's Node: as configured, or the host name.
+    pub(crate) fn name_here(config: &Config) -> Box<str> {
+        config.hostname_override.clone().unwrap_or_else(host_name)
+    }
+
+    /// The name of the machine's Node: as configured, or that of the only Node, or the host name.
+    pub(crate) fn name_of(cluster: &Cluster, config: &Config) -> Box<str> {
         let mut names = cluster.nodes.keys();
         let only = names.next().filter(|_| names.next().is_none());
-        let name = config
-            .hostname_override
-            .as_ref()
-            .or(only)
-            .cloned()
-            .unwrap_or_else(host_name);
-        let mut host = Host::new(name);
+        let name = config.hostname_override.as_ref().or(only);
+        name.cloned().unwrap_or_else(host_name)
+    }
+
+    /// The machine.
+    pub(crate) fn of(&self, cluster: &Cluster, config: &Config) -> Host {
+        let mut host = Host::new(Self::name_of(cluster, config));
         host.links = match &self.links {
             Some(links) => links.clone(),
             None => node_links(cluster, &host.node_name),
@@ -126,28 +142,37 @@ fn host_name() -> Box<str> {
 
 fn built_in() -> Step {
     let name = "built-in cluster".to_owned();
-    let reading =
+    let manifests =
         proxier_manifest::read_cluster(&name, include_bytes!("../../../data/cluster.yaml"));
-    Step { name, reading }
+    Step { name, manifests }
 }
 
 fn read_step(path: &Path) -> Result<Step, String> {
     let name = shown(path);
-    let reading = proxier_manifest::read_cluster(&name, &read(path)?);
-    Ok(Step { name, reading })
+    let manifests = proxier_manifest::read_cluster(&name, &read(path)?);
+    Ok(Step { name, manifests })
 }
 
 fn read_found(path: &Path) -> Result<Observed, String> {
-    let at = |error: String| format!("{}: {error}", path.display());
+    let at = |error: String| format!("{}: {}", shown(path), printable(&error));
     let snapshot: Snapshot =
         serde_json::from_slice(&read(path)?).map_err(|error| at(error.to_string()))?;
     snapshot.state().map_err(|error| at(error.to_string()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+    let mut bytes = Vec::new();
+    let limit = MAX_FILE_BYTES + 1;
+    fs::File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|error| format!("{}: {error}", shown(path)))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length < limit) {
+        Ok(bytes)
+    } else {
+        Err(format!("{}: is larger than 1 GiB", shown(path)))
+    }
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    printable(&path.display().to_string()).into_owned()
 }

@@ -4,26 +4,34 @@
 
 mod args;
 mod input;
+mod summary;
 mod text;
+mod trace;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use proxier::cluster::{Cluster, Host};
-use proxier::{Config, Desired, Kernel, KernelError, MemoryKernel, reconcile, translate};
+use proxier::{Config, Desired, Kernel, KernelError, MemoryKernel, Plan, reconcile, translate};
 use proxier_linux::LinuxKernel;
-use proxier_manifest::Snapshot;
+use proxier_manifest::{Content, Manifests, Severity, Snapshot, printable};
 
 use self::args::{Args, Output};
 use self::input::{HostInput, Inputs, Step};
+use self::summary::Summary;
+use self::trace::Trace;
+
+/// How many diagnostics of a file are shown.
+const MAX_SHOWN: usize = 100;
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args) {
         Ok(outcome) => outcome.exit_code(),
-        // Whoever read our output has seen enough.
+        // The reader of our output has closed it.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
@@ -38,7 +46,7 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// What the exit status tells.
+/// What the exit status reports.
 #[derive(Default)]
 struct Outcome {
     used: bool,
@@ -80,9 +88,13 @@ fn run(args: &Args) -> Result<Outcome> {
     }
 }
 
-/// A kernel, and the machine it is of.
-trait Place {
+/// A kernel, and the machine that it runs on.
+trait Target {
+    /// Whether what is done is done to a real machine.
+    const REAL: bool;
+
     fn kernel(&mut self) -> &mut dyn Kernel;
+    fn node_name(&self, cluster: &Cluster, config: &Config) -> Box<str>;
     fn host(
         &mut self,
         cluster: &Cluster,
@@ -95,9 +107,15 @@ struct Memory {
     host: HostInput,
 }
 
-impl Place for Memory {
+impl Target for Memory {
+    const REAL: bool = false;
+
     fn kernel(&mut self) -> &mut dyn Kernel {
         &mut self.kernel
+    }
+
+    fn node_name(&self, cluster: &Cluster, config: &Config) -> Box<str> {
+        HostInput::name_of(cluster, config)
     }
 
     fn host(
@@ -113,9 +131,15 @@ struct Machine {
     kernel: LinuxKernel,
 }
 
-impl Place for Machine {
+impl Target for Machine {
+    const REAL: bool = true;
+
     fn kernel(&mut self) -> &mut dyn Kernel {
         &mut self.kernel
+    }
+
+    fn node_name(&self, _: &Cluster, config: &Config) -> Box<str> {
+        HostInput::name_here(config)
     }
 
     fn host(&mut self, _: &Cluster, config: &Config) -> std::result::Result<Host, KernelError> {
@@ -123,61 +147,175 @@ impl Place for Machine {
     }
 }
 
-fn go_through(
-    place: &mut impl Place,
+/// Where there are Nodes, the node must be one of them: its addresses, zone and pod networks decide much.
+fn check_node(name: &str, cluster: &Cluster, node: &str) -> Result<()> {
+    if cluster.nodes.is_empty() || cluster.nodes.contains_key(node) {
+        return Ok(());
+    }
+    let known: Vec<_> = cluster
+        .nodes
+        .keys()
+        .take(20)
+        .map(|n| printable(n))
+        .collect();
+    let more = match cluster.nodes.len() - known.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let node = printable(node);
+    Err(format!(
+        "{name}: no Node is called {node}; choose one with --hostname-override: {}{more}",
+        known.join(", ")
+    )
+    .into())
+}
+
+/// Whether a file shows a cluster; if not, the reason.
+fn shows_cluster(manifests: &Manifests, real: bool) -> std::result::Result<(), &'static str> {
+    match manifests.content {
+        Content::Cluster => Ok(()),
+        Content::EmptyList if !real => Ok(()),
+        Content::EmptyList => Err(
+            "holds an empty List, which does not name what it lists; nothing is changed for it (an empty ServiceList \
+             is a cluster without Services)",
+        ),
+        _ => Err("holds no Services, EndpointSlices or Nodes; nothing is changed for it"),
+    }
+}
+
+/// Objects that no proxy needs and rejected ones, by kind.
+fn not_used(manifests: &Manifests) -> String {
+    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
+    for (kind, count) in &manifests.ignored {
+        *kinds.entry(kind.to_string()).or_default() += count;
+    }
+    for diagnostic in &manifests.diagnostics {
+        if let (Severity::Rejected, Some(kind)) = (diagnostic.severity, &diagnostic.kind) {
+            *kinds.entry(printable(kind).into_owned()).or_default() += 1;
+        }
+    }
+    let kinds: Vec<_> = kinds
+        .iter()
+        .map(|(kind, n)| format!("{kind} {n}"))
+        .collect();
+    kinds.join(", ")
+}
+
+/// What is wrong with a file. Whether anything in it was refused.
+fn diagnose(manifests: &Manifests, complaints: &mut Vec<String>) -> bool {
+    let mut refused = false;
+    for (n, diagnostic) in manifests.diagnostics.iter().enumerate() {
+        let prefix = match diagnostic.severity {
+            Severity::Warning => "warning",
+            _ => {
+                refused = true;
+                "refused"
+            }
+        };
+        if n < MAX_SHOWN {
+            complaints.push(format!("{prefix}: {diagnostic}"));
+        }
+    }
+    let all = manifests.diagnostics.len() + manifests.more_diagnostics;
+    if all > MAX_SHOWN {
+        complaints.push(format!(
+            "{} more diagnostics are not shown",
+            all - MAX_SHOWN
+        ));
+    }
+    refused
+}
+
+fn go_through<T: Target>(
+    target: &mut T,
     steps: &[Step],
     config: &Config,
     output: Output,
 ) -> Result<Outcome> {
+    for Step { name, manifests } in steps {
+        let cluster = &manifests.cluster;
+        check_node(name, cluster, &target.node_name(cluster, config))?;
+    }
     let mut outcome = Outcome::default();
-    for Step { name, reading } in steps {
-        for refusal in &reading.refused {
-            complain(&format!("refused: {refusal}"));
-            outcome.refused = true;
+    let mut before = Trace::default();
+    for Step { name, manifests } in steps {
+        let cluster = &manifests.cluster;
+        let mut complaints = Vec::new();
+        outcome.refused |= diagnose(manifests, &mut complaints);
+        let not_used = not_used(manifests);
+        if !not_used.is_empty() && output != Output::Summary {
+            complaints.push(format!("{name}: objects not used: {not_used}"));
         }
-        if !reading.recognized {
-            // A file that says nothing must not be taken for a cluster without Services.
-            complain(&format!(
-                "{name}: holds no Kubernetes object; nothing is changed for it"
-            ));
+        if let Err(reason) = shows_cluster(manifests, T::REAL) {
+            complaints.push(format!("{name}: {reason}"));
+            complaints.iter().for_each(|complaint| complain(complaint));
             outcome.refused = true;
             continue;
         }
         outcome.used = true;
-        let host = place.host(&reading.cluster, config)?;
-        let desired = translate(&reading.cluster, &host, config);
+        let host = target.host(cluster, config)?;
+        let desired = translate(cluster, &host, config);
         for conflict in &desired.conflicts {
-            complain(&format!("refused: {name}: {conflict}"));
+            let conflict = conflict.to_string();
+            complaints.push(format!("refused: {name}: {}", printable(&conflict)));
             outcome.refused = true;
         }
-        outcome.refused |= !make(place.kernel(), name, &desired, output)?;
+        let trace = Trace::of(cluster, &desired);
+        let (plan, failures) = make(target.kernel(), name, &desired)?;
+        outcome.refused |= !failures.is_empty();
+        complaints.extend(failures);
+        if output == Output::Summary {
+            let lines = plan.iter().flat_map(|(_, operation)| operation.lines());
+            let summary = Summary {
+                name,
+                node: &host.node_name,
+                cluster,
+                desired: &desired,
+                signs: &lines.map(|line| line.sign).collect::<Vec<_>>(),
+                not_used: &not_used,
+                warnings: &complaints,
+            };
+            summary.write(&mut anstream::stdout().lock())?;
+        } else {
+            complaints.iter().for_each(|complaint| complain(complaint));
+            show_plan(name, &plan, (&trace, &before), output)?;
+        }
+        before = trace;
     }
-    show_state(place.kernel(), output)?;
+    show_state(target.kernel(), output)?;
     Ok(outcome)
 }
 
-fn clean_up(place: &mut impl Place, output: Output) -> Result<Outcome> {
-    let host = place.host(&Cluster::default(), &Config::default())?;
-    let desired = Desired::nothing(&place.kernel().observe()?, &host);
-    let done = make(place.kernel(), "clean up", &desired, output)?;
-    show_state(place.kernel(), output)?;
+fn clean_up(target: &mut impl Target, output: Output) -> Result<Outcome> {
+    let host = target.host(&Cluster::default(), &Config::default())?;
+    let desired = Desired::nothing(&target.kernel().observe()?, &host);
+    let (plan, failures) = make(target.kernel(), "clean up", &desired)?;
+    failures.iter().for_each(|failure| complain(failure));
+    let nothing = Trace::default();
+    show_plan("clean up", &plan, (&nothing, &nothing), output)?;
+    show_state(target.kernel(), output)?;
     Ok(Outcome {
         used: true,
-        refused: !done,
+        refused: !failures.is_empty(),
     })
 }
 
-/// Leads a kernel to what is desired, showing how. Whether all of it was done.
-fn make(kernel: &mut dyn Kernel, name: &str, desired: &Desired, output: Output) -> Result<bool> {
+/// Leads a kernel to what is desired. The plan, and what of it failed.
+fn make(kernel: &mut dyn Kernel, name: &str, desired: &Desired) -> Result<(Plan, Vec<String>)> {
     let plan = reconcile(desired, &kernel.observe()?);
     let applied = kernel.apply(&plan);
-    for failure in &applied.failures {
-        complain(&format!("{name}: {failure}"));
-    }
+    let failures = applied.failures.iter().map(|failure| {
+        let failure = failure.to_string();
+        format!("{name}: {}", printable(&failure))
+    });
+    Ok((plan, failures.collect()))
+}
+
+fn show_plan(name: &str, plan: &Plan, traces: (&Trace, &Trace), output: Output) -> Result<()> {
     if output != Output::Json {
-        text::plan(name, &plan, &mut anstream::stdout().lock())?;
+        text::plan(name, plan, traces, &mut anstream::stdout().lock())?;
     }
-    Ok(applied.is_ok())
+    Ok(())
 }
 
 fn show_state(kernel: &mut dyn Kernel, output: Output) -> Result<()> {
@@ -189,12 +327,12 @@ fn show_state(kernel: &mut dyn Kernel, output: Output) -> Result<()> {
                 .map_err(io::Error::from)?;
             writeln!(out)?;
         }
-        Output::Plan => {}
+        Output::Plan | Output::Summary => {}
     }
     Ok(out.flush()?)
 }
 
-/// Tells the user on standard error; nothing can be done if that fails too.
+/// Writes a line to standard error; nothing can be done if that fails too.
 fn complain(message: &str) {
     let _ = writeln!(anstream::stderr(), "reconcile: {message}");
 }

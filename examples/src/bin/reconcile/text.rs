@@ -8,6 +8,8 @@ use ipvs_netlink::listing::{Listing, Row};
 use ipvs_netlink::{Info, Version};
 use proxier::{LINK, Observed, Plan, Sign};
 
+use crate::trace::Trace;
+
 const HEADING: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();
 
@@ -20,18 +22,32 @@ fn style(sign: Sign) -> Style {
     color.on_default()
 }
 
-/// A plan as a diff, with how much it is.
-pub(crate) fn plan(name: &str, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    let lines: Vec<_> = plan
-        .iter()
-        .flat_map(|(_, operation)| operation.lines())
-        .collect();
-    let count = |sign| lines.iter().filter(|line| line.sign == sign).count();
+/// A plan as a diff, each line with the Service that it is for, and how much it is. What goes was for a Service of the
+/// step before.
+pub(crate) fn plan(
+    name: &str,
+    plan: &Plan,
+    (trace, before): (&Trace, &Trace),
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for (_, operation) in plan.iter() {
+        for line in operation.lines() {
+            let services = trace.services(operation, &line);
+            let services = services.or_else(|| before.services(operation, &line));
+            lines.push((line, services));
+        }
+    }
+    let count = |sign| lines.iter().filter(|(line, _)| line.sign == sign).count();
     let (added, changed, removed) = (count(Sign::Add), count(Sign::Change), count(Sign::Remove));
     writeln!(out, "{HEADING}{name}{HEADING:#}")?;
-    for line in &lines {
+    for (line, services) in &lines {
         let style = style(line.sign);
-        writeln!(out, "{style}{line}{style:#}")?;
+        write!(out, "{style}{line}{style:#}")?;
+        match services {
+            Some(services) => writeln!(out, "  {FAINT}# {services}{FAINT:#}")?,
+            None => writeln!(out)?,
+        }
     }
     if plan.is_empty() {
         writeln!(out, "Plan: nothing to do.\n")
