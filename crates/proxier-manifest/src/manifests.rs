@@ -97,7 +97,7 @@ impl Reader {
         if &*kind == "Status" {
             // Any list was asked for.
             if let Err(error) = list::check(ListKind::Services, &value) {
-                self.break_off(location, kind, &error);
+                self.break_off(location, &kind, &error);
             }
             return;
         }
@@ -119,11 +119,11 @@ impl Reader {
                         error,
                     );
                 }
-                Err(error) => return self.break_off(location, kind, &error),
+                Err(error) => return self.break_off(location, &kind, &error),
             }
         }
         let Some(Value::Array(items)) = value.get_mut("items").map(Value::take) else {
-            return self.break_off(location, kind, &ListError::NoItems);
+            return self.break_off(location, &kind, &ListError::NoItems);
         };
         if item_kind.is_empty() {
             self.show(Content::EmptyList);
@@ -147,10 +147,10 @@ impl Reader {
         self.manifests.content = self.manifests.content.max(content);
     }
 
-    fn break_off(&mut self, location: Location, kind: Box<str>, error: &ListError) {
+    fn break_off(&mut self, location: Location, kind: &str, error: &ListError) {
         self.broken = true;
         let error = FieldError::new("", format!("is not a list: {error}"));
-        self.problem_of(Severity::Rejected, location, Some(&kind), None, error);
+        self.problem_of(Severity::Rejected, location, Some(kind), None, error);
     }
 
     fn object(&mut self, location: Location, value: Value) {
