@@ -21,7 +21,8 @@ fn case(name: &str) -> Cluster {
         .join(name);
     let text = std::fs::read(&path).unwrap();
     let reading = proxier_manifest::read_cluster(name, &text);
-    assert!(reading.refused.is_empty(), "{name}: {:?}", reading.refused);
+    let problems = &reading.diagnostics;
+    assert!(problems.is_empty(), "{name}: {problems:?}");
     reading.cluster
 }
 
