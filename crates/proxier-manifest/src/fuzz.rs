@@ -1,5 +1,5 @@
-//! Bodies of the fuzz targets. Each takes any bytes and must not panic; what was read is read the same
-//! again, and a node that is given it comes to rest. `cargo test` replays the seeds in `corpus/`.
+//! Bodies of the fuzz targets. Each takes any bytes and must not panic. The same bytes are read the same way
+//! again, and a node that gets what was read needs no second plan. `cargo test` replays the seeds in `corpus/`.
 
 use std::sync::LazyLock;
 
@@ -39,7 +39,7 @@ pub fn manifests(bytes: &[u8]) {
     }
 }
 
-/// One object, as a watch hands it over: it comes into a cluster, and goes.
+/// One object, as a watch returns it, added to a cluster and removed again.
 pub fn object(bytes: &[u8]) {
     let Ok(value) = serde_json::from_slice::<serde_json::Value>(bytes) else {
         return;

@@ -1,4 +1,4 @@
-//! The links of a node, as a file says.
+//! The links of a node, from a file.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ struct NodeFile {
 }
 
 /// Reads the interfaces of a node and their addresses from YAML or JSON such as
-/// `interfaces: {eth0: [192.168.10.10/24]}`. `file` is only what errors call it.
+/// `interfaces: {eth0: [192.168.10.10/24]}`. `file` is what errors call it.
 ///
 /// # Errors
 ///
-/// Text with the file, the place in it and what is wrong there.
+/// A text with the file, the place in it and what is wrong there.
 pub fn read_links(file: &str, bytes: &[u8]) -> Result<NodeLinks, String> {
     let mut found = None;
     documents::each(bytes, |_, document| {
@@ -43,7 +43,7 @@ pub fn read_links(file: &str, bytes: &[u8]) -> Result<NodeLinks, String> {
         for address in addresses.iter().flatten() {
             let address = address.parse().map_err(|_| {
                 at(format!(
-                    "{address:?} is no address with a prefix length, such as 10.0.0.1/24"
+                    "{address:?} is not an address with a prefix length, such as 10.0.0.1/24"
                 ))
             })?;
             links.insert(name, address);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proxier::cluster::{Cluster, ObjectName};
 use serde_json::Value;
 
-use crate::convert::{self, Object, Versions};
+use crate::convert::{self, Object, Standing, Versions};
 use crate::diagnostic::{Diagnostic, Location, Severity};
 use crate::documents::{self, Document};
 use crate::field_error::FieldError;
@@ -195,20 +195,23 @@ impl Reader {
     }
 
     fn newest(&mut self, location: Location, object: Object, version: u64) {
-        let kind = object.kind();
+        let (kind, name) = (object.kind(), object.name());
         let cluster = &mut self.manifests.cluster;
-        match self.versions.newest(&object, version, location, cluster) {
-            Ok(first) => self.manifests.used += usize::from(first),
-            Err((older, name)) => {
-                let reason = "is there twice; the one with the higher resourceVersion is used";
-                let error = FieldError::new("metadata.name", reason);
-                return self.problem_of(Severity::Rejected, older, Some(kind), Some(&name), error);
+        let standing = self.versions.compare(&object, version, location, cluster);
+        if !matches!(standing, Standing::Older(_)) {
+            match object {
+                Object::Service(service) => drop(cluster.add_service(*service)),
+                Object::Slice(slice) => drop(cluster.add_slice(*slice)),
+                Object::Node(node) => drop(cluster.add_node(*node)),
             }
         }
-        match object {
-            Object::Service(service) => drop(cluster.add_service(*service)),
-            Object::Slice(slice) => drop(cluster.add_slice(*slice)),
-            Object::Node(node) => drop(cluster.add_node(*node)),
+        match standing {
+            Standing::First => self.manifests.used += 1,
+            Standing::Newer(older) | Standing::Older(older) => {
+                let reason = "is there twice; the one with the higher resourceVersion is used";
+                let error = FieldError::new("metadata.name", reason);
+                self.problem_of(Severity::Rejected, older, Some(kind), Some(&name), error);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Kernel states as JSON, each part in the words of the tool that shows it.
+//! Kernel states as JSON, each part as the tool prints it that shows it.
 //!
 //! | key | what |
 //! |---|---|
@@ -22,7 +22,7 @@ use proxier::Sysctl;
 use proxier::cluster::PerFamily;
 use proxier::{Observed, ObservedDestination, ObservedServer};
 
-/// A kernel state as JSON has it. What is missing is as in an untouched kernel.
+/// A kernel state as JSON. What is missing is as in an untouched kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Snapshot {
@@ -44,6 +44,7 @@ pub struct Snapshot {
 
 /// What is wrong with a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 #[error("{key}: {reason}")]
 pub struct SnapshotError {
     /// The key it is under, and the line or name there.
@@ -60,7 +61,7 @@ fn wrong(key: impl Into<String>, reason: impl fmt::Display) -> SnapshotError {
 }
 
 impl Snapshot {
-    /// The JSON of a state.
+    /// A state as JSON.
     #[must_use]
     pub fn of(state: &Observed) -> Self {
         let mut ipvs = Vec::new();
@@ -118,7 +119,7 @@ impl Snapshot {
         }
     }
 
-    /// The state that this is the JSON of. Links other than the proxy's own are left out.
+    /// The state that this describes. Links other than the proxy's own are left out.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl Snapshot {
     }
 }
 
-/// Sets are made before they get members; sorted lines have it the other way round.
+/// Sets are created before they get members; in sorted lines `add` comes before `create`.
 fn in_order(lines: &[String]) -> String {
     let is_create = |line: &&String| line.starts_with("create ");
     let creates = lines.iter().filter(is_create);
@@ -188,7 +189,7 @@ fn only_builtin_chains_have_policies(key: &str, rules: &Ruleset) -> Result<(), S
         }
         for chain in &table.chains {
             let reason = match (builtin.contains(&chain.name.as_str()), &chain.policy) {
-                (false, Some(_)) => "has a policy and is no built-in chain; write - for it",
+                (false, Some(_)) => "has a policy and is not a built-in chain; write - for it",
                 (true, None) => "is a built-in chain and has no policy; write ACCEPT or DROP",
                 _ => continue,
             };
@@ -202,10 +203,7 @@ fn only_builtin_chains_have_policies(key: &str, rules: &Ruleset) -> Result<(), S
 }
 
 fn twice(line: &str) -> SnapshotError {
-    wrong(
-        format!("ipvs: {line:?}"),
-        "it is there twice; leave one out",
-    )
+    wrong(format!("ipvs: {line:?}"), "it is there twice; remove one")
 }
 
 fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
@@ -237,7 +235,7 @@ fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
         let Some(server) = servers.get_mut(&service) else {
             return Err(wrong(
                 format!("ipvs: {line:?}"),
-                "there is no such virtual server",
+                "its virtual server is missing",
             ));
         };
         if !seen.insert((service, destination.id)) {
@@ -266,10 +264,10 @@ fn sysctls(values: &BTreeMap<String, String>) -> Result<BTreeMap<Sysctl, i64>, S
     for (path, value) in values {
         let key = || format!("sysctl.{path}");
         let sysctl = Sysctl::from_path(path)
-            .ok_or_else(|| wrong(key(), "is none that a proxy may touch"))?;
+            .ok_or_else(|| wrong(key(), "is not a setting that a proxy may change"))?;
         let value = value
             .parse()
-            .map_err(|_| wrong(key(), format!("{value:?} is no number")))?;
+            .map_err(|_| wrong(key(), format!("{value:?} is not a number")))?;
         sysctls.insert(sysctl, value);
     }
     Ok(sysctls)

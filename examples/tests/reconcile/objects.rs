@@ -177,7 +177,7 @@ fn of_two_services_with_one_address_the_older_has_it() {
         ran.refuses(&[
             "Service default/a-young",
             "-t 10.0.0.7:80",
-            "belongs to the older Service default/z-old",
+            "it is the cluster IP of Service default/z-old",
         ]);
     }
     // It is taken over when the older one goes.

@@ -75,3 +75,35 @@ fn a_scenario_goes_through_the_command_line() {
         }
     }
 }
+
+/// Networks that have none of the node's addresses are a restriction all the same.
+#[test]
+fn node_port_addresses_that_match_nothing_serve_no_node_port() {
+    let service = service(
+        "web",
+        "10.0.0.7",
+        "{name: http, port: 80, nodePort: 30080}",
+        ", type: NodePort",
+    );
+    let node = "---\napiVersion: v1\nkind: Node\nmetadata: {name: n}\n\
+                status: {addresses: [{type: InternalIP, address: 192.0.2.1}]}\n";
+    let config = |networks: &str| {
+        format!(
+            "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n\
+             nodePortAddresses: [{networks}]\n"
+        )
+    };
+    let run = Run::new()
+        .file("c.yaml", format!("{service}{node}"))
+        .file("some.yaml", config("192.0.2.0/24"))
+        .file("none.yaml", config("203.0.113.0/24"));
+    let served = |file: &str| {
+        let ran = run.with(&["--output", "json", "--config", file, "c.yaml"]);
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+        ipvs(&ran.out)
+    };
+    let cluster_ip = "-A -t 10.0.0.7:80 -s rr".to_owned();
+    let node_port = "-A -t 192.0.2.1:30080 -s rr".to_owned();
+    assert_eq!(served("some.yaml"), [cluster_ip.clone(), node_port]);
+    assert_eq!(served("none.yaml"), [cluster_ip]);
+}

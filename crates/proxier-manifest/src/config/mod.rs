@@ -297,7 +297,7 @@ fn check_head(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) {
         None | Some("" | "ipvs") => {}
         Some(other) => errors.add(
             "mode",
-            format!("{other:?} is not done here: this proxy has the mode ipvs only"),
+            format!("{other:?} is another proxy mode; this proxy has ipvs only"),
         ),
     }
 }

@@ -8,6 +8,7 @@ mod slice;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::mem;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -51,7 +52,7 @@ impl Object {
         }
     }
 
-    fn name(&self) -> ObjectName {
+    pub(super) fn name(&self) -> ObjectName {
         match self {
             Self::Service(service) => service.name.clone(),
             Self::Slice(slice) => slice.name.clone(),
@@ -177,35 +178,36 @@ fn entry<'a>(value: &'a mut Value, path: &Path) -> Option<&'a mut Value> {
 #[derive(Default)]
 pub(super) struct Versions(HashMap<(&'static str, ObjectName), (u64, Location)>);
 
+/// What an object is among those of its kind and name.
+pub(super) enum Standing {
+    /// The first one.
+    First,
+    /// It takes the place of the one here.
+    Newer(Location),
+    /// It is not used; it is here.
+    Older(Location),
+}
+
 impl Versions {
-    /// `Ok` if the object is to be used, with whether it is the first of its name; else the location of the
-    /// one to refuse, and its name.
-    pub(super) fn newest(
+    /// Compares an object with the newest one of its kind and name so far, which `cluster` has.
+    pub(super) fn compare(
         &mut self,
         object: &Object,
         version: u64,
         location: Location,
         cluster: &Cluster,
-    ) -> Result<bool, (Location, ObjectName)> {
+    ) -> Standing {
         let key = (object.kind(), object.name());
-        match self.0.get_mut(&key) {
-            None => {
-                self.0.insert(key, (version, location));
-                Ok(true)
-            }
-            // Equal versions are told apart by what they say, so that the order does not matter.
-            Some(known)
-                if version
-                    .cmp(&known.0)
-                    .then_with(|| object.cmp_known(cluster))
-                    .is_le() =>
-            {
-                Err((location, key.1))
-            }
-            Some(known) => {
-                *known = (version, location);
-                Ok(false)
-            }
+        let Some(known) = self.0.get_mut(&key) else {
+            self.0.insert(key, (version, location));
+            return Standing::First;
+        };
+        // Equal versions are compared by their content, so that the order does not matter.
+        let order = version.cmp(&known.0);
+        if order.then_with(|| object.cmp_known(cluster)).is_le() {
+            return Standing::Older(location);
         }
+        known.0 = version;
+        Standing::Newer(mem::replace(&mut known.1, location))
     }
 }

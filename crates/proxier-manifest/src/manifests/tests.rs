@@ -243,3 +243,84 @@ fn texts_from_outside_are_escaped_and_cut() {
     assert!(!said.contains(['\n', '\u{202e}']), "{said}");
     assert!(said.len() < 2000, "{}", said.len());
 }
+
+/// Without its cluster IPs a Service would be a headless one, and without its ports one that serves nothing.
+#[test]
+fn a_service_of_which_nothing_is_left_is_rejected() {
+    let read = |spec: &str| {
+        let text = format!("apiVersion: v1\nkind: Service\nmetadata: {{name: s}}\nspec: {spec}\n");
+        let read = read_cluster("f", text.as_bytes());
+        let severities = read
+            .diagnostics
+            .iter()
+            .map(|d| d.severity)
+            .collect::<Vec<_>>();
+        (read.cluster.services.len(), severities)
+    };
+    let rejected = (0, vec![Severity::Rejected]);
+    assert_eq!(read("{clusterIP: nowhere, ports: [{port: 80}]}"), rejected);
+    assert_eq!(read("{clusterIPs: [7], ports: [{port: 80}]}"), rejected);
+    assert_eq!(read("{clusterIP: 10.0.0.1, ports: [{port: 0}]}"), rejected);
+    assert_eq!(read("{clusterIP: 10.0.0.1, ports: [{port: x}]}"), rejected);
+    assert_eq!(read("{clusterIP: None, ports: [{port: 80}]}"), (1, vec![]));
+    assert_eq!(read("{clusterIP: 10.0.0.1, ports: []}"), (1, vec![]));
+    let in_part = (1, vec![Severity::LeftOut]);
+    assert_eq!(
+        read("{clusterIPs: [10.0.0.1, x], ports: [{port: 80}]}"),
+        in_part
+    );
+}
+
+#[test]
+fn of_one_object_twice_the_newer_is_used_whatever_the_order() {
+    let node = |version: &str, zone: &str| {
+        format!(
+            "apiVersion: v1\nkind: Node\nmetadata: {{name: n, resourceVersion: '{version}', \
+             labels: {{topology.kubernetes.io/zone: {zone}}}}}\n---\n"
+        )
+    };
+    for (first, second) in [
+        (node("9", "old"), node("10", "new")),
+        (node("7", "n"), node("7", "z")),
+        (node("7", "a"), node("7", "a")),
+    ] {
+        let forward = read_cluster("f", format!("{first}{second}").as_bytes());
+        let backward = read_cluster("f", format!("{second}{first}").as_bytes());
+        assert_eq!(forward.cluster, backward.cluster);
+        for read in [forward, backward] {
+            assert_eq!((read.used, read.diagnostics.len()), (1, 1));
+            assert_eq!(read.diagnostics[0].severity, Severity::Rejected);
+            assert_ne!(read.cluster.nodes["n"].zone.as_deref(), Some("old"));
+        }
+    }
+}
+
+#[test]
+fn addresses_of_a_node_are_internal_ones_first() {
+    let text = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {addresses: [\
+                {type: ExternalIP, address: 203.0.113.1}, {type: Hostname, address: n},\
+                {type: InternalIP, address: 192.0.2.1}]}\n";
+    let read = read_cluster("f", text.as_bytes());
+    let addresses = read.cluster.nodes["n"].addresses.iter();
+    let addresses: Vec<_> = addresses.map(ToString::to_string).collect();
+    assert_eq!(addresses, ["192.0.2.1", "203.0.113.1"]);
+}
+
+#[test]
+fn an_endpoint_of_the_other_family_is_left_out() {
+    let text = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+                metadata: {name: s-1, labels: {kubernetes.io/service-name: s}}\n\
+                endpoints: [{addresses: ['fd00::1']}, {addresses: [10.1.1.1]}, {addresses: []}]\n";
+    let read = read_cluster("f", text.as_bytes());
+    assert_eq!(endpoints(&read), ["10.1.1.1"]);
+    let fields: Vec<_> = read.diagnostics.iter().map(|d| &*d.field).collect();
+    assert_eq!(
+        fields,
+        ["endpoints[0].addresses[0]", "endpoints[2].addresses"]
+    );
+    let endpoint = &read.cluster.slices.values().next().unwrap().endpoints[0];
+    assert_eq!(
+        (endpoint.ready, endpoint.serving, endpoint.terminating),
+        (true, true, false)
+    );
+}

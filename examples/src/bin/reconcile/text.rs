@@ -83,7 +83,7 @@ fn servers(state: &Observed, out: &mut impl Write) -> io::Result<()> {
                 .collect(),
         })
         .collect();
-    // What a kernel of today says of itself.
+    // As a current kernel reports it.
     let info = Info::new(Version(0x01_02_01), 4096);
     writeln!(
         out,
@@ -98,7 +98,7 @@ fn addresses(state: &Observed, out: &mut impl Write) -> io::Result<()> {
         "{HEADING}Addresses{HEADING:#} {FAINT}(ip address show {LINK}){FAINT:#}"
     )?;
     match &state.addresses {
-        None => writeln!(out, "  there is no link {LINK}")?,
+        None => writeln!(out, "  the link {LINK} is missing")?,
         Some(addresses) => {
             for address in addresses {
                 writeln!(out, "  {address}")?;

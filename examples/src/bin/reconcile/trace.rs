@@ -14,7 +14,7 @@ const MAX_NAMED: usize = 3;
 
 type Names = BTreeSet<String>;
 
-/// The Services of a cluster, by what a plan says of them.
+/// The Services of a cluster, by what a plan names: virtual servers, ports, addresses, endpoints.
 #[derive(Default)]
 pub(crate) struct Trace {
     servers: HashMap<(Protocol, IpAddr, u16), Names>,
