@@ -66,16 +66,14 @@ impl ServiceHealthServers {
     }
 
     /// Serves exactly these Services. `addresses` are those that node ports are served on where `nodePortAddresses`
-    /// restricts them, none where it does not: then all of the node's are served on. Must be called within a tokio
-    /// runtime.
-    pub fn update(&mut self, services: &[ServiceHealth], addresses: &[IpAddr]) {
-        let mut addresses = addresses.to_vec();
+    /// restricts them, which may be none at all; with `None`, all of the node's are served on. Must be called within a
+    /// tokio runtime.
+    pub fn update(&mut self, services: &[ServiceHealth], addresses: Option<&[IpAddr]>) {
+        // The unspecified address is of both families; where there is no IPv6, `listen` takes 0.0.0.0.
+        let all = [Ipv6Addr::UNSPECIFIED.into()];
+        let mut addresses = addresses.unwrap_or(&all).to_vec();
         addresses.sort_unstable();
         addresses.dedup();
-        if addresses.is_empty() {
-            // Of both families; where there is no IPv6, `listen` takes 0.0.0.0.
-            addresses.push(Ipv6Addr::UNSPECIFIED.into());
-        }
         if addresses != self.addresses {
             self.running.clear();
             self.addresses = addresses;
@@ -248,7 +246,7 @@ mod tests {
             health.updated();
             let mut servers = ServiceHealthServers::new(health.clone(), Connections::new(1024));
             let (one, two) = (free_port().await, free_port().await);
-            servers.update(&[service("a", one, 2)], &[]);
+            servers.update(&[service("a", one, 2)], None);
             let good = eventually(one, "200 OK").await;
             for header in [
                 "content-type: application/json\r\n",
@@ -264,7 +262,7 @@ mod tests {
                     "service": {"namespace": "ns", "name": "a"}, "localEndpoints": 2, "serviceProxyHealthy": true,
                 })
             );
-            servers.update(&[service("a", one, 0), service("b", two, 1)], &[]);
+            servers.update(&[service("a", one, 0), service("b", two, 1)], None);
             let none = eventually(one, "503 ").await;
             assert!(none.contains("\"localEndpoints\":0"), "{none}");
             eventually(two, "200 OK").await;
@@ -277,8 +275,14 @@ mod tests {
                 "{unhealthy}"
             );
             health.updated();
+            // `nodePortAddresses` that match none of the node's: nothing is served, rather than everything.
+            servers.update(&[service("a", two, 1)], Some(&[]));
+            closed(two).await;
             // Another port for one, and the other gone.
-            servers.update(&[service("a", two, 1)], &["127.0.0.1".parse().unwrap()]);
+            servers.update(
+                &[service("a", two, 1)],
+                Some(&["127.0.0.1".parse().unwrap()]),
+            );
             eventually(two, "\"name\":\"a\"").await;
             closed(one).await;
             drop(servers);
@@ -313,7 +317,7 @@ mod tests {
             let health = HealthState::new(Duration::from_secs(30));
             let mut servers = ServiceHealthServers::new(health, Connections::new(1024));
             let port = free_port().await;
-            servers.update(&[service("a", port, 2)], &[]);
+            servers.update(&[service("a", port, 2)], None);
             eventually(port, "200 OK").await;
             let mut kept = Vec::new();
             for _ in 0..50 {
@@ -327,7 +331,7 @@ mod tests {
             for asking in &kept[1..] {
                 say(asking, QUESTION);
             }
-            servers.update(&[], &[]);
+            servers.update(&[], None);
             for stream in &kept {
                 let answer = heard(stream).await;
                 // Mostly closed: the runtime ends the server before it looks at what came in.
@@ -347,7 +351,10 @@ mod tests {
                 HealthState::new(Duration::from_secs(30)),
                 Connections::new(1024),
             );
-            servers.update(&[service("a", port, 1)], &["127.0.0.1".parse().unwrap()]);
+            servers.update(
+                &[service("a", port, 1)],
+                Some(&["127.0.0.1".parse().unwrap()]),
+            );
             tokio::time::sleep(Duration::from_millis(50)).await;
             drop(taken);
             eventually(port, "200 OK").await;

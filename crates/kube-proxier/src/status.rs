@@ -257,12 +257,12 @@ impl Reporter {
 
     fn serve_health_checks(&mut self, engine: &Engine) {
         let services: Vec<_> = engine.health().cloned().collect();
-        let addresses: Vec<IpAddr> = match engine.config().node_port_addresses {
-            NodePortAddresses::All => Vec::new(),
-            _ => engine.node_port_addresses().collect(),
+        let addresses: Option<Vec<IpAddr>> = match engine.config().node_port_addresses {
+            NodePortAddresses::All => None,
+            _ => Some(engine.node_port_addresses().collect()),
         };
         let _runtime = self.runtime.enter();
-        self.services.update(&services, &addresses);
+        self.services.update(&services, addresses.as_deref());
     }
 }
 

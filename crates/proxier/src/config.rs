@@ -34,7 +34,7 @@ pub struct Config {
     pub masquerade_all: bool,
     /// Which bit of the packet mark asks for masquerading, 0 to 31 (`iptables.masqueradeBit`).
     pub masquerade_bit: u8,
-    /// How traffic of this node's pods is told from other traffic (`detectLocalMode`).
+    /// How traffic of this node's pods is recognized (`detectLocalMode`).
     pub detect_local: DetectLocal,
     /// On which of the node's addresses node ports are served (`nodePortAddresses`).
     pub node_port_addresses: NodePortAddresses,
@@ -116,6 +116,7 @@ impl Config {
 /// What is wrong with a [`Config`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
+#[non_exhaustive]
 pub struct InvalidConfig {
     /// The field, as kube-proxy's configuration names it.
     pub field: &'static str,

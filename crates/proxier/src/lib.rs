@@ -12,8 +12,8 @@
 //! - [`translate()`]: what the kernel of one node should hold of a cluster.
 //! - [`reconcile()`]: the steps from what it holds to what it should, in an order that keeps every Service
 //!   working at every step.
-//! - [`Engine`]: the two in one, for who follows a cluster: changes go in, and the plans that come out cost what
-//!   changed, not what there is.
+//! - [`Engine`]: both in one, for programs that follow a cluster. It takes changes and gives plans; a plan costs as much
+//!   as the change, however large the cluster is.
 //! - [`kernel`]: where plans are carried out. [`MemoryKernel`] keeps a kernel's rules in memory; the crate
 //!   `proxier-linux` has the kernel of this machine.
 //!
@@ -51,7 +51,7 @@
 //! # Ok::<(), proxier::KernelError>(())
 //! ```
 //!
-//! An engine is told of each change once, and of what became of each plan:
+//! An engine takes each change once, and the result of each plan:
 //!
 //! ```
 //! use proxier::cluster::{Change, Host, ObjectName, Service};
@@ -114,6 +114,9 @@ mod plan;
 mod reconcile;
 mod settings;
 mod translate;
+
+// The crates whose types this one shows.
+pub use {dummy_link, ipnetwork, ipset_netlink, iptables_restore, ipvs_netlink, netlink_wire};
 
 pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};

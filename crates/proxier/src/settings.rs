@@ -10,6 +10,7 @@ use crate::config::Config;
 ///
 /// Sources: Documentation/networking/ipvs-sysctl.rst and ip-sysctl.rst in the kernel tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Sysctl {
     /// `net/ipv4/vs/conntrack`: IPVS connections enter netfilter's connection tracking, which
     /// masquerading needs.

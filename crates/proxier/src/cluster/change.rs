@@ -4,6 +4,7 @@ use super::{Cluster, EndpointSlice, Node, ObjectName, Service};
 
 /// A change of a [`Cluster`], as a watch of the API reports them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// A Service was added or changed.
     Service(Box<Service>),

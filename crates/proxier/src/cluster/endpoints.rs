@@ -24,9 +24,9 @@ pub struct EndpointPort {
 pub struct Endpoint {
     /// Its address: the first one listed, which all others must be equivalent to.
     pub address: IpAddr,
-    /// `conditions.ready`; an endpoint that does not say is ready.
+    /// `conditions.ready`; true where it is missing.
     pub ready: bool,
-    /// `conditions.serving`; an endpoint that does not say serves.
+    /// `conditions.serving`; true where it is missing.
     pub serving: bool,
     /// `conditions.terminating`.
     pub terminating: bool,
@@ -36,13 +36,13 @@ pub struct Endpoint {
     pub hints: Option<Arc<Hints>>,
 }
 
-/// How much an entry of a slice says of its address where several have the same: the least decides. One that is not
+/// Orders entries of slices that have one address: the least decides. One that is not
 /// terminating decides over one that is, since pod addresses are reused; among equals, one that is ready.
 pub(crate) const fn standing(terminating: bool, ready: bool) -> (bool, bool) {
     (terminating, !ready)
 }
 
-/// For whom an endpoint is meant. Without any names it says nothing.
+/// The nodes and zones that an endpoint is meant for. Without names there is no hint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hints {
     /// `forNodes`.

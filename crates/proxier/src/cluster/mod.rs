@@ -63,7 +63,7 @@ pub struct Cluster {
     pub services: BTreeMap<ObjectName, Service>,
     /// The EndpointSlices, each naming the Service it belongs to.
     pub slices: BTreeMap<ObjectName, EndpointSlice>,
-    /// The Nodes; only this node's own is ever looked at.
+    /// The Nodes: this machine's own, and others for their addresses.
     pub nodes: BTreeMap<Box<str>, Node>,
 }
 

@@ -1,4 +1,4 @@
-//! The node itself: what the API says of it, and what its kernel does.
+//! The node: its Kubernetes object, and the machine.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

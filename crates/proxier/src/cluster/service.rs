@@ -11,6 +11,7 @@ use super::{Family, ObjectName};
 
 /// `spec.type`, as far as it matters to a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum ServiceType {
     /// Reached by its cluster IP.
     #[default]
@@ -25,6 +26,7 @@ pub enum ServiceType {
 
 /// `internalTrafficPolicy` and `externalTrafficPolicy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum TrafficPolicy {
     /// Any endpoint of the Service.
     #[default]

@@ -10,7 +10,7 @@ use crate::cluster::{Family, PerFamily};
 use crate::layout::{SetId, SetIds};
 use crate::plan::{Operation, Plan};
 
-/// The names of what has to be looked at. All that differs is among them; what is among them need not differ.
+/// The names of what has to be compared. All that differs is among them; what is among them need not differ.
 #[derive(Debug, Default)]
 pub(super) struct Dirty {
     /// Whether all will be compared anyway, so that nothing of it need be noted.
@@ -18,7 +18,7 @@ pub(super) struct Dirty {
     pub(super) servers: BTreeSet<VirtualServerId>,
     /// Members of sets.
     pub(super) entries: PerFamily<BTreeMap<SetId, BTreeSet<Entry>>>,
-    /// Sets to be looked at whole, with those made for swapping and those of another layout.
+    /// Sets to be compared whole, with those made for swapping and those of another layout.
     pub(super) sets: PerFamily<SetIds>,
     pub(super) addresses: BTreeSet<IpAddr>,
     pub(super) rules: PerFamily<bool>,
@@ -41,7 +41,7 @@ impl Dirty {
         dirty
     }
 
-    /// All sets and rules, which say more by themselves than by their members.
+    /// All sets and rules of a family, as a whole.
     pub(super) fn note_structure(&mut self, family: Family) {
         *self.sets.get_mut(family) = SetId::ALL.into_iter().collect();
         *self.rules.get_mut(family) = true;
@@ -97,7 +97,7 @@ impl Dirty {
     }
 
     pub(super) fn note_entry(&mut self, family: Family, set: SetId, entry: &Entry) {
-        // Those of a set to be looked at whole are found there.
+        // Those of a set to be compared whole are found there.
         if !self.all && !self.sets.get(family).contains(set) {
             let sets = self.entries.get_mut(family);
             sets.entry(set).or_default().insert(entry.clone());

@@ -63,8 +63,7 @@ const IDLE: Connections = Connections {
 };
 
 impl LastApplied {
-    /// Believes all of an observation but for virtual servers, of which there will be so many, and of others' sets
-    /// nothing.
+    /// Takes over an observation, except for virtual servers (there will be so many of them) and others' sets.
     pub(super) fn new(observed: &Observed, servers: usize, own: impl Fn(&SetName) -> bool) -> Self {
         let sets = observed.sets.iter().filter(|(name, _)| own(name));
         let sets = sets.map(|(name, set)| {
@@ -86,7 +85,7 @@ impl LastApplied {
         }
     }
 
-    /// Believes a virtual server. Says whether it is as wanted; where not, its connections are remembered.
+    /// Takes over a virtual server. Returns whether it is as wanted; where not, its connections are remembered.
     pub(super) fn observe(&mut self, found: &ObservedServer, wanted: Option<&Server>) -> bool {
         self.idle.remove(&found.id);
         let same = wanted.is_some_and(|wanted| {
@@ -163,7 +162,7 @@ impl LastApplied {
             .take_while(move |bound| bound.ip() == address)
     }
 
-    /// Believes that operations were carried out. `wanted` gives the destinations that a virtual server should
+    /// Applies operations that were carried out. `wanted` gives the destinations that a virtual server should
     /// have.
     pub(super) fn take<'a>(
         &mut self,

@@ -1,9 +1,9 @@
 //! The incremental form of [`translate`](crate::translate()) and [`reconcile`](crate::reconcile()).
 //!
 //! What each Service wants is made by the code that `translate` uses, once for each change of it. Who gets
-//! what, and what is shared, is counted (`wanted`). What the kernel holds is last_applied: as last observed, and
-//! as changed since by what was carried out (`last_applied`). What may differ between the two is noted as it comes
-//! up (`dirty`), and a plan is what [`reconcile`](crate::reconcile()) makes of just that part of both (`delta`).
+//! what, and what is shared, is counted (`wanted`). The last-applied state is the kernel as last observed, changed since
+//! by what was carried out (`last_applied`). What may differ between the two is noted as it comes up (`dirty`), and a
+//! plan is what [`reconcile`](crate::reconcile()) makes of just that part of both (`delta`).
 
 mod delta;
 mod dirty;
@@ -42,7 +42,7 @@ use crate::translate::translate;
 /// Keeps a kernel up to a cluster: changes go in, plans come out, at a cost that depends on what a change
 /// touches and hardly on how large the cluster is.
 ///
-/// Pure like the functions that it stands for: no clock, no input or output. Whatever it is told in whatever
+/// Pure like the functions that it replaces: no clock, no input or output. Whatever changes it takes, in whatever
 /// order, carrying out its plans leads to what [`translate`](crate::translate()) gives for the same cluster.
 ///
 /// ```
@@ -74,7 +74,7 @@ pub struct Engine {
     health: BTreeMap<ObjectName, ServiceHealth>,
     last_applied: Option<LastApplied>,
     dirty: Dirty,
-    /// The sets with members, and the families written, when rules were last looked at.
+    /// The sets with members, and the families written, when rules were last compared.
     seen: PerFamily<Option<SetIds>>,
     draining: BTreeSet<VirtualServerId>,
     /// Virtual servers that were wanted, are no longer, and have not been deleted yet: the proxy's, whatever else shows
@@ -115,25 +115,26 @@ impl Engine {
         engine
     }
 
-    /// Takes in what happened to the cluster. What is said again costs a comparison.
+    /// Takes a change of the cluster. One that changes nothing costs a comparison.
     pub fn change(&mut self, change: Change) {
         if let Some(last_applied) = &mut self.last_applied {
             last_applied.forget_connections();
         }
-        self.take_in(change);
+        self.apply_change(change);
     }
 
-    /// This machine is like that now. Whether that is news: links without addresses, and the proxy's own, are not.
+    /// Sets what this machine is. Returns whether anything changed that Services depend on: links without addresses, and
+    /// the proxy's own link, do not count.
     pub fn set_host(&mut self, host: Host) -> bool {
-        let news = !host.serves_like(&self.host);
-        if news {
+        let changed = !host.serves_like(&self.host);
+        if changed {
             self.host = host;
             self.all_stale = true;
         }
-        news
+        changed
     }
 
-    /// The configuration is like that now.
+    /// Sets the configuration.
     pub fn set_config(&mut self, config: Config) {
         if self.config != config {
             self.config = config;

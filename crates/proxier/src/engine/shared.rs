@@ -1,4 +1,4 @@
-//! What many objects say alike, kept once.
+//! Values that many objects have in common, kept once.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -26,7 +26,7 @@ impl Shared {
         names.for_each(|name| self.ports.share(name, None));
     }
 
-    /// Most endpoints say what those did whose place they take.
+    /// Most endpoints have the values of those that they replace.
     pub(super) fn endpoints(&mut self, endpoints: &mut [Endpoint], before: &[Endpoint]) {
         for (at, endpoint) in endpoints.iter_mut().enumerate() {
             let before = before.get(at);

@@ -1,4 +1,4 @@
-//! Which Services have to be looked at again, and what they want then.
+//! Which Services have to be translated again, and what they want then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -14,8 +14,8 @@ use crate::health;
 use crate::translate::{Context, node_port_addresses};
 
 impl Engine {
-    /// Takes in a change and notes which Services it concerns.
-    pub(super) fn take_in(&mut self, change: Change) {
+    /// Applies a change to the store and notes which Services it concerns.
+    pub(super) fn apply_change(&mut self, change: Change) {
         match change {
             Change::Service(service) => self.store.put_service(service),
             Change::ServiceGone(name) => self.store.remove_service(&name),
@@ -50,7 +50,7 @@ impl Engine {
         }
     }
 
-    /// Has Services that are stale say again what they want.
+    /// Translates the Services that are stale.
     pub(super) fn refresh(&mut self) {
         let all_stale = mem::take(&mut self.all_stale);
         if all_stale {
@@ -67,15 +67,15 @@ impl Engine {
         self.wanted.expect(stale.len());
         self.store.note_bindable(&stale);
         for name in stale {
-            self.look_at(&name);
+            self.translate_service(&name);
         }
         if all_stale {
             self.compare();
         }
     }
 
-    fn look_at(&mut self, name: &ObjectName) {
-        let (service, slices, reserved) = self.store.look_at(name);
+    fn translate_service(&mut self, name: &ObjectName) {
+        let (service, slices, reserved) = self.store.take(name);
         let reserved = reserved.on(&self.host);
         let slices: Vec<_> = slices.iter().collect();
         let health = service.and_then(|s| health::of_service(s, &slices, &self.host.node_name));

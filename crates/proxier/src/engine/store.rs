@@ -1,4 +1,4 @@
-//! The cluster as it was told, by Service.
+//! The cluster's Services and EndpointSlices, by Service.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::mem;
@@ -13,7 +13,7 @@ pub(super) struct Store {
     services: HashMap<ObjectName, Parts>,
     /// The Service of each slice.
     owners: HashMap<ObjectName, Owner>,
-    /// Services that changed, or whose slices did, since they were last looked at.
+    /// Services that changed, or whose slices did, since they were last translated.
     stale: Vec<ObjectName>,
     shared: Shared,
     reserved: ReservedAddresses,
@@ -40,8 +40,8 @@ struct Owner {
 }
 
 impl Store {
-    /// What is known of a Service, which is not stale any more, and of the addresses that it must not bind.
-    pub(super) fn look_at(
+    /// A Service, its slices and the reserved addresses. The Service is not stale any more.
+    pub(super) fn take(
         &mut self,
         name: &ObjectName,
     ) -> (Option<&Service>, &[EndpointSlice], &ReservedAddresses) {
@@ -52,7 +52,7 @@ impl Store {
         (parts.service.as_deref(), &parts.slices, &self.reserved)
     }
 
-    /// Learns which addresses stale Services would bind, before any of them is looked at.
+    /// Learns which addresses stale Services would bind, before any of them is translated.
     pub(super) fn note_bindable(&mut self, stale: &[ObjectName]) {
         let mut fresh = HashSet::new();
         for name in stale {
@@ -80,12 +80,12 @@ impl Store {
         }
     }
 
-    /// The Services to be looked at, once more or for the last time.
+    /// The Services to be translated again, those that are gone included.
     pub(super) fn take_stale(&mut self) -> Vec<ObjectName> {
         mem::take(&mut self.stale)
     }
 
-    /// All Services are to be looked at.
+    /// Marks all Services as stale.
     pub(super) fn all_are_stale(&mut self) {
         for (name, parts) in &mut self.services {
             parts.touch(name, &mut self.stale);
@@ -135,7 +135,7 @@ impl Store {
                     &slice.endpoints,
                     &mut concerned,
                 );
-                if renew(known, slice, &mut self.shared) {
+                if replace_contents(known, slice, &mut self.shared) {
                     parts.touch(&service, &mut self.stale);
                 }
                 self.touch(&concerned);
@@ -236,8 +236,8 @@ impl Parts {
     }
 }
 
-/// Has a slice say what one of the same name and Service says. Whether that is news.
-fn renew(known: &mut EndpointSlice, slice: EndpointSlice, shared: &mut Shared) -> bool {
+/// Replaces the contents of a slice by those of one of the same name and Service. Returns whether anything changed.
+fn replace_contents(known: &mut EndpointSlice, slice: EndpointSlice, shared: &mut Shared) -> bool {
     let EndpointSlice {
         name: _,
         service: _,
@@ -286,7 +286,7 @@ mod tests {
     fn stale(store: &mut Store) -> Vec<String> {
         let names = store.take_stale();
         names.iter().for_each(|name| {
-            store.look_at(name);
+            store.take(name);
         });
         names.iter().map(ToString::to_string).collect()
     }
@@ -298,14 +298,14 @@ mod tests {
         store.put_service(Box::new(Service::new(web(), Vec::new())));
         store.put_slice(slice("a", "web"));
         assert_eq!(stale(&mut store), ["default/web"]);
-        let (service, slices, _) = store.look_at(&web());
+        let (service, slices, _) = store.take(&web());
         assert!(service.is_some());
         let names: Vec<_> = slices.iter().map(|slice| slice.name.name()).collect();
         assert_eq!(names, ["a", "b"]);
 
         store.put_slice(slice("a", "web"));
         store.put_service(Box::new(Service::new(web(), Vec::new())));
-        assert_eq!(stale(&mut store), [""; 0], "said again");
+        assert_eq!(stale(&mut store), [""; 0], "nothing changed");
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
         stale(&mut store);
         store.put_slice(slice("a", "other"));
         assert_eq!(stale(&mut store), ["default/web", "default/other"]);
-        let (service, slices, _) = store.look_at(&web());
+        let (service, slices, _) = store.take(&web());
         assert_eq!((service, slices), (None, &[][..]));
         store.remove_slice(&ObjectName::new("default", "a"));
         assert_eq!(stale(&mut store), ["default/other"]);
@@ -341,6 +341,6 @@ mod tests {
         store.put_services(Vec::new());
         assert_eq!(stale(&mut store), ["default/web"]);
         assert_eq!(store.services().count(), 0);
-        assert_eq!(store.look_at(&web()).1.len(), 2, "they wait for it");
+        assert_eq!(store.take(&web()).1.len(), 2, "they wait for it");
     }
 }

@@ -15,7 +15,7 @@ use ipvs_netlink::VirtualServerId;
 use crate::observed::{Observed, ObservedServer};
 use crate::plan::{Operation, Plan};
 
-/// A kernel that can be looked at and changed.
+/// A kernel that can be read and changed.
 pub trait Kernel {
     /// What it holds now.
     ///
@@ -73,6 +73,7 @@ pub struct Failure {
 
 /// Why an operation was not carried out.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum FailureReason {
     /// The kernel refused.
     Refused(KernelError),
@@ -165,7 +166,7 @@ pub fn carry_out(
     applied
 }
 
-/// The error of an operation that a kernel gave no result for: that does not say that it was carried out.
+/// The error of an operation that a kernel gave no result for: it may have been carried out or not.
 #[must_use]
 pub fn no_result(operation: &Operation) -> KernelError {
     KernelError::new(

@@ -14,6 +14,7 @@ use crate::cluster::{Family, PerFamily};
 /// They are emptied the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum SetId {
     /// Endpoints on this node with themselves as the source: traffic that returns to its sender.
     LoopBack,
@@ -211,7 +212,7 @@ impl SetId {
         spec
     }
 
-    /// What rules say of it.
+    /// The comment of its rules.
     pub(crate) const fn comment(self) -> &'static str {
         match self {
             Self::LoopBack => {

@@ -12,6 +12,7 @@ pub use operation::{Operation, RulesChange};
 /// virtual server can be reached before the rules and set members that masquerade its traffic are there;
 /// no address is bound that has no virtual server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Phase {
     /// Kernel settings, and the link.
     Prepare,

@@ -32,7 +32,7 @@ pub fn reconcile(desired: &Desired, observed: &Observed) -> Plan {
     reconcile_parts(desired, observed, both)
 }
 
-/// The same for a part of both: what neither names is as it should be. Rules of a family are only looked at
+/// The same for a part of both: what neither names is as it should be. Rules of a family are only compared
 /// where told to, or where a set has to be made anew that they name.
 pub(crate) fn reconcile_parts(
     desired: &Desired,

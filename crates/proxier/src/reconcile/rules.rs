@@ -69,7 +69,7 @@ fn push(
     first: bool,
 ) {
     for change in changes {
-        // A kernel that refuses says so when the plan is carried out.
+        // A kernel that refuses reports it when the plan is carried out.
         let _ = change.input.apply(kernel);
         let operation = Operation::RestoreRules(Box::new(change));
         if first {

@@ -368,7 +368,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The ranges in force: none means that everybody may come. A range of length 0 says just that, and
+    /// The ranges in force: none means that everybody may come. A range of length 0 means the same, and
     /// no set could hold it.
     fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
         let own = || {

@@ -38,6 +38,7 @@ fn policy(policy: TrafficPolicy) -> &'static str {
     match policy {
         TrafficPolicy::Cluster => "Cluster",
         TrafficPolicy::Local => "Local",
+        other => panic!("{other:?}: strategies make none"),
     }
 }
 
@@ -73,6 +74,7 @@ fn service(service: &Service) -> Value {
                 ServiceType::NodePort => "NodePort",
                 ServiceType::LoadBalancer => "LoadBalancer",
                 ServiceType::ExternalName => "ExternalName",
+                other => panic!("{other:?}: strategies make none"),
             },
             "clusterIPs": service.cluster_ips,
             "externalIPs": service.external_ips,

@@ -33,7 +33,7 @@ pub struct FamilyRules {
     pub mark: u32,
     /// Whether all traffic to cluster IPs is masqueraded.
     pub masquerade_all: bool,
-    /// How traffic of this node's pods is told, where it can be.
+    /// How traffic of this node's pods is recognized, where it can be.
     pub local_source: Option<LocalSource>,
     /// Whether `MASQUERADE` takes `--random-fully`.
     pub random_fully: bool,
@@ -45,6 +45,7 @@ pub struct FamilyRules {
 
 /// What tells traffic of this node's pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LocalSource {
     /// Its source address.
     Network(IpNetwork),
