@@ -409,3 +409,28 @@ fn jumps_found_several_times_are_reduced_to_one() {
     );
     assert!(reconcile(&wanted, &kernel.state()).is_empty());
 }
+
+/// A Service can be in its own way: here the node port of one port is another port's number at an address of the node.
+#[test]
+fn a_service_in_its_own_way_is_reported() {
+    let mut cluster = case("other-nodes-address-as-external-ip.yaml");
+    let service = cluster.services.values_mut().next().unwrap();
+    service.external_ips = vec!["192.168.10.10".parse().unwrap()];
+    let mut second = service.ports[0].clone();
+    second.name = "second".into();
+    second.port = 81.try_into().unwrap();
+    second.node_port = 80.try_into().ok();
+    service.ports.push(second);
+    let wanted = desired(&cluster);
+    assert_eq!(
+        conflicts(&wanted),
+        [
+            "Service default/web, port \"second\", does not get -t 192.168.10.10:80: \
+          the older Service default/web has it"
+        ]
+    );
+    assert_eq!(
+        destinations(&wanted, "-t 192.168.10.10:80"),
+        ["10.244.1.5:80"]
+    );
+}
