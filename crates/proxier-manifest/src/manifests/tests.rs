@@ -295,6 +295,15 @@ fn of_one_object_twice_the_newer_is_used_whatever_the_order() {
     }
 }
 
+/// Of two that are equal the second is the one too many.
+#[test]
+fn of_equal_objects_the_second_is_reported() {
+    let node = "apiVersion: v1\nkind: Node\nmetadata: {name: n, resourceVersion: '7'}\n---\n";
+    let read = read_cluster("f", node.repeat(2).as_bytes());
+    let documents = read.diagnostics.iter().map(|d| d.location.document);
+    assert_eq!(documents.collect::<Vec<_>>(), [2]);
+}
+
 #[test]
 fn addresses_of_a_node_are_internal_ones_first() {
     let text = "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {addresses: [\
