@@ -274,7 +274,7 @@ impl OpenTable {
     }
 }
 
-/// The text of a rule that is not understood: its line, and those after it that are no line of their own.
+/// The text of a rule that this crate cannot parse: its line, and the lines after it that continue it.
 fn unparsed(start: &str, lines: &mut Lines<'_>) -> String {
     let mut text = start.to_owned();
     loop {

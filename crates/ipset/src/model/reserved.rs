@@ -3,7 +3,7 @@
 /// What such a word asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum GlobalOption {
-    /// `-exist`, `-!`: creating what exists and deleting what does not is no error.
+    /// `-exist`, `-!`: creating what exists and deleting what does not exist both succeed.
     Exist,
     /// An option that changes only what `ipset` prints.
     Output,

@@ -46,7 +46,7 @@ pub enum IncompleteReason {
          its own"
     )]
     NftOnly,
-    /// It has base chains of nft with a hook or priority that is none of iptables'. All else is printed, and edits of all
+    /// It has base chains of nft with a hook or priority that iptables does not use. All else is printed, and edits of all
     /// else do not touch them: [`SaveOptions::hidden_base_chains`] takes such a table.
     #[error(
         "nft made base chains in it that iptables does not show; find them with `nft list ruleset`, and move them to a \
