@@ -7,14 +7,16 @@
 )]
 
 use std::collections::VecDeque;
-use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dummy_link::{Client, Error, LinkName, Outcome, host_address};
-use netlink_batch::{Connection, Limits, Loss, Transport, errno, messages, uapi};
+use netlink_batch::scripted::Scripted;
+use netlink_batch::{Connection, Limits, Loss, Transport, errno, uapi};
 
 /// The reply of Linux 6.1.176 to a question for the dummy link kube-ipvs0, as `ip link` got it.
 const KUBE_IPVS0: &[u8] = include_bytes!("../src/message/kube-ipvs0.bin");
+
+const RTM_NEWLINK: u16 = 16;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,91 +36,26 @@ enum Answer {
 
 use Answer::{Code, Dump, Link, Nameless, Nothing};
 
-struct Script {
-    answers: VecDeque<Answer>,
-    queue: VecDeque<Vec<u8>>,
-}
-
-fn reply(message_type: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(16 + payload.len()).unwrap();
-    let mut bytes = length.to_ne_bytes().to_vec();
-    bytes.extend(message_type.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
-}
-
-impl Transport for Script {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        for request in messages(datagram).map(Result::unwrap) {
-            let sequence = request.sequence;
-            let link = |flags| reply(16, flags, sequence, &KUBE_IPVS0[16..]);
-            let answer = self.answers.pop_front().unwrap();
-            let code = match answer {
-                Link => {
-                    self.queue.push_back(link(0));
-                    0
-                }
-                Nameless => {
-                    self.queue.push_back(reply(16, 0, sequence, &[0; 16]));
-                    0
-                }
-                Code(code) => code,
-                Dump(flags) => {
-                    self.queue.push_back(link(flags | uapi::NLM_F_MULTI));
-                    self.queue.push_back(reply(
-                        uapi::NLMSG_DONE,
-                        uapi::NLM_F_MULTI,
-                        sequence,
-                        &[0; 4],
-                    ));
-                    continue;
-                }
-                Nothing => continue,
-            };
-            if code != 0 || request.flags & uapi::NLM_F_ACK != 0 {
-                let payload = [&(-code).to_ne_bytes()[..], &[0; 16]].concat();
-                self.queue.push_back(reply(
-                    uapi::NLMSG_ERROR,
-                    uapi::NLM_F_CAPPED,
-                    sequence,
-                    &payload,
-                ));
+fn client(answers: &[Answer]) -> Client<impl Transport + use<>> {
+    let mut answers: VecDeque<_> = answers.iter().cloned().collect();
+    let script = Scripted::new(uapi::NETLINK_ROUTE, move |_, replies| {
+        match answers.pop_front().unwrap() {
+            Link => {
+                replies.message(RTM_NEWLINK, 0, &KUBE_IPVS0[16..]);
+                replies.result(0);
             }
+            Nameless => {
+                replies.message(RTM_NEWLINK, 0, &[0; 16]);
+                replies.result(0);
+            }
+            Code(code) => replies.result(code),
+            Dump(flags) => {
+                replies.message(RTM_NEWLINK, flags | uapi::NLM_F_MULTI, &KUBE_IPVS0[16..]);
+                replies.done(0);
+            }
+            Nothing => {}
         }
-        Ok(())
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
-        let bytes = self.queue.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-        buffer[..bytes.len()].copy_from_slice(&bytes);
-        Ok(bytes.len())
-    }
-
-    fn port(&self) -> u32 {
-        1
-    }
-
-    fn protocol(&self) -> u16 {
-        uapi::NETLINK_ROUTE
-    }
-
-    fn send_limit(&self) -> usize {
-        1 << 16
-    }
-
-    fn receive_limit(&self) -> usize {
-        1 << 20
-    }
-}
-
-fn client(answers: &[Answer]) -> Client<Script> {
-    let script = Script {
-        answers: answers.iter().cloned().collect(),
-        queue: VecDeque::new(),
-    };
+    });
     let limits = Limits::default().reply_timeout(TIMEOUT).attempts(3);
     Client::new(Connection::new(script).with_limits(limits))
 }

@@ -66,6 +66,7 @@
 //! | echoes the failing line (ipset) | [`KernelError::request`] | `ipset_says_which_line_failed` |
 //!
 //! # Features
+//! - `scripted`: a kernel that is a closure, to test clients with.
 //! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
 //!
 //! # Not here
@@ -88,6 +89,8 @@ mod inbox;
 mod ledger;
 mod message;
 mod report;
+#[cfg(feature = "scripted")]
+pub mod scripted;
 mod socket;
 mod transport;
 pub mod uapi;

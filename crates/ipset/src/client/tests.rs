@@ -1,12 +1,14 @@
 //! Against a kernel that is a script: for what the real one cannot be made to do.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io;
 use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::rc::Rc;
+use std::time::Duration;
 
-use netlink_batch::{Connection, Transport};
+use netlink_batch::scripted::Scripted;
+use netlink_batch::{Connection, Transport, uapi};
 use netlink_packet_core::Emitable;
 
 use super::*;
@@ -16,8 +18,8 @@ use crate::{Entry, SetName, Usage};
 /// What the kernel does with one datagram.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
-    /// Acknowledges with this error number, 0 for none.
-    Ack(i32),
+    /// Reports this error number, or success if 0.
+    Result(i32),
     /// Reports its protocol versions.
     Protocol { max: u8, min: Option<u8> },
     /// Reports this revision of the type asked for.
@@ -30,119 +32,72 @@ enum Answer {
     },
 }
 
-/// Answers one request a time, and keeps the commands it was sent.
-#[derive(Debug, Default)]
-struct Script {
-    answers: VecDeque<Answer>,
-    inbox: VecDeque<Vec<u8>>,
-    commands: Vec<u8>,
-    /// The requests, whole.
-    sent: Vec<Vec<u8>>,
+/// The requests that were sent, with their headers' types.
+type Sent = Rc<RefCell<Vec<(u8, Vec<u8>)>>>;
+
+/// The commands of the requests that were sent.
+fn commands(sent: &Sent) -> Vec<u8> {
+    sent.borrow().iter().map(|(command, _)| *command).collect()
 }
 
-impl Script {
-    fn client(answers: &[Answer]) -> Result<Client<Self>, Error> {
-        let script = Self {
-            answers: answers.iter().copied().collect(),
-            ..Self::default()
-        };
-        let retry_policy = RetryPolicy {
-            attempts: 3,
-            first_delay: Duration::ZERO,
-        };
-        Ok(Client::over(Connection::new(script))?.with_retry_policy(retry_policy))
-    }
-
-    /// As from a kernel that speaks protocols 6 and 7.
-    fn ready(answers: &[Answer]) -> Client<Self> {
-        let greeting = [
-            Answer::Protocol {
-                max: 7,
-                min: Some(6),
-            },
-            Answer::Ack(0),
-        ];
-        Self::client(&[&greeting, answers].concat()).unwrap()
-    }
-
-    fn reply(&mut self, message_type: u16, flags: u16, sequence: &[u8], payload: &[u8]) {
-        let length = u32::try_from(16 + payload.len()).unwrap();
-        let header = [
-            &length.to_ne_bytes()[..],
-            &message_type.to_ne_bytes(),
-            &flags.to_ne_bytes(),
-            sequence,
-            &[0; 4],
-        ];
-        self.inbox
-            .push_back([&header.concat()[..], payload].concat());
-    }
-}
-
-impl Transport for Script {
-    fn send(&mut self, datagram: &[u8]) -> io::Result<()> {
-        let sequence = datagram[8..12].to_vec();
-        self.commands.push(datagram[4]);
-        self.sent.push(datagram.to_vec());
+fn client(answers: &[Answer]) -> Result<(Client<impl Transport + use<>>, Sent), Error> {
+    let sent = Sent::default();
+    let log = Rc::clone(&sent);
+    let mut answers: VecDeque<_> = answers.iter().copied().collect();
+    let script = Scripted::new(uapi::NETLINK_NETFILTER, move |request, replies| {
+        let command = request.message_type.to_be_bytes()[1];
+        log.borrow_mut().push((command, request.payload.to_vec()));
         loop {
-            let answer = self
-                .answers
+            let answer = answers
                 .pop_front()
                 .expect("more requests than the script has answers");
-            let message_type = 0x600 | u16::from(datagram[4]);
             let attribute = |kind: u8, value: u8| [5, 0, kind, 0, value, 0, 0, 0];
             match answer {
-                Answer::Ack(code) => {
-                    let payload = [&(-code).to_ne_bytes()[..], &datagram[..16]].concat();
-                    self.reply(2, 0, &sequence, &payload);
-                    return Ok(());
-                }
+                Answer::Result(code) => return replies.result(code),
                 Answer::Dump { ports, changed } => {
-                    // NLM_F_MULTI, NLM_F_DUMP_INTR
-                    let flags = if changed { 0x12 } else { 2 };
+                    let changed = if changed { uapi::NLM_F_DUMP_INTR } else { 0 };
                     for (part, port) in ports.iter().enumerate() {
                         let payload = part_of_a_dump(part == 0, *port);
-                        self.reply(message_type, flags, &sequence, &payload);
+                        replies.message(
+                            request.message_type,
+                            changed | uapi::NLM_F_MULTI,
+                            &payload,
+                        );
                     }
-                    self.reply(3, flags, &sequence, &0i32.to_ne_bytes());
-                    return Ok(());
+                    return replies.done(changed);
                 }
                 Answer::Protocol { max, min } => {
                     let min = min.map_or(Vec::new(), |min| attribute(10, min).to_vec());
                     let payload = [&[2, 0, 0, 0][..], &attribute(1, max), &min].concat();
-                    self.reply(message_type, 0, &sequence, &payload);
+                    replies.message(request.message_type, 0, &payload);
                 }
                 Answer::Type(revision) => {
                     // The name of the type is where it was in the request, the family behind it.
-                    let payload =
-                        [&datagram[16..], &attribute(4, revision), &attribute(10, 0)].concat();
-                    self.reply(message_type, 0, &sequence, &payload);
+                    let answered = [attribute(4, revision), attribute(10, 0)].concat();
+                    let payload = [request.payload, &answered].concat();
+                    replies.message(request.message_type, 0, &payload);
                 }
             }
         }
-    }
+    });
+    let retry_policy = RetryPolicy {
+        attempts: 3,
+        first_delay: Duration::ZERO,
+    };
+    let client = Client::over(Connection::new(script))?.with_retry_policy(retry_policy);
+    Ok((client, sent))
+}
 
-    fn receive(&mut self, buffer: &mut [u8], _deadline: Option<Instant>) -> io::Result<usize> {
-        let datagram = self.inbox.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
-        buffer[..datagram.len()].copy_from_slice(&datagram);
-        Ok(datagram.len())
-    }
-
-    fn port(&self) -> u32 {
-        0
-    }
-
-    fn protocol(&self) -> u16 {
-        netlink::NETLINK_NETFILTER
-    }
-
-    fn send_limit(&self) -> usize {
-        1 << 17
-    }
-
-    fn receive_limit(&self) -> usize {
-        1 << 20
-    }
+/// As from a kernel that supports protocols 6 and 7.
+fn ready(answers: &[Answer]) -> (Client<impl Transport + use<>>, Sent) {
+    let greeting = [
+        Answer::Protocol {
+            max: 7,
+            min: Some(6),
+        },
+        Answer::Result(0),
+    ];
+    client(&[&greeting, answers].concat()).unwrap()
 }
 
 /// One message about set `p`: the first describes it.
@@ -176,22 +131,22 @@ fn name(text: &str) -> SetName {
 
 #[test]
 fn without_ipset_the_module_is_named() {
-    let error = Script::client(&[Answer::Ack(22)]).unwrap_err();
+    let error = client(&[Answer::Result(22)]).err().unwrap();
     assert_eq!(error, Error::NoIpset);
     assert!(error.to_string().contains("ip_set"));
 }
 
 #[test]
 fn without_the_capability_it_is_named() {
-    let error = Script::client(&[Answer::Ack(1)]).unwrap_err();
+    let error = client(&[Answer::Result(1)]).err().unwrap();
     assert_eq!(error.kind(), Some(ErrorKind::Permission));
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
 }
 
 #[test]
 fn a_kernel_of_protocol_6_is_spoken_to_in_it() {
-    let mut client =
-        Script::client(&[Answer::Protocol { max: 6, min: None }, Answer::Ack(0)]).unwrap();
+    let (mut client, _) =
+        client(&[Answer::Protocol { max: 6, min: None }, Answer::Result(0)]).unwrap();
     assert_eq!(client.protocol(), 6);
     // Nothing is sent that it would not understand.
     let error = client.index_of(name("s")).unwrap_err();
@@ -216,37 +171,37 @@ fn a_kernel_of_other_protocols_is_refused() {
                 max,
                 min: Some(min),
             },
-            Answer::Ack(0),
+            Answer::Result(0),
         ];
-        let error = Script::client(&answers).unwrap_err();
+        let error = client(&answers).err().unwrap();
         assert!(matches!(error, Error::ProtocolVersion { .. }), "{error}");
     }
 }
 
 #[test]
 fn a_busy_set_is_tried_again_but_not_for_ever() {
-    let mut client = Script::ready(&[Answer::Ack(16), Answer::Ack(16), Answer::Ack(0)]);
+    let (mut client, _) = ready(&[Answer::Result(16), Answer::Result(16), Answer::Result(0)]);
     client.swap(name("a"), name("b")).unwrap();
 
-    let mut client = Script::ready(&[Answer::Ack(16), Answer::Ack(16), Answer::Ack(16)]);
+    let (mut client, sent) = ready(&[Answer::Result(16), Answer::Result(16), Answer::Result(16)]);
     let error = client.swap(name("a"), name("b")).unwrap_err();
     assert_eq!(error.kind(), Some(ErrorKind::InUse));
-    assert_eq!(client.connection.transport().commands, [1, 6, 6, 6]);
+    assert_eq!(commands(&sent), [1, 6, 6, 6]);
 }
 
 #[test]
 fn the_revision_is_asked_for_once() {
     let answers = [
         Answer::Type(5),
-        Answer::Ack(0),
-        Answer::Ack(0),
-        Answer::Ack(0),
+        Answer::Result(0),
+        Answer::Result(0),
+        Answer::Result(0),
     ];
-    let mut client = Script::ready(&answers);
+    let (mut client, sent) = ready(&answers);
     let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::V4);
     client.create(&spec, Mode::Strict).unwrap();
     client.create(&spec, Mode::Strict).unwrap();
-    assert_eq!(client.connection.transport().commands, [1, 13, 2, 2]);
+    assert_eq!(commands(&sent), [1, 13, 2, 2]);
     let masked = SetSpec::parse("create s hash:ip bitmask 255.0.0.0").unwrap();
     let error = client.create(&masked, Mode::Strict).unwrap_err();
     assert!(
@@ -266,7 +221,7 @@ fn the_revision_is_asked_for_once() {
 /// A kernel newer than this crate is not asked for what the crate does not know.
 #[test]
 fn the_newest_revision_known_to_both_is_used() {
-    let mut client = Script::ready(&[Answer::Type(99), Answer::Ack(0)]);
+    let (mut client, _) = ready(&[Answer::Type(99), Answer::Result(0)]);
     let spec = SetSpec::hash(name("s"), SetType::HASH_IP, Family::V4);
     let Request::Create { revision, .. } = client.create_request(&spec, Mode::Strict).unwrap()
     else {
@@ -279,17 +234,17 @@ fn the_newest_revision_known_to_both_is_used() {
 /// stays.
 #[test]
 fn what_is_left_over_is_named() {
-    let busy = Answer::Ack(4100);
+    let busy = Answer::Result(4100);
     let answers = [
         Answer::Type(6),
-        Answer::Ack(0),
-        Answer::Ack(0),
-        Answer::Ack(0),
+        Answer::Result(0),
+        Answer::Result(0),
+        Answer::Result(0),
         busy,
         busy,
         busy,
     ];
-    let mut client = Script::ready(&answers);
+    let (mut client, sent) = ready(&answers);
     let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::V4);
     let error = client.replace(&spec, &[]).unwrap_err();
     let Error::Leftover { set, leftover, .. } = &error else {
@@ -297,10 +252,7 @@ fn what_is_left_over_is_named() {
     };
     assert_eq!(*set, spec.name);
     assert!(leftover.as_str().ends_with("-web"), "{leftover}");
-    assert_eq!(
-        client.connection.transport().commands,
-        [1, 13, 2, 6, 3, 3, 3]
-    );
+    assert_eq!(commands(&sent), [1, 13, 2, 6, 3, 3, 3]);
 }
 
 /// The set that is filled under another name has a bucket for each entry, up to its limit.
@@ -313,14 +265,14 @@ fn a_replaced_hash_need_not_grow() {
         let answers = [
             &[Answer::Type(6)][..],
             // Create, four messages of entries, swap, destroy.
-            &[Answer::Ack(0); 7],
+            &[Answer::Result(0); 7],
         ]
         .concat();
-        let mut client = Script::ready(&answers);
+        let (mut client, sent) = ready(&answers);
         let spec = SetSpec::hash(name("web"), SetType::HASH_IP, Family::V4).with_maxelem(maxelem);
         client.replace(&spec, &entries).unwrap();
-        let script = client.connection.transport();
-        let create = script.sent.iter().find(|sent| sent[4] == 2).unwrap();
+        let sent = sent.borrow();
+        let (_, create) = sent.iter().find(|(command, _)| *command == 2).unwrap();
         // Length 8, type 18 in network byte order, the value.
         let hashsize = [&[8, 0, 18, 0x40][..], &buckets.to_be_bytes()].concat();
         assert!(
@@ -334,7 +286,7 @@ fn a_replaced_hash_need_not_grow() {
 /// again: nothing of the first attempt stays.
 #[test]
 fn a_dump_that_changed_is_read_again() {
-    let mut client = Script::ready(&[
+    let (mut client, _) = ready(&[
         Answer::Dump {
             ports: &[1, 2, 3],
             changed: true,
@@ -351,7 +303,7 @@ fn a_dump_that_changed_is_read_again() {
     assert_eq!(listed.set.entries, [4, 5].map(Entry::port));
 
     // A visitor learns of it.
-    let mut client = Script::ready(&[
+    let (mut client, _) = ready(&[
         Answer::Dump {
             ports: &[1],
             changed: true,
@@ -379,12 +331,12 @@ fn a_dump_that_changed_is_read_again() {
 
 #[test]
 fn a_visitor_can_break_off() {
-    let mut client = Script::ready(&[
+    let (mut client, _) = ready(&[
         Answer::Dump {
             ports: &[1, 2, 3],
             changed: false,
         },
-        Answer::Ack(0),
+        Answer::Result(0),
     ]);
     let first = client.for_each(None, |item| match item {
         Item::Entry(entry) => ControlFlow::Break(entry),

@@ -152,21 +152,7 @@ mod tests {
     use std::hash::DefaultHasher;
 
     use super::*;
-
-    fn address(protocol: Protocol, address: &str, port: u16) -> VirtualServerId {
-        VirtualServerId::Address {
-            protocol,
-            address: address.parse().unwrap(),
-            port,
-        }
-    }
-
-    fn mark(family: Family, mark: u32) -> VirtualServerId {
-        VirtualServerId::FirewallMark {
-            family,
-            mark: mark.try_into().unwrap(),
-        }
-    }
+    use crate::text::id::tests::{address, mark};
 
     #[test]
     fn what_tells_ids_apart_goes_into_their_hashes() {

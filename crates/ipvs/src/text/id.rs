@@ -85,10 +85,10 @@ impl FromStr for VirtualServerId {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn address(protocol: Protocol, address: &str, port: u16) -> VirtualServerId {
+    pub(crate) fn address(protocol: Protocol, address: &str, port: u16) -> VirtualServerId {
         VirtualServerId::Address {
             protocol,
             address: address.parse().unwrap(),
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    fn mark(family: Family, mark: u32) -> VirtualServerId {
+    pub(crate) fn mark(family: Family, mark: u32) -> VirtualServerId {
         VirtualServerId::FirewallMark {
             family,
             mark: mark.try_into().unwrap(),

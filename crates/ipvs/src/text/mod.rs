@@ -2,7 +2,7 @@
 
 pub mod listing;
 
-mod id;
+pub(crate) mod id;
 mod parse;
 mod protocol;
 mod save;
