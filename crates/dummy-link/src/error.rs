@@ -4,11 +4,11 @@
 use ipnetwork::IpNetwork;
 use netlink_wire::DecodeError;
 
-#[cfg(feature = "client")]
-use crate::LinkName;
 use crate::LinkNameError;
+#[cfg(feature = "client")]
+use crate::{Family, LinkName, LocalRoute, MarkRule};
 
-/// Why an operation on a link failed.
+/// Why an operation on a link, rule or route failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -98,10 +98,74 @@ pub enum Error {
         #[source]
         reason: netlink_batch::Error,
     },
+    /// The process lacks a capability.
+    #[error(
+        "changing rules and routes takes the capability CAP_NET_ADMIN in the network namespace"
+    )]
+    #[cfg(feature = "client")]
+    RoutingNotPermitted,
+    /// This kernel has no policy routing for the family.
+    #[error("this kernel has no policy routing for {family}")]
+    #[cfg(feature = "client")]
+    RoutingUnsupported {
+        /// The family.
+        family: Family,
+    },
+    /// The table has another route to these addresses.
+    #[error(
+        "cannot add the route {route}: the table has another route to these addresses, \
+         choose another table"
+    )]
+    #[cfg(feature = "client")]
+    RouteTaken {
+        /// The route to be added.
+        route: LocalRoute,
+    },
+    /// The link of the route is down.
+    #[error("cannot add the route {route}: the link with index {} is down", route.link)]
+    #[cfg(feature = "client")]
+    LinkDown {
+        /// The route to be added.
+        route: LocalRoute,
+    },
+    /// The kernel rejected the rule.
+    #[error("cannot {action} the rule {rule}: {reason}")]
+    #[cfg(feature = "client")]
+    Rule {
+        /// `add` or `remove`.
+        action: &'static str,
+        /// The rule.
+        rule: MarkRule,
+        /// The kernel's answer, or why there is none.
+        #[source]
+        reason: netlink_batch::Error,
+    },
+    /// The kernel rejected the route.
+    #[error("cannot {action} the route {route}: {reason}")]
+    #[cfg(feature = "client")]
+    Route {
+        /// `add` or `remove`.
+        action: &'static str,
+        /// The route.
+        route: LocalRoute,
+        /// The kernel's answer, or why there is none.
+        #[source]
+        reason: netlink_batch::Error,
+    },
+    /// Rules or routes could not be listed.
+    #[error("cannot list {what}: {reason}")]
+    #[cfg(feature = "client")]
+    RoutingList {
+        /// `rules`, or the table's `routes`.
+        what: &'static str,
+        /// The kernel's answer, or why there is none.
+        #[source]
+        reason: netlink_batch::Error,
+    },
     /// A reply of the kernel could not be read.
     #[error("cannot read the kernel's description of a {what}: {reason}")]
     Malformed {
-        /// `link` or `address`.
+        /// `link`, `address`, `rule` or `route`.
         what: &'static str,
         /// What is wrong with it.
         #[source]
@@ -111,7 +175,7 @@ pub enum Error {
     #[error(transparent)]
     LinkName(#[from] LinkNameError),
     /// The socket of a [`Monitor`](crate::Monitor) failed.
-    #[error("cannot {action} the notifications of links and addresses: {reason}")]
+    #[error("cannot {action} the notifications of rtnetlink: {reason}")]
     #[cfg(feature = "client")]
     Monitor {
         /// `open`, `read` or `wait for`.

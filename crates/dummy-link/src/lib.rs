@@ -1,14 +1,18 @@
-//! Dummy links and their addresses, over rtnetlink.
+//! Dummy links and their addresses, and routing by mark, over rtnetlink.
 //!
 //! A dummy link is a network interface that drops what is sent through it. Its use is to hold
 //! addresses: an address bound to it is local to the node, so that the kernel accepts packets for
 //! it. Service proxies and load balancers bind their virtual addresses this way.
 //!
-//! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NodeLinks`], plain values.
+//! A packet can also be made local by its mark, without an address on any link: by a routing rule that
+//! looks such packets up in a table with a local route.
+//!
+//! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NodeLinks`]; [`MarkRule`] and
+//!   [`LocalRoute`], and [`Rule`] and [`Route`] for what a listing finds. Plain values.
 //! - [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport.
 #![cfg_attr(
     feature = "client",
-    doc = "- [`Client`]: blocking; changes many addresses per system call.\n- [`Monitor`]: waits for changes of links and addresses."
+    doc = "- [`Client`]: blocking; changes many addresses, rules or routes per system call.\n- [`Monitor`]: waits for changes of them."
 )]
 //!
 //! ```
@@ -41,8 +45,10 @@ pub mod uapi;
 pub use client::{Client, Outcome};
 pub use error::Error;
 pub use model::{
-    AddressFlags, AddressProtocol, BoundAddress, DUMMY, Link, LinkName, LinkNameError,
-    MAX_NAME_LEN, NodeLinks, host_address,
+    AddressFlags, AddressProtocol, BoundAddress, DUMMY, Link, LinkName, LinkNameError, LocalRoute,
+    MAX_NAME_LEN, Mark, MarkRule, NodeLinks, ParseMarkError, Route, RouteKind, RoutingProtocol,
+    Rule, RuleAction, Table, every_address, host_address,
 };
 #[cfg(feature = "client")]
 pub use monitor::{Changes, Monitor, Removal};
+pub use netlink_wire::Family;

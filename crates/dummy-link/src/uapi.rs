@@ -4,7 +4,8 @@
 //! [`linux/rtnetlink.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/rtnetlink.h),
 //! [`linux/if_link.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_link.h),
 //! [`linux/if_addr.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if_addr.h),
-//! [`linux/if.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if.h).
+//! [`linux/if.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/if.h),
+//! [`linux/fib_rules.h`](https://github.com/torvalds/linux/blob/v6.12/include/uapi/linux/fib_rules.h).
 
 /// Create or change a link; also the reply to [`RTM_GETLINK`] and the notification of a change.
 pub const RTM_NEWLINK: u16 = 16;
@@ -19,12 +20,33 @@ pub const RTM_DELADDR: u16 = 21;
 /// Get all addresses.
 pub const RTM_GETADDR: u16 = 22;
 
+/// Add a route; also the reply to [`RTM_GETROUTE`] and the notification of a change.
+pub const RTM_NEWROUTE: u16 = 24;
+/// Delete a route; also the notification of it.
+pub const RTM_DELROUTE: u16 = 25;
+/// Get all routes.
+pub const RTM_GETROUTE: u16 = 26;
+/// Add a routing rule; also the reply to [`RTM_GETRULE`] and the notification of it.
+pub const RTM_NEWRULE: u16 = 32;
+/// Delete a routing rule; also the notification of it.
+pub const RTM_DELRULE: u16 = 33;
+/// Get all routing rules.
+pub const RTM_GETRULE: u16 = 34;
+
 /// Multicast group of notifications about links.
 pub const RTNLGRP_LINK: u32 = 1;
 /// Multicast group of notifications about IPv4 addresses.
 pub const RTNLGRP_IPV4_IFADDR: u32 = 5;
 /// Multicast group of notifications about IPv6 addresses.
 pub const RTNLGRP_IPV6_IFADDR: u32 = 9;
+/// Multicast group of notifications about IPv4 routes.
+pub const RTNLGRP_IPV4_ROUTE: u32 = 7;
+/// Multicast group of notifications about IPv4 routing rules.
+pub const RTNLGRP_IPV4_RULE: u32 = 8;
+/// Multicast group of notifications about IPv6 routes.
+pub const RTNLGRP_IPV6_ROUTE: u32 = 11;
+/// Multicast group of notifications about IPv6 routing rules.
+pub const RTNLGRP_IPV6_RULE: u32 = 19;
 
 /// No address family: in the header of a message about a link itself, not about its part in a bridge.
 pub const AF_UNSPEC: u8 = 0;
@@ -53,3 +75,31 @@ pub const IFA_LOCAL: u16 = 2;
 pub const IFA_FLAGS: u16 = 8;
 /// Where the address comes from, 8 bits (Linux 5.18).
 pub const IFA_PROTO: u16 = 11;
+
+/// The destination of a route.
+pub const RTA_DST: u16 = 1;
+/// The index of a route's link.
+pub const RTA_OIF: u16 = 4;
+/// The metric of a route.
+pub const RTA_PRIORITY: u16 = 6;
+/// The table of a route, 32 bits; the header has it if it fits.
+pub const RTA_TABLE: u16 = 15;
+/// The route was copied from another one for a destination, and is none that somebody added.
+pub const RTM_F_CLONED: u32 = 0x200;
+
+/// The place of a rule.
+pub const FRA_PRIORITY: u16 = 6;
+/// The value of the condition on the mark; missing if it is 0.
+pub const FRA_FWMARK: u16 = 10;
+/// Prefixes of at most this length are suppressed; -1 where none are.
+pub const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+/// The table of a rule, 32 bits; the header has it if it fits.
+pub const FRA_TABLE: u16 = 15;
+/// The mask of the condition on the mark.
+pub const FRA_FWMASK: u16 = 16;
+/// Nothing, for alignment.
+pub const FRA_PAD: u16 = 18;
+/// Who made the rule, 8 bits (Linux 4.17).
+pub const FRA_PROTOCOL: u16 = 21;
+/// The rule is for packets that do not meet its conditions.
+pub const FIB_RULE_INVERT: u32 = 2;

@@ -9,7 +9,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use dummy_link::{Client, Error, LinkName, Outcome, host_address};
+use dummy_link::{
+    Client, Error, Family, LinkName, LocalRoute, Mark, MarkRule, Outcome, RoutingProtocol, Table,
+    every_address, host_address,
+};
 use netlink_batch::scripted::Scripted;
 use netlink_batch::{Connection, Limits, Loss, Transport, errno, uapi};
 
@@ -190,4 +193,81 @@ fn what_cannot_be_read_is_an_error() {
         interrupted.to_string(),
         "cannot list links and addresses: Device or resource busy (os error 16)"
     );
+}
+
+fn rule() -> MarkRule {
+    MarkRule {
+        family: Family::V6,
+        priority: 100,
+        mark: Mark::bits(0x2000),
+        table: Table(8192),
+        protocol: RoutingProtocol(77),
+    }
+}
+
+fn route() -> LocalRoute {
+    LocalRoute {
+        destination: every_address(Family::V6),
+        link: 1,
+        table: Table(8192),
+        protocol: RoutingProtocol(77),
+    }
+}
+
+#[test]
+fn answers_about_rules_and_routes_are_named() {
+    let unsupported = Error::RoutingUnsupported { family: Family::V6 };
+    for (code, expected) in [
+        (errno::EPERM, &Error::RoutingNotPermitted),
+        (errno::EAFNOSUPPORT, &unsupported),
+        (errno::EOPNOTSUPP, &unsupported),
+    ] {
+        let client = || client(&[Code(code)]);
+        let rule = [rule()];
+        assert_eq!(client().add_rules(&rule), [Err(expected.clone())]);
+        assert_eq!(client().remove_rules(&rule), [Err(expected.clone())]);
+        let route = [route()];
+        assert_eq!(client().add_routes(&route), [Err(expected.clone())]);
+        assert_eq!(client().remove_routes(&route), [Err(expected.clone())]);
+    }
+    let text =
+        |mut outcomes: Vec<Result<Outcome, Error>>| outcomes.remove(0).unwrap_err().to_string();
+    assert_eq!(
+        text(client(&[Code(errno::EINVAL)]).add_rules(&[rule()])),
+        "cannot add the rule priority 100 fwmark 0x2000/0x2000 table 8192 protocol 77: \
+         Invalid argument (os error 22)"
+    );
+    assert_eq!(
+        text(client(&[Code(errno::EINVAL)]).remove_routes(&[route()])),
+        "cannot remove the route local ::/0 table 8192 proto 77: Invalid argument (os error 22)"
+    );
+}
+
+#[test]
+fn a_kernel_without_policy_routing_has_no_rules() {
+    assert_eq!(client(&[Code(errno::EOPNOTSUPP)]).rules(), Ok(vec![]));
+    let failed = client(&[Code(errno::ENOMEM)])
+        .rules()
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        failed,
+        "cannot list rules: Cannot allocate memory (os error 12)"
+    );
+    // Each family by itself.
+    let answers = [Code(errno::ENOENT), Code(errno::EAFNOSUPPORT)];
+    assert_eq!(client(&answers).routes(Table(8192)), Ok(vec![]));
+    let failed = client(&[Code(errno::ENOENT), Code(errno::ENOMEM)]).routes(Table(8192));
+    assert_eq!(
+        failed.unwrap_err().to_string(),
+        "cannot list routes: Cannot allocate memory (os error 12)"
+    );
+}
+
+#[test]
+fn a_route_that_cannot_be_compared_counts_as_another() {
+    // The listing fails after EEXIST.
+    let answers = [Code(errno::EEXIST), Code(errno::ENOMEM)];
+    let taken = Error::RouteTaken { route: route() };
+    assert_eq!(client(&answers).add_routes(&[route()]), [Err(taken)]);
 }

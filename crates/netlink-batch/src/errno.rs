@@ -33,6 +33,7 @@ numbers! {
     EAFNOSUPPORT: "Address family not supported.",
     EADDRINUSE: "Address already in use.",
     EADDRNOTAVAIL: "Cannot assign requested address: the address is missing.",
+    ENETDOWN: "Network is down: the link is.",
     ENOBUFS: "No buffer space available.",
     ETIMEDOUT: "Timed out.",
 }

@@ -9,13 +9,10 @@ use netlink_batch::{
     uapi::{NLM_F_CREATE, NLM_F_EXCL},
 };
 
-use super::{Client, Outcome, link_error};
+use super::{Client, Outcome, Outcomes, link_error};
 use crate::message;
 use crate::uapi::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
 use crate::{BoundAddress, Error, LinkName, NodeLinks};
-
-/// The outcome for each address, in order.
-type Outcomes = Vec<Result<Outcome, Error>>;
 
 impl<T: Transport> Client<T> {
     /// Adds addresses to a dummy link, many at a time; the result of each is at its place.
@@ -122,25 +119,6 @@ impl<T: Transport> Client<T> {
                 _ => Err(address_error("remove", link, *address, reason)),
             }
         })
-    }
-
-    /// Sends a request for each item.
-    fn change<I>(
-        &mut self,
-        items: &[I],
-        mut push: impl FnMut(&mut Batch, &I),
-        explain: impl Fn(&I, netlink_batch::Error) -> Result<Outcome, Error>,
-    ) -> Outcomes {
-        let report = self
-            .connection
-            .execute_all(&mut self.batch, items, |batch, item| push(batch, item));
-        let mut failures: BTreeMap<_, _> = report.into_failures().collect();
-        let outcomes = items.iter().enumerate().map(|(place, item)| {
-            failures
-                .remove(&place)
-                .map_or(Ok(Outcome::Changed), |error| explain(item, error))
-        });
-        outcomes.collect()
     }
 
     /// The addresses of a link, of whatever kind. Of an address with a peer: the local address.

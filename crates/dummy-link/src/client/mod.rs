@@ -2,6 +2,9 @@
 
 mod addresses;
 mod links;
+mod routing;
+
+use std::collections::BTreeMap;
 
 use netlink_batch::{
     Batch, Connection, Limits, Socket, SocketOptions, Transport, errno, uapi::NETLINK_ROUTE,
@@ -18,11 +21,15 @@ pub enum Outcome {
     Changed,
 }
 
-/// A client for dummy links and addresses, over one rtnetlink socket.
+/// The outcome of each item, in order.
+type Outcomes = Vec<Result<Outcome, Error>>;
+
+/// A client for dummy links and addresses, rules by mark and local routes, over one rtnetlink socket.
 ///
 /// It works in the network namespace that the opening thread was in. Reading needs no capability,
 /// changes need `CAP_NET_ADMIN`. It reads all links but changes only dummy links: another link of the
-/// name is an [`Error::NotDummy`].
+/// name is an [`Error::NotDummy`]. It reads all rules and routes but changes only rules by mark and local
+/// routes.
 ///
 /// All operations are idempotent: the second of two equal ones is [`Outcome::Unchanged`].
 #[derive(Debug)]
@@ -66,6 +73,25 @@ impl<T: Transport> Client<T> {
     pub fn with_address_protocol(mut self, protocol: AddressProtocol) -> Self {
         self.protocol = protocol;
         self
+    }
+
+    /// Sends a request for each item.
+    fn change<I>(
+        &mut self,
+        items: &[I],
+        mut push: impl FnMut(&mut Batch, &I),
+        explain: impl Fn(&I, netlink_batch::Error) -> Result<Outcome, Error>,
+    ) -> Outcomes {
+        let report = self
+            .connection
+            .execute_all(&mut self.batch, items, |batch, item| push(batch, item));
+        let mut failures: BTreeMap<_, _> = report.into_failures().collect();
+        let outcomes = items.iter().enumerate().map(|(place, item)| {
+            failures
+                .remove(&place)
+                .map_or(Ok(Outcome::Changed), |error| explain(item, error))
+        });
+        outcomes.collect()
     }
 }
 

@@ -25,7 +25,7 @@ const ADDRESS_NAMES: &Names = &[
 ];
 
 /// Splits the fixed header off.
-fn header<'a, const N: usize>(
+pub(super) fn header<'a, const N: usize>(
     payload: &'a [u8],
     name: &'static str,
 ) -> Result<(&'a [u8; N], &'a [u8]), DecodeError> {
@@ -153,7 +153,7 @@ pub fn parse_address(payload: &[u8]) -> Result<Option<BoundAddress>, DecodeError
 }
 
 /// An address of the family in the header.
-fn ip(attribute: Attribute<'_>, family: Family) -> Result<IpAddr, Problem> {
+pub(super) fn ip(attribute: Attribute<'_>, family: Family) -> Result<IpAddr, Problem> {
     match family {
         Family::V4 => attribute.ipv4().map(IpAddr::V4),
         Family::V6 => attribute.ipv6().map(IpAddr::V6),

@@ -10,13 +10,13 @@ use super::*;
 use crate::{AddressFlags, AddressProtocol, BoundAddress, Link};
 
 /// Bytes of a dump such as strace prints.
-fn bytes(hex: &str) -> Vec<u8> {
+pub(super) fn bytes(hex: &str) -> Vec<u8> {
     hex.split_whitespace()
         .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect()
 }
 
-fn emitted(message: &impl Emitable) -> Vec<u8> {
+pub(super) fn emitted(message: &impl Emitable) -> Vec<u8> {
     let mut buffer = vec![0; message.buffer_len()];
     message.emit(&mut buffer);
     buffer

@@ -1,13 +1,16 @@
 //! What a monitor reports, and how notifications become it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnetwork::IpNetwork;
-use netlink_batch::Message;
+use netlink_batch::{Message, uapi::NLM_F_REPLACE};
 
-use crate::message::{parse_address, parse_link};
-use crate::uapi::{AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK};
-use crate::{Client, LinkName};
+use crate::message::{parse_address, parse_link, parse_route, parse_rule};
+use crate::uapi::{
+    AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWROUTE, RTM_NEWRULE,
+};
+use crate::{Client, LinkName, Route, Rule, Table};
 
 /// Most removals that one report names. Beyond it they count as lost.
 const MAX_REMOVED: usize = 4096;
@@ -21,13 +24,19 @@ pub struct Changes {
     pub links: bool,
     /// An address was added, removed or changed.
     pub addresses: bool,
+    /// A rule was added or removed ([`Monitor::with_routing`](super::Monitor::with_routing)).
+    pub rules: bool,
+    /// A route was added, removed or changed (likewise), or may have been replaced in a
+    /// [watched](super::Monitor::watching_table) table.
+    pub routes: bool,
     /// Notifications were lost: anything may have changed, on watched and ignored links too.
     pub lost: bool,
-    /// What was removed from [watched](super::Monitor::watching) links, in order.
+    /// What was removed from [watched](super::Monitor::watching) links and
+    /// [tables](super::Monitor::watching_table), in order.
     pub removed: Vec<Removal>,
 }
 
-/// Something that is gone from a watched link.
+/// Something that is gone from a watched link or table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Removal {
@@ -40,11 +49,23 @@ pub enum Removal {
         /// The address with its prefix length; where it had a peer, the local address.
         address: IpNetwork,
     },
+    /// A rule that looks up a watched table.
+    Rule(Rule),
+    /// A route of a watched table.
+    Route(Route),
 }
 
 impl Changes {
     pub(super) fn is_any(&self) -> bool {
-        self.links || self.addresses || self.lost || !self.removed.is_empty()
+        let Self {
+            links,
+            addresses,
+            rules,
+            routes,
+            lost,
+            removed,
+        } = self;
+        *links || *addresses || *rules || *routes || *lost || !removed.is_empty()
     }
 
     fn remove(&mut self, removal: Removal) {
@@ -73,6 +94,10 @@ pub(super) struct Filter {
     links: BTreeMap<LinkName, Interest>,
     /// Those of them that exist, by index; `None` if that is unknown.
     by_index: Option<BTreeMap<u32, LinkName>>,
+    /// Whether rules and routes of other tables are reported.
+    pub(super) routing: bool,
+    /// The tables of which only removals are reported.
+    pub(super) tables: BTreeSet<Table>,
 }
 
 impl Filter {
@@ -97,7 +122,10 @@ impl Filter {
 
     /// Adds what a notification is about.
     pub(super) fn record(&mut self, message: &Message<'_>, changes: &mut Changes) {
-        let is_removal = matches!(message.message_type, RTM_DELLINK | RTM_DELADDR);
+        let is_removal = matches!(
+            message.message_type,
+            RTM_DELLINK | RTM_DELADDR | RTM_DELRULE | RTM_DELROUTE
+        );
         match message.message_type {
             RTM_NEWLINK | RTM_DELLINK => match parse_link(message.payload) {
                 Ok(link) => {
@@ -112,6 +140,29 @@ impl Filter {
                     self.record_address(bound.index, bound.address, is_removal, changes);
                 }
                 // Of another family.
+                Ok(None) => {}
+                Err(_) => self.lose(changes),
+            },
+            RTM_NEWRULE | RTM_DELRULE => match parse_rule(message.payload) {
+                Ok(Some(rule)) if self.tables.contains(&rule.table) => {
+                    if is_removal {
+                        changes.remove(Removal::Rule(rule));
+                    }
+                }
+                Ok(Some(_)) => changes.rules |= self.routing,
+                Ok(None) => {}
+                Err(_) => self.lose(changes),
+            },
+            RTM_NEWROUTE | RTM_DELROUTE => match parse_route(message.payload) {
+                Ok(Some(route)) if self.tables.contains(&route.table) => {
+                    if is_removal {
+                        changes.remove(Removal::Route(route));
+                    } else if message.flags & NLM_F_REPLACE != 0 {
+                        // Nobody is told about the route that was there before.
+                        changes.routes = true;
+                    }
+                }
+                Ok(Some(_)) => changes.routes |= self.routing,
                 Ok(None) => {}
                 Err(_) => self.lose(changes),
             },

@@ -1,4 +1,4 @@
-//! Notifications of changes to links and addresses.
+//! Notifications of changes to links, addresses, rules and routes.
 
 mod changes;
 
@@ -12,8 +12,11 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::RcvBuf};
 
-use crate::uapi::{RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK};
-use crate::{Error, LinkName};
+use crate::uapi::{
+    RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
+    RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK,
+};
+use crate::{Error, LinkName, Table};
 pub use changes::{Changes, Removal};
 use changes::{Filter, Interest};
 
@@ -27,7 +30,15 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 /// not keep it from being returned.
 const MAX_DATAGRAMS: usize = 1024;
 
-/// Waits for changes of links and addresses, in the network namespace that the opening thread was in.
+const LINKS: [u32; 3] = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR];
+const ROUTING: [u32; 4] = [
+    RTNLGRP_IPV4_RULE,
+    RTNLGRP_IPV6_RULE,
+    RTNLGRP_IPV4_ROUTE,
+    RTNLGRP_IPV6_ROUTE,
+];
+
+/// Waits for changes of links and addresses, and where asked for, of rules and routes, in the network namespace that the opening thread was in.
 ///
 /// It reports that something changed, not what, and the caller lists everything again, so that nothing
 /// is missed. Only of [watched](Self::watching) links it reports what was removed. It needs no
@@ -41,6 +52,8 @@ pub struct Monitor {
     buffer: Vec<u8>,
     settle: Duration,
     filter: Filter,
+    /// Whether it is subscribed to rules and routes.
+    routing: bool,
     /// The socket is new, and changes before it was opened are unknown.
     reopened: bool,
 }
@@ -52,10 +65,11 @@ impl Monitor {
     /// [`Error::Monitor`].
     pub fn open() -> Result<Self, Error> {
         Ok(Self {
-            socket: subscribe().map_err(|error| monitor_error("open", &error))?,
+            socket: subscribe(false).map_err(|error| monitor_error("open", &error))?,
             buffer: vec![0; BUFFER],
             settle: Duration::ZERO,
             filter: Filter::default(),
+            routing: false,
             reopened: false,
         })
     }
@@ -66,7 +80,7 @@ impl Monitor {
     /// # Errors
     /// [`Error::Monitor`]: the monitor is as it was, and this can be tried again.
     pub fn reopen(&mut self) -> Result<(), Error> {
-        self.socket = subscribe().map_err(|error| monitor_error("open", &error))?;
+        self.socket = subscribe(self.routing).map_err(|error| monitor_error("open", &error))?;
         self.reopened = true;
         Ok(())
     }
@@ -87,6 +101,39 @@ impl Monitor {
     #[must_use]
     pub fn watching(self, link: LinkName) -> Self {
         self.with_interest(link, Interest::Watched)
+    }
+
+    /// Reports changes of rules and routes too ([`Changes::rules`], [`Changes::routes`]).
+    ///
+    /// A node whose routes come from a routing daemon changes them often. IPv4 routes that go together
+    /// with their link are not notified, the link's change is.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    pub fn with_routing(mut self) -> Result<Self, Error> {
+        self.subscribe_to_routing()?;
+        self.filter.routing = true;
+        Ok(self)
+    }
+
+    /// Reports of the routes of this table, and of the rules that look it up, only what is removed
+    /// ([`Changes::removed`]). So a program with a table of its own is not woken by what it adds, and
+    /// learns at once what others take away; its own removals it recognises.
+    ///
+    /// The kernel notifies a route that was replaced by another one only as the new one. After
+    /// `ip route replace` in this table, [`Changes::routes`] is set.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    pub fn watching_table(mut self, table: Table) -> Result<Self, Error> {
+        self.subscribe_to_routing()?;
+        self.filter.tables.insert(table);
+        Ok(self)
+    }
+
+    fn subscribe_to_routing(&mut self) -> Result<(), Error> {
+        self.routing = true;
+        join(&mut self.socket, &ROUTING).map_err(|error| monitor_error("open", &error))
     }
 
     fn with_interest(mut self, link: LinkName, interest: Interest) -> Self {
@@ -186,17 +233,24 @@ impl Monitor {
     }
 }
 
-fn subscribe() -> Result<Socket, io::Error> {
+fn subscribe(routing: bool) -> Result<Socket, io::Error> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     // With a smaller buffer more is lost, which is reported.
     let _ = setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER);
     socket.bind(&SocketAddr::new(0, 0))?;
     // Connected, the socket accepts messages from the kernel only.
     socket.connect(&SocketAddr::new(0, 0))?;
-    for group in [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR] {
-        socket.add_membership(group)?;
+    join(&mut socket, &LINKS)?;
+    if routing {
+        join(&mut socket, &ROUTING)?;
     }
     Ok(socket)
+}
+
+fn join(socket: &mut Socket, groups: &[u32]) -> Result<(), io::Error> {
+    groups
+        .iter()
+        .try_for_each(|group| socket.add_membership(*group))
 }
 
 fn monitor_error(action: &'static str, error: &io::Error) -> Error {

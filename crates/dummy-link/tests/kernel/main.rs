@@ -7,6 +7,7 @@
 
 mod addresses;
 mod links;
+mod routing;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -32,6 +33,15 @@ fn main() -> ExitCode {
         links::missing_links_are_reported_as_missing,
         addresses::ten_thousand_addresses,
         addresses::listings_survive_changes_meanwhile,
+        routing::rules_written_by_us_read_by_ip,
+        routing::rules_written_by_ip_read_by_us,
+        routing::routes_written_by_us_read_by_ip,
+        routing::routes_written_by_ip_read_by_us,
+        routing::what_others_made_stays,
+        routing::another_route_to_the_same_addresses_is_reported,
+        routing::a_failing_item_fails_alone,
+        routing::marked_packets_are_delivered_here,
+        routing::ten_thousand_routes,
     ];
     let here =
         tests![links::a_kernel_without_dummy_links].map(|test| test.needs(Needs::NetNamespace));
