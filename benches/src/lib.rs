@@ -38,11 +38,8 @@ fn numbered(net: u8, n: u32) -> IpAddr {
 #[must_use]
 pub fn cluster(services: u32, endpoints: u32) -> Cluster {
     let mut cluster = Cluster::default();
-    cluster.add_node(Node {
-        name: NODE.into(),
-        addresses: vec![Ipv4Addr::new(192, 168, 10, 10).into()],
-        ..Node::default()
-    });
+    let address = Ipv4Addr::new(192, 168, 10, 10).into();
+    cluster.add_node(Node::new(NODE).with_addresses([address]));
     let (port, target) = (
         NonZeroU16::MIN.saturating_add(79),
         NonZeroU16::MIN.saturating_add(8079),
@@ -50,28 +47,19 @@ pub fn cluster(services: u32, endpoints: u32) -> Cluster {
     for s in 0..services {
         let name = format!("service-{s}");
         let mut service = Service::new(ObjectName::new("bench", &name), vec![numbered(10, s + 1)]);
-        let http = || "http".into();
-        service.ports.push(ServicePort {
-            name: http(),
-            protocol: Protocol::TCP,
-            port,
-            node_port: None,
-        });
+        service
+            .ports
+            .push(ServicePort::new("http", Protocol::TCP, port));
         let endpoint = |e: u32| {
             let node = if e.is_multiple_of(10) { NODE } else { "node-b" };
             Endpoint::ready(numbered(100, s * endpoints + e + 1)).on(node)
         };
-        cluster.add_slice(EndpointSlice {
-            name: ObjectName::new("bench", format!("{name}-x")),
-            service: name.into(),
-            family: Family::V4,
-            ports: vec![EndpointPort {
-                name: http(),
-                protocol: Protocol::TCP,
-                port: target,
-            }],
-            endpoints: (0..endpoints).map(endpoint).collect(),
-        });
+        let object = ObjectName::new("bench", format!("{name}-x"));
+        cluster.add_slice(
+            EndpointSlice::new(object, name, Family::V4)
+                .with_ports([EndpointPort::new("http", Protocol::TCP, target)])
+                .with_endpoints((0..endpoints).map(endpoint).collect::<Vec<_>>()),
+        );
         cluster.add_service(service);
     }
     cluster

@@ -15,10 +15,7 @@ use crate::numbered;
 
 /// What becomes of a plan where all goes well.
 pub fn all_done(plan: &Plan) -> Applied {
-    Applied {
-        done: plan.len(),
-        failures: Vec::new(),
-    }
+    Applied::complete(plan.len())
 }
 
 /// An engine that was told a cluster and knows nothing of any kernel.
@@ -117,26 +114,18 @@ fn other_address(endpoint: &mut Endpoint) {
 fn one_service(name: &str, address: u32, endpoints: u32) -> (Service, EndpointSlice) {
     let object = ObjectName::new("bench", name);
     let mut service = Service::new(object, vec![numbered(172, address)]);
-    let http = || "http".into();
-    service.ports.push(ServicePort {
-        name: http(),
-        protocol: Protocol::TCP,
-        port: NonZeroU16::MIN.saturating_add(79),
-        node_port: None,
-    });
-    let slice = EndpointSlice {
-        name: ObjectName::new("bench", format!("{name}-x")),
-        service: name.into(),
-        family: Family::V4,
-        ports: vec![EndpointPort {
-            name: http(),
-            protocol: Protocol::TCP,
-            port: NonZeroU16::MIN.saturating_add(8079),
-        }],
-        endpoints: (0..endpoints)
-            .map(|e| Endpoint::ready(numbered(102, e + 1)))
-            .collect(),
-    };
+    let (port, target) = (
+        NonZeroU16::MIN.saturating_add(79),
+        NonZeroU16::MIN.saturating_add(8079),
+    );
+    service
+        .ports
+        .push(ServicePort::new("http", Protocol::TCP, port));
+    let object = ObjectName::new("bench", format!("{name}-x"));
+    let endpoints = (0..endpoints).map(|e| Endpoint::ready(numbered(102, e + 1)));
+    let slice = EndpointSlice::new(object, name, Family::V4)
+        .with_ports([EndpointPort::new("http", Protocol::TCP, target)])
+        .with_endpoints(endpoints.collect::<Vec<_>>());
     (service, slice)
 }
 
@@ -145,10 +134,11 @@ fn one_service(name: &str, address: u32, endpoints: u32) -> (Service, EndpointSl
 pub fn large_service(endpoints: u32) -> (Service, Vec<EndpointSlice>) {
     let (service, all) = one_service("large", 2, endpoints);
     let parts = all.endpoints.chunks(100).enumerate();
-    let slices = parts.map(|(n, part)| EndpointSlice {
-        name: ObjectName::new("bench", format!("large-{n}")),
-        endpoints: part.to_vec(),
-        ..all.clone()
+    let slices = parts.map(|(n, part)| {
+        let object = ObjectName::new("bench", format!("large-{n}"));
+        EndpointSlice::new(object, "large", Family::V4)
+            .with_ports(all.ports.clone())
+            .with_endpoints(part)
     });
     (service, slices.collect())
 }

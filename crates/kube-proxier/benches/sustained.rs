@@ -41,12 +41,9 @@ fn address(network: u32, number: u32) -> IpAddr {
 fn service(number: u32) -> Service {
     let name = ObjectName::new("default", format!("service-{number}"));
     let mut service = Service::new(name, vec![address(0x0a60_0000, number + 1)]);
-    service.ports.push(ServicePort {
-        name: "http".into(),
-        protocol: Protocol::TCP,
-        port: port(80),
-        node_port: None,
-    });
+    service
+        .ports
+        .push(ServicePort::new("http", Protocol::TCP, port(80)));
     service
 }
 
@@ -55,20 +52,11 @@ fn slice(number: u32, version: u32) -> EndpointSlice {
     let service = format!("service-{number}");
     let moved = address(0x0b00_0000, (version * SERVICES + number) % (1 << 24));
     let rest = (1..ENDPOINTS).map(|n| address(0x0a80_0000, number * ENDPOINTS + n));
-    EndpointSlice {
-        name: ObjectName::new("default", format!("{service}-1")),
-        service: service.into(),
-        family: Family::V4,
-        ports: vec![EndpointPort {
-            name: "http".into(),
-            protocol: Protocol::TCP,
-            port: port(8080),
-        }],
-        endpoints: std::iter::once(moved)
-            .chain(rest)
-            .map(Endpoint::ready)
-            .collect(),
-    }
+    let object = ObjectName::new("default", format!("{service}-1"));
+    let endpoints = std::iter::once(moved).chain(rest).map(Endpoint::ready);
+    EndpointSlice::new(object, service, Family::V4)
+        .with_ports([EndpointPort::new("http", Protocol::TCP, port(8080))])
+        .with_endpoints(endpoints.collect::<Vec<_>>())
 }
 
 fn event(change: Change) -> Event {

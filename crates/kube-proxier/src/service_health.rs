@@ -7,21 +7,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
+use axum::{Extension, Router};
 use proxier::ServiceHealth;
-use proxier::cluster::ObjectName;
+use proxier::cluster::{Family, ObjectName};
 use tokio::net::TcpListener;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::health::{self, HealthState};
-use super::http::Connections;
+use super::http::{Connections, LocalAddress};
 
 /// How long until a port that is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -38,15 +37,22 @@ pub struct ServiceHealthServers {
 
 struct Server {
     port: u16,
-    local_endpoints: Arc<AtomicUsize>,
+    current: Current,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// What is answered now; `None` once the Service has none of it any more.
+type Current = Arc<Mutex<Option<ServiceHealth>>>;
+
+fn set(current: &Current, health: Option<ServiceHealth>) {
+    *current.lock().unwrap_or_else(PoisonError::into_inner) = health;
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // Connections are closed with the listener, by the runtime's thread. Whom it answers before that is told
         // "not here".
-        self.local_endpoints.store(0, Ordering::Relaxed);
+        set(&self.current, None);
         for task in &self.tasks {
             task.abort();
         }
@@ -86,8 +92,7 @@ impl ServiceHealthServers {
             .retain(|name, server| wanted.get(name) == Some(&server.port));
         for service in services {
             if let Some(server) = self.running.get(&service.service) {
-                let count = &server.local_endpoints;
-                count.store(service.local_endpoints, Ordering::Relaxed);
+                set(&server.current, Some(service.clone()));
                 continue;
             }
             let server = self.start(service);
@@ -96,21 +101,21 @@ impl ServiceHealthServers {
     }
 
     fn start(&self, service: &ServiceHealth) -> Server {
-        let local_endpoints = Arc::new(AtomicUsize::new(service.local_endpoints));
+        let current = Arc::new(Mutex::new(Some(service.clone())));
         let tasks = self.addresses.iter().map(|address| {
-            let (name, health, count) = (
+            let (name, health, current) = (
                 service.service.clone(),
                 self.health.clone(),
-                local_endpoints.clone(),
+                Arc::clone(&current),
             );
             let address = SocketAddr::new(*address, service.port.get());
             let connections = self.connections.clone();
-            tokio::spawn(async move { serve(name, address, health, count, &connections).await })
+            tokio::spawn(async move { serve(name, address, health, current, &connections).await })
         });
         Server {
             port: service.port.get(),
             tasks: tasks.collect(),
-            local_endpoints,
+            current,
         }
     }
 }
@@ -119,18 +124,18 @@ async fn serve(
     name: ObjectName,
     address: SocketAddr,
     health: HealthState,
-    count: Arc<AtomicUsize>,
+    current: Current,
     connections: &Connections,
 ) {
     let (listener, _permit) = listen(&name, address, connections).await;
     // Any path, as kube-proxy has it.
     let answering = name.clone();
-    let routes = Router::new().fallback(move || {
-        let answer = answer(
-            &answering,
-            count.load(Ordering::Relaxed),
-            health.health().healthy,
-        );
+    let routes = Router::new().fallback(move |Extension(local): Extension<LocalAddress>| {
+        let current = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = current
+            .as_ref()
+            .map_or(0, |health| health.local_endpoints_over(family(local)));
+        let answer = answer(&answering, count, health.health().healthy);
         std::future::ready(answer)
     });
     connections.serve("health check", listener, routes).await;
@@ -167,6 +172,11 @@ async fn listen(
     }
 }
 
+/// The family that a check came over. A socket for both families has IPv4 addresses mapped to IPv6 ones.
+fn family(LocalAddress(address): LocalAddress) -> Family {
+    Family::of(address.ip().to_canonical())
+}
+
 async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     let no_ipv6 = bound.as_ref().is_err_and(|error| {
@@ -201,11 +211,8 @@ mod tests {
     use super::*;
 
     fn service(name: &str, port: u16, local_endpoints: usize) -> ServiceHealth {
-        ServiceHealth {
-            service: ObjectName::new("ns", name),
-            port: port.try_into().unwrap(),
-            local_endpoints,
-        }
+        ServiceHealth::new(ObjectName::new("ns", name), port.try_into().unwrap())
+            .with_local_endpoints(Family::V4, local_endpoints)
     }
 
     /// A port that was free a moment ago.
@@ -339,6 +346,28 @@ mod tests {
                 assert!(gone, "{answer}");
             }
             closed(port).await;
+        });
+    }
+
+    #[test]
+    fn each_family_is_answered_for_with_its_own_endpoints() {
+        run(async {
+            let health = HealthState::new(Duration::from_secs(30));
+            let mut servers = ServiceHealthServers::new(health, Connections::new(1024));
+            let port = free_port().await;
+            let both = service("a", port, 2).with_local_endpoints(Family::V6, 0);
+            servers.update(&[both], None);
+            let v4 = eventually(port, "200 OK").await;
+            assert!(v4.contains("\"localEndpoints\":2"), "{v4}");
+            assert!(v4.contains("x-load-balancing-endpoint-weight: 2"), "{v4}");
+            let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+            // Where this machine has no IPv6, there is no such question.
+            if TcpStream::connect(v6).await.is_ok() {
+                let v6 = request(v6, "/").await;
+                assert!(v6.starts_with("HTTP/1.1 503 "), "{v6}");
+                assert!(v6.contains("\"localEndpoints\":0"), "{v6}");
+                assert!(v6.contains("x-load-balancing-endpoint-weight: 0"), "{v6}");
+            }
         });
     }
 

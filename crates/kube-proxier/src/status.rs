@@ -148,7 +148,12 @@ impl Reporter {
             let servers = engine.servers().filter_map(|id| engine.server(id));
             self.destinations = servers.map(|server| server.destinations.len()).sum();
         }
-        self.metrics.no_local_endpoints(engine.no_local_endpoints());
+        let no_local = engine.no_local_endpoints();
+        for family in Family::ALL {
+            let services = *no_local.get(family);
+            self.metrics
+                .no_local_endpoints(family == Family::V6, services);
+        }
         self.metrics.holdings(Holdings {
             virtual_servers: engine.servers().len(),
             destinations: self.destinations,

@@ -26,17 +26,17 @@ fn unreadable<E: PartError>(what: &str, error: E) -> KernelError {
 }
 
 fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> ObservedServer {
-    let found = destinations.iter().map(|found| ObservedDestination {
-        destination: found.destination,
-        connections: found.connections,
+    let found = destinations.iter().map(|found| {
+        let mut destination = ObservedDestination::new(found.destination);
+        destination.connections = found.connections;
+        destination
     });
-    let mut destinations: Vec<_> = found.collect();
-    destinations.sort_by_key(|found| found.destination.id);
-    ObservedServer {
-        id: server.id,
-        config: server.config,
-        destinations,
-    }
+    let mut observed = ObservedServer::new(server.id, server.config);
+    observed.destinations = found.collect();
+    observed
+        .destinations
+        .sort_by_key(|found| found.destination.id);
+    observed
 }
 
 impl LinuxKernel {
@@ -52,17 +52,17 @@ impl LinuxKernel {
             v4: rules(Family::V4)?,
             v6: rules(Family::V6)?,
         };
-        Ok(Observed {
-            servers: self.read_servers()?,
-            sets: self.read_sets()?,
-            rules,
-            addresses: self.read_addresses()?,
-            sysctls: self.read_sysctls()?,
-            timeouts: self
-                .ipvs
-                .timeouts()
-                .map_err(|error| unreadable("IPVS timeouts", error))?,
-        })
+        let mut state = Observed::default();
+        state.servers = self.read_servers()?;
+        state.sets = self.read_sets()?;
+        state.rules = rules;
+        state.addresses = self.read_addresses()?;
+        state.sysctls = self.read_sysctls()?;
+        state.timeouts = self
+            .ipvs
+            .timeouts()
+            .map_err(|error| unreadable("IPVS timeouts", error))?;
+        Ok(state)
     }
 
     fn read_servers(&mut self) -> Result<Vec<ObservedServer>, KernelError> {

@@ -42,13 +42,7 @@ fn way(operation: &Operation) -> Way {
         Operation::BindAddress(_) => Way::Bind,
         Operation::UnbindAddress(_) => Way::Unbind,
         Operation::RestoreRules(change) => Way::Rules(change.family),
-        Operation::SetSysctl { .. }
-        | Operation::SetTimeouts(_)
-        | Operation::CreateLink
-        | Operation::DeleteLink
-        | Operation::CreateSet(_)
-        | Operation::SwapSets { .. }
-        | Operation::DestroySet(_) => Way::Alone,
+        _ => Way::Alone,
     }
 }
 
@@ -224,8 +218,11 @@ impl LinuxKernel {
             Operation::CreateSet(spec) => self.ipset.create(spec, Mode::Strict).map_err(failed),
             Operation::SwapSets { set, with } => self.ipset.swap(*with, *set).map_err(failed),
             Operation::DestroySet(set) => self.ipset.destroy(*set, Mode::Strict).map_err(failed),
-            // Only what goes its way alone comes here.
-            other => Err(no_result(other)),
+            other => Err(KernelError::new(
+                KernelPart::of(other),
+                KernelErrorKind::Unsupported,
+                "LinuxKernel has no such operation: use the versions of proxier and proxier-linux that belong together",
+            )),
         }
     }
 }

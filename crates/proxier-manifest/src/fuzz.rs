@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use crate::snapshot::Snapshot;
-use crate::{Object, ObjectReading, read_cluster, read_config, read_links, read_object};
+use crate::{ObjectReading, read_cluster, read_config, read_links, read_object};
 use proxier::Observed;
-use proxier::cluster::{Change, Cluster, Host, ObjectName};
+use proxier::cluster::{Change, Cluster, Host};
 use proxier::{Config, Kernel, Layout, MemoryKernel, Operation, reconcile, translate};
 
 /// What the targets use that read something else.
@@ -31,11 +31,7 @@ pub fn manifests(bytes: &[u8]) {
         return;
     }
     for layout in [Layout::Current, Layout::Classic] {
-        let config = Config {
-            layout,
-            ..Config::default()
-        };
-        settles(&read.cluster, &node(), &config);
+        settles(&read.cluster, &node(), &Config::with_layout(layout));
     }
 }
 
@@ -57,12 +53,7 @@ pub fn object(bytes: &[u8]) {
             return;
         }
     };
-    let name = object_name(&object);
-    let (comes, goes) = match object {
-        Object::Service(service) => (Change::Service(service), Change::ServiceGone(name)),
-        Object::Slice(slice) => (Change::Slice(slice), Change::SliceGone(name)),
-        Object::Node(node) => (Change::Node(node), Change::NodeGone(name.name().into())),
-    };
+    let (goes, comes) = (object.gone(), Change::from(object));
     let mut cluster = CLUSTER.clone();
     cluster.change(comes);
     settles(&cluster, &node(), &Config::default());
@@ -72,27 +63,16 @@ pub fn object(bytes: &[u8]) {
     assert_eq!(cluster, without);
 }
 
-fn object_name(object: &Object) -> ObjectName {
-    match object {
-        Object::Service(service) => service.name.clone(),
-        Object::Slice(slice) => slice.name.clone(),
-        Object::Node(node) => ObjectName::new("", &*node.name),
-    }
-}
-
 /// A `KubeProxyConfiguration`.
 pub fn config(bytes: &[u8]) {
     let read = read_config("fuzz", bytes);
     let again = read_config("fuzz", bytes);
     assert_eq!(format!("{read:?}"), format!("{again:?}"));
-    let Ok(config) = read else {
+    let Ok(mut config) = read else {
         return;
     };
     for layout in [Layout::Current, Layout::Classic] {
-        let config = Config {
-            layout,
-            ..config.clone()
-        };
+        config.layout = layout;
         if config.check().is_ok() {
             settles(&CLUSTER, &node(), &config);
         }
@@ -104,7 +84,8 @@ pub fn links(bytes: &[u8]) {
     let read = read_links("fuzz", bytes);
     assert_eq!(read, read_links("fuzz", bytes));
     if let Ok(links) = read {
-        let host = Host { links, ..node() };
+        let mut host = node();
+        host.links = links;
         settles(&CLUSTER, &host, &Config::default());
     }
 }

@@ -112,6 +112,7 @@ fn other(field: &str, found: Option<&str>) -> String {
 /// Whatever was answered in the place of a list, its items as `T`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "T: Deserialize<'de>"))]
+#[non_exhaustive]
 pub struct RawList<T> {
     kind: Option<String>,
     api_version: Option<String>,

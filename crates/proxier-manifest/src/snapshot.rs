@@ -14,7 +14,7 @@ use std::fmt;
 
 use ipset_netlink::parse_save;
 use iptables_restore::{Ruleset, SaveFormat};
-use ipvs_netlink::{Connections, SaveLine, Timeouts, VirtualServerId};
+use ipvs_netlink::{SaveLine, Timeouts, VirtualServerId};
 use serde::{Deserialize, Serialize};
 
 use proxier::LINK;
@@ -25,6 +25,7 @@ use proxier::{Observed, ObservedDestination, ObservedServer};
 /// A kernel state as JSON. What is missing is as in an untouched kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Lines of `ipvsadm -Sn`, sorted.
     pub ipvs: Vec<String>,
@@ -69,6 +70,7 @@ impl Snapshot {
             id,
             config,
             destinations,
+            ..
         } in &state.servers
         {
             ipvs.push(
@@ -146,26 +148,26 @@ impl Snapshot {
             }
             None => None,
         };
-        Ok(Observed {
-            servers: servers(&self.ipvs)?,
-            sets: sets.collect(),
-            rules: PerFamily {
-                v4: rules("iptables", &self.iptables)?,
-                v6: rules("ip6tables", &self.ip6tables)?,
+        let mut state = Observed::default();
+        state.servers = servers(&self.ipvs)?;
+        state.sets = sets.collect();
+        state.rules = PerFamily {
+            v4: rules("iptables", &self.iptables)?,
+            v6: rules("ip6tables", &self.ip6tables)?,
+        };
+        state.addresses = addresses;
+        state.sysctls = sysctls(&self.sysctl)?;
+        state.timeouts = match self.ipvs_timeouts.as_str() {
+            "" => Timeouts {
+                tcp: 900,
+                tcp_fin: 120,
+                udp: 300,
             },
-            addresses,
-            sysctls: sysctls(&self.sysctl)?,
-            timeouts: match self.ipvs_timeouts.as_str() {
-                "" => Timeouts {
-                    tcp: 900,
-                    tcp_fin: 120,
-                    udp: 300,
-                },
-                line => line
-                    .parse()
-                    .map_err(|error| wrong("ipvs_timeouts", error))?,
-            },
-        })
+            line => line
+                .parse()
+                .map_err(|error| wrong("ipvs_timeouts", error))?,
+        };
+        Ok(state)
     }
 }
 
@@ -212,11 +214,7 @@ fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
     for line in lines {
         match line.parse::<SaveLine>() {
             Ok(SaveLine::AddService { id, config }) => {
-                let server = ObservedServer {
-                    id,
-                    config,
-                    destinations: Vec::new(),
-                };
+                let server = ObservedServer::new(id, config);
                 if servers.insert(id, server).is_some() {
                     return Err(twice(line));
                 }
@@ -241,11 +239,8 @@ fn servers(lines: &[String]) -> Result<Vec<ObservedServer>, SnapshotError> {
         if !seen.insert((service, destination.id)) {
             return Err(twice(line));
         }
-        let connections = Connections::default();
-        server.destinations.push(ObservedDestination {
-            destination,
-            connections,
-        });
+        let found = ObservedDestination::new(destination);
+        server.destinations.push(found);
     }
     let mut servers: Vec<_> = servers.into_values().collect();
     for server in &mut servers {

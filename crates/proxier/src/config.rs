@@ -15,6 +15,7 @@ use crate::ownership::Ownership;
 /// The crate `proxier-manifest` reads it from a `KubeProxyConfiguration`; [`Default`] is what kube-proxy
 /// does with an empty one.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Config {
     /// Which chains and sets are written.
     pub layout: Layout,
@@ -67,6 +68,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The defaults with another layout.
+    #[must_use]
+    pub fn with_layout(layout: Layout) -> Self {
+        Self {
+            layout,
+            ..Self::default()
+        }
+    }
+
     /// Checks what only shows once all of it is known.
     ///
     /// # Errors
@@ -126,6 +136,7 @@ pub struct InvalidConfig {
 
 /// How traffic that comes from this node's own pods is recognized (`detectLocalMode`).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DetectLocal {
     /// By a source address inside the cluster's pod networks (`clusterCIDR`). Without one of a family,
     /// local traffic of that family cannot be told.
@@ -140,6 +151,7 @@ pub enum DetectLocal {
 
 /// The addresses that node ports are served on (`nodePortAddresses`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NodePortAddresses {
     /// All of the node's.
     #[default]

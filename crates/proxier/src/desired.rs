@@ -18,6 +18,7 @@ use crate::settings::Sysctl;
 ///
 /// Lists are sorted and free of duplicates, so that equal clusters give equal values.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Desired {
     /// Which sets and chains are written.
     pub layout: Layout,
@@ -40,6 +41,27 @@ pub struct Desired {
 }
 
 impl Desired {
+    /// A state that wants nothing, with the proxy's link and without rules and sets, to be filled by a program that
+    /// translates by itself. Lists must be sorted.
+    #[must_use]
+    pub const fn new(layout: Layout, ownership: Ownership) -> Self {
+        Self {
+            layout,
+            servers: Vec::new(),
+            families: PerFamily { v4: None, v6: None },
+            addresses: BTreeSet::new(),
+            sysctls: Vec::new(),
+            timeouts: Timeouts {
+                tcp: 0,
+                tcp_fin: 0,
+                udp: 0,
+            },
+            link: true,
+            ownership,
+            conflicts: Vec::new(),
+        }
+    }
+
     /// The virtual server of an id.
     #[must_use]
     pub fn server(&self, id: &VirtualServerId) -> Option<&Server> {
@@ -58,15 +80,8 @@ impl Desired {
         let own = observed.servers.iter().map(|server| server.id);
         let own = own.filter(|id| recognizes(id, &node_addresses, observed));
         Self {
-            layout: Layout::default(),
-            servers: Vec::new(),
-            families: PerFamily::default(),
-            addresses: BTreeSet::new(),
-            sysctls: Vec::new(),
-            timeouts: Timeouts::default(),
             link: false,
-            ownership: Ownership::Only(own.collect()),
-            conflicts: Vec::new(),
+            ..Self::new(Layout::default(), Ownership::Only(own.collect()))
         }
     }
 
@@ -106,6 +121,7 @@ impl Holdings for (&Desired, &Observed) {
 
 /// A virtual server and its destinations.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Server {
     /// Protocol, address and port.
     pub id: VirtualServerId,
@@ -115,8 +131,25 @@ pub struct Server {
     pub destinations: Arc<[Destination]>,
 }
 
+impl Server {
+    /// A virtual server with these destinations, sorted by id.
+    #[must_use]
+    pub fn new(
+        id: VirtualServerId,
+        config: VirtualServerConfig,
+        destinations: impl Into<Arc<[Destination]>>,
+    ) -> Self {
+        Self {
+            id,
+            config,
+            destinations: destinations.into(),
+        }
+    }
+}
+
 /// The sets and rules of one address family.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FamilyState {
     /// The sets of the layout, all of them, in the order of their ids.
     pub sets: Vec<DesiredSet>,
@@ -125,6 +158,12 @@ pub struct FamilyState {
 }
 
 impl FamilyState {
+    /// Sets, in the order of their ids, and rules.
+    #[must_use]
+    pub const fn new(sets: Vec<DesiredSet>, rules: FamilyRules) -> Self {
+        Self { sets, rules }
+    }
+
     /// One of the sets.
     #[must_use]
     pub fn set(&self, id: SetId) -> Option<&DesiredSet> {
@@ -134,6 +173,7 @@ impl FamilyState {
 
 /// A set and its members.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DesiredSet {
     /// Which of the proxy's sets it is.
     pub id: SetId,
@@ -141,4 +181,12 @@ pub struct DesiredSet {
     pub spec: SetSpec,
     /// Its members, sorted.
     pub entries: Vec<Entry>,
+}
+
+impl DesiredSet {
+    /// A set with these members, sorted.
+    #[must_use]
+    pub const fn new(id: SetId, spec: SetSpec, entries: Vec<Entry>) -> Self {
+        Self { id, spec, entries }
+    }
 }

@@ -5,19 +5,55 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use crate::cluster::{
-    Cluster, Endpoint, EndpointSlice, Family, ObjectName, Service, slices_by_service, standing,
+    Cluster, Endpoint, EndpointSlice, Family, ObjectName, PerFamily, Service, slices_by_service,
+    standing,
 };
 
-/// What a load balancer's health check of a Service is answered with.
+/// The answer to a load balancer's health check of a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServiceHealth {
     /// The Service.
     pub service: ObjectName,
     /// The port its health check is served on (`healthCheckNodePort`).
     pub port: NonZeroU16,
-    /// How many distinct addresses its ready endpoints on this node have, both families together: 0 has the
-    /// load balancer look elsewhere.
-    pub local_endpoints: usize,
+    /// How many distinct addresses its ready endpoints on this node have, in each family that the Service is served
+    /// in: with 0 the load balancer sends its clients to other nodes.
+    pub local_endpoints: PerFamily<Option<usize>>,
+}
+
+impl ServiceHealth {
+    /// The health of a Service that is served in no family.
+    #[must_use]
+    pub const fn new(service: ObjectName, port: NonZeroU16) -> Self {
+        Self {
+            service,
+            port,
+            local_endpoints: PerFamily { v4: None, v6: None },
+        }
+    }
+
+    /// The same with the number of local endpoints of a family.
+    #[must_use]
+    pub const fn with_local_endpoints(mut self, family: Family, count: usize) -> Self {
+        *self.local_endpoints.get_mut(family) = Some(count);
+        self
+    }
+
+    /// How many endpoints a health check over `family` is answered with: those of that family, or of the other one
+    /// where the Service is not served in it.
+    ///
+    /// kube-proxy has a proxy for each family, which counts its own endpoints alone; what asks over IPv4 wants to
+    /// know where to send IPv4 traffic.
+    #[must_use]
+    pub fn local_endpoints_over(&self, family: Family) -> usize {
+        let PerFamily { v4, v6 } = self.local_endpoints;
+        let (own, other) = match family {
+            Family::V4 => (v4, v6),
+            Family::V6 => (v6, v4),
+        };
+        own.or(other).unwrap_or_default()
+    }
 }
 
 /// Something there is one of for each traffic policy: what is asked of Services with policy `Local` that
@@ -25,11 +61,19 @@ pub struct ServiceHealth {
 ///
 /// kube-proxy reports their numbers as `sync_proxy_rules_no_local_endpoints_total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoLocalEndpoints<T = usize> {
     /// Of `internalTrafficPolicy`.
     pub internal: T,
     /// Of `externalTrafficPolicy`.
     pub external: T,
+}
+
+impl<T> NoLocalEndpoints<T> {
+    /// Of both policies.
+    pub const fn new(internal: T, external: T) -> Self {
+        Self { internal, external }
+    }
 }
 
 /// The health of every Service that has health checks, by name, as seen from a node.
@@ -54,20 +98,23 @@ pub(crate) fn of_service(
     node_name: &str,
 ) -> Option<ServiceHealth> {
     let port = service.health_check()?;
-    let counts = Family::ALL.into_iter().any(|family| service.counts(family));
-    let local_endpoints = local_addresses(slices, node_name);
-    counts.then(|| ServiceHealth {
+    let local_endpoints = PerFamily::from_fn(|family| {
+        let counts = service.counts(family);
+        counts.then(|| local_addresses(slices, family, node_name))
+    });
+    let served = local_endpoints != PerFamily::default();
+    served.then(|| ServiceHealth {
         service: service.name.clone(),
         port,
         local_endpoints,
     })
 }
 
-/// How many addresses have a ready endpoint here. Endpoints without ports do not count.
-fn local_addresses(slices: &[&EndpointSlice], node_name: &str) -> usize {
+/// How many addresses of a family have a ready endpoint here. Endpoints without ports do not count.
+fn local_addresses(slices: &[&EndpointSlice], family: Family, node_name: &str) -> usize {
     let endpoints = slices
         .iter()
-        .filter(|slice| !slice.ports.is_empty())
+        .filter(|slice| slice.family == family && !slice.ports.is_empty())
         .flat_map(|slice| {
             let of_family = |address| Family::of(address) == slice.family;
             slice
@@ -141,7 +188,7 @@ mod tests {
         let of = |node| {
             service_health(&cluster, node)
                 .first()
-                .map(|h| h.local_endpoints)
+                .map(|h| h.local_endpoints_over(Family::V4))
         };
         assert_eq!((of("a"), of("b"), of("c")), (Some(1), Some(1), Some(0)));
 
@@ -149,5 +196,28 @@ mod tests {
         headless.cluster_ips.clear();
         cluster.add_service(headless);
         assert_eq!(service_health(&cluster, "a"), []);
+    }
+
+    #[test]
+    fn each_family_counts_its_own_endpoints() {
+        let v4 = |last: u8| Endpoint::ready(IpAddr::from([10, 244, 0, last])).on("a");
+        let v6 = Endpoint::ready("fd00:10:244::1".parse().unwrap());
+        let mut second = slice("2", vec![v6.clone().on("a"), v6.on("b")]);
+        second.family = Family::V6;
+        let mut cluster = Cluster::default();
+        cluster.add_slice(slice("1", vec![v4(1), v4(2)]));
+        cluster.add_slice(second);
+        let mut of = |ips: &[&str]| {
+            let mut service = web();
+            service.cluster_ips = ips.iter().map(|ip| ip.parse().unwrap()).collect();
+            cluster.add_service(service);
+            let health = service_health(&cluster, "a").pop().unwrap();
+            let over = Family::ALL.map(|family| health.local_endpoints_over(family));
+            (health.local_endpoints.v4, health.local_endpoints.v6, over)
+        };
+        assert_eq!(of(&["10.0.0.7", "fd00::7"]), (Some(2), Some(1), [2, 1]));
+        // A family that the Service has no address of is not served; the other answers for it.
+        assert_eq!(of(&["10.0.0.7"]), (Some(2), None, [2, 2]));
+        assert_eq!(of(&["fd00::7"]), (None, Some(1), [1, 1]));
     }
 }

@@ -17,6 +17,7 @@ use crate::settings::Sysctl;
 ///
 /// It holds what is somebody else's too: that is how it is known to be.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Observed {
     /// The virtual servers, sorted by id.
     pub servers: Vec<ObservedServer>,
@@ -34,6 +35,7 @@ pub struct Observed {
 
 /// A virtual server found in the kernel.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ObservedServer {
     /// What it is known by.
     pub id: VirtualServerId,
@@ -45,11 +47,35 @@ pub struct ObservedServer {
 
 /// A destination found in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ObservedDestination {
     /// Its address, port and settings.
     pub destination: Destination,
     /// Its connections at the time.
     pub connections: Connections,
+}
+
+impl ObservedServer {
+    /// A virtual server without destinations.
+    #[must_use]
+    pub const fn new(id: VirtualServerId, config: VirtualServerConfig) -> Self {
+        Self {
+            id,
+            config,
+            destinations: Vec::new(),
+        }
+    }
+}
+
+impl ObservedDestination {
+    /// A destination without connections.
+    #[must_use]
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            connections: Connections::default(),
+        }
+    }
 }
 
 impl Observed {

@@ -9,7 +9,7 @@
 
 use std::path::Path;
 
-use proxier::cluster::{Change, Cluster, Endpoint, EndpointSlice, Hints, Host};
+use proxier::cluster::{Change, Cluster, Endpoint, Hints, Host};
 use proxier::{
     Config, ConflictChange, Desired, Engine, Kernel, Layout, MemoryKernel, reconcile, translate,
 };
@@ -78,11 +78,7 @@ fn with_entries_of_one_address(one: &Endpoint, other: &Endpoint) -> [Vec<String>
     let mut cluster = case("dup-terminating-and-unready.yaml");
     let hinted = |endpoint: &Endpoint, zone: &str| {
         let mut endpoint = endpoint.clone();
-        let hints = Hints {
-            zones: vec![zone.into()],
-            ..Hints::default()
-        };
-        endpoint.hints = Some(hints.into());
+        endpoint.hints = Some(Hints::for_zones([zone]).into());
         endpoint
     };
     let elsewhere = hinted(&Endpoint::ready("10.0.1.2".parse().unwrap()), "zone-b");
@@ -100,13 +96,7 @@ fn hints_and_node_come_from_the_entry_that_decides() {
     let address = "10.0.1.1".parse().unwrap();
     let ready = Endpoint::ready(address);
     let mut hinted = ready.clone();
-    hinted.hints = Some(
-        Hints {
-            zones: vec!["zone-a".into()],
-            ..Hints::default()
-        }
-        .into(),
-    );
+    hinted.hints = Some(Hints::for_zones(["zone-a"]).into());
     let all = ["10.0.1.1:80", "10.0.1.2:80", "10.0.1.3:80"];
     let here = ["10.0.1.1:80", "10.0.1.3:80"];
 
@@ -241,11 +231,7 @@ fn addresses_of_nodes_endpoints_and_the_api_server_are_not_taken() {
         );
 
         // The classic layout is that of its time.
-        let config = Config {
-            layout: Layout::Classic,
-            ..Config::default()
-        };
-        let classic = translate(&cluster, &host(), &config);
+        let classic = translate(&cluster, &host(), &Config::with_layout(Layout::Classic));
         assert!(holds(&classic, address), "{name}");
         assert!(classic.conflicts.is_empty());
     }
@@ -292,10 +278,8 @@ fn an_engine_reports_conflicts_once() {
 
     let node_b = cluster.nodes.values().find(|node| &*node.name == "node-b");
     let node_b = Box::new(node_b.unwrap().clone());
-    let slice = EndpointSlice {
-        endpoints: vec![Endpoint::ready("192.168.10.11".parse().unwrap())],
-        ..cluster.slices.values().next().unwrap().clone()
-    };
+    let slice = cluster.slices.values().next().unwrap().clone();
+    let slice = slice.with_endpoints([Endpoint::ready("192.168.10.11".parse().unwrap())]);
     let comings = [
         (Change::Node(node_b), Change::NodeGone("node-b".into())),
         (

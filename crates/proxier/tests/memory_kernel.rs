@@ -166,12 +166,9 @@ fn a_set_that_is_full_of_others_is_made_anew_and_swapped() {
             let [_, _, c, d] = n.to_be_bytes();
             let name = ObjectName::new("many", format!("s{n}"));
             let mut service = Service::new(name, vec![[10, second, c, d].into()]);
-            service.ports.push(ServicePort {
-                name: "".into(),
-                protocol: Protocol::TCP,
-                port: NonZeroU16::MIN,
-                node_port: None,
-            });
+            service
+                .ports
+                .push(ServicePort::new("", Protocol::TCP, NonZeroU16::MIN));
             all.add_service(service);
         }
         desired(&all)

@@ -300,6 +300,7 @@ pub fn compare_objects(
     let iptables = match layout {
         Layout::Current => without_current_differences(&actual.iptables, false),
         Layout::Classic => without_classic_firewall(&actual.iptables),
+        other => panic!("no states of layout {} were measured", other.as_str()),
     };
     assert_eq!(
         comparable(&iptables),

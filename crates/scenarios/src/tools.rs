@@ -67,18 +67,18 @@ pub fn snapshot() -> Snapshot {
         words.join(" ")
     });
     let timeouts = lines(cmd("ipvsadm -L --timeout"));
-    Snapshot {
-        ipvs: lines(cmd("ipvsadm -Sn")),
-        ipset: sets.collect(),
-        iptables: rules("iptables-legacy-save"),
-        ip6tables: rules("ip6tables-legacy-save"),
-        addresses: addresses(),
-        sysctl: Sysctl::ALL
-            .into_iter()
-            .map(|key| (key.to_string(), sysctl(key.path())))
-            .collect(),
-        ipvs_timeouts: timeouts.last().cloned().unwrap_or_default(),
-    }
+    let mut snapshot = Snapshot::default();
+    snapshot.ipvs = lines(cmd("ipvsadm -Sn"));
+    snapshot.ipset = sets.collect();
+    snapshot.iptables = rules("iptables-legacy-save");
+    snapshot.ip6tables = rules("ip6tables-legacy-save");
+    snapshot.addresses = addresses();
+    snapshot.sysctl = Sysctl::ALL
+        .into_iter()
+        .map(|key| (key.to_string(), sysctl(key.path())))
+        .collect();
+    snapshot.ipvs_timeouts = timeouts.last().cloned().unwrap_or_default();
+    snapshot
 }
 
 fn addresses() -> BTreeMap<String, Vec<String>> {

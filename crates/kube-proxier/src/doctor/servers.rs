@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Set, SetName};
-use ipvs_netlink::{VirtualServer, VirtualServerId};
+use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Host;
 use proxier::{Desired, LINK, Observed, ObservedServer, SetId};
 
@@ -25,12 +25,13 @@ pub(super) fn foreign(options: &Options) -> Vec<Check> {
     if !options.config.remove_foreign_servers {
         return vec![Check::works(name, format!("{count}; those of others stay"))];
     }
-    let observed = Observed {
-        servers: servers.into_iter().map(observed).collect(),
-        addresses: bound(),
-        sets: own_sets(),
-        ..Observed::default()
-    };
+    let found = servers
+        .into_iter()
+        .map(|server| ObservedServer::new(server.id, server.config));
+    let mut observed = Observed::default();
+    observed.servers = found.collect();
+    observed.addresses = bound();
+    observed.sets = own_sets();
     let mut host = Host::new(options.node_name.clone());
     let links = dummy_link::Client::open().and_then(|mut client| client.node_links());
     host.links = links.unwrap_or_default();
@@ -62,14 +63,6 @@ pub(super) fn foreign(options: &Options) -> Vec<Check> {
             remedy(&options.config.exclude_cidrs, foreign),
         )
     }]
-}
-
-const fn observed(server: VirtualServer) -> ObservedServer {
-    ObservedServer {
-        id: server.id,
-        config: server.config,
-        destinations: Vec::new(),
-    }
 }
 
 fn bound() -> Option<Vec<IpNetwork>> {

@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -38,6 +39,10 @@ pub struct Connections {
     open: Arc<Mutex<Open>>,
     listeners: Arc<Semaphore>,
 }
+
+/// The address that a client has connected to, as an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LocalAddress(pub(crate) SocketAddr);
 
 /// Connections there are, the oldest first.
 type Open = VecDeque<AbortHandle>;
@@ -88,7 +93,12 @@ impl Connections {
                     continue;
                 }
             };
-            let connection = connection(stream, routes.clone(), self.head, closing.clone());
+            let routes = match stream.local_addr() {
+                Ok(address) => routes.clone().layer(Extension(LocalAddress(address))),
+                // The client has gone already.
+                Err(_) => continue,
+            };
+            let connection = connection(stream, routes, self.head, closing.clone());
             let task = tokio::spawn(connection).abort_handle();
             admit(&mut own, task.clone(), self.each);
             let mut all = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,7 +146,7 @@ async fn connection(
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::{SocketAddr, TcpStream as Client};
+    use std::net::TcpStream as Client;
 
     use axum::routing::get;
 

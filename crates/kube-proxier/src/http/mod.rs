@@ -15,6 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 
 pub use self::connections::Connections;
+pub(super) use self::connections::LocalAddress;
 pub(super) use self::introspection::{Introspection, routes as introspection_routes};
 use super::health::{HealthState, healthz, livez};
 use super::metrics::Metrics;

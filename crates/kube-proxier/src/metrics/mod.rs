@@ -142,7 +142,7 @@ impl Metrics {
                         "kubeproxy_sync_proxy_rules_no_local_endpoints_total",
                         "Services whose policy is Local and that have no endpoint on this node",
                     ),
-                    &["traffic_policy"],
+                    &["traffic_policy", FAMILY],
                 )?,
             )?,
             healthz: counters(
@@ -299,15 +299,15 @@ impl Metrics {
             .inc();
     }
 
-    /// How many Services with a Local policy have endpoints, but none on this node.
-    pub fn no_local_endpoints(&self, services: NoLocalEndpoints) {
+    /// How many Services of a family with a Local policy have endpoints, but none on this node.
+    pub fn no_local_endpoints(&self, ipv6: bool, services: NoLocalEndpoints) {
         let by_policy = [
             ("internal", services.internal),
             ("external", services.external),
         ];
         for (policy, services) in by_policy {
             self.no_local_endpoints
-                .with_label_values(&[policy])
+                .with_label_values(&[policy, family(ipv6)])
                 .set(count(services));
         }
     }

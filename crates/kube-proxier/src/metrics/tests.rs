@@ -17,10 +17,8 @@ fn what_happened_is_shown_by_kube_proxys_names() {
     metrics.synced(at(13));
     metrics.programmed(false, Duration::from_millis(300));
     metrics.restore_failed(true);
-    metrics.no_local_endpoints(NoLocalEndpoints {
-        internal: 0,
-        external: 4,
-    });
+    metrics.no_local_endpoints(false, NoLocalEndpoints::new(0, 4));
+    metrics.no_local_endpoints(true, NoLocalEndpoints::new(2, 0));
     metrics.operations("ipvs", OperationResult::Failed, 3);
     metrics.holdings(Holdings {
         virtual_servers: 1,
@@ -44,7 +42,9 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kubeproxy_sync_proxy_rules_endpoint_changes_total 1",
         "kubeproxy_sync_proxy_rules_service_changes_total 1",
         "kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"IPv6\"} 1",
-        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{traffic_policy=\"external\"} 4",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"external\"} 4",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv6\",traffic_policy=\"external\"} 0",
+        "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv6\",traffic_policy=\"internal\"} 2",
         "kube_proxier_operations_total{kind=\"ipvs\",result=\"failed\"} 3",
         "kube_proxier_virtual_servers 1",
         "kube_proxier_destinations 2",

@@ -17,11 +17,13 @@ pub(super) fn value(config: &Config, process: &Process) -> Value {
         DetectLocal::NodeCidr => ("NodeCIDR", Vec::new(), "", ""),
         DetectLocal::BridgeInterface(name) => ("BridgeInterface", Vec::new(), &**name, ""),
         DetectLocal::InterfaceNamePrefix(name) => ("InterfaceNamePrefix", Vec::new(), "", &**name),
+        // The file has no word for any other.
+        _ => ("", Vec::new(), "", ""),
     };
     let node_ports = match &config.node_port_addresses {
-        NodePortAddresses::All => Vec::new(),
         NodePortAddresses::Primary => vec!["primary".to_owned()],
         NodePortAddresses::Within(networks) => texts(networks),
+        _ => Vec::new(),
     };
     let address =
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();

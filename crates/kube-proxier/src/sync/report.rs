@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use proxier::cluster::Family;
 use proxier::kernel::{Applied, Failure, FailureReason};
-use proxier::{KernelError, Operation, Plan};
+use proxier::{KernelError, KernelPart, Operation, Plan};
 
 use super::Task;
 
@@ -108,26 +108,14 @@ impl Report {
     }
 }
 
-/// Which part of the kernel an operation changes.
+/// Which part of the kernel an operation changes, as metrics name it.
 const fn kind(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::SetSysctl { .. } => "sysctl",
-        Operation::SetTimeouts(_)
-        | Operation::AddServer { .. }
-        | Operation::SetServer { .. }
-        | Operation::DeleteServer(_)
-        | Operation::AddDestination { .. }
-        | Operation::SetDestination { .. }
-        | Operation::DeleteDestination { .. } => "ipvs",
-        Operation::CreateLink
-        | Operation::DeleteLink
-        | Operation::BindAddress(_)
-        | Operation::UnbindAddress(_) => "address",
-        Operation::CreateSet(_)
-        | Operation::AddEntry { .. }
-        | Operation::DeleteEntry { .. }
-        | Operation::SwapSets { .. }
-        | Operation::DestroySet(_) => "ipset",
-        Operation::RestoreRules(_) => "iptables",
+    match KernelPart::of(operation) {
+        KernelPart::Sysctl => "sysctl",
+        KernelPart::Ipvs => "ipvs",
+        KernelPart::Links => "address",
+        KernelPart::Ipset => "ipset",
+        KernelPart::Rules => "iptables",
+        _ => "other",
     }
 }

@@ -55,6 +55,7 @@ impl Fixture {
             services,
             slices,
             nodes,
+            ..
         } = self.cluster.clone();
         self.hear(Change::Services(services.into_values().collect()));
         self.hear(Change::Slices(slices.into_values().collect()));
@@ -286,10 +287,8 @@ fn another_configuration_is_followed() {
     let mut fixture = Fixture::new();
     fixture.hear_all();
     fixture.next();
-    let config = Config {
-        scheduler: "lc".parse().unwrap(),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.scheduler = "lc".parse().unwrap();
     let now = fixture.now.get();
     assert!(fixture.syncer.take(Event::Config(Box::new(config)), now));
     fixture.next();

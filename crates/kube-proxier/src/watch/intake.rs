@@ -116,7 +116,7 @@ impl Intake {
             kept,
             deleting,
         } = mem::take(&mut self.listing);
-        let mut now: BTreeSet<_> = objects.iter().map(|object| self.name_of(object)).collect();
+        let mut now: BTreeSet<_> = objects.iter().map(Object::name).collect();
         let changes = if let Kind::Node(_) = self.kind {
             self.node_list(objects, kept.is_empty())
         } else if kept.is_empty() {
@@ -125,7 +125,7 @@ impl Intake {
             // The earlier versions of some stay, and are not here to be sent again. So the differences are.
             let gone = self.known.difference(&now).filter(|n| !kept.contains(*n));
             let gone: Vec<_> = gone.map(|name| self.change_gone(name.clone())).collect();
-            objects.into_iter().map(change).chain(gone).collect()
+            objects.into_iter().map(Change::from).chain(gone).collect()
         };
         now.extend(kept);
         self.warn_of_loss(&now);
@@ -163,7 +163,7 @@ impl Intake {
     fn node_list(&mut self, objects: Vec<Object>, usable: bool) -> Vec<Change> {
         let node = objects.into_iter().find_map(|object| match object {
             Object::Node(node) => Some(*node),
-            Object::Service(_) | Object::Slice(_) => None,
+            _ => None,
         });
         if self.listed_once && (!usable || node == self.node) {
             return Vec::new();
@@ -178,7 +178,7 @@ impl Intake {
             match object {
                 Object::Service(service) => services.push(*service),
                 Object::Slice(slice) => slices.push(*slice),
-                Object::Node(_) => {}
+                _ => {}
             }
         }
         match self.kind {
@@ -205,7 +205,7 @@ impl Intake {
         let change = match read {
             Read::Usable { object, .. } => {
                 self.known.insert(name);
-                self.is_news(&object).then(|| change(object))
+                self.is_news(&object).then(|| Change::from(object))
             }
             Read::Irrelevant => self.forget(name),
             Read::Refused { .. } => None,
@@ -340,28 +340,12 @@ impl Intake {
         ObjectName::new(namespace, text("/metadata/name").unwrap_or_default())
     }
 
-    fn name_of(&self, object: &Object) -> ObjectName {
-        match object {
-            Object::Service(service) => service.name.clone(),
-            Object::Slice(slice) => slice.name.clone(),
-            Object::Node(node) => ObjectName::new("", &*node.name),
-        }
-    }
-
     fn change_gone(&self, name: ObjectName) -> Change {
         match self.kind {
             Kind::Services => Change::ServiceGone(name),
             Kind::Slices => Change::SliceGone(name),
             Kind::Node(_) => Change::NodeGone(name.name().into()),
         }
-    }
-}
-
-fn change(object: Object) -> Change {
-    match object {
-        Object::Service(service) => Change::Service(service),
-        Object::Slice(slice) => Change::Slice(slice),
-        Object::Node(node) => Change::Node(node),
     }
 }
 

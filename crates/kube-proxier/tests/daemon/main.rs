@@ -117,7 +117,7 @@ fn run(scenario: &Scenario, layout: Layout) {
     // The layout of today needs no flag.
     let setup = match layout {
         Layout::Current => setup,
-        Layout::Classic => setup.flag("--layout=classic"),
+        other => setup.flag(&format!("--layout={}", other.as_str())),
     };
     // What was measured removes what it does not know; by default others' virtual servers stay.
     let setup = setup.flag("--remove-foreign-servers");

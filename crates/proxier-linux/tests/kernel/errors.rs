@@ -97,11 +97,8 @@ fn rule_naming(set: &str) -> Operation {
             })
             .unwrap();
     }
-    Operation::RestoreRules(Box::new(proxier::RulesChange {
-        family: Family::V4,
-        input,
-        before: Vec::new(),
-    }))
+    let change = proxier::RulesChange::new(Family::V4, input);
+    Operation::RestoreRules(Box::new(change))
 }
 
 const EPERM: i32 = 1;

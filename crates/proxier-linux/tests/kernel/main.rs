@@ -137,14 +137,11 @@ fn what_is_written_is_read_back() {
     ];
     for (n, detect_local) in local.into_iter().enumerate() {
         for layout in Layout::ALL {
-            let config = Config {
-                layout,
-                detect_local: detect_local.clone(),
-                scheduler: ["rr", "mh", "sh", "lc", "nq"][n].parse().unwrap(),
-                masquerade_all: n == 2,
-                masquerade_bit: [14, 0, 31, 8, 16][n],
-                ..Config::default()
-            };
+            let mut config = Config::with_layout(layout);
+            config.detect_local = detect_local.clone();
+            config.scheduler = ["rr", "mh", "sh", "lc", "nq"][n].parse().unwrap();
+            config.masquerade_all = n == 2;
+            config.masquerade_bit = [14, 0, 31, 8, 16][n];
             let desired = translate(&reading.cluster, &kernel.host("node-a").unwrap(), &config);
             let plan = reconcile(&desired, &kernel.observe().unwrap());
             let applied = kernel.apply(&plan);
@@ -186,6 +183,7 @@ fn cleaning_up_leaves_what_is_foreign() {
         let name = match layout {
             Layout::Current => "stale-state-found",
             Layout::Classic => "classic/stale-state-found",
+            other => panic!("layout {} has no scenario", other.as_str()),
         };
         let scenario = scenario(name, layout);
         if layout == Layout::Current {

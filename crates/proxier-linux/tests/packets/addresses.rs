@@ -70,11 +70,8 @@ pub(crate) fn cluster_ip_from_a_client(layout: Layout, family: Family) {
 
 /// A pod, too, is then masqueraded.
 pub(crate) fn cluster_ip_with_masquerade_all(layout: Layout, family: Family) {
-    let config = Config {
-        layout,
-        masquerade_all: true,
-        ..Config::default()
-    };
+    let mut config = Config::with_layout(layout);
+    config.masquerade_all = true;
     let (net, _node) = Node::configured(config, &Web::new());
     let to = CLUSTER_IP.port(family, PORT);
     spreads_masqueraded(&net.client, to);

@@ -134,11 +134,8 @@ impl Node {
     pub(crate) fn serving(layout: Layout, web: &Web) -> (Topology, Self) {
         let pods = ["10.244.0.0/16", "fd00:10:244::/48"];
         let pods = pods.map(|network| network.parse::<IpNetwork>().unwrap());
-        let config = Config {
-            layout,
-            detect_local: DetectLocal::ClusterCidr(pods.to_vec()),
-            ..Config::default()
-        };
+        let mut config = Config::with_layout(layout);
+        config.detect_local = DetectLocal::ClusterCidr(pods.to_vec());
         Self::configured(config, web)
     }
 

@@ -212,13 +212,10 @@ fn typed_fields(
 
 fn interpret(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Config {
     check_head(raw, errors);
-    let defaults = Config::default();
-    let mut config = Config {
-        hostname_override: node_name(raw, errors),
-        detect_local: detect_local(raw, errors),
-        node_port_addresses: node_port_addresses(raw.node_port_addresses.as_deref(), errors),
-        ..defaults
-    };
+    let mut config = Config::default();
+    config.hostname_override = node_name(raw, errors);
+    config.detect_local = detect_local(raw, errors);
+    config.node_port_addresses = node_port_addresses(raw.node_port_addresses.as_deref(), errors);
     if let Some(iptables) = &raw.iptables {
         config.masquerade_all = iptables.masquerade_all.unwrap_or(false);
         match iptables.masquerade_bit.map(u8::try_from) {

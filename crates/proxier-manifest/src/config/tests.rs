@@ -58,10 +58,8 @@ fn a_misspelt_field_is_named_at_any_depth() {
     assert_eq!(fields, ["clusterCidr", "ipvs.schedular"]);
     // The rest counts.
     let mut errors = FieldErrors::default();
-    let expected = Config {
-        scheduler: Scheduler::WRR,
-        ..Config::default()
-    };
+    let mut expected = Config::default();
+    expected.scheduler = Scheduler::WRR;
     assert_eq!(document.config(&mut errors), expected);
     assert!(errors.is_empty());
 }

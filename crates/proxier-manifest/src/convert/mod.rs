@@ -19,10 +19,11 @@ pub(super) use self::notes::Notes;
 use super::diagnostic::Location;
 use super::field_error::FieldError;
 use super::objects::{Metadata, RawNode, RawService, RawSlice};
-use proxier::cluster::{Cluster, EndpointSlice, Node, ObjectName, Service};
+use proxier::cluster::{Change, Cluster, EndpointSlice, Node, ObjectName, Service};
 
 /// An object that a proxy needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Object {
     /// A Service.
     Service(Box<Service>),
@@ -52,11 +53,34 @@ impl Object {
         }
     }
 
-    pub(super) fn name(&self) -> ObjectName {
+    /// Its namespace and name; the namespace of a Node is empty.
+    #[must_use]
+    pub fn name(&self) -> ObjectName {
         match self {
             Self::Service(service) => service.name.clone(),
             Self::Slice(slice) => slice.name.clone(),
             Self::Node(node) => ObjectName::new("", &*node.name),
+        }
+    }
+
+    /// The change of a cluster when it is deleted.
+    #[must_use]
+    pub fn gone(&self) -> Change {
+        match self {
+            Self::Service(service) => Change::ServiceGone(service.name.clone()),
+            Self::Slice(slice) => Change::SliceGone(slice.name.clone()),
+            Self::Node(node) => Change::NodeGone(node.name.clone()),
+        }
+    }
+}
+
+/// The change of a cluster when it is added or changed.
+impl From<Object> for Change {
+    fn from(object: Object) -> Self {
+        match object {
+            Object::Service(service) => Self::Service(service),
+            Object::Slice(slice) => Self::Slice(slice),
+            Object::Node(node) => Self::Node(node),
         }
     }
 }

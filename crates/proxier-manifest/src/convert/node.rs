@@ -40,10 +40,8 @@ pub(super) fn convert(raw: RawNode, notes: &mut Notes) -> Result<Node> {
             pod_cidrs.extend(notes.network(|| "spec.podCIDR".into(), &text));
         }
     }
-    Ok(Node {
-        name: name.name().into(),
-        zone: zone.map(Into::into),
-        pod_cidrs,
-        addresses,
-    })
+    let mut node = Node::new(name.name()).with_addresses(addresses);
+    node.zone = zone.map(Into::into);
+    node.pod_cidrs = pod_cidrs;
+    Ok(node)
 }

@@ -41,24 +41,22 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     for (n, text) in notes.entries("spec.externalIPs", spec.external_ips.take()) {
         external_ips.extend(notes.address(|| format!("spec.externalIPs[{n}]"), &text));
     }
-    Ok(Service {
-        name,
-        created: created.flatten(),
-        service_type,
-        cluster_ips: cluster_ips(spec, notes)?,
-        external_ips,
-        load_balancer_ips: ingress(status, notes),
-        source_ranges,
-        closed_families,
-        ports,
-        affinity_seconds,
-        internal_policy,
-        external_policy,
-        health_check_node_port: health.flatten(),
-        other_proxy: metadata
-            .labels
-            .is_some_and(|labels| labels.contains_key(PROXY_NAME)),
-    })
+    let mut service = Service::new(name, cluster_ips(spec, notes)?);
+    service.created = created.flatten();
+    service.service_type = service_type;
+    service.external_ips = external_ips;
+    service.load_balancer_ips = ingress(status, notes);
+    service.source_ranges = source_ranges;
+    service.closed_families = closed_families;
+    service.ports = ports;
+    service.affinity_seconds = affinity_seconds;
+    service.internal_policy = internal_policy;
+    service.external_policy = external_policy;
+    service.health_check_node_port = health.flatten();
+    service.other_proxy = metadata
+        .labels
+        .is_some_and(|labels| labels.contains_key(PROXY_NAME));
+    Ok(service)
 }
 
 fn service_type(spec: &ServiceSpec) -> Result<ServiceType> {
@@ -187,12 +185,9 @@ fn service_port(n: usize, raw: RawServicePort, notes: &mut Notes) -> Option<Serv
     let protocol = protocol(raw.protocol.as_deref());
     let protocol = notes.usable(|| field("protocol"), protocol);
     let node_port = notes.usable(|| field("nodePort"), optional_port(raw.node_port));
-    Some(ServicePort {
-        name: raw.name.unwrap_or_default().into(),
-        protocol: protocol?,
-        port: port?,
-        node_port: node_port.flatten(),
-    })
+    let mut port = ServicePort::new(raw.name.unwrap_or_default(), protocol?, port?);
+    port.node_port = node_port.flatten();
+    Some(port)
 }
 
 fn affinity(spec: &ServiceSpec) -> Result<Option<u32>> {

@@ -49,13 +49,8 @@ pub(super) fn convert(raw: RawSlice, notes: &mut Notes) -> Result<Option<Endpoin
     for (n, raw) in notes.entries("endpoints", raw.endpoints) {
         endpoints.extend(endpoint(n, raw, family, notes));
     }
-    Ok(Some(EndpointSlice {
-        name,
-        service: service.into(),
-        family,
-        ports,
-        endpoints,
-    }))
+    let slice = EndpointSlice::new(name, service, family);
+    Ok(Some(slice.with_ports(ports).with_endpoints(endpoints)))
 }
 
 /// A port without a number stands for all ports, which a virtual server cannot.
@@ -64,11 +59,8 @@ fn endpoint_port(n: usize, raw: RawEndpointPort, notes: &mut Notes) -> Option<En
     let protocol = protocol(raw.protocol.as_deref());
     let port = notes.usable(|| format!("ports[{n}].port"), port(number));
     let protocol = notes.usable(|| format!("ports[{n}].protocol"), protocol);
-    Some(EndpointPort {
-        name: raw.name.unwrap_or_default().into(),
-        protocol: protocol?,
-        port: port?,
-    })
+    let name = raw.name.unwrap_or_default();
+    Some(EndpointPort::new(name, protocol?, port?))
 }
 
 fn endpoint(n: usize, raw: RawEndpoint, family: Family, notes: &mut Notes) -> Option<Endpoint> {
@@ -85,26 +77,20 @@ fn endpoint(n: usize, raw: RawEndpoint, family: Family, notes: &mut Notes) -> Op
         return None;
     }
     let conditions = raw.conditions.unwrap_or_default();
-    let hints = raw.hints.map(|raw| Hints {
-        nodes: names(raw.for_nodes),
-        zones: names(raw.for_zones),
-    });
-    Some(Endpoint {
-        address,
-        ready: conditions.ready.unwrap_or(true),
-        serving: conditions.serving.unwrap_or(true),
-        terminating: conditions.terminating.unwrap_or(false),
-        node: raw.node_name.map(Into::into),
-        hints: hints
-            .filter(|hints| *hints != Hints::default())
-            .map(Arc::new),
-    })
+    let hints = raw
+        .hints
+        .map(|raw| Hints::new(names(raw.for_nodes), names(raw.for_zones)));
+    let mut endpoint = Endpoint::ready(address);
+    endpoint.ready = conditions.ready.unwrap_or(true);
+    endpoint.serving = conditions.serving.unwrap_or(true);
+    endpoint.terminating = conditions.terminating.unwrap_or(false);
+    endpoint.node = raw.node_name.map(Into::into);
+    endpoint.hints = hints
+        .filter(|hints| *hints != Hints::default())
+        .map(Arc::new);
+    Some(endpoint)
 }
 
-fn names(hints: Option<Vec<Hint>>) -> Vec<Box<str>> {
-    hints
-        .into_iter()
-        .flatten()
-        .map(|hint| hint.name.into())
-        .collect()
+fn names(hints: Option<Vec<Hint>>) -> impl Iterator<Item = String> {
+    hints.into_iter().flatten().map(|hint| hint.name)
 }

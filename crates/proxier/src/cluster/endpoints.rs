@@ -10,6 +10,7 @@ use super::{Family, ObjectName};
 
 /// One entry of an EndpointSlice's `ports`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct EndpointPort {
     /// The name of the Service port that it serves, which all of that name can share; empty where that has none.
     pub name: Arc<str>,
@@ -19,8 +20,21 @@ pub struct EndpointPort {
     pub port: NonZeroU16,
 }
 
+impl EndpointPort {
+    /// A port by the name of the Service port that it serves.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, protocol: Protocol, port: NonZeroU16) -> Self {
+        Self {
+            name: name.into(),
+            protocol,
+            port,
+        }
+    }
+}
+
 /// One entry of an EndpointSlice's `endpoints`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// Its address: the first one listed, which all others must be equivalent to.
     pub address: IpAddr,
@@ -44,11 +58,31 @@ pub(crate) const fn standing(terminating: bool, ready: bool) -> (bool, bool) {
 
 /// The nodes and zones that an endpoint is meant for. Without names there is no hint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Hints {
     /// `forNodes`.
     pub nodes: Vec<Box<str>>,
     /// `forZones`.
     pub zones: Vec<Box<str>>,
+}
+
+impl Hints {
+    /// Hints for these nodes and zones.
+    pub fn new<N, Z>(nodes: impl IntoIterator<Item = N>, zones: impl IntoIterator<Item = Z>) -> Self
+    where
+        N: Into<Box<str>>,
+        Z: Into<Box<str>>,
+    {
+        Self {
+            nodes: nodes.into_iter().map(Into::into).collect(),
+            zones: zones.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Hints for these zones.
+    pub fn for_zones<Z: Into<Box<str>>>(zones: impl IntoIterator<Item = Z>) -> Self {
+        Self::new::<Box<str>, Z>([], zones)
+    }
 }
 
 impl Endpoint {
@@ -75,6 +109,7 @@ impl Endpoint {
 
 /// A Kubernetes EndpointSlice (`discovery.k8s.io/v1`), reduced to what a proxy needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct EndpointSlice {
     /// Namespace and name.
     pub name: ObjectName,
@@ -86,4 +121,32 @@ pub struct EndpointSlice {
     pub ports: Vec<EndpointPort>,
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+}
+
+impl EndpointSlice {
+    /// A slice of a Service, without ports and endpoints.
+    #[must_use]
+    pub fn new(name: ObjectName, service: impl Into<Box<str>>, family: Family) -> Self {
+        Self {
+            name,
+            service: service.into(),
+            family,
+            ports: Vec::new(),
+            endpoints: Vec::new(),
+        }
+    }
+
+    /// The same slice with these ports.
+    #[must_use]
+    pub fn with_ports(mut self, ports: impl Into<Vec<EndpointPort>>) -> Self {
+        self.ports = ports.into();
+        self
+    }
+
+    /// The same slice with these endpoints.
+    #[must_use]
+    pub fn with_endpoints(mut self, endpoints: impl Into<Vec<Endpoint>>) -> Self {
+        self.endpoints = endpoints.into();
+        self
+    }
 }

@@ -58,6 +58,7 @@ impl<T> PerFamily<T> {
 ///
 /// Sorted maps, so that whatever order objects arrive in, everything made of them comes out the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cluster {
     /// The Services.
     pub services: BTreeMap<ObjectName, Service>,

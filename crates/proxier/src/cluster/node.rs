@@ -15,6 +15,7 @@ pub const LINK: &str = "kube-ipvs0";
 
 /// A Kubernetes Node (`v1`), reduced to what a proxy needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Node {
     /// Its name.
     pub name: Box<str>,
@@ -27,6 +28,22 @@ pub struct Node {
 }
 
 impl Node {
+    /// A Node of which only the name is known.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The same Node with these addresses.
+    #[must_use]
+    pub fn with_addresses(mut self, addresses: impl Into<Vec<IpAddr>>) -> Self {
+        self.addresses = addresses.into();
+        self
+    }
+
     /// The address of a family by which the node is known.
     #[must_use]
     pub fn address(&self, family: Family) -> Option<IpAddr> {
@@ -39,6 +56,7 @@ impl Node {
 
 /// What this machine is, apart from the API: the name of its Node, its links, its kernel and tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Host {
     /// The name of its Node.
     pub node_name: Box<str>,

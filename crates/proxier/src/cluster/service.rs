@@ -37,6 +37,7 @@ pub enum TrafficPolicy {
 
 /// One entry of `spec.ports`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct ServicePort {
     /// Its name, empty for the only port of a Service. EndpointSlice ports are matched by it, and can share it.
     pub name: Arc<str>,
@@ -48,8 +49,29 @@ pub struct ServicePort {
     pub node_port: Option<NonZeroU16>,
 }
 
+impl ServicePort {
+    /// A port without a node port.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, protocol: Protocol, port: NonZeroU16) -> Self {
+        Self {
+            name: name.into(),
+            protocol,
+            port,
+            node_port: None,
+        }
+    }
+
+    /// The same port, which is also served at a port of the node's addresses.
+    #[must_use]
+    pub const fn with_node_port(mut self, node_port: NonZeroU16) -> Self {
+        self.node_port = Some(node_port);
+        self
+    }
+}
+
 /// A Kubernetes Service (`v1`), reduced to what a proxy needs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Service {
     /// Namespace and name.
     pub name: ObjectName,

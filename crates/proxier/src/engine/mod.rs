@@ -325,9 +325,10 @@ impl Engine {
         self.health.values()
     }
 
-    /// How many Services had a policy `Local`, endpoints, and none on this node, when the last plan was made.
+    /// How many Services of each family had a policy `Local`, endpoints, and none on this node, when the last plan was
+    /// made.
     #[must_use]
-    pub const fn no_local_endpoints(&self) -> NoLocalEndpoints {
+    pub const fn no_local_endpoints(&self) -> PerFamily<NoLocalEndpoints> {
         self.wanted.no_local()
     }
 

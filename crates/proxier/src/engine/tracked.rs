@@ -46,7 +46,7 @@ pub(super) struct Tracked {
     /// Set members that come with no virtual server.
     pub(super) entries: Vec<(Family, SetId, Entry)>,
     pub(super) counts: PerFamily<bool>,
-    pub(super) no_local: NoLocalEndpoints<bool>,
+    pub(super) no_local: PerFamily<NoLocalEndpoints<bool>>,
     /// Claims refused whoever else claims the same.
     pub(super) refused: Vec<Conflict>,
 }
@@ -59,7 +59,7 @@ impl Tracked {
             claims: Vec::new(),
             entries: Vec::new(),
             counts: PerFamily::default(),
-            no_local: NoLocalEndpoints::default(),
+            no_local: PerFamily::default(),
             refused: Vec::new(),
         };
         for (family, all) in [(Family::V4, families.v4), (Family::V6, families.v6)] {
@@ -75,8 +75,7 @@ impl Tracked {
                 .entries
                 .extend(entries.map(|(set, entry)| (family, set, entry)));
             tracked.refused.extend(all.refused);
-            tracked.no_local.internal |= all.no_local.internal;
-            tracked.no_local.external |= all.no_local.external;
+            *tracked.no_local.get_mut(family) = all.no_local;
         }
         tracked
             .claims

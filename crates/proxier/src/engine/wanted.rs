@@ -32,7 +32,7 @@ pub(super) struct Wanted {
     addresses: BTreeMap<IpAddr, u32>,
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
     counting: PerFamily<usize>,
-    no_local: NoLocalEndpoints,
+    no_local: PerFamily<NoLocalEndpoints>,
     /// Virtual servers that nobody wants any more.
     abandoned: Vec<VirtualServerId>,
 }
@@ -180,9 +180,11 @@ impl Wanted {
         }
         for family in Family::ALL {
             count.number(self.counting.get_mut(family), *service.counts.get(family));
+            let counted = self.no_local.get_mut(family);
+            let no_local = service.no_local.get(family);
+            count.number(&mut counted.internal, no_local.internal);
+            count.number(&mut counted.external, no_local.external);
         }
-        count.number(&mut self.no_local.internal, service.no_local.internal);
-        count.number(&mut self.no_local.external, service.no_local.external);
     }
 
     /// What the Service wants that has a virtual server.
@@ -240,7 +242,7 @@ impl Wanted {
         *self.counting.get(family) > 0
     }
 
-    pub(super) const fn no_local(&self) -> NoLocalEndpoints {
+    pub(super) const fn no_local(&self) -> PerFamily<NoLocalEndpoints> {
         self.no_local
     }
 

@@ -45,6 +45,7 @@ pub trait Kernel {
 /// What became of a plan.
 #[derive(Debug, Default)]
 #[must_use = "operations may have failed"]
+#[non_exhaustive]
 pub struct Applied {
     /// How many operations were carried out.
     pub done: usize,
@@ -53,6 +54,14 @@ pub struct Applied {
 }
 
 impl Applied {
+    /// A plan of which `done` operations were carried out and none failed.
+    pub const fn complete(done: usize) -> Self {
+        Self {
+            done,
+            failures: Vec::new(),
+        }
+    }
+
     /// Whether all of it was carried out.
     #[must_use]
     pub fn is_ok(&self) -> bool {
@@ -62,6 +71,7 @@ impl Applied {
 
 /// An operation that was not carried out.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Failure {
     /// Its position in the plan.
     pub index: usize,
@@ -69,6 +79,18 @@ pub struct Failure {
     pub operation: Operation,
     /// Why it was not.
     pub reason: FailureReason,
+}
+
+impl Failure {
+    /// The failure of the operation at a position of a plan.
+    #[must_use]
+    pub const fn new(index: usize, operation: Operation, reason: FailureReason) -> Self {
+        Self {
+            index,
+            operation,
+            reason,
+        }
+    }
 }
 
 /// Why an operation was not carried out.

@@ -13,6 +13,7 @@ pub use sets::{SetId, SetIds};
 ///
 /// Besides sets and chains, a layout has the habits of the kube-proxy it is taken from, each a method here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Layout {
     /// Those of kube-proxy v1.36: packets are refused in the filter table.
     #[default]

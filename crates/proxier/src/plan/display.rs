@@ -36,6 +36,7 @@ impl Sign {
 
 /// One line of a plan that is shown as a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Line {
     /// What becomes of it.
     pub sign: Sign,

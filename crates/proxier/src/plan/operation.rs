@@ -12,6 +12,7 @@ use crate::settings::Sysctl;
 
 /// One change of the kernel's state, done as a whole or not at all.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Operation {
     /// Write a value under `/proc/sys`.
     SetSysctl {
@@ -130,6 +131,7 @@ impl Operation {
 
 /// A change of the rules of one table, and what there was before it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RulesChange {
     /// iptables or ip6tables.
     pub family: Family,
@@ -137,4 +139,16 @@ pub struct RulesChange {
     pub input: RestoreInput,
     /// The chains that are rewritten or deleted, as they are found.
     pub before: Vec<Chain>,
+}
+
+impl RulesChange {
+    /// A change of which the chains before it are not known: it prints all that it adds.
+    #[must_use]
+    pub const fn new(family: Family, input: RestoreInput) -> Self {
+        Self {
+            family,
+            input,
+            before: Vec::new(),
+        }
+    }
 }

@@ -68,15 +68,15 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 fn node() -> impl Strategy<Value = Node> {
-    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(here, zone, addressed)| Node {
-        name: if here { "node-a" } else { "node-b" }.into(),
-        zone: zone.then(|| "zone-b".into()),
-        pod_cidrs: Vec::new(),
-        addresses: addressed
+    (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(here, zone, addressed)| {
+        let mut node = Node::new(if here { "node-a" } else { "node-b" });
+        node.zone = zone.then(|| "zone-b".into());
+        node.addresses = addressed
             .then_some(if here { "192.168.10.10" } else { "203.0.113.2" })
             .map(|address| address.parse().unwrap())
             .into_iter()
-            .collect(),
+            .collect();
+        node
     })
 }
 
@@ -236,6 +236,7 @@ pub(crate) fn follow(story: Story) {
         services,
         slices,
         nodes,
+        ..
     } = story.cluster;
     for change in [
         Change::Services(services.into_values().collect()),

@@ -79,21 +79,19 @@ pub(crate) fn found() -> impl Strategy<Value = Observed> {
 }
 
 fn add_foreign(state: &mut Observed) {
-    let foreign = Snapshot {
-        ipvs: [
-            "-A -t 172.31.0.5:80 -s wlc",
-            "-a -t 172.31.0.5:80 -r 10.9.0.1:80 -m -w 3",
-            "-A -f 7 -s rr",
-            "-a -f 7 -r 10.9.0.1:0 -m -w 1",
-        ]
-        .map(Into::into)
-        .to_vec(),
-        ipset: vec![
-            "create MY-SET hash:ip family inet hashsize 1024 maxelem 65536".into(),
-            "add MY-SET 10.9.9.9".into(),
-        ],
-        ..Snapshot::default()
-    };
+    let mut foreign = Snapshot::default();
+    foreign.ipvs = [
+        "-A -t 172.31.0.5:80 -s wlc",
+        "-a -t 172.31.0.5:80 -r 10.9.0.1:80 -m -w 3",
+        "-A -f 7 -s rr",
+        "-a -f 7 -r 10.9.0.1:0 -m -w 1",
+    ]
+    .map(Into::into)
+    .to_vec();
+    foreign.ipset = vec![
+        "create MY-SET hash:ip family inet hashsize 1024 maxelem 65536".into(),
+        "add MY-SET 10.9.9.9".into(),
+    ];
     let foreign = foreign.state().unwrap();
     for server in foreign.servers {
         if state.server(&server.id).is_none() {

@@ -19,7 +19,6 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
-use proxier::cluster::Host;
 use proxier::{
     Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Observed, Plan, reconcile,
     translate,
@@ -138,7 +137,8 @@ proptest! {
         config in strategies::config(),
     ) {
         // It would have an address of the first copy, and of none of the others.
-        let host = Host { api_servers: BTreeSet::new(), ..host };
+        let mut host = host;
+        host.api_servers = BTreeSet::new();
         let rules = |cluster| {
             let desired = translate(cluster, &host, &config);
             let fresh = MemoryKernel::new().state();

@@ -76,12 +76,9 @@ fn service_ports() -> impl Strategy<Value = Vec<ServicePort>> {
     vec(port, 0..3).prop_map(|ports| {
         let names = ["", "b", "c"];
         let port = |(name, (protocol, port, node_port)): (&&str, (Protocol, u16, Option<u16>))| {
-            ServicePort {
-                name: (*name).into(),
-                protocol,
-                port: NonZeroU16::new(port).unwrap(),
-                node_port: node_port.and_then(NonZeroU16::new),
-            }
+            let mut port = ServicePort::new(*name, protocol, NonZeroU16::new(port).unwrap());
+            port.node_port = node_port.and_then(NonZeroU16::new);
+            port
         };
         names.iter().zip(ports).map(port).collect()
     })
@@ -174,21 +171,22 @@ fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
         names(&["zone-a", "zone-b"]),
     )
         .prop_map(
-            move |(last, (ready, serving, terminating), node, nodes, zones)| Endpoint {
-                address: match (family, last) {
+            move |(last, (ready, serving, terminating), node, nodes, zones)| {
+                let mut endpoint = Endpoint::ready(match (family, last) {
                     (Family::V4, 7) => v4([203, 0, 113], 1),
                     (Family::V4, 8) => v4([198, 51, 100], 2),
                     (Family::V4, _) => v4([10, 244, 0], last),
                     (Family::V6, 7 | 8) => v6(4, 1),
                     (Family::V6, _) => v6(2, last.into()),
-                },
-                ready,
-                serving,
-                terminating,
-                node: node.map(Into::into),
-                hints: Some(Hints { nodes, zones })
+                });
+                endpoint.ready = ready;
+                endpoint.serving = serving;
+                endpoint.terminating = terminating;
+                endpoint.node = node.map(Into::into);
+                endpoint.hints = Some(Hints::new(nodes, zones))
                     .filter(|hints| *hints != Hints::default())
-                    .map(Arc::new),
+                    .map(Arc::new);
+                endpoint
             },
         )
 }
@@ -201,19 +199,14 @@ fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
     );
     (0..5u8, select(Family::ALL.to_vec()), vec(port, 0..3)).prop_flat_map(
         move |(service, family, ports)| {
-            vec(endpoint(family), 0..5).prop_map(move |endpoints| EndpointSlice {
-                name: ObjectName::new("default", format!("e{name}")),
-                service: format!("s{service}").into(),
-                family,
-                ports: ports
-                    .iter()
-                    .map(|(name, protocol, port)| EndpointPort {
-                        name: (*name).into(),
-                        protocol: *protocol,
-                        port: NonZeroU16::new(*port).unwrap(),
-                    })
-                    .collect(),
-                endpoints,
+            vec(endpoint(family), 0..5).prop_map(move |endpoints| {
+                let object = ObjectName::new("default", format!("e{name}"));
+                let ports = ports.iter().map(|(name, protocol, port)| {
+                    EndpointPort::new(*name, *protocol, NonZeroU16::new(*port).unwrap())
+                });
+                EndpointSlice::new(object, format!("s{service}"), family)
+                    .with_ports(ports.collect::<Vec<_>>())
+                    .with_endpoints(endpoints)
             })
         },
     )
@@ -234,15 +227,14 @@ pub(crate) fn cluster() -> impl Strategy<Value = Cluster> {
         .prop_flat_map(|names| names.into_iter().map(slice).collect::<Vec<_>>());
     (services, slices).prop_map(|(services, slices)| {
         let mut cluster = Cluster::default();
-        cluster.add_node(Node {
-            name: "node-a".into(),
-            zone: Some("zone-a".into()),
-            pod_cidrs: vec![
-                "10.244.1.0/24".parse().unwrap(),
-                "fd00:2::/64".parse().unwrap(),
-            ],
-            addresses: vec![v4([192, 168, 10], 10), "2001:db8:10::10".parse().unwrap()],
-        });
+        let addresses = [v4([192, 168, 10], 10), "2001:db8:10::10".parse().unwrap()];
+        let mut node = Node::new("node-a").with_addresses(addresses);
+        node.zone = Some("zone-a".into());
+        node.pod_cidrs = vec![
+            "10.244.1.0/24".parse().unwrap(),
+            "fd00:2::/64".parse().unwrap(),
+        ];
+        cluster.add_node(node);
         services
             .into_iter()
             .for_each(|service| drop(cluster.add_service(service)));
@@ -351,23 +343,21 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 (local, node_ports, (excluded, foreign)),
                 (tcp, udp),
             )| {
-                Config {
-                    layout,
-                    scheduler,
-                    strict_arp: arp,
-                    masquerade_all: all,
-                    masquerade_bit: bit,
-                    detect_local: local,
-                    node_port_addresses: node_ports,
-                    remove_foreign_servers: foreign,
-                    exclude_cidrs: excluded.iter().map(|cidr| cidr.parse().unwrap()).collect(),
-                    timeouts: Timeouts {
-                        tcp: tcp * 600,
-                        tcp_fin: 0,
-                        udp: udp * 60,
-                    },
-                    ..Config::default()
-                }
+                let mut config = Config::with_layout(layout);
+                config.scheduler = scheduler;
+                config.strict_arp = arp;
+                config.masquerade_all = all;
+                config.masquerade_bit = bit;
+                config.detect_local = local;
+                config.node_port_addresses = node_ports;
+                config.remove_foreign_servers = foreign;
+                config.exclude_cidrs = excluded.iter().map(|cidr| cidr.parse().unwrap()).collect();
+                config.timeouts = Timeouts {
+                    tcp: tcp * 600,
+                    tcp_fin: 0,
+                    udp: udp * 60,
+                };
+                config
             },
         )
 }

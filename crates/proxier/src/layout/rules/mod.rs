@@ -24,6 +24,7 @@ pub(crate) const DROP_MARK: u32 = 0x8000;
 
 /// All that the rules of a family depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FamilyRules {
     /// Which chains.
     pub layout: Layout,
@@ -55,6 +56,7 @@ pub enum LocalSource {
 
 /// A load balancer address and port whose source ranges leave out the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct SourceRangeDrop {
     /// The load balancer's address.
     pub address: IpAddr,
@@ -62,6 +64,18 @@ pub struct SourceRangeDrop {
     pub protocol: Protocol,
     /// The Service's port.
     pub port: u16,
+}
+
+impl SourceRangeDrop {
+    /// What is dropped of the node's own traffic to a port of an address.
+    #[must_use]
+    pub const fn new(address: IpAddr, protocol: Protocol, port: u16) -> Self {
+        Self {
+            address,
+            protocol,
+            port,
+        }
+    }
 }
 
 /// A table's part of the rules.
@@ -128,6 +142,21 @@ impl TableRules {
 }
 
 impl FamilyRules {
+    /// The rules of a family as the default configuration has them, while no set has members.
+    #[must_use]
+    pub const fn new(layout: Layout, family: Family) -> Self {
+        Self {
+            layout,
+            family,
+            mark: 1 << 14,
+            masquerade_all: false,
+            local_source: None,
+            random_fully: true,
+            filled: SetIds::NONE,
+            drops: BTreeSet::new(),
+        }
+    }
+
     /// The tables, their chains and rules.
     pub(crate) fn tables(&self) -> [TableRules; 2] {
         [self.nat(), self.filter()]
