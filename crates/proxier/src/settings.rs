@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ipvs_netlink::Timeouts;
 use netlink_wire::KernelVersion;
 
 use crate::config::Config;
@@ -98,9 +99,65 @@ pub(crate) fn sysctls(config: &Config, kernel: KernelVersion) -> Vec<(Sysctl, i6
     wanted
 }
 
+/// IPVS's connection timeouts after a request to set them, in which 0 leaves one as it is.
+pub(crate) const fn timeouts_after(before: Timeouts, request: Timeouts) -> Timeouts {
+    const fn after(before: u32, request: u32) -> u32 {
+        if request == 0 { before } else { request }
+    }
+    Timeouts {
+        tcp: after(before.tcp, request.tcp),
+        tcp_fin: after(before.tcp_fin, request.tcp_fin),
+        udp: after(before.udp, request.udp),
+    }
+}
+
+/// The request that makes `wanted` of the timeouts found; 0 wants one as it is found. `None` if all are as wanted.
+pub(crate) fn timeouts_request(wanted: Timeouts, found: Timeouts) -> Option<Timeouts> {
+    const fn request(wanted: u32, found: u32) -> u32 {
+        if wanted == found { 0 } else { wanted }
+    }
+    let request = Timeouts {
+        tcp: request(wanted.tcp, found.tcp),
+        tcp_fin: request(wanted.tcp_fin, found.tcp_fin),
+        udp: request(wanted.udp, found.udp),
+    };
+    (request != Timeouts::default()).then_some(request)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_changes_the_timeouts_that_differ_and_no_others() {
+        let timeouts = |tcp, tcp_fin, udp| Timeouts { tcp, tcp_fin, udp };
+        let found = timeouts(900, 120, 300);
+        for (wanted, request, after) in [
+            (timeouts(0, 0, 0), None, found),
+            (found, None, found),
+            (timeouts(0, 120, 0), None, found),
+            (
+                timeouts(60, 0, 0),
+                Some(timeouts(60, 0, 0)),
+                timeouts(60, 120, 300),
+            ),
+            (
+                timeouts(900, 7, 0),
+                Some(timeouts(0, 7, 0)),
+                timeouts(900, 7, 300),
+            ),
+            (
+                timeouts(1, 2, 3),
+                Some(timeouts(1, 2, 3)),
+                timeouts(1, 2, 3),
+            ),
+        ] {
+            assert_eq!(timeouts_request(wanted, found), request, "{wanted:?}");
+            let made = timeouts_after(found, request.unwrap_or_default());
+            assert_eq!(made, after, "{wanted:?}");
+            assert_eq!(timeouts_request(wanted, made), None, "{wanted:?}");
+        }
+    }
 
     fn reuse_mode(kernel: &str) -> Option<i64> {
         let wanted = sysctls(&Config::default(), kernel.parse().unwrap());

@@ -17,7 +17,7 @@ use crate::desired::Server;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::Operation;
 use crate::reconcile::is_idle;
-use crate::settings::Sysctl;
+use crate::settings::{Sysctl, timeouts_after};
 
 #[derive(Debug)]
 pub(super) struct LastApplied {
@@ -164,6 +164,9 @@ impl LastApplied {
 
     /// Applies operations that were carried out. `wanted` gives the destinations that a virtual server should
     /// have.
+    ///
+    /// Each has the effect that [`MemoryKernel::perform`](crate::MemoryKernel::perform) has, which keeps its state in
+    /// another form; the test `operations_have_one_effect_in_both` holds the two together.
     pub(super) fn take<'a>(
         &mut self,
         done: impl Iterator<Item = &'a Operation>,
@@ -254,16 +257,8 @@ impl LastApplied {
             Operation::SetSysctl { sysctl, value, .. } => {
                 self.sysctls.insert(*sysctl, *value);
             }
-            Operation::SetTimeouts(timeouts) => {
-                for (known, new) in [
-                    (&mut self.timeouts.tcp, timeouts.tcp),
-                    (&mut self.timeouts.tcp_fin, timeouts.tcp_fin),
-                    (&mut self.timeouts.udp, timeouts.udp),
-                ] {
-                    if new != 0 {
-                        *known = new;
-                    }
-                }
+            Operation::SetTimeouts(request) => {
+                self.timeouts = timeouts_after(self.timeouts, *request);
             }
             Operation::CreateLink => self.addresses = Some(BTreeSet::new()),
             Operation::DeleteLink => self.addresses = None,
@@ -352,7 +347,9 @@ impl Edits {
         self.list.sort_by_key(|(id, _)| *id);
         let mut rest = destinations.iter().copied().peekable();
         let mut changed = Vec::with_capacity(destinations.len() + self.list.len());
-        for (id, to) in &self.list {
+        // The last edit of a destination decides: the sort keeps their order.
+        let by_id = self.list.chunk_by(|(one, _), (next, _)| one == next);
+        for (id, to) in by_id.filter_map(<[_]>::last) {
             while let Some(before) = rest.next_if(|destination| destination.id < *id) {
                 changed.push(before);
             }
@@ -363,3 +360,6 @@ impl Edits {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use crate::desired::Desired;
 use crate::layout::SetId;
 use crate::observed::Observed;
 use crate::plan::{Operation, Phase, Plan};
+use crate::settings::timeouts_request;
 
 /// Plans the way from `observed` to `desired`.
 ///
@@ -60,20 +61,8 @@ fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
             plan.push(Phase::Prepare, Operation::SetSysctl { sysctl, value, was });
         }
     }
-    let mut timeouts = desired.timeouts;
-    let mut changed = false;
-    for (wanted, found) in [
-        (&mut timeouts.tcp, observed.timeouts.tcp),
-        (&mut timeouts.tcp_fin, observed.timeouts.tcp_fin),
-        (&mut timeouts.udp, observed.timeouts.udp),
-    ] {
-        if *wanted == found {
-            *wanted = 0;
-        }
-        changed |= *wanted != 0;
-    }
-    if changed {
-        plan.push(Phase::Prepare, Operation::SetTimeouts(timeouts));
+    if let Some(request) = timeouts_request(desired.timeouts, observed.timeouts) {
+        plan.push(Phase::Prepare, Operation::SetTimeouts(request));
     }
     match (&observed.addresses, desired.link) {
         (None, true) => plan.push(Phase::Prepare, Operation::CreateLink),

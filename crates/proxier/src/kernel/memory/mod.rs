@@ -18,7 +18,7 @@ use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Plan};
-use crate::settings::Sysctl;
+use crate::settings::{Sysctl, timeouts_after};
 
 /// Decides which operations fail, and as what.
 pub type Faults = Box<dyn FnMut(&Operation) -> Option<KernelError> + Send>;
@@ -195,6 +195,9 @@ impl MemoryKernel {
 
     /// Carries out one operation, whether or not it is safe.
     ///
+    /// The engine keeps the effect of what was carried out in another form (`engine::last_applied`), where it costs
+    /// less; the test `operations_have_one_effect_in_both` there holds the two together.
+    ///
     /// # Errors
     ///
     /// What a kernel would refuse it with; nothing has changed then.
@@ -211,7 +214,10 @@ impl MemoryKernel {
         }
         match operation {
             Operation::SetSysctl { sysctl, value, .. } => self.set_sysctl(*sysctl, *value),
-            Operation::SetTimeouts(timeouts) => self.set_timeouts(*timeouts),
+            Operation::SetTimeouts(request) => {
+                self.timeouts = timeouts_after(self.timeouts, *request);
+                Ok(())
+            }
             Operation::CreateLink => match self.addresses {
                 Some(_) => Err(KernelError::exists(
                     KernelPart::Links,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ipvs_netlink::{
-    Connections, Destination, DestinationId, ForwardingMethod, ServiceFlags, Timeouts,
-    VirtualServerConfig, VirtualServerId,
+    Connections, Destination, DestinationId, ForwardingMethod, ServiceFlags, VirtualServerConfig,
+    VirtualServerId,
 };
 
 use super::{MemoryKernel, Server};
@@ -16,20 +16,6 @@ impl MemoryKernel {
         "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq",
         "twos", "none",
     ];
-
-    pub(super) fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<(), KernelError> {
-        let known = &mut self.timeouts;
-        for (known, new) in [
-            (&mut known.tcp, timeouts.tcp),
-            (&mut known.tcp_fin, timeouts.tcp_fin),
-            (&mut known.udp, timeouts.udp),
-        ] {
-            if new != 0 {
-                *known = new;
-            }
-        }
-        Ok(())
-    }
 
     pub(super) fn add_server(
         &mut self,
