@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use proxier::cluster::Cluster;
-use proxier::{Desired, Kernel, KernelError, Phase, Plan, reconcile, translate};
+use proxier::{Conflict, Desired, Kernel, KernelError, Layout, Phase, Plan, reconcile, translate};
 use proxier_linux::LinuxKernel;
 use proxier_linux::OpenError;
 use tokio::runtime::{Builder, Runtime};
@@ -21,7 +21,7 @@ use super::http::Introspection;
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Syncer};
-use super::watch::{self, ApiError, ApiSource};
+use super::watch::{self, ApiError, ApiSource, Recorder};
 use super::{
     Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http, links,
     process,
@@ -85,8 +85,18 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     conntrack::set_up(&options.process.conntrack);
     let runtime = runtime().map_err(DaemonError::Start)?;
     let connections = Connections::new(open_files);
-    let reporter = Reporter::new(&options, connections.clone(), runtime.handle().clone())?;
-    let outcome = proxy(&runtime, machine, reporter, &connections, flags, options);
+    let (recorder, conflicts) = Recorder::new();
+    let handle = runtime.handle().clone();
+    let reporter = Reporter::new(&options, connections.clone(), handle, recorder)?;
+    let outcome = proxy(
+        &runtime,
+        machine,
+        reporter,
+        conflicts,
+        &connections,
+        flags,
+        options,
+    );
     runtime.shutdown_background();
     outcome
 }
@@ -109,6 +119,7 @@ fn proxy(
     runtime: &Runtime,
     machine: ThisMachine,
     mut reporter: Reporter,
+    conflicts: mpsc::Receiver<Conflict>,
     connections: &Connections,
     flags: Flags,
     options: Options,
@@ -148,13 +159,20 @@ fn proxy(
         ),
     }
     let node_name = options.node_name.clone();
+    let interest = watch::Interest {
+        node_name: &node_name,
+        // The layout follows a restart only: it is a flag.
+        node_addresses: options.config.layout == Layout::Current,
+    };
     let timing = watch::Timing::default();
     let conntrack = options.process.conntrack;
+    let events_of_conflicts = watch::record(client.clone(), &node_name, conflicts);
     let outcome = runtime.block_on(async {
         tokio::select! {
             stopped = until_stopped() => stopped,
             error = servers => Err(DaemonError::Serve(error)),
-            () = watch::run(client, &node_name, timing, counters, events.clone()) => Err(DaemonError::Ended),
+            () = async { events_of_conflicts.await; pending().await } => Err(DaemonError::Ended),
+            () = watch::run(client, interest, timing, counters, events.clone()) => Err(DaemonError::Ended),
             () = follow_config(ConfigWatch::new(flags, options), conntrack, pages, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }

@@ -1,5 +1,7 @@
 //! What the daemon's loop is told.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use dummy_link::Removal;
@@ -19,6 +21,8 @@ pub enum Event {
     },
     /// Whether this Node is about to be deleted (taint `ToBeDeletedByClusterAutoscaler`).
     NodeDeleting(bool),
+    /// The API server is reached at these addresses and ports.
+    ApiServers(BTreeSet<SocketAddr>),
     /// This machine's links or their addresses changed.
     Links,
     /// This was removed from our own link, perhaps by us.

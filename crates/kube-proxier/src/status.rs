@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use proxier::cluster::{Change, Family, ObjectName};
 use proxier::kernel::{Failure, FailureReason};
-use proxier::{Engine, NodePortAddresses, Operation};
+use proxier::{ConflictChange, Engine, NodePortAddresses, Operation};
 use tokio::runtime::Handle;
 
 use super::Event;
@@ -18,7 +18,7 @@ use super::metrics::{Holdings, Metrics, OperationResult};
 use super::options::Options;
 use super::service_health::ServiceHealthServers;
 use super::sync::{Observer, Report, Syncer, Task};
-use super::watch::Counters;
+use super::watch::{Counters, Recorder};
 
 /// How many objects that the kernel refuses are logged, and shown, one by one.
 const UNHEALTHY_SHOWN: usize = 100;
@@ -37,8 +37,10 @@ pub(super) struct Reporter {
     unhealthy: BTreeSet<String>,
     synced_once: bool,
     listed: Listed,
-    /// The conflicts at the last sync, as they are logged, by Service.
-    conflicts: BTreeMap<ObjectName, BTreeSet<String>>,
+    /// How many claims each Service goes without.
+    conflicts: BTreeMap<ObjectName, usize>,
+    /// Makes Events of conflicts.
+    recorder: Recorder,
 }
 
 /// How many objects were listed first, of each kind that has been.
@@ -90,6 +92,7 @@ impl Reporter {
         options: &Options,
         connections: Connections,
         runtime: Handle,
+        recorder: Recorder,
     ) -> prometheus::Result<Self> {
         let health = HealthState::new(options.config.sync_period);
         Ok(Self {
@@ -103,6 +106,7 @@ impl Reporter {
             synced_once: false,
             listed: Listed::default(),
             conflicts: BTreeMap::new(),
+            recorder,
         })
     }
 
@@ -230,34 +234,32 @@ impl Reporter {
         self.unhealthy = unhealthy;
     }
 
-    /// Logs each conflict when it begins and when it ends, and counts them by Service.
-    fn log_conflicts(&mut self, engine: &Engine) {
-        let mut conflicts: BTreeMap<ObjectName, BTreeSet<String>> = BTreeMap::new();
-        for conflict in engine.conflicts() {
-            let of_service = conflicts.entry(conflict.service.clone()).or_default();
-            of_service.insert(conflict.to_string());
-        }
-        if conflicts == self.conflicts {
+    /// Logs each conflict when it begins, which makes an Event too, and when it ends, and counts them by Service.
+    fn log_conflicts(&mut self, changes: &[ConflictChange]) {
+        if changes.is_empty() {
             return;
         }
-        let none = BTreeSet::new();
-        for (service, now) in &conflicts {
-            let before = self.conflicts.get(service).unwrap_or(&none);
-            for conflict in now.difference(before) {
-                tracing::warn!(service = %service, "conflict: {conflict}");
+        for change in changes {
+            match change {
+                ConflictChange::Began(conflict) => {
+                    tracing::warn!(service = %conflict.service, "conflict: {conflict}");
+                    self.recorder.conflict(conflict.clone());
+                    *self.conflicts.entry(conflict.service.clone()).or_default() += 1;
+                }
+                ConflictChange::Ended(conflict) => {
+                    tracing::info!(service = %conflict.service, "a conflict ended: {conflict}");
+                    if let Some(count) = self.conflicts.get_mut(&conflict.service) {
+                        *count = count.saturating_sub(1);
+                    }
+                }
+                _ => {}
             }
         }
-        for (service, before) in &self.conflicts {
-            let now = conflicts.get(service).unwrap_or(&none);
-            for conflict in before.difference(now) {
-                tracing::info!(service = %service, "a conflict ended: {conflict}");
-            }
-        }
-        let counts = conflicts.iter().take(UNHEALTHY_SHOWN);
+        self.conflicts.retain(|_, count| *count > 0);
+        let counts = self.conflicts.iter().take(UNHEALTHY_SHOWN);
         self.metrics.conflicting(
-            counts.map(|(service, claims)| (service.namespace(), service.name(), claims.len())),
+            counts.map(|(service, claims)| (service.namespace(), service.name(), *claims)),
         );
-        self.conflicts = conflicts;
     }
 
     fn serve_health_checks(&mut self, engine: &Engine) {
@@ -303,7 +305,7 @@ impl<M: Machine> Observer<M> for Reporter {
                 }
             }
             Event::Config(config) => self.health.set_sync_period(config.sync_period),
-            Event::Links | Event::Removed(_) => {}
+            Event::ApiServers(_) | Event::Links | Event::Removed(_) => {}
         }
     }
 
@@ -326,7 +328,7 @@ impl<M: Machine> Observer<M> for Reporter {
                 self.health.attempted();
             }
         }
-        self.log_conflicts(engine);
+        self.log_conflicts(&report.conflicts);
         self.serve_health_checks(engine);
     }
 }

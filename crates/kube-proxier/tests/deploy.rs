@@ -86,7 +86,7 @@ fn the_kubeconfig_is_where_the_configuration_says_and_logs_in_as_the_service_acc
 }
 
 #[test]
-fn the_rights_are_those_to_list_and_watch_what_is_watched() {
+fn the_rights_are_those_to_list_and_watch_what_is_watched_and_to_create_events() {
     let [account, role, binding] = &documents("rbac.yaml")[..] else {
         unreachable!("three documents")
     };
@@ -106,11 +106,12 @@ fn the_rights_are_those_to_list_and_watch_what_is_watched() {
     }
     granted.sort();
     let expected = [
-        ("", "nodes"),
-        ("", "services"),
-        ("discovery.k8s.io", "endpointslices"),
+        ("", "nodes", "list watch"),
+        ("", "services", "list watch"),
+        ("discovery.k8s.io", "endpointslices", "list watch"),
+        ("events.k8s.io", "events", "create"),
     ]
-    .map(|(group, resource)| (group.to_owned(), resource.to_owned(), "list watch".into()));
+    .map(|(group, resource, verbs)| (group.to_owned(), resource.to_owned(), verbs.to_owned()));
     assert_eq!(granted, expected);
 
     assert_eq!(binding["roleRef"]["name"], role["metadata"]["name"]);

@@ -250,13 +250,32 @@ fn the_api_servers_address_is_not_taken_and_cluster_ips_are() {
         .retain(|name, _| name.name() != "kubernetes-1");
     assert!(holds(&desired(&cluster), "192.168.10.100"));
     let mut host = host();
-    host.api_servers.insert("192.168.10.100".parse().unwrap());
+    host.api_servers
+        .insert("192.168.10.100:6443".parse().unwrap());
     let wanted = translate(&cluster, &host, &Config::default());
     assert!(!holds(&wanted, "192.168.10.100"));
     assert!(conflicts(&wanted)[0].ends_with("the address is the API server's"));
 
+    // Where the address is the node's own, it is not bound, and all ports but the API server's are served.
+    let at = |server: &str| {
+        let mut host = self::host();
+        let address = "192.168.10.100/24".parse().unwrap();
+        host.links.insert("eth0".parse().unwrap(), address);
+        host.api_servers.insert(server.parse().unwrap());
+        translate(&cluster, &host, &Config::default())
+    };
+    let other_port = at("192.168.10.100:6443");
+    assert_eq!(
+        destinations(&other_port, "-t 192.168.10.100:443"),
+        ["10.244.1.9:443"]
+    );
+    let same_port = at("192.168.10.100:443");
+    let servers = format!("{:?}", same_port.servers);
+    assert!(!servers.contains("192.168.10.100"), "{servers}");
+    assert!(conflicts(&same_port)[0].ends_with("the address is the API server's"));
+
     // In a pod, the API server is reached by a cluster IP.
-    host.api_servers.insert("10.96.0.1".parse().unwrap());
+    host.api_servers.insert("10.96.0.1:443".parse().unwrap());
     let wanted = translate(&cluster, &host, &Config::default());
     assert!(wanted.addresses.contains(&"10.96.0.1".parse().unwrap()));
 }

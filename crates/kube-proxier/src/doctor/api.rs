@@ -56,7 +56,15 @@ fn checks(url: &str, node: &str, found: Examination) -> Vec<Check> {
         )];
     }
     let rights = match found.missing_rights {
-        Ok(missing) if missing.is_empty() => Check::works("rights", "all that is needed"),
+        Ok(missing) if missing.is_empty() => match found.missing_optional_rights {
+            Ok(missing) if !missing.is_empty() => Check::no(
+                Verdict::Warning,
+                "rights",
+                format!("not allowed, and done without: {}", missing.join(", ")),
+                "kubectl apply -f deploy/rbac.yaml",
+            ),
+            _ => Check::works("rights", "all that is needed"),
+        },
         Ok(missing) => Check::no(
             Verdict::Fails,
             "rights",
@@ -100,6 +108,7 @@ mod tests {
         let good = Examination {
             ready: Ok(()),
             missing_rights: Ok(Vec::new()),
+            missing_optional_rights: Ok(Vec::new()),
             has_node: Ok(true),
         };
         assert!(
@@ -115,6 +124,13 @@ mod tests {
             panic!("one check")
         };
         assert_eq!(found, "https://10.0.0.1:6443/: no route to host");
+        let silent = Examination {
+            missing_optional_rights: Ok(vec!["create events".into()]),
+            ..good.clone()
+        };
+        let found = verdicts(silent);
+        assert_eq!(found[1].1, Verdict::Warning);
+        assert!(found[1].2.contains("create events"));
         let poor = Examination {
             missing_rights: Ok(vec!["watch nodes".into()]),
             has_node: Ok(false),

@@ -33,7 +33,13 @@ impl Observed {
         let kernel = MemoryKernel::new();
         Self {
             syncer: Syncer::new(kernel, "node-a", Config::default(), now).unwrap(),
-            reporter: Reporter::new(&options, connections, runtime.handle().clone()).unwrap(),
+            reporter: Reporter::new(
+                &options,
+                connections,
+                runtime.handle().clone(),
+                Recorder::new().0,
+            )
+            .unwrap(),
             now,
         }
     }

@@ -6,7 +6,7 @@ mod schedule;
 mod triggers;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use dummy_link::Removal;
@@ -32,6 +32,7 @@ pub struct Syncer<M> {
     schedule: Schedule,
     listed: Listed,
     links_changed: bool,
+    api_servers: BTreeSet<SocketAddr>,
     /// Addresses that were unbound here, and whose removal has not been reported yet.
     unbound: BTreeSet<IpAddr>,
     triggers: Triggers,
@@ -80,6 +81,7 @@ impl<M: Machine> Syncer<M> {
             schedule,
             listed: Listed::default(),
             links_changed: false,
+            api_servers: BTreeSet::new(),
             unbound: BTreeSet::new(),
             triggers: Triggers::default(),
         })
@@ -92,6 +94,13 @@ impl<M: Machine> Syncer<M> {
                 self.listed.note(&change);
                 self.triggers.take(&change, triggered);
                 self.engine.change(change);
+            }
+            Event::ApiServers(addresses) => {
+                if addresses == self.api_servers {
+                    return false;
+                }
+                self.api_servers = addresses;
+                self.links_changed = true;
             }
             Event::Links => self.links_changed = true,
             Event::Config(config) => {
@@ -126,6 +135,9 @@ impl<M: Machine> Syncer<M> {
         report.blocked = report.blocks(self.engine.servers().len());
         if task != Task::Drain && !report.blocked {
             report.programmed = self.triggers.programmed(&report.failures);
+        }
+        if task != Task::Drain {
+            report.conflicts = self.engine.conflict_changes();
         }
         report.draining = self.engine.draining().count();
         let now = clock();
@@ -200,9 +212,15 @@ impl<M: Machine> Syncer<M> {
     }
 
     fn look_at_host(&mut self) -> Result<(), KernelError> {
-        let host = self.machine.host(&self.engine.host().node_name)?;
+        let mut host = self.machine.host(&self.engine.host().node_name)?;
+        host.api_servers.clone_from(&self.api_servers);
+        let same_server = self.engine.host().api_servers == host.api_servers;
         if self.engine.set_host(host) {
-            tracing::info!("this machine's addresses changed");
+            if same_server {
+                tracing::info!("this machine's addresses changed");
+            } else {
+                tracing::debug!(addresses = ?self.api_servers, "the API server's addresses are kept free");
+            }
         }
         Ok(())
     }

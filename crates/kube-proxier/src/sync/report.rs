@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use proxier::cluster::Family;
 use proxier::kernel::{Applied, Failure, FailureReason};
-use proxier::{KernelError, KernelPart, Operation, Plan};
+use proxier::{ConflictChange, KernelError, KernelPart, Operation, Plan};
 
 use super::Task;
 
@@ -27,6 +27,8 @@ pub struct Report {
     pub blocked: bool,
     /// When the causes of changes to endpoints came about that are now programmed.
     pub programmed: Vec<(Family, SystemTime)>,
+    /// The conflicts that began and ended.
+    pub conflicts: Vec<ConflictChange>,
     /// How many virtual servers have destinations that wait for their connections to end.
     pub draining: usize,
     /// How many connection-tracking entries were deleted.
@@ -54,6 +56,7 @@ impl Report {
             unread: None,
             blocked: false,
             programmed: Vec::new(),
+            conflicts: Vec::new(),
             draining: 0,
             flows: 0,
             flows_by_family: Vec::new(),

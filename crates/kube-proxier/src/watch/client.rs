@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::http::Uri;
 use axum::http::header::{HeaderName, HeaderValue};
@@ -14,6 +15,7 @@ use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, KubeconfigError}
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
+use super::addresses::ApiAddresses;
 use super::request::ApiClient;
 use super::token::TokenFile;
 use super::{certificate, connect, kubeconfig};
@@ -102,7 +104,8 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     ));
     let url = config.cluster_url.to_string();
     let certificate = client_certificate(&config.auth_info);
-    let client = connect::client(config).map_err(|source| {
+    let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));
+    let client = connect::client(config, Arc::clone(&addresses)).map_err(|source| {
         let url = url.clone();
         if certificate.is_some_and(|pem| certificate::is_version_1(&pem)) {
             return ApiError::CertificateVersion { url };
@@ -112,7 +115,7 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
             source: Box::new(source),
         }
     })?;
-    Ok(ApiClient::new(client, url, token))
+    Ok(ApiClient::new(client, url, addresses, token))
 }
 
 /// The client certificate in PEM, if there is one that can be read.

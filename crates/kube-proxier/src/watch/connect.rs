@@ -4,6 +4,7 @@
 //! which takes it for alive for many minutes. Here the kernel probes a connection on which nothing moves, and gives up one
 //! whose data nobody confirms: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT of tcp(7).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::legacy::Client as HttpClient;
@@ -12,6 +13,8 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
+
+use super::addresses::{ApiAddresses, Resolver};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -24,13 +27,14 @@ const KEEPALIVE_PROBES: u32 = 2;
 /// How long what was sent may stay unconfirmed; the same as all of the above.
 const UNCONFIRMED: Duration = Duration::from_secs(20);
 
-/// A client as kube makes it from the configuration, over connections that are probed.
-pub(super) fn client(config: Config) -> kube::Result<Client> {
+/// A client as kube makes it from the configuration, over connections that are probed. The addresses that the server's name
+/// is resolved to are kept.
+pub(super) fn client(config: Config, addresses: Arc<ApiAddresses>) -> kube::Result<Client> {
     if config.proxy_url.is_some() {
         // kube was built without proxies, and its error says so.
         return Client::try_from(config);
     }
-    let mut connector = HttpConnector::new();
+    let mut connector = HttpConnector::new_with_resolver(Resolver::new(addresses));
     connector.enforce_http(false);
     connector.set_connect_timeout(Some(CONNECT));
     connector.set_keepalive(Some(KEEPALIVE_IDLE));

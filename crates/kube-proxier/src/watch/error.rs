@@ -8,6 +8,10 @@ use thiserror::Error;
 
 /// HTTP's "gone": that version, or the rest of that list, is no longer kept.
 const GONE: u16 = 410;
+/// HTTP's "forbidden".
+const FORBIDDEN: u16 = 403;
+/// HTTP's "conflict".
+const CONFLICT: u16 = 409;
 /// HTTP's "too many requests".
 const TOO_MANY_REQUESTS: u16 = 429;
 
@@ -36,6 +40,16 @@ impl WatchError {
     /// Whether the version that is known, or the rest of a list, can no longer be had: everything has to be listed.
     pub(super) const fn is_expired(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == GONE)
+    }
+
+    /// Whether what was to be created exists.
+    pub(super) const fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == CONFLICT)
+    }
+
+    /// Whether this client has no right to what it asked for.
+    pub(super) const fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == FORBIDDEN)
     }
 
     /// Whether a watch that ended with this has to be preceded by a list.

@@ -25,6 +25,9 @@ const RIGHTS: [(&str, &str, &str); 6] = [
     ("watch", "", "nodes"),
 ];
 
+/// What it does without, if it has to.
+const OPTIONAL: [(&str, &str, &str); 1] = [("create", "events.k8s.io", "events")];
+
 /// What was found. What could not be found out is an error in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,6 +36,8 @@ pub struct Examination {
     pub ready: Result<(), String>,
     /// Rights that are missing, such as `list nodes`.
     pub missing_rights: Result<Vec<String>, String>,
+    /// The same of rights that the daemon can do without.
+    pub missing_optional_rights: Result<Vec<String>, String>,
     /// Whether there is a Node of the name that was given.
     pub has_node: Result<bool, String>,
 }
@@ -42,7 +47,8 @@ pub async fn examine(client: &ApiClient, node_name: &str) -> Examination {
     let text = |error: WatchError| error.to_string();
     Examination {
         ready: ready(client).await.map_err(text),
-        missing_rights: missing_rights(client).await.map_err(text),
+        missing_rights: missing_rights(client, &RIGHTS).await.map_err(text),
+        missing_optional_rights: missing_rights(client, &OPTIONAL).await.map_err(text),
         has_node: has_node(client, node_name).await.map_err(text),
     }
 }
@@ -67,9 +73,12 @@ async fn ready(client: &ApiClient) -> Result<(), WatchError> {
     }
 }
 
-async fn missing_rights(client: &ApiClient) -> Result<Vec<String>, WatchError> {
+async fn missing_rights(
+    client: &ApiClient,
+    rights: &[(&str, &str, &str)],
+) -> Result<Vec<String>, WatchError> {
     let mut missing = Vec::new();
-    for (verb, group, resource) in RIGHTS {
+    for (verb, group, resource) in rights {
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

@@ -1,5 +1,8 @@
 //! List, watch, and again whichever of the two is needed.
 
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use super::availability::Availability;
 use super::backoff::{Backoff, lengthened, part};
 use super::error::WatchError;
 use super::intake::Intake;
+use super::scope::{NodeScope, Scope};
 use super::{ApiClient, Counters, Kind, Timing};
 
 /// After so many answers in a row that no watch can be had from a version, the cluster is listed anew. A
@@ -38,6 +42,9 @@ pub(super) struct Follower {
     pub(super) intake: Intake,
     /// The version up to which everything is known; `None`: it is not, so a list is needed.
     pub(super) version: Option<String>,
+    scope: NodeScope,
+    /// The API server's addresses that were last sent.
+    addresses: BTreeSet<SocketAddr>,
     events: Sender<Event>,
     backoff: Backoff,
     /// A pause was cut short because the server was ready, and nothing has gone well since.
@@ -53,6 +60,7 @@ impl Follower {
         timing: Timing,
         counters: Arc<Counters>,
         availability: Arc<Availability>,
+        scope: NodeScope,
         events: Sender<Event>,
     ) -> Self {
         Self {
@@ -63,6 +71,8 @@ impl Follower {
             timing,
             counters,
             availability,
+            scope,
+            addresses: BTreeSet::new(),
             events,
             version: None,
             resumed_early: false,
@@ -81,15 +91,35 @@ impl Follower {
 
     async fn follow(&mut self) -> Closed {
         let mut refused = 0;
+        if self.kind.scope().is_some() {
+            self.scope.first().await;
+        }
         loop {
+            self.follow_scope();
             if self.version.is_none() {
-                match self.list().await {
+                let listed = self.list().await;
+                // First: an address of the API server's must not be bound, and one that is must be freed again.
+                if self.send_addresses().await.is_err() {
+                    return Closed;
+                }
+                match listed {
                     Ok(events) => {
                         self.answered();
                         if self.send(events).await.is_err() {
                             return Closed;
                         }
+                        if let Some(scope) = self.kind.scope() {
+                            self.scope.listed(scope);
+                        }
                         refused = 0;
+                    }
+                    Err(error) if self.kind.scope() == Some(Scope::All) && error.is_forbidden() => {
+                        tracing::warn!(
+                            "this node may not list all Nodes: {error}; an external IP that is another Node's address may be \
+                             bound here"
+                        );
+                        self.scope.forbid();
+                        continue;
                     }
                     Err(error) => {
                         self.after(Some(&error)).await;
@@ -98,9 +128,23 @@ impl Follower {
                 }
             }
             let started = Instant::now();
-            let Ok(End { why, was_useful }) = self.watch().await else {
+            let (scopes, scope) = (self.scope.clone(), self.kind.scope());
+            let widened = async {
+                match scope {
+                    Some(scope) => scopes.widened(scope).await,
+                    None => pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                ended = self.watch() => ended,
+                () = widened => continue,
+            };
+            let Ok(End { why, was_useful }) = ended else {
                 return Closed;
             };
+            if self.send_addresses().await.is_err() {
+                return Closed;
+            }
             let lasted = started.elapsed() >= *self.timing.pause.end();
             if was_useful || lasted {
                 self.backoff.reset();
@@ -197,7 +241,30 @@ impl Follower {
         self.counters.set_away_since(self.availability.away_since());
     }
 
-    pub(super) async fn send(&self, events: impl IntoIterator<Item = Event>) -> Result<(), Closed> {
+    /// Which Nodes are wanted may have changed; then these have to be listed.
+    fn follow_scope(&mut self) {
+        let wanted = self.scope.wanted();
+        if self.kind.scope().is_some_and(|scope| scope != wanted) {
+            self.kind = self.kind.clone().with_scope(wanted);
+            self.intake.set_kind(self.kind.clone());
+            self.version = None;
+        }
+    }
+
+    /// Sends the API server's addresses where they are others than before.
+    async fn send_addresses(&mut self) -> Result<(), Closed> {
+        let known = self.client.addresses();
+        if known == self.addresses {
+            return Ok(());
+        }
+        self.addresses.clone_from(&known);
+        self.send(vec![Event::ApiServers(known)]).await
+    }
+
+    pub(super) async fn send(&self, events: Vec<Event>) -> Result<(), Closed> {
+        if self.kind == Kind::Services {
+            self.scope.before(&events).await;
+        }
         for event in events {
             self.events.send(event).await.map_err(|_| Closed)?;
         }

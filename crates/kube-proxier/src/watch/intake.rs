@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,13 +10,12 @@ use proxier::cluster::{Change, Node, ObjectName};
 use proxier_manifest::{FieldError, Object};
 use serde_json::Value;
 
+use self::nodes::is_deleting;
 use super::super::Event;
 use super::{Counters, Kind};
 
 /// When the cause of an EndpointSlice's last change came about.
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-/// The taint of a Node that is about to go, of which load balancers should hear.
-const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 /// How many entries of an object are logged one by one.
 const MAX_REPORTED: usize = 5;
 
@@ -34,7 +34,10 @@ pub(super) struct Intake {
     reported: BTreeMap<ObjectName, Vec<FieldError>>,
     listing: Listing,
     listed_once: bool,
+    /// This node's own.
     node: Option<Node>,
+    /// The addresses of other Nodes, by name.
+    others: BTreeMap<Box<str>, Vec<IpAddr>>,
     deleting: Option<bool>,
 }
 
@@ -73,8 +76,14 @@ impl Intake {
             listing: Listing::default(),
             listed_once: false,
             node: None,
+            others: BTreeMap::new(),
             deleting: None,
         }
+    }
+
+    /// From the next list on, other Nodes are wanted.
+    pub(super) fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
     }
 
     /// A list begins. What came of one that was broken off is forgotten.
@@ -87,10 +96,10 @@ impl Intake {
         if !self.kind.wants(&value) {
             return;
         }
-        if let Kind::Node(_) = self.kind {
+        let name = self.name(&value);
+        if self.kind.own() == Some(name.name()) {
             self.listing.deleting = Some(is_deleting(&value));
         }
-        let name = self.name(&value);
         match self.read(value, &name) {
             Read::Usable { object, partial } => {
                 self.listing.objects.push(object);
@@ -119,6 +128,8 @@ impl Intake {
         let mut now: BTreeSet<_> = objects.iter().map(Object::name).collect();
         let changes = if let Kind::Node(_) = self.kind {
             self.node_list(objects, kept.is_empty())
+        } else if matches!(self.kind, Kind::Nodes(_)) && kept.is_empty() {
+            self.all_nodes(objects)
         } else if kept.is_empty() {
             vec![self.whole(objects)]
         } else {
@@ -159,19 +170,6 @@ impl Intake {
         }
     }
 
-    /// The Node of a list, if it is another than before.
-    fn node_list(&mut self, objects: Vec<Object>, usable: bool) -> Vec<Change> {
-        let node = objects.into_iter().find_map(|object| match object {
-            Object::Node(node) => Some(*node),
-            _ => None,
-        });
-        if self.listed_once && (!usable || node == self.node) {
-            return Vec::new();
-        }
-        self.node.clone_from(&node);
-        vec![Change::Nodes(node.into_iter().collect())]
-    }
-
     fn whole(&self, objects: Vec<Object>) -> Change {
         let (mut services, mut slices) = (Vec::new(), Vec::new());
         for object in objects {
@@ -184,7 +182,7 @@ impl Intake {
         match self.kind {
             Kind::Services => Change::Services(services),
             Kind::Slices => Change::Slices(slices),
-            Kind::Node(_) => Change::Nodes(Vec::new()),
+            Kind::Node(_) | Kind::Nodes(_) => Change::Nodes(Vec::new()),
         }
     }
 
@@ -193,9 +191,10 @@ impl Intake {
         if !self.kind.wants(&value) {
             return Vec::new();
         }
-        let deleting = matches!(self.kind, Kind::Node(_)).then(|| is_deleting(&value));
         let triggered = triggered(&value);
         let name = self.name(&value);
+        let own = self.kind.own() == Some(name.name());
+        let deleting = own.then(|| is_deleting(&value));
         let read = self.read(value, &name);
         let refused = matches!(
             read,
@@ -245,25 +244,12 @@ impl Intake {
     }
 
     fn forget(&mut self, name: ObjectName) -> Option<Change> {
-        self.node = None;
+        if self.kind.own() == Some(name.name()) {
+            self.node = None;
+        }
+        self.others.remove(name.name());
         self.reported.remove(&name);
         self.known.remove(&name).then(|| self.change_gone(name))
-    }
-
-    /// Kubelets update their Nodes every few seconds, mostly in what is of no concern here.
-    fn is_news(&mut self, object: &Object) -> bool {
-        let Object::Node(node) = object else {
-            return true;
-        };
-        if self.node.as_ref() == Some(&**node) {
-            return false;
-        }
-        self.node = Some((**node).clone());
-        true
-    }
-
-    fn set_deleting(&mut self, deleting: bool) -> Option<Event> {
-        (self.deleting.replace(deleting) != Some(deleting)).then_some(Event::NodeDeleting(deleting))
     }
 
     fn read(&mut self, mut value: Value, name: &ObjectName) -> Read {
@@ -276,9 +262,10 @@ impl Intake {
                 }
                 self.report(name, reading.left_out, reading.warnings);
                 match reading.object {
-                    Some(object) if object.kind() == self.kind.name() => {
-                        Read::Usable { object, partial }
-                    }
+                    Some(object) if object.kind() == self.kind.name() => Read::Usable {
+                        object: self.reduced(object),
+                        partial,
+                    },
                     _ => Read::Irrelevant,
                 }
             }
@@ -334,7 +321,7 @@ impl Intake {
     fn name(&self, value: &Value) -> ObjectName {
         let text = |pointer| value.pointer(pointer).and_then(Value::as_str);
         let namespace = match self.kind {
-            Kind::Node(_) => "",
+            Kind::Node(_) | Kind::Nodes(_) => "",
             Kind::Services | Kind::Slices => text("/metadata/namespace").unwrap_or("default"),
         };
         ObjectName::new(namespace, text("/metadata/name").unwrap_or_default())
@@ -344,7 +331,7 @@ impl Intake {
         match self.kind {
             Kind::Services => Change::ServiceGone(name),
             Kind::Slices => Change::SliceGone(name),
-            Kind::Node(_) => Change::NodeGone(name.name().into()),
+            Kind::Node(_) | Kind::Nodes(_) => Change::NodeGone(name.name().into()),
         }
     }
 }
@@ -354,16 +341,7 @@ fn triggered(value: &Value) -> Option<SystemTime> {
     humantime::parse_rfc3339_weak(text.as_str()?).ok()
 }
 
-/// As kube-proxy sees it: by the taint's key, or because its deletion was asked for.
-fn is_deleting(node: &Value) -> bool {
-    let taints = node.pointer("/spec/taints").and_then(Value::as_array);
-    let tainted = taints
-        .into_iter()
-        .flatten()
-        .any(|taint| taint.get("key").and_then(Value::as_str) == Some(TO_BE_DELETED));
-    let deleted = node.pointer("/metadata/deletionTimestamp");
-    tainted || deleted.is_some_and(|time| !time.is_null())
-}
+mod nodes;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,8 @@ use kube::Resource;
 use proxier_manifest::list::ListKind;
 use serde_json::Value;
 
+use super::scope::Scope;
+
 /// A label that gives a Service, and its slices, to another proxy.
 const NO_PROXY_NAME: &str = "!service.kubernetes.io/service-proxy-name";
 /// The same, and one that slices of headless Services have. kube-proxy up to v1.34 asked for both with
@@ -14,13 +16,15 @@ const NO_PROXY_NAME: &str = "!service.kubernetes.io/service-proxy-name";
 const NO_PROXY_NAME_NOT_HEADLESS: &str =
     "!service.kubernetes.io/service-proxy-name,!service.kubernetes.io/headless";
 
-/// One of the three collections that are followed.
+/// One of the collections that are followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Services,
     Slices,
     /// The Node of this name.
     Node(Box<str>),
+    /// All Nodes, of which this is the node's own.
+    Nodes(Box<str>),
 }
 
 impl Kind {
@@ -29,7 +33,7 @@ impl Kind {
         match self {
             Self::Services => <Service as k8s_openapi::Resource>::KIND,
             Self::Slices => <EndpointSlice as k8s_openapi::Resource>::KIND,
-            Self::Node(_) => <Node as k8s_openapi::Resource>::KIND,
+            Self::Node(_) | Self::Nodes(_) => <Node as k8s_openapi::Resource>::KIND,
         }
     }
 
@@ -38,7 +42,7 @@ impl Kind {
         match self {
             Self::Services => ListKind::Services,
             Self::Slices => ListKind::EndpointSlices,
-            Self::Node(_) => ListKind::Nodes,
+            Self::Node(_) | Self::Nodes(_) => ListKind::Nodes,
         }
     }
 
@@ -47,7 +51,7 @@ impl Kind {
         match self {
             Self::Services => Service::url_path(&(), None),
             Self::Slices => EndpointSlice::url_path(&(), None),
-            Self::Node(_) => Node::url_path(&(), None),
+            Self::Node(_) | Self::Nodes(_) => Node::url_path(&(), None),
         }
     }
 
@@ -55,21 +59,47 @@ impl Kind {
         match self {
             Self::Services => Some(NO_PROXY_NAME.into()),
             Self::Slices => Some(NO_PROXY_NAME_NOT_HEADLESS.into()),
-            Self::Node(_) => None,
+            Self::Node(_) | Self::Nodes(_) => None,
         }
     }
 
     pub(super) fn field_selector(&self) -> Option<String> {
         match self {
-            Self::Services | Self::Slices => None,
+            Self::Services | Self::Slices | Self::Nodes(_) => None,
             Self::Node(name) => Some(format!("metadata.name={name}")),
+        }
+    }
+
+    /// The name of this node's own Node, of the kinds that are Nodes.
+    pub(super) fn own(&self) -> Option<&str> {
+        match self {
+            Self::Services | Self::Slices => None,
+            Self::Node(name) | Self::Nodes(name) => Some(name),
+        }
+    }
+
+    /// Which Nodes these are, if they are Nodes.
+    pub(super) const fn scope(&self) -> Option<Scope> {
+        match self {
+            Self::Services | Self::Slices => None,
+            Self::Node(_) => Some(Scope::Own),
+            Self::Nodes(_) => Some(Scope::All),
+        }
+    }
+
+    /// The same, of these Nodes.
+    pub(super) fn with_scope(self, scope: Scope) -> Self {
+        match (self, scope) {
+            (Self::Node(own) | Self::Nodes(own), Scope::Own) => Self::Node(own),
+            (Self::Node(own) | Self::Nodes(own), Scope::All) => Self::Nodes(own),
+            (other, _) => other,
         }
     }
 
     /// Whether an object is one that was asked for: a server may not know field selectors.
     pub(super) fn wants(&self, value: &Value) -> bool {
         match self {
-            Self::Services | Self::Slices => true,
+            Self::Services | Self::Slices | Self::Nodes(_) => true,
             Self::Node(name) => {
                 value.pointer("/metadata/name").and_then(Value::as_str) == Some(&**name)
             }

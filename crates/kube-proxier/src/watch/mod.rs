@@ -1,4 +1,5 @@
-//! Services, EndpointSlices and this Node, listed and then watched.
+//! Services, EndpointSlices and this Node, listed and then watched; where Services may bind addresses of other Nodes, all
+//! Nodes.
 //!
 //! [`run`] sends an [`Event`] for whatever changes. The first one of each kind is the whole list
 //! ([`Change::Services`], [`Change::Slices`], [`Change::Nodes`]), so after all three the cluster is known.
@@ -12,6 +13,7 @@
 //! [`Change::Slices`]: proxier::cluster::Change::Slices
 //! [`Change::Nodes`]: proxier::cluster::Change::Nodes
 
+mod addresses;
 mod availability;
 mod backoff;
 mod certificate;
@@ -26,7 +28,9 @@ mod kind;
 mod kubeconfig;
 mod list;
 mod protocol;
+mod recorder;
 mod request;
+mod scope;
 mod stream;
 mod token;
 
@@ -42,7 +46,9 @@ pub use self::counters::Counters;
 pub use self::examine::{Examination, examine};
 use self::follow::Follower;
 use self::kind::Kind;
+pub use self::recorder::{Recorder, record};
 pub use self::request::ApiClient;
+use self::scope::NodeScope;
 use super::Event;
 
 /// When the API server is asked, how long it may take, and how much is read of its answers.
@@ -108,24 +114,36 @@ impl Default for Timing {
     }
 }
 
-/// Follows the cluster for the node of that name until nobody receives `events` any more.
+/// Whose cluster it is, and what of it is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest<'a> {
+    /// The name of this node's own Node.
+    pub node_name: &'a str,
+    /// Whether the addresses of other Nodes are followed too, while a Service has external IPs or load balancer
+    /// addresses. Of other Nodes nothing else is sent.
+    pub node_addresses: bool,
+}
+
+/// Follows the cluster until nobody receives `events` any more.
 pub async fn run(
     client: ApiClient,
-    node_name: &str,
+    interest: Interest<'_>,
     timing: Timing,
     counters: Arc<Counters>,
     events: Sender<Event>,
 ) {
     let availability = Arc::new(Availability::new(client.url().to_owned()));
+    let scope = NodeScope::new(interest.node_addresses);
     let follow = |kind| {
+        let scope = scope.clone();
         let (timing, counters) = (timing.clone(), Arc::clone(&counters));
         let availability = Arc::clone(&availability);
         let (client, events) = (client.clone(), events.clone());
-        Follower::new(client, kind, timing, counters, availability, events).run()
+        Follower::new(client, kind, timing, counters, availability, scope, events).run()
     };
     tokio::join!(
         follow(Kind::Services),
         follow(Kind::Slices),
-        follow(Kind::Node(node_name.into())),
+        follow(Kind::Node(interest.node_name.into())),
     );
 }

@@ -1,6 +1,8 @@
 //! Requests to the API server, and how much of an answer is read.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::addresses::ApiAddresses;
 use super::error::WatchError;
 use super::protocol::refusal;
 use super::token::TokenFile;
@@ -31,6 +34,7 @@ pub struct ApiClient {
     client: Client,
     url: Arc<str>,
     host: Arc<str>,
+    addresses: Arc<ApiAddresses>,
     /// Where the token is read from; any other way to authenticate is the client's own.
     token: Option<Arc<TokenFile>>,
     /// When the server was last probed, and whether it was ready.
@@ -39,13 +43,19 @@ pub struct ApiClient {
 }
 
 impl ApiClient {
-    pub(super) fn new(client: Client, url: String, token: Option<TokenFile>) -> Self {
+    pub(super) fn new(
+        client: Client,
+        url: String,
+        addresses: Arc<ApiAddresses>,
+        token: Option<TokenFile>,
+    ) -> Self {
         let (_, host) = url.split_once("://").unwrap_or(("", &url));
         let host = host.split('/').next().unwrap_or_default();
         Self {
             client,
             host: host.into(),
             url: url.into(),
+            addresses,
             token: token.map(Arc::new),
             probed: Arc::default(),
             metrics: None,
@@ -63,6 +73,12 @@ impl ApiClient {
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The API server's addresses, as far as they are known: those that its name was resolved to, or the one in its URL.
+    #[must_use]
+    pub fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.addresses.known()
     }
 
     /// The whole body of an answer.

@@ -21,6 +21,7 @@ mod healing;
 mod pod;
 mod process;
 mod refusals;
+mod reserved;
 mod restarts;
 mod size;
 
@@ -57,6 +58,9 @@ fn main() -> ExitCode {
         process::cleans_up_where_nothing_is,
         process::initializes_only,
         process::waits_until_all_is_listed,
+        reserved::the_api_server_stays_in_reach,
+        reserved::the_api_server_of_this_node_keeps_its_port,
+        reserved::the_addresses_of_other_nodes_are_left_alone,
         refusals::are_of_no_concern_to_other_objects,
         conntrack::is_set_up_as_asked,
         conntrack::what_cannot_be_set_keeps_nothing_from_being_served,

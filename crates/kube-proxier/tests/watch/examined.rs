@@ -29,6 +29,12 @@ fn a_server_is_tried_for_all_that_the_daemon_asks_of_it() {
     assert_eq!(good.missing_rights, Ok(Vec::new()));
     assert_eq!(good.has_node, Ok(true));
     assert_eq!(examined(&server, "nobody").has_node, Ok(false));
+    assert_eq!(good.missing_optional_rights, Ok(Vec::new()));
+    server.deny("create events");
+    let found = examined(&server, NODE);
+    assert_eq!(found.missing_rights, Ok(Vec::new()));
+    let optional = found.missing_optional_rights;
+    assert_eq!(optional, Ok(vec!["create events".to_owned()]));
     server.deny("watch endpointslices");
     let rights = examined(&server, NODE).missing_rights;
     assert_eq!(rights, Ok(vec!["watch endpointslices".to_owned()]));

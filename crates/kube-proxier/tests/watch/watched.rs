@@ -1,12 +1,14 @@
 //! A watch that is running, and what came of it.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kube_proxier::Event;
-use kube_proxier::watch::{self, ApiSource, Counters, Timing};
+use kube_proxier::watch::{self, ApiSource, Counters, Interest, Timing};
 use proxier::cluster::{Change, Cluster};
 
 use crate::api_server::ApiServer;
@@ -28,6 +30,8 @@ pub(crate) struct Watched {
     /// What the events come to.
     pub(crate) cluster: Cluster,
     pub(crate) events: Vec<Event>,
+    /// Where the server is.
+    pub(crate) api_servers: BTreeSet<SocketAddr>,
     thread: JoinHandle<()>,
 }
 
@@ -78,7 +82,14 @@ impl Watched {
                         }
                     }
                 };
-                tokio::join!(watch::run(client, NODE, timing, counts, sender), forward);
+                let interest = Interest {
+                    node_name: NODE,
+                    node_addresses: true,
+                };
+                tokio::join!(
+                    watch::run(client, interest, timing, counts, sender),
+                    forward
+                );
             });
         });
         Self {
@@ -86,6 +97,7 @@ impl Watched {
             counters,
             cluster: Cluster::default(),
             events: Vec::new(),
+            api_servers: BTreeSet::new(),
             thread,
         }
     }
@@ -156,6 +168,11 @@ impl Watched {
     }
 
     fn take(&mut self, event: Event) {
+        // Nothing that a server sent.
+        if let Event::ApiServers(addresses) = event {
+            self.api_servers = addresses;
+            return;
+        }
         if let Event::Cluster { change, .. } = &event {
             self.cluster.change(change.clone());
         }

@@ -1,7 +1,7 @@
 //! The node: its Kubernetes object, and the machine.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dummy_link::NodeLinks;
 use ipnetwork::IpNetwork;
@@ -68,9 +68,11 @@ pub struct Host {
     pub random_fully: bool,
     /// Whether it does IPv6: its kernel knows it, and there is an ip6tables. If not, it serves IPv4 alone.
     pub ipv6: bool,
-    /// The addresses of the API server that the proxy talks to. [`Layout::Current`](crate::Layout::Current) never
-    /// binds them, or the proxy would lock itself out.
-    pub api_servers: BTreeSet<IpAddr>,
+    /// The addresses and ports of the API server that the proxy talks to, or the proxy would lock itself out: no external
+    /// IP, load balancer address or node port gets a virtual server there, and
+    /// [`Layout::Current`](crate::Layout::Current) never binds the addresses. Cluster IPs are no matter: a pod reaches its
+    /// API server by one.
+    pub api_servers: BTreeSet<SocketAddr>,
 }
 
 impl Host {
@@ -82,6 +84,11 @@ impl Host {
             .flat_map(|(_, addresses)| addresses)
             .map(IpNetwork::ip)
             .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
+    }
+
+    /// Whether an address is one of the API server's, whatever the port.
+    pub(crate) fn is_api_server(&self, address: IpAddr) -> bool {
+        self.api_servers.iter().any(|at| at.ip() == address)
     }
 
     /// Whether it serves Services of a family.

@@ -139,7 +139,7 @@ pub(super) struct ReservedOn<'a> {
 
 impl Reserved for ReservedOn<'_> {
     fn holder(&self, address: IpAddr) -> Option<Holder> {
-        if self.host.api_servers.contains(&address) {
+        if self.host.is_api_server(address) {
             return Some(Holder::ApiServer);
         }
         if let Some(node) = self.all.nodes.get(&address) {

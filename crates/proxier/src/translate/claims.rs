@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
@@ -277,12 +277,13 @@ impl<'a> Context<'a> {
                 let mut claim = claim(ip, number.get(), endpoints.external());
                 claim.bind = false;
                 claim.entries = node_port_entries(service, port.protocol, ip, number.get());
-                all.claims.push(claim);
+                self.claim_unless_reserved(service, ip, claim, all);
             }
         }
     }
 
-    /// Claims an external IP or a load balancer address, unless binding it would take it from whom it belongs to.
+    /// Claims an external IP, a load balancer address or a node port, unless that would take the address, by binding it, or
+    /// the API server's port from whom it belongs to.
     fn claim_unless_reserved(
         &self,
         service: &Service,
@@ -291,10 +292,28 @@ impl<'a> Context<'a> {
         all: &mut ServiceClaims,
     ) {
         let spares = claim.bind && self.config.layout.spares_reserved_addresses();
-        match self.reserved.holder(ip).filter(|_| spares) {
+        let holder = if self.is_api_server(&claim.id) {
+            Some(Holder::ApiServer)
+        } else {
+            self.reserved.holder(ip).filter(|_| spares)
+        };
+        match holder {
             Some(holder) => all.refused.push(claim.conflict(&service.name, holder)),
             None => all.claims.push(claim),
         }
+    }
+
+    fn is_api_server(&self, id: &VirtualServerId) -> bool {
+        let VirtualServerId::Address {
+            protocol: Protocol::TCP,
+            address,
+            port,
+        } = *id
+        else {
+            return false;
+        };
+        let at = SocketAddr::new(address, port);
+        self.host.api_servers.contains(&at)
     }
 
     fn of_family<'s>(

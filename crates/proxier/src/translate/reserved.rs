@@ -79,7 +79,7 @@ impl Reserved for ReservedIn<'_> {
                 .get(&address)
                 .map(|slice| Holder::Endpoint((*slice).clone()))
         };
-        if self.host.api_servers.contains(&address) {
+        if self.host.is_api_server(address) {
             return Some(Holder::ApiServer);
         }
         node().or_else(endpoint)

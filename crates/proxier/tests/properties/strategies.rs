@@ -1,7 +1,7 @@
 //! Random clusters, configurations, machines and states found. Names, addresses and ports come from small
 //! supplies, so that they meet.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
@@ -288,7 +288,13 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
         vec!["172.20.5.7/16", "203.0.113.1/32", "2001:db8:20::7/64"],
         0..=3,
     );
-    let api_servers = option::weighted(0.2, Just(v4([198, 51, 100], 1)));
+    // One that Services want to bind, one that the node has itself; ports that Services and their node ports have.
+    let at = [
+        SocketAddr::new(v4([198, 51, 100], 1), 80),
+        SocketAddr::new(v4([192, 168, 10], 10), 30001),
+        SocketAddr::new(v4([192, 168, 10], 10), 80),
+    ];
+    let api_servers = option::weighted(0.3, select(at.to_vec()));
     (more, proptest::bool::weighted(0.9), api_servers).prop_map(|(more, ipv6, api_servers)| {
         let mut host = Host::new("node-a");
         host.ipv6 = ipv6;

@@ -1,6 +1,7 @@
 use proxier::cluster::Cluster;
 use serde_json::json;
 
+use super::nodes::TO_BE_DELETED;
 use super::*;
 
 fn intake(kind: Kind) -> Intake {

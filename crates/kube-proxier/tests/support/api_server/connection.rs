@@ -103,6 +103,22 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             )?;
             continue;
         }
+        if path.ends_with("/events") {
+            let (code, body) = create_event(shared, &body);
+            answer(stream, code, &body)?;
+            continue;
+        }
+        let lists_all_nodes = path == "/api/v1/nodes" && asked.get("fieldSelector").is_none();
+        if lists_all_nodes
+            && shared
+                .lock()
+                .faults
+                .denied
+                .contains(&"list all nodes".to_owned())
+        {
+            answer(stream, 403, &status(403, "nodes is forbidden"))?;
+            continue;
+        }
         if let Some(code) = failure {
             answer(stream, code, &status(code, "as the test wants it"))?;
             continue;
@@ -123,6 +139,28 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
     }
 }
 
+/// The answer to the creation of an Event.
+fn create_event(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let event: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut state = shared.lock();
+    if state
+        .faults
+        .denied
+        .iter()
+        .any(|right| right == "create events")
+    {
+        return (403, status(403, "events is forbidden"));
+    }
+    let name = |event: &Value| event["metadata"]["name"].clone();
+    if state.events.iter().any(|known| name(known) == name(&event)) {
+        return (409, status(409, "already exists"));
+    }
+    state.events.push(event.clone());
+    drop(state);
+    shared.changed.notify_all();
+    (201, event)
+}
+
 /// A line without its end, if there is another.
 fn line(reader: &mut impl BufRead) -> io::Result<Option<String>> {
     reader.lines().next().transpose()
@@ -134,7 +172,7 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         let body = state.faults.bodies.get(&asked.path).cloned();
         (body, state.faults.endless)
     };
-    let (kind, api_version) = list_kind(&asked.path);
+    let (kind, api_version) = list_kind(&store_path(&asked.path));
     let body = body.or_else(|| {
         let token = match endless? {
             Endless::SameToken => "more".to_owned(),
@@ -149,10 +187,11 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         return stream.write_all(format!("{head}{body}").as_bytes());
     }
     let limit = asked.get("limit").and_then(|limit| limit.parse().ok());
+    let path = store_path(&asked.path);
     let page = {
         let mut state = shared.lock();
         let from = asked.get("continue");
-        state.store.list(&asked.path, selector, limit, from)
+        state.store.list(&path, selector, limit, from)
     };
     let Ok(page) = page else {
         return answer(stream, 410, &status(410, "that list is no longer kept"));
@@ -181,6 +220,16 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
     }
     drop(state);
     stream.write_all(second.as_bytes())
+}
+
+/// Where the objects are that a path is about. Those of one namespace are served as those of all: who asks for one by
+/// name gets it.
+fn store_path(path: &str) -> String {
+    let Some((start, rest)) = path.split_once("/namespaces/") else {
+        return path.into();
+    };
+    let resource = rest.split_once('/').map_or("", |(_, resource)| resource);
+    format!("{start}/{resource}")
 }
 
 /// What a list of a path says it is.

@@ -20,7 +20,7 @@ mod store;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,6 +53,8 @@ struct State {
     /// How new connections are encrypted, if they are.
     tls: Option<Tls>,
     requests: Vec<Asked>,
+    /// Events that were created.
+    events: Vec<Value>,
     /// Connections that were accepted.
     accepted: usize,
     /// Connections there are, by number.
@@ -86,8 +88,17 @@ impl ApiServer {
         Self::start_as(Some(tls))
     }
 
+    /// Starts one at an address of the calling thread's network namespace.
+    pub(crate) fn start_at(address: IpAddr) -> Self {
+        Self::bind(address, None)
+    }
+
     fn start_as(tls: Option<Tls>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::bind(Ipv4Addr::LOCALHOST.into(), tls)
+    }
+
+    fn bind(address: IpAddr, tls: Option<Tls>) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
@@ -95,6 +106,7 @@ impl ApiServer {
                 faults: Faults::default(),
                 tls,
                 requests: Vec::new(),
+                events: Vec::new(),
                 accepted: 0,
                 open: BTreeMap::new(),
                 listening: true,
@@ -326,6 +338,17 @@ impl ApiServer {
     /// What was asked so far.
     pub(crate) fn requests(&self) -> Vec<Asked> {
         self.shared.lock().requests.clone()
+    }
+
+    /// The Events that were created.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.shared.lock().events.clone()
+    }
+
+    /// Waits until so many Events were created.
+    pub(crate) fn wait_for_events(&self, count: usize) -> Vec<Value> {
+        self.wait("Events", |state| state.events.len() >= count);
+        self.events()
     }
 
     /// Forgets what was asked.

@@ -1,0 +1,91 @@
+//! What is taken in of Nodes.
+
+use std::collections::BTreeMap;
+
+use proxier::cluster::{Change, Node};
+use proxier_manifest::Object;
+use serde_json::Value;
+
+use super::super::super::Event;
+use super::Intake;
+
+/// The taint of a Node that is about to go, of which load balancers should hear.
+pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
+
+impl Intake {
+    /// The Node of a list, if it is another than before.
+    pub(super) fn node_list(&mut self, objects: Vec<Object>, usable: bool) -> Vec<Change> {
+        let node = objects.into_iter().find_map(|object| match object {
+            Object::Node(node) => Some(*node),
+            _ => None,
+        });
+        if self.listed_once && (!usable || node == self.node) {
+            return Vec::new();
+        }
+        self.node.clone_from(&node);
+        vec![Change::Nodes(node.into_iter().collect())]
+    }
+
+    /// All Nodes of a list, if one of them is another than before.
+    pub(super) fn all_nodes(&mut self, objects: Vec<Object>) -> Vec<Change> {
+        let nodes = objects.into_iter().filter_map(|object| match object {
+            Object::Node(node) => Some(*node),
+            _ => None,
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let is_own = |node: &&Node| self.kind.own() == Some(&*node.name);
+        let own = nodes.iter().find(is_own).cloned();
+        let others = nodes.iter().filter(|node| !is_own(node));
+        let others: BTreeMap<_, _> = others
+            .map(|node| (node.name.clone(), node.addresses.clone()))
+            .collect();
+        if self.listed_once && own == self.node && others == self.others {
+            return Vec::new();
+        }
+        (self.node, self.others) = (own, others);
+        vec![Change::Nodes(nodes)]
+    }
+
+    /// Kubelets update their Nodes every few seconds, mostly in what is of no concern here.
+    pub(super) fn is_news(&mut self, object: &Object) -> bool {
+        let Object::Node(node) = object else {
+            return true;
+        };
+        if self.kind.own() != Some(&*node.name) {
+            let addresses = node.addresses.clone();
+            let before = self.others.insert(node.name.clone(), addresses);
+            return before.as_ref() != Some(&node.addresses);
+        }
+        if self.node.as_ref() == Some(&**node) {
+            return false;
+        }
+        self.node = Some((**node).clone());
+        true
+    }
+
+    pub(super) fn set_deleting(&mut self, deleting: bool) -> Option<Event> {
+        (self.deleting.replace(deleting) != Some(deleting)).then_some(Event::NodeDeleting(deleting))
+    }
+
+    /// Of other Nodes only their addresses count.
+    pub(super) fn reduced(&self, object: Object) -> Object {
+        match object {
+            Object::Node(node) if self.kind.own() != Some(&*node.name) => {
+                let addresses = node.addresses;
+                Object::Node(Box::new(Node::new(node.name).with_addresses(addresses)))
+            }
+            object => object,
+        }
+    }
+}
+
+/// As kube-proxy sees it: by the taint's key, or because its deletion was asked for.
+pub(super) fn is_deleting(node: &Value) -> bool {
+    let taints = node.pointer("/spec/taints").and_then(Value::as_array);
+    let tainted = taints
+        .into_iter()
+        .flatten()
+        .any(|taint| taint.get("key").and_then(Value::as_str) == Some(TO_BE_DELETED));
+    let deleted = node.pointer("/metadata/deletionTimestamp");
+    tainted || deleted.is_some_and(|time| !time.is_null())
+}
