@@ -4,7 +4,8 @@
 //! uses this crate runs its tests on this machine's kernel where it can (root and IPVS). Otherwise it
 //! boots [User Mode Linux](https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html), a Linux
 //! kernel that runs as an ordinary program, and runs itself inside, one process per test. Tests that
-//! run side by side (`--test-threads`) use one guest per processor.
+//! run side by side (`--test-threads`) use one guest per processor. Tests of what that kernel lacks
+//! ([`Needs::Debian`]) run under Debian's kernel, emulated by QEMU: more slowly, on two processors.
 //! Names, filters, `--list`, output, failures and the exit status are those of any `cargo test`.
 //!
 //! ```toml
@@ -36,18 +37,20 @@
 //! is shown.
 //!
 //! The guest has this machine's file tree. What a test writes there is lost when the guest halts,
-//! except below cargo's target folder. A guest has one processor. Modules load on demand, or by
-//! [`modprobe`]. Its iptables is the legacy one (`iptables-legacy`): the kernel lacks tables of the nft
-//! flavour.
+//! except below cargo's target folder. Modules load on demand, or by [`modprobe`]. User Mode Linux has
+//! one processor, and legacy iptables only (`iptables-legacy`): the kernel lacks tables of the nft
+//! flavour. Debian's kernel has two processors and both.
 //!
 //! # Environment
 //! - `PROXIER_SKIP_KERNEL_TESTS=1` reports every test as ignored.
 //! - `PROXIER_KERNEL_TESTS_IN=guest` runs tests that need IPVS in the guest even if this machine's kernel
-//!   has it, `=here` on this machine even if it seems not to.
+//!   has it, `=here` on this machine even if it seems not to, `=debian` under Debian's kernel.
 //!
 //! # Packages
 //! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. If one
-//! is missing, every test fails with the `apt-get` line that installs it. The harness installs nothing.
+//! is missing, every test fails with the `apt-get` line that installs it. For Debian's kernel also
+//! `qemu-system-x86`, and the kernel itself (`linux-image-amd64`), installed or unpacked below cargo's
+//! target folder by `.ci/debian-kernel`. The harness installs nothing.
 #![forbid(unsafe_code)]
 
 mod child;

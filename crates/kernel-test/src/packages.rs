@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::error::Error;
-use crate::guest::GuestKernel;
+use crate::guest::{GuestKernel, Machine};
 use crate::process::path_with_sbin;
 
 /// A Debian package, and a program or file of its own that shows that it is installed.
@@ -15,6 +15,16 @@ type Package = (&'static str, &'static str);
 
 /// The guest kernel.
 const GUEST: Package = ("user-mode-linux", "linux.uml");
+
+/// The emulator for Debian's kernel.
+const QEMU: Package = ("qemu-system-x86", "qemu-system-x86_64");
+
+/// Debian's kernel. To install it would take an initial file system and a boot loader's files too;
+/// [`UNPACK`] does without.
+const KERNEL: &str = "linux-image-amd64";
+
+/// The command, from the repository's root, that unpacks Debian's kernel below cargo's target folder.
+const UNPACK: &str = ".ci/debian-kernel";
 
 /// The tools that tests compare with.
 const TOOLS: [Package; 9] = [
@@ -31,10 +41,18 @@ const TOOLS: [Package; 9] = [
 
 /// The command that installs packages, for messages.
 pub(crate) fn install_line(packages: &[&str]) -> String {
-    format!(
-        "apt-get install --no-install-recommends {}",
-        packages.join(" ")
-    )
+    let installed: Vec<_> = packages.iter().filter(|name| **name != KERNEL).collect();
+    let mut commands = Vec::new();
+    if !installed.is_empty() {
+        let names = installed
+            .iter()
+            .fold(String::new(), |names, name| format!("{names} {name}"));
+        commands.push(format!("apt-get install --no-install-recommends{names}"));
+    }
+    if installed.len() < packages.len() {
+        commands.push(UNPACK.to_owned());
+    }
+    commands.join(" && ")
 }
 
 /// The command that installs every package that kernel tests use.
@@ -44,7 +62,7 @@ pub(crate) fn install_all() -> String {
 }
 
 fn all() -> impl Iterator<Item = &'static Package> {
-    std::iter::once(&GUEST).chain(&TOOLS)
+    std::iter::once(&GUEST).chain(&TOOLS).chain([&QEMU])
 }
 
 /// Checks that this machine has the tools.
@@ -69,6 +87,57 @@ pub(crate) fn guest_kernel() -> Result<GuestKernel, Error> {
             Err(Error::MissingPackages { packages: missing })
         }
     }
+}
+
+/// Finds Debian's kernel and QEMU, and checks that this machine has the tools too.
+///
+/// # Errors
+/// [`Error::MissingPackages`] names the packages it lacks.
+pub(crate) fn debian_kernel() -> Result<GuestKernel, Error> {
+    let folders = search_path();
+    let mut missing = missing(std::iter::once(&QEMU).chain(&TOOLS), &folders);
+    let kept = target_folder();
+    let places = kept.iter().map(|target| target.join("debian-kernel"));
+    let found = places
+        .chain([PathBuf::from("/")])
+        .find_map(|root| find_debian(&root));
+    let program = folders
+        .iter()
+        .map(|folder| folder.join(QEMU.1))
+        .find(|program| program.exists());
+    match (found, program) {
+        (Some((image, modules)), Some(program)) => error_if_any(missing).map(|()| GuestKernel {
+            program,
+            machine: Machine::Qemu { image },
+            modules,
+            kept,
+        }),
+        (found, _) => {
+            if found.is_none() {
+                missing.push(KERNEL);
+            }
+            Err(Error::MissingPackages { packages: missing })
+        }
+    }
+}
+
+/// The newest kernel below this folder that has modules for a 9p file tree: its image and the folder
+/// that holds its `modules.dep`.
+fn find_debian(root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let images = fs::read_dir(root.join("boot")).ok()?;
+    let mut found: Vec<_> = images
+        .filter_map(|entry| {
+            let image = entry.ok()?.path();
+            let name = image.file_name()?.to_str()?;
+            let release = name.strip_prefix("vmlinuz-")?;
+            let modules = root.join("lib/modules").join(release);
+            let has_9p =
+                modules.join("modules.dep").exists() && modules.join("kernel/net/9p").is_dir();
+            has_9p.then_some((image, modules))
+        })
+        .collect();
+    found.sort();
+    found.pop()
 }
 
 fn error_if_any(packages: Vec<&'static str>) -> Result<(), Error> {
@@ -102,6 +171,7 @@ fn find(root: &Path) -> Option<GuestKernel> {
     let modules = root.join("usr/lib/uml/modules").join(release(&program)?);
     modules.is_dir().then(|| GuestKernel {
         program,
+        machine: Machine::UserMode,
         modules,
         kept: target_folder(),
     })
@@ -183,6 +253,47 @@ mod tests {
             text.contains("`apt-get install --no-install-recommends ipset strace`"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_debian_kernel_is_found_with_its_modules() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        assert_eq!(find_debian(root), None);
+        fs::create_dir(root.join("boot")).unwrap();
+        for release in ["6.1.0-1-amd64", "6.1.0-2-amd64", "6.1.0-3-cloud-amd64"] {
+            fs::write(
+                root.join("boot/vmlinuz-").to_string_lossy().into_owned() + release,
+                "",
+            )
+            .unwrap();
+        }
+        assert_eq!(find_debian(root), None, "without modules");
+        let modules = root.join("lib/modules/6.1.0-1-amd64");
+        fs::create_dir_all(modules.join("kernel/net/9p")).unwrap();
+        // As Debian's kernel for clouds is.
+        let cloud = root.join("lib/modules/6.1.0-3-cloud-amd64");
+        fs::create_dir_all(&cloud).unwrap();
+        fs::write(cloud.join("modules.dep"), "").unwrap();
+        assert_eq!(find_debian(root), None, "without modules.dep, without 9p");
+        fs::write(modules.join("modules.dep"), "").unwrap();
+        let image = root.join("boot/vmlinuz-6.1.0-1-amd64");
+        assert_eq!(find_debian(root), Some((image, modules)));
+    }
+
+    #[test]
+    fn a_missing_debian_kernel_is_unpacked() {
+        assert_eq!(install_line(&[KERNEL]), ".ci/debian-kernel");
+        assert_eq!(
+            install_line(&["qemu-system-x86", "strace", KERNEL]),
+            "apt-get install --no-install-recommends qemu-system-x86 strace && .ci/debian-kernel"
+        );
+        let readme = include_str!("../../../README.md");
+        assert!(readme.lines().any(|line| line == UNPACK));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../..")
+            .join(UNPACK);
+        assert!(script.exists());
     }
 
     /// Whoever copies the commands of README.md has all packages.

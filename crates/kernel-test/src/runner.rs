@@ -6,32 +6,48 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::guest::Guest;
+use crate::guest::{Guest, GuestKernel};
 use crate::report::Outcome;
 use crate::{Needs, machine, packages, process};
 
 /// Environment: skip all kernel tests.
 const SKIP: &str = "PROXIER_SKIP_KERNEL_TESTS";
-/// Environment: `guest` or `here`.
+/// Environment: `guest`, `debian` or `here`.
 const IN: &str = "PROXIER_KERNEL_TESTS_IN";
+
+/// How many times as long a test may take on an emulated machine.
+const SLOWNESS: u32 = 5;
+/// The least memory of a guest with Debian's kernel, in MiB.
+const DEBIAN_MEMORY: u64 = 2048;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Location {
     Host,
+    /// User Mode Linux.
     Guest,
+    /// Debian's kernel in QEMU.
+    Debian,
 }
 
-/// Runs tests and owns the guests. The first test that needs a guest boots one; a test that would have to wait for a guest
-/// boots another.
+/// Runs tests and owns the guests.
 #[derive(Debug)]
 pub(crate) struct Runner {
     /// The user's choice for tests that need IPVS.
     chosen: Option<Location>,
     host_has_ipvs: OnceLock<bool>,
+    guests: Guests,
+    debian_guests: Guests,
+}
+
+/// The guests of one kind. The first test that needs one boots it; a test that would have to wait for a
+/// guest boots another.
+#[derive(Debug)]
+struct Guests {
+    kernel: fn() -> Result<GuestKernel, Error>,
     /// Of each guest, in MiB.
     memory: u64,
-    guest: Mutex<GuestState>,
-    more_guests: Vec<Mutex<GuestState>>,
+    first: Mutex<GuestState>,
+    more: Vec<Mutex<GuestState>>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +60,8 @@ enum GuestState {
 }
 
 impl Runner {
-    /// A runner set up from the environment, with at most `guests` guests of `memory` MiB each.
+    /// A runner set up from the environment, with at most `guests` guests of `memory` MiB each, and half
+    /// as many with Debian's kernel, because those have two processors.
     ///
     /// # Errors
     /// A text, if an environment variable is invalid.
@@ -52,15 +69,23 @@ impl Runner {
         let chosen = match std::env::var(IN).as_deref() {
             Ok("here") => Some(Location::Host),
             Ok("guest") => Some(Location::Guest),
+            Ok("debian") => Some(Location::Debian),
             Ok("") | Err(VarError::NotPresent) => None,
-            other => return Err(format!("{IN} is {other:?}: expected `guest` or `here`")),
+            other => {
+                return Err(format!(
+                    "{IN} is {other:?}: expected `guest` or `here`, or `debian`"
+                ));
+            }
         };
         Ok(Self {
             chosen,
             host_has_ipvs: OnceLock::new(),
-            memory,
-            guest: Mutex::default(),
-            more_guests: (1..guests).map(|_| Mutex::default()).collect(),
+            guests: Guests::new(packages::guest_kernel, guests, memory),
+            debian_guests: Guests::new(
+                packages::debian_kernel,
+                guests / 2,
+                memory.max(DEBIAN_MEMORY),
+            ),
         })
     }
 
@@ -85,13 +110,23 @@ impl Runner {
                 packages::check_tools()?;
                 process::run_on_host(name, time_limit)
             }
-            Location::Guest => self.run_in_guest(name, time_limit),
+            Location::Guest => self.guests.run(name, time_limit),
+            Location::Debian => {
+                let time_limit = time_limit.saturating_mul(SLOWNESS);
+                self.debian_guests.run(name, time_limit)
+            }
         }
     }
 
     fn location(&self, needs: Needs) -> Location {
         if needs == Needs::NetNamespace || machine::is_guest() {
             return Location::Host;
+        }
+        if needs == Needs::Debian {
+            return match self.chosen {
+                Some(Location::Host) => Location::Host,
+                _ => Location::Debian,
+            };
         }
         self.chosen.unwrap_or_else(|| {
             if *self.host_has_ipvs.get_or_init(machine::has_ipvs) {
@@ -101,23 +136,34 @@ impl Runner {
             }
         })
     }
+}
 
-    fn run_in_guest(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {
-        let mut state = self.free_guest();
+impl Guests {
+    /// At most this many guests, but at least one.
+    fn new(kernel: fn() -> Result<GuestKernel, Error>, number: usize, memory: u64) -> Self {
+        Self {
+            kernel,
+            memory,
+            first: Mutex::default(),
+            more: (1..number).map(|_| Mutex::default()).collect(),
+        }
+    }
+
+    fn run(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {
+        let mut state = self.free();
         if let GuestState::Off = *state {
-            let guests = 1 + self.more_guests.len() as u64;
+            let guests = 1 + self.more.len() as u64;
             let room = self.memory.saturating_mul(guests);
-            *state = match packages::guest_kernel()
-                .and_then(|kernel| Guest::boot(&kernel, self.memory, room))
-            {
-                Ok(guest) => GuestState::Running(guest),
-                Err(error) => {
-                    let text = error.to_string();
-                    let first = text.lines().next().unwrap_or_default();
-                    *state = GuestState::Broken(format!("{first} (see the first failure)"));
-                    return Err(error);
-                }
-            };
+            *state =
+                match (self.kernel)().and_then(|kernel| Guest::boot(&kernel, self.memory, room)) {
+                    Ok(guest) => GuestState::Running(guest),
+                    Err(error) => {
+                        let text = error.to_string();
+                        let first = text.lines().next().unwrap_or_default();
+                        *state = GuestState::Broken(format!("{first} (see the first failure)"));
+                        return Err(error);
+                    }
+                };
         }
         match &mut *state {
             GuestState::Running(guest) => {
@@ -134,9 +180,9 @@ impl Runner {
     }
 
     /// A guest that runs no test, a booted one if possible, so that tests that run one at a time share one guest.
-    fn free_guest(&self) -> MutexGuard<'_, GuestState> {
+    fn free(&self) -> MutexGuard<'_, GuestState> {
         let free = || {
-            let guests = iter::once(&self.guest).chain(&self.more_guests);
+            let guests = iter::once(&self.first).chain(&self.more);
             guests.filter_map(|guest| match guest.try_lock() {
                 Ok(state) => Some(state),
                 Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -146,6 +192,6 @@ impl Runner {
         free()
             .find(|state| !matches!(**state, GuestState::Off))
             .or_else(|| free().next())
-            .unwrap_or_else(|| self.guest.lock().unwrap_or_else(PoisonError::into_inner))
+            .unwrap_or_else(|| self.first.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

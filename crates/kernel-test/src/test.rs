@@ -13,9 +13,11 @@ pub enum Needs {
     #[default]
     Ipvs,
     /// A network namespace of this machine's kernel, never the guest's: directly as root, otherwise in
-    /// a user namespace. This is for what the guest lacks (iptables of the nft flavour, several
-    /// processors). The test itself finds out whether this kernel has ipset, nftables, …
+    /// a user namespace. The test itself finds out whether this kernel has ipset, nftables, …
     NetNamespace,
+    /// Debian's kernel, emulated by QEMU: two processors, IPVS and nf_tables. Everything takes several
+    /// times as long there, and the test's time limit is five times as long.
+    Debian,
 }
 
 /// A test that runs in a network namespace of its own. Made by [`tests!`](crate::tests) or

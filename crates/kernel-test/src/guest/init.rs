@@ -1,9 +1,9 @@
 //! The guest's first process: prepares the guest, then runs one test after the other.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
@@ -55,7 +55,7 @@ fn halt() -> ! {
 
 fn serve(folder: &Path) -> Result<(), Error> {
     let job = tree::mount_all(folder)?;
-    let (channel, names) = connect()?;
+    let (channel, names) = connect(&job)?;
     match prepare(&job) {
         Ok(release) => channel.send(&Frame::Ready(release))?,
         Err(error) => return channel.send(&Frame::Fatal(error.to_string())),
@@ -89,21 +89,33 @@ fn prepare(job: &Job) -> Result<String, Error> {
 
 /// The connection to the harness.
 #[derive(Debug)]
-struct Channel(Mutex<File>);
+struct Channel {
+    file: Mutex<File>,
+    /// A terminal, which passes on what is written only some time later.
+    is_terminal: bool,
+}
 
-/// Opens the second console: frames out, names of tests in. When the harness closes its end, the guest
+/// Opens the connection: frames out, names of tests in. When the harness closes its end, the guest
 /// halts.
-fn connect() -> Result<(Channel, Receiver<String>), Error> {
-    let context = || "opening the connection to the harness, /dev/tty1".to_owned();
+fn connect(job: &Job) -> Result<(Channel, Receiver<String>), Error> {
+    let path = if job.is_emulated {
+        serial_port()?
+    } else {
+        PathBuf::from("/dev/tty1")
+    };
+    let context = || format!("opening the connection to the harness, {}", path.display());
     let console = OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(O_NOCTTY)
-        .open("/dev/tty1")
+        .open(&path)
         .context(context)?;
-    let mut settings = tcgetattr(&console).context(context)?;
-    cfmakeraw(&mut settings);
-    tcsetattr(&console, SetArg::TCSANOW, &settings).context(context)?;
+    let is_terminal = console.is_terminal();
+    if is_terminal {
+        let mut settings = tcgetattr(&console).context(context)?;
+        cfmakeraw(&mut settings);
+        tcsetattr(&console, SetArg::TCSANOW, &settings).context(context)?;
+    }
 
     let reader = BufReader::new(console.try_clone().context(context)?);
     let (sender, names) = channel();
@@ -115,16 +127,31 @@ fn connect() -> Result<(Channel, Receiver<String>), Error> {
         }
         halt();
     });
-    Ok((Channel(Mutex::new(console)), names))
+    let file = Mutex::new(console);
+    Ok((Channel { file, is_terminal }, names))
+}
+
+/// The virtio serial port, of which there is one: `vport1p1` or so.
+fn serial_port() -> Result<PathBuf, Error> {
+    let folder = Path::new("/dev");
+    fs::read_dir(folder)
+        .at("listing", folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.to_string_lossy().starts_with("/dev/vport"))
+        .ok_or_else(|| std::io::Error::other("there is no /dev/vport*"))
+        .context(|| "looking for the connection to the harness".to_owned())
 }
 
 impl Channel {
     fn send(&self, frame: &Frame) -> Result<(), Error> {
-        let mut console = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut console = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let context = || "writing to the harness".to_owned();
         console.write_all(&frame.encode()).context(context)?;
-        // Halting would lose what the console has not passed on.
-        tcdrain(&*console).context(context)
+        if self.is_terminal {
+            // Halting would lose what the console has not passed on.
+            tcdrain(&*console).context(context)?;
+        }
+        Ok(())
     }
 
     /// Forwards the output of a test in whole lines, because others write to the same terminal. Only
@@ -182,6 +209,10 @@ fn run(job: &Job, name: &str, channel: &Channel) -> Result<Frame, Error> {
         status
     });
     let status = status.context(|| "waiting for the test".to_owned())?;
+    if job.is_emulated {
+        // What the test wrote is then on this machine before its result is.
+        sync();
+    }
     Ok(match fs::read(report) {
         Ok(bytes) if !bytes.is_empty() => Frame::Report(bytes),
         _ => Frame::NoReport(status.to_string()),

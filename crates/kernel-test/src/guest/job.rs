@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub(super) modules: PathBuf,
     /// A folder in which the guest's writes are kept.
     pub(super) kept: Option<PathBuf>,
+    /// Whether the guest is an emulated machine.
+    pub(super) is_emulated: bool,
 }
 
 impl Job {
@@ -40,6 +42,9 @@ impl Job {
         put("modules", self.modules.as_os_str());
         if let Some(kept) = &self.kept {
             put("kept", kept.as_os_str());
+        }
+        if self.is_emulated {
+            put("emulated", OsStr::new(""));
         }
         for argument in &self.arguments {
             put("argument", argument);
@@ -63,6 +68,7 @@ impl Job {
                 b"folder" => job.folder = value.into(),
                 b"modules" => job.modules = value.into(),
                 b"kept" => job.kept = Some(value.into()),
+                b"emulated" => job.is_emulated = true,
                 b"argument" => job.arguments.push(value),
                 b"name" => name = value,
                 b"value" => job.environment.push((std::mem::take(&mut name), value)),
@@ -89,6 +95,7 @@ mod tests {
             ],
             modules: "/usr/lib/uml/modules/6.1.176".into(),
             kept: Some("/target".into()),
+            is_emulated: true,
         };
         assert_eq!(Job::decode(&job.encode()), Some(job));
     }

@@ -1,14 +1,17 @@
-//! The guest: this test binary, inside User Mode Linux.
+//! The guest: this test binary, inside User Mode Linux or under Debian's kernel in QEMU.
 //!
 //! [`Guest`] is this machine's side. It boots the kernel with this program as its first process
-//! ([`init`]), sends names of tests on the guest's second console and reads [`frame`]s from it. The
-//! first console belongs to the kernel; its last lines explain a crash.
+//! ([`init`]), sends names of tests to it and reads [`frame`]s from it. Another connection is the
+//! kernel's console; its last lines explain a crash.
 
+mod cpio;
 mod frame;
 mod init;
 mod job;
 mod memory;
+mod qemu;
 mod tree;
+mod uml;
 
 use std::fs;
 use std::io::{self, Read, Write as _};
@@ -37,17 +40,31 @@ pub(crate) use memory::MEBIBYTES;
 /// Environment (of the guest's first process): the folder of the [`Job`].
 const JOB: &str = "KERNEL_TEST_JOB";
 
-/// A boot takes two seconds, on a busy machine ten.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+/// A boot takes two seconds, emulated ones ten, and several times that on a busy machine.
+const BOOT_LIMIT: Duration = Duration::from_secs(120);
 const HALT_LIMIT: Duration = Duration::from_secs(5);
 /// How much of the console is kept, in bytes.
-const CONSOLE: usize = 4096;
+const CONSOLE: usize = 8192;
+
+/// What a guest kernel runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    /// None: the kernel is a program.
+    UserMode,
+    /// An emulated one.
+    Qemu {
+        /// The kernel, `vmlinuz-RELEASE`.
+        image: PathBuf,
+    },
+}
 
 /// A guest kernel's files.
 #[derive(Clone, Debug)]
 pub(crate) struct GuestKernel {
-    /// `linux.uml`.
+    /// `linux.uml`, or QEMU.
     pub(crate) program: PathBuf,
+    /// What it runs on.
+    pub(crate) machine: Machine,
     /// The folder that holds its `modules.dep`.
     pub(crate) modules: PathBuf,
     /// A folder in which the guest's writes are kept.
@@ -62,6 +79,8 @@ pub(crate) struct Guest {
     frames: Receiver<io::Result<Frame>>,
     console: Arc<Mutex<Vec<u8>>>,
     usable: bool,
+    /// Ends the guest if this process dies and the guest does not notice.
+    watchdog: Option<Child>,
     _folder: TempDir,
 }
 
@@ -69,7 +88,12 @@ impl Guest {
     /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB. Returns when it is ready for tests.
     pub(crate) fn boot(kernel: &GuestKernel, memory: u64, room: u64) -> Result<Self, Error> {
         let folder = job_folder(kernel)?;
-        let mut child = command(kernel, folder.path(), memory, room)
+        let mut command = match &kernel.machine {
+            Machine::UserMode => uml::command(kernel, folder.path(), memory, room),
+            Machine::Qemu { image } => qemu::command(kernel, image, folder.path(), memory),
+        };
+        let mut child = command
+            .process_group(0)
             .spawn()
             .at("starting", &kernel.program)?;
         let (sender, frames) = channel();
@@ -93,11 +117,20 @@ impl Guest {
             frames,
             console,
             usable: true,
+            watchdog: None,
             _folder: folder,
+        };
+        let name = match kernel.machine {
+            Machine::UserMode => "User Mode Linux",
+            // Unlike User Mode Linux, a virtual machine that hangs does not end with its input.
+            Machine::Qemu { .. } => {
+                guest.watchdog = Some(watchdog(guest.kernel.id())?);
+                "Debian's kernel in QEMU,"
+            }
         };
         match guest.next(Instant::now().checked_add(BOOT_LIMIT)) {
             Ok(Frame::Ready(release)) => {
-                print_notice(format!("tests run in a guest, User Mode Linux {release}"));
+                print_notice(format!("tests run in a guest, {name} {release}"));
                 Ok(guest)
             }
             Ok(Frame::Fatal(why)) => Err(guest.failure(&format!("did not come up: {why}"))),
@@ -179,7 +212,24 @@ impl Guest {
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
         let _ = self.kernel.wait();
+        if let Some(watchdog) = &mut self.watchdog {
+            let _ = watchdog.wait();
+        }
     }
+}
+
+/// A process that kills this group, which it belongs to, when its input ends.
+fn watchdog(group: u32) -> Result<Child, Error> {
+    let context = || "starting the guest's watchdog".to_owned();
+    let group = i32::try_from(group).map_err(io::Error::other);
+    Command::new("sh")
+        .args(["-c", "read -r line; kill -KILL 0"])
+        .process_group(group.context(context)?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .context(context)
 }
 
 impl Drop for Guest {
@@ -219,39 +269,23 @@ fn job_folder(kernel: &GuestKernel) -> Result<TempDir, Error> {
         environment,
         modules: kernel.modules.clone(),
         kept: kernel.kept.clone(),
+        is_emulated: kernel.machine != Machine::UserMode,
         program: program.clone(),
     };
     fs::write(path.join("job"), job.encode()).context(context)?;
-    fs::write(path.join("libptrace.so"), SHIM).context(context)?;
+    match kernel.machine {
+        Machine::UserMode => {
+            fs::write(path.join("libptrace.so"), uml::SHIM).context(context)?;
+        }
+        Machine::Qemu { .. } => {
+            let initrd = qemu::initial_file_system(&kernel.modules)
+                .at("packing modules of", &kernel.modules)?;
+            fs::write(path.join("initrd"), initrd).context(context)?;
+        }
+    }
     fs::create_dir(path.join("tree")).context(context)?;
     symlink(program, path.join("init")).context(context)?;
     Ok(folder)
-}
-
-/// Replaces `ptrace` in the guest kernel: see `shim/ptrace.rs`.
-static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libptrace.so"));
-
-/// The guest kernel's command. Our pipes become its file descriptors 3 and 4, which are its second
-/// console. Our stderr pipe holds its first console and what it prints itself.
-fn command(kernel: &GuestKernel, folder: &Path, memory: u64, room: u64) -> Command {
-    let in_folder = |name: &str| folder.join(name).display().to_string();
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >&2"#])
-        .arg(&kernel.program)
-        .args(["rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
-        .args(["con=null", "con0=null,fd:2", "con1=fd:3,fd:4"])
-        .arg(format!("mem={memory}M"))
-        .arg(format!("init={}", in_folder("init")))
-        .arg(format!("uml_dir={}/", in_folder("uml")))
-        .arg(format!("{JOB}={}", folder.display()))
-        .env("TMPDIR", memory::folder(room, folder))
-        .env("LD_PRELOAD", folder.join("libptrace.so"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    command
 }
 
 fn keep_tail(mut console: impl Read, kept: &Mutex<Vec<u8>>) {

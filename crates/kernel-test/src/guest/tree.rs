@@ -1,19 +1,21 @@
 //! The guest's file tree: this machine's, under a layer that takes all writes.
 //!
-//! The guest's root file system (hostfs) *is* this machine's file tree, and root in the guest may write
-//! wherever this user may. An overlay with its writable layer in memory keeps tests from that, and makes
+//! The guest's root file system (hostfs, or 9p, read-only) *is* this machine's file tree, and with hostfs
+//! root in the guest may write wherever this user may. An overlay with its writable layer in memory keeps tests from that, and makes
 //! room for `/lib/modules/RELEASE`, which this machine lacks.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::utsname::uname;
 use nix::unistd::{chdir, pivot_root};
 
 use super::job::Job;
+use super::qemu::KEPT;
 use crate::error::{Context as _, Error};
 use crate::namespace::mount_one;
 
@@ -52,7 +54,10 @@ fn load_overlay(modules: &Path) -> Result<(), Error> {
         // <https://elixir.bootlin.com/linux/v6.12/source/include/uapi/linux/module.h#L8>
         ModuleInitFlags::from_bits_retain(4)
     };
-    finit_module(&file, c"", flags).at("loading", &path)
+    match finit_module(&file, c"", flags) {
+        Err(Errno::EEXIST) => Ok(()),
+        result => result.at("loading", &path),
+    }
 }
 
 fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
@@ -81,15 +86,14 @@ fn move_into_overlay(job: &Job, tree: &Path) -> Result<(), Error> {
     chdir("/").at("moving to", Path::new("/"))?;
     let old = Path::new("/.machine");
     if let Some(kept) = &job.kept {
-        let source = old.join(kept.strip_prefix("/").unwrap_or(kept));
-        mount(
-            Some(&source),
-            kept,
-            None::<&str>,
-            MsFlags::MS_BIND,
-            None::<&str>,
-        )
-        .at("mounting", kept)?;
+        let bound = old.join(kept.strip_prefix("/").unwrap_or(kept));
+        let (source, kind, flags, options) = if job.is_emulated {
+            let options = "trans=virtio,version=9p2000.L,msize=524288,cache=loose";
+            (Path::new(KEPT), Some("9p"), MsFlags::empty(), Some(options))
+        } else {
+            (bound.as_path(), None, MsFlags::MS_BIND, None)
+        };
+        mount(Some(source), kept, kind, flags, options).at("mounting", kept)?;
     }
     umount2(old, MntFlags::MNT_DETACH).at("unmounting", old)?;
     fs::remove_dir(old).at("removing", old)
