@@ -85,6 +85,7 @@
 //! | virtual servers of others | removed, but for `excludeCIDRs` | left alone, see [`Ownership`]; [`Config::remove_foreign_servers`] brings the reference's way back |
 //! | a link called `kube-ipvs0` that is not a dummy link | used | an error; nothing is changed |
 //! | a Service's port that is the number of a node port (current) | traffic to service addresses loses its source address | `nat/KUBE-NODE-PORT` returns first what goes to an address in `KUBE-IPVS-IPS` |
+//! | an INPUT chain whose policy, or last rule, refuses | refuses Service traffic too, the health check port excepted | a jump at the end of `filter/INPUT` to `KUBE-IPVS-ACCEPT`, which accepts members of the sets of services and node ports; rules before it that refuse somebody still do |
 //! | an endpoint address in two entries | depends on the order of slices | the entry that is not terminating decides, then the ready one, then the first |
 //! | jumps and rules found several times | left | reduced to one |
 //! | a set needs more than 65,536 members | members are lost | it is made with room for them and swapped in |

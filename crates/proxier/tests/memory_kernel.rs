@@ -372,6 +372,7 @@ fn a_plan_is_shown_as_a_diff() {
                  for masquerade purpose\" {cluster_ips} src,dst -j KUBE-MARK-MASQ"
             ),
             format!("- iptables  -t nat -A KUBE-SERVICES {cluster_ips} dst,dst -j ACCEPT"),
+            format!("- iptables  -t filter -A KUBE-IPVS-ACCEPT {cluster_ips} dst,dst -j ACCEPT"),
         ]
     );
 }

@@ -210,7 +210,64 @@ pub fn comparable(lines: &[String]) -> BTreeMap<(String, String), Vec<String>> {
     chains
 }
 
-/// The one deliberate difference of the classic layout: it drops by itself what it marks.
+/// A deliberate difference of both layouts, taken out of their rules; it must be there. Service traffic passes INPUT where
+/// its policy would refuse it: a jump at the end of `filter/INPUT`, and a rule for each set of services with members.
+pub fn without_service_accept(lines: &[String], six: bool) -> Vec<String> {
+    const JUMP: &str =
+        "-A INPUT -m comment --comment \"kubernetes service traffic\" -j KUBE-IPVS-ACCEPT";
+    let family = if six { "6-" } else { "" };
+    let sets = [
+        ("", "CLUSTER-IP dst,dst"),
+        ("", "EXTERNAL-IP dst,dst"),
+        ("", "EXTERNAL-IP-LOCAL dst,dst"),
+        ("", "LOAD-BALANCER dst,dst"),
+        ("-p tcp ", "NODE-PORT-TCP dst"),
+        ("-p udp ", "NODE-PORT-UDP dst"),
+        ("-p sctp ", "NODE-PORT-SCTP-HASH dst,dst"),
+    ];
+    let mut rest = Vec::new();
+    let (mut declared, mut jumps, mut accepted) = (0, 0, Vec::new());
+    let mut in_filter = false;
+    for line in lines {
+        if let Some(table) = line.strip_prefix('*') {
+            in_filter = table == "filter";
+        }
+        if in_filter && line == ":KUBE-IPVS-ACCEPT -" {
+            declared += 1;
+        } else if in_filter && line == JUMP {
+            jumps += 1;
+        } else if let Some(rule) = line.strip_prefix("-A KUBE-IPVS-ACCEPT ") {
+            let rule = without_destination(rule);
+            let at = sets.iter().position(|(protocol, set)| {
+                rule == format!("{protocol}-m set --match-set KUBE-{family}{set} -j ACCEPT")
+            });
+            accepted.push(at.unwrap_or_else(|| panic!("unexpected: {line}")));
+        } else {
+            // What comes after the jump is not the proxy's.
+            assert!(
+                jumps == 0 || !line.starts_with("-A INPUT ") || !line.contains("-j KUBE-"),
+                "the jump comes last: {lines:#?}"
+            );
+            rest.push(line.clone());
+        }
+    }
+    assert_eq!((declared, jumps), (1, 1), "service traffic is accepted");
+    assert!(accepted.is_sorted(), "{lines:#?}");
+    rest
+}
+
+/// A rule without its `-d` part, with which restricted node ports have a rule for each network.
+fn without_destination(rule: &str) -> String {
+    match rule
+        .strip_prefix("-d ")
+        .and_then(|rest| rest.split_once(' '))
+    {
+        Some((_, rest)) => rest.to_owned(),
+        None => rule.to_owned(),
+    }
+}
+
+/// A deliberate difference of the classic layout alone: it drops by itself what it marks.
 pub fn without_classic_firewall(lines: &[String]) -> Vec<String> {
     let ours: BTreeSet<_> = [
         ":KUBE-FIREWALL -",
@@ -237,7 +294,7 @@ pub fn without_classic_firewall(lines: &[String]) -> Vec<String> {
     rest
 }
 
-/// The deliberate differences of the current layout, taken out of its rules; they must be there.
+/// The deliberate differences of the current layout alone, taken out of its rules; they must be there.
 ///
 /// - Node port rules leave out traffic to service addresses: one rule in `nat/KUBE-NODE-PORT`, where it has any and
 ///   addresses are bound.
@@ -297,9 +354,10 @@ pub fn compare_objects(
         "{name}: ipset"
     );
     assert_eq!(actual.addresses, snapshot.addresses, "{name}: addresses");
+    let iptables = without_service_accept(&actual.iptables, false);
     let iptables = match layout {
-        Layout::Current => without_current_differences(&actual.iptables, false),
-        Layout::Classic => without_classic_firewall(&actual.iptables),
+        Layout::Current => without_current_differences(&iptables, false),
+        Layout::Classic => without_classic_firewall(&iptables),
         other => panic!("no states of layout {} were measured", other.as_str()),
     };
     assert_eq!(
@@ -310,7 +368,8 @@ pub fn compare_objects(
     // The classic reference knew IPv4 only.
     if expected.get("ip6tables").is_some() {
         let wanted = comparable(&snapshot.ip6tables);
-        let ip6tables = without_current_differences(&actual.ip6tables, true);
+        let ip6tables = without_service_accept(&actual.ip6tables, true);
+        let ip6tables = without_current_differences(&ip6tables, true);
         assert_eq!(comparable(&ip6tables), wanted, "{name}: ip6tables");
     } else {
         let kube = actual.ip6tables.iter().find(|line| line.contains("KUBE"));

@@ -227,6 +227,20 @@ impl Rule {
         self.matches.iter().filter_map(Match::set_name)
     }
 
+    /// Whether every packet matches it: it has no condition but comments. A rule that was not understood
+    /// ([`Rule::verbatim`]) is taken to have one.
+    pub fn is_unconditional(&self) -> bool {
+        let comments = |part: &Match| matches!(part, Match::Comment(_));
+        self.verbatim.is_none()
+            && self.source.is_none()
+            && self.destination.is_none()
+            && self.in_interface.is_none()
+            && self.out_interface.is_none()
+            && self.protocol.is_none()
+            && self.fragment.is_none()
+            && self.matches.iter().all(comments)
+    }
+
     /// The rule as a line that appends it to a chain: `-A CHAIN …`.
     pub fn display_in<'a>(
         &'a self,

@@ -1,14 +1,14 @@
 //! Every kind of address a Service has, asked from every side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use kernel_test::Netns;
+use kernel_test::{Netns, cmd};
 use proxier::cluster::Family;
 use proxier::{Config, Layout};
 
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
-use scenarios::client::{Answer, Protocol, answer, answers, assert_refused};
+use scenarios::client::{Answer, Protocol, answer, answers, assert_dropped, assert_refused};
 use scenarios::servers::serve;
 use scenarios::topology::{CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD};
 
@@ -168,4 +168,63 @@ pub(crate) fn session_affinity(layout: Layout, family: Family) {
             "{protocol:?}"
         );
     }
+}
+
+/// A policy of DROP, and a last rule that rejects, refuse what is the node's own, and no Service. Rules before it that
+/// refuse somebody still do.
+pub(crate) fn input_that_drops_lets_services_pass(layout: Layout, family: Family) {
+    const OWN: u16 = 9999;
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    serve(&net.node, "node", OWN);
+    let iptables = match family {
+        Family::V4 => "iptables-legacy",
+        Family::V6 => "ip6tables-legacy",
+    };
+    let rules = |lines: &[&str]| {
+        for line in lines {
+            net.node.run(|| cmd(&format!("{iptables} {line}")));
+        }
+    };
+    // What a firewall lets in: answers, and what the family needs to find its neighbours.
+    rules(&[
+        "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+        match family {
+            Family::V4 => "-A INPUT -p icmp -j ACCEPT",
+            Family::V6 => "-A INPUT -p ipv6-icmp -j ACCEPT",
+        },
+    ]);
+    let served = || {
+        for to in [
+            CLUSTER_IP.port(family, PORT),
+            EXTERNAL_IP.port(family, PORT),
+            BALANCER.port(family, PORT),
+            NODE.port(family, NODE_PORT),
+        ] {
+            for from in [&net.client, &net.pod, &net.node] {
+                for protocol in Protocol::BOTH {
+                    let by: BTreeSet<_> = answers(from, protocol, to, 2).into_keys().collect();
+                    assert_eq!(by.len(), 2, "{protocol:?} {to}: {by:?}");
+                }
+            }
+        }
+        assert_dropped(&net.client, Protocol::Tcp, NODE.port(family, OWN));
+    };
+    rules(&["-P INPUT DROP"]);
+    served();
+    // Whether the last rule is there before the proxy's or after it.
+    rules(&["-A INPUT -j DROP"]);
+    served();
+    rules(&["-D INPUT -m comment --comment 'kubernetes service traffic' -j KUBE-IPVS-ACCEPT"]);
+    assert_dropped(&net.client, Protocol::Tcp, CLUSTER_IP.port(family, PORT));
+    node.set(&Web::new());
+    served();
+    // An explicit refusal comes before it.
+    let client = CLIENT.of(family);
+    rules(&[&format!("-I INPUT 1 -s {client} -j DROP")]);
+    assert_dropped(&net.client, Protocol::Tcp, CLUSTER_IP.port(family, PORT));
+    assert_dropped(&net.client, Protocol::Tcp, NODE.port(family, NODE_PORT));
+    assert_eq!(
+        answers(&net.pod, Protocol::Tcp, CLUSTER_IP.port(family, PORT), 2).len(),
+        2
+    );
 }

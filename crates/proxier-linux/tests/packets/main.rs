@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         local_node_port_keeps_the_client,
         local_load_balancer_keeps_the_client,
         source_ranges::allow_one_client_and_drop_others,
+        input_that_drops_lets_services_pass,
     ];
     // The classic layout has no rules for these, or they do not depend on the layout.
     let current = bodies![
@@ -69,6 +70,6 @@ fn main() -> ExitCode {
             })
         })
     };
-    let all = of(Layout::Current, [both, current].concat());
+    let all = of(Layout::Current, [&both[..], &current].concat());
     kernel_test::main(all.chain(of(Layout::Classic, both.to_vec())))
 }

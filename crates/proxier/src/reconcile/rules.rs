@@ -6,7 +6,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use ipset_netlink::SetName;
-use iptables_restore::{Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, Table, TableName};
+use iptables_restore::{
+    Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, Table, TableName, Target,
+};
 
 use crate::cluster::Family;
 use crate::desired::Desired;
@@ -314,8 +316,12 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// Puts the jumps that are missing at the top of the built-in chains, in their order.
+    /// Puts the jumps that are missing at the end of the built-in chains, and then those that are missing at the top of
+    /// them, in their order.
     fn jumps(&mut self, wanted: &TableRules) {
+        for (chain, rule) in &wanted.last_jumps {
+            self.jump_last(chain, rule);
+        }
         for (chain, rule) in wanted.jumps.iter().rev() {
             if !self.rules(chain).contains(rule) {
                 let (chain, rule) = (chain.clone(), rule.clone());
@@ -326,6 +332,32 @@ impl<'a> Change<'a> {
                 });
             }
         }
+    }
+
+    /// Puts a jump at the end of a built-in chain, or before the first rule there that refuses whatever comes to it:
+    /// behind that no rule has any effect. A jump that is there already, once and to some effect, stays where it is.
+    fn jump_last(&mut self, chain: &ChainName, rule: &Rule) {
+        let rules = self.rules(chain);
+        let refuses = |rule: &Rule| {
+            let refusal = matches!(rule.target, Some(Target::Drop | Target::Reject { .. }));
+            refusal && rule.is_unconditional()
+        };
+        let end = rules.iter().position(refuses).unwrap_or(rules.len());
+        let found = || rules.iter().enumerate().filter(|(_, found)| *found == rule);
+        if found().count() == 1 && found().all(|(at, _)| at < end) {
+            return;
+        }
+        let before = found().filter(|(at, _)| *at < end).count();
+        let (chain, rule) = (chain.clone(), rule.clone());
+        for _ in found() {
+            let (chain, rule) = (chain.clone(), rule.clone());
+            self.edits.push(Edit::Delete { chain, rule });
+        }
+        self.edits.push(Edit::Insert {
+            chain,
+            position: end - before + 1,
+            rule,
+        });
     }
 
     /// Removes what any layout could have left in this table and `wanted` does not have.
@@ -361,7 +393,7 @@ impl<'a> Change<'a> {
                 delete.push(own.name.clone());
             }
         }
-        let jumps = owned.iter().flat_map(|table| &table.jumps);
+        let jumps = owned.iter().flat_map(|table| table.all_jumps());
         let mut gone = Vec::new();
         for (chain, rule) in jumps {
             let target = rule.target.as_ref().and_then(|target| target.chain());
@@ -404,7 +436,7 @@ impl<'a> Change<'a> {
         let own_jump = |chain: &ChainName, rule: &Rule| {
             owned
                 .iter()
-                .flat_map(|table| &table.jumps)
+                .flat_map(|table| table.all_jumps())
                 .any(|(c, r)| c == chain && r == rule)
         };
         self.table

@@ -14,7 +14,7 @@ use ipvs_netlink::{
 };
 
 use super::endpoints::{Endpoints, Selection};
-use super::node_ports::{loopback, node_port_addresses};
+use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::reserved::Reserved;
 use crate::cluster::{
     Cluster, EndpointSlice, Family, Host, Node, ObjectName, Service, ServicePort, TrafficPolicy,
@@ -153,6 +153,7 @@ impl<'a> Context<'a> {
             random_fully: self.host.random_fully,
             filled,
             drops,
+            node_port_networks: node_port_networks(self.node, self.config, self.family),
         }
     }
 

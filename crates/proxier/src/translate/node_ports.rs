@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use dummy_link::host_address;
+use ipnetwork::IpNetwork;
+
 use crate::cluster::{Family, Host, Node};
 use crate::config::{Config, NodePortAddresses};
 
@@ -40,4 +43,19 @@ pub(crate) fn node_port_addresses(
         .into_iter()
         .filter(|address| wanted(*address))
         .collect()
+}
+
+/// The networks of a family in which node ports are served; `None` where they are not restricted.
+pub(super) fn node_port_networks(
+    node: Option<&Node>,
+    config: &Config,
+    family: Family,
+) -> Option<Vec<IpNetwork>> {
+    match config.node_port_addresses {
+        NodePortAddresses::Primary => {
+            let address = node.and_then(|node| node.address(family));
+            Some(address.map(host_address).into_iter().collect())
+        }
+        _ => config.node_port_addresses.networks(family),
+    }
 }

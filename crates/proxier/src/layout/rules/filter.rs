@@ -2,7 +2,7 @@
 
 use iptables_restore::{CtStates, IpvsMatch, Rule, TableName, Target};
 
-use super::{DROP_MARK, FamilyRules, TableRules, mark, state};
+use super::{DROP_MARK, FamilyRules, NODE_PORT_PROTOCOLS, TableRules, mark, state};
 use crate::cluster::Family;
 use crate::layout::{Layout, SetId};
 
@@ -13,7 +13,51 @@ impl FamilyRules {
             Layout::Current => self.current_filter(&mut filter),
             Layout::Classic => self.classic_filter(&mut filter),
         }
+        self.accept_services(&mut filter);
         filter
+    }
+
+    /// Service traffic passes INPUT where nothing else is left to decide it but a policy, or a last rule, that refuses.
+    ///
+    /// IPVS takes packets after the filter table, so that such a policy would refuse them. At the end of INPUT all
+    /// refusals are done, the proxy's own and those of others.
+    fn accept_services(&self, filter: &mut TableRules) {
+        const CHAIN: &str = "KUBE-IPVS-ACCEPT";
+        filter.declare(CHAIN);
+        for id in [
+            SetId::ClusterIp,
+            SetId::ExternalIp,
+            SetId::ExternalIpLocal,
+            SetId::LoadBalancer,
+        ] {
+            if self.filled.contains(id) {
+                let rule = Rule::new().matching(self.set(id));
+                filter.append(CHAIN, rule.jump(Target::Accept));
+            }
+        }
+        for protocol in NODE_PORT_PROTOCOLS {
+            // Those with a Local policy are in both sets.
+            let Some((id, _)) = protocol.parse().ok().and_then(SetId::node_ports) else {
+                continue;
+            };
+            if !self.filled.contains(id) {
+                continue;
+            }
+            let rule = || {
+                let rule = Rule::new().protocol(protocol).matching(self.set(id));
+                rule.jump(Target::Accept)
+            };
+            match &self.node_port_networks {
+                None => filter.append(CHAIN, rule()),
+                Some(networks) => {
+                    for network in networks {
+                        filter.append(CHAIN, rule().destination(*network));
+                    }
+                }
+            }
+        }
+        let services = Rule::new().comment("kubernetes service traffic");
+        filter.jump_last_from("INPUT", services.jump(CHAIN));
     }
 
     /// What was masqueraded may be forwarded, and so may what belongs to a connection.

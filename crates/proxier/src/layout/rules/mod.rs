@@ -22,6 +22,9 @@ use crate::cluster::{Family, PerFamily};
 /// The mark by which the classic layout has packets dropped.
 pub(crate) const DROP_MARK: u32 = 0x8000;
 
+/// The protocols that node ports can have, in the order of their rules.
+const NODE_PORT_PROTOCOLS: [&str; 3] = ["tcp", "udp", "sctp"];
+
 /// All that the rules of a family depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -42,6 +45,8 @@ pub struct FamilyRules {
     pub filled: SetIds,
     /// What is dropped when it comes from the node itself. Current layout only.
     pub drops: BTreeSet<SourceRangeDrop>,
+    /// The networks in which node ports are served; `None` does not restrict them.
+    pub node_port_networks: Option<Vec<IpNetwork>>,
 }
 
 /// What tells traffic of this node's pods.
@@ -85,6 +90,8 @@ pub(crate) struct TableRules {
     pub(crate) chains: Vec<OwnChain>,
     /// Rules at the top of built-in chains, in this order there.
     pub(crate) jumps: Vec<(ChainName, Rule)>,
+    /// Rules at the end of built-in chains, before a rule there that refuses whatever comes to it.
+    pub(crate) last_jumps: Vec<(ChainName, Rule)>,
 }
 
 /// A chain and what is wanted in it.
@@ -104,7 +111,13 @@ impl TableRules {
             name,
             chains: Vec::new(),
             jumps: Vec::new(),
+            last_jumps: Vec::new(),
         }
+    }
+
+    /// All rules of built-in chains.
+    pub(crate) fn all_jumps(&self) -> impl Iterator<Item = &(ChainName, Rule)> {
+        self.jumps.iter().chain(&self.last_jumps)
     }
 
     fn declare(&mut self, chain: &str) {
@@ -139,6 +152,10 @@ impl TableRules {
     fn jump_from(&mut self, builtin: &str, rule: Rule) {
         self.jumps.push((chain_name(builtin), rule));
     }
+
+    fn jump_last_from(&mut self, builtin: &str, rule: Rule) {
+        self.last_jumps.push((chain_name(builtin), rule));
+    }
 }
 
 impl FamilyRules {
@@ -154,6 +171,7 @@ impl FamilyRules {
             random_fully: true,
             filled: SetIds::NONE,
             drops: BTreeSet::new(),
+            node_port_networks: None,
         }
     }
 
@@ -215,18 +233,6 @@ pub(crate) fn owned_tables(family: Family) -> &'static [TableRules] {
 }
 
 fn bare_tables(family: Family) -> Vec<TableRules> {
-    let of = |layout| {
-        let rules = FamilyRules {
-            layout,
-            family,
-            mark: 0x4000,
-            masquerade_all: false,
-            local_source: None,
-            random_fully: false,
-            filled: SetIds::NONE,
-            drops: BTreeSet::new(),
-        };
-        rules.tables()
-    };
+    let of = |layout| FamilyRules::new(layout, family).tables();
     Layout::ALL.into_iter().flat_map(of).collect()
 }

@@ -7,7 +7,7 @@ use iptables_restore::{
     AddressTypes, AddrtypeMatch, Mark, Masquerade, PhysdevMatch, Rule, TableName, Target,
 };
 
-use super::{FamilyRules, LocalSource, TableRules, mark};
+use super::{FamilyRules, LocalSource, NODE_PORT_PROTOCOLS, TableRules, mark};
 use crate::cluster::Family;
 use crate::layout::{Layout, SetId};
 
@@ -135,9 +135,8 @@ impl FamilyRules {
 
     fn node_port(&self, nat: &mut TableRules) {
         const CHAIN: &str = "KUBE-NODE-PORT";
-        let protocols = ["tcp", "udp", "sctp"];
         let of = |protocol: &&str| protocol.parse().ok().and_then(SetId::node_ports);
-        let any = protocols
+        let any = NODE_PORT_PROTOCOLS
             .iter()
             .filter_map(of)
             .any(|(all, local)| self.filled.contains(all) || self.filled.contains(local));
@@ -145,7 +144,7 @@ impl FamilyRules {
             // A port that is a node port too: traffic to a service address is no node port's.
             self.while_filled(nat, CHAIN, SetId::IpvsIps, Target::Return);
         }
-        for protocol in protocols {
+        for protocol in NODE_PORT_PROTOCOLS {
             let Some((all, local)) = of(&protocol) else {
                 continue;
             };
