@@ -83,7 +83,7 @@ pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
 pub use target::{Mark, Masquerade, OtherTarget, Target};
 #[cfg(feature = "tools")]
 pub use tools::{
-    Backend, Features, IncompleteReason, IncompleteTable, RejectReason, Rejection, RestoreOptions,
-    SaveOptions, Surveyed, ToolFinder, Tools, Version,
+    Backend, BackendRules, Features, IncompleteReason, IncompleteTable, RejectReason, Rejection,
+    RestoreOptions, SaveOptions, ToolFinder, Tools, Version,
 };
 pub use word::Word;

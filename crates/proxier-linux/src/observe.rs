@@ -43,7 +43,8 @@ impl LinuxKernel {
     pub(crate) fn read(&mut self) -> Result<Observed, KernelError> {
         let rules = |family| match self.tools.get(family) {
             Some(tools) => {
-                let saved = tools.save(&SaveOptions::default());
+                // Base chains of nft are somebody else's; no edit of the proxy's can touch them (`IncompleteReason`).
+                let saved = tools.save(&SaveOptions::new().hidden_base_chains());
                 saved.map_err(|error| unreadable("rules", error))
             }
             None => Ok(Ruleset::default()),

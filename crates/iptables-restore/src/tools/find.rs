@@ -119,7 +119,7 @@ impl ToolFinder {
     /// As [`ToolFinder::find`] and [`Tools::save`].
     pub fn find_in_use(&self, family: Family) -> Result<Tools, Error> {
         match self.survey(family)?.into_iter().next() {
-            Some(Surveyed { tools, rules }) => match rules {
+            Some(BackendRules { tools, rules }) => match rules {
                 Ok(_) | Err(Error::IncompleteTable(_)) => Ok(tools),
                 Err(error) => Err(error),
             },
@@ -131,8 +131,9 @@ impl ToolFinder {
     /// [`ToolFinder::find_in_use`] finds, last those whose rules this kernel does not show.
     ///
     /// # Errors
-    /// As [`ToolFinder::find`], and what [`Tools::save`] may meet but for a program that fails.
-    pub fn survey(&self, family: Family) -> Result<Vec<Surveyed>, Error> {
+    /// As [`ToolFinder::find`] and [`Tools::save`], but that a program that fails is among the answers. Base chains of nft
+    /// that the tools do not show are passed over ([`SaveOptions::hidden_base_chains`]).
+    pub fn survey(&self, family: Family) -> Result<Vec<BackendRules>, Error> {
         let chosen = self.find(family)?;
         let other = match chosen.backend() {
             Backend::Legacy => Backend::Nft,
@@ -148,7 +149,8 @@ impl ToolFinder {
         }
         let mut found = Vec::with_capacity(candidates.len());
         for tools in candidates {
-            let saved = tools.save_within(&SaveOptions::default(), tools.time_limit);
+            let all = SaveOptions::new().hidden_base_chains();
+            let saved = tools.save_within(&all, tools.time_limit);
             found.push(match saved {
                 // What cannot be shown is something all the same.
                 Ok((ruleset, Some(incomplete))) => {
@@ -164,14 +166,14 @@ impl ToolFinder {
         found.sort_by_key(|(weight, ..)| Reverse(*weight));
         Ok(found
             .into_iter()
-            .map(|(_, tools, rules)| Surveyed { tools, rules })
+            .map(|(_, tools, rules)| BackendRules { tools, rules })
             .collect())
     }
 }
 
-/// The tools of a back end, and the rules that they printed.
+/// The tools of one back end, and the rules that they printed.
 #[derive(Debug)]
-pub struct Surveyed {
+pub struct BackendRules {
     /// The tools.
     pub tools: Tools,
     /// All rules of the back end, or why they could not be read: mostly that this kernel does not have it.

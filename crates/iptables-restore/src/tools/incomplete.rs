@@ -46,8 +46,13 @@ pub enum IncompleteReason {
          its own"
     )]
     NftOnly,
-    /// It has base chains of nft with a hook or priority that iptables does not use. All else is printed, and edits of all
-    /// else do not touch them: [`SaveOptions::hidden_base_chains`] takes such a table.
+    /// It has base chains of nft with a hook or priority that iptables does not use.
+    ///
+    /// All else is printed, so that what is missing in the answer is missing in the kernel, and edits of all else leave
+    /// these chains as they are. One that has the name of a chain to be edited cannot be overwritten by mistake: the tools
+    /// add the chain that they do not see, and the kernel refuses that (`EEXIST`, `EOPNOTSUPP`) with all else of the
+    /// transaction. A program that edits chains and rules of its own can therefore take such a table
+    /// ([`SaveOptions::hidden_base_chains`]); one that shows people all that filters packets should not.
     #[error(
         "nft made base chains in it that iptables does not show; find them with `nft list ruleset`, and move them to a \
          table of their own"

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use find::{Surveyed, ToolFinder};
+pub use find::{BackendRules, ToolFinder};
 pub use incomplete::{IncompleteReason, IncompleteTable};
 #[cfg(any(test, feature = "fuzz"))]
 pub(crate) use outcome::read as read_message;
@@ -69,7 +69,7 @@ pub struct SaveOptions {
     /// `-c`: what each rule has counted.
     pub counters: bool,
     /// Takes a table in which nft has base chains that the tools do not show; see
-    /// [`IncompleteReason::HiddenBaseChains`].
+    /// [`IncompleteReason::HiddenBaseChains`] for when that is safe.
     pub hidden_base_chains: bool,
 }
 

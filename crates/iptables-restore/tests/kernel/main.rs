@@ -107,6 +107,10 @@ const NFT_ONLY: &[(&str, fn())] = &[
         others::a_table_with_rules_of_nft,
     ),
     ("base_chains_of_nft", others::base_chains_of_nft),
+    (
+        "a_base_chain_of_nft_is_not_overwritten",
+        others::a_base_chain_of_nft_is_not_overwritten,
+    ),
     ("a_long_name_of_nft", others::a_long_name_of_nft),
 ];
 

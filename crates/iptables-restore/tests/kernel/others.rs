@@ -61,6 +61,35 @@ pub(crate) fn base_chains_of_nft() {
     assert!(cmd("nft list chain ip filter other").contains("accept"));
 }
 
+/// One that has the name of a chain to be edited, which the tools do not show: the kernel refuses, and nothing is written.
+pub(crate) fn a_base_chain_of_nft_is_not_overwritten() {
+    let tools = tools(Backend::Nft, Family::V4);
+    let options = SaveOptions::new().hidden_base_chains();
+    for name in ["INPUT", "OURS"] {
+        cmd(&format!(
+            "nft add table ip filter && nft add chain ip filter {name} '{{ type filter hook input priority 10; }}'"
+        ));
+        cmd(&format!("nft add rule ip filter {name} counter accept"));
+        let before = cmd("nft list table ip filter");
+        let found = tools.save(&options).unwrap();
+        let mut input = RestoreInput::new();
+        let edits = input.table(TableName::Filter);
+        edits.declare_chain("BESIDE").unwrap();
+        if name == "INPUT" {
+            edits
+                .ensure_rule(&found, name, Rule::new().jump("RETURN"), InsertAt::Start)
+                .unwrap();
+        } else {
+            edits.declare_chain(name).unwrap();
+            edits.append(name, Rule::new().jump("RETURN")).unwrap();
+        }
+        let refused = tools.restore(&input);
+        assert!(matches!(refused, Err(Error::Rejected(_))), "{refused:?}");
+        assert_eq!(cmd("nft list table ip filter"), before);
+        cmd("nft delete table ip filter");
+    }
+}
+
 pub(crate) fn a_long_name_of_nft() {
     let tools = tools(Backend::Nft, Family::V4);
     let long = "a_chain_that_nft_named_and_iptables_cannot";

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use ipset_netlink::SetType;
-use iptables_restore::{Surveyed, ToolFinder};
+use iptables_restore::{BackendRules, ToolFinder};
 
 use super::{Check, Machine, Verdict};
 
@@ -63,7 +63,10 @@ pub(super) fn ipset() -> Check {
 /// The tools of both families and all back ends, and the rules there. Each run of a tool takes its time, so all is
 /// looked at once.
 pub(super) struct Tables {
-    families: Vec<(&'static str, Result<Vec<Surveyed>, iptables_restore::Error>)>,
+    families: Vec<(
+        &'static str,
+        Result<Vec<BackendRules>, iptables_restore::Error>,
+    )>,
 }
 
 impl Tables {
@@ -82,12 +85,12 @@ impl Tables {
 
     /// Whether there are tools that this kernel does what they ask. Without IPv6 there need be none for it.
     pub(super) fn tools(&self, ipv6: bool) -> Vec<Check> {
-        let check = |(name, found): &(&'static str, Result<Vec<Surveyed>, _>)| {
+        let check = |(name, found): &(&'static str, Result<Vec<BackendRules>, _>)| {
             if *name == IPV6 && !ipv6 {
                 return Check::works(IPV6, "not needed: this kernel has no IPv6");
             }
             let error = match found.as_ref().map(|found| found.first()) {
-                Ok(Some(Surveyed {
+                Ok(Some(BackendRules {
                     tools,
                     rules: Ok(_),
                 })) => {
@@ -95,7 +98,7 @@ impl Tables {
                     let path = tools.restore_path().display();
                     return Check::works(*name, format!("{version} ({backend}), {path}"));
                 }
-                Ok(Some(Surveyed {
+                Ok(Some(BackendRules {
                     rules: Err(error), ..
                 }))
                 | Err(error) => error,
@@ -141,9 +144,9 @@ impl Machine {
 }
 
 /// What is left in the back ends of one family, the one in use first.
-fn left_in(found: &[Surveyed]) -> Vec<Check> {
+fn left_in(found: &[BackendRules]) -> Vec<Check> {
     let mut checks = Vec::new();
-    for (number, Surveyed { tools, rules }) in found.iter().enumerate() {
+    for (number, BackendRules { tools, rules }) in found.iter().enumerate() {
         let Ok(rules) = rules else {
             continue;
         };

@@ -89,6 +89,30 @@ fn objects_are_counted_while_they_are_bad() {
 }
 
 #[test]
+fn a_list_that_lacks_more_than_half_of_what_was_known_is_a_warning_with_counts() {
+    let mut intake = intake(Kind::Services);
+    let mut logged = |names: &str| {
+        let services = names.split(' ').map(|name| service(name, 80));
+        crate::logging::tests::captured(|| drop(list(&mut intake, services)))
+    };
+    assert_eq!(logged("a b c d e f"), "", "nothing was known");
+    assert_eq!(logged("a b c"), "", "half of them");
+    assert_eq!(logged("a b d e f g"), "", "one of three");
+    let warning = logged("a x y z");
+    assert_eq!(warning.lines().count(), 1, "{warning}");
+    for part in [
+        "WARN",
+        "more than half",
+        "kind=\"Service\"",
+        "known=6",
+        "removed=5",
+        "listed=4",
+    ] {
+        assert!(warning.contains(part), "{part}: {warning}");
+    }
+}
+
+#[test]
 fn what_is_gone_is_said_once_and_only_of_what_was_sent() {
     let mut intake = intake(Kind::Services);
     list(&mut intake, [service("a", 1), service("bad", 0)]);
