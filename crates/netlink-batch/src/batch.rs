@@ -156,12 +156,25 @@ impl Batch {
         sequence: u32,
         acknowledge_each: bool,
     ) -> &[u8] {
+        self.seal_with(first, end, sequence, |index| {
+            acknowledge_each || index + 1 == end
+        })
+    }
+
+    /// Like [`seal`](Self::seal), with acknowledgement of those for which `acknowledge` is true.
+    pub(crate) fn seal_with(
+        &mut self,
+        first: usize,
+        end: usize,
+        sequence: u32,
+        acknowledge: impl Fn(usize) -> bool,
+    ) -> &[u8] {
         let mut number = sequence;
         for index in first..end {
             let start = self.start(index);
             let mut flags = u16::from_ne_bytes(array(&self.bytes, start.saturating_add(6)));
             flags &= !NLM_F_ACK;
-            if acknowledge_each || index + 1 == end {
+            if acknowledge(index) {
                 flags |= NLM_F_ACK;
             }
             self.put(start + 6, flags.to_ne_bytes());

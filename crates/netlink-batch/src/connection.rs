@@ -138,6 +138,11 @@ impl<T: Transport> Connection<T> {
         &self.inbox.transport
     }
 
+    /// The socket, for setting options.
+    pub fn transport_mut(&mut self) -> &mut T {
+        &mut self.inbox.transport
+    }
+
     /// Gives the socket back.
     pub fn into_transport(self) -> T {
         self.inbox.transport

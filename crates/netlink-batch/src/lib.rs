@@ -70,7 +70,7 @@
 //! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
 //!
 //! # Not here
-//! Multicast groups, message formats, asynchronous input and output: with tokio, take the messages
+//! Reading multicast groups ([`Socket::join`] joins them), message formats, asynchronous input and output: with tokio, take the messages
 //! to `netlink-proto`.
 
 #![forbid(unsafe_code)]
@@ -94,6 +94,7 @@ pub mod scripted;
 mod socket;
 mod transport;
 pub mod uapi;
+mod whole;
 mod window;
 
 pub use batch::{Batch, Bytes, Header, Payload, Prefixed};
@@ -105,3 +106,4 @@ pub use message::{Malformed, Message, messages};
 pub use report::Report;
 pub use socket::{Socket, SocketOptions};
 pub use transport::Transport;
+pub use whole::Answers;

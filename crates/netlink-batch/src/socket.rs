@@ -130,6 +130,33 @@ impl Socket {
         })
     }
 
+    /// Joins a multicast group, whose messages come with all others from then on. A socket that has joined
+    /// one is for [`Transport::receive`], not for a [`Connection`](crate::Connection).
+    ///
+    /// # Errors
+    /// [`Error::SocketOption`] (`EPERM`: the group takes a capability).
+    pub fn join(&mut self, group: u32) -> Result<(), Error> {
+        self.socket
+            .add_membership(group)
+            .map_err(|error| Error::SocketOption {
+                option: "NETLINK_ADD_MEMBERSHIP",
+                reason: error.into(),
+            })
+    }
+
+    /// Changes the send buffer, in bytes (`SO_SNDBUFFORCE`, else `SO_SNDBUF`), for longer datagrams.
+    ///
+    /// # Errors
+    /// [`Error::SocketOption`].
+    pub fn set_send_buffer(&mut self, bytes: usize) -> Result<(), Error> {
+        if setsockopt(&self.socket, SndBufForce, &bytes).is_err() {
+            option("SO_SNDBUF", setsockopt(&self.socket, SndBuf, &bytes))?;
+        }
+        self.send_limit =
+            option("SO_SNDBUF", getsockopt(&self.socket, SndBuf))?.saturating_sub(SEND_RESERVE);
+        Ok(())
+    }
+
     /// Waits for something to receive.
     fn wait(&self, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,0 +1,112 @@
+//! Bodies of the fuzz targets (feature `fuzz`). The tests here replay the captured messages.
+//!
+//! They change with the crate and follow no version.
+
+use netlink_packet_core::Emitable;
+use netlink_wire::Writer;
+
+use crate::message::{Operation, Reply, Verb, parse};
+use crate::wire::Attributes;
+
+/// A message of nf_tables: two bytes of type, in network byte order, and what follows the netlink header.
+/// What is read from it is written so that it is read again the same.
+///
+/// # Panics
+/// If it is not.
+pub fn message(bytes: &[u8]) {
+    let Some((kind, payload)) = bytes.split_first_chunk::<2>() else {
+        return;
+    };
+    let message_type = u16::from_be_bytes(*kind);
+    match parse(message_type, payload) {
+        Ok(Reply::New(item) | Reply::Deleted(item)) => {
+            let operation = Operation {
+                verb: Verb::Add,
+                item,
+            };
+            if operation.overflows() {
+                return;
+            }
+            // Neither panics; what a request leaves out does not come back.
+            emitted(&operation);
+            let item = operation.item;
+            assert_eq!(
+                parse(item.message_type(), &emitted(&item)),
+                Ok(Reply::New(item))
+            );
+        }
+        Ok(Reply::Generation(generation)) => {
+            let mut buffer = vec![0; bytes.len() + 16];
+            let mut writer = Writer::new(&mut buffer);
+            generation.encode(&mut writer);
+            let length = writer.len();
+            let read = buffer.get(..length).map(Attributes::decode);
+            assert_eq!(read, Some(Ok(generation)));
+        }
+        Ok(Reply::Other(_)) | Err(_) => {}
+    }
+}
+
+fn emitted(message: &impl Emitable) -> Vec<u8> {
+    let mut buffer = vec![0; message.buffer_len()];
+    message.emit(&mut buffer);
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::captured;
+
+    fn seeds() -> Vec<Vec<u8>> {
+        let bytes = |(_, kind, _, payload): (_, u16, _, Vec<u8>)| {
+            [&kind.to_be_bytes()[..], &payload].concat()
+        };
+        captured().map(bytes).collect()
+    }
+
+    #[test]
+    fn captured_messages_cut_off_and_damaged() {
+        for mut seed in seeds() {
+            for end in (0..seed.len()).step_by(3) {
+                message(&seed[..end]);
+            }
+            for at in 0..seed.len() {
+                for value in [0, 0xff, seed[at] ^ 1] {
+                    let old = std::mem::replace(&mut seed[at], value);
+                    message(&seed);
+                    seed[at] = old;
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(kind in 0_u8..34, bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            message(&[&[10, kind][..], &bytes].concat());
+        }
+
+        #[test]
+        fn captured_messages_with_parts_of_others(
+            first in any::<prop::sample::Index>(),
+            second in any::<prop::sample::Index>(),
+            at in any::<prop::sample::Index>(),
+            from in any::<prop::sample::Index>(),
+            length in 1_usize..64,
+        ) {
+            let seeds = seeds();
+            let (mut bytes, donor) = (first.get(&seeds).clone(), second.get(&seeds));
+            // Aligned, so that whole attributes take the place of others.
+            let at = (at.index(bytes.len()) & !3) + 2;
+            let from = (from.index(donor.len()) & !3) + 2;
+            let part = donor.iter().skip(from).take(length * 4);
+            for (place, byte) in bytes.iter_mut().skip(at).zip(part) {
+                *place = *byte;
+            }
+            message(&bytes);
+        }
+    }
+}
