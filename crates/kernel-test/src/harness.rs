@@ -9,6 +9,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::error::print_notice;
+use crate::part::Part;
 use crate::runner::Runner;
 use crate::{Namespace, Needs, Returns, Test, child, guest};
 
@@ -43,8 +44,10 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         print_notice(format!("kernel tests are not run: {reason}"));
     }
-    let runner = match Runner::new(guests(), guest::MEBIBYTES) {
-        Ok(runner) => Arc::new(runner),
+    let chosen = Runner::new(guests(), guest::MEBIBYTES)
+        .and_then(|runner| Ok((Arc::new(runner), Part::from_environment()?)));
+    let (runner, part) = match chosen {
+        Ok(chosen) => chosen,
         Err(why) => {
             print_notice(why);
             return ExitCode::FAILURE;
@@ -52,7 +55,8 @@ fn harness(tests: &[Test]) -> ExitCode {
     };
     let trials = tests
         .iter()
-        .map(|test| trial(test, skip.clone(), &runner))
+        .enumerate()
+        .map(|(place, test)| trial(test, skip.clone().or_else(|| part.skips(place)), &runner))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

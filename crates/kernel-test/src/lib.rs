@@ -45,6 +45,7 @@
 //! - `PROXIER_SKIP_KERNEL_TESTS=1` reports every test as ignored.
 //! - `PROXIER_KERNEL_TESTS_IN=guest` runs tests that need IPVS in the guest even if this machine's kernel
 //!   has it, `=here` on this machine even if it seems not to, `=debian` under Debian's kernel.
+//! - `PROXIER_KERNEL_TESTS_PART=1/3` runs every third test, from the first.
 //!
 //! # Packages
 //! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. If one
@@ -62,6 +63,7 @@ mod machine;
 mod namespace;
 mod netns;
 mod packages;
+mod part;
 mod process;
 mod report;
 mod runner;

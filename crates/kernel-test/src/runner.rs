@@ -122,11 +122,11 @@ impl Runner {
         if needs == Needs::NetNamespace || machine::is_guest() {
             return Location::Host;
         }
-        if needs == Needs::Debian {
-            return match self.chosen {
-                Some(Location::Host) => Location::Host,
-                _ => Location::Debian,
-            };
+        match (needs, self.chosen) {
+            (Needs::NfTables, Some(Location::Debian)) => return Location::Debian,
+            (Needs::NfTables, _) | (Needs::Debian, Some(Location::Host)) => return Location::Host,
+            (Needs::Debian, _) => return Location::Debian,
+            _ => {}
         }
         self.chosen.unwrap_or_else(|| {
             if *self.host_has_ipvs.get_or_init(machine::has_ipvs) {

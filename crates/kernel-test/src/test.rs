@@ -15,6 +15,9 @@ pub enum Needs {
     /// A network namespace of this machine's kernel, never the guest's: directly as root, otherwise in
     /// a user namespace. The test itself finds out whether this kernel has ipset, nftables, …
     NetNamespace,
+    /// nf_tables, in a network namespace: of this machine's kernel, or of Debian's kernel in QEMU if
+    /// `PROXIER_KERNEL_TESTS_IN=debian` asks for it. Never of User Mode Linux, which lacks it.
+    NfTables,
     /// Debian's kernel, emulated by QEMU: two processors, IPVS and nf_tables. Everything takes several
     /// times as long there, and the test's time limit is five times as long.
     Debian,

@@ -1,4 +1,5 @@
-//! The real tools on real kernels: the legacy ones in the guest, those of nft in a namespace of this machine's kernel.
+//! The real tools on real kernels: the legacy ones in the guest, those of nft in a namespace of this machine's kernel, or of
+//! Debian's kernel where `PROXIER_KERNEL_TESTS_IN=debian` asks for it.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
             let test = Test::new(format!("{backend}::{name}"), move || body(backend));
             tests.push(test.needs(match backend {
                 Backend::Legacy => Needs::Ipvs,
-                Backend::Nft => Needs::NetNamespace,
+                Backend::Nft => Needs::NfTables,
             }));
         }
     }
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         written::rules_of_a_service_proxy,
     ));
     for (name, body) in NFT_ONLY {
-        tests.push(Test::new(format!("nft::{name}"), *body).needs(Needs::NetNamespace));
+        tests.push(Test::new(format!("nft::{name}"), *body).needs(Needs::NfTables));
     }
     kernel_test::main(tests)
 }

@@ -27,6 +27,18 @@ use crate::{machine, netns, process};
 /// seconds. `ipv6` comes first, because `ip_vs` checks whether it is loaded.
 const MODULES: [&str; 4] = ["ipv6", "ip_vs", "dummy", "veth"];
 
+/// On an emulated machine those that most tests need as well: on demand, they would take a good part of
+/// the time that tools and programs give the kernel.
+const MORE_MODULES: [&str; 7] = [
+    "nf_tables",
+    "nft_compat",
+    "nft_chain_nat",
+    "nf_conntrack_netlink",
+    "xt_set",
+    "xt_MASQUERADE",
+    "ip_set_hash_ipport",
+];
+
 /// Where a test's process leaves its report.
 const REPORT: &str = "/dev/shm/kernel-test-report";
 
@@ -74,6 +86,7 @@ fn prepare(job: &Job) -> Result<String, Error> {
     let loaded = Command::new("modprobe")
         .arg("-a")
         .args(MODULES)
+        .args(MORE_MODULES.iter().filter(|_| job.is_emulated))
         .envs(job.variables())
         .output()
         .context(|| "starting modprobe (package kmod)".to_owned())?;
