@@ -89,7 +89,7 @@ mod inbox;
 mod ledger;
 mod message;
 mod report;
-#[cfg(feature = "scripted")]
+#[cfg(any(test, feature = "scripted"))]
 pub mod scripted;
 mod socket;
 mod transport;

@@ -125,3 +125,29 @@ impl<F: FnMut(&Message<'_>, &mut Replies<'_>)> Transport for Scripted<F> {
         1 << 20
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::uapi::{NETLINK_ROUTE, NLMSG_OVERRUN};
+    use crate::{Batch, Bytes, Connection, Error, Header, Loss};
+
+    /// No kernel of today sends `NLMSG_OVERRUN`. One that did would have lost replies.
+    #[test]
+    fn an_overrun_is_a_loss() {
+        let kernel = |_: &Message<'_>, replies: &mut Replies<'_>| {
+            replies.message(NLMSG_OVERRUN, 0, &[]);
+        };
+        let lost = Err(Error::Unknown(Loss::Overflow));
+        let mut connection = Connection::new(Scripted::new(NETLINK_ROUTE, kernel));
+        let mut batch = Batch::new();
+        batch.push(Header::new(16), &Bytes(&[]));
+        assert_eq!(connection.execute(&mut batch).into_result(), lost);
+
+        let visit = |_: crate::Dumped<'_>| ControlFlow::<()>::Continue(());
+        let result = connection.dump(Header::dump(16), &Bytes(&[]), visit);
+        assert_eq!(result.map(|_| ()), lost);
+    }
+}
