@@ -5,7 +5,8 @@
 use netlink_packet_core::Emitable;
 use netlink_wire::Writer;
 
-use crate::message::{Operation, Reply, Verb, parse};
+use crate::message::{Item, Operation, Reply, Verb, parse};
+use crate::model::{DataType, FilledSet, Ruleset, Set, Table};
 use crate::wire::Attributes;
 
 /// A message of nf_tables: two bytes of type, in network byte order, and what follows the netlink header.
@@ -30,6 +31,7 @@ pub fn message(bytes: &[u8]) {
             // Neither panics; what a request leaves out does not come back.
             emitted(&operation);
             let item = operation.item;
+            printed(&item);
             assert_eq!(
                 parse(item.message_type(), &emitted(&item)),
                 Ok(Reply::New(item))
@@ -45,6 +47,50 @@ pub fn message(bytes: &[u8]) {
         }
         Ok(Reply::Other(_)) | Err(_) => {}
     }
+}
+
+/// Prints a rule set that has this in it.
+fn printed(item: &Item) {
+    let mut ruleset = Ruleset::default();
+    match item.clone() {
+        Item::Table(table) => ruleset.tables.push(table),
+        Item::Chain(chain) => ruleset.chains.push(chain),
+        Item::Rule(rule) => _ = ruleset.rule_text(&rule),
+        Item::Set(set) => ruleset.sets.push(FilledSet {
+            set,
+            elements: Vec::new(),
+        }),
+        Item::Elements(elements) => {
+            let set = Set::new(
+                elements.family,
+                elements.table,
+                elements.set,
+                &[DataType::IPV4_ADDR, DataType::INET_SERVICE],
+            );
+            let elements = elements.list.0;
+            for set in [set.clone(), set.intervals()] {
+                let elements = elements.clone();
+                ruleset.sets.push(FilledSet { set, elements });
+            }
+        }
+        Item::Object(object) => ruleset.objects.push(object),
+        Item::Flowtable(flowtable) => ruleset.flowtables.push(flowtable),
+    }
+    let families = ruleset
+        .sets
+        .iter()
+        .map(|filled| (filled.set.family, &filled.set.table));
+    let families = families.chain(
+        ruleset
+            .chains
+            .iter()
+            .map(|chain| (chain.family, &chain.table)),
+    );
+    let tables: Vec<_> = families
+        .map(|(family, name)| Table::new(family, name.clone()))
+        .collect();
+    ruleset.tables.extend(tables);
+    ruleset.to_string();
 }
 
 fn emitted(message: &impl Emitable) -> Vec<u8> {

@@ -4,6 +4,8 @@
 //! - The model, at the root: [`Table`], [`Chain`], [`Set`], [`Element`], [`Rule`], [`Object`], plain values
 //!   with a field for each attribute. A rule consists of [`expression`]s. What is not known is kept as it
 //!   is and written again.
+//! - [`build`]: the bodies of rules, written without registers.
+//! - Text: a [`Ruleset`] displays as `nft list ruleset` prints it.
 //! - [`message`]: writes requests and [`message::Transaction`]s and reads replies, for any transport.
 #![cfg_attr(
     feature = "client",
@@ -22,6 +24,7 @@
 //! - `fuzz`: the bodies of the fuzz targets.
 #![forbid(unsafe_code)]
 
+pub mod build;
 #[cfg(feature = "client")]
 mod client;
 mod error;
@@ -29,6 +32,7 @@ mod error;
 pub mod fuzz;
 pub mod message;
 mod model;
+mod text;
 pub mod uapi;
 mod wire;
 

@@ -69,6 +69,9 @@ impl Transaction {
     /// Does something with an item.
     pub fn push(&mut self, verb: Verb, item: Item) -> &mut Self {
         match item {
+            // The kernel takes no list without elements, unless to delete all.
+            Item::Elements(elements)
+                if elements.list.0.is_empty() && !matches!(verb, Verb::Delete | Verb::Destroy) => {}
             Item::Elements(elements) => {
                 for item in split(elements).map(Item::Elements) {
                     self.operations.push(Operation { verb, item });

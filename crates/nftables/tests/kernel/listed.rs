@@ -1,15 +1,20 @@
 //! Whole rule sets.
 
 use kernel_test::{cmd, cmd_input};
+use nftables_netlink::build::{Body, key};
 use nftables_netlink::message::Transaction;
 use nftables_netlink::{
-    Chain, Client, DataType, Element, Elements, Hook, HookNumber, Ruleset, Set, TableFamily,
-    VerdictCode,
+    Chain, Client, DataType, Element, Elements, Hook, HookNumber, Rule, Ruleset, Set, TableFamily,
+    VerdictCode, userdata,
 };
 
 use crate::{name, table};
 
 const IP: TableFamily = TableFamily::IPV4;
+
+fn is_anonymous(set: &Set) -> bool {
+    set.flags.contains(nftables_netlink::SetFlags::ANONYMOUS)
+}
 
 /// A transaction that makes a rule set as it was listed.
 fn again(ruleset: &Ruleset) -> Transaction {
@@ -34,7 +39,7 @@ fn again(ruleset: &Ruleset) -> Transaction {
             ..filled.set.clone()
         };
         // The kernel names anonymous sets.
-        if set.flags.contains(nftables_netlink::SetFlags::ANONYMOUS) {
+        if is_anonymous(&set) {
             set.name = name("__set%d");
         }
         let elements = filled.elements.iter().cloned().map(|element| Element {
@@ -55,6 +60,10 @@ fn again(ruleset: &Ruleset) -> Transaction {
                     filled.set.table == rule.table && filled.set.name == lookup.set
                 });
                 lookup.set_id = used.map(|index| u32::try_from(index + 1).unwrap());
+                // Two anonymous sets may swap names; the number tells them apart.
+                if used.is_some_and(|index| is_anonymous(&ruleset.sets[index].set)) {
+                    lookup.set = name("__set%d");
+                }
             }
         }
         transaction.add(rule);
@@ -90,37 +99,109 @@ pub(crate) fn what_nft_made_is_listed_and_made_again() {
 
 pub(crate) fn a_large_ruleset() {
     let (mut client, mut transaction) = table();
-    for n in 0..500 {
-        let chain = Chain::new(IP, name("t"), name(&format!("c{n}")));
+    let services = [key::ip_daddr(), key::l4proto(), key::th_dport()];
+    for n in 0..500_u16 {
+        let (chain, set) = (name(&format!("c{n}")), name(&format!("s{n}")));
+        let made = Chain::new(IP, name("t"), chain.clone());
         transaction.add(if n % 10 == 0 {
-            let hook = Hook::new(HookNumber::PREROUTING, n);
-            chain.base(name("filter"), hook, VerdictCode::ACCEPT)
+            let hook = Hook::new(HookNumber::PREROUTING, n.into());
+            made.base(name("filter"), hook, VerdictCode::ACCEPT)
         } else {
-            chain
+            made
         });
-        let set = Set::new(
-            IP,
-            name("t"),
-            name(&format!("s{n}")),
-            &[DataType::INET_SERVICE],
-        );
-        transaction.add(set);
+        let types = [
+            DataType::IPV4_ADDR,
+            DataType::INET_PROTO,
+            DataType::INET_SERVICE,
+        ];
+        transaction.add(Set::new(IP, name("t"), set.clone(), &types));
+        let [high, low] = n.to_be_bytes();
+        let element = Element::new(&[&[10, 0, high, low], &[6], &n.to_be_bytes()]);
+        transaction.add(Elements::new(IP, name("t"), set.clone(), [element]));
+        let mark = u32::from(n);
+        for (number, body) in [
+            Body::new().in_set(&services, &set).mark_or(0x2000),
+            Body::new().is(key::mark(), mark).counter().accept(),
+            Body::new().protocol(6).is(key::th_dport(), n).drop(),
+            Body::new().any_bit(key::ct_state(), 6).log(&name("seen ")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let rule = Rule::new(IP, name("t"), chain.clone(), body);
+            transaction.add(rule.comment(&format!("rule {number} of {n}")));
+        }
     }
     client.apply(&transaction).unwrap();
+
     let json: serde_json::Value = serde_json::from_str(&cmd("nft -j list ruleset")).unwrap();
-    let count = |what: &str| {
-        let items = json["nftables"].as_array().unwrap();
-        items.iter().filter(|item| item.get(what).is_some()).count()
+    let items = json["nftables"].as_array().unwrap();
+    let of = |kind: &str| -> Vec<&serde_json::Value> {
+        items.iter().filter_map(|item| item.get(kind)).collect()
     };
-    assert_eq!(
-        (count("table"), count("chain"), count("set")),
-        (1, 500, 500)
-    );
     let ruleset = client.ruleset(TableFamily::ANY).unwrap();
-    let ours = (
-        ruleset.tables.len(),
-        ruleset.chains.len(),
-        ruleset.sets.len(),
-    );
-    assert_eq!(ours, (1, 500, 500));
+    assert_eq!(of("table").len(), ruleset.tables.len());
+    // Names, handles and comments are those that nft lists as JSON.
+    let chains: Vec<_> = of("chain")
+        .iter()
+        .map(|c| (c["name"].clone(), c["handle"].clone()))
+        .collect();
+    let ours = ruleset.chains.iter();
+    let ours = ours.map(|c| {
+        (
+            c.name.clone().unwrap().to_string().into(),
+            c.handle.unwrap().into(),
+        )
+    });
+    assert_eq!(chains, ours.collect::<Vec<_>>());
+    let rules: Vec<_> = of("rule")
+        .iter()
+        .map(|r| (r["comment"].clone(), r["handle"].clone()))
+        .collect();
+    let comment = |rule: &Rule| {
+        userdata::find_comment(&rule.userdata, userdata::RULE_COMMENT)
+            .unwrap()
+            .into()
+    };
+    let ours = ruleset
+        .rules
+        .iter()
+        .map(|rule| (comment(rule), rule.handle.unwrap().into()));
+    assert_eq!(rules, ours.collect::<Vec<_>>());
+    assert_eq!((rules.len(), of("set").len()), (2000, 500));
+    assert_eq!(same_text(&ruleset.to_string(), &cmd("nft list ruleset")), 0);
+}
+
+/// Ours and theirs, line by line, without times that go on; how many rules are comments here.
+fn same_text(ours: &str, theirs: &str) -> usize {
+    let mut hidden = 0;
+    for (ours, theirs) in ours.lines().zip(theirs.lines()) {
+        let [ours, theirs] = [ours, theirs].map(|line| line.split(" expires ").next().unwrap());
+        if ours.contains("is not shown") {
+            hidden += 1;
+        } else {
+            assert_eq!(ours, theirs);
+        }
+    }
+    assert_eq!(ours.lines().count(), theirs.lines().count());
+    hidden
+}
+
+pub(crate) fn text_is_what_nft_lists() {
+    for (rules, hidden) in [
+        // `ip dscp set` has no text here.
+        (include_str!("../data/ruleset.nft"), 1),
+        (include_str!("../data/firewall.nft"), 0),
+    ] {
+        cmd("nft flush ruleset");
+        cmd_input("nft -f -", rules);
+        let theirs = cmd("nft list ruleset");
+        let ours = Client::open().unwrap().ruleset(TableFamily::ANY).unwrap();
+        assert_eq!(same_text(&ours.to_string(), &theirs), hidden);
+
+        // And once more, made again by us.
+        cmd("nft flush ruleset");
+        Client::open().unwrap().apply(&again(&ours)).unwrap();
+        same_text(&ours.to_string(), &cmd("nft list ruleset"));
+    }
 }

@@ -24,7 +24,11 @@ use nftables_netlink::{Client, Name, Table, TableFamily};
 
 fn main() -> ExitCode {
     // The guest's kernel has no nf_tables.
-    let tests: [(&str, fn()); 15] = [
+    let tests: [(&str, fn()); 16] = [
+        (
+            "listed::text_is_what_nft_lists",
+            listed::text_is_what_nft_lists,
+        ),
         (
             "listed::what_nft_made_is_listed_and_made_again",
             listed::what_nft_made_is_listed_and_made_again,
