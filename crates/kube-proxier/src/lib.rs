@@ -10,6 +10,7 @@ pub mod health;
 mod http;
 mod instance;
 mod links;
+mod local_ports;
 pub mod logging;
 mod machine;
 pub mod metrics;

@@ -1,11 +1,12 @@
 //! The machine that the daemon runs on.
 
 use conntrack_netlink::Client as Flows;
+use iptables_restore::Ruleset;
 use ipvs_netlink::{DestinationId, VirtualServerId};
-use proxier::cluster::Host;
+use proxier::cluster::{Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
-use proxier_linux::LinuxKernel;
+use proxier_linux::{LinuxKernel, Signs};
 use proxier_linux::{OpenError, conntrack_error, stale_flows};
 
 /// A kernel, and what else the daemon has to do with its machine.
@@ -16,6 +17,14 @@ pub trait Machine: Kernel {
     ///
     /// [`KernelError`] if its links cannot be listed.
     fn host(&mut self, node_name: &str) -> Result<Host, KernelError>;
+
+    /// Signs of the state that others may change. `canaries` are virtual servers that are there.
+    fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs;
+
+    /// Why the last observation holds rules as they are believed to be: a tool hangs. All else in it was read.
+    fn unread_rules(&self) -> Option<KernelError> {
+        None
+    }
 
     /// Deletes the connection-tracking entries of UDP by which packets to these virtual servers still go
     /// anywhere but to these destinations. How many there were.
@@ -32,6 +41,23 @@ pub trait Machine: Kernel {
 impl Machine for MemoryKernel {
     fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
         Ok(Host::new(node_name))
+    }
+
+    fn signs(&mut self, _: &[VirtualServerId]) -> Signs {
+        let state = self.state();
+        let count = |count: usize| u64::try_from(count).ok();
+        let rules = |rules: &Ruleset| {
+            let chains = rules.tables.iter().flat_map(|table| &table.chains);
+            count(chains.map(|chain| 1 + chain.rules.len()).sum())
+        };
+        Signs {
+            servers: count(state.servers.len()),
+            sets: count(state.sets.values().map(|set| 1 + set.entries.len()).sum()),
+            rules: PerFamily {
+                v4: rules(&state.rules.v4),
+                v6: rules(&state.rules.v6),
+            },
+        }
     }
 
     /// It tracks no connections.
@@ -84,6 +110,14 @@ impl Kernel for ThisMachine {
 impl Machine for ThisMachine {
     fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
         self.kernel.host(node_name)
+    }
+
+    fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
+        self.kernel.signs(canaries)
+    }
+
+    fn unread_rules(&self) -> Option<KernelError> {
+        self.kernel.unread_rules().cloned()
     }
 
     fn forget_flows(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,6 +14,7 @@ use tokio::runtime::Handle;
 use super::Event;
 use super::health::HealthState;
 use super::http::Connections;
+use super::local_ports::{self, LocalPorts};
 use super::machine::Machine;
 use super::metrics::{Holdings, Metrics, OperationResult};
 use super::options::Options;
@@ -41,6 +43,10 @@ pub(super) struct Reporter {
     conflicts: BTreeMap<ObjectName, usize>,
     /// Makes Events of conflicts.
     recorder: Recorder,
+    /// As they were at the start.
+    local_ports: Option<LocalPorts>,
+    /// Node ports that were warned of.
+    warned_ports: BTreeSet<u16>,
 }
 
 /// How many objects were listed first, of each kind that has been.
@@ -107,6 +113,8 @@ impl Reporter {
             listed: Listed::default(),
             conflicts: BTreeMap::new(),
             recorder,
+            local_ports: LocalPorts::read(Path::new("/")),
+            warned_ports: BTreeSet::new(),
         })
     }
 
@@ -163,7 +171,9 @@ impl Reporter {
             destinations: self.destinations,
             draining_servers: report.draining,
             conflicts: engine.conflicts().count(),
-            pending_failures: report.failures.len() + usize::from(report.unread.is_some()),
+            pending_failures: report.failures.len()
+                + usize::from(report.unread.is_some())
+                + usize::from(report.unread_rules.is_some()),
         });
         if report.task != Task::Drain {
             self.metrics
@@ -177,6 +187,9 @@ impl Reporter {
     fn log(&mut self, report: &Report) {
         if let Some(error) = &report.unread {
             tracing::error!(%error, "the kernel cannot be read, nothing is synced; trying again");
+        }
+        if let Some(error) = &report.unread_rules {
+            tracing::error!(%error, "rules cannot be read; all else is synced, rules are tried again");
         }
         self.log_refusals(report);
         let (done, took) = (report.done(), report.took);
@@ -262,6 +275,36 @@ impl Reporter {
         );
     }
 
+    /// Warns of node ports that the kernel may give to connections of this node, once each.
+    fn warn_of_local_ports(&mut self, change: &Change) {
+        let services = match change {
+            Change::Services(all) => all.as_slice(),
+            Change::Service(service) => std::slice::from_ref(&**service),
+            _ => return,
+        };
+        let Some(local) = &self.local_ports else {
+            return;
+        };
+        let ports = services.iter().flat_map(local_ports::node_ports);
+        let taken = local.taken(ports);
+        let new: BTreeSet<_> = taken.difference(&self.warned_ports).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        self.warned_ports.extend(new.iter().copied());
+        let shown: Vec<_> = local_ports::ranges(&new)
+            .iter()
+            .map(local_ports::shown)
+            .collect();
+        tracing::warn!(
+            remedy = local.remedy(&self.warned_ports),
+            "node ports {} are among the ports that the kernel gives to connections of this node ({}): one that has such a \
+             port hangs",
+            shown.join(","),
+            local.range()
+        );
+    }
+
     fn serve_health_checks(&mut self, engine: &Engine) {
         let services: Vec<_> = engine.health().cloned().collect();
         let addresses: Option<Vec<IpAddr>> = match engine.config().node_port_addresses {
@@ -298,6 +341,7 @@ impl<M: Machine> Observer<M> for Reporter {
             Event::NodeDeleting(deleting) => self.health.node_deleting(*deleting),
             Event::Cluster { change, .. } => {
                 self.listed.note(change);
+                self.warn_of_local_ports(change);
                 match change {
                     Change::Service(_) | Change::ServiceGone(_) => self.metrics.service_change(),
                     Change::Slice(_) | Change::SliceGone(_) => self.metrics.endpoint_change(),

@@ -1,15 +1,20 @@
 //! Carries out the plans of `proxier` on this machine's kernel: IPVS, ipset, links and addresses by netlink, rules by
 //! `iptables-restore`, settings under `/proc/sys`.
-#![forbid(unsafe_code)]
+//!
+//! A tool that hangs is killed after 10 s and keeps only its own rules waiting.
 
 mod error;
 mod flows;
 mod observe;
 mod perform;
+mod rules;
+mod signs;
+mod sockopt;
 mod tools;
 
 pub use error::conntrack_error;
 pub use flows::stale_flows;
+pub use signs::Signs;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +23,8 @@ use iptables_restore::Tools;
 use ipvs_netlink::VirtualServerId;
 use kmod_probe::{KernelVersion, Modules};
 
+use crate::rules::Rules;
+use crate::signs::Watch;
 use proxier::LINK;
 use proxier::Plan;
 use proxier::cluster::{Family, Host, PerFamily};
@@ -39,7 +46,10 @@ pub struct LinuxKernel {
     ipset: ipset_netlink::Client,
     links: dummy_link::Client,
     /// None for IPv6 where there is none; always some for IPv4.
-    tools: PerFamily<Option<Tools>>,
+    rules: PerFamily<Option<Rules>>,
+    /// Why the last observation holds rules that were not read.
+    unread_rules: Option<KernelError>,
+    watch: Watch,
     version: KernelVersion,
     link: LinkName,
     /// `/proc/sys`.
@@ -89,14 +99,29 @@ impl LinuxKernel {
             ipvs: open_ipvs(&modules)?,
             ipset: ipset_netlink::Client::open().map_err(OpenError::Ipset)?,
             links: dummy_link::Client::open().map_err(OpenError::Links)?,
-            tools: PerFamily {
-                v4: Some(tools::usable(Family::V4)?),
-                v6: tools::of_ipv6(Path::new(SYSCTLS))?,
+            rules: PerFamily {
+                v4: Some(Rules::new(tools::usable(Family::V4)?)),
+                v6: tools::of_ipv6(Path::new(SYSCTLS))?.map(Rules::new),
             },
+            unread_rules: None,
+            watch: Watch::open(),
             version,
             link: link_name(),
             sysctls: PathBuf::from(SYSCTLS),
         })
+    }
+
+    /// The iptables of each family. None for IPv6 where there is none.
+    #[must_use]
+    pub fn tools(&self) -> PerFamily<Option<&Tools>> {
+        PerFamily::from_fn(|family| self.rules.get(family).as_ref().map(Rules::tools))
+    }
+
+    /// Why the last observation holds rules as they are believed to be, rather than as they are: a tool hangs. Everything
+    /// else in it was read, and rules are not changed until they are read again.
+    #[must_use]
+    pub const fn unread_rules(&self) -> Option<&KernelError> {
+        self.unread_rules.as_ref()
     }
 
     /// This machine, as [`translate`](proxier::translate()) wants to know it.
@@ -106,8 +131,8 @@ impl LinuxKernel {
     /// [`KernelError`] if its links cannot be listed.
     pub fn host(&mut self, node_name: impl Into<Box<str>>) -> Result<Host, KernelError> {
         let links = self.links.node_links().map_err(error::failed)?;
-        let PerFamily { v4, v6 } = &self.tools;
-        let mut tools = v4.iter().chain(v6);
+        let PerFamily { v4, v6 } = &self.rules;
+        let mut tools = v4.iter().chain(v6).map(Rules::tools);
         let mut host = Host::new(node_name);
         host.links = links;
         host.kernel = self.version;

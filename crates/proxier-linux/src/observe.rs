@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use dummy_link::Error as LinkError;
 use ipnetwork::IpNetwork;
 use ipset_netlink::{ErrorKind as SetErrorKind, Set, SetName};
-use iptables_restore::{Ruleset, SaveOptions};
+use iptables_restore::Ruleset;
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
 
 use crate::LinuxKernel;
 use crate::error::{PartError, failed, sysctl_failed};
+use crate::rules::Saved;
 use proxier::SetId;
 use proxier::Sysctl;
 use proxier::cluster::{Family, PerFamily};
@@ -41,29 +42,42 @@ fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> Obser
 
 impl LinuxKernel {
     pub(crate) fn read(&mut self) -> Result<Observed, KernelError> {
-        let rules = |family| match self.tools.get(family) {
-            Some(tools) => {
-                // Base chains of nft are somebody else's; no edit of the proxy's can touch them (`IncompleteReason`).
-                let saved = tools.save(&SaveOptions::new().hidden_base_chains());
-                saved.map_err(|error| unreadable("rules", error))
+        self.unread_rules = None;
+        for family in Family::ALL {
+            if let Some(rules) = self.rules.get_mut(family) {
+                rules.begin_save();
             }
-            None => Ok(Ruleset::default()),
-        };
-        let rules = PerFamily {
-            v4: rules(Family::V4)?,
-            v6: rules(Family::V6)?,
-        };
+        }
         let mut state = Observed::default();
         state.servers = self.read_servers()?;
         state.sets = self.read_sets()?;
-        state.rules = rules;
         state.addresses = self.read_addresses()?;
         state.sysctls = self.read_sysctls()?;
         state.timeouts = self
             .ipvs
             .timeouts()
             .map_err(|error| unreadable("IPVS timeouts", error))?;
+        // Meanwhile the tools have run.
+        state.rules = PerFamily {
+            v4: self.read_rules(Family::V4)?,
+            v6: self.read_rules(Family::V6)?,
+        };
         Ok(state)
+    }
+
+    fn read_rules(&mut self, family: Family) -> Result<Ruleset, KernelError> {
+        let Some(rules) = self.rules.get_mut(family) else {
+            return Ok(Ruleset::default());
+        };
+        match rules.save() {
+            Saved::Read(rules) => Ok(rules),
+            Saved::Believed(rules, error) => {
+                self.unread_rules = Some(error);
+                Ok(rules)
+            }
+            Saved::Unknown(error) => Err(error),
+            Saved::Failed(error) => Err(unreadable("rules", error)),
+        }
     }
 
     fn read_servers(&mut self) -> Result<Vec<ObservedServer>, KernelError> {

@@ -11,6 +11,7 @@ use ipvs_netlink::Request;
 
 use crate::LinuxKernel;
 use crate::error::{failed, sysctl_failed};
+use crate::rules::Restored;
 use proxier::cluster::Family;
 use proxier::kernel::no_result;
 use proxier::{KernelError, KernelErrorKind, KernelPart, Operation, RulesChange};
@@ -175,7 +176,7 @@ impl LinuxKernel {
                 _ => None,
             })
             .collect();
-        let Some(tools) = self.tools.get(family) else {
+        let Some(rules) = self.rules.get_mut(family) else {
             let none = KernelError::new(
                 KernelPart::Rules,
                 KernelErrorKind::Unsupported,
@@ -187,7 +188,11 @@ impl LinuxKernel {
             return Vec::new();
         };
         let joined = joined(&changes);
-        match tools.restore(joined.as_ref().unwrap_or(&first.input)) {
+        let done = match rules.restore(joined.as_ref().unwrap_or(&first.input)) {
+            Restored::Done(done) => done,
+            Restored::Waits(error) => return changes.iter().map(|_| Err(error.clone())).collect(),
+        };
+        match done {
             Ok(()) => changes.iter().map(|_| Ok(())).collect(),
             Err(RulesError::Rejected(rejection)) => changes
                 .iter()

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use proxier::LINK;
 
 use super::{Check, Machine, Verdict};
+use crate::local_ports::{self, LocalPorts, NODE_PORTS, ranges};
 use crate::options::Options;
 
 /// With their numbers, from the kernel's `linux/capability.h`. iptables opens raw sockets.
@@ -85,6 +86,34 @@ impl Machine {
             ),
         });
         checks
+    }
+}
+
+impl Machine {
+    /// Node ports that the node may use for its own connections.
+    pub(super) fn node_ports(&self) -> Option<Check> {
+        let local = LocalPorts::read(&self.root)?;
+        let taken = local.taken(NODE_PORTS);
+        let name = "node ports";
+        Some(if taken.is_empty() {
+            let range = local.range();
+            Check::works(
+                name,
+                format!("none of 30000-32767 is a local port ({range})"),
+            )
+        } else {
+            let shown: Vec<_> = ranges(&taken).iter().map(local_ports::shown).collect();
+            Check::no(
+                Verdict::Warning,
+                name,
+                format!(
+                    "the kernel gives {} to connections of this node (ip_local_port_range {}): one that has a node port hangs",
+                    shown.join(","),
+                    local.range()
+                ),
+                local.remedy(&taken),
+            )
+        })
     }
 }
 

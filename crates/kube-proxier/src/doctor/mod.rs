@@ -5,6 +5,7 @@
 //! Nothing that it finds, or does not find, makes it fail to answer.
 
 mod api;
+mod input;
 mod machine;
 mod modules;
 mod netfilter;
@@ -96,8 +97,10 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let tables = netfilter::Tables::look();
     checks.extend(tables.tools(machine.has_ipv6()));
     checks.extend(tables.leftovers());
+    checks.extend(input::checks(tables.surveys()));
     checks.push(machine::dummy_link());
     checks.extend(machine.settings());
+    checks.extend(machine.node_ports());
     checks.extend(servers::foreign(options));
     checks.extend(machine::ports(options));
     checks

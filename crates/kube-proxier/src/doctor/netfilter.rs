@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use ipset_netlink::SetType;
-use iptables_restore::{BackendRules, ToolFinder};
+use iptables_restore::{BackendRules, IncompleteReason, IncompleteTable, ToolFinder};
 
 use super::{Check, Machine, Verdict};
 
@@ -106,10 +106,20 @@ impl Tables {
             };
             match error {
                 iptables_restore::Error::ToolsNotFound { .. } => no_tools(name, error.to_string()),
+                iptables_restore::Error::IncompleteTable(table) => {
+                    let remedy = move_away(name, table);
+                    Check::no(Verdict::Fails, *name, table.to_string(), remedy)
+                }
                 _ => Check::no(Verdict::Fails, *name, error.to_string(), "run it as root"),
             }
         };
         self.families.iter().map(check).collect()
+    }
+
+    /// What was found of each family, the back end in use first.
+    pub(super) fn surveys(&self) -> impl Iterator<Item = &[BackendRules]> {
+        let found = self.families.iter();
+        found.filter_map(|(_, found)| found.as_deref().ok())
     }
 
     /// Rules of kube-proxy's other modes, which still catch packets.
@@ -124,6 +134,20 @@ impl Tables {
             checks.push(Check::works("leftovers", "none of other proxy modes"));
         }
         checks
+    }
+}
+
+/// What to do with a table that the tools cannot show whole, since nft(8) made something in it.
+fn move_away(tool: &str, table: &IncompleteTable) -> String {
+    let family = if tool == IPV6 { "ip6" } else { "ip" };
+    let name = table.table.as_str();
+    match table.reason {
+        IncompleteReason::NftOnly | IncompleteReason::HiddenBaseChains => format!(
+            "nft -a list table {family} {name}; make what is not iptables' own anew in a table of its own (nft add table \
+             {family} mine), and delete it here: nft delete rule {family} {name} CHAIN handle HANDLE, nft delete chain \
+             {family} {name} CHAIN"
+        ),
+        _ => format!("{}, which has to end in COMMIT", table.program.display()),
     }
 }
 
@@ -147,8 +171,20 @@ impl Machine {
 fn left_in(found: &[BackendRules]) -> Vec<Check> {
     let mut checks = Vec::new();
     for (number, BackendRules { tools, rules }) in found.iter().enumerate() {
-        let Ok(rules) = rules else {
-            continue;
+        let rules = match rules {
+            Ok(rules) => rules,
+            // That of the back end in use was found to fail already.
+            Err(iptables_restore::Error::IncompleteTable(table)) if number > 0 => {
+                let tool = match tools.family() {
+                    iptables_restore::Family::V6 => IPV6,
+                    _ => "iptables",
+                };
+                let found = format!("not looked for: {table}");
+                let remedy = move_away(tool, table);
+                checks.push(Check::no(Verdict::Warning, "leftovers", found, remedy));
+                continue;
+            }
+            Err(_) => continue,
         };
         let program = tools.save_path().display();
         let chains = || rules.tables.iter().flat_map(|table| &table.chains);
@@ -206,4 +242,54 @@ fn nftables_mode() -> Vec<Check> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use iptables_restore::Family;
+
+    use super::*;
+
+    /// In the words of iptables-nft-save 1.8.9, with a table that has a rule which only nft can express.
+    #[test]
+    fn a_table_that_cannot_be_read_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in [
+            ("iptables", "echo 'iptables v1.8.9 (nf_tables)'"),
+            (
+                "iptables-save",
+                "[ \"$1\" = --version ] && exec echo 'iptables-save v1.8.9 (nf_tables)'\n\
+                 echo \"# Table \\`nat' is incompatible, use 'nft' tool.\"",
+            ),
+            (
+                "iptables-restore",
+                "echo 'iptables-restore v1.8.9 (nf_tables)'",
+            ),
+        ] {
+            let path = folder.path().join(name);
+            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let finder = ToolFinder::new().directories([folder.path()]);
+        let tables = Tables {
+            families: vec![("iptables", finder.survey(Family::V4))],
+        };
+        let [check] = &tables.tools(true)[..] else {
+            panic!("one family");
+        };
+        assert_eq!(check.verdict, Verdict::Fails, "{check:?}");
+        assert!(
+            check.found.contains("did not print table nat whole"),
+            "{check:?}"
+        );
+        let remedy = check.remedy.as_deref().unwrap();
+        assert!(remedy.starts_with("nft -a list table ip nat;"), "{remedy}");
+        assert!(
+            remedy.contains("nft delete rule ip nat CHAIN handle HANDLE"),
+            "{remedy}"
+        );
+    }
 }

@@ -153,3 +153,30 @@ fn it_prints_lines_and_json() {
         ])
     );
 }
+
+#[test]
+fn node_ports_that_are_local_ports_are_found() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("proc/sys/net/ipv4");
+    fs::create_dir_all(&folder).unwrap();
+    let check = |range: &str, reserved: &str| {
+        fs::write(folder.join("ip_local_port_range"), range).unwrap();
+        fs::write(folder.join("ip_local_reserved_ports"), reserved).unwrap();
+        let machine = Machine {
+            root: root.path().into(),
+        };
+        machine.node_ports().unwrap()
+    };
+    assert_eq!(check("32768\t60999\n", "\n").verdict, Verdict::Works);
+    let wide = check("1024\t65535\n", "8080\n");
+    assert_eq!(wide.verdict, Verdict::Warning);
+    assert!(wide.found.contains("30000-32767"), "{wide:?}");
+    assert_eq!(
+        wide.remedy.as_deref(),
+        Some("sysctl -w net.ipv4.ip_local_reserved_ports=8080,30000-32767")
+    );
+    assert_eq!(
+        check("1024\t65535\n", "30000-32767\n").verdict,
+        Verdict::Works
+    );
+}

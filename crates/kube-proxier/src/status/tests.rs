@@ -154,3 +154,50 @@ fn requests_and_builds_are_shown_as_kubernetes_shows_them() {
     }
     assert!(text.contains("\nkubernetes_build_info{"), "{text}");
 }
+
+#[test]
+fn node_ports_that_the_node_may_use_itself_are_warned_of_once() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("proc/sys/net/ipv4");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ip_local_port_range"), "32000 60999\n").unwrap();
+    std::fs::write(folder.join("ip_local_reserved_ports"), "32080\n").unwrap();
+    let mut observed = Observed::new(&runtime);
+    observed.reporter.local_ports = LocalPorts::read(root.path());
+    let text = captured(|| {
+        for (name, port) in [
+            ("low", 30080),
+            ("reserved", 32080),
+            ("high", 32081),
+            ("again", 32081),
+        ] {
+            let text = format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\n\
+                 spec: {{type: NodePort, clusterIP: 10.96.0.7, ports: [{{port: 80, nodePort: {port}}}]}}\n"
+            );
+            let cluster = proxier_manifest::read_cluster("test", text.as_bytes()).cluster;
+            for service in cluster.services.into_values() {
+                observed.receive(Change::Service(Box::new(service)));
+            }
+        }
+    });
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("node ports"))
+        .collect();
+    let [line] = lines[..] else {
+        panic!("{text}");
+    };
+    for part in [
+        "WARN",
+        "node ports 32081 are",
+        "32000-60999",
+        "sysctl -w net.ipv4.ip_local_reserved_ports=32080,32081",
+    ] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+}

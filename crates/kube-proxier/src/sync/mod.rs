@@ -1,5 +1,6 @@
 //! The loop that brings the kernel to what the cluster asks for.
 
+mod others;
 mod report;
 mod run;
 mod schedule;
@@ -13,11 +14,13 @@ use dummy_link::Removal;
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Operation, Plan};
+use proxier_linux::Signs;
 
 pub use report::{Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
+use self::others::{Due, Others};
 use self::triggers::Triggers;
 use super::event::Event;
 use super::machine::Machine;
@@ -36,6 +39,7 @@ pub struct Syncer<M> {
     /// Addresses that were unbound here, and whose removal has not been reported yet.
     unbound: BTreeSet<IpAddr>,
     triggers: Triggers,
+    others: Others,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -84,6 +88,7 @@ impl<M: Machine> Syncer<M> {
             api_servers: BTreeSet::new(),
             unbound: BTreeSet::new(),
             triggers: Triggers::default(),
+            others: Others::default(),
         })
     }
 
@@ -120,13 +125,18 @@ impl<M: Machine> Syncer<M> {
     /// When [`step`](Self::step) has something to do; `None` while the cluster is not known.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.listed.all().then(|| self.schedule.next())
+        let next = self.schedule.next();
+        let look = self.others.next();
+        self.listed
+            .all()
+            .then(|| look.map_or(next, |look| look.min(next)))
     }
 
     /// Does what is due, if anything. Before everything has been listed once nothing ever is.
     pub fn step(&mut self, clock: impl Fn() -> Instant) -> Option<Report> {
         let began = clock();
         self.next()?;
+        self.look_for_others(began, &clock);
         let task = self.schedule.due(began)?;
         let mut report = Report::new(task);
         if let Err(error) = self.perform(task, &mut report) {
@@ -142,6 +152,13 @@ impl<M: Machine> Syncer<M> {
         report.draining = self.engine.draining().count();
         let now = clock();
         report.took = now - began;
+        if task != Task::Drain {
+            if task == Task::Full {
+                self.others.compared(now, report.took, report.mended);
+            }
+            let signs = self.signs();
+            self.others.settle(signs, now, clock() - now);
+        }
         self.schedule
             .done(task, began, now, report.is_ok(), report.draining > 0);
         if self.engine.needs_audit() {
@@ -183,6 +200,30 @@ impl<M: Machine> Syncer<M> {
         self.schedule.want_full(now);
     }
 
+    /// Looks for signs that others changed something, where it is time to, or before we change something ourselves.
+    fn look_for_others(&mut self, now: Instant, clock: impl Fn() -> Instant) {
+        let task = self.schedule.due(now);
+        if self.others.next().is_none() || !(self.others.is_due(now) || task == Some(Task::Changes))
+        {
+            return;
+        }
+        let before = clock();
+        let signs = self.signs();
+        let changed = self.others.look(signs, now, clock() - before);
+        if !changed.is_empty() {
+            tracing::debug!(
+                ?changed,
+                "others changed something; everything is compared with the kernel"
+            );
+            self.schedule.want_full(now);
+        }
+    }
+
+    fn signs(&mut self) -> Signs {
+        let canaries = self.others.canaries(&self.engine);
+        self.machine.signs(&canaries)
+    }
+
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
         if task == Task::Full || self.links_changed {
             self.look_at_host()?;
@@ -194,7 +235,11 @@ impl<M: Machine> Syncer<M> {
                 // Reports that were lost must not pile up.
                 self.unbound.clear();
                 let observed = self.machine.observe()?;
+                report.unread_rules = self.machine.unread_rules();
+                // After a failure the kernel differs from what is known, and not by anybody else's doing.
+                let due = (!self.engine.needs_audit()).then(|| Due::of(&self.engine.plan()));
                 let plan = self.engine.audit(&observed);
+                report.mended = due.is_some_and(|due| due.report(&plan));
                 warn_of_loss(&plan, observed.servers.len());
                 self.carry_out(&plan, report);
                 self.drain(&plan, report)

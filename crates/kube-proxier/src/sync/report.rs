@@ -23,6 +23,10 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Why the kernel could not be looked at; nothing was done then.
     pub unread: Option<KernelError>,
+    /// Why rules alone could not be looked at; all else was done.
+    pub unread_rules: Option<KernelError>,
+    /// Whether others had changed what is programmed.
+    pub mended: bool,
     /// Whether the cluster as a whole could not be synced, rather than single objects.
     pub blocked: bool,
     /// When the causes of changes to endpoints came about that are now programmed.
@@ -54,6 +58,8 @@ impl Report {
             tally: BTreeMap::new(),
             failures: Vec::new(),
             unread: None,
+            unread_rules: None,
+            mended: false,
             blocked: false,
             programmed: Vec::new(),
             conflicts: Vec::new(),
@@ -66,7 +72,7 @@ impl Report {
     /// Whether all was done that there was to do.
     #[must_use]
     pub fn is_ok(&self) -> bool {
-        self.failures.is_empty() && self.unread.is_none()
+        self.failures.is_empty() && self.unread.is_none() && self.unread_rules.is_none()
     }
 
     /// How many operations were carried out.
@@ -112,7 +118,7 @@ impl Report {
 }
 
 /// Which part of the kernel an operation changes, as metrics name it.
-const fn kind(operation: &Operation) -> &'static str {
+pub(super) const fn kind(operation: &Operation) -> &'static str {
     match KernelPart::of(operation) {
         KernelPart::Sysctl => "sysctl",
         KernelPart::Ipvs => "ipvs",

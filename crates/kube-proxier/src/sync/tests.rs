@@ -10,6 +10,7 @@ use proxier::cluster::{Cluster, ObjectName};
 use proxier::{KernelErrorKind, KernelPart, MemoryKernel};
 
 use super::*;
+use crate::logging::tests::captured;
 
 const YAML: &str = "
 apiVersion: v1
@@ -68,9 +69,14 @@ impl Fixture {
 
     /// What is due next, whenever that is.
     fn next(&mut self) -> Report {
-        let next = self.syncer.next().unwrap();
-        self.now.set(next.max(self.now.get()));
-        self.step().unwrap()
+        // Signs of others are looked at meanwhile.
+        loop {
+            let next = self.syncer.next().unwrap();
+            self.now.set(next.max(self.now.get()));
+            if let Some(report) = self.step() {
+                return report;
+            }
+        }
     }
 
     fn pass(&self, time: Duration) {
@@ -301,4 +307,55 @@ fn another_configuration_is_followed() {
     fixture.hear(Change::ServiceGone(ObjectName::new("default", "web")));
     fixture.next();
     assert!(fixture.syncer.machine().state().servers.is_empty());
+}
+
+/// Signs are looked at each second, so nothing waits for the period.
+#[test]
+fn what_others_remove_is_mended_at_the_next_look_and_reported() {
+    let mut fixture = Fixture::new();
+    fixture.hear_all();
+    fixture.next();
+    let untouched = fixture.syncer.machine().state();
+    let removals: [fn(&mut MemoryKernel); 3] = [
+        |kernel| clear(kernel, |state| state.servers.clear()),
+        |kernel| clear(kernel, |state| state.rules = Default::default()),
+        |kernel| {
+            clear(kernel, |state| {
+                for set in state.sets.values_mut() {
+                    set.entries.clear();
+                }
+            });
+        },
+    ];
+    for remove in removals {
+        fixture.pass(Duration::from_secs(5));
+        while fixture.step().is_some() {}
+        let before = fixture.now.get();
+        remove(&mut fixture.syncer.machine);
+        let mut report = None;
+        let text = captured(|| report = Some(fixture.next()));
+        assert_eq!(report.unwrap().task, Task::Full);
+        assert!(fixture.now.get() - before <= Duration::from_secs(2));
+        assert_eq!(fixture.syncer.machine().state(), untouched);
+        assert_eq!(
+            text.matches("others changed what is programmed").count(),
+            1,
+            "{text}"
+        );
+    }
+    // What we change ourselves is nobody else's doing.
+    let text = captured(|| {
+        fixture.pass(Duration::from_secs(5));
+        fixture.empty();
+        assert_eq!(fixture.next().task, Task::Changes);
+        assert_eq!(fixture.next().task, Task::Full);
+    });
+    assert!(!text.contains("others changed"), "{text}");
+}
+
+/// Another kernel that holds the same but for a change.
+fn clear(kernel: &mut MemoryKernel, change: impl FnOnce(&mut proxier::Observed)) {
+    let mut state = kernel.state();
+    change(&mut state);
+    *kernel = MemoryKernel::holding(&state);
 }

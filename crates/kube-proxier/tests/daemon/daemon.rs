@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -70,6 +70,14 @@ impl Setup {
 
     pub(crate) fn flag(mut self, flag: &str) -> Self {
         self.flags.push(flag.to_owned());
+        self
+    }
+
+    /// Finds tools in this folder first.
+    pub(crate) fn tools_in(mut self, folder: &Path) -> Self {
+        let path = std::env::var("PATH").unwrap();
+        let path = format!("{}:{path}", folder.display());
+        self.variables.push(("PATH", path));
         self
     }
 

@@ -67,6 +67,61 @@ pub(crate) fn what_others_changed_is_healed() {
     );
 }
 
+/// The next period is an hour away: signs of what others removed are looked at each second.
+pub(crate) fn what_others_removed_is_mended_at_once() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    // One of IPv6, too.
+    let mut six = service("six", "fd00:10:96::10");
+    six["spec"]["ipFamilies"] = serde_json::json!(["IPv6"]);
+    server.put(six);
+    let setup = Setup::new(&server, "ipvs: {syncPeriod: 1h, minSyncPeriod: 100ms}\n");
+    let mut daemon = setup.started();
+    let addresses =
+        "ip -o address show dev kube-ipvs0 | grep -v fe80 | tr -s ' ' | cut -d ' ' -f 3,4 | sort";
+    let states = [
+        "ipvsadm -Sn | sort",
+        "ipset save | sort",
+        "iptables-legacy -t nat -S",
+        "iptables-legacy -S",
+        "ip6tables-legacy -t nat -S",
+        "ip6tables-legacy -S",
+        addresses,
+    ];
+    let before = states.map(cmd);
+    assert!(
+        before[0].contains("-A -t [fd00:10:96::10]:80"),
+        "{}",
+        before[0]
+    );
+    for removal in [
+        "ipvsadm -C",
+        "ipvsadm -D -t 10.96.0.10:80",
+        "ipvsadm -D -t [fd00:10:96::10]:80",
+        "ipset flush",
+        "ipset del KUBE-CLUSTER-IP 10.96.0.10,udp:80",
+        "iptables-legacy -t nat -F KUBE-SERVICES",
+        "iptables-legacy -t nat -D PREROUTING 1",
+        "iptables-legacy -F",
+        "iptables-legacy -t nat -F && iptables-legacy -t nat -X",
+        "ip6tables-legacy -t nat -F KUBE-SERVICES",
+        "ip address del 10.96.0.10/32 dev kube-ipvs0",
+        "ip link del kube-ipvs0",
+    ] {
+        cmd(removal);
+        let began = std::time::Instant::now();
+        for (state, before) in states.iter().zip(&before) {
+            wait_for(&mut daemon, state, |said| said == before);
+        }
+        println!("{removal}: all is as before after {:?}", began.elapsed());
+    }
+    let log = setup.log();
+    assert!(
+        log.contains("others changed what is programmed, and it is mended: "),
+        "{log}"
+    );
+}
+
 /// Node ports appear on new addresses of the node, and go with them.
 pub(crate) fn node_addresses_are_followed() {
     let server = ApiServer::start();

@@ -17,6 +17,7 @@ mod cluster;
 mod conntrack;
 mod daemon;
 mod doctor;
+mod hanging;
 mod healing;
 mod pod;
 mod process;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         answers::an_object_that_cannot_be_used,
         pod::its_service_account_is_used,
         pod::a_server_of_another_cluster_is_not_followed,
+        hanging::tools_that_hang_keep_only_their_rules_waiting,
         healing::what_others_changed_is_healed,
         healing::node_addresses_are_followed,
         healing::udp_clients_leave_an_endpoint_that_is_gone,
@@ -93,6 +95,10 @@ fn long() -> impl Iterator<Item = Test> {
             restarts::killed_at_random_moments(200);
         })
         .ignored(),
+        test(
+            "healing::what_others_removed_is_mended_at_once",
+            healing::what_others_removed_is_mended_at_once,
+        ),
         test("churn::for_some_seconds", || {
             churn::nothing_is_lost_while_others_change(Duration::from_secs(10));
         }),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::faults::{Endless, Gone};
 use super::selector::Selector;
 use super::tls::Wire;
-use super::{Asked, Shared};
+use super::{Asked, Shared, events};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
@@ -104,7 +104,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             continue;
         }
         if path.ends_with("/events") {
-            let (code, body) = create_event(shared, &body);
+            let (code, body) = events::create(shared, &body);
             answer(stream, code, &body)?;
             continue;
         }
@@ -137,28 +137,6 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             list(shared, stream, &asked, &selector)?;
         }
     }
-}
-
-/// The answer to the creation of an Event.
-fn create_event(shared: &Shared, body: &[u8]) -> (u16, Value) {
-    let event: Value = serde_json::from_slice(body).unwrap_or_default();
-    let mut state = shared.lock();
-    if state
-        .faults
-        .denied
-        .iter()
-        .any(|right| right == "create events")
-    {
-        return (403, status(403, "events is forbidden"));
-    }
-    let name = |event: &Value| event["metadata"]["name"].clone();
-    if state.events.iter().any(|known| name(known) == name(&event)) {
-        return (409, status(409, "already exists"));
-    }
-    state.events.push(event.clone());
-    drop(state);
-    shared.changed.notify_all();
-    (201, event)
 }
 
 /// A line without its end, if there is another.
@@ -351,7 +329,7 @@ fn head(code: u16, length: &str) -> String {
     format!("HTTP/1.1 {code} -\r\ncontent-type: application/json\r\n{length}\r\n\r\n")
 }
 
-fn status(code: u16, message: &str) -> Value {
+pub(super) fn status(code: u16, message: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code,
            "reason": if code == 410 { "Expired" } else { "InternalError" }, "message": message})
 }

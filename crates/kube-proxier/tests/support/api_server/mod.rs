@@ -14,6 +14,7 @@
 
 mod asked;
 mod connection;
+mod events;
 mod faults;
 mod selector;
 mod store;
@@ -338,17 +339,6 @@ impl ApiServer {
     /// What was asked so far.
     pub(crate) fn requests(&self) -> Vec<Asked> {
         self.shared.lock().requests.clone()
-    }
-
-    /// The Events that were created.
-    pub(crate) fn events(&self) -> Vec<Value> {
-        self.shared.lock().events.clone()
-    }
-
-    /// Waits until so many Events were created.
-    pub(crate) fn wait_for_events(&self, count: usize) -> Vec<Value> {
-        self.wait("Events", |state| state.events.len() >= count);
-        self.events()
     }
 
     /// Forgets what was asked.

@@ -1,0 +1,226 @@
+//! What others do to the kernel's state: when to look for signs of it, and what was mended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ipvs_netlink::VirtualServerId;
+use proxier::{Engine, Plan};
+use proxier_linux::Signs;
+
+use super::report::kind;
+
+/// How often signs are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// At the most so much of the time is spent on looking: one part in this many. But [`LONGEST`] is never exceeded.
+const SHARE: u32 = 1000;
+const LONGEST: Duration = Duration::from_secs(2);
+/// Others may change what is their own all the time. After so many comparisons in a row that signs led to and that mended
+/// nothing, signs rest for so many times the time that the last one took, but no longer than [`LONGEST_REST`].
+const FALSE_ALARMS: u32 = 3;
+const REST: u32 = 20;
+const LONGEST_REST: Duration = Duration::from_secs(10);
+/// How many virtual servers are looked for at a time.
+const CANARIES: usize = 4;
+/// How many mended things are named one by one.
+const NAMED: usize = 5;
+
+/// Looks out for what others do.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// As they were when we last changed something.
+    signs: Option<Signs>,
+    /// When to look again.
+    next: Option<Instant>,
+    /// Which virtual servers are looked for.
+    canary: usize,
+    /// Whether the next comparison is made because of a sign.
+    alarmed: bool,
+    /// How many such comparisons in a row mended nothing.
+    false_alarms: u32,
+    /// Until when signs lead to nothing.
+    rest: Option<Instant>,
+}
+
+impl Others {
+    /// When to look next; never while nothing is known.
+    pub(super) const fn next(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Whether it is time to look.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.next.is_some_and(|next| next <= now)
+    }
+
+    /// Some of the virtual servers of IPv6, others each time: of those of IPv4 there is a count.
+    pub(super) fn canaries(&mut self, engine: &Engine) -> Vec<VirtualServerId> {
+        let of_ipv6 = |id: &&VirtualServerId| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv6());
+        let all = engine.servers().len();
+        if all == 0 {
+            return Vec::new();
+        }
+        self.canary = (self.canary + CANARIES) % all;
+        let servers = engine.servers().skip(self.canary).take(CANARIES);
+        servers.filter(of_ipv6).copied().collect()
+    }
+
+    /// The signs are these now, and it took so long to look at them. What others changed, if anything.
+    pub(super) fn look(&mut self, signs: Signs, now: Instant, took: Duration) -> Vec<&'static str> {
+        self.next = Some(now + (took * SHARE).clamp(LOOK, LONGEST));
+        if self.rest.is_some_and(|rest| now < rest) {
+            return Vec::new();
+        }
+        let before = self.signs.replace(signs);
+        let changed = before.map_or_else(Vec::new, |before| signs.changed_since(&before));
+        self.alarmed |= !changed.is_empty();
+        changed
+    }
+
+    /// We changed something ourselves, or compared everything: the signs are these from here on.
+    pub(super) fn settle(&mut self, signs: Signs, now: Instant, took: Duration) {
+        self.signs = Some(signs);
+        self.next = Some(now + (took * SHARE).clamp(LOOK, LONGEST));
+    }
+
+    /// A full comparison ended, and took so long.
+    pub(super) fn compared(&mut self, now: Instant, took: Duration, mended: bool) {
+        let alarmed = std::mem::take(&mut self.alarmed);
+        if mended {
+            self.false_alarms = 0;
+        } else if alarmed {
+            self.false_alarms += 1;
+        }
+        let rests = self.false_alarms >= FALSE_ALARMS;
+        self.rest = rests.then(|| now + (took * REST).min(LONGEST_REST));
+    }
+}
+
+/// What a full comparison mends beyond what had to be done anyway.
+pub(super) struct Due(BTreeSet<String>);
+
+impl Due {
+    /// What is to be done as far as is known without reading the kernel.
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self(
+            plan.iter()
+                .map(|(_, operation)| operation.summary())
+                .collect(),
+        )
+    }
+
+    /// Logs what others changed, by part of the kernel. Whether they changed anything.
+    pub(super) fn report(&self, plan: &Plan) -> bool {
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        let mut named = Vec::new();
+        for (_, operation) in plan.iter() {
+            let what = operation.summary();
+            if self.0.contains(&what) {
+                continue;
+            }
+            *counts.entry(kind(operation)).or_default() += 1;
+            if named.len() < NAMED {
+                named.push(what);
+            }
+        }
+        if counts.is_empty() {
+            return false;
+        }
+        let all: usize = counts.values().sum();
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(kind, count)| format!("{kind} {count}"))
+            .collect();
+        let more = all.saturating_sub(named.len());
+        tracing::warn!(
+            changed = counts.join(", "),
+            "others changed what is programmed, and it is mended: {}{}",
+            named.join("; "),
+            if more > 0 {
+                format!("; and {more} more")
+            } else {
+                String::new()
+            }
+        );
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signs(servers: u64) -> Signs {
+        Signs {
+            servers: Some(servers),
+            ..Signs::default()
+        }
+    }
+
+    #[test]
+    fn it_is_looked_each_second_and_at_the_most_a_thousandth_of_the_time() {
+        let start = Instant::now();
+        let millis = Duration::from_millis;
+        let mut others = Others::default();
+        assert!(others.next().is_none() && !others.is_due(start));
+        others.settle(signs(1), start, Duration::ZERO);
+        assert_eq!(others.next(), Some(start + LOOK));
+        assert!(others.look(signs(1), start + LOOK, millis(1)).is_empty());
+        assert_eq!(others.next(), Some(start + 2 * LOOK));
+        others.look(signs(1), start, Duration::from_micros(1500));
+        assert_eq!(others.next(), Some(start + millis(1500)));
+        others.look(signs(1), start, millis(700));
+        assert_eq!(others.next(), Some(start + LONGEST));
+    }
+
+    #[test]
+    fn what_others_change_is_seen_once_and_what_we_change_is_not() {
+        let now = Instant::now();
+        let mut others = Others::default();
+        others.settle(signs(1), now, Duration::ZERO);
+        assert_eq!(
+            others.look(signs(0), now, Duration::ZERO),
+            ["virtual servers"]
+        );
+        assert!(others.look(signs(0), now, Duration::ZERO).is_empty());
+        others.settle(signs(7), now, Duration::ZERO);
+        assert!(others.look(signs(7), now, Duration::ZERO).is_empty());
+    }
+
+    #[test]
+    fn where_others_change_their_own_things_all_the_time_signs_rest_and_none_is_lost() {
+        let now = Instant::now();
+        let took = Duration::from_millis(100);
+        let mut others = Others::default();
+        others.settle(signs(100), now, Duration::ZERO);
+        for alarm in 0..FALSE_ALARMS {
+            let seen = others.look(signs(u64::from(alarm)), now, Duration::ZERO);
+            assert_eq!(seen, ["virtual servers"], "{alarm}");
+            others.compared(now, took, false);
+        }
+        assert!(
+            others
+                .look(signs(50), now + took, Duration::ZERO)
+                .is_empty()
+        );
+        // A comparison that is due anyway is no alarm.
+        others.compared(now, took, false);
+        let later = now + took * REST;
+        assert_eq!(
+            others.look(signs(50), later, Duration::ZERO),
+            ["virtual servers"]
+        );
+        // Something was mended: there was reason to look.
+        others.compared(later, took, true);
+        assert_eq!(
+            others.look(signs(51), later, Duration::ZERO),
+            ["virtual servers"]
+        );
+        let long = Duration::from_secs(60);
+        for _ in 0..FALSE_ALARMS {
+            others.look(signs(1), later, Duration::ZERO);
+            others.look(signs(2), later, Duration::ZERO);
+            others.compared(later, long, false);
+        }
+        assert_eq!(others.rest, Some(later + LONGEST_REST));
+    }
+}

@@ -1,0 +1,156 @@
+//! Tools that hang.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use kernel_test::{cmd, try_cmd};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::api_server::ApiServer;
+use crate::cluster::{service, slice, steady};
+use crate::daemon::{Daemon, Setup};
+
+/// Tools that do what the real ones do, but hang for good while a file `hang` is beside them, with the number of their
+/// process in a file `hanging`.
+fn tools() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    for family in ["iptables", "ip6tables"] {
+        for (name, real) in [
+            (family.to_owned(), format!("{family}-legacy")),
+            (format!("{family}-save"), format!("{family}-legacy-save")),
+            (
+                format!("{family}-restore"),
+                format!("{family}-legacy-restore"),
+            ),
+        ] {
+            let real = cmd(&format!("command -v {real}"));
+            let path = folder.path().join(&name);
+            let script = format!(
+                "#!/bin/sh\nif [ -e {at}/hang ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
+                 fi\nexec {} \"$@\"\n",
+                real.trim()
+            );
+            fs::write(&path, script).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    folder
+}
+
+/// The process of a tool that hangs right now.
+fn hanging(folder: &Path) -> Option<String> {
+    let id = fs::read_to_string(folder.join("hanging")).ok()?;
+    let id = id.trim().to_owned();
+    Path::new("/proc").join(&id).exists().then_some(id)
+}
+
+/// Makes a change, and waits until the kernel has it, while one and the same run of a tool hangs. Where that run is killed
+/// meanwhile, which takes 10 s, it is tried once more with the next one.
+#[track_caller]
+fn while_one_hangs(
+    daemon: &mut Daemon,
+    folder: &Path,
+    what: &str,
+    mut change: impl FnMut(u8),
+    held: impl Fn(u8) -> Result<(), String>,
+) {
+    for round in 0..10 {
+        let tool = daemon.wait_until("a tool that hangs", || {
+            hanging(folder).ok_or_else(|| "none hangs".to_owned())
+        });
+        change(round);
+        daemon.wait_until(what, || held(round));
+        if hanging(folder) == Some(tool) {
+            return;
+        }
+    }
+    panic!("{what}: never before the tool was killed");
+}
+
+pub(crate) fn tools_that_hang_keep_only_their_rules_waiting() {
+    let folder = tools();
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 1s}\n");
+    let setup = setup.tools_in(folder.path());
+    let mut daemon = setup.started();
+    fs::write(folder.path().join("hang"), "").unwrap();
+
+    let contains = |command: &str, part: &str| {
+        let held = cmd(command);
+        held.contains(part).then_some(()).ok_or(held)
+    };
+    // An endpoint, in virtual servers and a set.
+    while_one_hangs(
+        &mut daemon,
+        folder.path(),
+        "the endpoint",
+        |round| server.put(slice("steady", &[format!("10.244.1.{}", 10 + round)])),
+        |round| {
+            let at = format!("10.244.1.{}", 10 + round);
+            contains("ipvsadm -Sn", &format!("-r {at}:8080"))?;
+            contains("ipset save KUBE-LOOP-BACK", &format!("{at},tcp:8080"))
+        },
+    );
+    // A Service, with virtual servers, set members and an address.
+    let name = |round: u8| format!("web-{round}");
+    while_one_hangs(
+        &mut daemon,
+        folder.path(),
+        "the Service",
+        |round| {
+            server.put(service(&name(round), &format!("10.96.1.{}", 10 + round)));
+            server.put(slice(&name(round), &["10.244.1.5".to_owned()]));
+        },
+        |round| {
+            let at = format!("10.96.1.{}", 10 + round);
+            contains("ipvsadm -Sn", &format!("-a -t {at}:80 -r 10.244.1.5:8080"))?;
+            contains("ipset save KUBE-CLUSTER-IP", &format!("{at},tcp:80"))?;
+            contains("ip -o -4 address show dev kube-ipvs0", &at)
+        },
+    );
+    // What others remove is mended, but for rules.
+    while_one_hangs(
+        &mut daemon,
+        folder.path(),
+        "the virtual server",
+        |_| {
+            // It may be gone already, in the second round.
+            let _ = try_cmd("ipvsadm -d -t 10.96.0.10:80 -r 10.244.1.10:8080");
+            let _ = try_cmd("ipvsadm -D -t 10.96.0.10:80");
+        },
+        |_| contains("ipvsadm -Sn", "-A -t 10.96.0.10:80"),
+    );
+    // A Service that takes rules of its own comes with them, once they can be had.
+    let mut closed = service("closed", "10.96.2.1");
+    closed["spec"]["type"] = "LoadBalancer".into();
+    closed["spec"]["loadBalancerSourceRanges"] = json!(["192.0.2.0/24"]);
+    closed["status"] = json!({"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}});
+    server.put(closed);
+    server.put(slice("closed", &["10.244.1.5".to_owned()]));
+    server.put(slice("steady", &["10.244.1.77".to_owned()]));
+    daemon.wait_until("the endpoint beside it", || {
+        contains("ipvsadm -Sn", "-a -t 10.96.0.10:80 -r 10.244.1.77:8080")
+    });
+    assert!(
+        !cmd("ipvsadm -Sn").contains("203.0.113.9"),
+        "open to everybody"
+    );
+    let log = setup.log();
+    assert!(
+        log.contains("rules cannot be read; all else is synced"),
+        "{log}"
+    );
+    fs::remove_file(folder.path().join("hang")).unwrap();
+    daemon.wait_until("the Service with source ranges", || {
+        contains("ipvsadm -Sn", "-t 203.0.113.9:80")?;
+        contains("iptables-legacy -S", "KUBE-LOAD-BALANCER-SOURCE-CIDR")
+    });
+    // Nothing came twice.
+    let rules = cmd("iptables-legacy-save | grep KUBE- | grep '^-A' | sort");
+    let unique = cmd("iptables-legacy-save | grep KUBE- | grep '^-A' | sort -u");
+    assert_eq!(rules, unique);
+}

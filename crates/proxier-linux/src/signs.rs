@@ -1,0 +1,204 @@
+//! Signs that others changed what is programmed, cheap enough to be looked at each second.
+//!
+//! Reading everything takes time that grows with the cluster, and the kernel reports changes of links and addresses only. So
+//! numbers are compared that it has at hand:
+//!
+//! | part | sign | how |
+//! |---|---|---|
+//! | IPVS, IPv4 | number of virtual servers | `IP_VS_SO_GET_INFO` (`linux/ip_vs.h`) |
+//! | IPVS, IPv6 | whether some virtual servers are there | `IPVS_CMD_GET_SERVICE` |
+//! | sets | number of entries of each of ours | headers of all sets, in one dump |
+//! | rules, legacy | number of rules and their size, tables nat and filter | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
+//! | rules, nft | generation, which each transaction of anybody's raises | `NFT_MSG_GETGEN` (`linux/netfilter/nf_tables.h`) |
+//!
+//! None of them shows that one thing was put into the place of another. The next full comparison does.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use iptables_restore::Backend;
+use ipvs_netlink::VirtualServerId;
+use netlink_batch::{Bytes, Connection, Header, uapi};
+use proxier::SetId;
+use proxier::cluster::{Family, PerFamily};
+
+use crate::LinuxKernel;
+use crate::sockopt::Questions;
+
+/// `IP_VS_SO_GET_INFO`.
+const IP_VS_SO_GET_INFO: i32 = 64 + 1024 + 64 + 1;
+/// `IPT_SO_GET_INFO`, and `IP6T_SO_GET_INFO`.
+const IPT_SO_GET_INFO: i32 = 64;
+/// `sizeof(struct ip_vs_getinfo)`, and where `num_services` is in it.
+const IPVS_INFO: usize = 12;
+const NUM_SERVICES: usize = 8;
+/// `sizeof(struct ipt_getinfo)`, and where `num_entries` and `size` are in it.
+const TABLE_INFO: usize = 84;
+const NUM_ENTRIES: usize = 76;
+/// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN`.
+const NFT_MSG_GETGEN: u16 = 10 << 8 | 16;
+/// How much of the answer is a `struct nfgenmsg`.
+const NFGENMSG: usize = 4;
+
+/// What was seen. What could not be seen is no sign.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signs {
+    /// Of the virtual servers.
+    pub servers: Option<u64>,
+    /// Of the sets.
+    pub sets: Option<u64>,
+    /// Of the rules of each family.
+    pub rules: PerFamily<Option<u64>>,
+}
+
+impl Signs {
+    /// The parts that were changed since, in words.
+    #[must_use]
+    pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
+        let parts = [
+            (self.servers, before.servers, "virtual servers"),
+            (self.sets, before.sets, "sets"),
+            (self.rules.v4, before.rules.v4, "iptables"),
+            (self.rules.v6, before.rules.v6, "ip6tables"),
+        ];
+        let changed = parts.into_iter().filter(
+            |(now, before, _)| matches!((now, before), (Some(now), Some(before)) if now != before),
+        );
+        changed.map(|(_, _, part)| part).collect()
+    }
+}
+
+/// What the kernel is asked by.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    questions: PerFamily<Option<Questions>>,
+    nftables: Option<Connection>,
+}
+
+impl Watch {
+    /// In the network namespace of the calling thread. What cannot be opened gives no sign.
+    pub(crate) fn open() -> Self {
+        Self {
+            questions: PerFamily::from_fn(|family| Questions::open(family).ok()),
+            nftables: Connection::open(uapi::NETLINK_NETFILTER).ok(),
+        }
+    }
+
+    fn ask(&self, family: Family, option: i32, value: &mut [u8]) -> Option<()> {
+        self.questions.get(family).as_ref()?.get(option, value).ok()
+    }
+
+    /// How many virtual servers of IPv4 there are.
+    fn servers(&self) -> Option<u32> {
+        let mut info = [0; IPVS_INFO];
+        self.ask(Family::V4, IP_VS_SO_GET_INFO, &mut info)?;
+        let count = info.get(NUM_SERVICES..)?.first_chunk()?;
+        Some(u32::from_ne_bytes(*count))
+    }
+
+    /// The number and size of the rules in the legacy tables of a family.
+    fn legacy(&self, family: Family) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        for table in ["nat", "filter"] {
+            let mut info = [0; TABLE_INFO];
+            for (byte, of_name) in info.iter_mut().zip(table.bytes()) {
+                *byte = of_name;
+            }
+            self.ask(family, IPT_SO_GET_INFO, &mut info)?;
+            info.get(NUM_ENTRIES..)?.hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+
+    /// The generation of nftables.
+    fn generation(&mut self) -> Option<u64> {
+        let mut generation = None;
+        let header = Header::new(NFT_MSG_GETGEN);
+        let asked = self
+            .nftables
+            .as_mut()?
+            .get(header, &Bytes(&[0; NFGENMSG]), |message| {
+                let mut hasher = DefaultHasher::new();
+                // The number, and who raised it last.
+                message.payload.get(NFGENMSG..).hash(&mut hasher);
+                generation = Some(hasher.finish());
+                Ok::<_, netlink_batch::Error>(())
+            });
+        asked.ok().and(generation)
+    }
+}
+
+impl LinuxKernel {
+    /// The signs of now. `canaries` are virtual servers that are there, of which a few are enough.
+    pub fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
+        let backends = PerFamily::from_fn(|family| {
+            let rules = self.rules.get(family).as_ref()?;
+            Some(rules.tools().backend())
+        });
+        let mut rules = |family| match backends.get(family) {
+            Some(Backend::Legacy) => self.watch.legacy(family),
+            Some(_) => self.watch.generation(),
+            None => None,
+        };
+        let rules = PerFamily {
+            v4: rules(Family::V4),
+            v6: rules(Family::V6),
+        };
+        Signs {
+            servers: self.server_signs(canaries),
+            sets: self.set_signs(),
+            rules,
+        }
+    }
+
+    fn server_signs(&mut self, canaries: &[VirtualServerId]) -> Option<u64> {
+        let count = u64::from(self.watch.servers()?);
+        let mut gone = 0;
+        for id in canaries {
+            gone += u64::from(self.ipvs.service(*id).ok()?.is_none());
+        }
+        Some(count << 8 | gone)
+    }
+
+    fn set_signs(&mut self) -> Option<u64> {
+        let mut infos = self.ipset.headers().ok()?;
+        infos.retain(|info| SetId::owner(&info.spec.name).is_some());
+        infos.sort_unstable_by_key(|info| info.spec.name);
+        let mut hasher = DefaultHasher::new();
+        for info in infos {
+            (info.spec.name, info.usage.entries).hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_no_sign() {
+        let before = Signs {
+            servers: Some(1),
+            sets: Some(2),
+            rules: PerFamily {
+                v4: Some(3),
+                v6: None,
+            },
+        };
+        assert_eq!(before.changed_since(&before), [""; 0]);
+        assert_eq!(Signs::default().changed_since(&before), [""; 0]);
+        assert_eq!(before.changed_since(&Signs::default()), [""; 0]);
+        let after = Signs {
+            servers: Some(2),
+            sets: Some(3),
+            rules: PerFamily {
+                v4: Some(4),
+                v6: Some(5),
+            },
+        };
+        assert_eq!(
+            after.changed_since(&before),
+            ["virtual servers", "sets", "iptables"]
+        );
+    }
+}
