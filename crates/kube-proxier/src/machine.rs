@@ -1,6 +1,9 @@
 //! The machine that the daemon runs on.
 
+use std::collections::BTreeSet;
+
 use conntrack_netlink::Client as Flows;
+use dummy_link::LinkName;
 use iptables_restore::Ruleset;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::{Host, PerFamily};
@@ -17,6 +20,11 @@ pub trait Machine: Kernel {
     ///
     /// [`KernelError`] if its links cannot be listed.
     fn host(&mut self, node_name: &str) -> Result<Host, KernelError>;
+
+    /// Links that were ours until somebody renamed them, found when the host was last read.
+    fn renamed_links(&self) -> BTreeSet<LinkName> {
+        BTreeSet::new()
+    }
 
     /// Signs of the state that others may change. `canaries` are virtual servers that are there.
     fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs;
@@ -110,6 +118,10 @@ impl Kernel for ThisMachine {
 impl Machine for ThisMachine {
     fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
         self.kernel.host(node_name)
+    }
+
+    fn renamed_links(&self) -> BTreeSet<LinkName> {
+        self.kernel.renamed_links().clone()
     }
 
     fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {

@@ -5,6 +5,7 @@
 
 mod error;
 mod flows;
+mod links;
 mod observe;
 mod perform;
 mod rules;
@@ -16,6 +17,7 @@ pub use error::conntrack_error;
 pub use flows::stale_flows;
 pub use signs::Signs;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use dummy_link::LinkName;
@@ -50,6 +52,8 @@ pub struct LinuxKernel {
     /// Why the last observation holds rules that were not read.
     unread_rules: Option<KernelError>,
     watch: Watch,
+    /// Links that have addresses which were bound to ours.
+    renamed: BTreeSet<LinkName>,
     version: KernelVersion,
     link: LinkName,
     /// `/proc/sys`.
@@ -98,7 +102,10 @@ impl LinuxKernel {
         Ok(Self {
             ipvs: open_ipvs(&modules)?,
             ipset: ipset_netlink::Client::open().map_err(OpenError::Ipset)?,
-            links: dummy_link::Client::open().map_err(OpenError::Links)?,
+            links: dummy_link::Client::open()
+                .map_err(OpenError::Links)?
+                .with_address_protocol(links::MARK),
+            renamed: BTreeSet::new(),
             rules: PerFamily {
                 v4: Some(Rules::new(tools::usable(Family::V4)?)),
                 v6: tools::of_ipv6(Path::new(SYSCTLS))?.map(Rules::new),
@@ -117,6 +124,13 @@ impl LinuxKernel {
         PerFamily::from_fn(|family| self.rules.get(family).as_ref().map(Rules::tools))
     }
 
+    /// Links that were kube-ipvs0 until somebody renamed them, found when the [host](Self::host) was last read: the addresses
+    /// that were bound there do not count as the node's. Before Linux 5.18 none is found.
+    #[must_use]
+    pub const fn renamed_links(&self) -> &BTreeSet<LinkName> {
+        &self.renamed
+    }
+
     /// Why the last observation holds rules as they are believed to be, rather than as they are: a tool hangs. Everything
     /// else in it was read, and rules are not changed until they are read again.
     #[must_use]
@@ -130,7 +144,8 @@ impl LinuxKernel {
     ///
     /// [`KernelError`] if its links cannot be listed.
     pub fn host(&mut self, node_name: impl Into<Box<str>>) -> Result<Host, KernelError> {
-        let links = self.links.node_links().map_err(error::failed)?;
+        let (links, renamed) = links::read(&mut self.links, self.link).map_err(error::failed)?;
+        self.renamed = renamed;
         let PerFamily { v4, v6 } = &self.rules;
         let mut tools = v4.iter().chain(v6).map(Rules::tools);
         let mut host = Host::new(node_name);

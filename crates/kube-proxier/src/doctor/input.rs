@@ -100,10 +100,7 @@ fn of_nft(ruleset: &Value) -> Vec<Check> {
                 && text(rule, "table") == table
                 && text(rule, "chain") == name
         };
-        let last = items()
-            .filter_map(|item| item.get("rule"))
-            .filter(of_chain)
-            .last();
+        let last = items().filter_map(|item| item.get("rule")).rfind(of_chain);
         let how = if text(chain, "policy") == "drop" {
             "drops what no rule accepts"
         } else if last.is_some_and(refuses_all) {

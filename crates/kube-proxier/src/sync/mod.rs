@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use dummy_link::Removal;
+use dummy_link::{LinkName, Removal};
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Operation, Plan};
@@ -40,6 +40,7 @@ pub struct Syncer<M> {
     unbound: BTreeSet<IpAddr>,
     triggers: Triggers,
     others: Others,
+    renamed: BTreeSet<LinkName>,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -89,6 +90,7 @@ impl<M: Machine> Syncer<M> {
             unbound: BTreeSet::new(),
             triggers: Triggers::default(),
             others: Others::default(),
+            renamed: BTreeSet::new(),
         })
     }
 
@@ -259,6 +261,16 @@ impl<M: Machine> Syncer<M> {
     fn look_at_host(&mut self) -> Result<(), KernelError> {
         let mut host = self.machine.host(&self.engine.host().node_name)?;
         host.api_servers.clone_from(&self.api_servers);
+        let renamed = self.machine.renamed_links();
+        for link in renamed.difference(&self.renamed) {
+            tracing::warn!(
+                remedy = format!("ip link delete {link}"),
+                "{link} has addresses of Services: it was {} until somebody renamed it. They do not count as this node's, and a new \
+                 link takes its place",
+                proxier::LINK
+            );
+        }
+        self.renamed = renamed;
         let same_server = self.engine.host().api_servers == host.api_servers;
         if self.engine.set_host(host) {
             if same_server {

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         calls::a_change_costs_few_system_calls,
         errors::of_one_kind_in_both_kernels,
         a_link_of_another_kind_is_somebody_elses,
+        addresses_of_a_renamed_link_are_not_the_nodes,
         others_virtual_servers_stay,
         errors::without_permission_of_one_kind
     ];
@@ -229,6 +230,40 @@ fn cleaning_up_leaves_what_is_foreign() {
 }
 
 /// A bridge called kube-ipvs0: nothing is planned on the strength of what it has.
+fn addresses_of_a_renamed_link_are_not_the_nodes() {
+    let mut kernel = LinuxKernel::open().unwrap();
+    let address: std::net::IpAddr = "10.96.0.1".parse().unwrap();
+    kernel.perform(&Operation::CreateLink).unwrap();
+    kernel.perform(&Operation::BindAddress(address)).unwrap();
+    cmd("ip link add eth9 type dummy && ip address add 192.0.2.7/24 dev eth9");
+    let own = |kernel: &mut LinuxKernel| {
+        let host = kernel.host("node-a").unwrap();
+        let renamed: Vec<_> = kernel
+            .renamed_links()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let addresses: Vec<_> = host.addresses().map(|ip| ip.to_string()).collect();
+        (addresses, renamed)
+    };
+    let (before, renamed) = own(&mut kernel);
+    assert!(before.contains(&"192.0.2.7".to_owned()), "{before:?}");
+    assert_eq!(renamed, [""; 0]);
+    cmd("ip link set kube-ipvs0 name other0 && ip address add 192.0.2.9/32 dev other0");
+    let (after, renamed) = own(&mut kernel);
+    assert_eq!(renamed, ["other0"]);
+    // What somebody else gave it is the node's.
+    assert!(after.contains(&"192.0.2.9".to_owned()), "{after:?}");
+    assert!(!after.contains(&address.to_string()), "{after:?}");
+    assert_eq!(kernel.observe().unwrap().addresses, None);
+    // A new link takes its place.
+    kernel.perform(&Operation::CreateLink).unwrap();
+    kernel.perform(&Operation::BindAddress(address)).unwrap();
+    assert_eq!(kernel.observe().unwrap().addresses.unwrap().len(), 1);
+    cmd("ip link delete other0");
+    assert_eq!(own(&mut kernel), (before, Vec::new()));
+}
+
 fn a_link_of_another_kind_is_somebody_elses() {
     let mut kernel = LinuxKernel::open().unwrap();
     cmd("ip link add kube-ipvs0 type bridge && ip address add 10.0.0.9/32 dev kube-ipvs0");
