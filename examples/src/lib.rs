@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 /// The `main` of an example: 0 or what `body` gives; 2, with the error on stderr, where it fails. Having
-/// our output cut off, as by `head`, is no failure.
+/// our output cut off, as by `head`, is not a failure.
 pub fn run(
     name: &str,
     body: impl FnOnce(&mut dyn Write) -> Result<ExitCode, Box<dyn Error>>,

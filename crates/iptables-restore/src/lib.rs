@@ -7,7 +7,7 @@
 //! - [`RestoreInput`]: a list of edits per table, checked when they are added, rendered for `iptables-restore`;
 //!   [`RestoreInput::apply`] computes the tables afterwards, by the kernel's own rules.
 //!
-//! - `ToolFinder` and `Tools`: the programs themselves, of both back ends: found, told apart by version, run with
+//! - `ToolFinder` and `Tools`: the programs themselves, of both back ends: found, distinguished by version, run with
 //!   limits, and understood when they fail.
 //!
 //! # Features

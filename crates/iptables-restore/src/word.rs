@@ -190,7 +190,7 @@ const TEXT_OPTIONS: &[&str] = &[
     "--map-set",
 ];
 
-/// Walks over the options of a match or target and tells values from options.
+/// Walks over the options of a match or target, and distinguishes values from options.
 #[derive(Default)]
 pub(crate) struct OptionWalk {
     /// The next word is the value of an option that takes any text.

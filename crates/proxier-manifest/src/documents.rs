@@ -281,7 +281,7 @@ mod tests {
             refused += usize::from(matches!(document, Document::Unreadable(_)));
         });
         assert!(refused > 0);
-        // Noise of letters may be a long word, but it is no object.
+        // Random letters may be a long word, but not an object.
         let text: String = (0..1 << 20)
             .map(|_| char::from(b' ' + noise() % 95))
             .collect();

@@ -103,7 +103,7 @@ pub fn snapshot(bytes: &[u8]) {
     }
     let written = Snapshot::of(&state);
     assert_eq!(written.state().as_ref(), Ok(&state), "{written:?}");
-    // What the file says twice, a kernel holds once.
+    // What the file has twice, a kernel holds once.
     let held = MemoryKernel::holding(&state).state();
     assert_eq!(MemoryKernel::holding(&held).state(), held);
     settles_from(&held);

@@ -43,7 +43,7 @@ pub enum Content {
     /// fails. It does not show that the cluster is empty.
     #[default]
     Nothing,
-    /// An empty `List`, which does not name the kinds that it has none of. kubectl prints one for a cluster
+    /// An empty `List`, which does not name any kind. kubectl prints one for a cluster
     /// without Services, and also for a namespace that does not exist.
     EmptyList,
     /// Services, EndpointSlices or Nodes, or a list of one of these kinds, which may be empty.

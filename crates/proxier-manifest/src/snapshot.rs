@@ -182,7 +182,7 @@ fn in_order(lines: &[String]) -> String {
         .collect()
 }
 
-/// As in every kernel; a policy is also how [`iptables_restore`] tells built-in chains from others.
+/// As in every kernel; a policy is also how [`iptables_restore`] distinguishes built-in chains from others.
 fn only_builtin_chains_have_policies(key: &str, rules: &Ruleset) -> Result<(), SnapshotError> {
     for table in &rules.tables {
         let builtin = table.name.builtin_chains();
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_kernel_holds_once_cannot_be_said_twice() {
+    fn what_a_kernel_holds_once_is_refused_twice() {
         const SERVER: &str = "-A -t 10.96.0.10:53 -s rr";
         const DESTINATION: &str = "-a -t 10.96.0.10:53 -r 10.244.0.2:53 -m -w 1";
         for again in [SERVER, DESTINATION] {

@@ -77,7 +77,7 @@ impl Config {
         }
     }
 
-    /// Checks what only shows once all of it is known.
+    /// Checks what depends on several fields.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ pub struct InvalidConfig {
 #[non_exhaustive]
 pub enum DetectLocal {
     /// By a source address inside the cluster's pod networks (`clusterCIDR`). Without one of a family,
-    /// local traffic of that family cannot be told.
+    /// local traffic of that family cannot be recognized.
     ClusterCidr(Vec<IpNetwork>),
     /// By a source address inside the Node's `podCIDRs`.
     NodeCidr,

@@ -108,7 +108,7 @@ impl Holdings for Desired {
     }
 }
 
-/// What is held after a plan is recognized like what is held before it.
+/// What is held after a plan counts like what is held before it.
 impl Holdings for (&Desired, &Observed) {
     fn binds(&self, address: IpAddr) -> bool {
         self.0.binds(address) || self.1.binds(address)

@@ -1,4 +1,4 @@
-//! What health checks ask of a node: whether it has endpoints of a Service itself.
+//! The answers to health checks: whether a node has endpoints of a Service itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -56,8 +56,7 @@ impl ServiceHealth {
     }
 }
 
-/// Something there is one of for each traffic policy: what is asked of Services with policy `Local` that
-/// have endpoints, none of them on this node.
+/// One value for each traffic policy, of Services with policy `Local` that have endpoints, but none on this node.
 ///
 /// kube-proxy reports their numbers as `sync_proxy_rules_no_local_endpoints_total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

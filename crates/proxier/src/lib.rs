@@ -81,7 +81,7 @@
 //! | what | reference | here |
 //! |---|---|---|
 //! | several Services claim one virtual server | left to the order of a hash map | a cluster IP comes first, then the older Service; the others are reported ([`Conflict`]) |
-//! | an external IP or load balancer address that is another Node's, an endpoint's or the API server's (current) | bound, so that this node no longer reaches whom it belongs to | not claimed, and reported ([`Holder`]) |
+//! | an external IP or load balancer address that is another Node's, an endpoint's or the API server's (current) | bound, so that this node no longer reaches its owner | not claimed, and reported ([`Holder`]) |
 //! | virtual servers of others | removed, but for `excludeCIDRs` | left alone, see [`Ownership`]; [`Config::remove_foreign_servers`] brings the reference's way back |
 //! | a link called `kube-ipvs0` that is not a dummy link | used | an error; nothing is changed |
 //! | a Service's port that is the number of a node port (current) | traffic to service addresses loses its source address | `nat/KUBE-NODE-PORT` returns first what goes to an address in `KUBE-IPVS-IPS` |
@@ -98,7 +98,7 @@
 //! What a client outside a load balancer's source ranges sends is marked, in the classic layout, by
 //! `nat/KUBE-MARK-DROP`, a chain that the kubelet of that time filled and this proxy leaves as it finds it. Where
 //! kubelet no longer does (from v1.27), that rule is the operator's to add, `-A KUBE-MARK-DROP -j MARK --or-mark 0x8000`,
-//! or source ranges keep nobody out; [`Layout::Current`] needs no such help.
+//! or source ranges refuse no client; [`Layout::Current`] needs no such help.
 #![forbid(unsafe_code)]
 
 pub mod cluster;

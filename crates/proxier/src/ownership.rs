@@ -13,7 +13,7 @@ use crate::layout::SetId;
 /// Which virtual servers, among those that no Service wants, are the proxy's to remove. Those by firewall mark never
 /// are.
 ///
-/// IPVS keeps no note of who made a virtual server. The proxy recognizes its own by what it made along with it:
+/// IPVS does not record which program made a virtual server. The proxy recognizes its own by what it made along with it:
 ///
 /// | what the kernel holds | the proxy's if |
 /// |---|---|

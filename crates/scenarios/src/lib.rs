@@ -388,7 +388,7 @@ fn compare_settings(
         actual.ipvs_timeouts, snapshot.ipvs_timeouts,
         "{name}: ipvs_timeouts"
     );
-    // The classic states do not say what /proc/sys held.
+    // The classic states do not have what /proc/sys held.
     if layout == Layout::Current {
         assert_eq!(actual.sysctl, snapshot.sysctl, "{name}: sysctl");
     } else {

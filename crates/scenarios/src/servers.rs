@@ -1,4 +1,4 @@
-//! Servers that say who they are and whom they see.
+//! Servers that answer with their name and the address of the client.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};

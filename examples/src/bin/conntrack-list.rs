@@ -32,7 +32,7 @@ struct Args {
     #[arg(short, long, value_name = "ADDRESS")]
     reply_source: Option<IpAddr>,
 
-    /// Delete them, and say how many they were.
+    /// Delete them, and print how many they were.
     #[arg(long)]
     delete: bool,
 }

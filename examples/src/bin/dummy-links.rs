@@ -33,7 +33,7 @@ fn address(text: &str) -> Result<IpNetwork, String> {
     let alone = text.parse::<IpAddr>().map(host_address);
     alone.or_else(|_| {
         text.parse()
-            .map_err(|_| "is no address such as 10.96.0.1 or fd00::1/64".to_owned())
+            .map_err(|_| "is not an address such as 10.96.0.1 or fd00::1/64".to_owned())
     })
 }
 

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
                     let state = if link.is_up { "up" } else { "down" };
                     writeln!(out, "{}: {} {kind} {state}", link.index, link.name)?;
                 }
-                (Ok(()), None) => return Err(format!("{name}: the kernel said nothing").into()),
+                (Ok(()), None) => return Err(format!("{name}: the kernel did not answer").into()),
                 (Err(error), _) => {
                     status = ExitCode::from(1);
                     writeln!(out, "{name}: {error}")?;

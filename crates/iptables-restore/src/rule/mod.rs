@@ -77,7 +77,7 @@ impl Rule {
         Self::default()
     }
 
-    /// `-s`; a network of length 0 is no condition.
+    /// `-s`; a network of length 0 adds no condition.
     #[must_use]
     pub fn source(mut self, address: impl Into<Address>) -> Self {
         self.source = condition(Negatable::is(address.into()));
@@ -91,7 +91,7 @@ impl Rule {
         self
     }
 
-    /// `-d`; a network of length 0 is no condition.
+    /// `-d`; a network of length 0 adds no condition.
     #[must_use]
     pub fn destination(mut self, address: impl Into<Address>) -> Self {
         self.destination = condition(Negatable::is(address.into()));
@@ -133,7 +133,7 @@ impl Rule {
         self
     }
 
-    /// `-p`; `all` is no condition.
+    /// `-p`; `all` adds no condition.
     #[must_use]
     pub fn protocol(mut self, protocol: impl Into<Protocol>) -> Self {
         let protocol = protocol.into();

@@ -42,7 +42,7 @@ impl XtablesLock {
                     if let Some(_socket) = socket().map_err(io)? {
                         return Ok(Self { _socket, _file });
                     }
-                    // Not keeping one while waiting for the other, lest two callers wait for each other.
+                    // One is not kept while waiting for the other, or two callers could wait for each other.
                     file = _file.unlock().map_err(|(_, errno)| io(errno.into()))?;
                 }
                 Err((unlocked, Errno::EWOULDBLOCK | Errno::EINTR)) => file = unlocked,

@@ -195,7 +195,7 @@ impl<'a> Pipes<'a> {
             .chain(read)
             .map(|(fd, events)| PollFd::new(fd, events))
             .collect();
-        // Whole milliseconds, rounded up lest the last one is spent spinning.
+        // Whole milliseconds, rounded up so that the last one is not spent spinning.
         let milliseconds = left.as_millis().saturating_add(1).min(60_000);
         let timeout = PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX);
         match poll(&mut fds, timeout) {

@@ -26,7 +26,7 @@ use crate::text::Shown;
 /// The back ends differ in more than their messages:
 /// - The legacy kernel takes jumps in a circle behind an unconditional verdict, nft refuses them; so does
 ///   [`RestoreInput::apply`].
-/// - The tools of nft 1.8.9 remove an empty built-in chain when told to, take a policy for a user's chain and drop it, and
+/// - The tools of nft 1.8.9 remove an empty built-in chain when asked to, take a policy for a user's chain and drop it, and
 ///   count positions in a chain that was emptied in the same transaction as if it had not been.
 /// - A dry run of nft misses all that the kernel would refuse, jumps to missing chains among it; one of legacy misses what
 ///   the commit would show.

@@ -383,7 +383,10 @@ fn detect_local(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Detec
         },
         Some(other) => {
             let modes = "ClusterCIDR, NodeCIDR, BridgeInterface and InterfaceNamePrefix";
-            errors.add("detectLocalMode", format!("{other:?} is none of {modes}"));
+            errors.add(
+                "detectLocalMode",
+                format!("{other:?} is not one of {modes}"),
+            );
             DetectLocal::NodeCidr
         }
     }

@@ -96,7 +96,7 @@ pub(super) struct Read {
     pub(super) notes: Notes,
 }
 
-/// What tells which kind an object is of and which one it is.
+/// The fields by which an object's kind and name are known.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Head {

@@ -12,7 +12,7 @@ use super::{Family, ObjectName};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct EndpointPort {
-    /// The name of the Service port that it serves, which all of that name can share; empty where that has none.
+    /// The name of the Service port that it serves, empty if that port has no name. Ports of one name can share it.
     pub name: Arc<str>,
     /// TCP, UDP or SCTP.
     pub protocol: Protocol,
@@ -44,9 +44,9 @@ pub struct Endpoint {
     pub serving: bool,
     /// `conditions.terminating`.
     pub terminating: bool,
-    /// The node it is on: a name that endpoints can share, of which there are many to a node.
+    /// The node it is on. The many endpoints of a node can share its name.
     pub node: Option<Arc<str>>,
-    /// `hints`, where there are any; endpoints can share them, too.
+    /// `hints`, where there are any. Endpoints can share them.
     pub hints: Option<Arc<Hints>>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) const fn standing(terminating: bool, ready: bool) -> (bool, bool) {
     (terminating, !ready)
 }
 
-/// The nodes and zones that an endpoint is meant for. Without names there is no hint.
+/// The nodes and zones that an endpoint is meant for; an empty list does not hint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Hints {

@@ -19,7 +19,7 @@ pub use name::ObjectName;
 pub use node::{Host, LINK, Node};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
-/// Something there is one of for each address family.
+/// One value for each address family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerFamily<T> {
     /// For IPv4.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 /// Namespace and name, by which Kubernetes identifies an object of a kind.
 ///
-/// One piece of text, shared by whoever clones it: names are kept in many places, and large clusters are searched by
-/// them. Ordered by namespace, then by name.
+/// One piece of text, which clones share: names are kept in many places, and large clusters are searched by them. Ordered by namespace, then by name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectName {
     /// Namespace and name with [`BETWEEN`] in the middle.
@@ -44,7 +43,7 @@ impl ObjectName {
 }
 
 impl Hash for ObjectName {
-    /// The text says all but in names that Kubernetes does not have, and each part is a step of the hash more.
+    /// The text alone: it differs for all names that Kubernetes allows, and hashing the length too would cost a step.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.text.hash(state);
     }

@@ -54,13 +54,13 @@ impl Node {
     }
 }
 
-/// What this machine is, apart from the API: the name of its Node, its links, its kernel and tools.
+/// What is known of this machine apart from the API: the name of its Node, its links, its kernel and tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Host {
     /// The name of its Node.
     pub node_name: Box<str>,
-    /// Its links and their addresses, loopback and the proxy's own link left out or not: neither counts.
+    /// Its links and their addresses. Loopback and the proxy's own link do not count, whether they are here or not.
     pub links: NodeLinks,
     /// The kernel's version, on which some settings depend.
     pub kernel: KernelVersion,
@@ -100,7 +100,7 @@ impl Host {
         }
     }
 
-    /// Whether everything that a translation looks at is the same, whatever else happened to its links.
+    /// Whether everything that a translation depends on is the same, whatever else happened to its links.
     pub(crate) fn serves_like(&self, other: &Self) -> bool {
         let addresses = |host: &Self| host.addresses().collect::<BTreeSet<_>>();
         self.node_name == other.node_name

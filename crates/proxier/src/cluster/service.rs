@@ -88,8 +88,8 @@ pub struct Service {
     pub load_balancer_ips: Vec<IpAddr>,
     /// `spec.loadBalancerSourceRanges`, of both families.
     pub source_ranges: Vec<IpNetwork>,
-    /// The families that let nobody in at their load balancer addresses: those that have source ranges of which none
-    /// can be used.
+    /// The families whose load balancer addresses refuse every client: those that have source ranges of which none can
+    /// be used.
     pub closed_families: Vec<Family>,
     /// The ports.
     pub ports: Vec<ServicePort>,
@@ -136,7 +136,7 @@ impl Service {
             .find(|ip| Family::of(*ip) == family)
     }
 
-    /// Whether a proxy has anything to do with it in a family.
+    /// Whether a proxy serves it in a family.
     #[must_use]
     pub fn counts(&self, family: Family) -> bool {
         !self.other_proxy

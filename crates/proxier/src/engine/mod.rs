@@ -145,7 +145,7 @@ impl Engine {
     /// The plan for all that was taken in and not yet [`applied`](Self::applied), and for whatever failed. Empty as
     /// long as nothing is known of the kernel.
     ///
-    /// A TCP destination that is no longer wanted gets weight 0 first, since nobody knows its connections; it goes
+    /// A TCP destination that is no longer wanted gets weight 0 first, since its connections are not known; it goes
     /// when it is [`drained`](Self::drained).
     pub fn plan(&mut self) -> Plan {
         self.refresh();

@@ -1,4 +1,4 @@
-//! Who claims a virtual server.
+//! The Services that claim a virtual server.
 
 use std::slice;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::tracked::Rank;
 use crate::translate::Precedence;
 
-/// A Service among those that claim a virtual server. They sort by who gets it.
+/// A Service that claims a virtual server. The one that sorts first gets it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Claimant {
     /// That of its first claim.
@@ -14,7 +14,7 @@ pub(super) struct Claimant {
     pub(super) rank: Arc<Rank>,
 }
 
-/// Who claims a virtual server, who gets it first: mostly one.
+/// The Services that claim a virtual server, the one that gets it first. Mostly there is one.
 #[derive(Debug)]
 pub(super) enum Queue {
     One(Claimant),
@@ -30,7 +30,7 @@ impl Queue {
         }
     }
 
-    /// The same without one and with another; `None` if nobody is left.
+    /// The same without one and with another; `None` if none is left.
     pub(super) fn with(self, old: Option<&Arc<Rank>>, new: Option<Claimant>) -> Option<Self> {
         let mut claimants = match self {
             Self::One(only) => vec![only],

@@ -1,4 +1,4 @@
-//! Which of the addresses that Services would bind are somebody's already.
+//! Which of the addresses that Services would bind belong to a Node, an endpoint or the API server.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -7,10 +7,10 @@ use crate::cluster::{Endpoint, EndpointSlice, Host, Node, ObjectName, Service};
 use crate::conflict::Holder;
 use crate::translate::{Reserved, bindable, node_addresses};
 
-/// External IPs and load balancer addresses, and who has them apart from Services.
+/// External IPs and load balancer addresses, and what else than a Service has them.
 ///
 /// Endpoints are looked up among these addresses only: there are few of them, and none in most clusters. The first
-/// Service of an address costs a look at all endpoints.
+/// Service of an address costs a search of all endpoints.
 #[derive(Debug, Default)]
 pub(super) struct ReservedAddresses {
     wanted: HashMap<IpAddr, Wanted>,
@@ -131,7 +131,7 @@ impl ReservedAddresses {
     }
 }
 
-/// Who has addresses apart from Services, on one machine.
+/// What else than a Service has an address, on one machine.
 pub(super) struct ReservedOn<'a> {
     all: &'a ReservedAddresses,
     host: &'a Host,

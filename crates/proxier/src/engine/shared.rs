@@ -45,7 +45,7 @@ impl Shared {
 #[derive(Debug)]
 struct Pool<T: ?Sized> {
     known: HashSet<Arc<T>>,
-    /// With how many to see who is still in use.
+    /// From how many values on unused ones are dropped.
     review_at: usize,
 }
 
@@ -65,7 +65,7 @@ impl<T: ?Sized + Hash + Eq> Pool<T> {
             value.clone_from(known);
             return;
         }
-        // They come and go for ever: now and then, those that nobody has are forgotten.
+        // Values come and go for ever: now and then, those that are no longer in use are dropped.
         if self.known.len() >= self.review_at {
             self.known.retain(|value| Arc::strong_count(value) > 1);
             self.review_at = self.known.len().saturating_mul(2).max(2);

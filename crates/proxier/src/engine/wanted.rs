@@ -1,4 +1,4 @@
-//! What Services want of the kernel, and who of them gets it.
+//! What Services want of the kernel, and which of them gets it.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,13 +18,13 @@ use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 
-/// All that Services want, each thing counted by those who want it.
+/// All that Services want, each with the number of Services that want it.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     services: HashMap<ObjectName, Tracked>,
-    /// Who claims a virtual server, the senior first.
+    /// The Services that claim a virtual server, the senior first.
     claimants: HashMap<VirtualServerId, Queue>,
-    /// Virtual servers that not all get that claim them.
+    /// Virtual servers that several Services or ports claim, of which one gets it.
     contested: BTreeSet<VirtualServerId>,
     /// Claims refused whoever else claims the same, by Service.
     refused: BTreeMap<ObjectName, Vec<Conflict>>,
@@ -33,7 +33,7 @@ pub(super) struct Wanted {
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
     counting: PerFamily<usize>,
     no_local: PerFamily<NoLocalEndpoints>,
-    /// Virtual servers that nobody wants any more.
+    /// Virtual servers that no Service wants any more.
     abandoned: Vec<VirtualServerId>,
 }
 
@@ -119,7 +119,7 @@ impl Wanted {
         }
     }
 
-    /// Virtual servers that nobody wanted any more at some time since this was last asked.
+    /// Virtual servers that no Service wanted at some time since the last call.
     pub(super) fn take_abandoned(&mut self) -> Vec<VirtualServerId> {
         mem::take(&mut self.abandoned)
     }
@@ -135,7 +135,7 @@ impl Wanted {
             .any(|two| matches!(two, [a, b] if a.port != b.port))
     }
 
-    /// Counts what comes with a virtual server to those who have it.
+    /// Counts what comes with a virtual server for the Service that has it.
     fn contribute(&mut self, id: &VirtualServerId, count: Count, dirty: &mut Dirty) {
         let VirtualServerId::Address { address, .. } = *id else {
             return;

@@ -8,8 +8,8 @@ use crate::plan::Operation;
 
 /// Why a kernel refused an operation, or could not be read.
 ///
-/// [`kind`](Self::kind) says what went wrong and is the same for the same fault in every [`Kernel`](super::Kernel);
-/// [`part`](Self::part) says which part of the kernel was asked. The error of the crate that speaks to that part is the
+/// [`kind`](Self::kind) is what went wrong, the same for the same fault in every [`Kernel`](super::Kernel);
+/// [`part`](Self::part) is the part of the kernel that was asked. The error of the crate that talks to that part is the
 /// [`source`](Error::source), where there is one. It displays with the object and the reason, sources included.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

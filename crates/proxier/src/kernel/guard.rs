@@ -10,8 +10,8 @@ use crate::cluster::{Family, PerFamily};
 use crate::layout::{Reach, SetId};
 use crate::plan::{Operation, Phase, Plan};
 
-/// Watches over a plan being carried out: tells which operations must be left for the next time, since one
-/// that they rest upon failed.
+/// Watches a plan being carried out: finds the operations that must be left for the next plan, since one that they
+/// depend on failed.
 ///
 /// - Without its set members or rules no virtual server is added, and without a virtual server neither its
 ///   destinations nor its address. Nor is an address bound for virtual servers that are there already.

@@ -42,7 +42,7 @@ pub trait Kernel {
     fn apply(&mut self, plan: &Plan) -> Applied;
 }
 
-/// What became of a plan.
+/// The result of carrying out a plan.
 #[derive(Debug, Default)]
 #[must_use = "operations may have failed"]
 #[non_exhaustive]
@@ -125,7 +125,7 @@ impl fmt::Display for Failure {
 /// Carries out a plan with `run`, which does a number of operations in order and gives the result of each.
 /// What is unsafe after a failure is skipped.
 ///
-/// `together` says whether an operation may be handed over along with the one before it: neither may then
+/// `together` decides whether an operation may be handed over along with the one before it: neither may then
 /// rest upon the other but in ways that the kernel itself sees to.
 pub fn carry_out(
     plan: &Plan,
@@ -170,7 +170,7 @@ pub fn carry_out(
                         applied.done += 1;
                         continue;
                     }
-                    // Refused for want of what failed just before: that is the failure to tell of.
+                    // Refused for want of what failed just before: that is the failure to report.
                     Err(error) => match guard.blocked(phase, operation) {
                         Some(after) => FailureReason::Skipped { after },
                         None => FailureReason::Refused(error),

@@ -10,7 +10,8 @@ use crate::cluster::{Family, PerFamily};
 
 /// One of the proxy's sets. There is one of each for either family.
 ///
-/// In the order in which they are filled: who may come before who may not, and what refuses all else last.
+/// In the order in which they are filled: what lets packets pass before what holds them back, and what refuses all else
+/// last.
 /// They are emptied the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]

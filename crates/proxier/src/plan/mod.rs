@@ -1,4 +1,4 @@
-//! What is to be done, in an order in which every step leaves the node in working order.
+//! What is to be done, in an order that keeps the node working after every step.
 
 mod display;
 mod operation;
@@ -29,12 +29,12 @@ pub enum Phase {
     Unbind,
     /// Virtual servers and destinations are removed, or begin to drain.
     Retire,
-    /// Set members go that nobody needs any more; new exemptions from masquerading of virtual servers
+    /// Set members that are no longer needed are removed; new exemptions from masquerading of virtual servers
     /// that were there before come in.
     Settle,
-    /// Rules and chains go that nobody needs any more.
+    /// Rules and chains that are no longer needed are removed.
     Trim,
-    /// Sets go, after the last rule that named them.
+    /// Sets are destroyed, after the last rule that named them.
     Destroy,
 }
 

@@ -1,4 +1,4 @@
-//! From what the kernel holds and what it should hold to the steps between them.
+//! The steps from what the kernel holds to what it should hold.
 
 mod merge;
 mod rules;
@@ -18,7 +18,7 @@ use crate::observed::Observed;
 use crate::plan::{Operation, Phase, Plan};
 use crate::settings::timeouts_request;
 
-/// Plans the way from `observed` to `desired`.
+/// Plans the steps from `observed` to `desired`.
 ///
 /// Pure and deterministic. The plan is empty where the kernel holds what it should; after any number of
 /// its operations the node is in working order (see [`Phase`]), and planning again from there leads to

@@ -25,7 +25,7 @@ pub(super) fn plan(
         if !wanted.iter().any(|set| set.spec.name == *found) {
             let left_over =
                 SetId::owner(found).is_some_and(|(_, id)| id.swap_name(family) == *found);
-            // A set made for swapping is nobody's: it goes at once, since its name is needed.
+            // A set left over from a swap is destroyed at once, since its name is needed.
             let phase = if left_over {
                 Phase::Fill
             } else {
@@ -103,7 +103,7 @@ fn members(set: &DesiredSet, found: &[Entry], reached: &Reached, plan: &mut Plan
     }
 }
 
-/// Removes the members that nobody needs any more, now that what they served is gone.
+/// Removes the members that are no longer needed, now that what they served is gone.
 fn withdraw(set: &DesiredSet, found: &[Entry], plan: &mut Plan) {
     if set.id.exempts() {
         return;
@@ -182,8 +182,8 @@ fn replace(family: Family, set: &DesiredSet, found: &Set, reached: &Reached, pla
     }
 }
 
-/// Whether a set that is found can hold what is wanted. Its hash size is the kernel's affair, and more
-/// room than needed is no reason to make it anew.
+/// Whether a set that is found can hold what is wanted. Its hash size is left to the kernel, and a set with
+/// more room than needed is not made anew.
 fn fits(wanted: &SetSpec, found: &SetSpec) -> bool {
     let room = |spec: &SetSpec| spec.options.maxelem;
     let comparable = |spec: &SetSpec| {

@@ -157,7 +157,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// How rules tell traffic of this node's pods, where they can.
+    /// How rules recognize traffic of this node's pods, where they can.
     pub(crate) fn local_source(&self) -> Option<LocalSource> {
         let of_family = |networks: &[IpNetwork]| {
             let network = networks

@@ -23,7 +23,7 @@ pub(super) struct Selection<'a> {
     pub(super) reachable_outside: bool,
 }
 
-/// The endpoints of a Service port, sorted by who gets what.
+/// The endpoints of a Service port, and those of them that each kind of address gets.
 pub(super) struct Endpoints {
     candidates: Vec<Candidate>,
     cluster: Arc<[Destination]>,
@@ -44,7 +44,7 @@ struct Candidate {
     zone_hint: Hint,
 }
 
-/// For whom hints mean an endpoint.
+/// Whether hints mean an endpoint for this node or zone.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Hint {
     None,

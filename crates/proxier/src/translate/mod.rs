@@ -69,7 +69,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
     }
 }
 
-/// Who claims first gets it.
+/// The Services, the one that gets what it claims first.
 fn by_seniority(cluster: &Cluster) -> Vec<&Service> {
     let mut services: Vec<_> = cluster.services.values().collect();
     services.sort_by(|a, b| a.seniority().cmp(&b.seniority()));
@@ -84,7 +84,7 @@ struct Gathered {
     conflicts: Vec<Conflict>,
 }
 
-/// What the Services of a family want, before it is settled who gets what.
+/// What the Services of a family want, before it is settled which of them gets it.
 #[derive(Default)]
 struct FamilyGathered {
     /// With the position of the Service by seniority.

@@ -1,4 +1,4 @@
-//! Addresses that must not be bound, since they are somebody's: another Node's, an endpoint's, the API server's.
+//! Addresses that must not be bound, since they belong to another Node, an endpoint or the API server.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use crate::cluster::{Cluster, Host, Node, ObjectName, Service};
 use crate::conflict::Holder;
 
-/// Who has an address, apart from Services.
+/// What else than a Service has an address.
 pub(crate) trait Reserved {
     /// The first that has it: the API server, another Node, an endpoint; of Nodes and of endpoints the first by name.
     fn holder(&self, address: IpAddr) -> Option<Holder>;
 }
 
-/// Nobody has anything.
+/// Nothing has any.
 impl Reserved for () {
     fn holder(&self, _: IpAddr) -> Option<Holder> {
         None

@@ -78,7 +78,7 @@ impl MemoryKernel {
             return Err(invalid("only tunnels lead to another address family"));
         }
         if id.address.is_unspecified() || id.address.is_multicast() {
-            return Err(invalid("is no unicast address"));
+            return Err(invalid("is not a unicast address"));
         }
         destinations.insert(*id, (*config, Connections::default()));
         Ok(())

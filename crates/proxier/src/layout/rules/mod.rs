@@ -49,7 +49,7 @@ pub struct FamilyRules {
     pub node_port_networks: Option<Vec<IpNetwork>>,
 }
 
-/// What tells traffic of this node's pods.
+/// How traffic of this node's pods is recognized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LocalSource {

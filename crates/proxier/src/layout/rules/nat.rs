@@ -141,7 +141,7 @@ impl FamilyRules {
             .filter_map(of)
             .any(|(all, local)| self.filled.contains(all) || self.filled.contains(local));
         if any && self.layout.spares_service_addresses() {
-            // A port that is a node port too: traffic to a service address is no node port's.
+            // Where a Service's port is the number of a node port, traffic to its address is not for the node port.
             self.while_filled(nat, CHAIN, SetId::IpvsIps, Target::Return);
         }
         for protocol in NODE_PORT_PROTOCOLS {
