@@ -21,7 +21,7 @@ pub struct Answers {
 impl<T: Transport> Connection<T> {
     /// Sends all requests of the batch as one datagram, never divided, and reads all answers. Of all
     /// requests only `acknowledge` asks for an acknowledgement; the kernel reports errors of the others
-    /// all the same.
+    /// all the same. Where it is carried out that is two system calls.
     ///
     /// This is for subsystems to which one datagram is one transaction (nf_tables). What the answers mean
     /// for the transaction as a whole is theirs to know.
@@ -52,8 +52,12 @@ impl<T: Transport> Connection<T> {
         };
         loop {
             // The kernel has answered when sending returns. The wait is for an answer to come at all.
-            let nothing_yet = !answers.acknowledged && answers.refused.is_empty();
+            let nothing_yet = answers.refused.is_empty();
             let wait = (nothing_yet && answers.loss.is_none()).then_some(self.limits.reply_timeout);
+            // It comes behind the errors of the requests before it.
+            if answers.acknowledged {
+                return Ok(answers);
+            }
             match self.inbox.receive(wait) {
                 Received::Datagram(datagram) => datagram.visit(|piece| {
                     let (message, cut) = match piece {

@@ -114,6 +114,17 @@ mod tests {
     }
 
     #[test]
+    fn committed_seeds() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/message");
+        let mut seeds = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            message(&std::fs::read(file.unwrap().path()).unwrap());
+            seeds += 1;
+        }
+        assert!(seeds > 10);
+    }
+
+    #[test]
     fn captured_messages_cut_off_and_damaged() {
         for mut seed in seeds() {
             for end in (0..seed.len()).step_by(3) {
