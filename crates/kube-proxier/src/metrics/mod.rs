@@ -1,8 +1,7 @@
 //! Metrics: kube-proxy's, by its names, labels and buckets, and our own.
 //!
-//! Source of the former: `pkg/proxy/metrics` in kubernetes/kubernetes, and its metrics reference. The label
-//! `ip_family` is on those that kube-proxy counts for each family; a sync here is of both at once, and counts for
-//! both.
+//! Source of the former: `pkg/proxy/metrics` in kubernetes/kubernetes, and its metrics reference. The label `ip_family` is on
+//! those that kube-proxy counts for each family; a sync here is of both at once, and counts for both.
 
 mod holdings;
 mod make;
@@ -16,15 +15,13 @@ use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-
 use proxier::NoLocalEndpoints;
 
+pub use self::holdings::{Holdings, OperationResult};
 use self::make::{
     count, counter, counters, epoch, family, gauge, histogram, programming_buckets, real_gauge,
     registered,
 };
-
-pub use self::holdings::{Holdings, OperationResult};
 pub use self::requests::RequestMetrics;
 use super::watch::Counters;
 
@@ -387,11 +384,11 @@ impl Metrics {
     pub fn text(&self) -> String {
         self.process.look();
         self.refused.set(count(self.watch.refused_objects()));
-        self.api_away_since
-            .set(self.watch.away_since().map_or(0.0, epoch));
+        let away_since = self.watch.away_since();
+        self.api_away_since.set(away_since.map_or(0.0, epoch));
         let failures = self.watch.failures();
-        self.api_failures
-            .inc_by(failures.saturating_sub(self.api_failures.get()));
+        let new = failures.saturating_sub(self.api_failures.get());
+        self.api_failures.inc_by(new);
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "metrics cannot be written");

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod links;
+
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 

@@ -135,6 +135,15 @@ impl Setup {
         self.spawn(command)
     }
 
+    /// Starts it with a stderr that is a pipe without a reader.
+    pub(crate) fn start_with_broken_stderr(&self) -> Daemon {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stderr.take());
+        Daemon { child }
+    }
+
     fn spawn(&self, mut command: Command) -> Daemon {
         let log = File::options()
             .create(true)

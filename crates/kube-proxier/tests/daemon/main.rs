@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     });
     let others = tests![
         process::ends_by_signal_and_leaves_all_in_place,
+        process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
         process::a_second_one_stays_out,
         process::cleans_up,

@@ -7,7 +7,7 @@ use kernel_test::{cmd, try_cmd};
 use nix::sys::signal::Signal;
 
 use crate::api_server::ApiServer;
-use crate::cluster::{Churn, steady};
+use crate::cluster::{Churn, slice, steady};
 use crate::daemon::{HEALTH, METRICS, Setup, get};
 
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String) {
@@ -53,6 +53,24 @@ pub(crate) fn ends_by_signal_and_leaves_all_in_place() {
         println!("{signal}: ended after {took:?}");
         assert_eq!(state(), before);
     }
+}
+
+/// Nobody reads what it logs any more: it goes on, and ends in good order.
+pub(crate) fn a_broken_stderr_does_not_end_it() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms}\n");
+    let mut daemon = setup.start_with_broken_stderr();
+    for endpoint in ["10.244.1.6", "10.244.1.7", "10.244.1.8"] {
+        server.put(slice("steady", &[endpoint.to_owned()]));
+        daemon.wait_until(endpoint, || {
+            let held = cmd("ipvsadm -Sn");
+            let there = held.contains(&format!("-t 10.96.0.10:80 -r {endpoint}:8080"));
+            there.then_some(()).ok_or(held)
+        });
+    }
+    let (status, _) = daemon.stop(Signal::SIGTERM);
+    assert!(status.success(), "{status}");
 }
 
 /// At whatever moment it is told to end, it ends in order, with its threads.
