@@ -157,3 +157,68 @@ fn a_transaction_is_never_divided() {
     ));
     assert_eq!(client.connection.transport().sent, []);
 }
+
+/// Receives these datagrams; `None` is one that the kernel had to drop.
+struct Feed(VecDeque<Option<Vec<u8>>>);
+
+impl Transport for Feed {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], _: Option<Instant>) -> io::Result<usize> {
+        let datagram = self.0.pop_front().ok_or(io::ErrorKind::WouldBlock)?;
+        let datagram = datagram.ok_or(io::Error::from_raw_os_error(errno::ENOBUFS))?;
+        buffer[..datagram.len()].copy_from_slice(&datagram);
+        Ok(datagram.len())
+    }
+
+    fn port(&self) -> u32 {
+        0
+    }
+
+    fn protocol(&self) -> u16 {
+        netlink::NETLINK_NETFILTER
+    }
+
+    fn send_limit(&self) -> usize {
+        0
+    }
+
+    fn receive_limit(&self) -> usize {
+        0
+    }
+}
+
+/// A notification as a datagram of its own.
+fn notification(message_type: u16, payload: &[u8]) -> Option<Vec<u8>> {
+    let length = u32::try_from(16 + payload.len()).unwrap();
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(message_type.to_ne_bytes());
+    bytes.extend([0; 10]);
+    bytes.extend(payload);
+    Some(bytes)
+}
+
+#[test]
+fn what_came_before_a_loss_is_not_taken_for_a_part_of_what_comes_behind_it() {
+    let table =
+        |name: &[u8; 4]| notification(0xa00, &[&[2, 0, 0, 0, 7, 0, 1, 0][..], name].concat());
+    let generation = notification(0xa0f, &[0, 0, 0, 0, 8, 0, 1, 0, 0, 0, 0, 9]);
+    let feed = [table(b"old\0"), None, table(b"new\0"), generation];
+    let mut monitor = Monitor::new(Feed(feed.into()));
+    assert_eq!(monitor.next(None), Ok(Some(Event::Lost)));
+    let Ok(Some(Event::Changed(changes))) = monitor.next(None) else {
+        panic!("no change");
+    };
+    let items: Vec<_> = changes
+        .changes
+        .iter()
+        .map(|change| change.item().unwrap().to_string())
+        .collect();
+    assert_eq!(
+        (items, changes.generation.id),
+        (vec!["table ip new".to_owned()], 9)
+    );
+    assert_eq!(monitor.next(None), Ok(None));
+}
