@@ -30,6 +30,11 @@ fn main() -> ExitCode {
             let test = Test::new(format!("{backend}::{name}"), move || body(backend));
             tests.push(test.needs(match backend {
                 Backend::Legacy => Needs::Ipvs,
+                // Linux 6.1 refuses a rule that leads into a circle even where no base chain leads there; the
+                // model accepts it, as newer kernels do.
+                Backend::Nft if *name == "random_edits_do_what_the_model_says" => {
+                    Needs::NetNamespace
+                }
                 Backend::Nft => Needs::NfTables,
             }));
         }
