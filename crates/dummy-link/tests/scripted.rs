@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use dummy_link::{
     Client, Error, Family, LinkName, LocalRoute, Mark, MarkRule, Outcome, RoutingProtocol, Table,
-    every_address, host_address,
+    every_address, host_address, message,
 };
 use netlink_batch::scripted::Scripted;
 use netlink_batch::{Connection, Limits, Loss, Transport, errno, uapi};
+use netlink_packet_core::Emitable as _;
 
 /// The reply of Linux 6.1.176 to a question for the dummy link kube-ipvs0, as `ip link` got it.
 const KUBE_IPVS0: &[u8] = include_bytes!("../src/message/kube-ipvs0.bin");
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_NEWROUTE: u16 = 24;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -34,10 +36,12 @@ enum Answer {
     Code(i32),
     /// One part of a dump with these flags, then its end.
     Dump(u16),
+    /// The route, and one of another table, as all of a dump.
+    Routes,
     Nothing,
 }
 
-use Answer::{Code, Dump, Link, Nameless, Nothing};
+use Answer::{Code, Dump, Link, Nameless, Nothing, Routes};
 
 fn client(answers: &[Answer]) -> Client<impl Transport + use<>> {
     let mut answers: VecDeque<_> = answers.iter().cloned().collect();
@@ -54,6 +58,19 @@ fn client(answers: &[Answer]) -> Client<impl Transport + use<>> {
             Code(code) => replies.result(code),
             Dump(flags) => {
                 replies.message(RTM_NEWLINK, flags | uapi::NLM_F_MULTI, &KUBE_IPVS0[16..]);
+                replies.done(0);
+            }
+            Routes => {
+                let other = LocalRoute {
+                    table: Table(7),
+                    ..route()
+                };
+                for route in [other, route()] {
+                    let message = message::local_route(&route);
+                    let mut payload = vec![0; message.buffer_len()];
+                    message.emit(&mut payload);
+                    replies.message(RTM_NEWROUTE, uapi::NLM_F_MULTI, &payload);
+                }
                 replies.done(0);
             }
             Nothing => {}
@@ -270,4 +287,12 @@ fn a_route_that_cannot_be_compared_counts_as_another() {
     let answers = [Code(errno::EEXIST), Code(errno::ENOMEM)];
     let taken = Error::RouteTaken { route: route() };
     assert_eq!(client(&answers).add_routes(&[route()]), [Err(taken)]);
+}
+
+#[test]
+fn routes_of_other_tables_and_families_are_left_out() {
+    // Without strict checking the kernel lists all tables; without IPv6, the same for both families.
+    let found = client(&[Routes, Routes]).routes(Table(8192)).unwrap();
+    let local: Vec<_> = found.iter().filter_map(dummy_link::Route::local).collect();
+    assert_eq!(local, [route()]);
 }

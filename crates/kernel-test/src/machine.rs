@@ -13,9 +13,23 @@ pub(crate) const IN_GUEST: &str = "KERNEL_TEST_IN_GUEST";
 const CAP_NET_ADMIN: u64 = 1 << 12;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
+/// The variable's value in a guest with Debian's kernel.
+pub(crate) const DEBIAN: &str = "debian";
+
 /// Whether this process is in the guest.
 pub(crate) fn is_guest() -> bool {
     std::env::var_os(IN_GUEST).is_some()
+}
+
+/// The flavour of iptables that programs find in use where this test runs: `nft` under Debian's kernel in
+/// QEMU, `legacy` in User Mode Linux, which has no other. `iptables-{flavour}` is the tool.
+#[must_use]
+pub fn iptables_flavour() -> &'static str {
+    if std::env::var_os(IN_GUEST).is_some_and(|value| value == DEBIAN) {
+        "nft"
+    } else {
+        "legacy"
+    }
 }
 
 /// Whether this process may make network and mount namespaces and administrate the network: root may,

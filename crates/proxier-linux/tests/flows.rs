@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use conntrack_netlink::{Client, Family, Flow};
 use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
-use kernel_test::{cmd, modprobe, set_sysctl, tests};
+use kernel_test::{cmd, iptables_flavour, modprobe, set_sysctl, tests};
 use proxier_linux::stale_flows;
 
 fn main() -> ExitCode {
@@ -54,9 +54,10 @@ impl Setup {
         };
         modprobe("ip_vs_rr");
         set_sysctl("net.ipv4.vs.conntrack", "1");
-        for tool in ["iptables-legacy", "ip6tables-legacy"] {
+        for tool in ["iptables", "ip6tables"] {
             cmd(&format!(
-                "{tool} -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+                "{tool}-{} -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+                iptables_flavour()
             ));
         }
         let all = setup.services.iter().chain(&setup.destinations);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use kernel_test::{cmd, sysctl, try_cmd};
+use kernel_test::{cmd, iptables_flavour, sysctl, try_cmd};
 use proxier::Sysctl;
 use proxier_manifest::Snapshot;
 
@@ -37,11 +37,12 @@ pub fn hide_ipv6() {
     }
 }
 
-/// Runs a scenario's `before.sh`, whose `iptables` is the legacy one here.
+/// Runs a scenario's `before.sh`, whose `iptables` is that of the flavour in use.
 pub fn run_before(scenario: &Scenario) {
     if let Ok(script) = fs::read_to_string(scenario.folder.join("before.sh")) {
         for line in script.lines().filter(|line| !line.trim().is_empty()) {
-            cmd(&line.replacen("iptables ", "iptables-legacy ", 1));
+            let tool = format!("iptables-{} ", iptables_flavour());
+            cmd(&line.replacen("iptables ", &tool, 1));
         }
     }
 }
@@ -70,8 +71,8 @@ pub fn snapshot() -> Snapshot {
     let mut snapshot = Snapshot::default();
     snapshot.ipvs = lines(cmd("ipvsadm -Sn"));
     snapshot.ipset = sets.collect();
-    snapshot.iptables = rules("iptables-legacy-save");
-    snapshot.ip6tables = rules("ip6tables-legacy-save");
+    snapshot.iptables = rules(&format!("iptables-{}-save", iptables_flavour()));
+    snapshot.ip6tables = rules(&format!("ip6tables-{}-save", iptables_flavour()));
     snapshot.addresses = addresses();
     snapshot.sysctl = Sysctl::ALL
         .into_iter()

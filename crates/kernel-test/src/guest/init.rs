@@ -29,14 +29,27 @@ const MODULES: [&str; 4] = ["ipv6", "ip_vs", "dummy", "veth"];
 
 /// On an emulated machine those that most tests need as well: on demand, they would take a good part of
 /// the time that tools and programs give the kernel.
-const MORE_MODULES: [&str; 7] = [
+const MORE_MODULES: [&str; 20] = [
     "nf_tables",
     "nft_compat",
     "nft_chain_nat",
     "nf_conntrack_netlink",
     "xt_set",
+    "xt_comment",
+    "xt_mark",
+    "xt_addrtype",
+    "xt_conntrack",
+    "xt_tcpudp",
     "xt_MASQUERADE",
+    "ipt_REJECT",
+    "ip6t_REJECT",
+    "ip_set_hash_ip",
+    "ip_set_hash_net",
     "ip_set_hash_ipport",
+    "ip_set_hash_ipportip",
+    "ip_set_hash_ipportnet",
+    "ip_set_bitmap_port",
+    "ip_vs_rr",
 ];
 
 /// Where a test's process leaves its report.
@@ -205,7 +218,14 @@ fn run(job: &Job, name: &str, channel: &Channel) -> Result<Frame, Error> {
         .env_clear()
         .envs(job.variables())
         .env("TMPDIR", "/dev/shm")
-        .env(machine::IN_GUEST, "1")
+        .env(
+            machine::IN_GUEST,
+            if job.is_emulated {
+                machine::DEBIAN
+            } else {
+                "1"
+            },
+        )
         .current_dir(&job.folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use kernel_test::cmd;
+use kernel_test::{cmd, iptables_flavour};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 use proxier::{
     KernelError, KernelErrorKind as Kind, KernelPart as Part, MemoryKernel, Operation, SetId,
@@ -256,7 +256,10 @@ fn faults() -> Vec<Fault> {
 }
 
 fn clear() {
-    cmd("ipvsadm -C; iptables-legacy -F FORWARD; ipset destroy; true");
+    let flavour = iptables_flavour();
+    cmd(&format!(
+        "ipvsadm -C; iptables-{flavour} -F FORWARD; ipset destroy; true"
+    ));
 }
 
 pub(crate) fn of_one_kind_in_both_kernels() {

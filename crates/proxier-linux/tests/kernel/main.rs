@@ -14,7 +14,7 @@ mod errors;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kernel_test::{Test, cmd, tests};
+use kernel_test::{Test, cmd, iptables_flavour, tests};
 use proxier::{
     Config, Desired, DetectLocal, Kernel, KernelErrorKind, KernelPart, Layout, Observed, Operation,
     reconcile, translate,
@@ -310,7 +310,10 @@ fn a_failure_is_told_and_made_good() {
     let scenario = scenario("lb-cluster", Layout::Current);
     tools::make_links(&scenario);
     cmd("ipset create KUBE-LOAD-BALANCER hash:net");
-    cmd("iptables-legacy -A FORWARD -m set --match-set KUBE-LOAD-BALANCER src -j DROP");
+    let iptables = format!("iptables-{}", iptables_flavour());
+    cmd(&format!(
+        "{iptables} -A FORWARD -m set --match-set KUBE-LOAD-BALANCER src -j DROP"
+    ));
     let mut kernel = LinuxKernel::open().unwrap();
     let host = kernel.host(scenario.node_name()).unwrap();
     let desired = translate(&scenario.steps[0].cluster, &host, &scenario.config);
@@ -324,7 +327,7 @@ fn a_failure_is_told_and_made_good() {
     assert!(applied.done > 0, "the rest went on");
     // Nothing is reachable that would not be masqueraded.
     assert!(!cmd("ipvsadm -Sn").contains("198.51.100.7"));
-    cmd("iptables-legacy -F FORWARD");
+    cmd(&format!("{iptables} -F FORWARD"));
     go(&mut kernel, &scenario, &scenario.steps[0]);
     compare(
         "made good",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use kernel_test::{Netns, cmd};
+use kernel_test::{Netns, cmd, iptables_flavour};
 use proxier::cluster::Family;
 use proxier::{Config, Layout};
 
@@ -177,9 +177,10 @@ pub(crate) fn input_that_drops_lets_services_pass(layout: Layout, family: Family
     let (net, mut node) = Node::serving(layout, &Web::new());
     serve(&net.node, "node", OWN);
     let iptables = match family {
-        Family::V4 => "iptables-legacy",
-        Family::V6 => "ip6tables-legacy",
+        Family::V4 => "iptables",
+        Family::V6 => "ip6tables",
     };
+    let iptables = format!("{iptables}-{}", iptables_flavour());
     let rules = |lines: &[&str]| {
         for line in lines {
             net.node.run(|| cmd(&format!("{iptables} {line}")));

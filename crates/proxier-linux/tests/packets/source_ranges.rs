@@ -1,6 +1,6 @@
 //! `loadBalancerSourceRanges`: who may pass, and whether the node itself may.
 
-use kernel_test::cmd;
+use kernel_test::{cmd, iptables_flavour};
 use proxier::Layout;
 use proxier::cluster::Family;
 
@@ -31,9 +31,10 @@ pub(crate) fn allow_one_client_and_drop_others(layout: Layout, family: Family) {
 /// Plays the kubelet that the classic layout relies on: the rule that marks what is to be dropped is
 /// kubelet's (until IPTablesOwnershipCleanup, on since v1.27); without it source ranges keep nobody out.
 fn kubelet_marks() {
-    for iptables in ["iptables-legacy", "ip6tables-legacy"] {
+    for iptables in ["iptables", "ip6tables"] {
         cmd(&format!(
-            "{iptables} -t nat -A KUBE-MARK-DROP -j MARK --or-mark 0x8000"
+            "{iptables}-{} -t nat -A KUBE-MARK-DROP -j MARK --or-mark 0x8000",
+            iptables_flavour()
         ));
     }
 }
