@@ -191,6 +191,13 @@ mod tests {
         };
         assert_eq!((of("a"), of("b"), of("c")), (Some(1), Some(1), Some(0)));
 
+        // Without ports nothing is served there.
+        let mut bare = slice("3", vec![Endpoint::ready(ip(4)).on("c")]);
+        bare.ports.clear();
+        cluster.add_slice(bare);
+        let health = service_health(&cluster, "c").pop();
+        assert_eq!(health.map(|h| h.local_endpoints_over(Family::V4)), Some(0));
+
         let mut headless = web();
         headless.cluster_ips.clear();
         cluster.add_service(headless);

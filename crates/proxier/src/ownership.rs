@@ -116,3 +116,64 @@ pub(crate) fn recognizes(
     };
     by_address() || by_port()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    /// A kernel with one address on the proxy's link and these members of sets.
+    struct Held(Vec<(SetId, Entry)>);
+
+    impl Holdings for Held {
+        fn binds(&self, address: IpAddr) -> bool {
+            address == IpAddr::from([10, 0, 0, 7])
+        }
+
+        fn has(&self, _: Family, set: SetId, entry: &Entry) -> bool {
+            self.0
+                .iter()
+                .any(|(of, member)| *of == set && member == entry)
+        }
+    }
+
+    #[test]
+    fn a_virtual_server_is_recognized_by_what_was_made_along_with_it() {
+        let external: IpAddr = [203, 0, 113, 7].into();
+        let held = Held(vec![
+            (
+                SetId::ExternalIp,
+                Entry::ip_port(external, Protocol::TCP, 80),
+            ),
+            (SetId::NodePortTcp, Entry::port(30080)),
+            (SetId::NodePortLocalUdp, Entry::port(30090)),
+        ]);
+        let node_addresses = BTreeSet::from([IpAddr::from([192, 168, 10, 10])]);
+        let covered = |text: &str, excluded: &[&str]| {
+            let rule = Ownership::Recognized {
+                excluded: excluded.iter().map(|cidr| cidr.parse().unwrap()).collect(),
+                node_addresses: node_addresses.clone(),
+            };
+            rule.covers(&text.parse().unwrap(), &held)
+        };
+        for (server, own) in [
+            // On the link, whatever its port.
+            ("-t 10.0.0.7:4711", true),
+            ("-t 10.0.0.8:4711", false),
+            // In a set: address, protocol and port.
+            ("-t 203.0.113.7:80", true),
+            ("-u 203.0.113.7:80", false),
+            ("-t 203.0.113.7:81", false),
+            // A node port at one of the node's addresses, and at no other.
+            ("-t 192.168.10.10:30080", true),
+            ("-t 192.168.10.11:30080", false),
+            ("-u 192.168.10.10:30080", false),
+            ("-u 192.168.10.10:30090", true),
+            ("-f 7", false),
+        ] {
+            assert_eq!(covered(server, &[]), own, "{server}");
+        }
+        assert!(!covered("-t 10.0.0.7:4711", &["10.0.0.0/24"]));
+        assert!(covered("-t 203.0.113.7:80", &["10.0.0.0/24"]));
+    }
+}

@@ -437,3 +437,46 @@ fn a_service_in_its_own_way_is_reported() {
         ["10.244.1.5:80"]
     );
 }
+
+/// v1.20 had no hints and no `internalTrafficPolicy`, and the classic layout is its.
+#[test]
+fn the_classic_layout_heeds_neither_hints_nor_the_internal_policy() {
+    const YAML: &str = "
+apiVersion: v1
+kind: Node
+metadata: {name: node-a, labels: {topology.kubernetes.io/zone: zone-a}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.10, POLICY ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 80}]
+endpoints:
+- {addresses: [10.0.1.1], nodeName: node-a HINT-A}
+- {addresses: [10.0.1.2], nodeName: node-b HINT-B}
+";
+    let hint = |zone: &str| format!(", hints: {{forZones: [{{name: {zone}}}]}}");
+    let hinted = YAML
+        .replace("POLICY ", "")
+        .replace(" HINT-A", &hint("zone-a"))
+        .replace(" HINT-B", &hint("zone-b"));
+    let local = YAML
+        .replace("POLICY", "internalTrafficPolicy: Local,")
+        .replace(" HINT-A", "")
+        .replace(" HINT-B", "");
+    for yaml in [hinted, local] {
+        let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
+        assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
+        let of = |layout| {
+            let desired = translate(&reading.cluster, &host(), &Config::with_layout(layout));
+            destinations(&desired, "-t 10.96.0.10:80")
+        };
+        assert_eq!(of(Layout::Current), ["10.0.1.1:80"]);
+        assert_eq!(of(Layout::Classic), ["10.0.1.1:80", "10.0.1.2:80"]);
+    }
+}

@@ -7,10 +7,11 @@
     reason = "a test that fails should panic"
 )]
 
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
-use proxier::cluster::{Change, Host, ObjectName};
+use proxier::cluster::{Change, Host, ObjectName, ServiceType, TrafficPolicy};
 use proxier::{
     Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation, Plan,
 };
@@ -160,4 +161,54 @@ fn endpoints_of_a_node_share_its_name() {
         .collect();
     assert_eq!(names.len(), 2);
     assert!(Arc::ptr_eq(&names[0], &names[1]), "{names:?}");
+}
+
+/// Services with a Local policy and no endpoint here are counted in the family in which that is so, while it is.
+#[test]
+fn services_without_local_endpoints_are_counted_by_family() {
+    const DUAL: &str = "
+kind: Service
+apiVersion: v1
+metadata: {name: web}
+spec:
+  internalTrafficPolicy: Local
+  clusterIP: 10.0.0.7
+  clusterIPs: [10.0.0.7, 'fd00::7']
+  ports: [{port: 80}]
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+metadata: {name: web-4, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.244.1.5], nodeName: node-a}]
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+metadata: {name: web-6, labels: {kubernetes.io/service-name: web}}
+addressType: IPv6
+ports: [{port: 8080}]
+endpoints: [{addresses: ['fd00:10:244::5'], nodeName: node-b}]
+";
+    let cluster = proxier_manifest::read_cluster("test", DUAL.as_bytes()).cluster;
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    let mut counted = |change| {
+        engine.change(change);
+        engine.plan();
+        let counts = engine.no_local_endpoints();
+        [counts.v4, counts.v6].map(|family| (family.internal, family.external))
+    };
+    let services: Vec<_> = cluster.services.into_values().collect();
+    counted(Change::Services(services.clone()));
+    let slices = cluster.slices.into_values().collect();
+    assert_eq!(counted(Change::Slices(slices)), [(0, 0), (1, 0)]);
+    let mut open = services[0].clone();
+    open.service_type = ServiceType::NodePort;
+    open.external_policy = TrafficPolicy::Local;
+    open.internal_policy = TrafficPolicy::Cluster;
+    open.ports[0].node_port = NonZeroU16::new(30_080);
+    let open = Change::Service(Box::new(open));
+    assert_eq!(counted(open), [(0, 0), (0, 1)]);
+    let gone = Change::SliceGone(ObjectName::new("default", "web-6"));
+    assert_eq!(counted(gone), [(0, 0), (0, 0)]);
 }

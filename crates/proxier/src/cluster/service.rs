@@ -175,3 +175,26 @@ impl Service {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_service_is_senior_and_one_of_unknown_age_is_the_youngest() {
+        let service = |name: &str, created| {
+            let mut service = Service::new(ObjectName::new("default", name), Vec::new());
+            service.created = created;
+            service
+        };
+        let services = [
+            service("d", Some(-1)),
+            service("c", Some(7)),
+            service("b", Some(8)),
+            service("e", Some(8)),
+            service("a", None),
+            service("f", None),
+        ];
+        assert!(services.is_sorted_by(|a, b| a.seniority() < b.seniority()));
+    }
+}

@@ -85,3 +85,24 @@ impl Reserved for ReservedIn<'_> {
         node().or_else(endpoint)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_belong_to_the_first_other_node_that_has_them() {
+        let ip = |last: u8| IpAddr::from([192, 168, 10, last]);
+        let nodes = [("c", vec![2, 3]), ("a", vec![1]), ("b", vec![2])];
+        let nodes: BTreeMap<Box<str>, Node> = nodes
+            .into_iter()
+            .map(|(name, last)| {
+                let addresses: Vec<_> = last.into_iter().map(ip).collect();
+                (name.into(), Node::new(name).with_addresses(addresses))
+            })
+            .collect();
+        let expected = HashMap::from([(ip(2), "b"), (ip(3), "c")]);
+        assert_eq!(node_addresses(&nodes, "a"), expected);
+    }
+}

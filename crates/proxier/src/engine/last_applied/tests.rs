@@ -179,6 +179,31 @@ proptest! {
     }
 }
 
+/// As `operations_have_one_effect_in_both` found it.
+#[test]
+fn the_last_of_several_edits_of_a_destination_decides() {
+    let (server, destination) = (server(1), destination(1, 1));
+    let add = || Operation::AddDestination {
+        server,
+        destination,
+    };
+    let delete = || Operation::DeleteDestination {
+        server,
+        id: destination.id,
+    };
+    let config = config(false);
+    let id = server;
+    for (edits, left) in [
+        (vec![add(), delete()], 0),
+        (vec![add(), delete(), add()], 1),
+    ] {
+        let mut applied = untouched(&mut MemoryKernel::new());
+        let operations = [vec![Operation::AddServer { id, config }], edits].concat();
+        applied.take(operations.iter(), |_| None);
+        assert_eq!(applied.server(&server).unwrap().destinations.len(), left);
+    }
+}
+
 #[test]
 fn every_kind_is_tried() {
     use proptest::strategy::ValueTree;

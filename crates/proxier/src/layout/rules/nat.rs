@@ -183,3 +183,36 @@ impl FamilyRules {
         );
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    /// Of v1.20 the order for SCTP was the other way round, which loses clients' addresses; the classic layout keeps it.
+    #[test]
+    fn local_node_ports_return_before_all_are_masqueraded() {
+        let targets = |layout, protocol: &str| {
+            let (all, local) = SetId::node_ports(protocol.parse().unwrap()).unwrap();
+            let mut rules = FamilyRules::new(layout, Family::V4);
+            rules.filled = [all, local].into_iter().collect();
+            let chains = rules.nat().chains;
+            let chain = chains
+                .iter()
+                .find(|chain| chain.name == "KUBE-NODE-PORT")
+                .unwrap();
+            let targets = chain.rules.iter().map(|rule| rule.target.clone().unwrap());
+            targets.collect::<Vec<_>>()
+        };
+        let masquerade = Target::from("KUBE-MARK-MASQ");
+        for protocol in NODE_PORT_PROTOCOLS {
+            let spared = [Target::Return, masquerade.clone()];
+            assert_eq!(targets(Layout::Current, protocol), spared, "{protocol}");
+            let mut classic = spared;
+            if protocol == "sctp" {
+                classic.reverse();
+            }
+            assert_eq!(targets(Layout::Classic, protocol), classic, "{protocol}");
+        }
+    }
+}
