@@ -118,7 +118,7 @@ impl Watch {
             .as_mut()?
             .get(header, &Bytes(&[0; NFGENMSG]), |message| {
                 let mut hasher = DefaultHasher::new();
-                // The number, and who raised it last.
+                // The number; the rest is who asks, which is always us.
                 message.payload.get(NFGENMSG..).hash(&mut hasher);
                 generation = Some(hasher.finish());
                 Ok::<_, netlink_batch::Error>(())
