@@ -10,9 +10,14 @@ use std::num::NonZeroU16;
 
 use ipvs_netlink::Protocol;
 use proxier::cluster::{
-    Cluster, Family, Host, Node, ObjectName, Service, ServicePort, ServiceType,
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Host, Node, ObjectName, PerFamily,
+    Service, ServicePort, ServiceType, TrafficPolicy,
 };
-use proxier::{Config, NodePortAddresses, SetId, translate};
+use proxier::kernel::FailureReason;
+use proxier::{
+    Config, Desired, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel,
+    NodePortAddresses, Operation, Phase, SetId, reconcile, translate,
+};
 
 fn host(addresses: &[&str]) -> Host {
     let mut host = Host::new("node-a");
@@ -69,4 +74,62 @@ fn primary_serves_node_ports_at_the_nodes_own_address_alone() {
     let both = ["-t 192.168.10.10:30080", "-t 192.168.20.10:30080"];
     assert_eq!(served(NodePortAddresses::All), both);
     assert_eq!(served(NodePortAddresses::Primary), &both[..1]);
+}
+
+/// The kernel's state for a Service with an endpoint here and one elsewhere.
+fn served(service: &Service) -> (Desired, MemoryKernel) {
+    let mut cluster = Cluster::default();
+    cluster.add_service(service.clone());
+    let port = EndpointPort::new("", Protocol::TCP, NonZeroU16::new(8080).unwrap());
+    let endpoints = [("10.244.1.5", "node-a"), ("10.244.2.6", "node-b")];
+    let endpoints = endpoints.map(|(ip, node)| Endpoint::ready(ip.parse().unwrap()).on(node));
+    let name = ObjectName::new("default", "web-1");
+    let slice = EndpointSlice::new(name, "web", Family::V4);
+    cluster.add_slice(slice.with_ports([port]).with_endpoints(endpoints));
+    let desired = translate(&cluster, &host(&["192.168.10.10/24"]), &Config::default());
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&desired, &kernel.state());
+    assert!(kernel.apply(&plan).is_ok());
+    (desired, kernel)
+}
+
+/// Else clients' addresses reach endpoints on other nodes, which answer past this one.
+#[test]
+fn traffic_is_exempted_from_masquerading_once_no_endpoint_elsewhere_gets_it() {
+    let mut service = web();
+    let (_, kernel) = served(&service);
+    service.external_policy = TrafficPolicy::Local;
+    let (local, _) = served(&service);
+    let plan = reconcile(&local, &kernel.state());
+    let name = SetId::NodePortLocalTcp.name(Family::V4);
+    let exempts = |operation: &Operation| matches!(operation, Operation::AddEntry { set, .. } if *set == name);
+    let deletes = |operation: &Operation| matches!(operation, Operation::DeleteDestination { .. });
+    let phases = |of: &dyn Fn(&Operation) -> bool| -> Vec<Phase> {
+        let found = plan.iter().filter(|(_, operation)| of(operation));
+        found.map(|(phase, _)| phase).collect()
+    };
+    assert_eq!(phases(&exempts), [Phase::Settle], "{plan}");
+    assert_eq!(phases(&deletes), [Phase::Retire], "{plan}");
+}
+
+#[test]
+fn no_address_is_bound_for_a_virtual_server_whose_rules_failed() {
+    let (desired, kernel) = served(&web());
+    let mut state = kernel.state();
+    state.addresses = Some(Vec::new());
+    state.rules = PerFamily::default();
+    let mut kernel = MemoryKernel::holding(&state);
+    kernel.fail_with(Some(Box::new(|operation| {
+        matches!(operation, Operation::RestoreRules(_))
+            .then(|| KernelError::new(KernelPart::Rules, KernelErrorKind::Other, "by the test"))
+    })));
+    let plan = reconcile(&desired, &state);
+    let binds = |operation: &Operation| matches!(operation, Operation::BindAddress(_));
+    assert!(plan.iter().any(|(_, operation)| binds(operation)), "{plan}");
+    let applied = kernel.apply(&plan);
+    let skipped = applied.failures.iter().filter(|failure| {
+        binds(&failure.operation) && matches!(failure.reason, FailureReason::Skipped { .. })
+    });
+    assert_eq!(skipped.count(), 1);
+    assert_eq!(kernel.state().addresses, Some(Vec::new()));
 }
