@@ -125,6 +125,7 @@ fn proxy(
     options: Options,
 ) -> Result<(), DaemonError> {
     let config = options.config.clone();
+    let iptables = machine.iptables();
     let mut syncer = Syncer::new(machine, &options.node_name, config, Instant::now())?;
     let source = ApiSource {
         kubeconfig: options.process.kubeconfig.as_deref().map(PathBuf::from),
@@ -132,7 +133,7 @@ fn proxy(
     };
     let client = runtime.block_on(watch::client(&source))?;
     let client = client.counting(reporter.metrics().requests().clone());
-    log_start(&options, client.url());
+    log_start(&options, client.url(), &iptables);
     let pages = Introspection::new(options.effective(), std::env::args().skip(1));
     let servers = servers(&options.process, &reporter, &pages, connections);
     let counters = Arc::clone(reporter.counters());
@@ -183,7 +184,7 @@ fn proxy(
 }
 
 /// What an engineer wants to know first of a log that begins here.
-fn log_start(options: &Options, server: &str) {
+fn log_start(options: &Options, server: &str, iptables: &str) {
     let file = options.config_file.as_ref();
     let config = file.map_or_else(
         || "the command line".to_owned(),
@@ -203,6 +204,7 @@ fn log_start(options: &Options, server: &str) {
         config,
         api_server = server,
         layout = ?proxy.layout,
+        iptables,
         scheduler = %proxy.scheduler,
         sync_period = ?proxy.sync_period,
         min_sync_period = ?proxy.min_sync_period,

@@ -6,7 +6,7 @@ use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
 use iptables_restore::Ruleset;
 use ipvs_netlink::{DestinationId, VirtualServerId};
-use proxier::cluster::{Host, PerFamily};
+use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Signs};
@@ -95,6 +95,19 @@ impl ThisMachine {
             kernel: LinuxKernel::open()?,
             flows: None,
         })
+    }
+
+    /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`.
+    #[must_use]
+    pub fn iptables(&self) -> String {
+        let of = |family| {
+            let tools = *self.kernel.tools().get(family);
+            tools.map_or_else(
+                || "none".to_owned(),
+                |tools| format!("{} ({})", tools.version(), tools.backend()),
+            )
+        };
+        format!("IPv4: {}, IPv6: {}", of(Family::V4), of(Family::V6))
     }
 }
 

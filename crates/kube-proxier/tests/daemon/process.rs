@@ -109,6 +109,8 @@ pub(crate) fn says_that_it_runs() {
     for part in [
         "starting version=",
         "node=\"node-a\"",
+        "iptables=\"IPv4: 1.",
+        "(legacy), IPv6: 1.",
         &server.url(),
         "everything is listed",
     ] {
