@@ -51,7 +51,7 @@ impl fmt::Display for Change {
 struct SettingError {
     path: PathBuf,
     value: u64,
-    /// What says that it is not wanted.
+    /// The setting that turns it off.
     leave: &'static str,
     reason: Reason,
 }

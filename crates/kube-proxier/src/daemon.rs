@@ -40,7 +40,7 @@ pub enum DaemonError {
     #[error(transparent)]
     Instance(#[from] InstanceError),
     /// This machine cannot be programmed.
-    #[error("can't use ipvs proxier: {0} (`kube-proxier doctor` says more)")]
+    #[error("can't use ipvs proxier: {0} (`kube-proxier doctor` shows all checks)")]
     Machine(#[from] OpenError),
     /// The kernel cannot be looked at.
     #[error("can't use ipvs proxier: {0}")]
@@ -54,14 +54,14 @@ pub enum DaemonError {
     /// The system gave no means to wait for events.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
-    /// An address cannot be served on, and the configuration says that this is an error (`bindAddressHardFail`).
+    /// An address cannot be served on, and the configuration makes this an error (`bindAddressHardFail`).
     #[error("{0}")]
     Serve(#[source] io::Error),
     /// Metrics cannot be had.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The loop ended, which it never should.
-    #[error("the loop ended; what it last logged says why")]
+    #[error("the sync loop ended; the lines logged before this one have the cause")]
     Ended,
 }
 
@@ -74,7 +74,7 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     let _instance = Instance::claim()?;
     process::set_oom_score(options.process.oom_score_adj);
     let open_files = process::raise_open_files();
-    // Opened first: that loads what can be loaded. Where it fails, the checks say what is missing.
+    // Opened first: that loads what can be loaded. Where it fails, the checks name what is missing.
     let machine = ThisMachine::open();
     let checks = doctor::run(&options);
     doctor::log(&checks, machine.is_ok());
@@ -156,7 +156,7 @@ fn proxy(
         Ok(thread) => threads.push(thread),
         Err(error) => tracing::warn!(
             %error,
-            "there is no thread to follow changes of links and addresses; they are seen at the next full sync"
+            "cannot start the thread that follows links and addresses; their changes are found at the next full sync"
         ),
     }
     let node_name = options.node_name.clone();
@@ -232,7 +232,7 @@ fn join(threads: Vec<JoinHandle<()>>, deadline: Instant) {
     }
 }
 
-/// Serves health and metrics; ends only with an error that the configuration says to end with.
+/// Serves health and metrics. Ends only with an error that the configuration makes fatal.
 fn servers(
     process: &Process,
     reporter: &Reporter,
@@ -284,8 +284,7 @@ async fn until_stopped() -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Reports the configuration whenever its file says something else, and sets up connection tracking where that is no
-/// longer as said.
+/// Sends the configuration whenever its file changes it, and sets up connection tracking again if that changed.
 async fn follow_config(
     watch: Option<ConfigWatch>,
     mut conntrack: Conntrack,

@@ -1,4 +1,4 @@
-//! What the daemon's loop is told.
+//! What the daemon's loop receives.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,14 +8,14 @@ use dummy_link::Removal;
 use proxier::Config;
 use proxier::cluster::Change;
 
-/// Something that may change what the kernel should hold, or what the node says of itself.
+/// Something that may change what the kernel should hold, or what the node reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The API said something about the cluster.
+    /// The API reported a change of the cluster.
     Cluster {
         /// What.
         change: Change,
-        /// When its cause came about, where the object says so (annotation
+        /// When its cause came about, if the object has it (annotation
         /// `endpoints.kubernetes.io/last-change-trigger-time`).
         triggered: Option<SystemTime>,
     },

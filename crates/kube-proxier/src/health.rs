@@ -30,7 +30,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What the loop tells and the servers ask. A clone is the same state.
+/// The state that the loop updates and the servers read. A clone shares it.
 #[derive(Clone)]
 pub struct HealthState {
     clock: Arc<dyn Clock>,

@@ -25,7 +25,7 @@ pub enum InstanceError {
     )]
     Another,
     /// It could not be found out.
-    #[error("cannot tell whether another kube-proxier runs here: {0}")]
+    #[error("cannot find out whether another kube-proxier runs here: {0}")]
     Unknown(#[source] io::Error),
 }
 

@@ -20,7 +20,6 @@ pub mod service_health;
 mod status;
 mod stop;
 pub mod sync;
-mod text;
 pub mod watch;
 
 pub use event::Event;

@@ -19,7 +19,7 @@ const ATTENTION: Duration = Duration::from_millis(250);
 /// How long until changes are followed again after that failed.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Reports changes of links and addresses, from a thread of its own, until told to stop. What cannot be followed is tried
+/// Reports changes of links and addresses, from a thread of its own, until stopped. What cannot be followed is tried
 /// again; meanwhile changes are seen at the next full sync.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub(super) fn follow(events: mpsc::Sender<Event>, stop: Stop) -> io::Result<Join
         })
 }
 
-/// Runs `watch` until told to stop, again and again where it fails.
+/// Runs `watch` until stopped, again and again if it fails.
 fn retrying<E: fmt::Display>(
     events: &mpsc::Sender<Event>,
     stop: &Stop,

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use proxier::cluster::Service;
 
-/// The node ports that an API server gives out unless told otherwise (`--service-node-port-range`).
+/// The node ports that an API server gives out unless configured otherwise (`--service-node-port-range`).
 pub(crate) const NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 
 /// The kernel's settings for local ports.
@@ -23,7 +23,7 @@ pub(crate) struct LocalPorts {
 }
 
 impl LocalPorts {
-    /// Reads them below `root`; `None` where there is no such setting, or it cannot be read.
+    /// Reads them below `root`; `None` if the setting is missing or cannot be read.
     pub(crate) fn read(root: &Path) -> Option<Self> {
         let read = |name: &str| {
             let path = root.join("proc/sys/net/ipv4").join(name);

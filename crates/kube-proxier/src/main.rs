@@ -1,4 +1,4 @@
-//! The node daemon that takes kube-proxy's place in ipvs mode. `kube-proxier --help` says how.
+//! The node daemon that takes kube-proxy's place in ipvs mode. See `kube-proxier --help`.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

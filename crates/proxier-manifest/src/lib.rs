@@ -40,4 +40,4 @@ pub use manifests::{Content, MAX_OBJECTS, Manifests, read_cluster};
 pub use object::{ObjectError, ObjectReading, read_object};
 pub use quantity::{DurationError, parse_duration};
 pub use snapshot::{Snapshot, SnapshotError};
-pub use text::printable;
+pub use text::{printable, printable_within};

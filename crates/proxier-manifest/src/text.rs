@@ -20,22 +20,30 @@ fn is_unsafe(c: char) -> bool {
 /// cut after 512 bytes with a count of the rest.
 #[must_use]
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if text.len() <= LIMIT && !text.contains(is_unsafe) {
+    printable_within(text, LIMIT, &[])
+}
+
+/// The same, cut after `limit` bytes. The characters in `keep` are not escaped: the escape character, for one, in a text
+/// that the program colours itself.
+#[must_use]
+pub fn printable_within<'a>(text: &'a str, limit: usize, keep: &[char]) -> Cow<'a, str> {
+    let is_unsafe = |c: char| is_unsafe(c) && !keep.contains(&c);
+    if text.len() <= limit && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::new();
     for (at, c) in text.char_indices() {
-        if at + c.len_utf8() > LIMIT {
+        if at + c.len_utf8() > limit {
             // Writing to a String does not fail.
             let _ = write!(shown, "… ({} bytes more)", text.len() - at);
             break;
         }
         match c {
+            c if !is_unsafe(c) => shown.push(c),
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
-            c if is_unsafe(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
+            c => shown.extend(c.escape_unicode()),
         }
     }
     Cow::Owned(shown)
@@ -53,10 +61,18 @@ mod tests {
             "a\\nb\\rc\\u{0}d\\u{202e}e\\u{1b}[31mf\\u{2028}g\\u{85}h\\u{2066}i\\u{200f}"
         );
         assert!(matches!(printable("Grüße, 世界"), Cow::Borrowed(_)));
+        assert_eq!(
+            printable_within("\u{1b}[31m\n", 1000, &['\u{1b}']),
+            "\u{1b}[31m\\n"
+        );
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
+        assert_eq!(printable_within("äöü", 3, &[]), "ä… (4 bytes more)");
+        assert_eq!(printable_within("abc", 3, &[]), "abc");
+        let shown = printable_within(&"x".repeat(40_000_000), 4096, &[]).into_owned();
+        assert!(shown.len() < 4200, "{}", shown.len());
         let text = format!("{}äb", "x".repeat(511));
         assert_eq!(
             printable(&text),

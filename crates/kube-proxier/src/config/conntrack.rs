@@ -1,4 +1,4 @@
-//! What a `KubeProxyConfiguration` says of the node's connection tracking.
+//! The fields of a `KubeProxyConfiguration` about the node's connection tracking.
 //!
 //! Deerrors: `pkg/proxy/apis/config/v1alpha1/deerrors.go` in kubernetes/kubernetes; limits: its
 //! `pkg/proxy/apis/config/validation`.
@@ -45,20 +45,20 @@ pub(super) fn read(raw: Option<&ConntrackConfiguration>, errors: &mut FieldError
     let Some(raw) = raw else {
         return conntrack;
     };
-    for (field, said, number) in [
+    for (field, given, number) in [
         ("maxPerCore", raw.max_per_core, &mut conntrack.max_per_core),
         ("min", raw.min, &mut conntrack.min),
     ] {
-        match said.map(i32::try_from) {
+        match given.map(i32::try_from) {
             None => {}
-            Some(Ok(said @ 0..)) => *number = said.unsigned_abs(),
+            Some(Ok(given @ 0..)) => *number = given.unsigned_abs(),
             Some(_) => errors.add(
                 format!("conntrack.{field}"),
                 format!("is not from 0 to {}", i32::MAX),
             ),
         }
     }
-    for (field, said, seconds) in [
+    for (field, given, seconds) in [
         (
             "tcpEstablishedTimeout",
             &raw.tcp_established_timeout,
@@ -76,7 +76,7 @@ pub(super) fn read(raw: Option<&ConntrackConfiguration>, errors: &mut FieldError
             &mut conntrack.udp_stream_timeout,
         ),
     ] {
-        if let Some(text) = nonempty(said.as_ref()) {
+        if let Some(text) = nonempty(given.as_ref()) {
             let timeout = errors.take(&format!("conntrack.{field}"), parse_duration(text));
             *seconds = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX);
         }

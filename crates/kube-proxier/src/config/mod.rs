@@ -17,9 +17,9 @@ use proxier_manifest::{
 
 pub use self::conntrack::Conntrack;
 
-/// The port of `/healthz` where none is said.
+/// The port of `/healthz` if none is set.
 const HEALTHZ_PORT: u16 = 10256;
-/// The port of `/metrics` where none is said.
+/// The port of `/metrics` if none is set.
 const METRICS_PORT: u16 = 10249;
 
 /// A configuration that was read and checked.
@@ -67,14 +67,14 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
 pub struct Process {
     /// The kubeconfig file (`clientConnection.kubeconfig`); none to be a pod of the cluster.
     pub kubeconfig: Option<Box<str>>,
-    /// Where `/healthz` and `/livez` are served (`healthzBindAddress`). A configuration always says it;
-    /// `None` is for whoever has another way of saying so.
+    /// Where `/healthz` and `/livez` are served (`healthzBindAddress`). A configuration always sets it;
+    /// `None` turns the server off.
     pub healthz_bind_address: Option<SocketAddr>,
     /// Where `/metrics` and `/proxyMode` are served (`metricsBindAddress`); `None` as above.
     pub metrics_bind_address: Option<SocketAddr>,
     /// Whether an address that cannot be bound ends the process (`bindAddressHardFail`).
     pub bind_address_hard_fail: bool,
-    /// Which features are said to be on or off (`featureGates`).
+    /// Which features are set on or off (`featureGates`).
     pub feature_gates: BTreeMap<Box<str>, bool>,
     /// How the process logs (`logging`).
     pub logging: Logging,
@@ -168,20 +168,20 @@ impl Process {
     /// Checks and reads what a configuration sets for the process. Adds what is wrong with it to `errors`.
     #[must_use]
     pub fn read(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Self {
-        // Which address is bound says only of which family the others are.
+        // The bind address only decides the family of the others.
         let any = match nonempty(raw.bind_address.as_ref()).map(str::parse) {
             Some(Ok(IpAddr::V6(_))) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             Some(Err(_)) => {
-                errors.add("bindAddress", "is no IP address");
+                errors.add("bindAddress", "is not an IP address");
                 Ipv4Addr::UNSPECIFIED.into()
             }
             _ => Ipv4Addr::UNSPECIFIED.into(),
         };
-        let mut address = |field: &str, said: Option<&String>, ip: IpAddr, port: u16| {
-            let Some(said) = nonempty(said) else {
+        let mut address = |field: &str, given: Option<&String>, ip: IpAddr, port: u16| {
+            let Some(given) = nonempty(given) else {
                 return Some(SocketAddr::new(ip, port));
             };
-            bind_address(said, port)
+            bind_address(given, port)
                 .map_err(|reason| errors.add(field, reason))
                 .ok()
         };
@@ -253,7 +253,7 @@ fn bind_address(text: &str, usual: u16) -> Result<SocketAddr, String> {
         Ok(address) if address.port() == 0 => Err(format!("{text:?}: port 0 cannot be served on")),
         Ok(address) => Ok(address),
         Err(_) => Err(format!(
-            "{text:?} is no address such as 0.0.0.0:{usual} or [::]:{usual}"
+            "{text:?} is not an address such as 0.0.0.0:{usual} or [::]:{usual}"
         )),
     }
 }

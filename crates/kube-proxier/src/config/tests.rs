@@ -114,12 +114,12 @@ fn connection_tracking_is_as_said_or_as_kube_proxy_has_it() {
     let of = |text: &str| read(text).unwrap().process.conntrack;
     let nothing = "conntrack: {maxPerCore: null, tcpEstablishedTimeout: null, udpTimeout: 0s}\n";
     assert_eq!(of(nothing), Conntrack::default());
-    let said = of(
+    let text = of(
         "conntrack: {maxPerCore: 0, min: 7, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 1m30s,\n\
          tcpBeLiberal: true, udpTimeout: 999ms, udpStreamTimeout: 2.5s}\n",
     );
     assert_eq!(
-        said,
+        text,
         Conntrack {
             max_per_core: 0,
             min: 7,

@@ -185,9 +185,9 @@ fn what_cannot_be_set_is_named_and_the_rest_is_set() {
         ),
     ];
     assert_eq!(errors.len(), expected.len(), "{errors:?}");
-    for (error, (path, said, remedy)) in errors.iter().zip(expected) {
+    for (error, (path, message, remedy)) in errors.iter().zip(expected) {
         let text = error.to_string();
-        let start = format!("{}: {said}", path.display());
+        let start = format!("{}: {message}", path.display());
         assert!(text.starts_with(&start), "{text}");
         assert!(error.remedy().contains(remedy), "{}", error.remedy());
     }

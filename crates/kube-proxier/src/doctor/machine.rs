@@ -24,7 +24,12 @@ impl Machine {
             .find_map(|line| line.strip_prefix("CapEff:"))
             .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
         CAPABILITIES.map(|(name, bit)| match effective {
-            None => Check::no(Verdict::Warning, name, "/proc does not say", "mount /proc"),
+            None => Check::no(
+                Verdict::Warning,
+                name,
+                "/proc cannot be read",
+                "mount /proc",
+            ),
             Some(bits) if bits >> bit & 1 == 1 => Check::works(name, "this process has it"),
             Some(_) => Check::no(
                 Verdict::Fails,
@@ -58,7 +63,7 @@ impl Machine {
             ("", "bridge-nf-call-iptables"),
             ("6", "bridge-nf-call-ip6tables"),
         ] {
-            // Without br_netfilter there is no such setting, and nothing to say.
+            // Without br_netfilter the setting does not exist, and nothing is wrong.
             match read(&format!("net/bridge/bridge-nf-call-ip{family}tables")).as_deref() {
                 None => {}
                 Some("1") => checks.push(Check::works(name, "1")),

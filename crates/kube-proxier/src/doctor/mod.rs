@@ -1,6 +1,6 @@
 //! `kube-proxier doctor`: can ipvs mode run on this machine, and what to do where it cannot.
 //!
-//! The checks are the list that users of kube-proxy's ipvs mode are told to go through: the mode, the kernel modules,
+//! The checks are the list that users of kube-proxy's ipvs mode are advised to go through: the mode, the kernel modules,
 //! the tools; and what experience added: permissions, settings, leftovers of other modes, virtual servers of others.
 //! Nothing that it finds, or does not find, makes it fail to answer.
 

@@ -53,7 +53,7 @@ impl Machine {
 
     fn module(&self, modules: &Modules, module: &ModuleName, needed: bool) -> Check {
         let name = format!("module {module}");
-        // What answers is there, whatever files say.
+        // What answers is there, even if no file lists it.
         if self.is_this_one() && answers(module.as_str()) {
             let found = match modules.presence(module) {
                 Ok(presence) if presence.is_ready() => presence.to_string(),

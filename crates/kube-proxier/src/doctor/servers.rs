@@ -17,7 +17,7 @@ use crate::options::Options;
 pub(super) fn foreign(options: &Options) -> Vec<Check> {
     let servers = ipvs_netlink::Client::open().and_then(|mut client| client.services());
     let Ok(servers) = servers else {
-        // Why IPVS does not answer, others say.
+        // Other checks explain why IPVS does not answer.
         return Vec::new();
     };
     let count = servers.len();

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{Check, Verdict, can_run};
-use crate::text::printable;
+use proxier_manifest::printable_within;
 
 /// How much is shown of one text, in bytes.
 const SHOWN: usize = 4096;
@@ -32,10 +32,10 @@ pub fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             out,
             "{style}{word}{style:#}  {:width$}  {}",
             check.name,
-            printable(&check.found, SHOWN, &[])
+            printable_within(&check.found, SHOWN, &[])
         )?;
         if let (Some(remedy), true) = (&check.remedy, check.verdict != Verdict::Works) {
-            let remedy = printable(remedy, SHOWN, &[]);
+            let remedy = printable_within(remedy, SHOWN, &[]);
             writeln!(out, "{:width$}           -> {remedy}", "")?;
         }
     }

@@ -49,7 +49,7 @@ impl Introspection {
     fn flagz(&self) -> Response {
         let mut text = "kube-proxier flags, as given\n\n".to_owned();
         for flag in self.flags.iter() {
-            text.push_str(&crate::text::printable(flag, 4096, &[]));
+            text.push_str(&proxier_manifest::printable_within(flag, 4096, &[]));
             text.push('\n');
         }
         typed(PLAIN, text)

@@ -42,7 +42,7 @@ pub(super) fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
         .route("/livez", get(livez))
 }
 
-/// What is served on the metrics address: `/metrics`, `/proxyMode` and `/healthz`, which here says only that the
+/// What is served on the metrics address: `/metrics`, `/proxyMode` and `/healthz`, which here reports only that the
 /// process runs, as kube-proxy's does.
 pub(super) fn metrics_routes(metrics: &Metrics) -> Router {
     let metrics = metrics.clone();
@@ -74,7 +74,7 @@ pub(super) async fn serve(
     hard_fail: bool,
     connections: &Connections,
 ) -> io::Result<Infallible> {
-    let mut said = false;
+    let mut reported = false;
     let listener = loop {
         match TcpListener::bind(address).await {
             Ok(listener) => break listener,
@@ -83,10 +83,10 @@ pub(super) async fn serve(
                 return Err(io::Error::new(error.kind(), message));
             }
             Err(error) => {
-                if !said {
+                if !reported {
                     tracing::error!(%address, %error, "{what} cannot be served; trying again");
                 }
-                said = true;
+                reported = true;
                 tokio::time::sleep(AGAIN).await;
             }
         }

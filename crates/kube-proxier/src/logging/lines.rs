@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::rate::RateLimit;
-use crate::text::printable;
+use proxier_manifest::printable_within;
 
 /// How long a line may be, in bytes; one for debugging may be longer.
 const LINE: usize = 4 << 10;
@@ -50,7 +50,7 @@ impl<F> Lines<F> {
         }
     }
 
-    /// Whether the line is to be written; first writes what is to be said of earlier ones.
+    /// Whether the line is to be written; first writes the count of earlier ones left out.
     fn admit(
         &self,
         metadata: &Metadata<'static>,
@@ -116,7 +116,7 @@ where
         match self.form {
             Form::Text { ansi } => {
                 let keep: &[char] = if ansi { &['\u{1b}'] } else { &[] };
-                writeln!(writer, "{}", printable(line, limit, keep))
+                writeln!(writer, "{}", printable_within(line, limit, keep))
             }
             Form::Json => writeln!(writer, "{}", json(line, limit)),
         }
@@ -127,18 +127,18 @@ where
 fn json(line: &str, limit: usize) -> String {
     use serde_json::Value;
     let Ok(Value::Object(mut fields)) = serde_json::from_str(line) else {
-        return printable(line, limit, &[]).into_owned();
+        return printable_within(line, limit, &[]).into_owned();
     };
     for value in fields.values_mut() {
         if let Value::String(text) = value {
-            let shown = printable(text, limit, &[]).into_owned();
+            let shown = printable_within(text, limit, &[]).into_owned();
             *text = shown;
         }
     }
     Value::Object(fields).to_string()
 }
 
-/// Standard error, whatever becomes of it: a log that nobody takes is no reason to end.
+/// Standard error. A log that cannot be written does not end the daemon.
 pub(super) struct Stderr;
 
 impl io::Write for Stderr {

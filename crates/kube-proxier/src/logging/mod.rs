@@ -13,16 +13,16 @@ use tracing_subscriber::fmt::format::JsonFields;
 use self::lines::{Form, Lines, Stderr};
 use crate::config::{LogFormat, Logging};
 
-/// Starts logging to stderr, as the options say. `RUST_LOG`, where it is set, says how much instead of them.
+/// Starts logging to stderr as the options ask. `RUST_LOG`, if set, decides how much is logged.
 ///
 /// # Errors
 /// If this process logs already, or `RUST_LOG` cannot be read.
 pub fn start(logging: Logging) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = match std::env::var("RUST_LOG")
         .ok()
-        .filter(|said| !said.is_empty())
+        .filter(|filter| !filter.is_empty())
     {
-        Some(said) => EnvFilter::try_new(said).map_err(|error| format!("RUST_LOG: {error}"))?,
+        Some(filter) => EnvFilter::try_new(filter).map_err(|error| format!("RUST_LOG: {error}"))?,
         None => filter(logging.verbosity),
     };
     let subscriber = tracing_subscriber::fmt()
@@ -43,7 +43,7 @@ pub fn start(logging: Logging) -> Result<(), Box<dyn std::error::Error + Send + 
     }
 }
 
-/// Ours by klog's levels; libraries say less, until everything is wanted.
+/// Ours by klog's levels; libraries log less, until everything is wanted.
 fn filter(verbosity: u32) -> EnvFilter {
     let libraries = match verbosity {
         0..=5 => LevelFilter::WARN,
@@ -59,7 +59,7 @@ fn filter(verbosity: u32) -> EnvFilter {
         .fold(filter, EnvFilter::add_directive)
 }
 
-/// What klog's levels are here: 0 to 3 are what kube-proxy says of itself when all is well.
+/// What klog's levels are here: 0 to 3 are what kube-proxy logs when all is well.
 fn level(verbosity: u32) -> LevelFilter {
     match verbosity {
         0..=3 => LevelFilter::INFO,

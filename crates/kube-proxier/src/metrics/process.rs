@@ -1,4 +1,4 @@
-//! What every program says of itself, by the names that Prometheus' own clients have for it, from `/proc/self`.
+//! The metrics of the process, under the names that Prometheus' own clients use, from `/proc/self`.
 
 use std::fs;
 

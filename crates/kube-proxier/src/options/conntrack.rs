@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::flags::go_bool;
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Connection tracking (ignored with --config, which says it)")]
+#[command(next_help_heading = "Connection tracking (ignored with --config)")]
 pub(super) struct ConntrackFlags {
     /// How many connections the node may track for each processor, 1048576 in all at most, unless --conntrack-min is more;
-    /// the node's limit is only ever raised. 0 leaves it as it is, whatever --conntrack-min says [default: 32768].
+    /// the node's limit is only ever raised. 0 leaves it as it is, even with --conntrack-min [default: 32768].
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     conntrack_max_per_core: Option<i64>,
 
@@ -17,31 +17,30 @@ pub(super) struct ConntrackFlags {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     conntrack_min: Option<i64>,
 
-    /// When an idle TCP connection is no longer tracked: a duration, in whole seconds; 0 for as the kernel has it
+    /// How long an idle TCP connection is tracked: a duration, in whole seconds; 0 keeps the kernel's setting
     /// [default: 24h].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     conntrack_tcp_timeout_established: Option<String>,
 
-    /// The same for one in CLOSE_WAIT: a duration, in whole seconds; 0 for as the kernel has it [default: 1h].
+    /// The same for one in CLOSE_WAIT: a duration, in whole seconds; 0 keeps the kernel's setting [default: 1h].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     conntrack_tcp_timeout_close_wait: Option<String>,
 
-    /// Let TCP packets outside of the window through as well (nf_conntrack_tcp_be_liberal=1) [default: false].
+    /// Let TCP packets outside the window pass (nf_conntrack_tcp_be_liberal=1) [default: false].
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     conntrack_tcp_be_liberal: Option<bool>,
 
-    /// When UDP that nobody answered is no longer tracked: a duration, in whole seconds [default: 0s: as the kernel has
-    /// it].
+    /// How long UDP without a reply is tracked: a duration, in whole seconds [default: 0s: the kernel's setting].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     conntrack_udp_timeout: Option<String>,
 
-    /// The same for UDP that was answered: a duration, in whole seconds [default: 0s: as the kernel has it].
+    /// The same for UDP with a reply: a duration, in whole seconds [default: 0s: the kernel's setting].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     conntrack_udp_timeout_stream: Option<String>,
 }
 
 impl ConntrackFlags {
-    /// Each with the field of a configuration file that says the same, and what was given, if anything.
+    /// Each flag with the configuration file's field of the same meaning, and the value given, if any.
     pub(super) fn fields(&self) -> [(&'static str, &'static str, Option<Value>); 7] {
         let number = |number: Option<i64>| number.map(Value::from);
         let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
@@ -117,10 +116,10 @@ mod tests {
         std::fs::write(&path, options.effective_yaml().unwrap()).unwrap();
         let again = read(&format!("--config={} {ALL}", path.display())).unwrap();
         assert_eq!(again.process, options.process);
-        let said = again.warnings.concat();
+        let warnings = again.warnings.concat();
         let expected =
             "ignored, because --config is given: --conntrack-max-per-core, --conntrack-min, ";
-        assert!(said.starts_with(expected), "{said}");
+        assert!(warnings.starts_with(expected), "{warnings}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The effective configuration, written as the file that would say it.
+//! The effective configuration, as the file that would set it.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::{LogFormat, Process};
 
-/// A `KubeProxyConfiguration` that says all of it. An address that is not served on cannot be said, as with
+/// A `KubeProxyConfiguration` with every field. An address that is not served on has no form in it, as in
 /// kube-proxy, whose empty address is the default one.
 pub(super) fn value(config: &Config, process: &Process) -> Value {
     let texts = |networks: &[_]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();

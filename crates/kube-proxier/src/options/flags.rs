@@ -11,8 +11,8 @@ use crate::config::LogFormat;
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///
 /// Takes kube-proxy's configuration file and flags, serves its ports and metrics, and programs what its ipvs
-/// mode does. With --config the file says how, and the flags that say the same are ignored, as kube-proxy does
-/// it; the help says which. SIGTERM and SIGINT end it, and leave in place what is programmed.
+/// mode does. With --config, flags that a field of the file stands for are ignored, as in kube-proxy; the help
+/// marks them. SIGTERM and SIGINT end it and leave in place what is programmed.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kube-proxier",
@@ -26,10 +26,10 @@ use crate::config::LogFormat;
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
         (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
-        (--iptables-sync-period, --kube-api-qps, --logtostderr, …) are taken, and the log says that they\n\
-        change nothing.\n\n\
+        (--iptables-sync-period, --kube-api-qps, --logtostderr, …) are accepted without\n\
+        effect, and logged.\n\n\
         Exit status: 0, done, or ended by a signal; 1, it cannot run, or something could not be done;\n\
-        2, the command line or the configuration is wrong. `kube-proxier doctor` says why it cannot run."
+        2, the command line or the configuration is wrong. `kube-proxier doctor` shows why it cannot run."
 )]
 pub struct Flags {
     /// What to do instead of running the daemon.
@@ -56,7 +56,7 @@ pub struct Flags {
 /// What can be done besides running the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Check whether ipvs mode can run on this machine, and say what to do where it cannot.
+    /// Check whether ipvs mode can run on this machine, and print what to do if it cannot.
     ///
     /// Exit status: 0, it can; 1, it cannot; 2, the configuration is wrong.
     Doctor {
@@ -66,7 +66,7 @@ pub enum Command {
     },
 }
 
-/// How the doctor speaks.
+/// The form of the doctor's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DoctorOutput {
     /// A line for each check, for people.
@@ -78,8 +78,8 @@ pub enum DoctorOutput {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Running")]
 pub(super) struct ProcessFlags {
-    /// Read this KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), and again whenever it changes: it is
-    /// looked at every 3s [default: none].
+    /// Read this KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1), and follow its changes: it is read
+    /// again every 3s [default: none].
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
@@ -97,8 +97,8 @@ pub(super) struct ProcessFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) write_config_to: Option<PathBuf>,
 
-    /// Whose chains and sets are written: current, those of kube-proxy v1.36, or classic, those of kube-proxy
-    /// v1.20 and before [default: current].
+    /// Which chains and sets to program: current, those of kube-proxy v1.36, or classic, those of v1.20 and
+    /// before [default: current].
     #[arg(long, value_enum, default_value_t = LayoutName::Current, hide_default_value = true, hide_possible_values = true, value_name = "NAME")]
     pub(super) layout: LayoutName,
 
@@ -130,14 +130,14 @@ pub(super) struct ApiFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) kubeconfig: Option<String>,
 
-    /// The URL of the API server, over what the kubeconfig says [default: the kubeconfig's]. Without a kubeconfig
-    /// nobody is logged in there, service account or not.
+    /// The URL of the API server, which overrides the kubeconfig's [default: the kubeconfig's]. Without a kubeconfig
+    /// requests carry no credentials, not even those of a service account.
     #[arg(long, value_name = "URL")]
     pub(super) master: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Services (ignored with --config, which says it)")]
+#[command(next_help_heading = "Services (ignored with --config)")]
 pub(super) struct ProxyFlags {
     /// The proxy mode, which can only be ipvs here [default: the environment's KUBE_PROXY_MODE, else its
     /// KUBEPROXY_MODE, else ipvs].
@@ -149,7 +149,7 @@ pub(super) struct ProxyFlags {
     #[arg(long, value_name = "CIDR[,CIDR]")]
     pub(super) cluster_cidr: Option<String>,
 
-    /// How traffic of this node's own pods is told: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix
+    /// How traffic from this node's own pods is recognized: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix
     /// [default: ClusterCIDR].
     #[arg(long, value_name = "WAY")]
     pub(super) detect_local_mode: Option<String>,
@@ -177,24 +177,24 @@ pub(super) struct ProxyFlags {
 }
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "IPVS (ignored with --config, which says it)")]
+#[command(next_help_heading = "IPVS (ignored with --config)")]
 pub(super) struct IpvsFlags {
     /// The scheduler of every virtual server: rr, wrr, lc, wlc, sh, mh, … [default: rr].
     #[arg(long, value_name = "NAME")]
     pub(super) ipvs_scheduler: Option<String>,
 
-    /// The most time between two comparisons of everything with the kernel, which put right what others changed: a
-    /// duration over 0 [default: 30s].
+    /// How often everything is compared with the kernel, to repair what others changed: a duration over 0
+    /// [default: 30s].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_sync_period: Option<String>,
 
-    /// The least time between two syncs, in which changes are gathered: a duration up to the sync period
+    /// The shortest time between two syncs, during which changes are gathered: a duration up to the sync period
     /// [default: 1s].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_min_sync_period: Option<String>,
 
-    /// Leave other people's virtual servers in these networks alone; elsewhere those that no Service wants are
-    /// removed, but for those by firewall mark. Repeatable [default: none].
+    /// Never remove virtual servers at addresses in these networks. Others are removed if they are this proxy's and no
+    /// Service wants them, or with --remove-foreign-servers. Repeatable [default: none].
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', action = ArgAction::Append)]
     pub(super) ipvs_exclude_cidrs: Vec<String>,
 
@@ -202,34 +202,34 @@ pub(super) struct IpvsFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) ipvs_strict_arp: Option<bool>,
 
-    /// When IPVS forgets an idle TCP connection: a duration, in whole seconds [default: 0s: as the kernel has it].
+    /// How long IPVS keeps an idle TCP connection: a duration, in whole seconds [default: 0s: the kernel's setting].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_tcp_timeout: Option<String>,
 
-    /// The same after a FIN: a duration, in whole seconds [default: 0s: as the kernel has it].
+    /// The same after a FIN: a duration, in whole seconds [default: 0s: the kernel's setting].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_tcpfin_timeout: Option<String>,
 
-    /// The same for UDP: a duration, in whole seconds [default: 0s: as the kernel has it].
+    /// The same for UDP: a duration, in whole seconds [default: 0s: the kernel's setting].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_udp_timeout: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Health and metrics (ignored with --config, which says it)")]
+#[command(next_help_heading = "Health and metrics (ignored with --config)")]
 pub(super) struct ServerFlags {
-    /// Serve /healthz and /livez on this address; empty for not at all, without a port on 10256
+    /// Serve /healthz and /livez on this address. An empty one turns them off; the default port is 10256
     /// [default: 0.0.0.0:10256].
     #[arg(long, value_name = "IP[:PORT]")]
     pub(super) healthz_bind_address: Option<String>,
 
-    /// Serve /metrics and /proxyMode on this address; empty for not at all, without a port on 10249
+    /// Serve /metrics and /proxyMode on this address. An empty one turns them off; the default port is 10249
     /// [default: 127.0.0.1:10249].
     #[arg(long, value_name = "IP[:PORT]")]
     pub(super) metrics_bind_address: Option<String>,
 
-    /// The family of the two addresses above where they are not said: with an IPv6 address here they are [::] and [::1]
-    /// [default: 0.0.0.0]. Which addresses are the node's own, its Node object says.
+    /// The family of the two addresses above if they are not set: with an IPv6 address here they are [::] and [::1]
+    /// [default: 0.0.0.0]. The node's own addresses are those of its Node object.
     #[arg(long, value_name = "IP")]
     pub(super) bind_address: Option<String>,
 
@@ -241,7 +241,7 @@ pub(super) struct ServerFlags {
     #[arg(long, hide = true, value_name = "PORT")]
     pub(super) metrics_port: Option<u16>,
 
-    /// End when one of these addresses cannot be served on, rather than try again every 5s [default: false].
+    /// Exit if one of these addresses cannot be served on, instead of trying again every 5s [default: false].
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) bind_address_hard_fail: Option<bool>,
 }
@@ -249,7 +249,7 @@ pub(super) struct ServerFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Logs")]
 pub(super) struct LogFlags {
-    /// How much is logged: 0 to 3, what happens; 4 and 5, every step of every sync; from 6 on, what libraries do
+    /// How much is logged: 0 to 3, events; 4 and 5, every step of every sync; 6 and more, the libraries' steps
     /// too. RUST_LOG, if set, wins [default: 0].
     #[arg(short, long = "v", value_name = "LEVEL")]
     pub(super) v: Option<u32>,
@@ -275,7 +275,7 @@ impl From<LayoutName> for proxier::Layout {
     }
 }
 
-/// What Go's `strconv.ParseBool` takes.
+/// Parses what Go's `strconv.ParseBool` accepts.
 pub(super) fn go_bool(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),

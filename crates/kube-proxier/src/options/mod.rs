@@ -25,7 +25,7 @@ pub use write::write_file;
 
 use crate::config::{self, ConfigReading, Logging, Process};
 
-/// Everything that was said of how to run, checked.
+/// How to run, from flags, configuration file and environment, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What to do.
@@ -36,7 +36,7 @@ pub struct Options {
     pub process: Process,
     /// The name of this machine's Node: as set, or the host name; trimmed, in lower case.
     pub node_name: Box<str>,
-    /// The API server's URL, over what the kubeconfig says.
+    /// The API server's URL, which overrides the kubeconfig's.
     pub master: Option<Box<str>>,
     /// The configuration file, if there is one: what [`ConfigWatch`] watches.
     pub config_file: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub struct Options {
 /// What the process was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Proxy, until told to stop.
+    /// Proxy until a signal ends it.
     Run,
     /// Remove all that is the proxy's.
     Cleanup,
@@ -61,7 +61,7 @@ pub enum Action {
     Doctor(DoctorOutput),
 }
 
-/// Why there are no options.
+/// Why options could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The command line is wrong, or asked for help or the version: [`clap::Error::exit`] knows which.
@@ -75,7 +75,7 @@ pub enum Error {
         /// Why not.
         error: io::Error,
     },
-    /// What the file or the flags say cannot be: all that is wrong, a line each.
+    /// The file or the flags hold invalid values: all of them, one per line.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The host name cannot be had, and nothing else names the Node.
@@ -140,13 +140,13 @@ impl Options {
     /// # Errors
     /// [`Error`], with all that is wrong with the configuration at once.
     pub fn read(flags: Flags, around: &impl Surroundings) -> Result<Self, Error> {
-        let mut said = Said::default();
+        let mut notices = Notices::default();
         let config_file = flags.process.config.clone();
         let reading = match &config_file {
-            Some(path) => from_file(path, &flags, &mut said)?,
-            None => from_flags(&flags, around, &mut said)?,
+            Some(path) => from_file(path, &flags, &mut notices)?,
+            None => from_flags(&flags, around, &mut notices)?,
         };
-        Self::finish(flags, reading, said, around)
+        Self::finish(flags, reading, notices, around)
     }
 
     /// The same, of a configuration file whose content is at hand.
@@ -156,15 +156,15 @@ impl Options {
         bytes: &[u8],
         around: &impl Surroundings,
     ) -> Result<Self, Error> {
-        let mut said = Said::default();
-        let reading = from_bytes(path, bytes, &flags, &mut said)?;
-        Self::finish(flags, reading, said, around)
+        let mut notices = Notices::default();
+        let reading = from_bytes(path, bytes, &flags, &mut notices)?;
+        Self::finish(flags, reading, notices, around)
     }
 
     fn finish(
         flags: Flags,
         reading: ConfigReading,
-        mut said: Said,
+        mut notices: Notices,
         around: &impl Surroundings,
     ) -> Result<Self, Error> {
         let ConfigReading {
@@ -174,12 +174,12 @@ impl Options {
             unused,
             warnings,
         } = reading;
-        said.warnings.extend(warnings);
+        notices.warnings.extend(warnings);
         config.layout = Layout::from(flags.process.layout);
         config.remove_foreign_servers = flags.process.remove_foreign_servers == Some(true);
         config.check().map_err(|invalid| {
             let error = FieldError::new(invalid.field, invalid.reason);
-            ConfigError::new(said.source.as_str(), [error])
+            ConfigError::new(notices.source.as_str(), [error])
         })?;
         if let Some(name) = &flags.process.hostname_override {
             config.hostname_override = Some(node_name(name, "--hostname-override")?);
@@ -197,22 +197,22 @@ impl Options {
         };
         process.logging = logging;
         if process.feature_gates.get("SupportIPVSProxyMode") == Some(&false) {
-            said.warnings.push(
+            notices.warnings.push(
                 "feature gate SupportIPVSProxyMode=false has no effect: it is always on".to_owned(),
             );
         }
-        if !names_mode && !said.mode_from_environment {
-            said.notes.push(
+        if !names_mode && !notices.mode_from_environment {
+            notices.notes.push(
                 "no proxy mode is set; kube-proxy would take iptables, this is ipvs".to_owned(),
             );
         }
-        let (missed, without_effect) = flags.unused.say(flags.process.config.is_some());
-        said.warnings.extend(missed);
-        said.notes.extend(without_effect);
+        let (missed, without_effect) = flags.unused.notices(flags.process.config.is_some());
+        notices.warnings.extend(missed);
+        notices.notes.extend(without_effect);
         if !unused.is_empty() {
-            said.notes.push(format!(
+            notices.notes.push(format!(
                 "{}: without effect in this proxy: {}",
-                said.source,
+                notices.source,
                 unused.join(", ")
             ));
         }
@@ -223,8 +223,8 @@ impl Options {
             node_name,
             master: flags.api.master.map(String::into_boxed_str),
             config_file: flags.process.config,
-            warnings: said.warnings,
-            notes: said.notes,
+            warnings: notices.warnings,
+            notes: notices.notes,
         })
     }
 
@@ -244,9 +244,9 @@ impl Options {
     }
 }
 
-/// What is to be told besides the configuration itself.
+/// What to log about the configuration, and where it came from.
 #[derive(Default)]
-struct Said {
+struct Notices {
     source: String,
     warnings: Vec<String>,
     notes: Vec<String>,
@@ -274,21 +274,21 @@ fn node_name(text: &str, what: &str) -> Result<Box<str>, ConfigError> {
     Ok(name.into())
 }
 
-fn from_file(path: &Path, flags: &Flags, said: &mut Said) -> Result<ConfigReading, Error> {
+fn from_file(path: &Path, flags: &Flags, notices: &mut Notices) -> Result<ConfigReading, Error> {
     let bytes = fs::read(path).map_err(|error| Error::File {
         path: path.to_owned(),
         error,
     })?;
-    from_bytes(path, &bytes, flags, said)
+    from_bytes(path, &bytes, flags, notices)
 }
 
 fn from_bytes(
     path: &Path,
     bytes: &[u8],
     flags: &Flags,
-    said: &mut Said,
+    notices: &mut Notices,
 ) -> Result<ConfigReading, Error> {
-    said.source = path.display().to_string();
+    notices.source = path.display().to_string();
     let settings = flags.settings();
     let ignored: Vec<_> = settings
         .iter()
@@ -298,21 +298,24 @@ fn from_bytes(
         .map(|flag| format!("--{flag}"))
         .collect();
     if !ignored.is_empty() {
-        said.warnings.push(format!(
+        notices.warnings.push(format!(
             "ignored, because --config is given: {}",
             ignored.join(", ")
         ));
     }
-    Ok(config::read(&ConfigDocument::read(&said.source, bytes)?)?)
+    Ok(config::read(&ConfigDocument::read(
+        &notices.source,
+        bytes,
+    )?)?)
 }
 
-/// Flags are what a file with the same fields would say, and are checked as that.
+/// Flags are turned into the file that has the same fields, and checked as that file.
 fn from_flags(
     flags: &Flags,
     around: &impl Surroundings,
-    said: &mut Said,
+    notices: &mut Notices,
 ) -> Result<ConfigReading, Error> {
-    "the command line".clone_into(&mut said.source);
+    "the command line".clone_into(&mut notices.source);
     let settings = flags.settings();
     let mut raw = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
@@ -330,11 +333,11 @@ fn from_flags(
             .next();
         if let Some((_, mode)) = &variable {
             put(&mut raw, "mode", json!(mode));
-            said.mode_from_environment = true;
+            notices.mode_from_environment = true;
         }
     }
     // Where a field was a flag, or a variable, the user knows it by that name.
-    let document = ConfigDocument::from_value(&said.source, raw);
+    let document = ConfigDocument::from_value(&notices.source, raw);
     let reading = document.and_then(|document| config::read(&document));
     let reading = reading.map_err(|mut error| {
         for fault in &mut error.errors {
@@ -353,9 +356,10 @@ fn from_flags(
         error
     });
     let mut reading = reading?;
-    said.warnings
+    notices
+        .warnings
         .extend(flags.servers.settle(&mut reading.process));
-    said.warnings.extend(flags.servers.own_address());
+    notices.warnings.extend(flags.servers.own_address());
     Ok(reading)
 }
 

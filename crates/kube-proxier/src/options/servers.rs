@@ -1,5 +1,5 @@
-//! Addresses of servers as kube-proxy's flags say them: `--bind-address`, and `--healthz-port` and `--metrics-port`
-//! beside those that say the whole address.
+//! Addresses of servers as kube-proxy's flags set them: `--bind-address`, and `--healthz-port` and `--metrics-port`
+//! beside the flags that set a whole address.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ impl ServerFlags {
         given.map(|(flag, _)| flag)
     }
 
-    /// A warning where `--bind-address` says more than a family. kube-proxy takes it for the node's own address.
+    /// A warning if `--bind-address` is more than a family. kube-proxy takes it for the node's own address.
     pub(super) fn own_address(&self) -> Option<String> {
         let address = self.bind_address.as_deref()?;
         let specific = address
@@ -37,14 +37,13 @@ impl ServerFlags {
             .is_ok_and(|ip| !ip.is_unspecified());
         specific.then(|| {
             format!(
-                "the command line: not done here: --bind-address={address}: its Node object says which addresses \
-                 are the node's; only the family is taken from it"
+                "the command line: not done here: --bind-address={address}: the node's addresses \
+                 are those of its Node object; only the family is taken from it"
             )
         })
     }
 
-    /// Takes away what is not to be served, by an empty address or port 0; gives a warning for each port that changes
-    /// nothing.
+    /// Removes servers with an empty address or port 0. Returns a warning for each port that has no effect.
     pub(super) fn settle(&self, process: &mut Process) -> Vec<String> {
         let servers = [
             (
@@ -61,8 +60,8 @@ impl ServerFlags {
             ),
         ];
         let mut warnings = Vec::new();
-        for (what, said, port, served) in servers {
-            if said.as_deref() == Some("") || port == Some(0) {
+        for (what, given, port, served) in servers {
+            if given.as_deref() == Some("") || port == Some(0) {
                 *served = None;
             }
             if let (Some(port), Some(address)) = (port, *served)
@@ -70,7 +69,7 @@ impl ServerFlags {
             {
                 warnings.push(format!(
                     "--{what}-port={port} without effect, as in kube-proxy, where the address has a port; \
-                     served is {address}; say --{what}-bind-address={}:{port}",
+                     served is {address}; set --{what}-bind-address={}:{port}",
                     bracketed(&address.ip().to_string())
                 ));
             }
@@ -138,14 +137,14 @@ mod tests {
     fn a_port_that_changes_nothing_is_warned_of() {
         let options = read("--healthz-port=1 --metrics-port=2 --metrics-bind-address=[::1]:3");
         let options = options.unwrap();
-        let said = options.warnings.join("\n");
+        let warnings = options.warnings.join("\n");
         assert!(
-            said.contains("say --healthz-bind-address=0.0.0.0:1"),
-            "{said}"
+            warnings.contains("set --healthz-bind-address=0.0.0.0:1"),
+            "{warnings}"
         );
         assert!(
-            said.contains("say --metrics-bind-address=[::1]:2"),
-            "{said}"
+            warnings.contains("set --metrics-bind-address=[::1]:2"),
+            "{warnings}"
         );
         let address = options.process.healthz_bind_address.unwrap();
         assert_eq!(address.port(), 10256);
@@ -161,10 +160,10 @@ mod tests {
             any.process.metrics_bind_address,
             Some("[::1]:10249".parse().unwrap())
         );
-        let said = own.warnings.join("\n");
+        let warnings = own.warnings.join("\n");
         assert!(
-            said.contains("not done here: --bind-address=fd00::7"),
-            "{said}"
+            warnings.contains("not done here: --bind-address=fd00::7"),
+            "{warnings}"
         );
         let error = read("--bind-address=here").unwrap_err().to_string();
         assert!(error.contains("--bind-address"), "{error}");

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Flags;
 
-/// A flag that says what a field of the configuration file says.
+/// A flag with the meaning of a field of the configuration file.
 pub(super) struct Setting {
     /// The flag, without its hyphens.
     pub(super) flag: &'static str,
@@ -15,7 +15,7 @@ pub(super) struct Setting {
 }
 
 impl Flags {
-    /// What was given that a configuration file could say instead, and that it overrules.
+    /// The flags given that a configuration file has fields for, and overrules.
     pub(super) fn settings(&self) -> Vec<Setting> {
         let (process, proxy, ipvs, servers) =
             (&self.process, &self.proxy, &self.ipvs, &self.servers);

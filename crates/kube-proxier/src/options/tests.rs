@@ -310,7 +310,7 @@ fn a_changed_file_is_noticed_and_a_broken_one_said_once() {
     let options = Options::read(flags.clone(), &NOTHING).unwrap();
     let mut watch = ConfigWatch::within(flags, options, NOTHING).unwrap();
     assert_eq!(watch.look().unwrap(), None);
-    // Another text that says the same is no change.
+    // Another text with the same meaning is not a change.
     write(&path, "ipvs:\n  scheduler: lc\n");
     assert_eq!(watch.look().unwrap(), None);
     write(&path, "ipvs: {scheduler: wrr}\n");
@@ -345,14 +345,14 @@ fn a_change_is_waited_for_past_what_is_broken() {
         .enable_time()
         .build()
         .unwrap();
-    let said = || log.text().matches("configuration not followed").count();
+    let logged = || log.text().matches("configuration not followed").count();
     let change = async {
         let pause = || tokio::time::sleep(Duration::from_millis(1));
         write(
             &path,
             "ipvs: {scheduler: far-too-long-a-name}\nmode: iptables\n",
         );
-        while said() < 2 {
+        while logged() < 2 {
             pause().await;
         }
         write(&path, "ipvs: {scheduler: wrr}\n");
@@ -365,7 +365,7 @@ fn a_change_is_waited_for_past_what_is_broken() {
         })
     });
     assert_eq!(changed.config.scheduler.to_string(), "wrr");
-    assert_eq!(said(), 2, "{}", log.text());
+    assert_eq!(logged(), 2, "{}", log.text());
 }
 
 #[test]

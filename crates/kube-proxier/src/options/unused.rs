@@ -1,5 +1,4 @@
-//! Flags of kube-proxy that change nothing here: they are taken, so that its command lines are, and it is said which
-//! they were.
+//! Flags of kube-proxy that have no effect here. They are accepted, so that its command lines work, and logged.
 //!
 //! All that kube-proxy has had on Linux from v1.20 to v1.36, but for those of [`Flags`](super::Flags): its
 //! cmd/kube-proxy/app/options.go, what component-base and klog add to it, and what its reference pages for v1.21 and v1.23
@@ -15,9 +14,9 @@ use super::flags::go_bool;
 struct Row {
     name: &'static str,
     takes: Takes,
-    /// Whether a field of the configuration file says the same, which then wins.
+    /// Whether a field of the configuration file has the same meaning. The file then wins.
     in_file: bool,
-    /// When kube-proxy would do something in ipvs mode, and what there is instead.
+    /// The values with which kube-proxy would do something in ipvs mode, and what to use here instead.
     missed: Option<(When, &'static str)>,
 }
 
@@ -204,9 +203,9 @@ impl UnusedFlags {
         overruled.map(|(row, _)| row.name)
     }
 
-    /// What is to be said of them: first, as warnings, what was asked for and is not done; then those that nobody
-    /// will miss. With a configuration file, only of those that it does not overrule.
-    pub(super) fn say(&self, with_file: bool) -> (Vec<String>, Option<String>) {
+    /// What to log about them: warnings for what was asked for and is not done, and one note that lists the others.
+    /// With a configuration file, flags that it overrules are left out.
+    pub(super) fn notices(&self, with_file: bool) -> (Vec<String>, Option<String>) {
         let mut missed: Vec<(&str, Vec<String>)> = Vec::new();
         let mut unused = Vec::new();
         for (row, value) in self.0.iter().filter(|(row, _)| !(with_file && row.in_file)) {
@@ -292,20 +291,20 @@ mod tests {
     fn what_asks_for_nothing_is_noted_only() {
         let zeros = "--config-sync-period 0s --profiling=false --logtostderr --log_dir= --cleanup-ipvs \
                      --kube-api-qps=50.5";
-        let (warnings, note) = given(&zeros.replace('_', "-")).say(false);
+        let (warnings, note) = given(&zeros.replace('_', "-")).notices(false);
         assert_eq!(warnings, [""; 0]);
         assert_eq!(
             note.unwrap(),
             "the command line: without effect in this proxy: --cleanup-ipvs, --config-sync-period, --kube-api-qps, \
              --profiling, --log-dir, --logtostderr"
         );
-        assert_eq!(given("").say(false), (Vec::new(), None));
+        assert_eq!(given("").notices(false), (Vec::new(), None));
     }
 
     #[test]
     fn what_is_missed_is_warned_of_by_what_there_is_instead() {
         let line = "--profiling --logtostderr=false --log-file /log --cleanup-ipvs=F --iptables-sync-period=30s";
-        let (warnings, note) = given(line).say(false);
+        let (warnings, note) = given(line).notices(false);
         assert_eq!(
             warnings,
             [
@@ -316,7 +315,7 @@ mod tests {
         );
         assert!(note.unwrap().ends_with(": --iptables-sync-period"));
         // The last one counts.
-        assert_eq!(given("--profiling --profiling=0").say(false).0, [""; 0]);
+        assert_eq!(given("--profiling --profiling=0").notices(false).0, [""; 0]);
     }
 
     /// With underscores, as cAdvisor has them.
@@ -338,7 +337,7 @@ mod tests {
         let given = given("--profiling --kube-api-burst=7 --log-dir=/log --skip-headers");
         let names: Vec<_> = given.in_file().collect();
         assert_eq!(names, ["kube-api-burst", "profiling"]);
-        let (warnings, note) = given.say(true);
+        let (warnings, note) = given.notices(true);
         assert_eq!(warnings.len(), 1, "{warnings:?}");
         assert!(warnings[0].contains("--log-dir=/log"), "{warnings:?}");
         assert!(note.unwrap().ends_with(": --skip-headers"));
@@ -354,9 +353,9 @@ mod tests {
             "--kube-api-qps=fast",
             "--profiling=perhaps",
         ] {
-            let said = refused(line);
+            let text = refused(line);
             let flag = line.split('=').next().unwrap();
-            assert!(said.contains(flag) && said.contains("is wanted"), "{said}");
+            assert!(text.contains(flag) && text.contains("is wanted"), "{text}");
         }
         assert!(refused("--udp-timeout").contains("--udp-timeout"));
         assert!(refused("--udp-timeouts=1s").contains("--udp-timeouts"));
@@ -381,9 +380,9 @@ mod tests {
             };
             let given = given(&format!("--{}{value}", row.name));
             assert_eq!(given.0.len(), 1, "{}", row.name);
-            let (warnings, note) = given.say(false);
-            let said = [warnings, note.into_iter().collect()].concat();
-            assert!(said.concat().contains(row.name), "{said:?}");
+            let (warnings, note) = given.notices(false);
+            let text = [warnings, note.into_iter().collect()].concat();
+            assert!(text.concat().contains(row.name), "{text:?}");
         }
     }
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::{Error, Flags, Options, Surroundings, ThisProcess};
 
-/// How often the file is looked at.
+/// How often the file is read.
 ///
-/// It is read whole each time, which at this size costs less than being told of changes the right way: a
-/// ConfigMap's file changes by a link two folders up that is put in another's place, which inotify shows only to
-/// whoever watches all of them.
+/// At this size that costs less than following changes correctly: a ConfigMap's file changes when a link two
+/// folders up is replaced, which inotify reports only to those who watch all of these folders.
 const EVERY: Duration = Duration::from_secs(3);
 
-/// A configuration file, looked at again and again.
+/// A configuration file that is read again and again.
 #[derive(Debug)]
 pub struct ConfigWatch<S = ThisProcess> {
     flags: Flags,
@@ -22,7 +21,7 @@ pub struct ConfigWatch<S = ThisProcess> {
     /// What it held last, good or not.
     seen: Vec<u8>,
     current: Options,
-    /// The read error that was said already.
+    /// The read error that was reported already.
     unreadable: Option<io::ErrorKind>,
     around: S,
     every: Duration,
@@ -66,7 +65,7 @@ impl<S: Surroundings> ConfigWatch<S> {
         &self.path
     }
 
-    /// Looks at the file once: the new options if it says something else than before.
+    /// Reads the file once. Returns the new options if they differ from those before.
     ///
     /// # Errors
     /// [`Error`], once for each broken content, with all that is wrong with it. The options that were, stay.

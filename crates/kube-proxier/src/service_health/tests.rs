@@ -108,7 +108,7 @@ fn each_service_is_answered_for_on_its_port() {
         let none = eventually(one, "503 ").await;
         assert!(none.contains("\"localEndpoints\":0"), "{none}");
         eventually(two, "200 OK").await;
-        // A proxy that does not keep up is no good for any Service; a Node to be deleted is no matter here.
+        // A proxy that does not keep up fails every Service's check; a Node to be deleted does not matter here.
         health.queued_update();
         clock.pass(60);
         let unhealthy = eventually(two, "503 ").await;
@@ -134,12 +134,12 @@ fn each_service_is_answered_for_on_its_port() {
 
 const QUESTION: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
-fn say(stream: &TcpStream, what: &str) {
+fn send(stream: &TcpStream, what: &str) {
     assert_eq!(stream.try_write(what.as_bytes()).unwrap(), what.len());
 }
 
 /// What comes on a connection: an answer, or its end.
-async fn heard(stream: &TcpStream) -> String {
+async fn received(stream: &TcpStream) -> String {
     let mut answer = Vec::new();
     while !answer.ends_with(b"}") {
         stream.readable().await.unwrap();
@@ -164,18 +164,18 @@ fn who_asks_as_the_service_goes_is_not_told_that_it_is_there() {
         let mut kept = Vec::new();
         for _ in 0..50 {
             let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-            say(&stream, QUESTION);
-            let good = heard(&stream).await;
+            send(&stream, QUESTION);
+            let good = received(&stream).await;
             assert!(good.starts_with("HTTP/1.1 200 "), "{good}");
             kept.push(stream);
         }
         // All but one ask at the very moment at which the Service goes.
         for asking in &kept[1..] {
-            say(asking, QUESTION);
+            send(asking, QUESTION);
         }
         servers.update(&[], None);
         for stream in &kept {
-            let answer = heard(stream).await;
+            let answer = received(stream).await;
             // Mostly closed: the runtime ends the server before it looks at what came in.
             let gone = answer.is_empty() || answer.starts_with("HTTP/1.1 503 ");
             assert!(gone, "{answer}");
@@ -196,7 +196,7 @@ fn each_family_is_answered_for_with_its_own_endpoints() {
         assert!(v4.contains("\"localEndpoints\":2"), "{v4}");
         assert!(v4.contains("x-load-balancing-endpoint-weight: 2"), "{v4}");
         let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-        // Where this machine has no IPv6, there is no such question.
+        // Without IPv6 on this machine nobody can ask over it.
         if TcpStream::connect(v6).await.is_ok() {
             let v6 = request(v6, "/").await;
             assert!(v6.starts_with("HTTP/1.1 503 "), "{v6}");

@@ -202,7 +202,7 @@ mod tests {
                 .look(signs(50), now + took, Duration::ZERO)
                 .is_empty()
         );
-        // A comparison that is due anyway is no alarm.
+        // A comparison that is due anyway is not an alarm.
         others.compared(now, took, false);
         let later = now + took * REST;
         assert_eq!(

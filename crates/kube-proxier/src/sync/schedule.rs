@@ -20,7 +20,7 @@ pub enum Task {
     Drain,
 }
 
-/// Decides when syncs are due. It has no clock: each call says what time it is.
+/// Decides when syncs are due. It has no clock: each call passes the time.
 #[derive(Debug)]
 pub struct Schedule {
     /// The least time between the beginnings of two syncs.

@@ -45,7 +45,7 @@ impl Fixture {
         }
     }
 
-    fn hear(&mut self, change: Change) -> bool {
+    fn take(&mut self, change: Change) -> bool {
         let event = Event::Cluster {
             change,
             triggered: Some(SystemTime::UNIX_EPOCH),
@@ -53,16 +53,16 @@ impl Fixture {
         self.syncer.take(event, self.now.get())
     }
 
-    fn hear_all(&mut self) {
+    fn take_all(&mut self) {
         let Cluster {
             services,
             slices,
             nodes,
             ..
         } = self.cluster.clone();
-        self.hear(Change::Services(services.into_values().collect()));
-        self.hear(Change::Slices(slices.into_values().collect()));
-        self.hear(Change::Nodes(nodes.into_values().collect()));
+        self.take(Change::Services(services.into_values().collect()));
+        self.take(Change::Slices(slices.into_values().collect()));
+        self.take(Change::Nodes(nodes.into_values().collect()));
     }
 
     fn step(&mut self) -> Option<Report> {
@@ -89,7 +89,7 @@ impl Fixture {
     fn empty(&mut self) {
         let mut slice = self.cluster.slices.values().next().unwrap().clone();
         slice.endpoints.clear();
-        self.hear(Change::Slice(Box::new(slice)));
+        self.take(Change::Slice(Box::new(slice)));
     }
 
     fn destinations(&self) -> Vec<(u32, Connections)> {
@@ -103,8 +103,8 @@ impl Fixture {
 #[test]
 fn nothing_is_done_until_everything_has_been_listed() {
     let mut fixture = Fixture::new();
-    fixture.hear(Change::Services(Vec::new()));
-    fixture.hear(Change::Slices(Vec::new()));
+    fixture.take(Change::Services(Vec::new()));
+    fixture.take(Change::Slices(Vec::new()));
     fixture.pass(Duration::from_secs(3600));
     assert_eq!(fixture.syncer.next(), None);
     assert!(fixture.step().is_none());
@@ -112,14 +112,14 @@ fn nothing_is_done_until_everything_has_been_listed() {
         fixture.syncer.machine().state(),
         MemoryKernel::new().state()
     );
-    fixture.hear(Change::Nodes(Vec::new()));
+    fixture.take(Change::Nodes(Vec::new()));
     assert_eq!(fixture.step().unwrap().task, Task::Full);
 }
 
 #[test]
 fn a_change_is_one_small_sync() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     let first = fixture.next();
     assert!(first.is_ok() && first.task == Task::Full, "{first:?}");
     assert_eq!(first.programmed, []);
@@ -141,7 +141,7 @@ fn a_change_is_one_small_sync() {
 #[test]
 fn destinations_with_connections_are_looked_at_until_they_are_done() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     fixture.next();
     let connections = Connections {
         active: 1,
@@ -185,9 +185,9 @@ fn what_fails_is_tried_again() {
         })
     };
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));
-    fixture.hear_all();
+    fixture.take_all();
     let slice = fixture.cluster.slices.values().next().unwrap().clone();
-    fixture.hear(Change::Slice(Box::new(slice)));
+    fixture.take(Change::Slice(Box::new(slice)));
     let report = fixture.next();
     assert!(!report.is_ok());
     assert_eq!(report.programmed, []);
@@ -212,15 +212,15 @@ fn one_refused_object_blocks_nothing() {
             .then(|| KernelError::new(KernelPart::Ipvs, KernelErrorKind::Other, "not this one"))
     };
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));
-    fixture.hear_all();
+    fixture.take_all();
     let mut other = slice.clone();
     other.name = ObjectName::new("default", "web-2");
     other.endpoints[0].address = "10.244.1.6".parse().unwrap();
     // The refused one changes again and again.
     for _ in 0..100 {
-        fixture.hear(Change::Slice(Box::new(slice.clone())));
+        fixture.take(Change::Slice(Box::new(slice.clone())));
     }
-    fixture.hear(Change::Slice(Box::new(other)));
+    fixture.take(Change::Slice(Box::new(other)));
     let report = fixture.next();
     assert!(!report.is_ok() && !report.blocked, "{report:?}");
     assert_eq!(report.programmed.len(), 1);
@@ -233,7 +233,7 @@ fn one_refused_object_blocks_nothing() {
     };
     fixture.syncer.machine = MemoryKernel::new();
     fixture.syncer.machine.fail_with(Some(Box::new(fails)));
-    fixture.hear(Change::Slice(Box::new(slice)));
+    fixture.take(Change::Slice(Box::new(slice)));
     let mut report = fixture.next();
     while report.task != Task::Full {
         report = fixture.next();
@@ -244,7 +244,7 @@ fn one_refused_object_blocks_nothing() {
 #[test]
 fn causes_of_changes_are_bounded_while_nothing_can_be_synced() {
     let mut fixture = Fixture::new();
-    fixture.hear(Change::Services(Vec::new()));
+    fixture.take(Change::Services(Vec::new()));
     for _ in 0..5000 {
         fixture.empty();
     }
@@ -255,7 +255,7 @@ fn causes_of_changes_are_bounded_while_nothing_can_be_synced() {
 #[test]
 fn what_others_remove_from_the_link_is_compared_at_once() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     fixture.next();
     fixture.pass(Duration::from_secs(2));
     let removal = |address: &str| {
@@ -270,7 +270,7 @@ fn what_others_remove_from_the_link_is_compared_at_once() {
     assert_eq!(report.task, Task::Full);
     // Ours.
     fixture.pass(Duration::from_secs(2));
-    fixture.hear(Change::ServiceGone(ObjectName::new("default", "web")));
+    fixture.take(Change::ServiceGone(ObjectName::new("default", "web")));
     assert_eq!(fixture.next().task, Task::Changes);
     fixture.pass(Duration::from_secs(2));
     let now = fixture.now.get();
@@ -281,7 +281,7 @@ fn what_others_remove_from_the_link_is_compared_at_once() {
 #[test]
 fn each_period_heals_what_others_changed() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     fixture.next();
     let untouched = fixture.syncer.machine().state();
     fixture.syncer.machine = MemoryKernel::new();
@@ -293,7 +293,7 @@ fn each_period_heals_what_others_changed() {
 #[test]
 fn another_configuration_is_followed() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     fixture.next();
     let mut config = Config::default();
     config.scheduler = "lc".parse().unwrap();
@@ -306,7 +306,7 @@ fn another_configuration_is_followed() {
         "lc"
     );
     assert_eq!(fixture.syncer.engine().cluster().services.len(), 1);
-    fixture.hear(Change::ServiceGone(ObjectName::new("default", "web")));
+    fixture.take(Change::ServiceGone(ObjectName::new("default", "web")));
     fixture.next();
     assert!(fixture.syncer.machine().state().servers.is_empty());
 }
@@ -315,7 +315,7 @@ fn another_configuration_is_followed() {
 #[test]
 fn what_others_remove_is_mended_at_the_next_look_and_reported() {
     let mut fixture = Fixture::new();
-    fixture.hear_all();
+    fixture.take_all();
     fixture.next();
     let untouched = fixture.syncer.machine().state();
     let removals: [fn(&mut MemoryKernel); 3] = [

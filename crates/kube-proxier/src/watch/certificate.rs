@@ -1,4 +1,4 @@
-//! What can be told of a client certificate that TLS refuses.
+//! Why TLS refuses a client certificate, as far as it can be found out.
 
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;

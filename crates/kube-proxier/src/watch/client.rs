@@ -30,7 +30,7 @@ pub struct ApiSource {
     pub master: Option<String>,
 }
 
-/// Why there is no client of the API server.
+/// Why no client of the API server could be made.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ApiError {
@@ -88,7 +88,7 @@ pub enum ApiError {
 /// Failures are not tried again by the client itself, since [`run`](super::run) does that with pauses.
 ///
 /// # Errors
-/// [`ApiError`] where the source does not say how to reach an API server.
+/// [`ApiError`] if the source does not name an API server.
 pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     let mut config = config(source).await?;
     let token = token_file(&mut config.auth_info)

@@ -31,7 +31,7 @@ const UNCONFIRMED: Duration = Duration::from_secs(20);
 /// is resolved to are kept.
 pub(super) fn client(config: Config, addresses: Arc<ApiAddresses>) -> kube::Result<Client> {
     if config.proxy_url.is_some() {
-        // kube was built without proxies, and its error says so.
+        // kube was built without proxies, which its error names.
         return Client::try_from(config);
     }
     let mut connector = HttpConnector::new_with_resolver(Resolver::new(addresses));

@@ -85,7 +85,7 @@ impl From<io::Error> for WatchError {
     }
 }
 
-/// An error with its causes, of which the last says most.
+/// An error with its causes, of which the last explains most.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

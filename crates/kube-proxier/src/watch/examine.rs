@@ -67,7 +67,7 @@ async fn ready(client: &ApiClient) -> Result<(), WatchError> {
     })?;
     match body(client, request).await {
         Ok(_) => Ok(()),
-        // Some servers tell it to nobody, or have no such path: they are there.
+        // Some servers answer this for nobody, or lack the path: they are there.
         Err(WatchError::Refused { code, .. }) if code < 500 => Ok(()),
         Err(error) => Err(error),
     }

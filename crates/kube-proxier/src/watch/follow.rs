@@ -18,7 +18,7 @@ use super::scope::{NodeScope, Scope};
 use super::{ApiClient, Counters, Kind, Timing};
 
 /// After so many answers in a row that no watch can be had from a version, the cluster is listed anew. A
-/// server restored from a backup has never heard of the version, and need not say it is gone.
+/// server restored from a backup does not know the version, and may not report that it is gone.
 const WATCHES_REFUSED: u32 = 5;
 
 /// Nobody receives any more.

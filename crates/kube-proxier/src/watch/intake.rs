@@ -19,7 +19,7 @@ const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// How many entries of an object are logged one by one.
 const MAX_REPORTED: usize = 5;
 
-/// What is known of one kind, as far as is needed to say what changes.
+/// What is known of one kind, as far as is needed to derive changes.
 ///
 /// An object that cannot be used is reported and changes nothing: the last usable version stays in force,
 /// and where there was none it is as if it were not there.

@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     let read = Kubeconfig::read_from(path);
     let mut kubeconfig = match read {
         Ok(kubeconfig) => kubeconfig,
-        // What was wrong with the file as it is says more than what is wrong with it after this.
+        // The error about the file as it is explains more than one about the file after this.
         Err(error) => named(path).ok_or(error)?,
     };
     if kubeconfig.current_context.is_none() && kubeconfig.contexts.iter().any(|c| c.name.is_empty())

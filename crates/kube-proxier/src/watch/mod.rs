@@ -6,7 +6,7 @@
 //! While the server is away nothing is sent: what was known stays in force.
 //!
 //! Requests are made with `kube`, what they answer is followed here and not with `kube::runtime::watcher`:
-//! in release 5.0 that one asks again and again for a version it was told is gone, where the server says so
+//! in release 5.0 that one asks again and again for a version that the server has reported gone, where it does so
 //! by the status of its answer, and starts a watch that ends at once again without a pause.
 //!
 //! [`Change::Services`]: proxier::cluster::Change::Services

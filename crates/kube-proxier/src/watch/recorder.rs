@@ -19,7 +19,6 @@ use super::error::WatchError;
 use super::kind::Kind;
 use super::protocol::Page;
 use super::{ApiClient, Limits};
-use crate::text::printable;
 
 /// How many conflicts may wait; those that are more are only logged.
 const WAITING: usize = 256;
@@ -170,7 +169,7 @@ fn event(conflict: &Conflict, uid: &str, node_name: &str, now: SystemTime) -> Va
         "type": "Warning",
         "reason": REASON,
         "action": "Proxy",
-        "note": printable(&conflict.to_string(), NOTE, &[]),
+        "note": proxier_manifest::printable_within(&conflict.to_string(), NOTE, &[]),
         "regarding": {
             "apiVersion": "v1",
             "kind": "Service",

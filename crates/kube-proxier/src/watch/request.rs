@@ -114,7 +114,7 @@ impl ApiClient {
         })
     }
 
-    /// Whether the server says that it is ready. It is asked once by however many want to know within `max_age`.
+    /// Whether the server reports that it is ready. It is asked once by however many want to know within `max_age`.
     pub(super) async fn is_ready(&self, max_age: Duration) -> bool {
         let mut probed = self.probed.lock().await;
         match *probed {
@@ -135,7 +135,7 @@ impl ApiClient {
                 let status = answer.status();
                 // Read, so that the connection can be used again.
                 let _ = read_all(lines(answer), ERROR_BODY).await;
-                // Some servers tell it to nobody, or have no such path: they are there.
+                // Some servers answer this for nobody, or lack the path: they are there.
                 !status.is_server_error() && status.as_u16() != 429
             }
             Err(_) => false,

@@ -26,7 +26,7 @@ impl TokenFile {
         Ok(Self { path, last })
     }
 
-    /// What the header `authorization` says. While the file cannot be read, the last token is used: it may still be
+    /// The value of the header `authorization`. While the file cannot be read, the last token is used: it may still be
     /// good.
     pub(super) fn authorization(&self) -> HeaderValue {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

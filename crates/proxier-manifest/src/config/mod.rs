@@ -1,9 +1,9 @@
 //! kube-proxy's own configuration.
 
+mod error;
 mod fields;
 mod tracked;
 
-use std::fmt;
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_saphyr::DuplicateKeyPolicy;
 
+pub use self::error::ConfigError;
 pub use self::fields::{
     ClientConnectionConfiguration, ConntrackConfiguration, DetectLocalConfiguration,
     IptablesConfiguration, IpvsConfiguration, KubeProxyConfiguration, LoggingConfiguration,
@@ -36,40 +37,6 @@ pub struct ConfigDocument {
     /// all but the last of a field that is there several times.
     pub warnings: Vec<FieldError>,
 }
-
-/// All that is wrong with a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConfigError {
-    /// The file, as it was named.
-    pub file: Box<str>,
-    /// What is wrong, each with its field.
-    pub errors: Vec<FieldError>,
-}
-
-impl ConfigError {
-    /// All that is wrong with the configuration in a file.
-    pub fn new(file: impl Into<Box<str>>, errors: impl Into<Vec<FieldError>>) -> Self {
-        Self {
-            file: file.into(),
-            errors: errors.into(),
-        }
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, error) in self.errors.iter().enumerate() {
-            if n > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}: {error}", self.file)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigError {}
 
 /// Reads what a `KubeProxyConfiguration` (kubeproxy.config.k8s.io/v1alpha1) sets for Services. Fields for the
 /// process are checked for their types alone; [`ConfigDocument`] has them. `file` is what errors call it.

@@ -63,7 +63,10 @@ impl Inputs {
         }
         config.check().map_err(|error| error.to_string())?;
         let links = match &args.node {
-            Some(path) => Some(proxier_manifest::read_links(&shown(path), &read(path)?)?),
+            Some(path) => {
+                let links = proxier_manifest::read_links(&shown(path), &read(path)?);
+                Some(links.map_err(|error| error.to_string())?)
+            }
             None => None,
         };
         let found = args.found.as_deref().map(read_found).transpose()?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::super::super::Event;
 use super::Intake;
 
-/// The taint of a Node that is about to go, of which load balancers should hear.
+/// The taint of a Node that is about to go, which load balancers should learn of.
 pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 impl Intake {
