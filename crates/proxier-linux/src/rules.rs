@@ -56,6 +56,8 @@ struct Runner {
     replies: Receiver<Reply>,
     /// What was asked for last, while it has not been answered.
     running: Option<Running>,
+    /// Whether it was waited for in vain. It is not waited for again: one tool that hangs would delay every sync.
+    overdue: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,6 +211,7 @@ impl Runner {
             requests,
             replies,
             running: None,
+            overdue: false,
         })
     }
 
@@ -230,9 +233,17 @@ impl Runner {
 
     /// What runs, once it has ended.
     fn wait(&mut self, patience: Duration) -> Option<Reply> {
-        let reply = self.replies.recv_timeout(patience).ok()?;
-        self.running = None;
-        Some(reply)
+        let patience = if self.overdue {
+            Duration::ZERO
+        } else {
+            patience
+        };
+        let reply = self.replies.recv_timeout(patience).ok();
+        self.overdue = reply.is_none();
+        if reply.is_some() {
+            self.running = None;
+        }
+        reply
     }
 
     /// The rules. A save that runs already is waited for: since it began nothing was changed by this.
@@ -371,6 +382,13 @@ mod tests {
         assert_eq!(believed.tables[0].chains[0].rules.len(), 1);
         assert_eq!(error.kind, KernelErrorKind::TimedOut);
         assert!(error.to_string().contains("iptables-restore"), "{error}");
+        // It was waited for once, and is not waited for again: it would be until it is killed.
+        rules.patience = Duration::from_secs(3600);
+        let Saved::Believed(_, error) = rules.save() else {
+            panic!("it still hangs");
+        };
+        assert!(error.to_string().contains("has not ended"), "{error}");
+        rules.patience = Duration::from_millis(300);
         // Nothing is changed on the strength of what is only believed.
         assert!(matches!(rules.restore(&change(2)), Restored::Waits(_)));
         fake.hang(false);

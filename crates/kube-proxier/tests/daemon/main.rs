@@ -73,7 +73,6 @@ fn main() -> ExitCode {
         answers::an_object_that_cannot_be_used,
         pod::its_service_account_is_used,
         pod::a_server_of_another_cluster_is_not_followed,
-        hanging::tools_that_hang_keep_only_their_rules_waiting,
         healing::what_others_changed_is_healed,
         healing::node_addresses_are_followed,
         healing::udp_clients_leave_an_endpoint_that_is_gone,
@@ -91,6 +90,10 @@ fn long() -> impl Iterator<Item = Test> {
     let hour = Duration::from_secs(3600);
     let test = |name: &str, body: fn()| Test::new(name, body).time_limit(hour);
     [
+        test(
+            "hanging::tools_that_hang_keep_only_their_rules_waiting",
+            hanging::tools_that_hang_keep_only_their_rules_waiting,
+        ),
         test("restarts::some", || restarts::killed_at_random_moments(20)),
         test("restarts::two_hundred", || {
             restarts::killed_at_random_moments(200);

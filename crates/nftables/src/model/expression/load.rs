@@ -338,7 +338,7 @@ attributes! {
 }
 
 number! {
-    /// What [`Hash`] computes.
+    /// What [`struct@Hash`] computes.
     HashKind(u32) {
         /// Jenkins's hash of a register.
         JENKINS = 0 "jhash",
