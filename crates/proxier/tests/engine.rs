@@ -13,8 +13,10 @@ use std::sync::Arc;
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Change, Host, ObjectName, ServiceType, TrafficPolicy};
 use proxier::{
-    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation, Plan,
+    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation,
+    Plan, reconcile,
 };
+use proxier_manifest::Snapshot;
 
 const CLUSTER: &str = "
 kind: Service
@@ -211,4 +213,33 @@ endpoints: [{addresses: ['fd00:10:244::5'], nodeName: node-b}]
     assert_eq!(counted(open), [(0, 0), (0, 1)]);
     let gone = Change::SliceGone(ObjectName::new("default", "web-6"));
     assert_eq!(counted(gone), [(0, 0), (0, 0)]);
+}
+
+/// What shows whose a virtual server is may come after it was found.
+#[test]
+fn a_virtual_server_at_an_address_that_is_bound_later_is_the_proxys() {
+    let mut found = Snapshot::default();
+    found.ipvs = ["-A -t 10.0.0.7:4711 -s rr", "-A -t 10.0.0.8:4711 -s rr"]
+        .map(Into::into)
+        .to_vec();
+    let mut kernel = MemoryKernel::holding(&found.state().unwrap());
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    let plan = engine.audit(&kernel.observe().unwrap());
+    carry_out(&mut engine, &mut kernel, &plan);
+    assert_eq!(kernel.state().servers.len(), 2);
+
+    let reading = proxier_manifest::read_cluster("test", CLUSTER.as_bytes());
+    for service in reading.cluster.services.into_values() {
+        engine.change(Change::Service(Box::new(service)));
+    }
+    let plan = engine.plan();
+    carry_out(&mut engine, &mut kernel, &plan);
+    let left: Vec<_> = kernel.state().servers.into_iter().map(|s| s.id).collect();
+    assert_eq!(
+        left,
+        ["-t 10.0.0.7:80", "-t 10.0.0.8:4711"].map(|id| id.parse().unwrap())
+    );
+    // As after a restart.
+    let rest = reconcile(&engine.desired(), &kernel.state());
+    assert!(rest.is_empty(), "{rest}");
 }

@@ -41,6 +41,15 @@ impl Dirty {
         dirty
     }
 
+    /// Whether an address or a set's member is among it: by these the proxy's virtual servers are recognized.
+    pub(super) fn may_change_ownership(&self) -> bool {
+        let members = |family| {
+            let (entries, sets) = (self.entries.get(family), self.sets.get(family));
+            !entries.is_empty() || !sets.is_empty()
+        };
+        !self.addresses.is_empty() || Family::ALL.into_iter().any(members)
+    }
+
     /// All sets and rules of a family, as a whole.
     pub(super) fn note_structure(&mut self, family: Family) {
         *self.sets.get_mut(family) = SetId::ALL.into_iter().collect();

@@ -35,6 +35,7 @@ use crate::health::{NoLocalEndpoints, ServiceHealth};
 use crate::kernel::{Applied, FailureReason};
 use crate::layout::{SetId, SetIds};
 use crate::observed::{Observed, ObservedServer};
+use crate::ownership::Ownership;
 use crate::plan::{Operation, Plan};
 use crate::reconcile::reconcile_parts;
 use crate::translate::translate;
@@ -80,6 +81,9 @@ pub struct Engine {
     /// Virtual servers that were wanted, are no longer, and have not been deleted yet: the proxy's, whatever else shows
     /// it.
     abandoned: BTreeSet<VirtualServerId>,
+    /// Virtual servers that were found, that no Service wants, and that are not the proxy's so far. They become so with
+    /// an address that is bound or a set's member that is added.
+    foreign: BTreeSet<VirtualServerId>,
     doubtful: bool,
     /// Conflicts that have been reported and have not ended.
     reported: BTreeSet<Conflict>,
@@ -108,6 +112,7 @@ impl Engine {
             seen: PerFamily::default(),
             draining: BTreeSet::new(),
             abandoned: BTreeSet::new(),
+            foreign: BTreeSet::new(),
             doubtful: false,
             reported: BTreeSet::new(),
         };
@@ -163,6 +168,9 @@ impl Engine {
         self.abandoned.extend(self.wanted.take_abandoned());
         self.abandoned
             .retain(|id| !self.wanted.has(id) && last_applied.servers.contains_key(id));
+        if self.dirty.may_change_ownership() {
+            self.dirty.servers.append(&mut self.foreign);
+        }
         let builder = DeltaBuilder {
             abandoned: &self.abandoned,
             node: self.nodes.get(&self.host.node_name),
@@ -182,6 +190,12 @@ impl Engine {
                 self.draining.insert(*id);
             } else {
                 self.draining.remove(id);
+            }
+            let own = matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
+            if found.is_some() && !self.wanted.has(id) && !own {
+                self.foreign.insert(*id);
+            } else {
+                self.foreign.remove(id);
             }
         }
         // Whatever else was dirty is as it should be.
@@ -247,6 +261,7 @@ impl Engine {
             LastApplied::new(observed, servers, |name| SetId::owner(name).is_some());
         self.dirty = Dirty::default();
         self.draining.clear();
+        self.foreign.clear();
         self.doubtful = false;
         for found in &observed.servers {
             let wanted = self.wanted.server(&found.id);
