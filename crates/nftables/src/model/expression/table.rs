@@ -31,7 +31,7 @@ macro_rules! expressions {
         #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
         #[non_exhaustive]
         pub enum Expression {
-            $(#[doc = concat!("`", $name, "`: see [`", stringify!($variant), "`].")] $variant($variant),)*
+            $(#[doc = concat!("`", $name, "`: see [`struct@", stringify!($variant), "`].")] $variant($variant),)*
             /// One that this crate does not know.
             Other(RawExpression),
         }
