@@ -1,7 +1,7 @@
 //! The first program of the QEMU guest, alone in its initial file system: loads the modules that reach
 //! this machine's file tree, moves there, and becomes the test binary.
 //!
-//! It is linked statically, because there are no libraries yet. The kernel passes it the variable
+//! It is linked statically, because no library can be loaded yet. The kernel passes it the variable
 //! `KERNEL_TEST_JOB`, the folder of the guest's configuration, which the test binary reads; that
 //! binary's name in the folder is `init`.
 #![deny(unsafe_op_in_unsafe_fn)]

@@ -1,4 +1,4 @@
-//! Which of its tests a test binary runs, where there is no time for all of them.
+//! Selects a part of a test binary's tests, for runs that have no time for all of them.
 
 /// Environment: `1/3` runs every third test, from the first; the others are reported as ignored.
 const PART: &str = "PROXIER_KERNEL_TESTS_PART";

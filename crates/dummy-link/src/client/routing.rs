@@ -38,7 +38,7 @@ impl<T: Transport> Client<T> {
     /// Removes rules by mark, many at a time; the result of each is at its place.
     ///
     /// A rule of another protocol stays, unless the protocol is
-    /// [`UNSPEC`](crate::RoutingProtocol::UNSPEC). [`Outcome::Unchanged`]: there is no such rule.
+    /// [`UNSPEC`](crate::RoutingProtocol::UNSPEC). [`Outcome::Unchanged`] if the kernel does not have the rule.
     ///
     /// # Errors
     /// As [`add_rules`](Self::add_rules).
@@ -125,7 +125,7 @@ impl<T: Transport> Client<T> {
     ///
     /// A route of another link or protocol stays, unless the protocol is
     /// [`UNSPEC`](crate::RoutingProtocol::UNSPEC); an IPv4 route of another kind, too. The kernel does
-    /// not compare the kind of IPv6 routes. [`Outcome::Unchanged`]: there is no such route.
+    /// not compare the kind of IPv6 routes. [`Outcome::Unchanged`] if the kernel does not have the route.
     ///
     /// # Errors
     /// Of a route [`Error::RoutingNotPermitted`], [`Error::RoutingUnsupported`], [`Error::Route`].
@@ -143,7 +143,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// The routes of a table, of both families and of whatever kind, as the kernel orders them. Empty
-    /// if there is no such table.
+    /// if the table does not exist.
     ///
     /// # Errors
     /// [`Error::RoutingList`], [`Error::Malformed`].

@@ -72,7 +72,7 @@ fn many_services_cost_a_look_at_each_and_not_at_each_for_each() {
                 services: services.iter(),
                 taken: &taken,
             };
-            // Nothing is bound: there is no address to serve on.
+            // Without an address nothing is bound.
             servers.update(counted, Some(&[]));
             assert!(taken.get() <= 2 * (services.len() + 1), "{}", taken.get());
             assert_eq!(servers.running.len(), services.len());

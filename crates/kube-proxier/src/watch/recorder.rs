@@ -57,7 +57,7 @@ impl Recorder {
     }
 }
 
-/// Creates an Event for each conflict, on the Service that goes without, until there is no recorder any more.
+/// Creates an Event for each conflict, on the Service that goes without. Ends when the last recorder is dropped.
 ///
 /// The name of an Event is made of the conflict, so the nodes of a cluster make one Event together: the others are told
 /// that it exists. API servers forget Events after an hour.

@@ -97,7 +97,7 @@ impl Transaction {
         &self.operations
     }
 
-    /// Whether there are no changes.
+    /// Whether it holds no changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()

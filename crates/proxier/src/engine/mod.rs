@@ -186,13 +186,15 @@ impl Engine {
                 .servers
                 .get(id)
                 .map(|found| &found.destinations);
-            if found.is_some_and(|found| drains(found, delta.desired.server(id))) {
+            let wanted = delta.desired.server(id);
+            if found.is_some_and(|found| drains(found, wanted)) {
                 self.draining.insert(*id);
             } else {
                 self.draining.remove(id);
             }
-            let own = matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
-            if found.is_some() && !self.wanted.has(id) && !own {
+            let own =
+                || matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
+            if found.is_some() && wanted.is_none() && !own() {
                 self.foreign.insert(*id);
             } else {
                 self.foreign.remove(id);
