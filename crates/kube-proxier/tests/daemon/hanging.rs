@@ -12,8 +12,8 @@ use crate::api_server::ApiServer;
 use crate::cluster::{service, slice, steady};
 use crate::daemon::{Daemon, Setup};
 
-/// Tools that do what the real ones do, but hang for good while a file `hang` is beside them, with the number of their
-/// process in a file `hanging`.
+/// Tools that do what the real ones do, but hang for good while a file `hang` is beside them, or `hang-` and the last part
+/// of their name, with the number of their process in a file `hanging`. Asked for their version they never hang.
 fn tools() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display();
@@ -28,8 +28,9 @@ fn tools() -> TempDir {
         ] {
             let real = cmd(&format!("command -v {real}"));
             let path = folder.path().join(&name);
+            let part = name.rsplit('-').next().unwrap_or_default();
             let script = format!(
-                "#!/bin/sh\nif [ -e {at}/hang ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
+                "#!/bin/sh\nif [ \"$1\" != --version ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
                  fi\nexec {} \"$@\"\n",
                 real.trim()
             );
@@ -45,6 +46,11 @@ fn hanging(folder: &Path) -> Option<String> {
     let id = fs::read_to_string(folder.join("hanging")).ok()?;
     let id = id.trim().to_owned();
     Path::new("/proc").join(&id).exists().then_some(id)
+}
+
+fn contains(command: &str, part: &str) -> Result<(), String> {
+    let held = cmd(command);
+    held.contains(part).then_some(()).ok_or(held)
 }
 
 /// Makes a change, and waits until the kernel has it, while one and the same run of a tool hangs. Where that run is killed
@@ -79,10 +85,6 @@ pub(crate) fn tools_that_hang_keep_only_their_rules_waiting() {
     let mut daemon = setup.started();
     fs::write(folder.path().join("hang"), "").unwrap();
 
-    let contains = |command: &str, part: &str| {
-        let held = cmd(command);
-        held.contains(part).then_some(()).ok_or(held)
-    };
     // An endpoint, in virtual servers and a set.
     while_one_hangs(
         &mut daemon,
@@ -153,4 +155,57 @@ pub(crate) fn tools_that_hang_keep_only_their_rules_waiting() {
     let rules = cmd("iptables-legacy-save | grep KUBE- | grep '^-A' | sort");
     let unique = cmd("iptables-legacy-save | grep KUBE- | grep '^-A' | sort -u");
     assert_eq!(rules, unique);
+}
+
+/// A Service whose rules are there already does not wait for one that needs more of them.
+pub(crate) fn a_change_that_hangs_keeps_only_its_own_servers_waiting() {
+    cmd(
+        "ip link add dummy7 type dummy && ip address add 192.168.10.10/24 dev dummy7 && ip link set dummy7 up",
+    );
+    let folder = tools();
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 1s}\n");
+    let setup = setup.tools_in(folder.path());
+    let mut daemon = setup.started();
+    fs::write(folder.path().join("hang-restore"), "").unwrap();
+    let mut open = service("open", "10.96.3.1");
+    open["spec"]["type"] = "NodePort".into();
+    open["spec"]["ports"][0]["nodePort"] = 30080.into();
+    server.put(open);
+    server.put(slice("open", &["10.244.1.5".to_owned()]));
+    daemon.wait_until("its node port in the set, its cluster IP served", || {
+        contains(
+            "ipset save KUBE-NODE-PORT-TCP",
+            "add KUBE-NODE-PORT-TCP 30080",
+        )?;
+        contains("ipvsadm -Sn", "-a -t 10.96.3.1:80 -r 10.244.1.5:8080")?;
+        contains("ip -o -4 address show dev kube-ipvs0", "10.96.3.1/32")
+    });
+    // While the tool hangs, one Service after the other.
+    for at in ["10.96.3.2", "10.96.3.3"] {
+        let name = at.replace('.', "-");
+        server.put(service(&name, at));
+        server.put(slice(&name, &["10.244.1.5".to_owned()]));
+        daemon.wait_until("a Service that comes while it hangs", || {
+            contains("ipvsadm -Sn", &format!("-a -t {at}:80 -r 10.244.1.5:8080"))?;
+            contains("ip -o -4 address show dev kube-ipvs0", at)
+        });
+    }
+    let servers = cmd("ipvsadm -Sn");
+    assert!(
+        !servers.contains(":30080"),
+        "without masquerading: {servers}"
+    );
+    fs::remove_file(folder.path().join("hang-restore")).unwrap();
+    daemon.wait_until("the node port", || {
+        contains(
+            "ipvsadm -Sn",
+            "-a -t 192.168.10.10:30080 -r 10.244.1.5:8080",
+        )?;
+        contains(
+            "iptables-legacy -t nat -S KUBE-NODE-PORT",
+            "KUBE-NODE-PORT-TCP",
+        )
+    });
 }

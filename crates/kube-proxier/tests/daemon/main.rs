@@ -94,6 +94,10 @@ fn long() -> impl Iterator<Item = Test> {
             "hanging::tools_that_hang_keep_only_their_rules_waiting",
             hanging::tools_that_hang_keep_only_their_rules_waiting,
         ),
+        test(
+            "hanging::a_change_that_hangs_keeps_only_its_own_servers_waiting",
+            hanging::a_change_that_hangs_keeps_only_its_own_servers_waiting,
+        ),
         test("restarts::some", || restarts::killed_at_random_moments(20)),
         test("restarts::two_hundred", || {
             restarts::killed_at_random_moments(200);

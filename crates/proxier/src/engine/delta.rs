@@ -16,7 +16,8 @@ use crate::desired::{Desired, DesiredSet, FamilyState};
 use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
-use crate::reconcile::suits;
+use crate::plan::Plan;
+use crate::reconcile::{reconcile_parts, suits};
 use crate::settings;
 use crate::translate::Context;
 
@@ -38,6 +39,16 @@ pub(super) struct Delta {
     pub(super) observed: Observed,
     /// Whether the rules are part of it.
     pub(super) rules: PerFamily<bool>,
+}
+
+impl Delta {
+    /// The steps from the observed part to the desired one.
+    pub(super) fn plan(&self, wanted: &Wanted) -> Plan {
+        let members = |family, id, each: &mut dyn FnMut(&Entry)| {
+            wanted.members(family, id).keys().for_each(each);
+        };
+        reconcile_parts(&self.desired, &self.observed, self.rules, &members)
+    }
 }
 
 /// Whether a family is written.

@@ -37,7 +37,6 @@ use crate::layout::{SetId, SetIds};
 use crate::observed::{Observed, ObservedServer};
 use crate::ownership::Ownership;
 use crate::plan::{Operation, Plan};
-use crate::reconcile::reconcile_parts;
 use crate::translate::translate;
 
 /// Keeps a kernel up to a cluster: changes go in, plans come out, at a cost that depends on what a change
@@ -180,7 +179,7 @@ impl Engine {
             last_applied,
         };
         let delta = builder.delta(&self.dirty);
-        let plan = reconcile_parts(&delta.desired, &delta.observed, delta.rules);
+        let plan = delta.plan(&self.wanted);
         for id in &self.dirty.servers {
             let found = last_applied
                 .servers

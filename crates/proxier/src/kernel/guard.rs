@@ -8,13 +8,15 @@ use ipvs_netlink::VirtualServerId;
 
 use crate::cluster::{Family, PerFamily};
 use crate::layout::{Reach, SetId};
-use crate::plan::{Operation, Phase, Plan};
+use crate::plan::{Dependents, Operation, Phase, Plan};
 
 /// Watches a plan being carried out: finds the operations that must be left for the next plan, since one that they
 /// depend on failed.
 ///
-/// - Without its set members or rules no virtual server is added, and without a virtual server neither its
-///   destinations nor its address. Nor is an address bound for virtual servers that are there already.
+/// - Without its set members or the rules that it needs no virtual server is added, and without a virtual server
+///   neither its destinations nor its address. Nor is an address bound for virtual servers that are there already.
+///   Rules that match a set are needed by its members, all others by all virtual servers of the family: while
+///   a change of the former is not made, virtual servers that have their rules already come and go.
 /// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
 ///   virtual server cannot be deleted, its set members and rules stay, and so do the sets; while a set member
 ///   stays, so do the rules; and without new rules old ones and their members stay.
@@ -25,9 +27,12 @@ pub struct Guard {
     link: Option<usize>,
     sets: HashMap<SetName, usize>,
     reaches: HashMap<Reach, usize>,
-    /// Addresses that members of sets are missing for.
+    /// Addresses that members of sets, or rules for them, are missing for.
     bare: HashMap<IpAddr, usize>,
+    /// Changes of rules.
     rules: PerFamily<Option<usize>>,
+    /// Those of them that all virtual servers need.
+    foundations: PerFamily<Option<usize>>,
     trims: PerFamily<Option<usize>>,
     servers: HashMap<VirtualServerId, usize>,
     addresses: HashMap<IpAddr, usize>,
@@ -98,7 +103,7 @@ impl Guard {
                 rules.or(*self.retiring.get(change.family))
             }
             Operation::AddServer { id, .. } => {
-                let rules = *self.rules.get(id.family());
+                let rules = *self.foundations.get(id.family());
                 rules.or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
             }
             Operation::AddDestination { server, .. } | Operation::SetDestination { server, .. } => {
@@ -107,7 +112,7 @@ impl Guard {
             Operation::BindAddress(address) => {
                 // Virtual servers that were there before are reached by it as well.
                 let bare = || self.bare.get(address).copied();
-                let rules = *self.rules.get(Family::of(*address));
+                let rules = *self.foundations.get(Family::of(*address));
                 self.link.or(rules).or_else(bare).or_else(|| {
                     let none_added = self.adding.get(address) == Some(&0);
                     self.addresses.get(address).copied().filter(|_| none_added)
@@ -154,7 +159,13 @@ impl Guard {
             }
             Operation::RestoreRules(change) => match phase {
                 Phase::Trim => *self.trims.get_mut(change.family) = Some(index),
-                _ => *self.rules.get_mut(change.family) = Some(index),
+                _ => {
+                    *self.rules.get_mut(change.family) = Some(index);
+                    match &change.dependents {
+                        Dependents::All => *self.foundations.get_mut(change.family) = Some(index),
+                        Dependents::At(reaches) => self.missing(index, reaches.iter().copied()),
+                    }
+                }
             },
             Operation::AddServer { id, .. } => {
                 self.servers.insert(*id, index);
@@ -184,7 +195,7 @@ impl Guard {
         }
     }
 
-    /// Notes that members of sets are missing.
+    /// Notes that members of sets, or rules for them, are missing.
     fn missing(&mut self, index: usize, members: impl IntoIterator<Item = Reach>) {
         for reach in members {
             self.reaches.insert(reach, index);

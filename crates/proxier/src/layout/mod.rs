@@ -5,6 +5,7 @@ mod rules;
 mod sets;
 
 pub(crate) use reach::Reach;
+pub(crate) use rules::ACCEPT_CHAIN;
 pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_tables};
 pub use rules::{FamilyRules, LocalSource, SourceRangeDrop};
 pub use sets::{SetId, SetIds};

@@ -4,6 +4,7 @@ mod display;
 mod operation;
 
 pub use display::{Line, Sign};
+pub(crate) use operation::Dependents;
 pub use operation::{Operation, RulesChange};
 
 /// The parts of a plan, in the order in which they are done.

@@ -8,6 +8,7 @@ use iptables_restore::{Chain, RestoreInput};
 use ipvs_netlink::{Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId};
 
 use crate::cluster::Family;
+use crate::layout::Reach;
 use crate::settings::Sysctl;
 
 /// One change of the kernel's state, done as a whole or not at all.
@@ -139,6 +140,17 @@ pub struct RulesChange {
     pub input: RestoreInput,
     /// The chains that are rewritten or deleted, as they are found.
     pub before: Vec<Chain>,
+    /// Which new virtual servers need it.
+    pub(crate) dependents: Dependents,
+}
+
+/// The virtual servers that must not be added, nor addresses bound for them, until a change of rules has been made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Dependents {
+    /// All of the family.
+    All,
+    /// Those at these ports.
+    At(Vec<Reach>),
 }
 
 impl RulesChange {
@@ -149,6 +161,7 @@ impl RulesChange {
             family,
             input,
             before: Vec::new(),
+            dependents: Dependents::All,
         }
     }
 }

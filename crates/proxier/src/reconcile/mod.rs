@@ -1,5 +1,6 @@
 //! The steps from what the kernel holds to what it should hold.
 
+mod dependents;
 mod merge;
 mod rules;
 mod servers;
@@ -9,7 +10,7 @@ pub(crate) use merge::merge;
 pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;
 
-use ipset_netlink::SetName;
+use ipset_netlink::{Entry, SetName};
 
 use crate::cluster::{Family, PerFamily};
 use crate::desired::Desired;
@@ -30,8 +31,16 @@ use crate::settings::timeouts_request;
 #[must_use]
 pub fn reconcile(desired: &Desired, observed: &Observed) -> Plan {
     let both = PerFamily { v4: true, v6: true };
-    reconcile_parts(desired, observed, both)
+    let members = |family, id, each: &mut dyn FnMut(&Entry)| {
+        let state = desired.families.get(family).as_ref();
+        let set = state.and_then(|state| state.set(id));
+        set.iter().flat_map(|set| &set.entries).for_each(each);
+    };
+    reconcile_parts(desired, observed, both, &members)
 }
+
+/// Gives all members that a set is to have.
+pub(crate) type Members<'a> = &'a dyn Fn(Family, SetId, &mut dyn FnMut(&Entry));
 
 /// The same for a part of both: what neither names is as it should be. Rules of a family are only compared
 /// where told to, or where a set has to be made anew that they name.
@@ -39,6 +48,7 @@ pub(crate) fn reconcile_parts(
     desired: &Desired,
     observed: &Observed,
     rules: PerFamily<bool>,
+    members: Members<'_>,
 ) -> Plan {
     let mut plan = Plan::default();
     settings(desired, observed, &mut plan);
@@ -46,7 +56,7 @@ pub(crate) fn reconcile_parts(
         let wanted = desired.families.get(family).as_ref();
         let misfits = sets::plan(family, wanted, observed, &mut plan);
         if *rules.get(family) || !misfits.is_empty() {
-            rules::plan(family, desired, observed, &misfits, &mut plan);
+            rules::plan(family, desired, observed, &misfits, members, &mut plan);
         }
     }
     servers::plan(desired, observed, &mut plan);

@@ -14,13 +14,17 @@ use crate::cluster::Family;
 use crate::desired::Desired;
 use crate::layout::{FamilyRules, OwnChain, SetId, SetIds, TableRules, owned_tables};
 use crate::observed::Observed;
-use crate::plan::{Operation, Phase, Plan, RulesChange};
+use crate::plan::{Dependents, Operation, Phase, Plan, RulesChange};
+
+use super::Members;
+use super::dependents::dependents;
 
 pub(super) fn plan(
     family: Family,
     desired: &Desired,
     observed: &Observed,
     misfits: &BTreeSet<SetName>,
+    members: Members<'_>,
     plan: &mut Plan,
 ) {
     let mut kernel = observed.rules.get(family).clone();
@@ -49,6 +53,10 @@ pub(super) fn plan(
             .unwrap_or(tables)
             .iter()
             .filter_map(|t| add(family, t, &kernel))
+            .map(|change| RulesChange {
+                dependents: dependents(&change, &kernel, members),
+                ..change
+            })
             .collect();
         push(Phase::Rules, changes, &mut kernel, plan, false);
     }
@@ -465,6 +473,7 @@ impl<'a> Change<'a> {
             family: self.family,
             input,
             before: self.before,
+            dependents: Dependents::All,
         })
     }
 }

@@ -6,6 +6,9 @@ use super::{DROP_MARK, FamilyRules, NODE_PORT_PROTOCOLS, TableRules, mark, state
 use crate::cluster::Family;
 use crate::layout::{Layout, SetId};
 
+/// The chain that accepts what the proxy serves.
+pub(crate) const ACCEPT_CHAIN: &str = "KUBE-IPVS-ACCEPT";
+
 impl FamilyRules {
     pub(super) fn filter(&self) -> TableRules {
         let mut filter = TableRules::new(TableName::Filter);
@@ -22,7 +25,7 @@ impl FamilyRules {
     /// IPVS takes packets after the filter table, so that such a policy would refuse them. At the end of INPUT all
     /// refusals are done, the proxy's own and those of others.
     fn accept_services(&self, filter: &mut TableRules) {
-        const CHAIN: &str = "KUBE-IPVS-ACCEPT";
+        const CHAIN: &str = ACCEPT_CHAIN;
         filter.declare(CHAIN);
         for id in [
             SetId::ClusterIp,

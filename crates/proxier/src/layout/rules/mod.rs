@@ -6,6 +6,8 @@
 mod filter;
 mod nat;
 
+pub(crate) use filter::ACCEPT_CHAIN;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::LazyLock;
