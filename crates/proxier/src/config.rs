@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::{Scheduler, Timeouts};
 
 use crate::cluster::{Family, Host};
-use crate::layout::{DROP_MARK, Layout};
+use crate::layout::{DROP_MARK, Layout, nftables};
 use crate::ownership::Ownership;
 
 /// The configuration that [`translate`](crate::translate()) follows.
@@ -39,6 +39,8 @@ pub struct Config {
     pub detect_local: DetectLocal,
     /// On which of the node's addresses node ports are served (`nodePortAddresses`).
     pub node_port_addresses: NodePortAddresses,
+    /// Marks and routing of [`Layout::Nftables`].
+    pub nftables: nftables::Options,
     /// The name of this node where it is not the host name (`hostnameOverride`).
     pub hostname_override: Option<Box<str>>,
     /// How often everything is compared with the kernel, changes or not (`ipvs.syncPeriod`).
@@ -60,6 +62,7 @@ impl Default for Config {
             masquerade_bit: 14,
             detect_local: DetectLocal::ClusterCidr(Vec::new()),
             node_port_addresses: NodePortAddresses::All,
+            nftables: nftables::Options::default(),
             hostname_override: None,
             sync_period: Duration::from_secs(30),
             min_sync_period: Duration::from_secs(1),
@@ -92,6 +95,9 @@ impl Config {
                 "iptables.masqueradeBit",
                 "15 is the bit by which the classic layout has packets dropped; choose another",
             );
+        }
+        if self.layout == Layout::Nftables {
+            self.nftables.check(self.masquerade_mark())?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use ipvs_netlink::{Destination, Timeouts, VirtualServerConfig, VirtualServerId};
 
 use crate::cluster::{Family, Host, PerFamily};
 use crate::conflict::Conflict;
+use crate::layout::nftables::{Element, Routing, TableRules};
 use crate::layout::{FamilyRules, Layout, SetId};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership, recognizes};
@@ -26,6 +27,10 @@ pub struct Desired {
     pub servers: Vec<Server>,
     /// The sets and rules of each family that is written.
     pub families: PerFamily<Option<FamilyState>>,
+    /// The table of nf_tables of each family that is written ([`Layout::Nftables`]).
+    pub tables: PerFamily<Option<DesiredTable>>,
+    /// The proxy's rules by mark and local routes.
+    pub routing: Routing,
     /// The addresses on [`LINK`](crate::LINK).
     pub addresses: BTreeSet<IpAddr>,
     /// Values under `/proc/sys`.
@@ -49,6 +54,11 @@ impl Desired {
             layout,
             servers: Vec::new(),
             families: PerFamily { v4: None, v6: None },
+            tables: PerFamily { v4: None, v6: None },
+            routing: Routing {
+                rules: Vec::new(),
+                routes: Vec::new(),
+            },
             addresses: BTreeSet::new(),
             sysctls: Vec::new(),
             timeouts: Timeouts {
@@ -168,6 +178,24 @@ impl FamilyState {
     #[must_use]
     pub fn set(&self, id: SetId) -> Option<&DesiredSet> {
         self.sets.iter().find(|set| set.id == id)
+    }
+}
+
+/// The table of nf_tables of one address family.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DesiredTable {
+    /// What its sets, chains and rules depend on.
+    pub rules: TableRules,
+    /// The elements of its sets and maps, sorted, each key once.
+    pub elements: Vec<Element>,
+}
+
+impl DesiredTable {
+    /// A table with these elements, sorted, each key once.
+    #[must_use]
+    pub const fn new(rules: TableRules, elements: Vec<Element>) -> Self {
+        Self { rules, elements }
     }
 }
 

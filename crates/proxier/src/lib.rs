@@ -117,19 +117,23 @@ mod settings;
 mod translate;
 
 // The crates whose types this one shows.
-pub use {dummy_link, ipnetwork, ipset_netlink, iptables_restore, ipvs_netlink, netlink_wire};
+pub use {
+    dummy_link, ipnetwork, ipset_netlink, iptables_restore, ipvs_netlink, netlink_wire,
+    nftables_netlink,
+};
 
 pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use conflict::{Conflict, ConflictChange, Holder};
-pub use desired::{Desired, DesiredSet, FamilyState, Server};
+pub use desired::{Desired, DesiredSet, DesiredTable, FamilyState, Server};
 pub use engine::Engine;
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
+pub use layout::nftables;
 pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
-pub use observed::{Observed, ObservedDestination, ObservedServer};
+pub use observed::{Observed, ObservedDestination, ObservedServer, ObservedTable};
 pub use ownership::Ownership;
-pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign};
+pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TableWrite};
 pub use reconcile::reconcile;
 pub use settings::Sysctl;
 pub use translate::translate;

@@ -43,7 +43,7 @@ use scenarios::{Scenario, Step, all, compare, tools};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let each = Layout::ALL.into_iter().flat_map(|layout| {
+    let each = Layout::WITH_IPSET.into_iter().flat_map(|layout| {
         all(layout).into_iter().map(move |scenario| {
             Test::new(format!("scenario::{}", scenario.name), move || {
                 run(&scenario, layout);

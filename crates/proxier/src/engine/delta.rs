@@ -13,6 +13,7 @@ use super::wanted::Wanted;
 use crate::cluster::{Family, Host, Node, PerFamily};
 use crate::config::Config;
 use crate::desired::{Desired, DesiredSet, FamilyState};
+use crate::layout::nftables::Routing;
 use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
@@ -84,6 +85,8 @@ impl DeltaBuilder<'_> {
             layout: config.layout,
             servers: Vec::new(),
             families: PerFamily::default(),
+            tables: PerFamily::default(),
+            routing: Routing::default(),
             addresses: BTreeSet::new(),
             sysctls: settings::sysctls(config, self.host.kernel),
             timeouts: config.timeouts,
@@ -95,6 +98,8 @@ impl DeltaBuilder<'_> {
             servers: Vec::new(),
             sets: BTreeMap::new(),
             rules: PerFamily::default(),
+            tables: PerFamily::default(),
+            routing: Routing::default(),
             addresses: self.last_applied.addresses.is_some().then(Vec::new),
             sysctls: self.last_applied.sysctls.clone(),
             timeouts: self.last_applied.timeouts,

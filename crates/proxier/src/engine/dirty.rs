@@ -97,8 +97,17 @@ impl Dirty {
                     .into_iter()
                     .for_each(|id| self.note_server(*id));
             }
-            // Looked at each time.
-            Operation::SetSysctl { .. }
+            // Looked at each time. The engine does not plan those of nf_tables and routing yet.
+            Operation::WriteTable(_)
+            | Operation::DeleteTable(_)
+            | Operation::AddElement { .. }
+            | Operation::ChangeElement { .. }
+            | Operation::DeleteElement { .. }
+            | Operation::AddRoutingRule(_)
+            | Operation::DeleteRoutingRule(_)
+            | Operation::AddRoute(_)
+            | Operation::DeleteRoute(_)
+            | Operation::SetSysctl { .. }
             | Operation::SetTimeouts(_)
             | Operation::CreateLink
             | Operation::DeleteLink => {}

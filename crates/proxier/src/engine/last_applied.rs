@@ -314,8 +314,17 @@ impl LastApplied {
                     bound.remove(address);
                 }
             }
-            // Taken many at a time.
-            Operation::AddEntry { .. }
+            // Taken many at a time. The engine does not plan those of nf_tables and routing yet.
+            Operation::WriteTable(_)
+            | Operation::DeleteTable(_)
+            | Operation::AddElement { .. }
+            | Operation::ChangeElement { .. }
+            | Operation::DeleteElement { .. }
+            | Operation::AddRoutingRule(_)
+            | Operation::DeleteRoutingRule(_)
+            | Operation::AddRoute(_)
+            | Operation::DeleteRoute(_)
+            | Operation::AddEntry { .. }
             | Operation::AddDestination { .. }
             | Operation::SetDestination { .. }
             | Operation::DeleteDestination { .. } => {}

@@ -91,6 +91,10 @@ pub enum KernelPart {
     Sysctl,
     /// Connection tracking.
     Conntrack,
+    /// Tables of nf_tables.
+    Nftables,
+    /// Routing rules and routes.
+    Routing,
 }
 
 impl KernelPart {
@@ -109,6 +113,15 @@ impl KernelPart {
             | Operation::SwapSets { .. }
             | Operation::DestroySet(_) => Self::Ipset,
             Operation::RestoreRules(_) => Self::Rules,
+            Operation::WriteTable(_)
+            | Operation::DeleteTable(_)
+            | Operation::AddElement { .. }
+            | Operation::ChangeElement { .. }
+            | Operation::DeleteElement { .. } => Self::Nftables,
+            Operation::AddRoutingRule(_)
+            | Operation::DeleteRoutingRule(_)
+            | Operation::AddRoute(_)
+            | Operation::DeleteRoute(_) => Self::Routing,
             Operation::SetTimeouts(_)
             | Operation::AddServer { .. }
             | Operation::SetServer { .. }
@@ -119,7 +132,8 @@ impl KernelPart {
         }
     }
 
-    /// A short name, for metrics and messages: `ipvs`, `ipset`, `rules`, `links`, `sysctl`, `conntrack`.
+    /// A short name, for metrics and messages: `ipvs`, `ipset`, `rules`, `links`, `sysctl`, `conntrack`,
+    /// `nftables`, `routing`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -129,6 +143,8 @@ impl KernelPart {
             Self::Links => "links",
             Self::Sysctl => "sysctl",
             Self::Conntrack => "conntrack",
+            Self::Nftables => "nftables",
+            Self::Routing => "routing",
         }
     }
 }

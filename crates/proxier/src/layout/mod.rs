@@ -1,5 +1,6 @@
 //! What the proxy's sets and chains are called and how they hang together.
 
+pub mod nftables;
 mod reach;
 mod rules;
 mod sets;
@@ -23,11 +24,17 @@ pub enum Layout {
     /// by a mark set in the nat table, which needs a rule that the kubelets of that time wrote (see the
     /// crate's documentation).
     Classic,
+    /// A table of nf_tables and routing by mark: no address is bound, and neither iptables nor ipset is used. See
+    /// [`nftables`].
+    Nftables,
 }
 
 impl Layout {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Current, Self::Classic];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Current, Self::Classic, Self::Nftables];
+
+    /// Those of kube-proxy's ipvs mode, which are made of ipset's sets, iptables rules and addresses on the proxy's link.
+    pub const WITH_IPSET: [Self; 2] = [Self::Current, Self::Classic];
 
     /// Its name on a command line.
     #[must_use]
@@ -35,7 +42,14 @@ impl Layout {
         match self {
             Self::Current => "current",
             Self::Classic => "classic",
+            Self::Nftables => "nftables",
         }
+    }
+
+    /// Whether it is made of ipset's sets, iptables rules and addresses on the proxy's link.
+    #[must_use]
+    pub const fn has_ipset(self) -> bool {
+        matches!(self, Self::Current | Self::Classic)
     }
 
     /// Whether node ports are served on loopback addresses too.
@@ -64,7 +78,7 @@ impl Layout {
     ///
     /// The classic proxy knew one family; IPv6 is added to it only in clusters that have IPv6 Services.
     pub(crate) const fn writes_unused_ipv6(self) -> bool {
-        matches!(self, Self::Current)
+        matches!(self, Self::Current | Self::Nftables)
     }
 
     /// By which rules endpoints are chosen.
@@ -72,12 +86,13 @@ impl Layout {
         match self {
             Self::Current => EndpointRules::Conditions,
             Self::Classic => EndpointRules::ReadyOnly,
+            Self::Nftables => EndpointRules::Split,
         }
     }
 
     /// Whether `externalTrafficPolicy` is heeded for external IPs (behind a feature gate until v1.22).
     pub(crate) const fn external_policy_for_external_ips(self) -> bool {
-        matches!(self, Self::Current)
+        matches!(self, Self::Current | Self::Nftables)
     }
 
     /// Whether an SCTP node port with `externalTrafficPolicy: Local` lets packets through before the rule that
@@ -96,4 +111,6 @@ pub(crate) enum EndpointRules {
     /// Those that are ready, and nothing else is known of them: v1.20 had no hints, no
     /// `internalTrafficPolicy` and no fallback.
     ReadyOnly,
+    /// By their conditions and hints, and where a policy is `Local`, those on this node and no others.
+    Split,
 }

@@ -93,7 +93,7 @@ impl SetId {
     pub fn of(layout: Layout) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |id| match id {
             Self::HealthCheckNodePort | Self::IpvsIps => layout == Layout::Current,
-            _ => true,
+            _ => layout.has_ipset(),
         })
     }
 

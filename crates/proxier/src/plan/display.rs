@@ -40,7 +40,8 @@ impl Sign {
 pub struct Line {
     /// What becomes of it.
     pub sign: Sign,
-    /// By what tool one would do it: `ipvs`, `ipset`, `iptables`, `ip6tables`, `address`, `link`, `sysctl`.
+    /// By what tool one would do it: `ipvs`, `ipset`, `iptables`, `ip6tables`, `address`, `link`, `sysctl`,
+    /// `nft`, `rule`, `route`.
     pub subject: &'static str,
     /// What it is, as that tool writes it.
     pub text: String,
@@ -96,6 +97,7 @@ impl Operation {
                     tables.collect::<Vec<_>>().join(", ")
                 )
             }
+            Self::WriteTable(write) => write.summary(),
             other => other.to_string(),
         }
     }
@@ -185,6 +187,15 @@ impl Operation {
             Self::UnbindAddress(address) => {
                 one(Sign::Remove, "address", format!("{address} dev {LINK}"))
             }
+            Self::WriteTable(_)
+            | Self::DeleteTable(_)
+            | Self::AddElement { .. }
+            | Self::ChangeElement { .. }
+            | Self::DeleteElement { .. }
+            | Self::AddRoutingRule(_)
+            | Self::DeleteRoutingRule(_)
+            | Self::AddRoute(_)
+            | Self::DeleteRoute(_) => self.nftables_lines(),
         }
     }
 }

@@ -1,24 +1,25 @@
 //! What is to be done, in an order that keeps the node working after every step.
 
 mod display;
+mod display_nftables;
 mod operation;
 
 pub use display::{Line, Sign};
 pub(crate) use operation::Dependents;
-pub use operation::{Operation, RulesChange};
+pub use operation::{Operation, RulesChange, TableWrite};
 
 /// The parts of a plan, in the order in which they are done.
 ///
-/// The order keeps three promises at every moment in between: no rule names a set that is missing; no
+/// The order keeps these promises at every moment in between: no rule names a set that is missing; no
 /// virtual server can be reached before the rules and set members that masquerade its traffic are there;
-/// no address is bound that has no virtual server.
+/// no address is bound that has no virtual server; no element of nf_tables leads to a virtual server that is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Kernel settings, and the link.
+    /// Kernel settings, the link, and routing by mark.
     Prepare,
     /// Sets are made and filled, before rules that match them; exemptions from masquerading that have
-    /// lapsed are withdrawn.
+    /// lapsed are withdrawn, and so are marks that another Service gets.
     Fill,
     /// Rules are added. Those still needed by virtual servers about to go are kept.
     Rules,
@@ -26,6 +27,9 @@ pub enum Phase {
     Serve,
     /// Addresses are bound, now that something answers there.
     Bind,
+    /// Elements of nf_tables are added, changed and deleted, or the whole table is written or deleted: one transaction
+    /// for each family.
+    Map,
     /// Addresses are unbound, before their virtual servers go.
     Unbind,
     /// Virtual servers and destinations are removed, or begin to drain.
@@ -35,18 +39,19 @@ pub enum Phase {
     Settle,
     /// Rules and chains that are no longer needed are removed.
     Trim,
-    /// Sets are destroyed, after the last rule that named them.
+    /// Sets are destroyed, after the last rule that named them; the link and routing by mark are deleted.
     Destroy,
 }
 
 impl Phase {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Prepare,
         Self::Fill,
         Self::Rules,
         Self::Serve,
         Self::Bind,
+        Self::Map,
         Self::Unbind,
         Self::Retire,
         Self::Settle,

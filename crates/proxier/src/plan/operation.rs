@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use dummy_link::{LocalRoute, MarkRule};
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Entry, SetName, SetSpec};
 use iptables_restore::{Chain, RestoreInput};
@@ -9,6 +10,7 @@ use ipvs_netlink::{Destination, DestinationId, Timeouts, VirtualServerConfig, Vi
 
 use crate::cluster::Family;
 use crate::layout::Reach;
+use crate::layout::nftables::{Element, Structure, TableRules};
 use crate::settings::Sysctl;
 
 /// One change of the kernel's state, done as a whole or not at all.
@@ -102,6 +104,41 @@ pub enum Operation {
     BindAddress(IpAddr),
     /// Unbind an address from the proxy's link.
     UnbindAddress(IpNetwork),
+    /// Write a table of nf_tables whole, in the place of whatever is there of its name.
+    WriteTable(Box<TableWrite>),
+    /// Delete the table of a family, with all that is in it.
+    DeleteTable(Family),
+    /// Add an element to its set or map, which must not have its key.
+    AddElement {
+        /// Of which table.
+        family: Family,
+        /// The element.
+        element: Element,
+    },
+    /// Change what a map has for a key: delete and add in one transaction.
+    ChangeElement {
+        /// Of which table.
+        family: Family,
+        /// The element from now on.
+        element: Element,
+        /// The element up to now, of the same key.
+        was: Element,
+    },
+    /// Delete an element from its set or map.
+    DeleteElement {
+        /// Of which table.
+        family: Family,
+        /// The element.
+        element: Element,
+    },
+    /// Add a routing rule by mark.
+    AddRoutingRule(MarkRule),
+    /// Delete a routing rule by mark.
+    DeleteRoutingRule(MarkRule),
+    /// Add a local route.
+    AddRoute(LocalRoute),
+    /// Delete a local route.
+    DeleteRoute(LocalRoute),
 }
 
 impl Operation {
@@ -125,7 +162,29 @@ impl Operation {
             | Self::DestroySet(_)
             | Self::RestoreRules(_)
             | Self::BindAddress(_)
-            | Self::UnbindAddress(_) => None,
+            | Self::UnbindAddress(_)
+            | Self::WriteTable(_)
+            | Self::DeleteTable(_)
+            | Self::AddElement { .. }
+            | Self::ChangeElement { .. }
+            | Self::DeleteElement { .. }
+            | Self::AddRoutingRule(_)
+            | Self::DeleteRoutingRule(_)
+            | Self::AddRoute(_)
+            | Self::DeleteRoute(_) => None,
+        }
+    }
+
+    /// The family whose table of nf_tables it changes. Such operations that follow one another can be one transaction.
+    #[must_use]
+    pub fn table(&self) -> Option<Family> {
+        match self {
+            Self::WriteTable(write) => Some(write.rules.family),
+            Self::DeleteTable(family)
+            | Self::AddElement { family, .. }
+            | Self::ChangeElement { family, .. }
+            | Self::DeleteElement { family, .. } => Some(*family),
+            _ => None,
         }
     }
 }
@@ -162,6 +221,30 @@ impl RulesChange {
             input,
             before: Vec::new(),
             dependents: Dependents::All,
+        }
+    }
+}
+
+/// A table of nf_tables that is written whole.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TableWrite {
+    /// What its sets, chains and rules are made of.
+    pub rules: TableRules,
+    /// The elements that it has from the beginning: those that were there and stay.
+    pub elements: Vec<Element>,
+    /// The table as it was found, without its elements; `None` if there was none.
+    pub before: Option<Box<Structure>>,
+}
+
+impl TableWrite {
+    /// A table in the place of which nothing is known.
+    #[must_use]
+    pub const fn new(rules: TableRules, elements: Vec<Element>) -> Self {
+        Self {
+            rules,
+            elements,
+            before: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::cluster::{Cluster, Family, Host, PerFamily, Service, slices_by_servic
 use crate::config::Config;
 use crate::conflict::Conflict;
 use crate::desired::{Desired, DesiredSet, FamilyState, Server};
+use crate::layout::nftables::Routing;
 use crate::layout::{SetId, SetIds, SourceRangeDrop};
 use crate::settings;
 
@@ -60,6 +61,8 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         layout: config.layout,
         servers: all.servers,
         families,
+        tables: PerFamily::default(),
+        routing: Routing::default(),
         addresses: all.addresses,
         sysctls: settings::sysctls(config, host.kernel),
         timeouts: config.timeouts,

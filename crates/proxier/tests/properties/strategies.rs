@@ -335,7 +335,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     let excluded = (excluded, any::<bool>());
     (
         (
-            select(Layout::ALL.to_vec()),
+            select(Layout::WITH_IPSET.to_vec()),
             select(vec![Scheduler::RR, Scheduler::MH, Scheduler::WLC]),
         ),
         (any::<bool>(), any::<bool>(), 0..32u8),

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::layout::nftables::Routing;
 use crate::plan::RulesChange;
 use crate::{Kernel, MemoryKernel};
 
@@ -112,6 +113,8 @@ fn state(applied: &LastApplied) -> Observed {
         servers: servers.map(without_connections).collect(),
         sets: sets.collect(),
         rules: applied.rules.clone(),
+        tables: PerFamily::default(),
+        routing: Routing::default(),
         addresses: applied
             .addresses
             .as_ref()
@@ -154,6 +157,16 @@ const fn kind(operation: &Operation) -> usize {
         Operation::DeleteDestination { .. } => 15,
         Operation::BindAddress(_) => 16,
         Operation::UnbindAddress(_) => 17,
+        // Neither of the two does these yet.
+        Operation::WriteTable(_)
+        | Operation::DeleteTable(_)
+        | Operation::AddElement { .. }
+        | Operation::ChangeElement { .. }
+        | Operation::DeleteElement { .. }
+        | Operation::AddRoutingRule(_)
+        | Operation::DeleteRoutingRule(_)
+        | Operation::AddRoute(_)
+        | Operation::DeleteRoute(_) => usize::MAX,
     }
 }
 

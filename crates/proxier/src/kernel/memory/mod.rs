@@ -16,6 +16,7 @@ use ipvs_netlink::{
 use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out};
 use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
+use crate::layout::nftables::Routing;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Plan};
 use crate::settings::{Sysctl, timeouts_after};
@@ -187,6 +188,8 @@ impl MemoryKernel {
             servers: servers.collect(),
             sets: sets.collect(),
             rules: self.rules.clone(),
+            tables: PerFamily::default(),
+            routing: Routing::default(),
             addresses: self.addresses.as_ref().map(|a| a.iter().copied().collect()),
             sysctls: self.sysctls.clone(),
             timeouts: self.timeouts,
@@ -275,6 +278,19 @@ impl MemoryKernel {
                     ))
                 }
             }
+            Operation::WriteTable(_)
+            | Operation::DeleteTable(_)
+            | Operation::AddElement { .. }
+            | Operation::ChangeElement { .. }
+            | Operation::DeleteElement { .. }
+            | Operation::AddRoutingRule(_)
+            | Operation::DeleteRoutingRule(_)
+            | Operation::AddRoute(_)
+            | Operation::DeleteRoute(_) => Err(KernelError::new(
+                KernelPart::of(operation),
+                KernelErrorKind::Unsupported,
+                format!("{}: not supported yet", operation.summary()),
+            )),
         }
     }
 

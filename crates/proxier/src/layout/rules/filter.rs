@@ -15,6 +15,8 @@ impl FamilyRules {
         match self.layout {
             Layout::Current => self.current_filter(&mut filter),
             Layout::Classic => self.classic_filter(&mut filter),
+            // It has no rules of iptables.
+            Layout::Nftables => {}
         }
         self.accept_services(&mut filter);
         filter

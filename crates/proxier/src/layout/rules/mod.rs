@@ -236,5 +236,5 @@ pub(crate) fn owned_tables(family: Family) -> &'static [TableRules] {
 
 fn bare_tables(family: Family) -> Vec<TableRules> {
     let of = |layout| FamilyRules::new(layout, family).tables();
-    Layout::ALL.into_iter().flat_map(of).collect()
+    Layout::WITH_IPSET.into_iter().flat_map(of).collect()
 }

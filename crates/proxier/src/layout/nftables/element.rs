@@ -1,0 +1,267 @@
+//! The elements of sets and maps.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+use ipvs_netlink::{Protocol, VirtualServerId};
+
+use super::SetId;
+
+/// A port of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressPort {
+    /// The address.
+    pub address: IpAddr,
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+}
+
+impl AddressPort {
+    /// That of a virtual server; `None` of one by firewall mark.
+    #[must_use]
+    pub const fn of(id: &VirtualServerId) -> Option<Self> {
+        match *id {
+            VirtualServerId::Address {
+                protocol,
+                address,
+                port,
+            } => Some(Self {
+                address,
+                protocol,
+                port,
+            }),
+            VirtualServerId::FirewallMark { .. } => None,
+        }
+    }
+
+    /// The virtual server there.
+    #[must_use]
+    pub const fn server(self) -> VirtualServerId {
+        let Self {
+            address,
+            protocol,
+            port,
+        } = self;
+        VirtualServerId::Address {
+            protocol,
+            address,
+            port,
+        }
+    }
+}
+
+/// A port of those of the node's addresses that node ports are served on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodePort {
+    /// The protocol.
+    pub protocol: Protocol,
+    /// The port.
+    pub port: u16,
+}
+
+/// What becomes of packets to a Service's port: the chain that the verdict maps lead to.
+///
+/// "Outside" is what comes neither from a pod of this node, as far as pods are recognized, nor from the node itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A cluster IP.
+    ClusterIp,
+    /// An external IP or a load balancer address: what comes from outside is masqueraded.
+    External,
+    /// The same with `externalTrafficPolicy: Local`: what comes from outside keeps its source and gets the mark that
+    /// `service-marks` has for it. Without a mark there, it is dropped: no endpoint is on this node.
+    ExternalLocal,
+    /// A node port: what comes from outside is masqueraded.
+    NodePort,
+    /// The same with `externalTrafficPolicy: Local`, with marks in `node-port-marks`.
+    NodePortLocal,
+    /// Everything is dropped: `internalTrafficPolicy: Local`, and all endpoints are on other nodes. A verdict, no chain.
+    Drop,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::ClusterIp,
+        Self::External,
+        Self::ExternalLocal,
+        Self::NodePort,
+        Self::NodePortLocal,
+        Self::Drop,
+    ];
+
+    /// The name of its chain; `None` where it is a verdict.
+    #[must_use]
+    pub const fn chain(self) -> Option<&'static str> {
+        match self {
+            Self::ClusterIp => Some("cluster-ip"),
+            Self::External => Some("external"),
+            Self::ExternalLocal => Some("external-local"),
+            Self::NodePort => Some("node-port"),
+            Self::NodePortLocal => Some("node-port-local"),
+            Self::Drop => None,
+        }
+    }
+
+    /// Whether what comes from outside needs a mark to get through.
+    #[must_use]
+    pub const fn needs_mark(self) -> bool {
+        matches!(self, Self::ExternalLocal | Self::NodePortLocal)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.chain() {
+            Some(chain) => write!(f, "goto {chain}"),
+            None => f.write_str("drop"),
+        }
+    }
+}
+
+/// An element of one of the proxy's sets and maps.
+///
+/// They sort by their set, and within a map by key first: of several elements with one key, the least is in the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Element {
+    /// Clients of this network may use the port.
+    SourceRange(AddressPort, IpNetwork),
+    /// Only clients in its source ranges may use the port.
+    Firewalled(AddressPort),
+    /// An endpoint on this node: what it sends to itself, through a Service, is masqueraded.
+    Hairpin(IpAddr),
+    /// A cluster IP: ports that no Service has are refused.
+    ClusterIp(IpAddr),
+    /// An address of this node that node ports are served on.
+    NodeAddress(IpAddr),
+    /// The mark that packets from outside get.
+    ServiceMark(AddressPort, u32),
+    /// The same for a node port.
+    NodePortMark(NodePort, u32),
+    /// A port of a Service's address.
+    Service(AddressPort, Kind),
+    /// A node port.
+    NodePort(NodePort, Kind),
+}
+
+impl Element {
+    /// The set or map that it is in.
+    #[must_use]
+    pub const fn set(&self) -> SetId {
+        match self {
+            Self::SourceRange(..) => SetId::SourceRanges,
+            Self::Firewalled(_) => SetId::Firewalled,
+            Self::Hairpin(_) => SetId::Hairpin,
+            Self::ClusterIp(_) => SetId::ClusterIps,
+            Self::NodeAddress(_) => SetId::NodeAddresses,
+            Self::ServiceMark(..) => SetId::ServiceMarks,
+            Self::NodePortMark(..) => SetId::NodePortMarks,
+            Self::Service(..) => SetId::Services,
+            Self::NodePort(..) => SetId::NodePorts,
+        }
+    }
+
+    /// The same with what a map has for it left out: equal for elements of one key.
+    #[must_use]
+    pub const fn key(&self) -> Self {
+        match *self {
+            Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
+            Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
+            Self::Service(at, _) => Self::Service(at, Kind::ClusterIp),
+            Self::NodePort(at, _) => Self::NodePort(at, Kind::ClusterIp),
+            other => other,
+        }
+    }
+
+    /// The mark that it has for its key.
+    #[must_use]
+    pub const fn mark(&self) -> Option<u32> {
+        match self {
+            Self::ServiceMark(_, mark) | Self::NodePortMark(_, mark) => Some(*mark),
+            _ => None,
+        }
+    }
+}
+
+/// As `nft` writes it, without its set: `10.96.0.1 . tcp . 443 : goto cluster-ip`.
+impl fmt::Display for Element {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SourceRange(at, source) => write!(f, "{at} . {source}"),
+            Self::Firewalled(at) => write!(f, "{at}"),
+            Self::Hairpin(address) => write!(f, "{address} . {address}"),
+            Self::ClusterIp(address) | Self::NodeAddress(address) => write!(f, "{address}"),
+            Self::ServiceMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
+            Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
+            Self::Service(at, kind) => write!(f, "{at} : {kind}"),
+            Self::NodePort(at, kind) => write!(f, "{at} : {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for AddressPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            address,
+            protocol,
+            port,
+        } = self;
+        write!(f, "{address} . {protocol} . {port}")
+    }
+}
+
+impl fmt::Display for NodePort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} . {}", self.protocol, self.port)
+    }
+}
+
+/// Sorts elements and keeps the least of each key.
+pub(crate) fn least_of_each_key(elements: &mut Vec<Element>) {
+    elements.sort_unstable();
+    elements.dedup_by_key(|element| element.key());
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_elements_of_one_key_the_least_is_kept() {
+        let at = AddressPort {
+            address: "10.0.0.7".parse().unwrap(),
+            protocol: Protocol::TCP,
+            port: 80,
+        };
+        let mut elements = vec![
+            Element::Service(at, Kind::External),
+            Element::ServiceMark(at, 2),
+            Element::Firewalled(at),
+            Element::Service(at, Kind::ClusterIp),
+            Element::ServiceMark(at, 1),
+            Element::Firewalled(at),
+        ];
+        least_of_each_key(&mut elements);
+        let kept = [
+            Element::Firewalled(at),
+            Element::ServiceMark(at, 1),
+            Element::Service(at, Kind::ClusterIp),
+        ];
+        assert_eq!(elements, kept);
+        let texts = kept.map(|element| element.to_string());
+        assert_eq!(
+            texts,
+            [
+                "10.0.0.7 . tcp . 80",
+                "10.0.0.7 . tcp . 80 : 0x00000001",
+                "10.0.0.7 . tcp . 80 : goto cluster-ip"
+            ]
+        );
+    }
+}

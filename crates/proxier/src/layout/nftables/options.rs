@@ -1,0 +1,260 @@
+//! What the `nftables` layout lets its user choose.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dummy_link::Table;
+use ipvs_netlink::Protocol;
+
+use crate::cluster::ObjectName;
+use crate::config::InvalidConfig;
+
+/// Marks and routing of [`Layout::Nftables`](crate::Layout::Nftables).
+///
+/// The default marks avoid those of Calico (`0xffff0000`), Tailscale (`0xff0000`), Cilium (`0xf00`), the AWS VPC CNI
+/// (`0x80`), old kubelets (`0x8000`) and the default of `iptables.masqueradeBit` (`0x4000`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Options {
+    /// The bit by which packets are routed to this machine. Default `0x2000`.
+    pub route_mark: u32,
+    /// The bits of the marks that Service ports with `externalTrafficPolicy: Local` get. With eight bits there
+    /// are 255 marks; a Service port for which none is left is served as if its policy were `Cluster`, which is reported
+    /// as a [`Conflict`](crate::Conflict). Default `0x107f`.
+    pub service_marks: u32,
+    /// The routing table for marked packets. Default 8192.
+    pub routing_table: Table,
+    /// The priority of the routing rule. Default 77.
+    pub rule_priority: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            route_mark: 0x2000,
+            service_marks: 0x107f,
+            routing_table: Table(8192),
+            rule_priority: 77,
+        }
+    }
+}
+
+impl Options {
+    /// Checks marks and routing, beside the bit that asks for masquerading.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`] with the field and what is wrong with it.
+    pub fn check(&self, masquerade_mark: u32) -> Result<(), InvalidConfig> {
+        let invalid = |field, reason| Err(InvalidConfig { field, reason });
+        if self.route_mark.count_ones() != 1 {
+            return invalid("nftables.routeMark", "is not exactly one bit");
+        }
+        if self.route_mark == masquerade_mark {
+            return invalid(
+                "nftables.routeMark",
+                "is the bit of iptables.masqueradeBit; choose another",
+            );
+        }
+        if self.service_marks == 0 {
+            return invalid("nftables.serviceMarks", "has no bits");
+        }
+        if self.service_marks & self.route_mark != 0 {
+            return invalid(
+                "nftables.serviceMarks",
+                "contains the bit of nftables.routeMark",
+            );
+        }
+        if self.service_marks & masquerade_mark != 0 {
+            return invalid(
+                "nftables.serviceMarks",
+                "contains the bit of iptables.masqueradeBit",
+            );
+        }
+        if matches!(
+            self.routing_table,
+            Table::UNSPEC | Table::DEFAULT | Table::MAIN | Table::LOCAL
+        ) {
+            return invalid(
+                "nftables.routingTable",
+                "is one of the kernel's own tables; choose another number",
+            );
+        }
+        if !(1..32_766).contains(&self.rule_priority) {
+            return invalid(
+                "nftables.rulePriority",
+                "is not from 1 to 32765, before the rule of the main table",
+            );
+        }
+        Ok(())
+    }
+
+    /// How many marks there are for Service ports.
+    #[must_use]
+    pub const fn marks(&self) -> u32 {
+        let bits = self.service_marks.count_ones();
+        match 1_u32.checked_shl(bits) {
+            Some(all) => all - 1,
+            None => u32::MAX,
+        }
+    }
+
+    /// The mark of a number from 1 to [`marks`](Self::marks): its bits, put into those of the mask.
+    const fn mark(&self, number: u32) -> u32 {
+        let (mut mark, mut rest, mut number) = (0, self.service_marks, number);
+        while rest != 0 && number != 0 {
+            let lowest = rest & rest.wrapping_neg();
+            if number & 1 == 1 {
+                mark |= lowest;
+            }
+            rest ^= lowest;
+            number >>= 1;
+        }
+        mark
+    }
+}
+
+/// A Service port that needs a mark, in the order in which marks are given: that of the Services' seniority.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MarkKey {
+    /// Whether nothing is known of its age.
+    pub(crate) unknown: bool,
+    pub(crate) created: i64,
+    pub(crate) service: ObjectName,
+    pub(crate) protocol: Protocol,
+    pub(crate) port: u16,
+}
+
+impl MarkKey {
+    /// Where its mark is looked for first: 64-bit FNV-1a of `namespace/name:port/protocol`, which must be the same in
+    /// every version of this crate.
+    fn hash(&self) -> u64 {
+        let text = format!("{}:{}/{}", self.service, self.port, self.protocol);
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    }
+}
+
+/// Gives a mark to each Service port, each another one: that of its hash, or the next that is free. Those for which none is
+/// left are missing.
+pub(crate) fn allocate<'a>(
+    options: &Options,
+    keys: impl Iterator<Item = &'a MarkKey>,
+) -> BTreeMap<&'a MarkKey, u32> {
+    let count = options.marks();
+    let keys: BTreeSet<_> = keys.collect();
+    let mut taken = BTreeSet::new();
+    let mut marks = BTreeMap::new();
+    for key in keys {
+        #[allow(clippy::cast_possible_truncation, reason = "less than a u32")]
+        let first = (key.hash() % u64::from(count)) as u32;
+        let free = next_free(&taken, first).filter(|free| *free < count);
+        let Some(free) = free.or_else(|| next_free(&taken, 0).filter(|free| *free < first)) else {
+            break;
+        };
+        taken.insert(free);
+        marks.insert(key, options.mark(free + 1));
+    }
+    marks
+}
+
+/// The first number from `from` on that is not among these.
+fn next_free(taken: &BTreeSet<u32>, from: u32) -> Option<u32> {
+    let mut free = from;
+    for used in taken.range(from..) {
+        if *used != free {
+            break;
+        }
+        free = free.checked_add(1)?;
+    }
+    Some(free)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, created: i64) -> MarkKey {
+        MarkKey {
+            unknown: false,
+            created,
+            service: ObjectName::new("default", name),
+            protocol: Protocol::TCP,
+            port: 80,
+        }
+    }
+
+    #[test]
+    fn the_default_avoids_the_marks_of_others() {
+        let options = Options::default();
+        assert_eq!(options.check(1 << 14), Ok(()));
+        let own = options.route_mark | options.service_marks;
+        for others in [0xffff_0000, 0xff_0000, 0xf00, 0x80, 0x8000, 0x4000] {
+            assert_eq!(own & others, 0, "{others:#x}");
+        }
+        assert_eq!(options.marks(), 255);
+    }
+
+    #[test]
+    fn bits_that_overlap_and_tables_of_the_kernel_are_refused() {
+        let field = |change: fn(&mut Options)| {
+            let mut options = Options::default();
+            change(&mut options);
+            options.check(1 << 14).unwrap_err().field
+        };
+        assert_eq!(field(|o| o.route_mark = 0), "nftables.routeMark");
+        assert_eq!(field(|o| o.route_mark = 0x3000), "nftables.routeMark");
+        assert_eq!(field(|o| o.route_mark = 0x4000), "nftables.routeMark");
+        assert_eq!(field(|o| o.service_marks = 0), "nftables.serviceMarks");
+        assert_eq!(field(|o| o.service_marks = 0x2001), "nftables.serviceMarks");
+        assert_eq!(field(|o| o.service_marks = 0x4001), "nftables.serviceMarks");
+        assert_eq!(
+            field(|o| o.routing_table = Table::MAIN),
+            "nftables.routingTable"
+        );
+        assert_eq!(field(|o| o.rule_priority = 32_766), "nftables.rulePriority");
+        assert_eq!(field(|o| o.rule_priority = 0), "nftables.rulePriority");
+    }
+
+    #[test]
+    fn every_mark_is_given_once_and_lies_in_the_mask() {
+        let options = Options::default();
+        let keys: Vec<_> = (0..300).map(|n| key(&format!("s{n}"), n)).collect();
+        let marks = allocate(&options, keys.iter());
+        assert_eq!(marks.len(), 255);
+        let distinct: BTreeSet<_> = marks.values().copied().collect();
+        assert_eq!(distinct.len(), 255);
+        assert!(
+            distinct
+                .iter()
+                .all(|mark| *mark != 0 && mark & !options.service_marks == 0)
+        );
+        // The older ones have them.
+        assert!(keys.iter().take(255).all(|key| marks.contains_key(key)));
+    }
+
+    #[test]
+    fn a_younger_service_moves_no_mark_of_an_older_one() {
+        let options = Options {
+            service_marks: 0x7,
+            ..Options::default()
+        };
+        let keys: Vec<_> = (0..7).map(|n| key(&format!("s{n}"), n)).collect();
+        for count in 1..=keys.len() {
+            let all = allocate(&options, keys.iter().take(count));
+            let fewer = allocate(&options, keys.iter().take(count - 1));
+            assert_eq!(all.len(), count);
+            assert!(fewer.iter().all(|(key, mark)| all.get(key) == Some(mark)));
+        }
+    }
+
+    /// A restart with another version must find the marks that this one gave.
+    #[test]
+    fn marks_depend_on_names_alone() {
+        assert_eq!(key("web", 1).hash(), key("web", 2).hash());
+        let web = key("web", 1);
+        let marks = allocate(&Options::default(), [&web].into_iter());
+        assert_eq!(marks.get(&web), Some(&0x105d));
+    }
+}

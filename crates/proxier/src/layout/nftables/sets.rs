@@ -1,0 +1,94 @@
+//! The sets and maps of a table.
+
+use nftables_netlink::{DataType, Set};
+
+use super::{name, table};
+use crate::cluster::Family;
+
+/// A set or map of the table.
+///
+/// In the order in which elements are added: what lets packets pass before what holds them back, marks before what
+/// needs them, and what makes a port reachable last. They are removed the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum SetId {
+    /// The clients allowed to load balancer addresses and ports that are firewalled.
+    SourceRanges,
+    /// Load balancer addresses and ports with `loadBalancerSourceRanges`.
+    Firewalled,
+    /// Sources and destinations of traffic that returns to its sender: this node's endpoints, each with itself.
+    Hairpin,
+    /// Cluster IPs.
+    ClusterIps,
+    /// The node's addresses that node ports are served on.
+    NodeAddresses,
+    /// Map: which mark what comes from outside gets, by address, protocol and port.
+    ServiceMarks,
+    /// Map: the same by protocol and node port.
+    NodePortMarks,
+    /// Map: what becomes of packets, by address, protocol and port.
+    Services,
+    /// Map: the same by protocol and node port.
+    NodePorts,
+}
+
+impl SetId {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::SourceRanges,
+        Self::Firewalled,
+        Self::Hairpin,
+        Self::ClusterIps,
+        Self::NodeAddresses,
+        Self::ServiceMarks,
+        Self::NodePortMarks,
+        Self::Services,
+        Self::NodePorts,
+    ];
+
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceRanges => "source-ranges",
+            Self::Firewalled => "firewalled",
+            Self::Hairpin => "hairpin",
+            Self::ClusterIps => "cluster-ips",
+            Self::NodeAddresses => "node-addresses",
+            Self::ServiceMarks => "service-marks",
+            Self::NodePortMarks => "node-port-marks",
+            Self::Services => "services",
+            Self::NodePorts => "node-ports",
+        }
+    }
+
+    /// The set of a name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|id| id.as_str() == name)
+    }
+
+    /// How it is made.
+    #[must_use]
+    pub fn spec(self, family: Family) -> Set {
+        use DataType as T;
+        let address = match family {
+            Family::V4 => T::IPV4_ADDR,
+            Family::V6 => T::IPV6_ADDR,
+        };
+        let service = [address, T::INET_PROTO, T::INET_SERVICE];
+        let make = |key: &[DataType]| Set::new(family, table(), name(self.as_str()), key);
+        match self {
+            Self::SourceRanges => {
+                make(&[address, T::INET_PROTO, T::INET_SERVICE, address]).intervals()
+            }
+            Self::Firewalled => make(&service),
+            Self::Hairpin => make(&[address, address]),
+            Self::ClusterIps | Self::NodeAddresses => make(&[address]),
+            Self::ServiceMarks => make(&service).map_to(T::MARK),
+            Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
+            Self::Services => make(&service).map_to(T::VERDICT),
+            Self::NodePorts => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::VERDICT),
+        }
+    }
+}
