@@ -48,6 +48,32 @@ pub(crate) fn part(words: &[String]) {
                 steps::step(&mut engine, wheel.endpoint_changed());
             }
         }
+        "added" | "removed" => {
+            let cluster = benches::cluster(services, ENDPOINTS);
+            let (mut engine, mut wheel) = (settled(&cluster), Wheel::new(&cluster));
+            for there in (0..times).flat_map(|_| [true, false]) {
+                let change = wheel.service(there);
+                if there == (name == "added") {
+                    steps::step(&mut engine, change);
+                } else {
+                    steps::uncounted(&mut engine, change);
+                }
+            }
+        }
+        "large" => {
+            let mut cluster = benches::cluster(services, ENDPOINTS);
+            let (service, slices) = large_service(1_000);
+            cluster.add_service(service);
+            for slice in &slices {
+                cluster.add_slice(slice.clone());
+            }
+            let mut engine = settled(&cluster);
+            for away in (0..times).map(|time| time % 2 == 0) {
+                let all = slices.iter().map(|slice| moved(slice.clone(), away));
+                let all: Vec<_> = all.map(|slice| Change::Slice(Box::new(slice))).collect();
+                steps::step(&mut engine, all);
+            }
+        }
         // What it takes to make the changes, without an engine that takes them in.
         "wheel" => {
             let cluster = benches::cluster(services, ENDPOINTS);
@@ -196,42 +222,59 @@ const ALLOCATIONS: [&str; 2] = ["--tool=dhat", "--dhat-out-file=/dev/null"];
 /// Rows of a table: instructions and allocations, of clusters of these sizes.
 pub(crate) fn instructions(sizes: &[u32]) -> Vec<String> {
     let mut rows = Vec::new();
-    let row = |what: String, count: Count| match count {
-        Ok(count) => format!("| {what} | {} |", rounded(count)),
-        Err(why) => format!("| {what} | not counted: {why} |"),
+    let mut row = |unit: &str, what: String, count: Count| {
+        rows.push(match count {
+            Ok(count) => format!("| {unit}: {what} | {} |", rounded(count)),
+            Err(why) => format!("| {unit}: {what} | not counted: {why} |"),
+        });
     };
-    let mut count = |unit, options: &[&str], of_a_step: fn(u32) -> Count| {
-        let all = each(options, "translate", 2, 1_000);
-        rows.push(row(format!("{unit}: `translate`, 1,000 Services"), all));
-        for services in sizes {
-            let step = of_a_step(*services);
-            let services = grouped(services);
-            rows.push(row(
-                format!("{unit}: engine, one endpoint changed, of {services} Services"),
-                step,
-            ));
+    let all = || "`translate`, 1,000 Services".to_owned();
+    let of =
+        |what: &str, services: &u32| format!("engine, {what}, of {} Services", grouped(services));
+    row(
+        "instructions",
+        all(),
+        each(&INSTRUCTIONS, "translate", 2, 1_000),
+    );
+    for services in sizes {
+        for (what, name, times) in STEPS {
+            let count = instructions_of_a_step(name, times, *services);
+            row("instructions", of(what, services), count);
         }
-    };
-    count("instructions", &INSTRUCTIONS, instructions_of_a_step);
-    count("allocations", &ALLOCATIONS, allocations_of_a_step);
+    }
+    row(
+        "allocations",
+        all(),
+        each(&ALLOCATIONS, "translate", 2, 1_000),
+    );
+    for services in sizes {
+        let count = allocations_of_a_step(*services);
+        row("allocations", of(STEPS[0].0, services), count);
+    }
     rows
 }
 
-/// How many steps to count in.
-const STEPS: u32 = 200;
+/// The steps whose instructions are counted, each with the part that makes it and how often.
+const STEPS: [(&str, &str, u32); 4] = [
+    ("one endpoint changed", "endpoint", 200),
+    ("1,000 endpoints of one Service changed", "large", 20),
+    ("a Service added", "added", 100),
+    ("a Service removed", "removed", 100),
+];
 
 /// Without all around the step: hash tables are laid out differently each time, so that making the cluster takes a little
 /// more or less.
-fn instructions_of_a_step(services: u32) -> Count {
+fn instructions_of_a_step(name: &str, times: u32, services: u32) -> Count {
     let options = [&INSTRUCTIONS[..], &["--toggle-collect=*steps::step*"]].concat();
-    let all = valgrind(&options, "endpoint", STEPS, services)?;
-    Ok(all as f64 / f64::from(STEPS))
+    let all = valgrind(&options, name, times, services)?;
+    Ok(all as f64 / f64::from(times))
 }
 
 /// Without what it takes to make the change.
 fn allocations_of_a_step(services: u32) -> Count {
-    let change = each(&ALLOCATIONS, "endpoint", STEPS, services)?;
-    Ok(change - each(&ALLOCATIONS, "wheel", STEPS, services)?)
+    let (_, name, times) = STEPS[0];
+    let change = each(&ALLOCATIONS, name, times, services)?;
+    Ok(change - each(&ALLOCATIONS, "wheel", times, services)?)
 }
 
 /// Rows of a table: the memory of an engine in a process of its own.

@@ -18,7 +18,7 @@ use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
 use crate::plan::Plan;
-use crate::reconcile::{reconcile_parts, suits};
+use crate::reconcile::{merge, reconcile_parts, suits};
 use crate::settings;
 use crate::translate::Context;
 
@@ -91,7 +91,7 @@ impl DeltaBuilder<'_> {
             sysctls: settings::sysctls(config, self.host.kernel),
             timeouts: config.timeouts,
             link: true,
-            ownership: self.ownership(dirty),
+            ownership: Ownership::Only(BTreeSet::new()),
             conflicts: Vec::new(),
         };
         let observed = Observed {
@@ -113,6 +113,7 @@ impl DeltaBuilder<'_> {
             delta.desired.servers.extend(self.wanted.server(id));
             delta.observed.servers.extend(self.last_applied.server(id));
         }
+        delta.desired.ownership = Ownership::Only(self.own(&delta));
         for &address in &dirty.addresses {
             if self.wanted.binds(address) {
                 delta.desired.addresses.insert(address);
@@ -127,24 +128,33 @@ impl DeltaBuilder<'_> {
         delta
     }
 
-    /// Which of the virtual servers that are dirty are the proxy's: those of all that is last_applied, not of this part.
-    fn ownership(&self, dirty: &Dirty) -> Ownership {
-        let found = |id: &&VirtualServerId| {
-            self.last_applied.servers.contains_key(*id) && !self.wanted.has(id)
-        };
-        let mut unwanted = dirty.servers.iter().filter(found).peekable();
-        if unwanted.peek().is_none() {
-            return Ownership::Only(BTreeSet::new());
+    /// Which of the virtual servers that are found and not wanted are the proxy's: by all that is wanted and last applied,
+    /// not by this part of it.
+    fn own(&self, delta: &Delta) -> BTreeSet<VirtualServerId> {
+        let mut unwanted = Vec::new();
+        merge(
+            &delta.desired.servers,
+            &delta.observed.servers,
+            |wanted| wanted.id,
+            |found| found.id,
+            |wanted, found| {
+                if wanted.is_none() {
+                    unwanted.extend(found.map(|found| found.id));
+                }
+            },
+        );
+        if unwanted.is_empty() {
+            return BTreeSet::new();
         }
         let rule = self.config.ownership(self.host);
-        let own = unwanted.filter(|id| {
+        unwanted.retain(|id| {
             if self.abandoned.contains(id) {
-                !matches!(**id, VirtualServerId::Address { address, .. } if self.config.excludes(address))
+                !matches!(*id, VirtualServerId::Address { address, .. } if self.config.excludes(address))
             } else {
                 rule.covers(id, &(self.wanted, self.last_applied))
             }
         });
-        Ownership::Only(own.copied().collect())
+        unwanted.into_iter().collect()
     }
 
     fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {

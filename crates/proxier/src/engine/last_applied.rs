@@ -356,9 +356,12 @@ impl Edits {
         self.list.sort_by_key(|(id, _)| *id);
         let mut rest = destinations.iter().copied().peekable();
         let mut changed = Vec::with_capacity(destinations.len() + self.list.len());
-        // The last edit of a destination decides: the sort keeps their order.
-        let by_id = self.list.chunk_by(|(one, _), (next, _)| one == next);
-        for (id, to) in by_id.filter_map(<[_]>::last) {
+        let mut edits = self.list.iter().peekable();
+        while let Some((id, to)) = edits.next() {
+            // The last edit of a destination decides: the sort keeps their order.
+            if edits.peek().is_some_and(|(next, _)| next == id) {
+                continue;
+            }
             while let Some(before) = rest.next_if(|destination| destination.id < *id) {
                 changed.push(before);
             }

@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
 
-use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
+use ipvs_netlink::{Destination, VirtualServerId};
 
 use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
@@ -180,20 +180,20 @@ impl Engine {
         };
         let delta = builder.delta(&self.dirty);
         let plan = delta.plan(&self.wanted);
+        let own = |id: &VirtualServerId| matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
+        // The delta has the same order: no server is looked up by its id again.
+        let mut desired = delta.desired.servers.iter().peekable();
+        let mut observed = delta.observed.servers.iter().peekable();
         for id in &self.dirty.servers {
-            let found = last_applied
-                .servers
-                .get(id)
-                .map(|found| &found.destinations);
-            let wanted = delta.desired.server(id);
-            if found.is_some_and(|found| drains(found, wanted)) {
+            let wanted = desired.next_if(|server| server.id == *id);
+            let found = observed.next_if(|server| server.id == *id);
+            let destinations = found.iter().flat_map(|found| &found.destinations);
+            if drains(destinations.map(|found| &found.destination), wanted) {
                 self.draining.insert(*id);
             } else {
                 self.draining.remove(id);
             }
-            let own =
-                || matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
-            if found.is_some() && wanted.is_none() && !own() {
+            if found.is_some() && wanted.is_none() && !own(id) {
                 self.foreign.insert(*id);
             } else {
                 self.foreign.remove(id);
@@ -237,12 +237,9 @@ impl Engine {
             };
         }
         for id in touched {
-            let found = last_applied
-                .servers
-                .get(&id)
-                .map(|found| &found.destinations);
-            let drains = found.is_some_and(|found| drains(found, wanted.server(&id).as_ref()));
-            if drains {
+            let found = last_applied.servers.get(&id);
+            let destinations = found.iter().flat_map(|found| found.destinations.iter());
+            if drains(destinations, wanted.server(&id).as_ref()) {
                 self.draining.insert(id);
             } else {
                 self.draining.remove(&id);
@@ -386,13 +383,14 @@ impl Engine {
 
 /// Whether there are destinations that get no new connections and that a virtual server should not have; if
 /// it should not be at all, they go with it.
-fn drains(found: &[Destination], wanted: Option<&Server>) -> bool {
-    let is_wanted = |id: &DestinationId, wanted: &Server| {
-        let by_id = |destination: &Destination| destination.id;
-        wanted.destinations.binary_search_by_key(id, by_id).is_ok()
-    };
+fn drains<'a>(found: impl IntoIterator<Item = &'a Destination>, wanted: Option<&Server>) -> bool {
+    let idle = |found: &&Destination| found.config.weight == 0;
     wanted.is_some_and(|wanted| {
-        let mut idle = found.iter().filter(|found| found.config.weight == 0);
-        idle.any(|found| !is_wanted(&found.id, wanted))
+        // Both are sorted.
+        let mut wanted = wanted.destinations.iter().peekable();
+        found.into_iter().filter(idle).any(|found| {
+            while wanted.next_if(|wanted| wanted.id < found.id).is_some() {}
+            wanted.peek().is_none_or(|wanted| wanted.id != found.id)
+        })
     })
 }

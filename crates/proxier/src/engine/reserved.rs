@@ -1,6 +1,7 @@
 //! Which of the addresses that Services would bind belong to a Node, an endpoint or the API server.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::mem;
 use std::net::IpAddr;
 
 use crate::cluster::{Endpoint, EndpointSlice, Host, Node, ObjectName, Service};
@@ -14,6 +15,8 @@ use crate::translate::{Reserved, bindable, node_addresses};
 #[derive(Debug, Default)]
 pub(super) struct ReservedAddresses {
     wanted: HashMap<IpAddr, Wanted>,
+    /// Those among them for which the endpoints have not been searched yet.
+    fresh: HashSet<IpAddr>,
     by_service: HashMap<ObjectName, Vec<IpAddr>>,
     nodes: HashMap<IpAddr, Box<str>>,
 }
@@ -27,12 +30,16 @@ struct Wanted {
 }
 
 impl ReservedAddresses {
-    /// Notes what a Service would bind. Gives the addresses that no Service would have bound before: the endpoints
-    /// are to be searched for these ([`found`](Self::found)).
-    pub(super) fn want(&mut self, name: &ObjectName, service: Option<&Service>) -> Vec<IpAddr> {
-        let now: Vec<_> = service.into_iter().flat_map(bindable).collect();
+    /// Notes what a Service would bind. The endpoints are yet to be searched for addresses that no Service would have
+    /// bound before ([`find`](Self::find)).
+    pub(super) fn want(&mut self, name: &ObjectName, service: Option<&Service>) {
+        let mut now = service.into_iter().flat_map(bindable).peekable();
+        if now.peek().is_none() && self.by_service.is_empty() {
+            return;
+        }
+        let now: Vec<_> = now.collect();
         if self.by_service.get(name).map_or(&[][..], Vec::as_slice) == now {
-            return Vec::new();
+            return;
         }
         for address in self.by_service.remove(name).into_iter().flatten() {
             if let Some(wanted) = self.wanted.get_mut(&address) {
@@ -42,10 +49,9 @@ impl ReservedAddresses {
                 }
             }
         }
-        let mut fresh = Vec::new();
         for address in &now {
             let wanted = self.wanted.entry(*address).or_insert_with(|| {
-                fresh.push(*address);
+                self.fresh.insert(*address);
                 Wanted::default()
             });
             wanted.services.insert(name.clone());
@@ -53,15 +59,14 @@ impl ReservedAddresses {
         if !now.is_empty() {
             self.by_service.insert(name.clone(), now);
         }
-        fresh
     }
 
-    /// Searches slices for endpoints of these addresses.
-    pub(super) fn find<'a>(
-        &mut self,
-        fresh: &HashSet<IpAddr>,
-        slices: impl Iterator<Item = &'a EndpointSlice>,
-    ) {
+    /// Searches slices, which are to be all, for endpoints of addresses that Services would bind since the last call.
+    pub(super) fn find<'a>(&mut self, slices: impl Iterator<Item = &'a EndpointSlice>) {
+        let fresh = mem::take(&mut self.fresh);
+        if fresh.is_empty() {
+            return;
+        }
         for slice in slices {
             let addresses = slice.endpoints.iter().map(|endpoint| endpoint.address);
             for address in addresses.filter(|address| fresh.contains(address)) {

@@ -65,7 +65,7 @@ impl Engine {
         }
         let stale = self.store.take_stale();
         self.wanted.expect(stale.len());
-        self.store.note_bindable(&stale);
+        self.store.find_reserved();
         for name in stale {
             self.translate_service(&name);
         }

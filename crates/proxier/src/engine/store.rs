@@ -1,6 +1,6 @@
 //! The cluster's Services and EndpointSlices, by Service.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 
 use super::reserved::ReservedAddresses;
@@ -52,18 +52,11 @@ impl Store {
         (parts.service.as_deref(), &parts.slices, &self.reserved)
     }
 
-    /// Learns which addresses stale Services would bind, before any of them is translated.
-    pub(super) fn note_bindable(&mut self, stale: &[ObjectName]) {
-        let mut fresh = HashSet::new();
-        for name in stale {
-            let parts = self.services.get(name);
-            let service = parts.and_then(|parts| parts.service.as_deref());
-            fresh.extend(self.reserved.want(name, service));
-        }
-        if !fresh.is_empty() {
-            let slices = self.services.values().flat_map(|parts| &parts.slices);
-            self.reserved.find(&fresh, slices);
-        }
+    /// Searches the endpoints for addresses that Services would bind and none would before. Needed before any Service is
+    /// translated.
+    pub(super) fn find_reserved(&mut self) {
+        let slices = self.services.values().flat_map(|parts| &parts.slices);
+        self.reserved.find(slices);
     }
 
     /// The Nodes are these, and this machine's own is called `own`.
@@ -109,6 +102,7 @@ impl Store {
         parts.listed = true;
         if parts.service.as_ref() != Some(&service) {
             self.shared.service_ports(&mut service.ports);
+            self.reserved.want(&name, Some(&service));
             parts.service = Some(service);
             parts.touch(&name, &mut self.stale);
         }
@@ -117,6 +111,7 @@ impl Store {
     pub(super) fn remove_service(&mut self, name: &ObjectName) {
         if let Some(parts) = self.services.get_mut(name) {
             if parts.service.take().is_some() {
+                self.reserved.want(name, None);
                 parts.touch(name, &mut self.stale);
                 self.forget(name);
             }
