@@ -87,6 +87,8 @@ pub const RTA_TABLE: u16 = 15;
 /// The route was copied from another one for a destination, and is none that somebody added.
 pub const RTM_F_CLONED: u32 = 0x200;
 
+/// The link that a packet comes in on, by name; `lo` for what this machine sends itself.
+pub const FRA_IIFNAME: u16 = 3;
 /// The place of a rule.
 pub const FRA_PRIORITY: u16 = 6;
 /// The value of the condition on the mark; missing if it is 0.

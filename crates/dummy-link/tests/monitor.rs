@@ -309,6 +309,7 @@ fn our_rule(family: Family) -> MarkRule {
     MarkRule {
         family,
         priority: 100,
+        iif_lo: false,
         mark: Mark::bits(0x2000),
         table: TABLE,
         protocol: PROTOCOL,

@@ -216,6 +216,7 @@ fn rule() -> MarkRule {
     MarkRule {
         family: Family::V6,
         priority: 100,
+        iif_lo: false,
         mark: Mark::bits(0x2000),
         table: Table(8192),
         protocol: RoutingProtocol(77),

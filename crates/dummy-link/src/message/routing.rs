@@ -10,14 +10,18 @@ use netlink_wire::{DecodeError, Family, Names, Problem, walk};
 
 use super::read::{header, ip};
 use crate::uapi::{
-    FIB_RULE_INVERT, FRA_FWMARK, FRA_FWMASK, FRA_PAD, FRA_PRIORITY, FRA_PROTOCOL,
+    FIB_RULE_INVERT, FRA_FWMARK, FRA_FWMASK, FRA_IIFNAME, FRA_PAD, FRA_PRIORITY, FRA_PROTOCOL,
     FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, RTA_DST, RTA_OIF, RTA_PRIORITY, RTA_TABLE, RTM_F_CLONED,
 };
 use crate::{
     LocalRoute, Mark, MarkRule, Route, RouteKind, RoutingProtocol, Rule, RuleAction, Table,
 };
 
+/// The loopback link, with the NUL that ends its name in messages.
+const LO: &[u8] = b"lo\0";
+
 const RULE_NAMES: &Names = &[
+    (FRA_IIFNAME, "FRA_IIFNAME"),
     (FRA_PRIORITY, "FRA_PRIORITY"),
     (FRA_FWMARK, "FRA_FWMARK"),
     (FRA_SUPPRESS_PREFIXLEN, "FRA_SUPPRESS_PREFIXLEN"),
@@ -53,6 +57,11 @@ pub fn mark_rule(rule: &MarkRule) -> RuleMessage {
         RuleAttribute::FwMark(rule.mark.value),
         RuleAttribute::FwMask(rule.mark.mask),
     ];
+    if rule.iif_lo {
+        message
+            .attributes
+            .push(RuleAttribute::Iifname("lo".to_owned()));
+    }
     match u8::try_from(rule.table.0) {
         Ok(table) => message.header.table = table,
         Err(_) => message.attributes.push(RuleAttribute::Table(rule.table.0)),
@@ -121,7 +130,7 @@ pub fn parse_rule(payload: &[u8]) -> Result<Option<Rule>, DecodeError> {
     let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
     let mut has_more = flags & FIB_RULE_INVERT != 0 || [to, from, tos] != [0; 3];
     let (mut priority, mut table, mut protocol) = (0, u32::from(table), 0);
-    let (mut value, mut mask) = (None, None);
+    let (mut value, mut mask, mut iif_lo) = (None, None, false);
     walk(attributes, "RTM_NEWRULE", RULE_NAMES, |attribute| {
         match attribute.kind() {
             FRA_PRIORITY => priority = attribute.u32()?,
@@ -130,6 +139,7 @@ pub fn parse_rule(payload: &[u8]) -> Result<Option<Rule>, DecodeError> {
             FRA_TABLE => table = attribute.u32()?,
             FRA_PROTOCOL => protocol = attribute.u8()?,
             FRA_SUPPRESS_PREFIXLEN => has_more |= attribute.u32()? != u32::MAX,
+            FRA_IIFNAME if attribute.value() == LO => iif_lo = true,
             FRA_PAD => {}
             // Whatever it is, it is sent only where it is set.
             _ => has_more = true,
@@ -145,6 +155,7 @@ pub fn parse_rule(payload: &[u8]) -> Result<Option<Rule>, DecodeError> {
         priority,
         action: RuleAction(action),
         table: Table(table),
+        iif_lo,
         mark,
         protocol: RoutingProtocol(protocol),
         has_more,

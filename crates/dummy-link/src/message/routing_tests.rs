@@ -11,6 +11,7 @@ fn rule(family: Family, mark: Mark, table: u32, priority: u32) -> MarkRule {
     MarkRule {
         family,
         priority,
+        iif_lo: false,
         mark,
         table: Table(table),
         protocol: RoutingProtocol(77),
@@ -109,6 +110,7 @@ fn rules_of_the_kernel() {
             priority: 0,
             action: RuleAction::TO_TABLE,
             table: Table::LOCAL,
+            iif_lo: false,
             mark: None,
             protocol: RoutingProtocol::KERNEL,
             has_more: false,
@@ -128,7 +130,7 @@ fn rules_of_the_kernel() {
 #[test]
 fn a_rule_with_more_conditions_is_not_one_by_mark() {
     // Synthetic: the rule above with what the kernel adds for `from 10.0.0.0/8`, `not`,
-    // `suppress_prefixlength 0`, `iif lo`, another action.
+    // `suppress_prefixlength 0`, `iif eth0`, another action.
     let plain = emitted(&mark_rule(&rule(Family::V4, Mark::whole(7), 100, 9)));
     let parse = |message: &[u8]| parse_rule(message).unwrap().unwrap();
     assert!(parse(&plain).by_mark().is_some());
@@ -143,12 +145,26 @@ fn a_rule_with_more_conditions_is_not_one_by_mark() {
     }
     let blackhole = header(7, 6);
     assert!(!blackhole.has_more && blackhole.by_mark().is_none());
-    for more in ["08 00 0e 00 00 00 00 00", "07 00 03 00 6c 6f 00 00"] {
+    for more in [
+        "08 00 0e 00 00 00 00 00",
+        "09 00 03 00 65 74 68 30 00 00 00 00",
+    ] {
         assert!(
             parse(&[&plain[..], &bytes(more)].concat()).has_more,
             "{more}"
         );
     }
+    // `iif lo`
+    let own = parse(&[&plain[..], &bytes("07 00 03 00 6c 6f 00 00")].concat());
+    let expected = MarkRule {
+        iif_lo: true,
+        ..rule(Family::V4, Mark::whole(7), 100, 9)
+    };
+    assert_eq!(own.by_mark(), Some(expected));
+    assert_eq!(
+        expected.to_string(),
+        "priority 9 iif lo fwmark 0x7 table 100 protocol 77"
+    );
 }
 
 #[test]
@@ -229,6 +245,7 @@ proptest! {
     fn rules_survive_the_way(
         family in family(),
         priority: u32,
+        iif_lo: bool,
         value: u32,
         mask: u32,
         table in 1u32..,
@@ -236,7 +253,7 @@ proptest! {
     ) {
         let mark = Mark { value, mask };
         let protocol = RoutingProtocol(protocol);
-        let rule = MarkRule { family, priority, mark, table: Table(table), protocol };
+        let rule = MarkRule { family, priority, iif_lo, mark, table: Table(table), protocol };
         let read = parse_rule(&emitted(&mark_rule(&rule))).unwrap().unwrap();
         prop_assert_eq!(read.by_mark(), Some(rule));
     }

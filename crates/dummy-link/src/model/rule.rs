@@ -86,6 +86,9 @@ pub struct MarkRule {
     /// The rule's place: rules with lower numbers come first. The kernel's own are 0 (the table
     /// [`LOCAL`](Table::LOCAL)), 32766 (`MAIN`) and 32767 (`DEFAULT`, IPv4).
     pub priority: u32,
+    /// Whether it is only for routes that are looked up as of this machine's own packets (`iif lo`): those of what it
+    /// sends, and those by which IPv4 checks the source of what it receives (`src_valid_mark`).
+    pub iif_lo: bool,
     /// The mark.
     pub mark: Mark,
     /// The table.
@@ -99,13 +102,15 @@ impl fmt::Display for MarkRule {
         let Self {
             family: _,
             priority,
+            iif_lo,
             mark,
             table,
             protocol,
         } = self;
+        let iif = if *iif_lo { "iif lo " } else { "" };
         write!(
             f,
-            "priority {priority} fwmark {mark} table {table} protocol {}",
+            "priority {priority} {iif}fwmark {mark} table {table} protocol {}",
             protocol.0
         )
     }
@@ -124,11 +129,13 @@ pub struct Rule {
     pub action: RuleAction,
     /// The table, if it looks one up; else [`Table::UNSPEC`].
     pub table: Table,
+    /// Whether it has the condition `iif lo`.
+    pub iif_lo: bool,
     /// Its condition on the mark.
     pub mark: Option<Mark>,
     /// Whose rule it is; `UNSPEC` on kernels before 4.17.
     pub protocol: RoutingProtocol,
-    /// Whether it has conditions or options besides the mark: addresses, links, ports, users, inverted,
+    /// Whether it has conditions or options besides these: addresses, other links, ports, users, inverted,
     /// prefixes that are suppressed.
     pub has_more: bool,
 }
@@ -142,6 +149,7 @@ impl Rule {
         is_plain.then_some(MarkRule {
             family: self.family,
             priority: self.priority,
+            iif_lo: self.iif_lo,
             mark,
             table: self.table,
             protocol: self.protocol,

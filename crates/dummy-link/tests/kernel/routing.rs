@@ -22,6 +22,7 @@ fn rule(family: Family, priority: u32) -> MarkRule {
     MarkRule {
         family,
         priority,
+        iif_lo: false,
         mark: Mark::bits(0x2000),
         table: TABLE,
         protocol: OURS,
@@ -65,19 +66,24 @@ pub(crate) fn rules_written_by_us_read_by_ip() {
             mark: "0x0/0xff".parse().unwrap(),
             ..rule(family, 11)
         };
-        let rules = [rule(family, 100), low, unset];
-        assert_eq!(all(client.add_rules(&rules)), [Outcome::Changed; 3]);
-        assert_eq!(all(client.add_rules(&rules)), [Outcome::Unchanged; 3]);
+        let own = MarkRule {
+            iif_lo: true,
+            ..rule(family, 99)
+        };
+        let rules = [rule(family, 100), low, unset, own];
+        assert_eq!(all(client.add_rules(&rules)), [Outcome::Changed; 4]);
+        assert_eq!(all(client.add_rules(&rules)), [Outcome::Unchanged; 4]);
         assert_eq!(
             ip_lists_rules(flag),
             [
                 r#"{"priority":9,"src":"all","fwmark":"0x7","table":"100","protocol":"77"}"#,
                 r#"{"priority":11,"src":"all","fwmark":"0","fwmask":"0xff","table":"8192","protocol":"77"}"#,
+                r#"{"priority":99,"src":"all","fwmark":"0x2000","fwmask":"0x2000","iif":"lo","table":"8192","protocol":"77"}"#,
                 r#"{"priority":100,"src":"all","fwmark":"0x2000","fwmask":"0x2000","table":"8192","protocol":"77"}"#,
             ]
         );
-        assert_eq!(all(client.remove_rules(&rules)), [Outcome::Changed; 3]);
-        assert_eq!(all(client.remove_rules(&rules)), [Outcome::Unchanged; 3]);
+        assert_eq!(all(client.remove_rules(&rules)), [Outcome::Changed; 4]);
+        assert_eq!(all(client.remove_rules(&rules)), [Outcome::Unchanged; 4]);
         assert_eq!(ip_lists_rules(flag), [""; 0]);
     }
 }
@@ -111,7 +117,11 @@ pub(crate) fn rules_written_by_ip_read_by_us() {
         let priorities: Vec<_> = ours.iter().map(|rule| rule.priority).collect();
         assert_eq!(priorities, [100, 101, 102, 103, 104, 105, 106, 107]);
         let by_mark: Vec<_> = ours.iter().filter_map(|rule| rule.by_mark()).collect();
-        assert_eq!(by_mark, [rule(family, 100)], "{ours:?}");
+        let own = MarkRule {
+            iif_lo: true,
+            ..rule(family, 101)
+        };
+        assert_eq!(by_mark, [rule(family, 100), own], "{ours:?}");
     }
 }
 
