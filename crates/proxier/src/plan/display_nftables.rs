@@ -30,8 +30,10 @@ impl Operation {
                 was,
             } => {
                 let text = element_text(*family, element);
-                let was = was.to_string();
-                let was = was.rsplit(" : ").next().unwrap_or_default();
+                let was = match was.mark() {
+                    Some(mark) => format!("{mark:#010x}"),
+                    None => format!("in {}", was.set().as_str()),
+                };
                 one(Sign::Change, "nft", format!("{text} (was {was})"))
             }
             Self::DeleteElement { family, element } => {

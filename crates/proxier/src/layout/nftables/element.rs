@@ -62,7 +62,7 @@ pub struct NodePort {
     pub port: u16,
 }
 
-/// What becomes of packets to a Service's port: the chain that the verdict maps lead to.
+/// What becomes of packets to a Service's port: the set that the port is in.
 ///
 /// "Outside" is what comes neither from a pod of this node, as far as pods are recognized, nor from the node itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -79,7 +79,7 @@ pub enum Kind {
     NodePort,
     /// The same with `externalTrafficPolicy: Local`, with marks in `node-port-marks`.
     NodePortLocal,
-    /// Everything is dropped: `internalTrafficPolicy: Local`, and all endpoints are on other nodes. A verdict, no chain.
+    /// Everything is dropped: `internalTrafficPolicy: Local`, and all endpoints are on other nodes.
     Drop,
 }
 
@@ -94,16 +94,16 @@ impl Kind {
         Self::Drop,
     ];
 
-    /// The name of its chain; `None` where it is a verdict.
+    /// The set of its ports.
     #[must_use]
-    pub const fn chain(self) -> Option<&'static str> {
+    pub const fn set(self) -> SetId {
         match self {
-            Self::ClusterIp => Some("cluster-ip"),
-            Self::External => Some("external"),
-            Self::ExternalLocal => Some("external-local"),
-            Self::NodePort => Some("node-port"),
-            Self::NodePortLocal => Some("node-port-local"),
-            Self::Drop => None,
+            Self::ClusterIp => SetId::Services,
+            Self::External => SetId::External,
+            Self::ExternalLocal => SetId::ExternalLocal,
+            Self::NodePort => SetId::NodePorts,
+            Self::NodePortLocal => SetId::NodePortsLocal,
+            Self::Drop => SetId::Dropped,
         }
     }
 
@@ -111,15 +111,6 @@ impl Kind {
     #[must_use]
     pub const fn needs_mark(self) -> bool {
         matches!(self, Self::ExternalLocal | Self::NodePortLocal)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.chain() {
-            Some(chain) => write!(f, "goto {chain}"),
-            None => f.write_str("drop"),
-        }
     }
 }
 
@@ -161,8 +152,7 @@ impl Element {
             Self::NodeAddress(_) => SetId::NodeAddresses,
             Self::ServiceMark(..) => SetId::ServiceMarks,
             Self::NodePortMark(..) => SetId::NodePortMarks,
-            Self::Service(..) => SetId::Services,
-            Self::NodePort(..) => SetId::NodePorts,
+            Self::Service(_, kind) | Self::NodePort(_, kind) => kind.set(),
         }
     }
 
@@ -188,18 +178,17 @@ impl Element {
     }
 }
 
-/// As `nft` writes it, without its set: `10.96.0.1 . tcp . 443 : goto cluster-ip`.
+/// As `nft` writes it, without its set: `10.96.0.1 . tcp . 443`.
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceRange(at, source) => write!(f, "{at} . {source}"),
-            Self::Firewalled(at) => write!(f, "{at}"),
+            Self::Firewalled(at) | Self::Service(at, _) => write!(f, "{at}"),
             Self::Hairpin(address) => write!(f, "{address} . {address}"),
             Self::ClusterIp(address) | Self::NodeAddress(address) => write!(f, "{address}"),
             Self::ServiceMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
-            Self::Service(at, kind) => write!(f, "{at} : {kind}"),
-            Self::NodePort(at, kind) => write!(f, "{at} : {kind}"),
+            Self::NodePort(at, _) => write!(f, "{at}"),
         }
     }
 }
@@ -260,7 +249,7 @@ mod tests {
             [
                 "10.0.0.7 . tcp . 80",
                 "10.0.0.7 . tcp . 80 : 0x00000001",
-                "10.0.0.7 . tcp . 80 : goto cluster-ip"
+                "10.0.0.7 . tcp . 80"
             ]
         );
     }

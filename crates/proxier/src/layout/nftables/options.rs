@@ -23,7 +23,7 @@ pub struct Options {
     pub service_marks: u32,
     /// The routing table for marked packets. Default 8192.
     pub routing_table: Table,
-    /// The priority of the routing rule. Default 77.
+    /// The priority of the first of two routing rules; the second has the next. Default 77.
     pub rule_priority: u32,
 }
 
@@ -79,10 +79,10 @@ impl Options {
                 "is one of the kernel's own tables; choose another number",
             );
         }
-        if !(1..32_766).contains(&self.rule_priority) {
+        if !(1..32_765).contains(&self.rule_priority) {
             return invalid(
                 "nftables.rulePriority",
-                "is not from 1 to 32765, before the rule of the main table",
+                "is not from 1 to 32764, before the rule of the main table",
             );
         }
         Ok(())
@@ -213,7 +213,7 @@ mod tests {
             field(|o| o.routing_table = Table::MAIN),
             "nftables.routingTable"
         );
-        assert_eq!(field(|o| o.rule_priority = 32_766), "nftables.rulePriority");
+        assert_eq!(field(|o| o.rule_priority = 32_765), "nftables.rulePriority");
         assert_eq!(field(|o| o.rule_priority = 0), "nftables.rulePriority");
     }
 

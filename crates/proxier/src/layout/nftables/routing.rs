@@ -1,6 +1,6 @@
 //! The routing that makes marked packets local.
 
-use dummy_link::{LocalRoute, Mark, MarkRule, RoutingProtocol, every_address};
+use dummy_link::{LocalRoute, Mark, MarkRule, RoutingProtocol, Table, every_address};
 
 use super::Options;
 use crate::cluster::Family;
@@ -22,17 +22,29 @@ pub struct Routing {
 
 impl Routing {
     /// What delivers packets with the route mark to this machine, for these families.
+    ///
+    /// The first rule of each keeps all but the routes of what comes in out of the proxy's table: the routes of what this
+    /// machine sends itself, and those by which IPv4 checks the source of what it receives. With `src_valid_mark` that check
+    /// looks the source up with the packet's mark, takes every source for an address of this machine's, and drops the packet.
     #[must_use]
     pub fn of(options: &Options, families: impl IntoIterator<Item = Family>) -> Self {
         let mut routing = Self::default();
         for family in families {
-            routing.rules.push(MarkRule {
+            let to_here = MarkRule {
                 family,
-                priority: options.rule_priority,
+                priority: options.rule_priority + 1,
+                iif_lo: false,
                 mark: Mark::bits(options.route_mark),
                 table: options.routing_table,
                 protocol: ROUTING_PROTOCOL,
-            });
+            };
+            let own = MarkRule {
+                priority: options.rule_priority,
+                iif_lo: true,
+                table: Table::MAIN,
+                ..to_here
+            };
+            routing.rules.extend([own, to_here]);
             routing.routes.push(LocalRoute {
                 destination: every_address(family),
                 link: LOOPBACK,

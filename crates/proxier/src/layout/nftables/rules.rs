@@ -1,8 +1,8 @@
 //! The chains and rules of a table.
 
-use nftables_netlink::{Chain, Rule};
+mod chains;
 
-use super::{Kind, SetId, Structure, name, table};
+use super::{SetId, Structure};
 use crate::cluster::Family;
 use crate::layout::LocalSource;
 
@@ -42,18 +42,114 @@ impl TableRules {
     #[must_use]
     pub fn structure(&self) -> Structure {
         let sets = SetId::ALL.map(|id| id.spec(self.family));
-        Structure::new(sets, self.chains(), self.rules())
+        let (chains, rules): (Vec<_>, Vec<_>) = chains::all(self).into_iter().unzip();
+        Structure::new(sets, chains, rules.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use nftables_netlink::expression::{Expression, Immediate};
+    use nftables_netlink::{Data, Name, Verdict};
+
+    use super::*;
+
+    fn tables() -> impl Iterator<Item = TableRules> {
+        Family::ALL.into_iter().flat_map(|family| {
+            let sources = [
+                None,
+                Some(LocalSource::Interface("cni0".into())),
+                Some(LocalSource::Interface("veth+".into())),
+                Some(LocalSource::Network(match family {
+                    Family::V4 => "10.244.0.0/16".parse().unwrap(),
+                    Family::V6 => "fd00:10:244::/48".parse().unwrap(),
+                })),
+            ];
+            sources.into_iter().flat_map(move |local_source| {
+                [false, true].map(|masquerade_all| TableRules {
+                    masquerade_all,
+                    local_source: local_source.clone(),
+                    ..TableRules::new(family)
+                })
+            })
+        })
     }
 
-    fn chains(&self) -> Vec<Chain> {
-        let kinds = Kind::ALL.into_iter().filter_map(Kind::chain);
-        kinds
-            .map(|chain| Chain::new(self.family, table(), name(chain)))
-            .collect()
+    fn verdicts(table: &Structure) -> impl Iterator<Item = (&Name, &Verdict)> {
+        table.rules.iter().flat_map(|rule| {
+            let chain = rule.chain.as_ref().unwrap();
+            rule.expressions.0.iter().filter_map(move |one| match one {
+                Expression::Immediate(Immediate {
+                    data: Data::Verdict(verdict),
+                    ..
+                }) => Some((chain, verdict)),
+                _ => None,
+            })
+        })
     }
 
-    #[allow(clippy::unused_self, reason = "nftlinux fills it")]
-    const fn rules(&self) -> Vec<Rule> {
-        Vec::new()
+    /// What a rule looks up is a set of the table, and every set is looked up.
+    #[test]
+    fn rules_look_up_the_sets_of_the_table() {
+        for rules in tables() {
+            let table = rules.structure();
+            let sets: BTreeSet<_> = table.sets.iter().map(|set| set.name.clone()).collect();
+            let lookups = table.rules.iter().flat_map(|rule| {
+                rule.expressions.0.iter().filter_map(|one| match one {
+                    Expression::Lookup(lookup) => Some(lookup.set.clone()),
+                    _ => None,
+                })
+            });
+            assert_eq!(lookups.collect::<BTreeSet<_>>(), sets);
+        }
+    }
+
+    /// The kernel takes no rule that leads to a chain which is not there, and no loop of chains.
+    #[test]
+    fn chains_lead_to_chains_before_them_only() {
+        for rules in tables() {
+            let order: BTreeMap<_, _> = chains::all(&rules)
+                .into_iter()
+                .zip(0..)
+                .map(|((chain, _), place)| (chain.name.unwrap(), place))
+                .collect();
+            let table = rules.structure();
+            for (from, verdict) in verdicts(&table) {
+                if let Some(to) = &verdict.chain {
+                    assert!(
+                        order.get(to).unwrap() < order.get(from).unwrap(),
+                        "{from} -> {to}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rules_depend_on_every_option() {
+        for rules in tables() {
+            let other = TableRules {
+                route_mark: 0x10_0000,
+                ..rules.clone()
+            };
+            assert_ne!(other.structure(), rules.structure());
+            let other = TableRules {
+                masquerade_mark: 0x10_0000,
+                ..rules.clone()
+            };
+            assert_ne!(other.structure(), rules.structure());
+            let other = TableRules {
+                service_marks: 0x10_0000,
+                ..rules.clone()
+            };
+            assert_ne!(other.structure(), rules.structure());
+        }
+        let all: Vec<_> = tables().map(|rules| rules.structure()).collect();
+        for (place, one) in all.iter().enumerate() {
+            assert!(!all.iter().skip(place + 1).any(|other| other == one));
+        }
     }
 }

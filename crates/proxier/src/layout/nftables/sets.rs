@@ -7,6 +7,9 @@ use crate::cluster::Family;
 
 /// A set or map of the table.
 ///
+/// What becomes of packets to a port is told by the set that the port is in, not by a verdict in a map: for one new verdict
+/// that leads to a chain the kernel checks the whole table and walks all elements (163 ms for one element among 200,000).
+///
 /// In the order in which elements are added: what lets packets pass before what holds them back, marks before what
 /// needs them, and what makes a port reachable last. They are removed the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,15 +29,23 @@ pub enum SetId {
     ServiceMarks,
     /// Map: the same by protocol and node port.
     NodePortMarks,
-    /// Map: what becomes of packets, by address, protocol and port.
+    /// Ports from which everything is dropped ([`Kind::Drop`](super::Kind::Drop)).
+    Dropped,
+    /// Ports of cluster IPs.
     Services,
-    /// Map: the same by protocol and node port.
+    /// Ports of external IPs and load balancer addresses.
+    External,
+    /// The same with `externalTrafficPolicy: Local`.
+    ExternalLocal,
+    /// Node ports, by protocol and port.
     NodePorts,
+    /// The same with `externalTrafficPolicy: Local`.
+    NodePortsLocal,
 }
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::SourceRanges,
         Self::Firewalled,
         Self::Hairpin,
@@ -42,8 +53,12 @@ impl SetId {
         Self::NodeAddresses,
         Self::ServiceMarks,
         Self::NodePortMarks,
+        Self::Dropped,
         Self::Services,
+        Self::External,
+        Self::ExternalLocal,
         Self::NodePorts,
+        Self::NodePortsLocal,
     ];
 
     /// Its name.
@@ -57,8 +72,12 @@ impl SetId {
             Self::NodeAddresses => "node-addresses",
             Self::ServiceMarks => "service-marks",
             Self::NodePortMarks => "node-port-marks",
+            Self::Dropped => "dropped",
             Self::Services => "services",
+            Self::External => "external",
+            Self::ExternalLocal => "external-local",
             Self::NodePorts => "node-ports",
+            Self::NodePortsLocal => "node-ports-local",
         }
     }
 
@@ -82,13 +101,16 @@ impl SetId {
             Self::SourceRanges => {
                 make(&[address, T::INET_PROTO, T::INET_SERVICE, address]).intervals()
             }
-            Self::Firewalled => make(&service),
+            Self::Firewalled
+            | Self::Dropped
+            | Self::Services
+            | Self::External
+            | Self::ExternalLocal => make(&service),
             Self::Hairpin => make(&[address, address]),
             Self::ClusterIps | Self::NodeAddresses => make(&[address]),
             Self::ServiceMarks => make(&service).map_to(T::MARK),
             Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
-            Self::Services => make(&service).map_to(T::VERDICT),
-            Self::NodePorts => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::VERDICT),
+            Self::NodePorts | Self::NodePortsLocal => make(&[T::INET_PROTO, T::INET_SERVICE]),
         }
     }
 }

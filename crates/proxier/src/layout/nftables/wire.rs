@@ -1,13 +1,11 @@
 //! Elements as nf_tables has them, and back.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::LazyLock;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
-use nftables_netlink::{Data, Name, Verdict, VerdictCode};
 
-use super::{AddressPort, Element, Kind, NodePort, SetId, name};
+use super::{AddressPort, Element, Kind, NodePort, SetId};
 use crate::cluster::Family;
 
 /// An address in network byte order.
@@ -48,7 +46,7 @@ impl Element {
                     &[&key[..], &[last.as_slice()]].concat(),
                 )
             }
-            Self::Firewalled(at) => of_address_port(at),
+            Self::Firewalled(at) | Self::Service(at, _) => of_address_port(at),
             Self::Hairpin(address) => {
                 let octets = Octets::of(address);
                 nftables_netlink::Element::new(&[octets.as_slice(), octets.as_slice()])
@@ -58,8 +56,7 @@ impl Element {
             }
             Self::ServiceMark(at, mark) => of_address_port(at).to_value(&mark.to_ne_bytes()),
             Self::NodePortMark(at, mark) => of_node_port(at).to_value(&mark.to_ne_bytes()),
-            Self::Service(at, kind) => of_address_port(at).to_verdict(verdict(kind)),
-            Self::NodePort(at, kind) => of_node_port(at).to_verdict(verdict(kind)),
+            Self::NodePort(at, _) => of_node_port(at),
         }
     }
 
@@ -91,8 +88,12 @@ impl Element {
             SetId::NodeAddresses => Self::NodeAddress(key.address(family)?),
             SetId::ServiceMarks => Self::ServiceMark(key.address_port(family)?, mark(found)?),
             SetId::NodePortMarks => Self::NodePortMark(key.node_port()?, mark(found)?),
-            SetId::Services => Self::Service(key.address_port(family)?, kind(found)?),
-            SetId::NodePorts => Self::NodePort(key.node_port()?, kind(found)?),
+            SetId::Dropped => Self::Service(key.address_port(family)?, Kind::Drop),
+            SetId::Services => Self::Service(key.address_port(family)?, Kind::ClusterIp),
+            SetId::External => Self::Service(key.address_port(family)?, Kind::External),
+            SetId::ExternalLocal => Self::Service(key.address_port(family)?, Kind::ExternalLocal),
+            SetId::NodePorts => Self::NodePort(key.node_port()?, Kind::NodePort),
+            SetId::NodePortsLocal => Self::NodePort(key.node_port()?, Kind::NodePortLocal),
         };
         key.0.is_empty().then_some(element)
     }
@@ -117,29 +118,6 @@ fn of_address_port(at: AddressPort) -> nftables_netlink::Element {
 
 fn of_node_port(at: NodePort) -> nftables_netlink::Element {
     nftables_netlink::Element::new(&[&protocol(at.protocol), &at.port.to_be_bytes()])
-}
-
-fn verdict(kind: Kind) -> Verdict {
-    static CHAINS: LazyLock<[Option<Name>; Kind::ALL.len()]> =
-        LazyLock::new(|| Kind::ALL.map(|kind| kind.chain().map(name)));
-    match CHAINS.get(kind as usize) {
-        Some(Some(chain)) => Verdict::goto(chain.clone()),
-        _ => Verdict::new(VerdictCode::DROP),
-    }
-}
-
-fn kind(found: &nftables_netlink::Element) -> Option<Kind> {
-    let Some(Data::Verdict(verdict)) = &found.data else {
-        return None;
-    };
-    match (verdict.code, &verdict.chain) {
-        (VerdictCode::DROP, None) => Some(Kind::Drop),
-        (VerdictCode::GOTO, Some(chain)) => {
-            let is = |kind: &Kind| kind.chain().is_some_and(|own| *chain == own);
-            Kind::ALL.into_iter().find(is)
-        }
-        _ => None,
-    }
 }
 
 fn mark(found: &nftables_netlink::Element) -> Option<u32> {
@@ -228,8 +206,15 @@ mod tests {
             Element::ServiceMark(at(Protocol::TCP, 443), 0x1003),
             Element::NodePortMark(node_port, 0x7f),
         ];
-        for kind in Kind::ALL {
+        for kind in [
+            Kind::ClusterIp,
+            Kind::External,
+            Kind::ExternalLocal,
+            Kind::Drop,
+        ] {
             all.push(Element::Service(at(Protocol::SCTP, 1), kind));
+        }
+        for kind in [Kind::NodePort, Kind::NodePortLocal] {
             all.push(Element::NodePort(node_port, kind));
         }
         all.extend(
@@ -263,10 +248,7 @@ mod tests {
             key.bytes().unwrap(),
             [10, 96, 0, 1, 6, 0, 0, 0, 1, 187, 0, 0]
         );
-        assert_eq!(
-            element.data,
-            Some(Data::Verdict(Verdict::goto(name("cluster-ip"))))
-        );
+        assert_eq!(element.data, None);
     }
 
     #[test]
@@ -278,10 +260,6 @@ mod tests {
         assert_eq!(at(SetId::Hairpin, &two(1, 2)), None, "not one endpoint");
         assert_eq!(at(SetId::ClusterIps, &two(1, 1)), None, "too long");
         let key = nftables_netlink::Element::new(&[&[6], &[0, 80]]);
-        let jump = key.clone().to_verdict(Verdict::jump(name("node-port")));
-        assert_eq!(at(SetId::NodePorts, &jump), None, "a jump");
-        let other = key.clone().to_verdict(Verdict::goto(name("mine")));
-        assert_eq!(at(SetId::NodePorts, &other), None, "another chain");
         assert_eq!(at(SetId::NodePortMarks, &key), None, "no mark");
         let odd = nftables_netlink::Element::range(
             &[&[10, 0, 0, 1], &[6], &[0, 80], &[10, 0, 0, 1]],

@@ -1,0 +1,335 @@
+//! What each chain does.
+//!
+//! ```text
+//!  prerouting -150 ─┬► errors ─────────────────────────────────────────┐
+//!                   └► services ─┬► cluster-ip ────────────────────────┤
+//!                      ▲         ├► external ──────────────────────────┼► make-local
+//!  output     -150 ────┘         ├► external-local ─┬► local-policy ───┤
+//!                                └► node-port ──────┴──────────────────┘
+//!  input        97   the routing bit off, the mark of a Service's local endpoints on; then IPVS at 98 and 99
+//!  forward       0   other ports of cluster IPs refused, as in output
+//!  postrouting 100   masquerade
+//!  marks-off   101   all marks off
+//! ```
+
+use ipnetwork::IpNetwork;
+use nftables_netlink::build::{Body, Key, key};
+use nftables_netlink::expression::{CmpOp, CtDirection, CtKey, MetaKey, NatFlags, RejectKind};
+use nftables_netlink::{Chain, Hook, HookNumber, Rule, Verdict, VerdictCode, priority};
+
+use super::TableRules;
+use crate::cluster::Family;
+use crate::layout::LocalSource;
+use crate::layout::nftables::{SetId, name, table};
+
+/// IPVS takes answers at 98 and requests at 99 (`ip_vs_ops4` in `net/netfilter/ipvs/ip_vs_core.c`).
+const BEFORE_IPVS: i32 = 97;
+const BEHIND_MASQUERADE: i32 = priority::SRCNAT + 1;
+
+const SERVICES: &str = "services";
+const ERRORS: &str = "errors";
+const CLUSTER_IP: &str = "cluster-ip";
+const EXTERNAL: &str = "external";
+const EXTERNAL_LOCAL: &str = "external-local";
+const NODE_PORT: &str = "node-port";
+const LOCAL_POLICY: &str = "local-policy";
+const MAKE_LOCAL: &str = "make-local";
+const OWN_MARK: &str = "own-mark";
+const OWN_MARK_NODE_PORT: &str = "own-mark-node-port";
+
+/// `IPPROTO_ICMP` and `ICMP_PORT_UNREACH`; `IPPROTO_ICMPV6` and `ICMPV6_PORT_UNREACH`.
+const fn icmp(family: Family) -> (u8, u8) {
+    match family {
+        Family::V4 => (1, 3),
+        Family::V6 => (58, 4),
+    }
+}
+
+/// `NF_CT_STATE_BIT(IP_CT_RELATED)`.
+const CT_RELATED: u32 = 1 << 2;
+/// `IP_CT_DIR_REPLY`.
+const CT_REPLY: u8 = 1;
+
+/// The chains, each with its rules. A chain comes after those that it leads to.
+pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
+    let hook = |number, priority| Some(("filter", Hook::new(number, priority)));
+    let chain = |chain: &str, hook: Option<(&str, Hook)>, bodies: Vec<Body>| {
+        let rule = |body| Rule::new(rules.family, table(), name(chain), body);
+        let plain = Chain::new(rules.family, table(), name(chain));
+        let chain = match hook {
+            None => plain,
+            Some((kind, hook)) => plain.base(name(kind), hook, VerdictCode::ACCEPT),
+        };
+        (chain, bodies.into_iter().map(rule).collect())
+    };
+    let masquerade = Hook::new(HookNumber::POSTROUTING, priority::SRCNAT);
+    vec![
+        chain(MAKE_LOCAL, None, rules.make_local()),
+        chain(LOCAL_POLICY, None, rules.local_policy()),
+        chain(CLUSTER_IP, None, rules.cluster_ip()),
+        chain(EXTERNAL, None, rules.external()),
+        chain(EXTERNAL_LOCAL, None, rules.external_local()),
+        chain(NODE_PORT, None, rules.node_port()),
+        chain(SERVICES, None, rules.services()),
+        chain(ERRORS, None, rules.errors()),
+        chain(OWN_MARK, None, rules.own_mark()),
+        chain(OWN_MARK_NODE_PORT, None, rules.own_mark_of_node_port()),
+        chain(
+            "prerouting",
+            hook(HookNumber::PREROUTING, priority::MANGLE),
+            rules.prerouting(),
+        ),
+        // Before IPVS at -99 and -98, and before the nat hook.
+        chain(
+            "output",
+            hook(HookNumber::OUTPUT, priority::MANGLE),
+            rules.output(),
+        ),
+        chain("input", hook(HookNumber::INPUT, BEFORE_IPVS), rules.input()),
+        chain(
+            "forward",
+            hook(HookNumber::FORWARD, priority::FILTER),
+            vec![rules.refuse()],
+        ),
+        chain(
+            "postrouting",
+            Some(("nat", masquerade)),
+            rules.postrouting(),
+        ),
+        chain(
+            "marks-off",
+            hook(HookNumber::POSTROUTING, BEHIND_MASQUERADE),
+            rules.marks_off(),
+        ),
+    ]
+}
+
+fn goto(body: Body, chain: &str) -> Body {
+    body.goto(&name(chain))
+}
+
+fn return_(body: Body) -> Body {
+    body.verdict(Verdict::new(VerdictCode::RETURN))
+}
+
+/// Has come in. What the node itself sends came in on no link, and the rule ends there.
+fn came_in() -> Body {
+    Body::new().is_not(key::iif(), 0_u32)
+}
+
+/// What answers is for no Service, though it may go to the address and port of one. What is not tracked does not
+/// answer.
+fn answers() -> Body {
+    Body::new().is(key::ct_direction(), CT_REPLY).accept()
+}
+
+impl TableRules {
+    fn source(&self) -> Key {
+        match self.family {
+            Family::V4 => key::ip_saddr(),
+            Family::V6 => key::ip6_saddr(),
+        }
+    }
+
+    fn destination(&self) -> Key {
+        match self.family {
+            Family::V4 => key::ip_daddr(),
+            Family::V6 => key::ip6_daddr(),
+        }
+    }
+
+    /// What an element of a set is made of.
+    fn key(&self, set: SetId) -> Vec<Key> {
+        let [address, protocol, port] = [self.destination(), key::l4proto(), key::th_dport()];
+        match set {
+            SetId::SourceRanges => vec![address, protocol, port, self.source()],
+            SetId::Hairpin => vec![self.source(), address],
+            SetId::ClusterIps | SetId::NodeAddresses => vec![address],
+            SetId::NodePorts | SetId::NodePortsLocal | SetId::NodePortMarks => {
+                vec![protocol, port]
+            }
+            SetId::Firewalled
+            | SetId::ServiceMarks
+            | SetId::Dropped
+            | SetId::Services
+            | SetId::External
+            | SetId::ExternalLocal => vec![address, protocol, port],
+        }
+    }
+
+    fn in_set(&self, body: Body, set: SetId) -> Body {
+        body.in_set(&self.key(set), &name(set.as_str()))
+    }
+
+    fn of(&self, set: SetId) -> Body {
+        self.in_set(Body::new(), set)
+    }
+
+    fn outside(&self, body: Body, set: SetId) -> Body {
+        body.not_in_set(&self.key(set), &name(set.as_str()))
+    }
+
+    /// What this node's pods send, where that can be told.
+    fn of_pods(&self) -> Option<Body> {
+        Some(match self.local_source.as_ref()? {
+            LocalSource::Network(network) => self.within(*network),
+            LocalSource::Interface(link) => match link.strip_suffix('+') {
+                // The first bytes of the name.
+                Some(prefix) => Body::new().is(key::iifname(), prefix.as_bytes()),
+                None => Body::new().is(key::iifname(), &**link),
+            },
+        })
+    }
+
+    fn within(&self, network: IpNetwork) -> Body {
+        if network.prefix() == 0 {
+            return Body::new();
+        }
+        Body::new().masked(self.source(), network.mask(), CmpOp::EQ, network.network())
+    }
+
+    fn mark_masquerade(&self) -> Body {
+        Body::new().mark_or(self.masquerade_mark)
+    }
+
+    fn prerouting(&self) -> Vec<Body> {
+        let error = Body::new()
+            .protocol(icmp(self.family).0)
+            .any_bit(key::ct_state(), CT_RELATED);
+        vec![answers(), goto(error, ERRORS), goto(Body::new(), SERVICES)]
+    }
+
+    fn output(&self) -> Vec<Body> {
+        vec![answers(), Body::new().jump(&name(SERVICES)), self.refuse()]
+    }
+
+    /// An ICMP error about what a Service sent, for path MTU discovery: it goes to the Service's address, and its
+    /// connection was made to the Service's port.
+    fn errors(&self) -> Vec<Body> {
+        let protocol = Key {
+            length: 1,
+            ..key::ct(CtKey::PROTOCOL)
+        };
+        let port = key::ct_side(CtKey::PROTO_DST, CtDirection::ORIGINAL, 2);
+        let original = [self.destination(), protocol, port];
+        [SetId::Services, SetId::External, SetId::ExternalLocal]
+            .map(|set| {
+                let about = Body::new().in_set(&original, &name(set.as_str()));
+                goto(about, MAKE_LOCAL)
+            })
+            .into()
+    }
+
+    fn services(&self) -> Vec<Body> {
+        vec![
+            self.of(SetId::ClusterIps).jump(&name(CLUSTER_IP)),
+            goto(self.of(SetId::External), EXTERNAL),
+            goto(self.of(SetId::ExternalLocal), EXTERNAL_LOCAL),
+            goto(self.of(SetId::NodeAddresses), NODE_PORT),
+        ]
+    }
+
+    fn cluster_ip(&self) -> Vec<Body> {
+        let mut bodies = vec![
+            self.of(SetId::Dropped).drop(),
+            return_(self.outside(Body::new(), SetId::Services)),
+        ];
+        if !self.masquerade_all {
+            // Where pods cannot be told from others, what the node itself sends can.
+            let spared = self.of_pods().unwrap_or_else(came_in);
+            bodies.push(goto(spared, MAKE_LOCAL));
+        }
+        bodies.push(self.mark_masquerade());
+        bodies.push(goto(Body::new(), MAKE_LOCAL));
+        bodies
+    }
+
+    /// Clients that the source ranges leave out are dropped.
+    fn firewall(&self) -> Body {
+        self.outside(self.of(SetId::Firewalled), SetId::SourceRanges)
+            .drop()
+    }
+
+    fn external(&self) -> Vec<Body> {
+        vec![
+            self.firewall(),
+            self.mark_masquerade(),
+            goto(Body::new(), MAKE_LOCAL),
+        ]
+    }
+
+    fn external_local(&self) -> Vec<Body> {
+        vec![self.firewall(), goto(Body::new(), LOCAL_POLICY)]
+    }
+
+    fn node_port(&self) -> Vec<Body> {
+        vec![
+            goto(self.of(SetId::NodePortsLocal), LOCAL_POLICY),
+            return_(self.outside(Body::new(), SetId::NodePorts)),
+            self.mark_masquerade(),
+            goto(Body::new(), MAKE_LOCAL),
+        ]
+    }
+
+    /// Pods keep their address, since every endpoint can answer them, and so does the outside, which is sent to
+    /// endpoints of this node. The node itself may have an address that other nodes cannot answer.
+    fn local_policy(&self) -> Vec<Body> {
+        vec![
+            goto(came_in(), MAKE_LOCAL),
+            self.mark_masquerade(),
+            goto(Body::new(), MAKE_LOCAL),
+        ]
+    }
+
+    /// IPVS takes what the node itself sends wherever it is routed.
+    fn make_local(&self) -> Vec<Body> {
+        vec![came_in().mark_or(self.route_mark), Body::new().accept()]
+    }
+
+    /// The routing bit must be off before IPVS: routes to endpoints are looked up with the packet's mark. The mark of
+    /// local endpoints is set whole, because IPVS compares it so.
+    fn input(&self) -> Vec<Body> {
+        let unmarked = Body::new().masked(key::mark(), self.route_mark, CmpOp::EQ, 0_u32);
+        let mut bodies = vec![unmarked.accept(), Body::new().mark_and(!self.route_mark)];
+        bodies.extend(self.of_pods().map(Body::accept));
+        let node_ports = self.in_set(self.of(SetId::NodeAddresses), SetId::NodePortsLocal);
+        bodies.extend([
+            goto(self.of(SetId::ExternalLocal), OWN_MARK),
+            goto(node_ports, OWN_MARK_NODE_PORT),
+        ]);
+        bodies
+    }
+
+    /// Without a mark there is no endpoint on this node. Errors of ICMP have none of these ports.
+    fn mark_of(&self, map: SetId) -> Vec<Body> {
+        let mark = Body::new().set_meta_by_map(MetaKey::MARK, &self.key(map), &name(map.as_str()));
+        vec![mark.accept(), Body::new().drop()]
+    }
+
+    fn own_mark(&self) -> Vec<Body> {
+        self.mark_of(SetId::ServiceMarks)
+    }
+
+    fn own_mark_of_node_port(&self) -> Vec<Body> {
+        self.mark_of(SetId::NodePortMarks)
+    }
+
+    fn refuse(&self) -> Body {
+        let (_, code) = icmp(self.family);
+        self.of(SetId::ClusterIps).reject(RejectKind::ICMP, code)
+    }
+
+    fn postrouting(&self) -> Vec<Body> {
+        let marked = Body::new().any_bit(key::mark(), self.masquerade_mark);
+        vec![
+            self.of(SetId::Hairpin).masquerade(NatFlags::empty()),
+            marked.masquerade(NatFlags::FULLY_RANDOM),
+        ]
+    }
+
+    /// What leaves in a tunnel passes the stack again, and must not be masqueraded there.
+    fn marks_off(&self) -> Vec<Body> {
+        let ours = self.route_mark | self.masquerade_mark | self.service_marks;
+        vec![Body::new().any_bit(key::mark(), ours).mark_and(!ours)]
+    }
+}
