@@ -65,6 +65,7 @@ impl Machine for MemoryKernel {
                 v4: rules(&state.rules.v4),
                 v6: rules(&state.rules.v6),
             },
+            settings: None,
         }
     }
 

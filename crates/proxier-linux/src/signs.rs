@@ -5,27 +5,42 @@
 //!
 //! | part | sign | how |
 //! |---|---|---|
-//! | IPVS, IPv4 | number of virtual servers | `IP_VS_SO_GET_INFO` (`linux/ip_vs.h`) |
+//! | IPVS, IPv4 | number of virtual servers; of up to 2,048 of them the settings and the number of destinations | `IP_VS_SO_GET_INFO`, `IP_VS_SO_GET_SERVICES` (`linux/ip_vs.h`) |
 //! | IPVS, IPv6 | whether some virtual servers are there | `IPVS_CMD_GET_SERVICE` |
 //! | sets | number of entries of each of ours | headers of all sets, in one dump |
 //! | rules, legacy | number of rules and their size, tables nat and filter | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
 //! | rules, nft | generation, which each transaction of anybody's raises | `NFT_MSG_GETGEN` (`linux/netfilter/nf_tables.h`) |
+//! | settings | values under `/proc/sys`, timeouts of IPVS | those files, `IP_VS_SO_GET_TIMEOUT` |
 //!
 //! None of them shows that one thing was put into the place of another. The next full comparison does.
 
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use iptables_restore::Backend;
 use ipvs_netlink::VirtualServerId;
 use netlink_batch::{Bytes, Connection, Header, uapi};
-use proxier::SetId;
 use proxier::cluster::{Family, PerFamily};
+use proxier::{SetId, Sysctl};
 
 use crate::LinuxKernel;
 use crate::sockopt::Questions;
 
 /// `IP_VS_SO_GET_INFO`.
 const IP_VS_SO_GET_INFO: i32 = 64 + 1024 + 64 + 1;
+/// `IP_VS_SO_GET_SERVICES`.
+const IP_VS_SO_GET_SERVICES: i32 = IP_VS_SO_GET_INFO + 1;
+/// `IP_VS_SO_GET_TIMEOUT`.
+const IP_VS_SO_GET_TIMEOUT: i32 = IP_VS_SO_GET_INFO + 5;
+/// `sizeof(struct ip_vs_timeout_user)`.
+const TIMEOUTS: usize = 12;
+/// `offsetof(struct ip_vs_get_services, entrytable)` and `sizeof(struct ip_vs_service_entry)`, on machines whose longs have
+/// 64 bits; how much of an entry comes before its statistics.
+const SERVICE_TABLE: usize = 8;
+const SERVICE: usize = 104;
+const SERVICE_SETTINGS: usize = 48;
+/// Of more virtual servers than these only the number is looked at: the settings of all take time.
+const MANY: usize = 2048;
 /// `IPT_SO_GET_INFO`, and `IP6T_SO_GET_INFO`.
 const IPT_SO_GET_INFO: i32 = 64;
 /// `sizeof(struct ip_vs_getinfo)`, and where `num_services` is in it.
@@ -48,6 +63,8 @@ pub struct Signs {
     pub sets: Option<u64>,
     /// Of the rules of each family.
     pub rules: PerFamily<Option<u64>>,
+    /// Of the kernel's settings.
+    pub settings: Option<u64>,
 }
 
 impl Signs {
@@ -59,6 +76,7 @@ impl Signs {
             (self.sets, before.sets, "sets"),
             (self.rules.v4, before.rules.v4, "iptables"),
             (self.rules.v6, before.rules.v6, "ip6tables"),
+            (self.settings, before.settings, "settings"),
         ];
         let changed = parts.into_iter().filter(
             |(now, before, _)| matches!((now, before), (Some(now), Some(before)) if now != before),
@@ -93,6 +111,30 @@ impl Watch {
         self.ask(Family::V4, IP_VS_SO_GET_INFO, &mut info)?;
         let count = info.get(NUM_SERVICES..)?.first_chunk()?;
         Some(u32::from_ne_bytes(*count))
+    }
+
+    /// The settings of all virtual servers of IPv4 and the numbers of their destinations, if they are not many.
+    fn server_settings(&self, count: usize) -> Option<u64> {
+        if count > MANY || cfg!(not(target_pointer_width = "64")) {
+            return None;
+        }
+        let mut table = vec![0; SERVICE_TABLE + count * SERVICE];
+        let number = u32::try_from(count).ok()?.to_ne_bytes();
+        table.get_mut(..number.len())?.copy_from_slice(&number);
+        self.ask(Family::V4, IP_VS_SO_GET_SERVICES, &mut table)?;
+        // In the order of the kernel's hash table, which changes with the entries only.
+        let mut hasher = DefaultHasher::new();
+        for entry in table.get(SERVICE_TABLE..)?.chunks_exact(SERVICE) {
+            entry.get(..SERVICE_SETTINGS)?.hash(&mut hasher);
+        }
+        Some(hasher.finish())
+    }
+
+    /// The timeouts of IPVS.
+    fn timeouts(&self) -> Option<[u8; TIMEOUTS]> {
+        let mut timeouts = [0; TIMEOUTS];
+        self.ask(Family::V4, IP_VS_SO_GET_TIMEOUT, &mut timeouts)?;
+        Some(timeouts)
     }
 
     /// The number and size of the rules in the legacy tables of a family.
@@ -147,16 +189,31 @@ impl LinuxKernel {
             servers: self.server_signs(canaries),
             sets: self.set_signs(),
             rules,
+            settings: self.setting_signs(),
         }
     }
 
     fn server_signs(&mut self, canaries: &[VirtualServerId]) -> Option<u64> {
-        let count = u64::from(self.watch.servers()?);
-        let mut gone = 0;
+        let count = self.watch.servers()?;
+        let mut gone = 0u64;
         for id in canaries {
             gone += u64::from(self.ipvs.service(*id).ok()?.is_none());
         }
-        Some(count << 8 | gone)
+        let mut hasher = DefaultHasher::new();
+        let settings = self.watch.server_settings(usize::try_from(count).ok()?);
+        (count, gone, settings).hash(&mut hasher);
+        Some(hasher.finish())
+    }
+
+    fn setting_signs(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        for sysctl in Sysctl::ALL {
+            // One that this kernel does not have is none each time.
+            let value = fs::read(self.sysctls.join(sysctl.path())).ok();
+            value.hash(&mut hasher);
+        }
+        self.watch.timeouts().hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     fn set_signs(&mut self) -> Option<u64> {
@@ -184,6 +241,7 @@ mod tests {
                 v4: Some(3),
                 v6: None,
             },
+            settings: Some(6),
         };
         assert_eq!(before.changed_since(&before), [""; 0]);
         assert_eq!(Signs::default().changed_since(&before), [""; 0]);
@@ -195,10 +253,11 @@ mod tests {
                 v4: Some(4),
                 v6: Some(5),
             },
+            settings: Some(7),
         };
         assert_eq!(
             after.changed_since(&before),
-            ["virtual servers", "sets", "iptables"]
+            ["virtual servers", "sets", "iptables", "settings"]
         );
     }
 }

@@ -94,6 +94,7 @@
 //! | destinations found with weight 0 | forgotten after a restart | restored if wanted, else drained |
 //! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` |
 //! | classic: IPv6 | not at all | in clusters that have IPv6 Services |
+//! | classic: health check ports, where INPUT refuses what no rule accepts | refused | accepted by one rule in `filter/KUBE-IPVS-ACCEPT`, for members of the set `KUBE-HEALTH-CHECK-NODE-PORT` |
 //!
 //! What a client outside a load balancer's source ranges sends is marked, in the classic layout, by
 //! `nat/KUBE-MARK-DROP`, a chain that the kubelet of that time filled and this proxy leaves as it finds it. Where

@@ -11,9 +11,10 @@ use super::report::kind;
 
 /// How often signs are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// At the most so much of the time is spent on looking: one part in this many. But [`LONGEST`] is never exceeded.
+/// At the most so much of the time is spent on looking: one part in this many. But [`LONGEST`] is never exceeded, so that what others
+/// remove is back within two seconds, with the time that a comparison takes.
 const SHARE: u32 = 1000;
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_millis(1500);
 /// Others may change what is their own all the time. After so many comparisons in a row that signs led to and that mended
 /// nothing, signs rest for so many times the time that the last one took, but no longer than [`LONGEST_REST`].
 const FALSE_ALARMS: u32 = 3;

@@ -19,6 +19,7 @@ mod daemon;
 mod doctor;
 mod hanging;
 mod healing;
+mod outage;
 mod pod;
 mod process;
 mod refusals;
@@ -107,6 +108,16 @@ fn long() -> impl Iterator<Item = Test> {
             "healing::what_others_removed_is_mended_at_once",
             healing::what_others_removed_is_mended_at_once,
         ),
+        test(
+            "outage::a_server_that_vanishes_is_noticed",
+            outage::a_server_that_vanishes_is_noticed,
+        )
+        .ignored(),
+        test(
+            "outage::a_server_that_was_restarted_is_listed_at_once",
+            outage::a_server_that_was_restarted_is_listed_at_once,
+        )
+        .ignored(),
         test("churn::for_some_seconds", || {
             churn::nothing_is_lost_while_others_change(Duration::from_secs(10));
         }),
