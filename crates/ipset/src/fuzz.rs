@@ -88,33 +88,13 @@ fn reread(set_type: &SetType, family: Option<Family>, entry: &Entry) -> Result<E
 /// The seeds, replayed. `corpus/README.md` says where they come from.
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::path::PathBuf;
+    use netlink_wire::seeds;
 
     use super::*;
 
-    /// Runs every seed through `body`, also cut short and with each byte changed.
-    fn replay(folder: &str, body: fn(&[u8])) {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(folder);
-        let mut seeds = 0;
-        for file in fs::read_dir(folder).unwrap() {
-            let mut bytes = fs::read(file.unwrap().path()).unwrap();
-            body(&bytes);
-            for end in 0..bytes.len() {
-                body(&bytes[..end]);
-            }
-            for at in 0..bytes.len() {
-                for value in [0, 0xff, bytes[at] ^ 1] {
-                    let old = std::mem::replace(&mut bytes[at], value);
-                    body(&bytes);
-                    bytes[at] = old;
-                }
-            }
-            seeds += 1;
-        }
-        assert!(seeds > 0);
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        assert!(seeds::replay(folder, usize::MAX, target).unwrap() > 0);
     }
 
     #[test]

@@ -41,28 +41,21 @@ pub fn tool_message(data: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use netlink_wire::seeds;
 
-    fn replay(target: &str, body: fn(&[u8])) -> std::io::Result<usize> {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-            .join("corpus")
-            .join(target);
-        let mut count = 0;
-        for entry in std::fs::read_dir(folder)? {
-            body(&std::fs::read(entry?.path())?);
-            count += 1;
-        }
-        Ok(count)
+    fn replay(name: &str, target: fn(&[u8])) {
+        let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
+        assert!(seeds::replay(folder, 50, target).unwrap() > 10);
     }
 
     #[test]
     fn seeds_of_save_text() {
-        assert!(replay("save_text", super::save_text).unwrap() > 10);
+        replay("save_text", super::save_text);
     }
 
     #[test]
     #[cfg(feature = "tools")]
     fn seeds_of_tool_message() {
-        assert!(replay("tool_message", super::tool_message).unwrap() > 10);
+        replay("tool_message", super::tool_message);
     }
 }

@@ -6,7 +6,7 @@ use netlink_packet_generic::GenlFamily;
 
 use crate::{Reply, Request, SaveLine, Timeouts};
 
-/// A reply: command, three bytes nobody looks at, attributes.
+/// A reply: the command, three bytes that are ignored, attributes.
 pub fn reply(bytes: &[u8]) {
     let Some((&[command, ..], attributes)) = bytes.split_first_chunk::<4>() else {
         return;
@@ -64,25 +64,13 @@ fn emit(message: &impl Emitable) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use netlink_wire::seeds;
+
     use super::*;
 
-    /// Every seed, every beginning of it, and every seed with one byte changed.
     fn replay(name: &str, target: fn(&[u8])) {
         let folder = format!("{}/corpus/{name}", env!("CARGO_MANIFEST_DIR"));
-        let mut seeds = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let mut seed = std::fs::read(entry.unwrap().path()).unwrap();
-            (0..=seed.len()).for_each(|end| target(&seed[..end]));
-            for index in 0..seed.len() {
-                for change in [1, 0x80, 0xff] {
-                    seed[index] ^= change;
-                    target(&seed);
-                    seed[index] ^= change;
-                }
-            }
-            seeds += 1;
-        }
-        assert!(seeds > 0, "no seeds for {name}");
+        assert!(seeds::replay(folder, usize::MAX, target).unwrap() > 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netlink_wire::DecodeError;
 
-use crate::Malformed;
+use crate::{Malformed, errno};
 
 /// Why a request failed, or a socket could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,13 @@ impl Error {
             Self::Kernel(error) => Some(error.code),
             _ => None,
         }
+    }
+
+    /// Whether a socket could not be opened since the kernel lacks its protocol. Of `NETLINK_NETFILTER`: there is no
+    /// nfnetlink, and so no subsystem of it.
+    #[must_use]
+    pub const fn lacks_protocol(&self) -> bool {
+        matches!(self, Self::Open { reason, .. } if reason.0 == errno::EPROTONOSUPPORT)
     }
 }
 
@@ -186,7 +193,7 @@ impl fmt::Display for Os {
 
 impl From<std::io::Error> for Os {
     fn from(error: std::io::Error) -> Self {
-        Self(error.raw_os_error().unwrap_or(crate::errno::EINVAL))
+        Self(error.raw_os_error().unwrap_or(errno::EINVAL))
     }
 }
 

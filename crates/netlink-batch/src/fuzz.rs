@@ -113,29 +113,15 @@ impl Transport for Replay<'_> {
 
 #[cfg(test)]
 mod tests {
+    use netlink_wire::seeds;
     use proptest::prelude::*;
 
     use super::replies;
 
     #[test]
     fn seeds_are_read_whole_and_damaged() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-        let mut seeds = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let data = std::fs::read(entry.unwrap().path()).unwrap();
-            replies(&data);
-            for end in 0..data.len().min(200) {
-                replies(&data[..end]);
-            }
-            for position in 0..data.len().min(200) {
-                let mut damaged = data.clone();
-                for value in [0, 1, 0x7f, 0xff] {
-                    damaged[position] = value;
-                    replies(&damaged);
-                }
-            }
-            seeds += 1;
-        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
+        let seeds = seeds::replay(folder, 200, replies).unwrap();
         assert!(seeds > 10);
     }
 

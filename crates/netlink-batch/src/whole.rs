@@ -51,13 +51,13 @@ impl<T: Transport> Connection<T> {
             loss: None,
         };
         loop {
-            // The kernel has answered when sending returns. The wait is for an answer to come at all.
-            let nothing_yet = answers.refused.is_empty();
-            let wait = (nothing_yet && answers.loss.is_none()).then_some(self.limits.reply_timeout);
-            // It comes behind the errors of the requests before it.
+            // The acknowledgement comes behind the errors of the requests before it.
             if answers.acknowledged {
                 return Ok(answers);
             }
+            // The kernel has answered when sending returns. The wait is for an answer to come at all.
+            let nothing_yet = answers.refused.is_empty() && answers.loss.is_none();
+            let wait = nothing_yet.then_some(self.limits.reply_timeout);
             match self.inbox.receive(wait) {
                 Received::Datagram(datagram) => datagram.visit(|piece| {
                     let (message, cut) = match piece {
@@ -86,7 +86,7 @@ impl<T: Transport> Connection<T> {
                 }),
                 Received::Overflow => answers.loss = Some(Loss::Overflow),
                 Received::Empty => {
-                    if nothing_yet && answers.loss.is_none() {
+                    if nothing_yet {
                         answers.loss = Some(Loss::Timeout(self.limits.reply_timeout));
                     }
                     return Ok(answers);

@@ -216,4 +216,5 @@ fn families_are_found_or_typed_as_missing() {
 fn a_protocol_that_does_not_exist() {
     let error = Socket::open(31, &SocketOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Open { protocol: 31, .. }), "{error}");
+    assert!(error.lacks_protocol());
 }

@@ -46,6 +46,7 @@
 //! # Features
 //! - `serde`: `Serialize` and `Deserialize` of [`Family`], [`Protocol`] and [`InlineName`], as the
 //!   text they display as.
+//! - `fuzz`: `seeds`, by which tests replay the seeds of fuzz targets.
 #![forbid(unsafe_code)]
 
 mod error;
@@ -53,6 +54,8 @@ mod family;
 mod name;
 mod protocol;
 mod read;
+#[cfg(feature = "fuzz")]
+pub mod seeds;
 #[cfg(feature = "serde")]
 mod serde;
 mod uapi;

@@ -115,28 +115,15 @@ mod tests {
 
     #[test]
     fn committed_seeds() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/message");
-        let mut seeds = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
-            message(&std::fs::read(file.unwrap().path()).unwrap());
-            seeds += 1;
-        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/message");
+        let seeds = netlink_wire::seeds::replay(folder, 0, message).unwrap();
         assert!(seeds > 10);
     }
 
     #[test]
     fn captured_messages_cut_off_and_damaged() {
-        for mut seed in seeds() {
-            for end in (0..seed.len()).step_by(3) {
-                message(&seed[..end]);
-            }
-            for at in 0..seed.len() {
-                for value in [0, 0xff, seed[at] ^ 1] {
-                    let old = std::mem::replace(&mut seed[at], value);
-                    message(&seed);
-                    seed[at] = old;
-                }
-            }
+        for seed in seeds() {
+            netlink_wire::seeds::damage(&seed, usize::MAX, message);
         }
     }
 

@@ -34,11 +34,12 @@ impl Client {
     pub fn open() -> Result<Self, Error> {
         Connection::open(netlink::NETLINK_NETFILTER)
             .map(Self::new)
-            .map_err(|error| match error {
-                netlink_batch::Error::Open { reason, .. } if reason.0 == errno::EPROTONOSUPPORT => {
+            .map_err(|error| {
+                if error.lacks_protocol() {
                     Error::NoConntrack
+                } else {
+                    Error::Netlink(error)
                 }
-                error => Error::Netlink(error),
             })
     }
 }

@@ -26,7 +26,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use netlink_batch::{Connection, Header, KernelError, Socket, Transport, errno, uapi as netlink};
+use netlink_batch::{Connection, Header, KernelError, Socket, Transport, uapi as netlink};
 
 pub use crate::client::{
     list::{Item, Listed},
@@ -58,16 +58,16 @@ impl Client {
     /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`],
     /// and [`Error::Kernel`] with [`ErrorKind::Permission`] without `CAP_NET_ADMIN`.
     pub fn open() -> Result<Self, Error> {
-        let connection =
-            Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| match error {
-                netlink_batch::Error::Open { reason, .. } if reason.0 == errno::EPROTONOSUPPORT => {
-                    Error::NoIpset
-                }
-                error => Error::Netlink {
+        let connection = Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| {
+            if error.lacks_protocol() {
+                Error::NoIpset
+            } else {
+                Error::Netlink {
                     operation: Box::new(Operation::Negotiate),
                     error,
-                },
-            })?;
+                }
+            }
+        })?;
         Self::over(connection)
     }
 }

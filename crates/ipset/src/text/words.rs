@@ -92,12 +92,12 @@ impl<'a> Words<'a> {
         Ok(Some((word, true)))
     }
 
-    /// The next word, which has to be there.
+    /// The next word, which must be there.
     pub(crate) fn require(&mut self, expected: &'static str) -> Result<Cow<'a, [u8]>, Error> {
         self.next()?.ok_or(Error::Missing { expected })
     }
 
-    /// The next word, which has to be there and to be text.
+    /// The next word, which must be there and must be text.
     pub(crate) fn text(&mut self, expected: &'static str) -> Result<Cow<'a, str>, Error> {
         text(self.require(expected)?, expected)
     }

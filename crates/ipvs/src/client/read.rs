@@ -40,7 +40,7 @@ impl<T: Transport> Client<T> {
         })
     }
 
-    /// A virtual server; `None` if there is no such.
+    /// A virtual server; `None` if the kernel has no such server.
     ///
     /// # Errors
     /// As [`info`](Self::info).
@@ -126,7 +126,7 @@ impl<T: Transport> Client<T> {
         Ok(table.into_iter().map(|(_, mapped)| mapped).collect())
     }
 
-    /// The running sync daemons: none, one or one of each role.
+    /// The running sync daemons: at most one of each role.
     ///
     /// # Errors
     /// As [`info`](Self::info).

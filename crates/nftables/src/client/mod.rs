@@ -85,11 +85,10 @@ impl From<netlink_batch::Error> for GetError {
 }
 
 fn open_error(error: netlink_batch::Error) -> Error {
-    match error {
-        netlink_batch::Error::Open { reason, .. } if reason.0 == errno::EPROTONOSUPPORT => {
-            Error::NoNftables
-        }
-        error => Error::Netlink(error),
+    if error.lacks_protocol() {
+        Error::NoNftables
+    } else {
+        Error::Netlink(error)
     }
 }
 
