@@ -39,6 +39,9 @@ pub enum Holder {
     Node(Box<str>),
     /// An endpoint, whose address it is: one of this EndpointSlice.
     Endpoint(ObjectName),
+    /// Other Service ports have all the firewall marks there are ([`Layout::Nftables`](crate::Layout::Nftables)). The
+    /// virtual server is granted, but with all endpoints, as if `externalTrafficPolicy` were `Cluster`.
+    OtherMarks,
 }
 
 impl Holder {
@@ -47,7 +50,7 @@ impl Holder {
     pub const fn service(&self) -> Option<&ObjectName> {
         match self {
             Self::ClusterIp(service) | Self::Service(service) => Some(service),
-            Self::ApiServer | Self::Node(_) | Self::Endpoint(_) => None,
+            Self::ApiServer | Self::Node(_) | Self::Endpoint(_) | Self::OtherMarks => None,
         }
     }
 }
@@ -72,6 +75,13 @@ impl fmt::Display for Conflict {
             holder,
             ..
         } = self;
+        if *holder == Holder::OtherMarks {
+            return write!(
+                f,
+                "Service {service}, port {port:?}, has all its endpoints at {server}, not only those on this node as \
+                 externalTrafficPolicy asks for: no firewall mark is left, give the mask of Services' marks more bits"
+            );
+        }
         write!(
             f,
             "Service {service}, port {port:?}, does not get {server}: "
@@ -87,6 +97,7 @@ impl fmt::Display for Conflict {
                     "the address is that of an endpoint in EndpointSlice {slice}"
                 )
             }
+            Holder::OtherMarks => f.write_str("no firewall mark is left"),
         }
     }
 }

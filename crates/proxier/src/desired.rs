@@ -14,6 +14,7 @@ use crate::layout::{FamilyRules, Layout, SetId};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership, recognizes};
 use crate::settings::Sysctl;
+use crate::translate::drains;
 
 /// All that a node's kernel should hold of a cluster, as [`translate`](crate::translate()) makes it.
 ///
@@ -139,20 +140,28 @@ pub struct Server {
     pub config: VirtualServerConfig,
     /// Its destinations, by id. Virtual servers of one Service port mostly share one list.
     pub destinations: Arc<[Destination]>,
+    /// Whether a destination that is no longer wanted stays, with weight 0, while it has connections: that of a TCP
+    /// port.
+    pub drains: bool,
 }
 
 impl Server {
-    /// A virtual server with these destinations, sorted by id.
+    /// A virtual server with these destinations, sorted by id. One by firewall mark is taken for one of TCP.
     #[must_use]
     pub fn new(
         id: VirtualServerId,
         config: VirtualServerConfig,
         destinations: impl Into<Arc<[Destination]>>,
     ) -> Self {
+        let drains = match id {
+            VirtualServerId::Address { protocol, .. } => drains(protocol),
+            VirtualServerId::FirewallMark { .. } => true,
+        };
         Self {
             id,
             config,
             destinations: destinations.into(),
+            drains,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::wanted::Wanted;
 use crate::cluster::{Family, Host, Node, PerFamily};
 use crate::config::Config;
 use crate::desired::{Desired, DesiredSet, FamilyState};
-use crate::layout::nftables::Routing;
+use crate::layout::nftables::{Marks, Routing};
 use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
@@ -200,8 +200,16 @@ impl DeltaBuilder<'_> {
         } else {
             (SetIds::NONE, BTreeSet::new())
         };
-        let context =
-            Context::with_node_ports(self.node, self.host, self.config, family, Vec::new(), &());
+        let marks = Marks::new();
+        let context = Context::with_node_ports(
+            self.node,
+            self.host,
+            self.config,
+            family,
+            Vec::new(),
+            &(),
+            &marks,
+        );
         let rules = context.rules(filled, drops);
         *delta.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
     }

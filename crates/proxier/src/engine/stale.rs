@@ -83,6 +83,7 @@ impl Engine {
             Some(health) => self.health.insert(name.clone(), health),
             None => self.health.remove(name),
         };
+        let marks = crate::layout::nftables::Marks::new();
         let tracked = service.map(|service| {
             let families = PerFamily::from_fn(|family| {
                 let wants = service.counts(family) && self.host.serves(family);
@@ -94,6 +95,7 @@ impl Engine {
                         family,
                         &**self.node_ports.get(family),
                         &reserved,
+                        &marks,
                     );
                     context.service_claims(service, &slices)
                 })

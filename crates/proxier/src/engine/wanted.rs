@@ -200,6 +200,7 @@ impl Wanted {
             id: *id,
             config: claim.config,
             destinations: Arc::clone(&claim.destinations),
+            drains: claim.drains,
         })
     }
 

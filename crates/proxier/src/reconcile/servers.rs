@@ -1,6 +1,6 @@
 //! Virtual servers and destinations.
 
-use ipvs_netlink::{Destination, Protocol, VirtualServerId};
+use ipvs_netlink::Destination;
 
 use super::merge;
 use crate::desired::{Desired, Server};
@@ -29,6 +29,7 @@ fn add(wanted: &Server, plan: &mut Plan) {
         id,
         config,
         destinations,
+        drains: _,
     } = wanted;
     plan.push(
         Phase::Serve,
@@ -64,7 +65,7 @@ fn change(wanted: &Server, found: &ObservedServer, plan: &mut Plan) {
         &found.destinations,
         |d| d.id,
         found_id,
-        |wanted, found| match (wanted, found) {
+        |destination, found| match (destination, found) {
             (Some(&destination), None) => {
                 plan.push(
                     Phase::Serve,
@@ -85,16 +86,17 @@ fn change(wanted: &Server, found: &ObservedServer, plan: &mut Plan) {
                     },
                 );
             }
-            (None, Some(found)) => retire(id, found, plan),
+            (None, Some(found)) => retire(wanted, found, plan),
             _ => {}
         },
     );
 }
 
 /// Deletes a destination that is not wanted, or lets its connections come to their end first.
-fn retire(server: VirtualServerId, found: &ObservedDestination, plan: &mut Plan) {
+fn retire(wanted: &Server, found: &ObservedDestination, plan: &mut Plan) {
     let Destination { id, config } = found.destination;
-    if !drains(server) || is_idle(found) {
+    let server = wanted.id;
+    if !wanted.drains || is_idle(found) {
         plan.push(Phase::Retire, Operation::DeleteDestination { server, id });
     } else if config.weight != 0 {
         let destination = Destination {
@@ -116,14 +118,4 @@ fn retire(server: VirtualServerId, found: &ObservedDestination, plan: &mut Plan)
 /// Whether a destination has no connections. Templates of persistence are none.
 pub(crate) const fn is_idle(found: &ObservedDestination) -> bool {
     found.connections.active == 0 && found.connections.inactive == 0
-}
-
-/// Only TCP has connections that end by themselves; those of UDP and SCTP would keep a dead destination.
-fn drains(server: VirtualServerId) -> bool {
-    match server {
-        VirtualServerId::Address { protocol, .. } => {
-            protocol != Protocol::UDP && protocol != Protocol::SCTP
-        }
-        VirtualServerId::FirewallMark { .. } => true,
-    }
 }

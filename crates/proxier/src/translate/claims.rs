@@ -22,16 +22,19 @@ use crate::cluster::{
 use crate::config::{Config, DetectLocal};
 use crate::conflict::{Conflict, Holder};
 use crate::health::NoLocalEndpoints;
-use crate::layout::{FamilyRules, LocalSource, SetId, SetIds, SourceRangeDrop};
+use crate::layout::nftables::{Element, Marks};
+use crate::layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 
 /// What does not depend on the Service.
 pub(crate) struct Context<'a> {
     pub(crate) host: &'a Host,
     pub(crate) config: &'a Config,
     pub(crate) family: Family,
-    node: Option<&'a Node>,
-    node_ports: Cow<'a, [IpAddr]>,
+    pub(super) node: Option<&'a Node>,
+    pub(super) node_ports: Cow<'a, [IpAddr]>,
     reserved: &'a dyn Reserved,
+    /// The marks of this family's Service ports.
+    pub(super) marks: &'a Marks,
 }
 
 /// One virtual server that a Service port wants, with all that comes with having it.
@@ -46,8 +49,25 @@ pub(crate) struct Claim {
     pub(crate) bind: bool,
     pub(crate) entries: Vec<(SetId, Entry)>,
     pub(crate) drop: Option<SourceRangeDrop>,
+    /// What goes into the table of nf_tables.
+    pub(crate) mapped: Option<Box<Mapped>>,
+    /// Whether destinations that are no longer wanted wait for the end of their connections.
+    pub(crate) drains: bool,
     /// The name of the Service port.
     pub(crate) port: Arc<str>,
+}
+
+/// Elements of nf_tables, apart from the claim, which has none in other layouts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Mapped {
+    pub(crate) elements: Vec<Element>,
+}
+
+impl Claim {
+    /// What goes into the table of nf_tables.
+    pub(crate) fn elements(&self) -> &[Element] {
+        self.mapped.as_ref().map_or(&[], |mapped| &mapped.elements)
+    }
 }
 
 /// All that a Service wants.
@@ -56,6 +76,8 @@ pub(crate) struct ServiceClaims {
     pub(crate) claims: Vec<Claim>,
     /// Set members that come with no virtual server.
     pub(crate) entries: Vec<(SetId, Entry)>,
+    /// Elements of nf_tables that come with no virtual server.
+    pub(crate) elements: Vec<Element>,
     /// Whether a policy finds no endpoint on this node where there are some elsewhere.
     pub(crate) no_local: NoLocalEndpoints<bool>,
     /// Claims that are refused whoever else claims the same, since the address is not a Service's.
@@ -92,7 +114,7 @@ impl Claim {
         })
     }
 
-    fn conflict(&self, service: &ObjectName, holder: Holder) -> Conflict {
+    pub(super) fn conflict(&self, service: &ObjectName, holder: Holder) -> Conflict {
         Conflict {
             service: service.clone(),
             port: Arc::clone(&self.port),
@@ -117,10 +139,11 @@ impl<'a> Context<'a> {
         config: &'a Config,
         family: Family,
         reserved: &'a dyn Reserved,
+        marks: &'a Marks,
     ) -> Self {
         let node = cluster.nodes.get(&host.node_name);
         let node_ports = node_port_addresses(host, node, config, family);
-        Self::with_node_ports(node, host, config, family, node_ports, reserved)
+        Self::with_node_ports(node, host, config, family, node_ports, reserved, marks)
     }
 
     /// The same, where it is known already which addresses serve node ports.
@@ -131,6 +154,7 @@ impl<'a> Context<'a> {
         family: Family,
         node_ports: impl Into<Cow<'a, [IpAddr]>>,
         reserved: &'a dyn Reserved,
+        marks: &'a Marks,
     ) -> Self {
         Self {
             host,
@@ -139,6 +163,7 @@ impl<'a> Context<'a> {
             node,
             node_ports: node_ports.into(),
             reserved,
+            marks,
         }
     }
 
@@ -184,6 +209,12 @@ impl<'a> Context<'a> {
         let mut all = ServiceClaims::default();
         // Most ports are served on one address, and claims are kept: the room they take counts.
         all.claims.reserve_exact(service.ports.len());
+        if self.config.layout == Layout::Nftables {
+            for port in &service.ports {
+                self.nftables_claims(service, port, slices, &mut all);
+            }
+            return all;
+        }
         for port in &service.ports {
             self.port_claims(service, port, slices, &mut all);
         }
@@ -206,23 +237,7 @@ impl<'a> Context<'a> {
         let reachable_outside = port.node_port.is_some()
             || external.clone().next().is_some()
             || balanced.clone().next().is_some();
-        let endpoints = Endpoints::gather(
-            slices,
-            port,
-            &Selection {
-                family: self.family,
-                node: &self.host.node_name,
-                zone: self.node.and_then(|node| node.zone.as_deref()),
-                rules: self.config.layout.endpoint_rules(),
-                internal_local: service.internal_policy == TrafficPolicy::Local,
-                external_local: service.external_local(),
-                reachable_outside,
-            },
-        );
-        if endpoints.none_here() {
-            all.no_local.internal |= service.internal_policy == TrafficPolicy::Local;
-            all.no_local.external |= service.external_local() && reachable_outside;
-        }
+        let endpoints = self.endpoints(service, port, slices, reachable_outside, all);
         let protocol = port.protocol;
         all.entries.extend(
             endpoints
@@ -243,6 +258,8 @@ impl<'a> Context<'a> {
             bind: self.binds(address),
             entries: Vec::new(),
             drop: None,
+            mapped: None,
+            drains: drains(port.protocol),
             port: Arc::clone(&port.name),
         };
         if let Some(ip) = service.cluster_ip(self.family) {
@@ -283,6 +300,35 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// The endpoints of a port. Notes where a policy finds none on this node.
+    pub(super) fn endpoints(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        slices: &[&EndpointSlice],
+        reachable_outside: bool,
+        all: &mut ServiceClaims,
+    ) -> Endpoints {
+        let endpoints = Endpoints::gather(
+            slices,
+            port,
+            &Selection {
+                family: self.family,
+                node: &self.host.node_name,
+                zone: self.node.and_then(|node| node.zone.as_deref()),
+                rules: self.config.layout.endpoint_rules(),
+                internal_local: service.internal_policy == TrafficPolicy::Local,
+                external_local: service.external_local(),
+                reachable_outside,
+            },
+        );
+        if endpoints.none_here() {
+            all.no_local.internal |= service.internal_policy == TrafficPolicy::Local;
+            all.no_local.external |= service.external_local() && reachable_outside;
+        }
+        endpoints
+    }
+
     /// Claims an external IP, a load balancer address or a node port, unless that would take the address, by binding it, or
     /// the API server's port from whom it belongs to.
     fn claim_unless_reserved(
@@ -304,7 +350,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn is_api_server(&self, id: &VirtualServerId) -> bool {
+    pub(super) fn is_api_server(&self, id: &VirtualServerId) -> bool {
         let VirtualServerId::Address {
             protocol: Protocol::TCP,
             address,
@@ -317,7 +363,7 @@ impl<'a> Context<'a> {
         self.host.api_servers.contains(&at)
     }
 
-    fn of_family<'s>(
+    pub(super) fn of_family<'s>(
         &self,
         addresses: &'s [IpAddr],
     ) -> impl Iterator<Item = IpAddr> + Clone + use<'s> {
@@ -328,7 +374,7 @@ impl<'a> Context<'a> {
             .filter(move |ip| Family::of(*ip) == family)
     }
 
-    fn server_config(&self, service: &Service) -> VirtualServerConfig {
+    pub(super) fn server_config(&self, service: &Service) -> VirtualServerConfig {
         let mut config = VirtualServerConfig::new(self.config.scheduler);
         if let Some(seconds) = service.affinity_seconds {
             config.flags |= ServiceFlags::PERSISTENT;
@@ -390,7 +436,7 @@ impl<'a> Context<'a> {
 
     /// The ranges in force: none means that everybody may come. A range of length 0 means the same, and
     /// no set could hold it.
-    fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
+    pub(super) fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
         let own = || {
             service
                 .source_ranges
@@ -404,6 +450,12 @@ impl<'a> Context<'a> {
             .filter_map(|r| IpNetwork::new(r.network(), r.prefix()).ok())
             .collect()
     }
+}
+
+/// Whether destinations of a protocol wait for the end of their connections. Only those of TCP end by themselves; those
+/// of UDP and SCTP would keep a dead destination.
+pub(crate) fn drains(protocol: Protocol) -> bool {
+    protocol != Protocol::UDP && protocol != Protocol::SCTP
 }
 
 fn node_port_entries(

@@ -72,7 +72,7 @@ impl Endpoints {
         selection: &Selection<'_>,
     ) -> Self {
         let candidates = candidates(slices, port, selection);
-        let full = selection.rules == EndpointRules::Conditions;
+        let full = selection.rules != EndpointRules::ReadyOnly;
         let internal_local = full && selection.internal_local;
 
         // A purely internal Service of policy Local never sends anything anywhere else.
@@ -85,7 +85,7 @@ impl Endpoints {
         let local = || {
             let chosen = local_only(&candidates);
             // Without local endpoints pods of this node still get through to those elsewhere.
-            if chosen.is_empty() && full {
+            if chosen.is_empty() && selection.rules == EndpointRules::Conditions {
                 Arc::clone(&cluster)
             } else {
                 chosen
@@ -118,7 +118,7 @@ impl Endpoints {
         &self.internal
     }
 
-    /// What every other address gets.
+    /// What every other address gets; with [`EndpointRules::Split`], from outside.
     pub(super) const fn external(&self) -> &Arc<[Destination]> {
         &self.external
     }

@@ -2,10 +2,12 @@
 
 mod claims;
 mod endpoints;
+mod nftables;
 mod node_ports;
 mod reserved;
 
-pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims};
+pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims, drains};
+pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
 pub(crate) use reserved::{Reserved, bindable, node_addresses};
 
@@ -19,9 +21,10 @@ use ipvs_netlink::VirtualServerId;
 use crate::cluster::{Cluster, Family, Host, PerFamily, Service, slices_by_service};
 use crate::config::Config;
 use crate::conflict::Conflict;
-use crate::desired::{Desired, DesiredSet, FamilyState, Server};
-use crate::layout::nftables::Routing;
-use crate::layout::{SetId, SetIds, SourceRangeDrop};
+use crate::desired::{Desired, DesiredSet, DesiredTable, FamilyState, Server};
+use crate::layout::nftables::Marks;
+use crate::layout::nftables::{Element, Routing, least_of_each_key};
+use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 use crate::settings;
 
 use self::reserved::ReservedIn;
@@ -37,13 +40,19 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
     let slices = slices_by_service(cluster);
     let reserved = ReservedIn::new(cluster, host);
     let mut all = Gathered::default();
-    let families = PerFamily::from_fn(|family| {
+    let is_nftables = config.layout == Layout::Nftables;
+    let mut settled = PerFamily::from_fn(|family| {
         let used = services.iter().any(|service| service.counts(family));
         let unused = family == Family::V6 && !used && !config.layout.writes_unused_ipv6();
         if unused || !host.serves(family) {
             return None;
         }
-        let context = Context::new(cluster, host, config, family, &reserved);
+        let marks = if is_nftables {
+            marks(config, family, services.iter().copied())
+        } else {
+            Marks::new()
+        };
+        let context = Context::new(cluster, host, config, family, &reserved, &marks);
         let mut gathered = FamilyGathered::default();
         for (order, service) in services
             .iter()
@@ -57,16 +66,20 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         Some(gathered.settle(&services, &context, &mut all))
     });
     all.conflicts.sort_unstable();
+    let written = |family: &Family| is_nftables && settled.get(*family).is_some();
+    let routing = Routing::of(&config.nftables, Family::ALL.into_iter().filter(written));
+    let families = PerFamily::from_fn(|family| settled.get_mut(family).as_mut()?.sets.take());
+    let tables = PerFamily::from_fn(|family| settled.get_mut(family).as_mut()?.table.take());
     Desired {
         layout: config.layout,
         servers: all.servers,
         families,
-        tables: PerFamily::default(),
-        routing: Routing::default(),
+        tables,
+        routing,
         addresses: all.addresses,
         sysctls: settings::sysctls(config, host.kernel),
         timeouts: config.timeouts,
-        link: true,
+        link: config.layout.has_ipset(),
         ownership: config.ownership(host),
         conflicts: all.conflicts,
     }
@@ -93,6 +106,14 @@ struct FamilyGathered {
     /// With the position of the Service by seniority.
     claims: Vec<(usize, Claim)>,
     entries: Vec<(SetId, Entry)>,
+    elements: Vec<Element>,
+}
+
+/// What a family's Services get, as its layout writes it.
+#[derive(Default)]
+struct Settled {
+    sets: Option<FamilyState>,
+    table: Option<DesiredTable>,
 }
 
 impl FamilyGathered {
@@ -101,6 +122,7 @@ impl FamilyGathered {
         self.claims
             .extend(service.claims.into_iter().map(|claim| (order, claim)));
         self.entries.extend(service.entries);
+        self.elements.extend(service.elements);
     }
 
     fn settle(
@@ -108,7 +130,7 @@ impl FamilyGathered {
         services: &[&Service],
         context: &Context<'_>,
         all: &mut Gathered,
-    ) -> FamilyState {
+    ) -> Settled {
         // Stable: of one Service and precedence, claims stay in the order of its ports.
         self.claims
             .sort_by_key(|(order, claim)| (claim.id, claim.precedence(), *order));
@@ -127,6 +149,7 @@ impl FamilyGathered {
                 id: first.id,
                 config: first.config,
                 destinations: Arc::clone(&first.destinations),
+                drains: first.drains,
             });
             for (order, claim) in same {
                 let refused =
@@ -140,12 +163,25 @@ impl FamilyGathered {
                 }
                 drops.extend(claim.drop);
                 self.entries.extend(claim.entries.iter().cloned());
+                self.elements.extend(claim.elements());
             }
+        }
+        if context.config.layout == Layout::Nftables {
+            let mut elements = self.elements;
+            elements.extend(context.node_elements());
+            least_of_each_key(&mut elements);
+            return Settled {
+                sets: None,
+                table: Some(DesiredTable::new(context.table_rules(), elements)),
+            };
         }
         self.entries
             .extend(addresses.iter().map(|ip| (SetId::IpvsIps, Entry::ip(*ip))));
         all.addresses.append(&mut addresses);
-        family_state(context, self.entries, drops)
+        Settled {
+            sets: Some(family_state(context, self.entries, drops)),
+            table: None,
+        }
     }
 }
 

@@ -11,9 +11,7 @@
 //! A packet to an address, protocol and port of a Service is marked with [`Options::route_mark`], and a routing rule by
 //! that mark delivers it to this machine, where IPVS takes it. No address is bound to any link.
 
-#[allow(dead_code, reason = "translate uses it next")]
 mod element;
-#[allow(dead_code, reason = "translate uses it next")]
 mod options;
 mod routing;
 mod rules;
@@ -21,12 +19,10 @@ mod sets;
 mod structure;
 mod wire;
 
-#[allow(unused_imports, reason = "translate uses them next")]
 pub(crate) use element::least_of_each_key;
 pub use element::{AddressPort, Element, Kind, NodePort};
 pub use options::Options;
-#[allow(unused_imports, reason = "translate uses them next")]
-pub(crate) use options::{MarkKey, allocate};
+pub(crate) use options::{MarkKey, Marks, allocate};
 pub use routing::{ROUTING_PROTOCOL, Routing};
 pub use rules::TableRules;
 pub use sets::SetId;

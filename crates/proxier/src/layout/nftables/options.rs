@@ -1,6 +1,7 @@
 //! What the `nftables` layout lets its user choose.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use dummy_link::Table;
 use ipvs_netlink::Protocol;
@@ -135,14 +136,14 @@ impl MarkKey {
     }
 }
 
+/// The marks of Service ports.
+pub(crate) type Marks = BTreeMap<MarkKey, NonZeroU32>;
+
 /// Gives a mark to each Service port, each another one: that of its hash, or the next that is free. Those for which none is
 /// left are missing.
-pub(crate) fn allocate<'a>(
-    options: &Options,
-    keys: impl Iterator<Item = &'a MarkKey>,
-) -> BTreeMap<&'a MarkKey, u32> {
+pub(crate) fn allocate(options: &Options, keys: impl IntoIterator<Item = MarkKey>) -> Marks {
     let count = options.marks();
-    let keys: BTreeSet<_> = keys.collect();
+    let keys: BTreeSet<_> = keys.into_iter().collect();
     let mut taken = BTreeSet::new();
     let mut marks = BTreeMap::new();
     for key in keys {
@@ -153,7 +154,7 @@ pub(crate) fn allocate<'a>(
             break;
         };
         taken.insert(free);
-        marks.insert(key, options.mark(free + 1));
+        marks.extend(NonZeroU32::new(options.mark(free + 1)).map(|mark| (key, mark)));
     }
     marks
 }
@@ -221,14 +222,14 @@ mod tests {
     fn every_mark_is_given_once_and_lies_in_the_mask() {
         let options = Options::default();
         let keys: Vec<_> = (0..300).map(|n| key(&format!("s{n}"), n)).collect();
-        let marks = allocate(&options, keys.iter());
+        let marks = allocate(&options, keys.iter().cloned());
         assert_eq!(marks.len(), 255);
         let distinct: BTreeSet<_> = marks.values().copied().collect();
         assert_eq!(distinct.len(), 255);
         assert!(
             distinct
                 .iter()
-                .all(|mark| *mark != 0 && mark & !options.service_marks == 0)
+                .all(|mark| mark.get() & !options.service_marks == 0)
         );
         // The older ones have them.
         assert!(keys.iter().take(255).all(|key| marks.contains_key(key)));
@@ -242,8 +243,8 @@ mod tests {
         };
         let keys: Vec<_> = (0..7).map(|n| key(&format!("s{n}"), n)).collect();
         for count in 1..=keys.len() {
-            let all = allocate(&options, keys.iter().take(count));
-            let fewer = allocate(&options, keys.iter().take(count - 1));
+            let all = allocate(&options, keys.iter().take(count).cloned());
+            let fewer = allocate(&options, keys.iter().take(count - 1).cloned());
             assert_eq!(all.len(), count);
             assert!(fewer.iter().all(|(key, mark)| all.get(key) == Some(mark)));
         }
@@ -254,7 +255,7 @@ mod tests {
     fn marks_depend_on_names_alone() {
         assert_eq!(key("web", 1).hash(), key("web", 2).hash());
         let web = key("web", 1);
-        let marks = allocate(&Options::default(), [&web].into_iter());
-        assert_eq!(marks.get(&web), Some(&0x105d));
+        let marks = allocate(&Options::default(), [web.clone()]);
+        assert_eq!(marks.get(&web).map(|mark| mark.get()), Some(0x105d));
     }
 }

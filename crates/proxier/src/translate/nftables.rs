@@ -1,0 +1,332 @@
+//! What one Service wants in the `nftables` layout.
+//!
+//! A Service's port has one virtual server at each of its addresses, with the endpoints that pods and the node itself
+//! get. With `externalTrafficPolicy: Local` it has one more, by firewall mark, with the endpoints on this node: packets
+//! from outside get the mark.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
+
+use super::claims::{Claim, Context, Mapped, ServiceClaims, drains};
+use super::endpoints::Endpoints;
+use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
+use crate::config::Config;
+use crate::conflict::Holder;
+use crate::layout::nftables::{
+    AddressPort, Element, Kind, MarkKey, NodePort, OWN_FLAG, TableRules, allocate,
+};
+
+/// The marks of all Service ports of a family, by what is known of the Services alone: they do not move with endpoints.
+pub(crate) fn marks<'a>(
+    config: &Config,
+    family: Family,
+    services: impl IntoIterator<Item = &'a Service>,
+) -> crate::layout::nftables::Marks {
+    let keys = services
+        .into_iter()
+        .flat_map(|service| mark_keys(service, family));
+    allocate(&config.nftables, keys)
+}
+
+/// The ports of a Service that want a mark.
+pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
+    let wants = service.counts(family) && service.external_local();
+    let ports = service.ports.iter().filter(move |_| wants);
+    ports
+        .filter(move |port| is_reachable_outside(service, port, family))
+        .map(|port| mark_key(service, port))
+}
+
+fn mark_key(service: &Service, port: &ServicePort) -> MarkKey {
+    let (unknown, created, name) = service.seniority();
+    MarkKey {
+        unknown,
+        created,
+        service: name.clone(),
+        protocol: port.protocol,
+        port: port.port.get(),
+    }
+}
+
+/// Whether a port has any address besides the cluster IP.
+fn is_reachable_outside(service: &Service, port: &ServicePort, family: Family) -> bool {
+    let addresses = service
+        .external_ips
+        .iter()
+        .chain(&service.load_balancer_ips);
+    port.node_port.is_some()
+        || addresses
+            .copied()
+            .any(|address| Family::of(address) == family)
+}
+
+/// What the addresses of a port have in common.
+struct Port<'a> {
+    service: &'a Service,
+    port: &'a ServicePort,
+    config: VirtualServerConfig,
+    endpoints: Endpoints,
+    /// What becomes of packets from outside.
+    outside: Outside,
+}
+
+/// What becomes of packets that come from outside the node and its pods.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    /// They go to the endpoints of all.
+    Shared,
+    /// They go to the endpoints on this node, by a mark.
+    Marked(NonZeroU32),
+    /// They are dropped: there are endpoints, none of them on this node.
+    Dropped,
+}
+
+impl Context<'_> {
+    /// What the chains and rules of the family's table depend on.
+    pub(crate) fn table_rules(&self) -> TableRules {
+        let options = &self.config.nftables;
+        TableRules {
+            family: self.family,
+            route_mark: options.route_mark,
+            masquerade_mark: self.config.masquerade_mark(),
+            service_marks: options.service_marks,
+            masquerade_all: self.config.masquerade_all,
+            local_source: self.local_source(),
+        }
+    }
+
+    /// The elements that depend on no Service.
+    pub(crate) fn node_elements(&self) -> impl Iterator<Item = Element> {
+        self.node_ports.iter().copied().map(Element::NodeAddress)
+    }
+
+    /// What a port of a Service wants.
+    pub(super) fn nftables_claims(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        slices: &[&EndpointSlice],
+        all: &mut ServiceClaims,
+    ) {
+        let reachable_outside = is_reachable_outside(service, port, self.family);
+        let endpoints = self.endpoints(service, port, slices, reachable_outside, all);
+        all.elements
+            .extend(endpoints.on_this_node().map(|(ip, _)| Element::Hairpin(ip)));
+        let split = service.external_local() && reachable_outside;
+        let mark = split.then(|| self.marks.get(&mark_key(service, port)).copied());
+        let outside = match mark {
+            // Refused by the virtual server, since it has no destinations: there are none anywhere.
+            Some(Some(_)) if endpoints.cluster().is_empty() && endpoints.external().is_empty() => {
+                Outside::Shared
+            }
+            Some(Some(_)) if endpoints.external().is_empty() => Outside::Dropped,
+            Some(Some(mark)) => Outside::Marked(mark),
+            Some(None) | None => Outside::Shared,
+        };
+        let port = Port {
+            service,
+            port,
+            config: self.own_config(service),
+            endpoints,
+            outside,
+        };
+        self.cluster_ip(&port, all);
+        let first_outside = all.claims.len();
+        self.outside_addresses(&port, all);
+        self.node_port(&port, all);
+        if mark == Some(None) {
+            let served = all.claims.iter().skip(first_outside);
+            let conflicts = served.map(|claim| claim.conflict(&service.name, Holder::OtherMarks));
+            all.refused.extend(conflicts);
+        }
+        if let Outside::Marked(mark) = outside {
+            let id = VirtualServerId::FirewallMark {
+                family: self.family,
+                mark,
+            };
+            let mut claim = port.claim(id, port.endpoints.external(), Vec::new());
+            claim.config = marked_config(claim.config);
+            all.claims.push(claim);
+        }
+    }
+
+    /// The settings of a virtual server, by which it is known for the proxy's.
+    fn own_config(&self, service: &Service) -> VirtualServerConfig {
+        let mut config = self.server_config(service);
+        config.flags |= OWN_FLAG;
+        config
+    }
+
+    fn cluster_ip(&self, port: &Port<'_>, all: &mut ServiceClaims) {
+        let Some(ip) = port.service.cluster_ip(self.family) else {
+            return;
+        };
+        let local = port.service.internal_policy == TrafficPolicy::Local;
+        let kind = if local && port.endpoints.none_here() {
+            Kind::Drop
+        } else {
+            Kind::ClusterIp
+        };
+        let at = port.at(ip);
+        let elements = vec![Element::ClusterIp(ip), Element::Service(at, kind)];
+        let mut claim = port.claim(at.server(), port.endpoints.internal(), elements);
+        claim.cluster_ip = true;
+        all.claims.push(claim);
+    }
+
+    /// External IPs and load balancer addresses.
+    fn outside_addresses(&self, port: &Port<'_>, all: &mut ServiceClaims) {
+        let service = port.service;
+        let external = self.of_family(&service.external_ips);
+        let balanced = self.of_family(&service.load_balancer_ips);
+        let all_addresses = external
+            .map(|ip| (ip, false))
+            .chain(balanced.map(|ip| (ip, true)));
+        for (ip, is_balanced) in all_addresses {
+            let at = port.at(ip);
+            let mut elements = Vec::new();
+            if is_balanced {
+                self.firewall(service, at, &mut elements);
+            }
+            let kind = match port.outside {
+                Outside::Shared => Kind::External,
+                Outside::Marked(_) | Outside::Dropped => Kind::ExternalLocal,
+            };
+            if let Outside::Marked(mark) = port.outside {
+                elements.push(Element::ServiceMark(at, mark.get()));
+            }
+            elements.push(Element::Service(at, kind));
+            let claim = port.claim(at.server(), port.outside_endpoints(), elements);
+            let api_server = self.is_api_server(&claim.id);
+            self.claim_unless(api_server, port, claim, all);
+        }
+    }
+
+    /// Which clients may use a load balancer address.
+    fn firewall(&self, service: &Service, at: AddressPort, elements: &mut Vec<Element>) {
+        let ranges = self.source_ranges(service);
+        if ranges.is_empty() && !service.closed_families.contains(&self.family) {
+            return;
+        }
+        elements.push(Element::Firewalled(at));
+        // The kernel takes no range that overlaps another of the same port.
+        let widest: BTreeSet<_> = ranges
+            .iter()
+            .filter(|range| {
+                let within = |other: &&ipnetwork::IpNetwork| {
+                    other.prefix() < range.prefix() && other.contains(range.network())
+                };
+                !ranges.iter().any(|other| within(&other))
+            })
+            .collect();
+        elements.extend(
+            widest
+                .into_iter()
+                .map(|range| Element::SourceRange(at, *range)),
+        );
+    }
+
+    fn node_port(&self, port: &Port<'_>, all: &mut ServiceClaims) {
+        let Some(number) = port.port.node_port else {
+            return;
+        };
+        let node_port = NodePort {
+            protocol: port.port.protocol,
+            port: number.get(),
+        };
+        let kind = match port.outside {
+            Outside::Shared => Kind::NodePort,
+            Outside::Marked(_) | Outside::Dropped => Kind::NodePortLocal,
+        };
+        let mut elements = vec![Element::NodePort(node_port, kind)];
+        if let Outside::Marked(mark) = port.outside {
+            elements.push(Element::NodePortMark(node_port, mark.get()));
+        }
+        let server = |ip: IpAddr| {
+            let at = AddressPort {
+                address: ip,
+                protocol: node_port.protocol,
+                port: node_port.port,
+            };
+            at.server()
+        };
+        // A node port is one of all node addresses at once: that of the API server would go along.
+        let api_server = self
+            .node_ports
+            .iter()
+            .any(|ip| self.is_api_server(&server(*ip)));
+        for &ip in self.node_ports.iter() {
+            let claim = port.claim(server(ip), port.outside_endpoints(), elements.clone());
+            self.claim_unless(api_server, port, claim, all);
+        }
+    }
+
+    /// Claims a virtual server, unless the API server has its address and port.
+    #[allow(clippy::unused_self, reason = "beside its likes")]
+    fn claim_unless(
+        &self,
+        api_server: bool,
+        port: &Port<'_>,
+        claim: Claim,
+        all: &mut ServiceClaims,
+    ) {
+        if api_server {
+            let conflict = claim.conflict(&port.service.name, Holder::ApiServer);
+            all.refused.push(conflict);
+        } else {
+            all.claims.push(claim);
+        }
+    }
+}
+
+impl Port<'_> {
+    fn at(&self, address: IpAddr) -> AddressPort {
+        AddressPort {
+            address,
+            protocol: self.port.protocol,
+            port: self.port.port.get(),
+        }
+    }
+
+    /// What pods and the node itself get at addresses that are known outside, and everybody where the policy is
+    /// `Cluster`.
+    fn outside_endpoints(&self) -> &Arc<[Destination]> {
+        self.endpoints.cluster()
+    }
+
+    fn claim(
+        &self,
+        id: VirtualServerId,
+        destinations: &Arc<[Destination]>,
+        elements: Vec<Element>,
+    ) -> Claim {
+        let mapped = (!elements.is_empty()).then(|| Box::new(Mapped { elements }));
+        Claim {
+            id,
+            cluster_ip: false,
+            config: self.config,
+            destinations: Arc::clone(destinations),
+            bind: false,
+            entries: Vec::new(),
+            drop: None,
+            mapped,
+            drains: drains(self.port.protocol),
+            port: Arc::clone(&self.port.name),
+        }
+    }
+}
+
+/// The settings of a virtual server by mark. IPVS does not translate the port of a persistent one
+/// (`ip_vs_sched_persist` in net/netfilter/ipvs/ip_vs_core.c): clients stay with their endpoint by the scheduler `sh`,
+/// which chooses by the client's address.
+fn marked_config(mut config: VirtualServerConfig) -> VirtualServerConfig {
+    if config.flags.contains(ServiceFlags::PERSISTENT) {
+        config = VirtualServerConfig::new(Scheduler::SH);
+        config.flags |= OWN_FLAG;
+    }
+    config
+}
