@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipset_netlink::{Entry, SetSpec};
-use ipvs_netlink::{Destination, Timeouts, VirtualServerConfig, VirtualServerId};
+use ipvs_netlink::{Destination, ServiceFlags, Timeouts, VirtualServerConfig, VirtualServerId};
 
 use crate::cluster::{Family, Host, PerFamily};
 use crate::conflict::Conflict;
-use crate::layout::nftables::{Element, Routing, TableRules};
+use crate::layout::nftables::{Element, OWN_FLAG, Routing, TableRules};
 use crate::layout::{FamilyRules, Layout, SetId};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership, recognizes};
@@ -88,19 +88,23 @@ impl Desired {
     #[must_use]
     pub fn nothing(observed: &Observed, host: &Host) -> Self {
         let node_addresses = host.addresses().collect();
-        let own = observed.servers.iter().map(|server| server.id);
-        let own = own.filter(|id| recognizes(id, &node_addresses, observed));
+        let own = observed.servers.iter().filter(|server| {
+            server.config.flags.contains(OWN_FLAG)
+                || recognizes(&server.id, &node_addresses, observed)
+        });
+        let own = own.map(|server| server.id);
         Self {
             link: false,
             ..Self::new(Layout::default(), Ownership::Only(own.collect()))
         }
     }
 
-    /// Whether a virtual server found in a kernel, which no Service wants, is the proxy's to remove. Those by firewall
-    /// mark never are.
+    /// Whether a virtual server found in a kernel, which no Service wants, is the proxy's to remove.
     #[must_use]
     pub fn owns(&self, id: &VirtualServerId, observed: &Observed) -> bool {
-        self.ownership.covers(id, &(self, observed))
+        let found = observed.server(id);
+        let flags = found.map_or(ServiceFlags::empty(), |found| found.config.flags);
+        self.ownership.covers(id, flags, &(self, observed))
     }
 }
 

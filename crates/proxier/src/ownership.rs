@@ -5,19 +5,22 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use ipset_netlink::Entry;
-use ipvs_netlink::{Protocol, VirtualServerId};
+use ipvs_netlink::{Protocol, ServiceFlags, VirtualServerId};
 
 use crate::cluster::Family;
 use crate::layout::SetId;
+use crate::layout::nftables::OWN_FLAG;
 
-/// Which virtual servers, among those that no Service wants, are the proxy's to remove. Those by firewall mark never
-/// are.
+/// Which virtual servers, among those that no Service wants, are the proxy's to remove.
 ///
 /// IPVS does not record which program made a virtual server. The proxy recognizes its own by what it made along with it:
 ///
 /// | what the kernel holds | the proxy's if |
 /// |---|---|
-/// | a virtual server | its address is on the proxy's link; or its address, protocol and port are in one of the proxy's sets; or its port is in a set of node ports and its address is one of the node's |
+/// | a virtual server | it has the flag [`OWN_FLAG`](crate::nftables::OWN_FLAG), as all of the `nftables` layout have; or its address is on the proxy's link; or its address, protocol and port are in one of the proxy's sets; or its port is in a set of node ports and its address is one of the node's |
+/// | a virtual server by firewall mark | it has that flag |
+/// | a table of nf_tables | it is called [`TABLE`](crate::nftables::TABLE) and of family `ip` or `ip6` |
+/// | a routing rule or route | it has the protocol number [`ROUTING_PROTOCOL`](crate::nftables::ROUTING_PROTOCOL) |
 /// | a set | it has one of the names of [`SetId`], `KUBE-…` or `KUBE-6-…` |
 /// | a chain | it has one of the names of the two layouts; of chains that the kubelet writes too, only the proxy's rules |
 /// | a rule in a built-in chain | it is one of the proxy's jumps |
@@ -43,17 +46,26 @@ pub enum Ownership {
 }
 
 impl Ownership {
-    /// Whether a virtual server is the proxy's to remove from a kernel with these holdings.
-    pub(crate) fn covers(&self, id: &VirtualServerId, holdings: &impl Holdings) -> bool {
+    /// Whether a virtual server with these flags is the proxy's to remove from a kernel with these holdings.
+    pub(crate) fn covers(
+        &self,
+        id: &VirtualServerId,
+        flags: ServiceFlags,
+        holdings: &impl Holdings,
+    ) -> bool {
+        let flagged = flags.contains(OWN_FLAG);
         let VirtualServerId::Address { address, .. } = id else {
-            return false;
+            return match self {
+                Self::Only(own) => own.contains(id),
+                Self::Recognized { .. } | Self::AllBut(_) => flagged,
+            };
         };
         let excludes = |networks: &[IpNetwork]| networks.iter().any(|n| n.contains(*address));
         match self {
             Self::Recognized {
                 excluded,
                 node_addresses,
-            } => !excludes(excluded) && recognizes(id, node_addresses, holdings),
+            } => !excludes(excluded) && (flagged || recognizes(id, node_addresses, holdings)),
             Self::AllBut(excluded) => !excludes(excluded),
             Self::Only(own) => own.contains(id),
         }
@@ -81,7 +93,7 @@ const BY_ADDRESS: [SetId; 8] = [
     SetId::NodePortLocalSctp,
 ];
 
-/// Whether a virtual server is one that the proxy made, as far as this shows. See [`Ownership`].
+/// Whether a virtual server is one that the proxy made, as far as sets and addresses show. See [`Ownership`].
 pub(crate) fn recognizes(
     id: &VirtualServerId,
     node_addresses: &BTreeSet<IpAddr>,
@@ -154,7 +166,7 @@ mod tests {
                 excluded: excluded.iter().map(|cidr| cidr.parse().unwrap()).collect(),
                 node_addresses: node_addresses.clone(),
             };
-            rule.covers(&text.parse().unwrap(), &held)
+            rule.covers(&text.parse().unwrap(), ServiceFlags::empty(), &held)
         };
         for (server, own) in [
             // On the link, whatever its port.
@@ -175,5 +187,27 @@ mod tests {
         }
         assert!(!covered("-t 10.0.0.7:4711", &["10.0.0.0/24"]));
         assert!(covered("-t 203.0.113.7:80", &["10.0.0.0/24"]));
+    }
+
+    #[test]
+    fn a_virtual_server_with_the_proxys_flag_is_its_own_unless_excluded() {
+        let held = Held(Vec::new());
+        let excluded = vec!["10.9.0.0/16".parse().unwrap()];
+        let recognized = Ownership::Recognized {
+            excluded: excluded.clone(),
+            node_addresses: BTreeSet::new(),
+        };
+        let all_but = Ownership::AllBut(excluded);
+        for (server, flags, own, own_of_all) in [
+            ("-t 203.0.113.9:80", OWN_FLAG, true, true),
+            ("-t 203.0.113.9:80", ServiceFlags::SCHED_1, false, true),
+            ("-t 10.9.0.1:80", OWN_FLAG, false, false),
+            ("-f 7", OWN_FLAG | ServiceFlags::PERSISTENT, true, true),
+            ("-f 7", ServiceFlags::PERSISTENT, false, false),
+        ] {
+            let id = server.parse().unwrap();
+            assert_eq!(recognized.covers(&id, flags, &held), own, "{server}");
+            assert_eq!(all_but.covers(&id, flags, &held), own_of_all, "{server}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipset_netlink::{Entry, Set, SetName};
-use ipvs_netlink::VirtualServerId;
+use ipvs_netlink::{ServiceFlags, VirtualServerId};
 
 use super::dirty::Dirty;
 use super::last_applied::{AppliedSet, LastApplied};
@@ -151,7 +151,9 @@ impl DeltaBuilder<'_> {
             if self.abandoned.contains(id) {
                 !matches!(*id, VirtualServerId::Address { address, .. } if self.config.excludes(address))
             } else {
-                rule.covers(id, &(self.wanted, self.last_applied))
+                let found = self.last_applied.servers.get(id);
+                let flags = found.map_or(ServiceFlags::empty(), |found| found.config.flags);
+                rule.covers(id, flags, &(self.wanted, self.last_applied))
             }
         });
         unwanted.into_iter().collect()

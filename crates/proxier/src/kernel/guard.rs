@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipset_netlink::SetName;
 use ipvs_netlink::VirtualServerId;
 
+use super::guard_tables::TableGuard;
 use crate::cluster::{Family, PerFamily};
 use crate::layout::{Reach, SetId};
 use crate::plan::{Dependents, Operation, Phase, Plan};
@@ -20,6 +21,7 @@ use crate::plan::{Dependents, Operation, Phase, Plan};
 /// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
 ///   virtual server cannot be deleted, its set members and rules stay, and so do the sets; while a set member
 ///   stays, so do the rules; and without new rules old ones and their members stay.
+/// - No element of nf_tables comes before its virtual server, and no virtual server goes before its elements.
 #[derive(Debug, Default)]
 pub struct Guard {
     /// Whether anything failed: until then nothing is unsafe.
@@ -42,6 +44,7 @@ pub struct Guard {
     swapped_in: HashMap<SetName, Vec<Reach>>,
     unbinding: HashMap<IpAddr, usize>,
     retiring: PerFamily<Option<usize>>,
+    tables: TableGuard,
 }
 
 impl Guard {
@@ -75,6 +78,12 @@ impl Guard {
         if !self.any_failed {
             return None;
         }
+        let of_tables = || self.tables.blocked(phase, operation, &self.servers);
+        self.blocked_without_tables(phase, operation)
+            .or_else(of_tables)
+    }
+
+    fn blocked_without_tables(&self, phase: Phase, operation: &Operation) -> Option<usize> {
         match operation {
             Operation::AddEntry { set, entry } => self
                 .sets
@@ -132,6 +141,7 @@ impl Guard {
     /// Notes that an operation was not carried out.
     pub fn failed(&mut self, index: usize, phase: Phase, operation: &Operation) {
         self.any_failed = true;
+        self.tables.failed(index, phase, operation);
         match operation {
             Operation::CreateLink => self.link = Some(index),
             Operation::CreateSet(spec) => {

@@ -2,6 +2,7 @@
 
 mod error;
 mod guard;
+mod guard_tables;
 mod memory;
 
 use std::fmt;
@@ -13,7 +14,7 @@ pub use memory::{Faults, MemoryKernel};
 use ipvs_netlink::VirtualServerId;
 
 use crate::observed::{Observed, ObservedServer};
-use crate::plan::{Operation, Plan};
+use crate::plan::{Operation, Phase, Plan};
 
 /// A kernel that can be read and changed.
 pub trait Kernel {
@@ -127,21 +128,28 @@ impl fmt::Display for Failure {
 ///
 /// `together` decides whether an operation may be handed over along with the one before it: neither may then
 /// rest upon the other but in ways that the kernel itself sees to.
+///
+/// Operations on one table of nf_tables ([`Operation::table`]) that are handed over together are to be one transaction:
+/// `run` gives success for all of them, or an error for each.
 pub fn carry_out(
     plan: &Plan,
     together: impl Fn(&Operation, &Operation) -> bool,
-    mut run: impl FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>,
+    run: impl FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>,
 ) -> Applied {
-    let mut applied = Applied::default();
-    let mut guard = Guard::new(plan);
+    let mut way = Way {
+        guard: Guard::new(plan),
+        applied: Applied::default(),
+        blocked: Vec::new(),
+        run,
+    };
     let mut rest = plan.iter().enumerate().peekable();
-    let (mut batch, mut blocked, mut allowed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut batch = Vec::new();
     while let Some((_, (phase, first))) = rest.peek().copied() {
         batch.clear();
         let mut last = first;
         while let Some((index, (of, operation))) = rest.peek().copied() {
             let joins = of == phase || stands_alone(operation);
-            let full = batch.len() >= AT_ONCE;
+            let full = batch.len() >= AT_ONCE && first.table().is_none();
             if full || !(batch.is_empty() || joins && together(last, operation)) {
                 break;
             }
@@ -149,43 +157,88 @@ pub fn carry_out(
             last = operation;
             rest.next();
         }
-        blocked.clear();
-        blocked.extend(
-            batch
-                .iter()
-                .map(|(_, phase, operation)| guard.blocked(*phase, operation)),
-        );
-        allowed.clear();
-        let pass = batch.iter().zip(&blocked);
-        allowed.extend(
-            pass.filter(|(_, blocked)| blocked.is_none())
-                .map(|((_, _, operation), _)| *operation),
-        );
-        let mut results = run(&allowed).into_iter();
-        for (&(index, phase, operation), blocked) in batch.iter().zip(&blocked) {
+        way.hand_over(&batch);
+    }
+    way.applied
+}
+
+/// A plan on its way to a kernel.
+struct Way<R> {
+    guard: Guard,
+    applied: Applied,
+    /// Of the operations that are handed over.
+    blocked: Vec<Option<usize>>,
+    run: R,
+}
+
+impl<R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<R> {
+    /// Hands operations over at once, each with its position and phase.
+    fn hand_over(&mut self, batch: &[(usize, Phase, &Operation)]) {
+        self.blocked.clear();
+        let guard = &self.guard;
+        let blocked = batch
+            .iter()
+            .map(|(_, phase, operation)| guard.blocked(*phase, operation));
+        self.blocked.extend(blocked);
+        let allowed: Vec<_> = batch
+            .iter()
+            .zip(&self.blocked)
+            .filter(|(_, blocked)| blocked.is_none())
+            .map(|((_, _, operation), _)| *operation)
+            .collect();
+        let results = (self.run)(&allowed);
+        if allowed.len() > 1 && is_refused_transaction(&allowed, &results) {
+            // One that the kernel never takes must not stop the others: it is looked for by halves.
+            let (first, second) = batch.split_at(batch.len() / 2);
+            self.hand_over(first);
+            self.hand_over(second);
+            return;
+        }
+        let mut results = results.into_iter();
+        for (&(index, phase, operation), blocked) in batch.iter().zip(&self.blocked) {
             let reason = match *blocked {
                 Some(after) => FailureReason::Skipped { after },
                 None => match results.next().unwrap_or_else(|| Err(no_result(operation))) {
                     Ok(()) => {
-                        applied.done += 1;
+                        self.applied.done += 1;
                         continue;
                     }
                     // Refused for want of what failed just before: that is the failure to report.
-                    Err(error) => match guard.blocked(phase, operation) {
+                    Err(error) => match self.guard.blocked(phase, operation) {
                         Some(after) => FailureReason::Skipped { after },
                         None => FailureReason::Refused(error),
                     },
                 },
             };
-            guard.failed(index, phase, operation);
-            applied.failures.push(Failure {
+            self.guard.failed(index, phase, operation);
+            self.applied.failures.push(Failure {
                 index,
                 operation: operation.clone(),
                 reason,
             });
         }
     }
-    applied
+}
+
+/// Whether these operations were a transaction that the kernel refused for what one of them is about, so that others of
+/// them may be carried out without it.
+fn is_refused_transaction(operations: &[&Operation], results: &[Result<(), KernelError>]) -> bool {
+    let of_object = |result: &Result<(), KernelError>| {
+        let kind = result.as_ref().err().map(|error| error.kind);
+        kind.is_some_and(|kind| {
+            use KernelErrorKind as Kind;
+            matches!(
+                kind,
+                Kind::Exists | Kind::Missing | Kind::Busy | Kind::Full | Kind::Invalid
+            )
+        })
+    };
+    operations
+        .first()
+        .is_some_and(|first| first.table().is_some())
+        && !results.is_empty()
+        && results.iter().all(Result::is_err)
+        && results.iter().any(of_object)
 }
 
 /// The error of an operation that a kernel gave no result for: it may have been carried out or not.

@@ -2,11 +2,13 @@
 
 mod dependents;
 mod merge;
+mod nftables;
 mod rules;
 mod servers;
 mod sets;
 
 pub(crate) use merge::merge;
+pub(crate) use nftables::overlap;
 pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;
 
@@ -23,7 +25,7 @@ use crate::settings::timeouts_request;
 ///
 /// Pure and deterministic. The plan is empty where the kernel holds what it should; after any number of
 /// its operations the node is in working order (see [`Phase`]), and planning again from there leads to
-/// the same end. What is not the proxy's own is never touched: virtual servers by firewall mark or at
+/// the same end. What is not the proxy's own is never touched: virtual servers at
 /// excluded addresses, other sets, other chains, other links.
 ///
 /// A destination that is no longer wanted but has connections gets weight 0 and stays; it goes with the
@@ -52,7 +54,9 @@ pub(crate) fn reconcile_parts(
 ) -> Plan {
     let mut plan = Plan::default();
     settings(desired, observed, &mut plan);
+    nftables::routing(desired, observed, &mut plan);
     for family in Family::ALL {
+        nftables::plan(family, desired, observed, *rules.get(family), &mut plan);
         let wanted = desired.families.get(family).as_ref();
         let misfits = sets::plan(family, wanted, observed, &mut plan);
         if *rules.get(family) || !misfits.is_empty() {

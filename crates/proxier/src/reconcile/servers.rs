@@ -1,6 +1,6 @@
 //! Virtual servers and destinations.
 
-use ipvs_netlink::Destination;
+use ipvs_netlink::{Destination, VirtualServerId};
 
 use super::merge;
 use crate::desired::{Desired, Server};
@@ -8,6 +8,8 @@ use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Phase, Plan};
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    // Of virtual servers by mark, which may have been another Service's: before elements lead there.
+    let mut of_marks = Vec::new();
     merge(
         &desired.servers,
         &observed.servers,
@@ -15,13 +17,16 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         |s| s.id,
         |wanted, found| match (wanted, found) {
             (Some(wanted), None) => add(wanted, plan),
-            (Some(wanted), Some(found)) => change(wanted, found, plan),
+            (Some(wanted), Some(found)) => change(wanted, found, &mut of_marks, plan),
             (None, Some(found)) if desired.owns(&found.id, observed) => {
                 plan.push(Phase::Retire, Operation::DeleteServer(found.id));
             }
             _ => {}
         },
     );
+    for operation in of_marks {
+        plan.push(Phase::Serve, operation);
+    }
 }
 
 fn add(wanted: &Server, plan: &mut Plan) {
@@ -49,7 +54,7 @@ fn add(wanted: &Server, plan: &mut Plan) {
     }
 }
 
-fn change(wanted: &Server, found: &ObservedServer, plan: &mut Plan) {
+fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>, plan: &mut Plan) {
     let id = wanted.id;
     if wanted.config != found.config {
         let operation = Operation::SetServer {
@@ -86,33 +91,36 @@ fn change(wanted: &Server, found: &ObservedServer, plan: &mut Plan) {
                     },
                 );
             }
-            (None, Some(found)) => retire(wanted, found, plan),
+            (None, Some(found)) => {
+                let by_mark = matches!(id, VirtualServerId::FirewallMark { .. });
+                match retire(wanted, found) {
+                    Some(operation) if by_mark => of_marks.push(operation),
+                    Some(operation) => plan.push(Phase::Retire, operation),
+                    None => {}
+                }
+            }
             _ => {}
         },
     );
 }
 
 /// Deletes a destination that is not wanted, or lets its connections come to their end first.
-fn retire(wanted: &Server, found: &ObservedDestination, plan: &mut Plan) {
+fn retire(wanted: &Server, found: &ObservedDestination) -> Option<Operation> {
     let Destination { id, config } = found.destination;
     let server = wanted.id;
     if !wanted.drains || is_idle(found) {
-        plan.push(Phase::Retire, Operation::DeleteDestination { server, id });
-    } else if config.weight != 0 {
-        let destination = Destination {
-            id,
-            config: config.with_weight(0),
-        };
-        let was = config.weight;
-        plan.push(
-            Phase::Retire,
-            Operation::SetDestination {
-                server,
-                destination,
-                was,
-            },
-        );
+        return Some(Operation::DeleteDestination { server, id });
     }
+    let destination = Destination {
+        id,
+        config: config.with_weight(0),
+    };
+    let was = config.weight;
+    (was != 0).then_some(Operation::SetDestination {
+        server,
+        destination,
+        was,
+    })
 }
 
 /// Whether a destination has no connections. Templates of persistence are none.

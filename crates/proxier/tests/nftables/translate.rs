@@ -109,9 +109,8 @@ fn outside_addresses_have_all_endpoints_where_the_policy_is_cluster() {
 #[test]
 fn a_split_policy_has_one_more_virtual_server_by_mark() {
     let spec = format!("{OUTSIDE}, externalTrafficPolicy: Local");
-    let manifests = |addresses: &[&str]| {
-        format!("{}{}", with_balancer(&spec), endpoints(addresses, TARGET))
-    };
+    let manifests =
+        |addresses: &[&str]| format!("{}{}", with_balancer(&spec), endpoints(addresses, TARGET));
     let expected = [
         "-A -t 10.0.0.7:80 -s rr -b flag-3",
         "  -r 10.244.0.1:8080",
@@ -183,7 +182,9 @@ fn affinity_is_persistence_and_by_mark_the_scheduler_sh() {
 fn source_ranges_are_those_of_the_family_without_overlap() {
     let ranges = "loadBalancerSourceRanges: [10.0.0.0/8, 10.1.0.0/16, 192.0.2.7/32, fd00::/8]";
     let lines = |ranges: &str| {
-        let found = of(&with_balancer(&format!("type: LoadBalancer, {HTTP}, {ranges}")));
+        let found = of(&with_balancer(&format!(
+            "type: LoadBalancer, {HTTP}, {ranges}"
+        )));
         found
             .into_iter()
             .filter(|line| line.starts_with("source-ranges") || line.starts_with("firewalled"))
@@ -241,10 +242,20 @@ spec: {clusterIPs: [10.0.0.7, 'fd00::7'], ports: [{port: 80}]}
     ];
     assert_eq!(shown(&desired, Family::V6), v6);
     assert_eq!(shown(&desired, Family::V4).len(), 4);
-    let rules: Vec<_> = desired.routing.rules.iter().map(ToString::to_string).collect();
+    let rules: Vec<_> = desired
+        .routing
+        .rules
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let rule = "priority 77 fwmark 0x2000/0x2000 table 8192 protocol 77";
     assert_eq!(rules, [rule, rule]);
-    let routes: Vec<_> = desired.routing.routes.iter().map(ToString::to_string).collect();
+    let routes: Vec<_> = desired
+        .routing
+        .routes
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(
         routes,
         [
@@ -293,7 +304,8 @@ status: {{addresses: [{{type: InternalIP, address: 203.0.113.7}}]}}
     let lines = shown(&desired, Family::V4);
     assert!(lines.contains(&"services 203.0.113.7 . tcp . 80 : goto external".to_owned()));
     assert!(lines.contains(&"node-ports tcp . 30002 : goto node-port".to_owned()));
-    let unreachable = |line: &String| line.contains("203.0.113.7 . tcp . 6443") || line.contains("30001");
+    let unreachable =
+        |line: &String| line.contains("203.0.113.7 . tcp . 6443") || line.contains("30001");
     assert!(!lines.iter().any(unreachable), "{lines:#?}");
 }
 
@@ -361,7 +373,10 @@ fn chains_and_rules_depend_on_options_alone() {
         rules.local_source,
         Some(proxier::LocalSource::Interface("veth+".into()))
     );
-    assert!(empty.tables.v4.unwrap().elements.is_empty(), "no address of the node is within");
+    assert!(
+        empty.tables.v4.unwrap().elements.is_empty(),
+        "no address of the node is within"
+    );
 }
 
 /// Two Services with one node port, of which each has a virtual server somewhere: the element is the same in whatever

@@ -87,7 +87,7 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
     )
         .prop_map(|(case, events)| Story {
             host: case.host,
-            config: case.config,
+            config: with_ipset(case.config),
             cluster: case.cluster,
             found: case.found,
             events,
@@ -264,7 +264,7 @@ pub(crate) fn follow(story: Story) {
             Event::Host(host) => {
                 pair.engine.set_host(*host);
             }
-            Event::Config(config) => pair.engine.set_config(*config),
+            Event::Config(config) => pair.engine.set_config(with_ipset(*config)),
             Event::Fail(at) => {
                 pair.fail = at;
                 continue;
@@ -348,4 +348,9 @@ fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
         ..Connections::default()
     };
     kernel.set_connections(&server, &destination, connections);
+}
+
+fn with_ipset(mut config: Config) -> Config {
+    if config.layout == proxier::Layout::Nftables { config.layout = proxier::Layout::Current; }
+    config
 }

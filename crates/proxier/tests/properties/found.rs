@@ -8,8 +8,11 @@ use ipvs_netlink::{Connections, VirtualServerId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proxier::cluster::Family;
+use proxier::dummy_link::Table;
+use proxier::nftables::{Element, Options, Routing};
 use proxier::{
-    Desired, Kernel, MemoryKernel, Observed, ObservedServer, SetId, reconcile, translate,
+    Desired, Kernel, MemoryKernel, Observed, ObservedServer, ObservedTable, SetId, reconcile,
+    translate,
 };
 use proxier_manifest::Snapshot;
 
@@ -35,6 +38,15 @@ pub(crate) enum Meddling {
     LoseSet(usize),
     LeftOver(usize),
     LoseLink,
+    LoseTable(usize),
+    LoseElement(usize),
+    /// A cluster IP, or an endpoint, that is gone.
+    StaleElement(u8),
+    /// An element that the proxy does not make.
+    ForeignElement(usize),
+    LoseChain(usize),
+    LoseRouting(usize),
+    StaleRouting(u32),
 }
 
 pub(crate) fn meddling() -> impl Strategy<Value = Meddling> {
@@ -55,6 +67,13 @@ pub(crate) fn meddling() -> impl Strategy<Value = Meddling> {
         n().prop_map(Meddling::LoseSet),
         n().prop_map(Meddling::LeftOver),
         Just(Meddling::LoseLink),
+        n().prop_map(Meddling::LoseTable),
+        n().prop_map(Meddling::LoseElement),
+        (1..9u8).prop_map(Meddling::StaleElement),
+        n().prop_map(Meddling::ForeignElement),
+        n().prop_map(Meddling::LoseChain),
+        n().prop_map(Meddling::LoseRouting),
+        (1..9u32).prop_map(Meddling::StaleRouting),
     ]
 }
 
@@ -247,7 +266,69 @@ pub(crate) fn meddle(state: &mut Observed, meddling: &Meddling) {
             state.sets.insert(spec.name, Set::new(spec));
         }
         Meddling::LoseLink => state.addresses = None,
+        Meddling::LoseTable(n) => *state.tables.get_mut(Family::ALL[n % 2]) = None,
+        Meddling::LoseElement(n) => {
+            for table in own_tables(state) {
+                let count = table.elements.len().max(1);
+                if n % count < table.elements.len() {
+                    table.elements.remove(n % count);
+                }
+            }
+        }
+        Meddling::StaleElement(last) => {
+            if let Some(table) = &mut state.tables.v4 {
+                let address = [10, 0, 0, last].into();
+                for stale in [Element::ClusterIp(address), Element::Hairpin(address)] {
+                    if let Err(at) = table.elements.binary_search(&stale) {
+                        table.elements.insert(at, stale);
+                    }
+                }
+            }
+        }
+        Meddling::ForeignElement(n) => {
+            if let Some(table) = state.tables.get_mut(Family::ALL[n % 2]) {
+                table.foreign_elements += 1;
+            }
+        }
+        Meddling::LoseChain(n) => {
+            for table in own_tables(state) {
+                let count = table.structure.chains.len().max(1);
+                if n % count < table.structure.chains.len() {
+                    table.structure.chains.remove(n % count);
+                }
+            }
+        }
+        Meddling::LoseRouting(n) => {
+            if n % 2 == 0 {
+                state.routing.rules.pop();
+            } else {
+                state.routing.routes.pop();
+            }
+        }
+        Meddling::StaleRouting(number) => {
+            let mut options = Options::default();
+            options.routing_table = Table(number);
+            let stale = Routing::of(&options, [Family::V4]);
+            let routing = &mut state.routing;
+            for rule in stale.rules {
+                if !routing.rules.contains(&rule) {
+                    routing.rules.push(rule);
+                }
+            }
+            for route in stale.routes {
+                if !routing.routes.contains(&route) {
+                    routing.routes.push(route);
+                }
+            }
+            routing.rules.sort();
+            routing.routes.sort();
+        }
     }
+}
+
+fn own_tables(state: &mut Observed) -> impl Iterator<Item = &mut ObservedTable> {
+    let proxier::cluster::PerFamily { v4, v6 } = &mut state.tables;
+    v4.iter_mut().chain(v6)
 }
 
 fn own_chains(state: &mut Observed) -> Vec<&mut iptables_restore::Chain> {
@@ -391,6 +472,15 @@ pub(crate) fn assert_holds(desired: &Desired, state: &Observed) {
                 wanted.spec.name
             );
         }
+    }
+    assert_eq!(state.addresses.is_some(), desired.link);
+    assert_eq!(state.routing, desired.routing);
+    for family in Family::ALL {
+        let (wanted, found) = (desired.tables.get(family), state.tables.get(family));
+        let wanted = wanted
+            .as_ref()
+            .map(|wanted| ObservedTable::new(wanted.rules.structure(), wanted.elements.clone()));
+        assert_eq!(*found, wanted);
     }
     for (sysctl, value) in &desired.sysctls {
         assert_eq!(state.sysctls.get(sysctl), Some(value));

@@ -11,6 +11,7 @@
 mod engine;
 mod found;
 mod manifests;
+mod marks;
 mod safety;
 mod strategies;
 
@@ -59,6 +60,8 @@ proptest! {
             found::own(&desired, &from_found),
             found::own(&desired, &from_nothing)
         );
+        prop_assert_eq!(&from_found.tables, &from_nothing.tables);
+        prop_assert_eq!(&from_found.routing, &from_nothing.routing);
     }
 
     #[test]

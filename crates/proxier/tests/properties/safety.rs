@@ -10,7 +10,7 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
 
-use crate::found;
+use crate::{found, marks};
 
 /// The sets whose members have traffic masqueraded, or let it through as the policy says.
 const SERVING: [SetId; 7] = [
@@ -46,6 +46,7 @@ pub(crate) struct Watch<'a> {
     neglected: BTreeSet<VirtualServerId>,
     /// Exempted from masquerading when found, though with destinations that should not be.
     exposed: BTreeSet<VirtualServerId>,
+    tables: marks::Watch<'a>,
 }
 
 impl<'a> Watch<'a> {
@@ -78,6 +79,7 @@ impl<'a> Watch<'a> {
             found: BTreeMap::new(),
             neglected: BTreeSet::new(),
             exposed: BTreeSet::new(),
+            tables: marks::Watch::new(desired, found),
         };
         watch.orphans = orphans(found);
         let ways = Ways::of(found);
@@ -129,6 +131,7 @@ impl<'a> Watch<'a> {
         for id in self.exposed(state).difference(&self.exposed) {
             problems.push(format!("{id} is exempted and sends to endpoints elsewhere"));
         }
+        problems.extend(self.tables.problems(state));
         problems
     }
 
@@ -146,7 +149,8 @@ impl<'a> Watch<'a> {
         let empty = BTreeSet::new();
         let wanted = self.wanted.get(&id).unwrap_or(&empty);
         let found = self.found.get(&id).unwrap_or(&empty);
-        if !self.reachable(state, id) || (wanted.is_empty() && found.is_empty()) {
+        let neither = wanted.is_empty() && found.is_empty();
+        if neither || !self.reachable(state, id) || marks::leads_to(state, id) {
             return false;
         }
         let serving: BTreeSet<_> = ways.serving(state, id).collect();

@@ -335,12 +335,14 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     let excluded = (excluded, any::<bool>());
     (
         (
-            select(Layout::WITH_IPSET.to_vec()),
+            select(Layout::ALL.to_vec()),
             select(vec![Scheduler::RR, Scheduler::MH, Scheduler::WLC]),
         ),
         (any::<bool>(), any::<bool>(), 0..32u8),
         (local, node_ports, excluded),
         (0..3u32, 0..3u32),
+        // So few marks that not all Services get one, and all move.
+        (select(vec![0x2000, 0x80]), select(vec![0x1, 0x3, 0x107f])),
     )
         .prop_map(
             |(
@@ -348,9 +350,12 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 (arp, all, bit),
                 (local, node_ports, (excluded, foreign)),
                 (tcp, udp),
+                (route_mark, service_marks),
             )| {
                 let mut config = Config::with_layout(layout);
                 config.scheduler = scheduler;
+                config.nftables.route_mark = route_mark;
+                config.nftables.service_marks = service_marks;
                 config.strict_arp = arp;
                 config.masquerade_all = all;
                 config.masquerade_bit = bit;

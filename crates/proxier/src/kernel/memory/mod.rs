@@ -1,5 +1,6 @@
 //! A kernel in memory.
 
+mod nftables;
 mod rules;
 mod servers;
 mod sets;
@@ -13,10 +14,10 @@ use ipvs_netlink::{
     Connections, DestinationConfig, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
+use self::nftables::{MemoryRouting, MemoryTable};
 use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out};
 use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
-use crate::layout::nftables::Routing;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Plan};
 use crate::settings::{Sysctl, timeouts_after};
@@ -33,6 +34,8 @@ pub struct MemoryKernel {
     servers: BTreeMap<VirtualServerId, Server>,
     sets: BTreeMap<SetName, MemorySet>,
     rules: PerFamily<Ruleset>,
+    tables: PerFamily<Option<MemoryTable>>,
+    routing: MemoryRouting,
     /// Of the proxy's link; `None` while there is no such link.
     addresses: Option<BTreeSet<IpNetwork>>,
     sysctls: BTreeMap<Sysctl, i64>,
@@ -86,6 +89,8 @@ impl MemoryKernel {
             servers: BTreeMap::new(),
             sets: BTreeMap::new(),
             rules: PerFamily::default(),
+            tables: PerFamily::default(),
+            routing: MemoryRouting::default(),
             addresses: None,
             sysctls: Sysctl::ALL
                 .into_iter()
@@ -135,6 +140,11 @@ impl MemoryKernel {
             );
         }
         kernel.rules.clone_from(&observed.rules);
+        kernel.tables = PerFamily::from_fn(|family| {
+            let table = observed.tables.get(family).as_ref();
+            table.map(MemoryTable::of)
+        });
+        kernel.routing = MemoryRouting::of(&observed.routing);
         kernel.addresses = observed
             .addresses
             .as_ref()
@@ -188,8 +198,11 @@ impl MemoryKernel {
             servers: servers.collect(),
             sets: sets.collect(),
             rules: self.rules.clone(),
-            tables: PerFamily::default(),
-            routing: Routing::default(),
+            tables: PerFamily::from_fn(|family| {
+                let table = self.tables.get(family).as_ref();
+                table.map(MemoryTable::observed)
+            }),
+            routing: self.routing.observed(),
             addresses: self.addresses.as_ref().map(|a| a.iter().copied().collect()),
             sysctls: self.sysctls.clone(),
             timeouts: self.timeouts,
@@ -205,16 +218,7 @@ impl MemoryKernel {
     ///
     /// What a kernel would refuse it with; nothing has changed then.
     pub fn perform(&mut self, operation: &Operation) -> Result<(), KernelError> {
-        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(operation)) {
-            return Err(error);
-        }
-        if !self.permitted {
-            return Err(KernelError::new(
-                KernelPart::of(operation),
-                KernelErrorKind::Permission,
-                format!("{}: needs CAP_NET_ADMIN", operation.summary()),
-            ));
-        }
+        self.allows(operation)?;
         match operation {
             Operation::SetSysctl { sysctl, value, .. } => self.set_sysctl(*sysctl, *value),
             Operation::SetTimeouts(request) => {
@@ -282,16 +286,27 @@ impl MemoryKernel {
             | Operation::DeleteTable(_)
             | Operation::AddElement { .. }
             | Operation::ChangeElement { .. }
-            | Operation::DeleteElement { .. }
-            | Operation::AddRoutingRule(_)
+            | Operation::DeleteElement { .. } => self.transact(&[operation]),
+            Operation::AddRoutingRule(_)
             | Operation::DeleteRoutingRule(_)
             | Operation::AddRoute(_)
-            | Operation::DeleteRoute(_) => Err(KernelError::new(
-                KernelPart::of(operation),
-                KernelErrorKind::Unsupported,
-                format!("{}: not supported yet", operation.summary()),
-            )),
+            | Operation::DeleteRoute(_) => self.routing.perform(operation),
         }
+    }
+
+    /// Whether an operation is not to fail on purpose.
+    fn allows(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        if let Some(error) = self.faults.as_mut().and_then(|faults| faults(operation)) {
+            return Err(error);
+        }
+        if self.permitted {
+            return Ok(());
+        }
+        Err(KernelError::new(
+            KernelPart::of(operation),
+            KernelErrorKind::Permission,
+            format!("{}: needs CAP_NET_ADMIN", operation.summary()),
+        ))
     }
 
     fn link(&mut self) -> Result<&mut BTreeSet<IpNetwork>, KernelError> {
@@ -333,12 +348,16 @@ impl Kernel for MemoryKernel {
     }
 
     fn apply(&mut self, plan: &Plan) -> Applied {
-        let one_by_one = |_: &Operation, _: &Operation| false;
-        carry_out(plan, one_by_one, |operations| {
-            operations
+        // Only those on a table of nf_tables go together: as one transaction.
+        let together = |one: &Operation, next: &Operation| {
+            next.table().is_some() && one.table() == next.table()
+        };
+        carry_out(plan, together, |operations| match operations {
+            [first, _, ..] if first.table().is_some() => self.transaction(operations),
+            _ => operations
                 .iter()
                 .map(|operation| self.perform(operation))
-                .collect()
+                .collect(),
         })
     }
 }

@@ -1,0 +1,345 @@
+//! Tables of nf_tables, as `net/netfilter/nf_tables_api.c` keeps them, and routing by mark.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dummy_link::{LocalRoute, MarkRule, every_address};
+use nftables_netlink::{DataType, Expression, Set, Verdict};
+
+use super::MemoryKernel;
+use crate::cluster::Family;
+use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
+use crate::layout::nftables::{Element, Kind, Routing, SetId, Structure};
+use crate::observed::ObservedTable;
+use crate::plan::{Operation, TableWrite};
+use crate::reconcile::overlap;
+
+/// A table with its elements.
+#[derive(Clone, Debug)]
+pub(super) struct MemoryTable {
+    structure: Structure,
+    /// By their key, which has no data.
+    elements: BTreeMap<Element, Element>,
+    foreign_elements: usize,
+}
+
+impl MemoryTable {
+    /// As it was observed.
+    pub(super) fn of(found: &ObservedTable) -> Self {
+        let elements = found.elements.iter();
+        Self {
+            structure: found.structure.clone(),
+            elements: elements.map(|element| (element.key(), *element)).collect(),
+            foreign_elements: found.foreign_elements,
+        }
+    }
+
+    pub(super) fn observed(&self) -> ObservedTable {
+        ObservedTable {
+            structure: self.structure.clone(),
+            elements: self.elements.values().copied().collect(),
+            foreign_elements: self.foreign_elements,
+        }
+    }
+
+    /// A table that is written whole: its sets and chains, then its rules and elements.
+    fn written(write: &TableWrite) -> Result<Self, KernelError> {
+        let structure = write.rules.structure();
+        check(&structure)?;
+        let mut table = Self {
+            structure,
+            elements: BTreeMap::new(),
+            foreign_elements: 0,
+        };
+        for element in &write.elements {
+            table.add(write.rules.family, element)?;
+        }
+        Ok(table)
+    }
+
+    fn set(&self, family: Family, id: SetId) -> Result<&Set, KernelError> {
+        let name = id.as_str();
+        let set = self.structure.sets.iter().find(|set| set.name == name);
+        let set = set.ok_or_else(|| missing(format_args!("set {name}")))?;
+        let wanted = id.spec(family);
+        let types = |set: &Set| (set.key_type, set.data_type, set.flags);
+        if types(set) == types(&wanted) {
+            Ok(set)
+        } else {
+            let reason = "its keys, data or flags are of other kinds";
+            Err(invalid(format_args!("set {name}"), reason))
+        }
+    }
+
+    /// Adds an element that must not be there (`NLM_F_EXCL`).
+    fn add(&mut self, family: Family, element: &Element) -> Result<(), KernelError> {
+        self.set(family, element.set())?;
+        if let Element::Service(_, kind) | Element::NodePort(_, kind) = element {
+            self.chain(*kind)?;
+        }
+        if self.elements.contains_key(&element.key()) {
+            return Err(KernelError::exists(
+                KernelPart::Nftables,
+                format_args!("{element} in set {}", element.set().as_str()),
+            ));
+        }
+        if let Element::SourceRange(at, range) = element {
+            let least = every_address(Family::V4);
+            let from = Element::SourceRange(*at, least);
+            let of_port = self.elements.range(from..).map_while(|(key, _)| match key {
+                Element::SourceRange(of, other) if of == at => Some(*other),
+                _ => None,
+            });
+            if of_port.into_iter().any(|other| overlap(*range, other)) {
+                let reason = "overlaps another range of the same port";
+                return Err(invalid(element, reason));
+            }
+        }
+        self.elements.insert(element.key(), *element);
+        Ok(())
+    }
+
+    fn chain(&self, kind: Kind) -> Result<(), KernelError> {
+        let Some(name) = kind.chain() else {
+            return Ok(());
+        };
+        let is = |chain: &nftables_netlink::Chain| chain.name.as_ref().is_some_and(|n| *n == name);
+        match self.structure.chains.iter().any(is) {
+            true => Ok(()),
+            false => Err(missing(format_args!("chain {name}"))),
+        }
+    }
+
+    /// Deletes an element by its key, whatever data it has.
+    fn delete(&mut self, element: &Element) -> Result<(), KernelError> {
+        let gone = self.elements.remove(&element.key());
+        gone.map(drop)
+            .ok_or_else(|| missing(format_args!("{element} in set {}", element.set().as_str())))
+    }
+}
+
+/// Whether rules name what is there: sets, and chains to jump to.
+fn check(structure: &Structure) -> Result<(), KernelError> {
+    let is_set = |name: &nftables_netlink::Name| structure.sets.iter().any(|set| set.name == *name);
+    let is_chain = |name: &nftables_netlink::Name| {
+        let names = structure
+            .chains
+            .iter()
+            .filter_map(|chain| chain.name.as_ref());
+        names.into_iter().any(|chain| chain == name)
+    };
+    for set in &structure.sets {
+        if set.data_type.is_some() != set.flags.contains(nftables_netlink::SetFlags::MAP) {
+            return Err(invalid(
+                format_args!("set {}", set.name),
+                "a map has data, and nothing else has",
+            ));
+        }
+    }
+    for rule in &structure.rules {
+        let chain = rule.chain.clone().unwrap_or_default();
+        if !is_chain(&chain) {
+            return Err(missing(format_args!("chain {chain}, which a rule is for,")));
+        }
+        for expression in &rule.expressions.0 {
+            check_expression(structure, expression, &is_set, &is_chain)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_expression(
+    structure: &Structure,
+    expression: &Expression,
+    is_set: &dyn Fn(&nftables_netlink::Name) -> bool,
+    is_chain: &dyn Fn(&nftables_netlink::Name) -> bool,
+) -> Result<(), KernelError> {
+    match expression {
+        Expression::Lookup(lookup) if !is_set(&lookup.set) => Err(missing(format_args!(
+            "set {}, which a rule names,",
+            lookup.set
+        ))),
+        Expression::Lookup(lookup) => {
+            let set = structure.sets.iter().find(|set| set.name == lookup.set);
+            let data = set.and_then(|set| set.data_type);
+            let to_verdict = lookup.destination == Some(nftables_netlink::Register::VERDICT);
+            if lookup.destination.is_some() && data.is_none()
+                || to_verdict != (lookup.destination.is_some() && data == Some(DataType::VERDICT))
+            {
+                let reason = "a rule looks up in it what it does not hold";
+                return Err(invalid(format_args!("set {}", lookup.set), reason));
+            }
+            Ok(())
+        }
+        Expression::Immediate(immediate) => match &immediate.data {
+            nftables_netlink::Data::Verdict(Verdict {
+                chain: Some(chain), ..
+            }) if !is_chain(chain) => Err(missing(format_args!(
+                "chain {chain}, which a rule jumps to,"
+            ))),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+fn missing(object: impl std::fmt::Display) -> KernelError {
+    KernelError::missing(KernelPart::Nftables, object)
+}
+
+fn invalid(object: impl std::fmt::Display, reason: &str) -> KernelError {
+    KernelError::invalid(KernelPart::Nftables, object, reason)
+}
+
+/// What takes a change of a table back.
+enum Undo {
+    Table(Family, Option<MemoryTable>),
+    Element(Family, Element, Option<Element>),
+}
+
+impl MemoryKernel {
+    /// Carries operations on tables out as one transaction, and gives the result of each: that of all.
+    pub(super) fn transaction(
+        &mut self,
+        operations: &[&Operation],
+    ) -> Vec<Result<(), KernelError>> {
+        let allowed = operations
+            .iter()
+            .try_for_each(|operation| self.allows(operation));
+        let result = allowed.and_then(|()| self.transact(operations));
+        operations.iter().map(|_| result.clone()).collect()
+    }
+
+    /// Carries operations on tables out, all or none.
+    pub(super) fn transact(&mut self, operations: &[&Operation]) -> Result<(), KernelError> {
+        let mut done = Vec::new();
+        for operation in operations {
+            if let Err(error) = self.change_table(operation, &mut done) {
+                for undo in done.into_iter().rev() {
+                    self.undo(undo);
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn change_table(
+        &mut self,
+        operation: &Operation,
+        done: &mut Vec<Undo>,
+    ) -> Result<(), KernelError> {
+        match operation {
+            Operation::WriteTable(write) => {
+                let table = MemoryTable::written(write)?;
+                let family = write.rules.family;
+                let before = self.tables.get_mut(family).replace(table);
+                done.push(Undo::Table(family, before));
+                Ok(())
+            }
+            Operation::DeleteTable(family) => {
+                let before = self.tables.get_mut(*family).take();
+                let before = before.ok_or_else(|| no_table(*family))?;
+                done.push(Undo::Table(*family, Some(before)));
+                Ok(())
+            }
+            Operation::AddElement { family, element } => {
+                let table = self.table(*family)?;
+                table.add(*family, element)?;
+                done.push(Undo::Element(*family, element.key(), None));
+                Ok(())
+            }
+            Operation::ChangeElement {
+                family, element, ..
+            } => {
+                let table = self.table(*family)?;
+                let before = table.elements.get(&element.key()).copied();
+                table.delete(element)?;
+                done.push(Undo::Element(*family, element.key(), before));
+                table.add(*family, element)
+            }
+            Operation::DeleteElement { family, element } => {
+                let table = self.table(*family)?;
+                let before = table.elements.get(&element.key()).copied();
+                table.delete(element)?;
+                done.push(Undo::Element(*family, element.key(), before));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Table(family, table) => *self.tables.get_mut(family) = table,
+            Undo::Element(family, key, element) => {
+                if let Some(table) = self.tables.get_mut(family) {
+                    match element {
+                        Some(element) => table.elements.insert(key, element),
+                        None => table.elements.remove(&key),
+                    };
+                }
+            }
+        }
+    }
+
+    fn table(&mut self, family: Family) -> Result<&mut MemoryTable, KernelError> {
+        let table = self.tables.get_mut(family).as_mut();
+        table.ok_or_else(|| no_table(family))
+    }
+}
+
+fn no_table(family: Family) -> KernelError {
+    missing(format_args!(
+        "table {} of {family}",
+        crate::layout::nftables::TABLE
+    ))
+}
+
+/// The proxy's rules by mark and local routes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MemoryRouting {
+    rules: BTreeSet<MarkRule>,
+    routes: BTreeSet<LocalRoute>,
+}
+
+impl MemoryRouting {
+    pub(super) fn of(routing: &Routing) -> Self {
+        Self {
+            rules: routing.rules.iter().copied().collect(),
+            routes: routing.routes.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn observed(&self) -> Routing {
+        Routing {
+            rules: self.rules.iter().copied().collect(),
+            routes: self.routes.iter().copied().collect(),
+        }
+    }
+
+    pub(super) fn perform(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        let (done, comes) = match operation {
+            Operation::AddRoutingRule(rule) => (self.rules.insert(*rule), true),
+            Operation::DeleteRoutingRule(rule) => (self.rules.remove(rule), false),
+            Operation::AddRoute(route) => (self.routes.insert(*route), true),
+            Operation::DeleteRoute(route) => (self.routes.remove(route), false),
+            _ => (true, true),
+        };
+        let kind = match comes {
+            true => KernelErrorKind::Exists,
+            false => KernelErrorKind::Missing,
+        };
+        let what = match comes {
+            true => "is there already",
+            false => "is not there",
+        };
+        match done {
+            true => Ok(()),
+            false => Err(KernelError::new(
+                KernelPart::Routing,
+                kind,
+                format!("{}: {what}", operation.summary()),
+            )),
+        }
+    }
+}

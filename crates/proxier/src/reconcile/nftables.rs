@@ -1,0 +1,198 @@
+//! Tables of nf_tables, and routing by mark.
+
+use std::collections::BTreeSet;
+
+use ipnetwork::IpNetwork;
+
+use super::merge;
+use crate::cluster::Family;
+use crate::desired::{Desired, DesiredTable};
+use crate::layout::nftables::{AddressPort, Element};
+use crate::observed::{Observed, ObservedTable};
+use crate::plan::{Operation, Phase, Plan, TableWrite};
+
+/// Plans the rules by mark and local routes: they come before any element and go after the last.
+pub(super) fn routing(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let (wanted, found) = (&desired.routing, &observed.routing);
+    for route in missing(&wanted.routes, &found.routes) {
+        plan.push(Phase::Prepare, Operation::AddRoute(*route));
+    }
+    for rule in missing(&wanted.rules, &found.rules) {
+        plan.push(Phase::Prepare, Operation::AddRoutingRule(*rule));
+    }
+    for rule in missing(&found.rules, &wanted.rules) {
+        plan.push(Phase::Destroy, Operation::DeleteRoutingRule(*rule));
+    }
+    for route in missing(&found.routes, &wanted.routes) {
+        plan.push(Phase::Destroy, Operation::DeleteRoute(*route));
+    }
+}
+
+/// The ones of `these` that `those` lacks. There are few.
+fn missing<'a, T: PartialEq>(these: &'a [T], those: &'a [T]) -> impl Iterator<Item = &'a T> {
+    these.iter().filter(|one| !those.contains(one))
+}
+
+/// Plans the table of a family. Its sets, chains and rules are only compared where told to, or where there is none.
+pub(super) fn plan(
+    family: Family,
+    desired: &Desired,
+    observed: &Observed,
+    structure: bool,
+    plan: &mut Plan,
+) {
+    let found = observed.tables.get(family).as_ref();
+    let Some(wanted) = desired.tables.get(family) else {
+        if found.is_some() {
+            plan.push(Phase::Map, Operation::DeleteTable(family));
+        }
+        return;
+    };
+    let differs = |found: &ObservedTable| {
+        found.foreign_elements > 0 || found.structure != wanted.rules.structure()
+    };
+    let rewrite = found.is_none_or(|found| structure && differs(found));
+    let have = found.map_or(&[][..], |found| &found.elements);
+    let differences = Differences::new(family, wanted, have);
+    for element in &differences.released {
+        let element = *element;
+        plan.push(Phase::Fill, Operation::DeleteElement { family, element });
+    }
+    if rewrite {
+        let kept = wanted.elements.iter();
+        let kept = kept.filter(|element| have.binary_search(element).is_ok());
+        let mut write = TableWrite::new(wanted.rules.clone(), kept.copied().collect());
+        write.before = found.map(|found| Box::new(found.structure.clone()));
+        plan.push(Phase::Map, Operation::WriteTable(Box::new(write)));
+        for element in differences.come {
+            let element = match element {
+                Come::Add(element) | Come::Change(element, _) => element,
+            };
+            plan.push(Phase::Map, Operation::AddElement { family, element });
+        }
+        return;
+    }
+    for element in differences.make_room {
+        plan.push(Phase::Map, Operation::DeleteElement { family, element });
+    }
+    for element in differences.come {
+        let operation = match element {
+            Come::Add(element) => Operation::AddElement { family, element },
+            Come::Change(element, was) => Operation::ChangeElement {
+                family,
+                element,
+                was,
+            },
+        };
+        plan.push(Phase::Map, operation);
+    }
+    for element in differences.go.into_iter().rev() {
+        plan.push(Phase::Map, Operation::DeleteElement { family, element });
+    }
+}
+
+/// How the elements of a table differ.
+#[derive(Default)]
+struct Differences {
+    /// Marks that go to another Service: their elements go before the virtual server of the mark changes, and what they
+    /// are for is dropped until it has another mark.
+    released: Vec<Element>,
+    /// Source ranges that go before those come that overlap them, which the kernel would refuse.
+    make_room: Vec<Element>,
+    /// In order.
+    come: Vec<Come>,
+    /// In the order in which they would have come.
+    go: Vec<Element>,
+}
+
+/// An element that comes.
+enum Come {
+    Add(Element),
+    /// With the element of the same key before.
+    Change(Element, Element),
+}
+
+impl Differences {
+    fn new(family: Family, wanted: &DesiredTable, have: &[Element]) -> Self {
+        debug_assert!(have.is_sorted(), "elements of {family} are sorted");
+        let mut all = Self::default();
+        merge(
+            &wanted.elements,
+            have,
+            Element::key,
+            Element::key,
+            |wanted, found| match (wanted, found) {
+                (Some(wanted), None) => all.come.push(Come::Add(*wanted)),
+                (Some(wanted), Some(found)) if wanted != found => {
+                    all.come.push(Come::Change(*wanted, *found));
+                }
+                (None, Some(found)) => all.go.push(*found),
+                _ => {}
+            },
+        );
+        all.release();
+        all.make_room();
+        all
+    }
+
+    /// Has the elements of marks that go to others go first.
+    fn release(&mut self) {
+        let coming: BTreeSet<_> = self
+            .come
+            .iter()
+            .filter_map(|come| come.element().mark())
+            .collect();
+        if coming.is_empty() {
+            return;
+        }
+        let taken = |element: &Element| element.mark().is_some_and(|mark| coming.contains(&mark));
+        for come in &mut self.come {
+            if let Come::Change(element, was) = *come {
+                if taken(&was) {
+                    self.released.push(was);
+                    *come = Come::Add(element);
+                }
+            }
+        }
+        let released: Vec<_>;
+        (released, self.go) = std::mem::take(&mut self.go).into_iter().partition(taken);
+        self.released.extend(released);
+    }
+
+    /// Has source ranges go first that overlap such as come.
+    fn make_room(&mut self) {
+        let coming: Vec<(AddressPort, IpNetwork)> = self
+            .come
+            .iter()
+            .filter_map(|come| match come.element() {
+                Element::SourceRange(at, range) => Some((*at, *range)),
+                _ => None,
+            })
+            .collect();
+        if coming.is_empty() {
+            return;
+        }
+        let overlaps = |gone: &Element| {
+            let Element::SourceRange(at, range) = *gone else {
+                return false;
+            };
+            let from = coming.partition_point(|(of, _)| *of < at);
+            let mut of_port = coming.iter().skip(from).take_while(|(of, _)| *of == at);
+            of_port.any(|(_, other)| overlap(range, *other))
+        };
+        (self.make_room, self.go) = std::mem::take(&mut self.go).into_iter().partition(overlaps);
+    }
+}
+
+impl Come {
+    const fn element(&self) -> &Element {
+        match self {
+            Self::Add(element) | Self::Change(element, _) => element,
+        }
+    }
+}
+
+/// Whether two networks have addresses in common: then one contains the other.
+pub(crate) fn overlap(one: IpNetwork, other: IpNetwork) -> bool {
+    one.contains(other.network()) || other.contains(one.network())
+}
