@@ -37,6 +37,9 @@ pub(super) struct TableGuard {
     reached: HashMap<AddressPort, usize>,
     reached_ports: HashMap<(Family, NodePort), usize>,
     reached_addresses: HashMap<IpAddr, usize>,
+    /// Node ports and node addresses that could not be deleted: a new one of the other meets them.
+    stale_ports: PerFamily<Option<usize>>,
+    stale_addresses: PerFamily<Option<usize>>,
     reached_marks: HashMap<(Family, u32), usize>,
     /// What other layouts need and could not be made.
     others: PerFamily<Option<usize>>,
@@ -176,8 +179,14 @@ impl TableGuard {
     fn stays(&mut self, index: usize, family: Family, element: &Element) {
         match element {
             Element::Service(at, _) => drop(self.reached.insert(*at, index)),
-            Element::NodePort(port, _) => drop(self.reached_ports.insert((family, *port), index)),
-            Element::NodeAddress(ip) => drop(self.reached_addresses.insert(*ip, index)),
+            Element::NodePort(port, _) => {
+                self.reached_ports.insert((family, *port), index);
+                *self.stale_ports.get_mut(family) = Some(index);
+            }
+            Element::NodeAddress(address) => {
+                self.reached_addresses.insert(*address, index);
+                *self.stale_addresses.get_mut(family) = Some(index);
+            }
             _ => {}
         }
         if let Some(mark) = element.mark() {
@@ -200,8 +209,14 @@ impl TableGuard {
     ) -> Option<usize> {
         match element {
             Element::Service(at, _) => servers.get(&at.server()).copied(),
-            Element::NodePort(port, _) => self.ports.get(&(family, *port)).copied(),
-            Element::NodeAddress(address) => self.servers_at.get(address).copied(),
+            Element::NodePort(port, _) => {
+                let stale = || *self.stale_addresses.get(family);
+                self.ports.get(&(family, *port)).copied().or_else(stale)
+            }
+            Element::NodeAddress(address) => {
+                let stale = || *self.stale_ports.get(family);
+                self.servers_at.get(address).copied().or_else(stale)
+            }
             _ => {
                 let mark = element.mark()?;
                 self.marks.get(&(family, mark)).copied()

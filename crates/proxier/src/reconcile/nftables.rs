@@ -97,7 +97,8 @@ struct Differences {
     /// Marks that go to another Service: their elements go before the virtual server of the mark changes, and what they
     /// are for is dropped until it has another mark.
     released: Vec<Element>,
-    /// Source ranges that go before those come that overlap them, which the kernel would refuse.
+    /// What goes before anything comes: node ports and node addresses, of which each new one would meet the old ones of
+    /// the other without a virtual server; and source ranges that overlap new ones, which the kernel would refuse.
     make_room: Vec<Element>,
     /// In order.
     come: Vec<Come>,
@@ -159,7 +160,6 @@ impl Differences {
         self.released.extend(released);
     }
 
-    /// Has source ranges go first that overlap such as come.
     fn make_room(&mut self) {
         let coming: Vec<(AddressPort, IpNetwork)> = self
             .come
@@ -169,18 +169,19 @@ impl Differences {
                 _ => None,
             })
             .collect();
-        if coming.is_empty() {
-            return;
-        }
-        let overlaps = |gone: &Element| {
-            let Element::SourceRange(at, range) = *gone else {
-                return false;
+        let goes_first = |gone: &Element| {
+            let (at, range) = match *gone {
+                Element::SourceRange(at, range) => (at, range),
+                Element::NodePort(..) | Element::NodeAddress(_) => return true,
+                _ => return false,
             };
             let from = coming.partition_point(|(of, _)| *of < at);
             let mut of_port = coming.iter().skip(from).take_while(|(of, _)| *of == at);
             of_port.any(|(_, other)| overlap(range, *other))
         };
-        (self.make_room, self.go) = std::mem::take(&mut self.go).into_iter().partition(overlaps);
+        (self.make_room, self.go) = std::mem::take(&mut self.go)
+            .into_iter()
+            .partition(goes_first);
     }
 }
 

@@ -7,6 +7,7 @@ mod node_ports;
 mod reserved;
 
 pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims, drains};
+#[allow(unused_imports, reason = "the engine uses them next")]
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
 pub(crate) use reserved::{Reserved, bindable, node_addresses};

@@ -246,7 +246,7 @@ pub(crate) fn follow(story: Story) {
         mirror.change(change.clone());
         engine.change(change);
     }
-    let kernel = MemoryKernel::holding(&story.found);
+    let kernel = MemoryKernel::holding(&without_tables(story.found));
     let mut pair = Pair {
         engine,
         kernel,
@@ -278,7 +278,7 @@ pub(crate) fn follow(story: Story) {
                 meddlings
                     .iter()
                     .for_each(|meddling| found::meddle(&mut state, meddling));
-                pair.kernel = MemoryKernel::holding(&state);
+                pair.kernel = MemoryKernel::holding(&without_tables(state));
                 audit(&mut pair);
             }
             Event::Audit => {
@@ -351,6 +351,15 @@ fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
 }
 
 fn with_ipset(mut config: Config) -> Config {
-    if config.layout == proxier::Layout::Nftables { config.layout = proxier::Layout::Current; }
+    if config.layout == proxier::Layout::Nftables {
+        config.layout = proxier::Layout::Current;
+    }
     config
+}
+
+/// The engine does not know tables of nf_tables yet.
+fn without_tables(mut state: Observed) -> Observed {
+    state.tables = proxier::cluster::PerFamily::default();
+    state.routing = proxier::nftables::Routing::default();
+    state
 }
