@@ -214,13 +214,15 @@ fn rule(rule: &MarkRule) -> String {
     let MarkRule {
         family,
         priority,
+        iif_lo,
         mark,
         table,
         protocol,
     } = rule;
     let command = six(*family, "rule");
+    let link = if *iif_lo { " iif lo" } else { "" };
     format!(
-        "{command}{priority}: from all fwmark {mark} lookup {table} proto {}",
+        "{command}{priority}: from all fwmark {mark}{link} lookup {table} proto {}",
         protocol.0
     )
 }

@@ -117,6 +117,7 @@ impl Differences {
     fn new(family: Family, wanted: &DesiredTable, have: &[Element]) -> Self {
         debug_assert!(have.is_sorted(), "elements of {family} are sorted");
         let mut all = Self::default();
+        let is_wanted = |found: &Element| wanted.elements.binary_search(found).is_ok();
         merge(
             &wanted.elements,
             have,
@@ -124,6 +125,13 @@ impl Differences {
             Element::key,
             |wanted, found| match (wanted, found) {
                 (Some(wanted), None) => all.come.push(Come::Add(*wanted)),
+                // Beside the one wanted, where somebody added another kind.
+                (Some(wanted), Some(found))
+                    if wanted != found && have.binary_search(wanted).is_ok() =>
+                {
+                    all.go.push(*found);
+                }
+                (None, Some(found)) if is_wanted(found) => {}
                 (Some(wanted), Some(found)) if wanted != found => {
                     all.come.push(Come::Change(*wanted, *found));
                 }

@@ -24,7 +24,7 @@ fn a_cluster_ip_is_one_virtual_server_and_one_element() {
         "hairpin 10.244.0.1 . 10.244.0.1",
         "cluster-ips 10.0.0.7",
         NODE,
-        "services 10.0.0.7 . tcp . 80 : goto cluster-ip",
+        "services 10.0.0.7 . tcp . 80",
     ];
     assert_eq!(found, expected);
 }
@@ -38,7 +38,7 @@ fn without_endpoints_there_is_a_virtual_server_that_refuses() {
             "-A -t 10.0.0.7:80 -s rr -b flag-3",
             "cluster-ips 10.0.0.7",
             NODE,
-            "services 10.0.0.7 . tcp . 80 : goto cluster-ip",
+            "services 10.0.0.7 . tcp . 80",
         ];
         assert_eq!(found, expected, "{policy}");
     }
@@ -58,13 +58,13 @@ fn internal_policy_local_gets_this_nodes_endpoints_and_is_dropped_without_any() 
         "-A -t 10.0.0.7:80 -s rr -b flag-3",
         "  -r 10.244.0.1:8080",
         "cluster-ips 10.0.0.7",
-        "services 10.0.0.7 . tcp . 80 : goto cluster-ip",
+        "services 10.0.0.7 . tcp . 80",
     ];
     assert_eq!(of(&["10.244.0.1", "10.244.0.2"]), expected);
     let expected = [
         "-A -t 10.0.0.7:80 -s rr -b flag-3",
         "cluster-ips 10.0.0.7",
-        "services 10.0.0.7 . tcp . 80 : drop",
+        "dropped 10.0.0.7 . tcp . 80",
     ];
     assert_eq!(of(&["10.244.0.2"]), expected);
 }
@@ -97,10 +97,10 @@ fn outside_addresses_have_all_endpoints_where_the_policy_is_cluster() {
         "  -r 10.244.0.2:8080",
         "cluster-ips 10.0.0.7",
         NODE,
-        "services 10.0.0.7 . tcp . 80 : goto cluster-ip",
-        "services 198.51.100.7 . tcp . 80 : goto external",
-        "services 203.0.113.7 . tcp . 80 : goto external",
-        "node-ports tcp . 30080 : goto node-port",
+        "services 10.0.0.7 . tcp . 80",
+        "external 198.51.100.7 . tcp . 80",
+        "external 203.0.113.7 . tcp . 80",
+        "node-ports tcp . 30080",
     ];
     assert_eq!(of(&manifests), expected);
 }
@@ -132,10 +132,10 @@ fn a_split_policy_has_one_more_virtual_server_by_mark() {
         "service-marks 198.51.100.7 . tcp . 80 : 0x0000105d",
         "service-marks 203.0.113.7 . tcp . 80 : 0x0000105d",
         "node-port-marks tcp . 30080 : 0x0000105d",
-        "services 10.0.0.7 . tcp . 80 : goto cluster-ip",
-        "services 198.51.100.7 . tcp . 80 : goto external-local",
-        "services 203.0.113.7 . tcp . 80 : goto external-local",
-        "node-ports tcp . 30080 : goto node-port-local",
+        "services 10.0.0.7 . tcp . 80",
+        "external-local 198.51.100.7 . tcp . 80",
+        "external-local 203.0.113.7 . tcp . 80",
+        "node-ports-local tcp . 30080",
     ];
     assert_eq!(of(&manifests(&["10.244.0.1", "10.244.0.2"])), expected);
 
@@ -152,8 +152,8 @@ fn a_split_policy_has_one_more_virtual_server_by_mark() {
 
     // None anywhere: refused rather than dropped.
     let nowhere = of(&manifests(&[]));
-    assert!(nowhere.contains(&"services 203.0.113.7 . tcp . 80 : goto external".to_owned()));
-    assert!(nowhere.contains(&"node-ports tcp . 30080 : goto node-port".to_owned()));
+    assert!(nowhere.contains(&"external 203.0.113.7 . tcp . 80".to_owned()));
+    assert!(nowhere.contains(&"node-ports tcp . 30080".to_owned()));
     assert!(!nowhere.iter().any(|line| line.contains("-f ")));
 }
 
@@ -213,10 +213,10 @@ fn sctp_and_udp_are_like_tcp() {
         "-A --sctp-service 192.168.10.10:30009 -s rr -b flag-3",
         "cluster-ips 10.0.0.7",
         NODE,
-        "services 10.0.0.7 . udp . 53 : goto cluster-ip",
-        "services 10.0.0.7 . sctp . 9 : goto cluster-ip",
-        "node-ports udp . 30053 : goto node-port",
-        "node-ports sctp . 30009 : goto node-port",
+        "services 10.0.0.7 . udp . 53",
+        "services 10.0.0.7 . sctp . 9",
+        "node-ports udp . 30053",
+        "node-ports sctp . 30009",
     ];
     let mut found: Vec<_> = found.iter().map(String::as_str).collect();
     let mut expected = expected.to_vec();
@@ -238,7 +238,7 @@ spec: {clusterIPs: [10.0.0.7, 'fd00::7'], ports: [{port: 80}]}
         "-A -t [fd00::7]:80 -s rr -b flag-3",
         "cluster-ips fd00::7",
         "node-addresses 2001:db8:10::10",
-        "services fd00::7 . tcp . 80 : goto cluster-ip",
+        "services fd00::7 . tcp . 80",
     ];
     assert_eq!(shown(&desired, Family::V6), v6);
     assert_eq!(shown(&desired, Family::V4).len(), 4);
@@ -248,8 +248,11 @@ spec: {clusterIPs: [10.0.0.7, 'fd00::7'], ports: [{port: 80}]}
         .iter()
         .map(ToString::to_string)
         .collect();
-    let rule = "priority 77 fwmark 0x2000/0x2000 table 8192 protocol 77";
-    assert_eq!(rules, [rule, rule]);
+    let rule = [
+        "priority 77 iif lo fwmark 0x2000/0x2000 table main protocol 77",
+        "priority 78 fwmark 0x2000/0x2000 table 8192 protocol 77",
+    ];
+    assert_eq!(rules, [rule, rule].concat());
     let routes: Vec<_> = desired
         .routing
         .routes
@@ -270,7 +273,7 @@ spec: {clusterIPs: [10.0.0.7, 'fd00::7'], ports: [{port: 80}]}
     host.ipv6 = false;
     let v4 = proxier::translate(&cluster(manifests), &host, &config());
     assert!(v4.tables.v6.is_none() && v4.tables.v4.is_some());
-    assert_eq!(v4.routing.rules.len(), 1);
+    assert_eq!(v4.routing.rules.len(), 2);
 }
 
 #[test]
@@ -302,8 +305,8 @@ status: {{addresses: [{{type: InternalIP, address: 203.0.113.7}}]}}
     ];
     assert_eq!(refused, expected);
     let lines = shown(&desired, Family::V4);
-    assert!(lines.contains(&"services 203.0.113.7 . tcp . 80 : goto external".to_owned()));
-    assert!(lines.contains(&"node-ports tcp . 30002 : goto node-port".to_owned()));
+    assert!(lines.contains(&"external 203.0.113.7 . tcp . 80".to_owned()));
+    assert!(lines.contains(&"node-ports tcp . 30002".to_owned()));
     let unreachable =
         |line: &String| line.contains("203.0.113.7 . tcp . 6443") || line.contains("30001");
     assert!(!lines.iter().any(unreachable), "{lines:#?}");
@@ -336,9 +339,9 @@ endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
     let desired = proxier::translate(&cluster(&manifests), &host(), &config);
     let lines = shown(&desired, Family::V4);
     // The older one has the only mark.
-    assert!(lines.contains(&"node-ports tcp . 30081 : goto node-port-local".to_owned()));
+    assert!(lines.contains(&"node-ports-local tcp . 30081".to_owned()));
     assert!(lines.contains(&"node-port-marks tcp . 30081 : 0x00000001".to_owned()));
-    assert!(lines.contains(&"node-ports tcp . 30080 : goto node-port".to_owned()));
+    assert!(lines.contains(&"node-ports tcp . 30080".to_owned()));
     let conflicts: Vec<_> = desired.conflicts.iter().map(ToString::to_string).collect();
     assert_eq!(
         conflicts,

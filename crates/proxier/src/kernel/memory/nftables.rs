@@ -8,7 +8,7 @@ use nftables_netlink::{DataType, Expression, Set, Verdict};
 use super::MemoryKernel;
 use crate::cluster::Family;
 use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
-use crate::layout::nftables::{Element, Kind, Routing, SetId, Structure};
+use crate::layout::nftables::{Element, Routing, SetId, Structure};
 use crate::observed::ObservedTable;
 use crate::plan::{Operation, TableWrite};
 use crate::reconcile::overlap;
@@ -17,7 +17,7 @@ use crate::reconcile::overlap;
 #[derive(Clone, Debug)]
 pub(super) struct MemoryTable {
     structure: Structure,
-    /// By their key, which has no data.
+    /// By their place.
     elements: BTreeMap<Element, Element>,
     foreign_elements: usize,
 }
@@ -28,7 +28,9 @@ impl MemoryTable {
         let elements = found.elements.iter();
         Self {
             structure: found.structure.clone(),
-            elements: elements.map(|element| (element.key(), *element)).collect(),
+            elements: elements
+                .map(|element| (element.place(), *element))
+                .collect(),
             foreign_elements: found.foreign_elements,
         }
     }
@@ -73,10 +75,7 @@ impl MemoryTable {
     /// Adds an element that must not be there (`NLM_F_EXCL`).
     fn add(&mut self, family: Family, element: &Element) -> Result<(), KernelError> {
         self.set(family, element.set())?;
-        if let Element::Service(_, kind) | Element::NodePort(_, kind) = element {
-            self.chain(*kind)?;
-        }
-        if self.elements.contains_key(&element.key()) {
+        if self.elements.contains_key(&element.place()) {
             return Err(KernelError::exists(
                 KernelPart::Nftables,
                 format_args!("{element} in set {}", element.set().as_str()),
@@ -94,24 +93,13 @@ impl MemoryTable {
                 return Err(invalid(element, reason));
             }
         }
-        self.elements.insert(element.key(), *element);
+        self.elements.insert(element.place(), *element);
         Ok(())
-    }
-
-    fn chain(&self, kind: Kind) -> Result<(), KernelError> {
-        let Some(name) = kind.chain() else {
-            return Ok(());
-        };
-        let is = |chain: &nftables_netlink::Chain| chain.name.as_ref().is_some_and(|n| *n == name);
-        match self.structure.chains.iter().any(is) {
-            true => Ok(()),
-            false => Err(missing(format_args!("chain {name}"))),
-        }
     }
 
     /// Deletes an element by its key, whatever data it has.
     fn delete(&mut self, element: &Element) -> Result<(), KernelError> {
-        let gone = self.elements.remove(&element.key());
+        let gone = self.elements.remove(&element.place());
         gone.map(drop)
             .ok_or_else(|| missing(format_args!("{element} in set {}", element.set().as_str())))
     }
@@ -245,23 +233,30 @@ impl MemoryKernel {
             Operation::AddElement { family, element } => {
                 let table = self.table(*family)?;
                 table.add(*family, element)?;
-                done.push(Undo::Element(*family, element.key(), None));
+                done.push(Undo::Element(*family, element.place(), None));
                 Ok(())
             }
             Operation::ChangeElement {
-                family, element, ..
+                family,
+                element,
+                was,
             } => {
                 let table = self.table(*family)?;
-                let before = table.elements.get(&element.key()).copied();
-                table.delete(element)?;
-                done.push(Undo::Element(*family, element.key(), before));
-                table.add(*family, element)
+                let before = table.elements.get(&was.place()).copied();
+                table.delete(was)?;
+                done.push(Undo::Element(*family, was.place(), before));
+                let table = self.table(*family)?;
+                table.add(*family, element)?;
+                if element.place() != was.place() {
+                    done.push(Undo::Element(*family, element.place(), None));
+                }
+                Ok(())
             }
             Operation::DeleteElement { family, element } => {
                 let table = self.table(*family)?;
-                let before = table.elements.get(&element.key()).copied();
+                let before = table.elements.get(&element.place()).copied();
                 table.delete(element)?;
-                done.push(Undo::Element(*family, element.key(), before));
+                done.push(Undo::Element(*family, element.place(), before));
                 Ok(())
             }
             _ => Ok(()),

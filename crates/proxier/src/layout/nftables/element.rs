@@ -156,7 +156,18 @@ impl Element {
         }
     }
 
-    /// The same with what a map has for it left out: equal for elements of one key.
+    /// The same with a mark left out: what it is known by in its set.
+    #[must_use]
+    pub(crate) const fn place(&self) -> Self {
+        match *self {
+            Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
+            Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
+            other => other,
+        }
+    }
+
+    /// The same with its mark or kind left out: equal for elements of which a table has but one, though those of two
+    /// kinds are in two sets.
     #[must_use]
     pub const fn key(&self) -> Self {
         match *self {

@@ -32,7 +32,7 @@ impl Routing {
         for family in families {
             let to_here = MarkRule {
                 family,
-                priority: options.rule_priority + 1,
+                priority: options.rule_priority.saturating_add(1),
                 iif_lo: false,
                 mark: Mark::bits(options.route_mark),
                 table: options.routing_table,
