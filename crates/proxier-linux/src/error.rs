@@ -41,7 +41,7 @@ pub(crate) fn sysctl_failed(what: &str, error: io::Error) -> KernelError {
 }
 
 /// What an error number of the kernel means, where the part of the kernel gives it no other meaning.
-const fn of_errno(code: i32) -> Kind {
+pub(crate) const fn of_errno(code: i32) -> Kind {
     match code {
         errno::EPERM | errno::EACCES => Kind::Permission,
         errno::EEXIST => Kind::Exists,
@@ -62,7 +62,7 @@ fn of_io(error: &io::Error) -> (Kind, Option<i32>) {
     (code.map_or(Kind::Other, of_errno), code)
 }
 
-fn of_transport(error: &Transport) -> (Kind, Option<i32>) {
+pub(crate) fn of_transport(error: &Transport) -> (Kind, Option<i32>) {
     let of_os = |os: &netlink_batch::Os| (of_errno(os.0), Some(os.0));
     match error {
         Transport::Kernel(refused) => (of_errno(refused.code), Some(refused.code)),
@@ -158,6 +158,32 @@ impl PartError for dummy_link::Error {
             _ => (Kind::Other, None),
         }
     }
+}
+
+impl PartError for nftables_netlink::Error {
+    const PART: Part = Part::Nftables;
+
+    fn classify(&self) -> (Kind, Option<i32>) {
+        crate::nftables::classify(self)
+    }
+}
+
+/// An error with a routing rule or route.
+pub(crate) fn routing_failed(error: dummy_link::Error) -> KernelError {
+    use dummy_link::Error;
+    let (kind, errno) = match &error {
+        Error::RouteTaken { .. } => (Kind::Exists, Some(errno::EEXIST)),
+        Error::LinkDown { .. } => (Kind::Missing, Some(errno::ENETDOWN)),
+        Error::RoutingNotPermitted => (Kind::Permission, Some(errno::EPERM)),
+        Error::RoutingUnsupported { .. } => (Kind::Unsupported, None),
+        Error::Rule { reason, .. }
+        | Error::Route { reason, .. }
+        | Error::RoutingList { reason, .. } => of_transport(reason),
+        other => other.classify(),
+    };
+    KernelError::new(Part::Routing, kind, error.to_string())
+        .with_errno(errno)
+        .caused_by(error)
 }
 
 impl PartError for conntrack_netlink::Error {

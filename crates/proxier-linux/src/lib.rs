@@ -6,6 +6,7 @@
 mod error;
 mod flows;
 mod links;
+mod nftables;
 mod observe;
 mod perform;
 mod rules;
@@ -25,14 +26,19 @@ use iptables_restore::Tools;
 use ipvs_netlink::VirtualServerId;
 use kmod_probe::{KernelVersion, Modules};
 
+use crate::nftables::Nftables;
 use crate::rules::Rules;
 use crate::signs::Watch;
 use proxier::LINK;
-use proxier::Plan;
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::{Applied, carry_out};
 use proxier::{Kernel, KernelError};
+use proxier::{Layout, Plan};
 use proxier::{Observed, ObservedServer};
+
+/// The first kernel on which a table can be kept from others (`NFT_TABLE_F_OWNER`) and yet outlive its owner
+/// (`NFT_TABLE_F_PERSIST`).
+const OWNED_AND_PERSISTENT: KernelVersion = KernelVersion::new(6, 9, 0);
 
 /// Where the kernel shows its settings.
 const SYSCTLS: &str = "/proc/sys";
@@ -45,9 +51,14 @@ const SYSCTLS: &str = "/proc/sys";
 /// Needs CAP_NET_ADMIN. Many operations go to the kernel in one system call; each has its own result.
 pub struct LinuxKernel {
     ipvs: ipvs_netlink::Client,
-    ipset: ipset_netlink::Client,
+    /// None where the layout does without and the kernel has none.
+    ipset: Option<ipset_netlink::Client>,
+    /// None where the kernel has none.
+    nftables: Option<Nftables>,
     links: dummy_link::Client,
-    /// None for IPv6 where there is none; always some for IPv4.
+    /// Whether the kernel has IPv6, and tools for it if the layout takes any.
+    ipv6: bool,
+    /// None for IPv6 where there is none, and where the layout does without and there are no tools.
     rules: PerFamily<Option<Rules>>,
     /// Why the last observation holds rules that were not read.
     unread_rules: Option<KernelError>,
@@ -73,6 +84,9 @@ pub enum OpenError {
     /// Links and addresses cannot be spoken of.
     #[error("links: {0}")]
     Links(#[source] dummy_link::Error),
+    /// nf_tables cannot be spoken to.
+    #[error("nf_tables: {0}")]
+    Nftables(#[source] nftables_netlink::Error),
     /// There is no usable iptables.
     #[error("iptables: {0}")]
     Iptables(#[source] Box<iptables_restore::Error>),
@@ -97,19 +111,48 @@ impl LinuxKernel {
     ///
     /// [`OpenError`] with the part that is missing and what to do about it.
     pub fn open() -> Result<Self, OpenError> {
+        Self::open_for(Layout::default())
+    }
+
+    /// Opens the kernel for a layout. [`Layout::Nftables`] takes neither ipset nor iptables; where they are there, what
+    /// another layout has left is found and removed.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with the part that is missing and what to do about it.
+    pub fn open_for(layout: Layout) -> Result<Self, OpenError> {
+        let bare = layout == Layout::Nftables;
         let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
         let version = modules.version().map_err(OpenError::Release)?;
+        let v4 = match tools::usable(Family::V4) {
+            Err(_) if bare => None,
+            tools => Some(Rules::new(tools?)),
+        };
+        let v6 = match tools::of_ipv6(Path::new(SYSCTLS)) {
+            Err(_) if bare => None,
+            tools => tools?.map(Rules::new),
+        };
         Ok(Self {
             ipvs: open_ipvs(&modules)?,
-            ipset: ipset_netlink::Client::open().map_err(OpenError::Ipset)?,
+            ipset: match ipset_netlink::Client::open() {
+                Err(_) if bare => None,
+                opened => Some(opened.map_err(OpenError::Ipset)?),
+            },
+            nftables: match nftables_netlink::Client::open() {
+                Ok(client) => Some(Nftables::new(client, version >= OWNED_AND_PERSISTENT)),
+                Err(_) if !bare => None,
+                Err(error) => return Err(OpenError::Nftables(error)),
+            },
             links: dummy_link::Client::open()
                 .map_err(OpenError::Links)?
                 .with_address_protocol(links::MARK),
             renamed: BTreeSet::new(),
-            rules: PerFamily {
-                v4: Some(Rules::new(tools::usable(Family::V4)?)),
-                v6: tools::of_ipv6(Path::new(SYSCTLS))?.map(Rules::new),
+            ipv6: if bare {
+                tools::has_ipv6(Path::new(SYSCTLS))
+            } else {
+                v6.is_some()
             },
+            rules: PerFamily { v4, v6 },
             unread_rules: None,
             watch: Watch::open(),
             version,
@@ -152,7 +195,7 @@ impl LinuxKernel {
         host.links = links;
         host.kernel = self.version;
         host.random_fully = tools.all(|tools| tools.features().random_fully);
-        host.ipv6 = v6.is_some();
+        host.ipv6 = self.ipv6;
         Ok(host)
     }
 }

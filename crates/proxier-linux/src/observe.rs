@@ -13,11 +13,12 @@ use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationStatus, Error as IpvsError, VirtualServer, VirtualServerId};
 
 use crate::LinuxKernel;
-use crate::error::{PartError, failed, sysctl_failed};
+use crate::error::{PartError, failed, routing_failed, sysctl_failed};
 use crate::rules::Saved;
 use proxier::SetId;
 use proxier::Sysctl;
 use proxier::cluster::{Family, PerFamily};
+use proxier::nftables::{ROUTING_PROTOCOL, Routing};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 use proxier::{Observed, ObservedDestination, ObservedServer};
 
@@ -52,6 +53,10 @@ impl LinuxKernel {
         state.servers = self.read_servers()?;
         state.sets = self.read_sets()?;
         state.addresses = self.read_addresses()?;
+        if let Some(nftables) = &mut self.nftables {
+            state.tables = nftables.tables()?;
+        }
+        state.routing = self.read_routing()?;
         state.sysctls = self.read_sysctls()?;
         state.timeouts = self
             .ipvs
@@ -78,6 +83,25 @@ impl LinuxKernel {
             Saved::Unknown(error) => Err(error),
             Saved::Failed(error) => Err(unreadable("rules", error)),
         }
+    }
+
+    /// What has the proxy's protocol number. Whatever else of that number is neither a rule by mark nor a local route is
+    /// somebody else's.
+    fn read_routing(&mut self) -> Result<Routing, KernelError> {
+        let unreadable = |error| routing_failed(error).while_doing("reading routing");
+        let rules = self.links.rules().map_err(unreadable)?;
+        let routes = self.links.routes_by(ROUTING_PROTOCOL).map_err(unreadable)?;
+        let rules = rules.iter().filter_map(dummy_link::Rule::by_mark);
+        let mut routing = Routing::default();
+        routing
+            .rules
+            .extend(rules.filter(|rule| rule.protocol == ROUTING_PROTOCOL));
+        routing
+            .routes
+            .extend(routes.iter().filter_map(dummy_link::Route::local));
+        routing.rules.sort_unstable();
+        routing.routes.sort_unstable();
+        Ok(routing)
     }
 
     fn read_servers(&mut self) -> Result<Vec<ObservedServer>, KernelError> {
@@ -118,10 +142,10 @@ impl LinuxKernel {
     /// The proxy's sets with their members, others without: those can be large, and nothing here depends
     /// on what is in them.
     fn read_sets(&mut self) -> Result<BTreeMap<SetName, Set>, KernelError> {
-        let infos = self
-            .ipset
-            .headers()
-            .map_err(|error| unreadable("sets", error))?;
+        let Some(ipset) = &mut self.ipset else {
+            return Ok(BTreeMap::new());
+        };
+        let infos = ipset.headers().map_err(|error| unreadable("sets", error))?;
         let mut sets = BTreeMap::new();
         for info in infos {
             let name = info.spec.name;
@@ -129,7 +153,7 @@ impl LinuxKernel {
                 sets.insert(name, Set::new(info.spec));
                 continue;
             }
-            match self.ipset.list(name) {
+            match ipset.list(name) {
                 Ok(mut listed) => {
                     listed.set.entries.sort_unstable();
                     sets.insert(name, listed.set);

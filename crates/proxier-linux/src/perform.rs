@@ -10,7 +10,7 @@ use iptables_restore::{Edit, Error as RulesError, RestoreInput, TableEdits};
 use ipvs_netlink::Request;
 
 use crate::LinuxKernel;
-use crate::error::{failed, sysctl_failed};
+use crate::error::{failed, routing_failed, sysctl_failed};
 use crate::rules::Restored;
 use proxier::cluster::Family;
 use proxier::kernel::no_result;
@@ -27,6 +27,7 @@ enum Way {
     Bind,
     Unbind,
     Rules(Family),
+    Table(Family),
     Alone,
 }
 
@@ -43,7 +44,7 @@ fn way(operation: &Operation) -> Way {
         Operation::BindAddress(_) => Way::Bind,
         Operation::UnbindAddress(_) => Way::Unbind,
         Operation::RestoreRules(change) => Way::Rules(change.family),
-        _ => Way::Alone,
+        other => other.table().map_or(Way::Alone, Way::Table),
     }
 }
 
@@ -79,6 +80,7 @@ impl LinuxKernel {
             }),
             Way::Bind | Way::Unbind => self.addresses(operations),
             Way::Rules(family) => self.rules(family, operations),
+            Way::Table(family) => self.tables(family, operations),
             Way::Alone => operations
                 .iter()
                 .map(|operation| self.alone(operation))
@@ -119,7 +121,11 @@ impl LinuxKernel {
             .collect();
         let mut results: Results = Vec::with_capacity(entries.len());
         while let Some(rest) = entries.get(results.len()..).filter(|rest| !rest.is_empty()) {
-            match change(&mut self.ipset, set, rest) {
+            let outcome = match &mut self.ipset {
+                Some(ipset) => change(ipset, set, rest),
+                None => Err(SetError::NoIpset),
+            };
+            match outcome {
                 Ok(()) => results.extend(rest.iter().map(|_| Ok(()))),
                 Err(error) => match refused_at(&error) {
                     Some(place) => {
@@ -211,7 +217,39 @@ impl LinuxKernel {
         }
     }
 
+    /// A table of nf_tables in one transaction.
+    fn tables(&mut self, family: Family, operations: &[&Operation]) -> Results {
+        match &mut self.nftables {
+            Some(nftables) => nftables.apply(family, operations),
+            None => {
+                let none = failed(nftables_netlink::Error::NoNftables);
+                operations.iter().map(|_| Err(none.clone())).collect()
+            }
+        }
+    }
+
+    /// One that is there already, or gone already, is as good.
+    fn routing(&mut self, operation: &Operation) -> Option<Result<(), KernelError>> {
+        let outcomes = match operation {
+            Operation::AddRoutingRule(rule) => self.links.add_rules(&[*rule]),
+            Operation::DeleteRoutingRule(rule) => self.links.remove_rules(&[*rule]),
+            Operation::AddRoute(route) => self.links.add_routes(&[*route]),
+            Operation::DeleteRoute(route) => self.links.remove_routes(&[*route]),
+            _ => return None,
+        };
+        let outcome = outcomes.into_iter().next();
+        let outcome = outcome.unwrap_or(Ok(Outcome::Unchanged));
+        Some(outcome.map(|_: Outcome| ()).map_err(routing_failed))
+    }
+
+    fn ipset(&mut self) -> Result<&mut ipset_netlink::Client, KernelError> {
+        self.ipset.as_mut().ok_or_else(|| failed(SetError::NoIpset))
+    }
+
     fn alone(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        if let Some(result) = self.routing(operation) {
+            return result;
+        }
         match operation {
             Operation::SetSysctl { sysctl, value, .. } => {
                 fs::write(self.sysctls.join(sysctl.path()), value.to_string())
@@ -220,9 +258,9 @@ impl LinuxKernel {
             Operation::SetTimeouts(timeouts) => self.ipvs.set_timeouts(*timeouts).map_err(failed),
             Operation::CreateLink => self.links.ensure(self.link).map(|_| ()).map_err(failed),
             Operation::DeleteLink => self.links.delete(self.link).map(|_| ()).map_err(failed),
-            Operation::CreateSet(spec) => self.ipset.create(spec, Mode::Strict).map_err(failed),
-            Operation::SwapSets { set, with } => self.ipset.swap(*with, *set).map_err(failed),
-            Operation::DestroySet(set) => self.ipset.destroy(*set, Mode::Strict).map_err(failed),
+            Operation::CreateSet(spec) => self.ipset()?.create(spec, Mode::Strict).map_err(failed),
+            Operation::SwapSets { set, with } => self.ipset()?.swap(*with, *set).map_err(failed),
+            Operation::DestroySet(set) => self.ipset()?.destroy(*set, Mode::Strict).map_err(failed),
             other => Err(KernelError::new(
                 KernelPart::of(other),
                 KernelErrorKind::Unsupported,

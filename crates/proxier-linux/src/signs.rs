@@ -217,7 +217,7 @@ impl LinuxKernel {
     }
 
     fn set_signs(&mut self) -> Option<u64> {
-        let mut infos = self.ipset.headers().ok()?;
+        let mut infos = self.ipset.as_mut()?.headers().ok()?;
         infos.retain(|info| SetId::owner(&info.spec.name).is_some());
         infos.sort_unstable_by_key(|info| info.spec.name);
         let mut hasher = DefaultHasher::new();

@@ -27,6 +27,11 @@ pub(crate) fn usable(family: Family) -> Result<Tools, OpenError> {
         .ok_or_else(|| OpenError::Iptables(Box::new(error)))
 }
 
+/// Whether the kernel has IPv6.
+pub(crate) fn has_ipv6(sysctls: &Path) -> bool {
+    sysctls.join("net/ipv6").exists()
+}
+
 /// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
 /// them must not pass for a machine without IPv6, which would lose what is programmed.
 pub(crate) fn of_ipv6(sysctls: &Path) -> Result<Option<Tools>, OpenError> {

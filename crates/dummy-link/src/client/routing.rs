@@ -4,6 +4,7 @@ use netlink_batch::{
     Header, Transport, errno,
     uapi::{NLM_F_CREATE, NLM_F_EXCL},
 };
+use netlink_packet_route::route::RouteMessage;
 use netlink_wire::Family;
 
 use super::{Client, Outcome, Outcomes};
@@ -11,7 +12,7 @@ use crate::message;
 use crate::uapi::{
     RTM_DELROUTE, RTM_DELRULE, RTM_GETROUTE, RTM_GETRULE, RTM_NEWROUTE, RTM_NEWRULE,
 };
-use crate::{Error, LocalRoute, MarkRule, Route, Rule, Table};
+use crate::{Error, LocalRoute, MarkRule, Route, RoutingProtocol, Rule, Table};
 
 impl<T: Transport> Client<T> {
     /// Adds rules by mark, many at a time; the result of each is at its place.
@@ -148,20 +149,42 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::RoutingList`], [`Error::Malformed`].
     pub fn routes(&mut self, table: Table) -> Result<Vec<Route>, Error> {
+        self.list_routes(
+            |family| message::routes_of(family, table),
+            |route| route.table == table,
+        )
+    }
+
+    /// The routes of a protocol, of both families, in whatever table. The kernel picks them, from Linux 4.20;
+    /// before, it lists all routes that there are.
+    ///
+    /// # Errors
+    /// As [`routes`](Self::routes).
+    pub fn routes_by(&mut self, protocol: RoutingProtocol) -> Result<Vec<Route>, Error> {
+        self.list_routes(
+            |family| message::routes_by(family, protocol),
+            |route| route.protocol == protocol,
+        )
+    }
+
+    fn list_routes(
+        &mut self,
+        request: impl Fn(Family) -> RouteMessage,
+        wanted: impl Fn(&Route) -> bool,
+    ) -> Result<Vec<Route>, Error> {
         let mut routes = Vec::new();
         for family in Family::ALL {
             let header = Header::dump(RTM_GETROUTE);
-            let request = message::routes_of(family, table);
+            let request = request(family);
             let dump = self.connection.dump_all(header, &request, |reply| {
                 let route =
                     message::parse_route(reply.payload).map_err(|reason| Error::Malformed {
                         what: "route",
                         reason,
                     })?;
-                // Without strict checking the kernel lists all tables; without IPv6, IPv4 again.
-                Ok(route.filter(|route| {
-                    route.table == table && Family::of(route.destination.ip()) == family
-                }))
+                // Without strict checking the kernel lists all routes; without IPv6, IPv4 again.
+                Ok(route
+                    .filter(|route| wanted(route) && Family::of(route.destination.ip()) == family))
             });
             match dump {
                 Ok(found) => routes.extend::<Vec<_>>(found),

@@ -16,7 +16,9 @@ pub use request::{
     all_addresses, all_links, delete_address, link_by_any_name, link_by_index, link_by_name,
     new_address, new_dummy, set_up,
 };
-pub use routing::{all_rules, local_route, mark_rule, parse_route, parse_rule, routes_of};
+pub use routing::{
+    all_rules, local_route, mark_rule, parse_route, parse_rule, routes_by, routes_of,
+};
 
 #[cfg(test)]
 mod tests;

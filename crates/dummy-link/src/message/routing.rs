@@ -114,6 +114,15 @@ pub fn routes_of(family: Family, table: Table) -> RouteMessage {
     message
 }
 
+/// The routes of a protocol in whatever table, for `RTM_GETROUTE` with `NLM_F_DUMP`. The kernel ignores the
+/// protocol unless the socket has `NETLINK_GET_STRICT_CHK` (Linux 4.20).
+pub fn routes_by(family: Family, protocol: RoutingProtocol) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family_of(family);
+    message.header.protocol = protocol.0.into();
+    message
+}
+
 /// Reads a rule from the payload of `RTM_NEWRULE` or `RTM_DELRULE`; `None` if it is neither for IPv4 nor
 /// IPv6.
 ///

@@ -214,7 +214,10 @@ impl TableRules {
         let original = [self.destination(), protocol, port];
         [SetId::Services, SetId::External, SetId::ExternalLocal]
             .map(|set| {
-                let about = Body::new().in_set(&original, &name(set.as_str()));
+                // Without the protocol `nft` does not know what the port is.
+                let about = Body::new()
+                    .protocol(icmp(self.family).0)
+                    .in_set(&original, &name(set.as_str()));
                 goto(about, MAKE_LOCAL)
             })
             .into()
