@@ -295,10 +295,9 @@ impl TableRules {
         let unmarked = Body::new().masked(key::mark(), self.route_mark, CmpOp::EQ, 0_u32);
         let mut bodies = vec![unmarked.accept(), Body::new().mark_and(!self.route_mark)];
         bodies.extend(self.of_pods().map(Body::accept));
-        let node_ports = self.in_set(self.of(SetId::NodeAddresses), SetId::NodePortsLocal);
         bodies.extend([
             goto(self.of(SetId::ExternalLocal), OWN_MARK),
-            goto(node_ports, OWN_MARK_NODE_PORT),
+            goto(self.of(SetId::NodeAddresses), OWN_MARK_NODE_PORT),
         ]);
         bodies
     }
@@ -313,8 +312,14 @@ impl TableRules {
         self.mark_of(SetId::ServiceMarks)
     }
 
+    /// An external IP may be an address of the node, its port the number of another Service's node port.
     fn own_mark_of_node_port(&self) -> Vec<Body> {
-        self.mark_of(SetId::NodePortMarks)
+        let mut bodies = vec![
+            self.of(SetId::External).accept(),
+            self.outside(Body::new(), SetId::NodePortsLocal).accept(),
+        ];
+        bodies.extend(self.mark_of(SetId::NodePortMarks));
+        bodies
     }
 
     fn refuse(&self) -> Body {
