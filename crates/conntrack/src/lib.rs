@@ -52,3 +52,7 @@ pub use error::Error;
 pub use model::{Flow, FlowKey, Layer4, Tuple};
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use text::{protocol_by_name, protocol_name};
+
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

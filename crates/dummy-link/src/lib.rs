@@ -52,3 +52,7 @@ pub use model::{
 #[cfg(feature = "client")]
 pub use monitor::{Changes, Monitor, Removal};
 pub use netlink_wire::Family;
+
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -83,3 +83,7 @@ pub use crate::{
     wire::DecodeError,
 };
 pub use netlink_wire::{Family, Protocol};
+
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -87,3 +87,7 @@ pub use tools::{
     RestoreOptions, SaveOptions, ToolFinder, Tools, Version,
 };
 pub use word::Word;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

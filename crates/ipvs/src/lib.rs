@@ -134,3 +134,7 @@ pub use model::{
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use table::{Table, diff};
 pub use text::{SaveLine, listing};
+
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -62,3 +62,7 @@ pub use name::ModuleName;
 pub use netlink_wire::KernelVersion;
 pub use presence::{Absence, Compression, ModuleFile, ModuleState, Presence};
 pub use reject::RejectReason;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -107,3 +107,7 @@ pub use report::Report;
 pub use socket::{Socket, SocketOptions};
 pub use transport::Transport;
 pub use whole::Answers;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -72,3 +72,7 @@ pub use uapi::{
 };
 pub use version::{KernelVersion, ParseKernelVersionError};
 pub use write::{Writer, measure};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

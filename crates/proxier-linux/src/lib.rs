@@ -237,3 +237,7 @@ fn open_ipvs(modules: &Modules) -> Result<ipvs_netlink::Client, OpenError> {
 fn link_name() -> LinkName {
     LINK.parse().expect("a valid link name")
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

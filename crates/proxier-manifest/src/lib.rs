@@ -41,3 +41,7 @@ pub use object::{ObjectError, ObjectReading, read_object};
 pub use quantity::{DurationError, parse_duration};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use text::{printable, printable_within};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

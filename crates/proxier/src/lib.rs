@@ -138,3 +138,7 @@ pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TableWrite};
 pub use reconcile::reconcile;
 pub use settings::Sysctl;
 pub use translate::translate;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
