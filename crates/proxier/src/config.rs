@@ -1,6 +1,6 @@
 //! How the proxy is configured: the part of kube-proxy's configuration that concerns its ipvs mode.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
@@ -35,6 +35,12 @@ pub struct Config {
     pub masquerade_all: bool,
     /// Which bit of the packet mark asks for masquerading, 0 to 31 (`iptables.masqueradeBit`).
     pub masquerade_bit: u8,
+    /// In iptables mode, whether node ports are served at IPv4 loopback addresses too, where
+    /// `node_port_addresses` allows it (`iptables.localhostNodePorts`). This takes `route_localnet`.
+    pub localhost_node_ports: bool,
+    /// Whether packets outside a connection's window are tolerated (`conntrack.tcpBeLiberal`). In iptables mode others
+    /// are dropped, as the kernel would answer them with a reset.
+    pub conntrack_tcp_be_liberal: bool,
     /// How traffic of this node's pods is recognized (`detectLocalMode`).
     pub detect_local: DetectLocal,
     /// On which of the node's addresses node ports are served (`nodePortAddresses`).
@@ -60,6 +66,8 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             masquerade_all: false,
             masquerade_bit: 14,
+            localhost_node_ports: true,
+            conntrack_tcp_be_liberal: false,
             detect_local: DetectLocal::ClusterCidr(Vec::new()),
             node_port_addresses: NodePortAddresses::All,
             nftables: nftables::Options::default(),
@@ -107,6 +115,22 @@ impl Config {
     pub fn masquerade_mark(&self) -> u32 {
         1u32.checked_shl(u32::from(self.masquerade_bit))
             .unwrap_or(1 << 14)
+    }
+
+    /// Whether node ports are served at IPv4 loopback addresses: it is asked for, and the addresses allow it.
+    pub(crate) fn serves_localhost_node_ports(&self) -> bool {
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let allowed = match self.node_port_addresses {
+            NodePortAddresses::All => true,
+            NodePortAddresses::Primary => false,
+            NodePortAddresses::Within(_) => match self.node_port_addresses.networks(Family::V4) {
+                None => true,
+                Some(networks) => networks
+                    .iter()
+                    .any(|network| network.contains(loopback) || network.ip().is_loopback()),
+            },
+        };
+        self.layout == Layout::Iptables && self.localhost_node_ports && allowed
     }
 
     /// Which virtual servers that no Service wants are to be removed from a machine.

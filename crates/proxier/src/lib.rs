@@ -131,7 +131,10 @@ pub use engine::Engine;
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
 pub use layout::nftables;
-pub use layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
+pub use layout::{
+    FamilyRules, IptablesRules, Layout, LocalSource, PortRules, PortSpec, SetId, SetIds,
+    SourceRangeDrop, Sources,
+};
 pub use observed::{Observed, ObservedDestination, ObservedServer, ObservedTable};
 pub use ownership::Ownership;
 pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TableWrite};

@@ -28,7 +28,8 @@ pub enum Sysctl {
     ArpIgnore,
     /// `net/ipv4/conf/all/arp_announce`.
     ArpAnnounce,
-    /// `net/ipv4/conf/all/route_localnet`. Shown in snapshots, never written.
+    /// `net/ipv4/conf/all/route_localnet`: packets to and from loopback addresses are routed, which node ports at
+    /// loopback addresses need in iptables mode.
     RouteLocalnet,
 }
 
@@ -81,6 +82,13 @@ impl fmt::Display for Sysctl {
 
 /// The values wanted on a kernel of this version.
 pub(crate) fn sysctls(config: &Config, kernel: KernelVersion) -> Vec<(Sysctl, i64)> {
+    if !config.layout.uses_ipvs() {
+        let localhost = config.serves_localhost_node_ports();
+        return localhost
+            .then_some((Sysctl::RouteLocalnet, 1))
+            .into_iter()
+            .collect();
+    }
     let mut wanted = vec![
         (Sysctl::VsConntrack, 1),
         (Sysctl::VsExpireNodestConn, 1),
@@ -97,6 +105,15 @@ pub(crate) fn sysctls(config: &Config, kernel: KernelVersion) -> Vec<(Sysctl, i6
     }
     wanted.sort_unstable();
     wanted
+}
+
+/// The timeouts wanted of IPVS, where it is used.
+pub(crate) fn timeouts(config: &Config) -> Timeouts {
+    if config.layout.uses_ipvs() {
+        config.timeouts
+    } else {
+        Timeouts::default()
+    }
 }
 
 /// IPVS's connection timeouts after a request to set them, in which 0 leaves one as it is.

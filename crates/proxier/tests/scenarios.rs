@@ -67,6 +67,11 @@ fn classic_layout() {
     assert_eq!(run_all(Layout::Classic), (14, 14));
 }
 
+#[test]
+fn iptables_mode() {
+    assert_eq!(run_all(Layout::Iptables), (37, 46));
+}
+
 /// A deliberate difference: others' virtual servers stay by default, where kube-proxy removes them. All else is as
 /// with the flag.
 #[test]

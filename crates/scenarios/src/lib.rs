@@ -42,15 +42,19 @@ pub struct Step {
 
 /// All scenarios of a layout, by name.
 pub fn all(layout: Layout) -> Vec<Scenario> {
-    let below = if layout == Layout::Classic {
-        "classic"
-    } else {
-        ""
-    };
-    folders(below)
+    folders(below(layout))
         .into_iter()
         .map(|folder| Scenario::open(folder, layout))
         .collect()
+}
+
+/// The folder of a layout's scenarios.
+fn below(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Classic => "classic",
+        Layout::Iptables => "iptables",
+        _ => "",
+    }
 }
 
 /// Those of a layout that start from nothing, on one and the same machine.
@@ -98,6 +102,9 @@ impl Scenario {
             &read(&folder.join("proxy-config.yaml")),
         );
         let mut config = config.unwrap();
+        if layout == Layout::Iptables {
+            assert_eq!(config.layout, layout, "the configuration names the mode");
+        }
         config.layout = layout;
         // What was measured removes what it does not know; by default others' virtual servers stay.
         config.remove_foreign_servers = true;
@@ -124,14 +131,9 @@ impl Scenario {
                 expected,
             });
         }
-        let classic = if layout == Layout::Classic {
-            "classic/"
-        } else {
-            ""
-        };
-        let name = folder.file_name().unwrap().to_str().unwrap();
+        let name = Path::new(below(layout)).join(folder.file_name().unwrap());
         Self {
-            name: format!("{classic}{name}"),
+            name: name.to_str().unwrap().to_owned(),
             folder,
             config,
             links,
@@ -205,6 +207,28 @@ pub fn comparable(lines: &[String]) -> BTreeMap<(String, String), Vec<String>> {
     }
     for ((_, name), rules) in &mut chains {
         if name == "KUBE-IPVS-OUT-FILTER" {
+            rules.sort();
+        }
+    }
+    chains
+}
+
+/// The chains in which the order of the rules of different Services does not matter in iptables mode.
+const ANY_ORDER: [&str; 4] = [
+    "KUBE-SERVICES",
+    "KUBE-EXTERNAL-SERVICES",
+    "KUBE-NODEPORTS",
+    "KUBE-PROXY-FIREWALL",
+];
+
+/// What of the rules of iptables mode counts, as the README of the data says. The rules for node ports must come last in
+/// their chain.
+pub fn comparable_in_iptables_mode(lines: &[String]) -> BTreeMap<(String, String), Vec<String>> {
+    let mut chains = comparable(lines);
+    for ((_, name), rules) in &mut chains {
+        if ANY_ORDER.contains(&name.as_str()) {
+            let last = |rule: &String| rule.contains("NOTE: this must be the last rule");
+            assert!(rules.is_sorted_by_key(last), "{name}: {rules:#?}");
             rules.sort();
         }
     }
@@ -357,6 +381,19 @@ pub fn compare_objects(
     };
     assert_eq!(sorted(&ipset), sorted(&snapshot.ipset), "{name}: ipset");
     assert_eq!(actual.addresses, snapshot.addresses, "{name}: addresses");
+    if layout == Layout::Iptables {
+        for (family, actual, expected) in [
+            ("iptables", &actual.iptables, &snapshot.iptables),
+            ("ip6tables", &actual.ip6tables, &snapshot.ip6tables),
+        ] {
+            let (actual, expected) = (
+                comparable_in_iptables_mode(actual),
+                comparable_in_iptables_mode(expected),
+            );
+            assert_eq!(actual, expected, "{name}: {family}");
+        }
+        return;
+    }
     let iptables = without_service_accept(&actual.iptables, false);
     let iptables = match layout {
         Layout::Current => without_current_differences(&iptables, false),
@@ -387,6 +424,13 @@ fn compare_settings(
     actual: &Snapshot,
     layout: Layout,
 ) {
+    if layout == Layout::Iptables {
+        // It sets nothing else.
+        let (localnet, value) = snapshot.sysctl.first_key_value().unwrap();
+        assert_eq!(snapshot.sysctl.len(), 1);
+        assert_eq!(actual.sysctl.get(localnet), Some(value), "{name}: sysctl");
+        return;
+    }
     assert_eq!(
         actual.ipvs_timeouts, snapshot.ipvs_timeouts,
         "{name}: ipvs_timeouts"

@@ -54,28 +54,35 @@ impl KubeProxyConfiguration {
     /// The fields that are set and that only other modes or systems use, by their paths.
     #[must_use]
     pub fn of_other_modes(&self) -> Vec<&'static str> {
-        let iptables = self.iptables.as_ref();
+        let of_iptables = |is_set: fn(&IptablesConfiguration) -> bool| {
+            !self.is_iptables() && self.iptables.as_ref().is_some_and(is_set)
+        };
         let fields = [
-            ("nftables", self.nftables.as_ref()),
-            ("winkernel", self.winkernel.as_ref()),
-            ("windowsRunAsService", self.windows_run_as_service.as_ref()),
-            ("udpIdleTimeout", self.udp_idle_timeout.as_ref()),
-            ("resourceContainer", self.resource_container.as_ref()),
+            ("nftables", self.nftables.is_some()),
+            ("winkernel", self.winkernel.is_some()),
+            ("windowsRunAsService", self.windows_run_as_service.is_some()),
+            ("udpIdleTimeout", self.udp_idle_timeout.is_some()),
+            ("resourceContainer", self.resource_container.is_some()),
             (
                 "iptables.localhostNodePorts",
-                iptables.and_then(|i| i.localhost_node_ports.as_ref()),
+                of_iptables(|iptables| iptables.localhost_node_ports.is_some()),
             ),
             (
                 "iptables.syncPeriod",
-                iptables.and_then(|i| i.sync_period.as_ref()),
+                of_iptables(|iptables| iptables.sync_period.is_some()),
             ),
             (
                 "iptables.minSyncPeriod",
-                iptables.and_then(|i| i.min_sync_period.as_ref()),
+                of_iptables(|iptables| iptables.min_sync_period.is_some()),
             ),
         ];
-        let set = fields.into_iter().filter(|(_, value)| value.is_some());
+        let set = fields.into_iter().filter(|(_, is_set)| *is_set);
         set.map(|(path, _)| path).collect()
+    }
+
+    /// Whether it asks for iptables mode.
+    pub(super) fn is_iptables(&self) -> bool {
+        self.mode.as_deref() == Some("iptables")
     }
 }
 
@@ -98,9 +105,9 @@ pub struct IptablesConfiguration {
     pub masquerade_bit: Option<i64>,
     pub masquerade_all: Option<bool>,
     // For the iptables mode.
-    pub localhost_node_ports: Option<Value>,
-    pub sync_period: Option<Value>,
-    pub min_sync_period: Option<Value>,
+    pub localhost_node_ports: Option<bool>,
+    pub sync_period: Option<String>,
+    pub min_sync_period: Option<String>,
 }
 
 /// `ipvs`.

@@ -23,7 +23,7 @@ use super::documents::{self, Document};
 use super::field_error::{FieldError, FieldErrors};
 use super::quantity;
 use proxier::cluster::Family;
-use proxier::{Config, DetectLocal, NodePortAddresses};
+use proxier::{Config, DetectLocal, Layout, NodePortAddresses};
 
 /// A `KubeProxyConfiguration` whose fields have the right types; what they hold is not checked yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,7 +100,7 @@ impl ConfigDocument {
         interpret(&self.fields, errors)
     }
 
-    /// Whether it names its mode, which can only be `ipvs`.
+    /// Whether it names its mode, `ipvs` or `iptables`.
     #[must_use]
     pub fn names_mode(&self) -> bool {
         let mode = self.fields.mode.as_deref();
@@ -190,11 +190,50 @@ fn interpret(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Config {
             Some(Ok(bit @ 0..=31)) => config.masquerade_bit = bit,
             Some(_) => errors.add("iptables.masqueradeBit", "is not from 0 to 31"),
         }
+        config.localhost_node_ports = iptables.localhost_node_ports.unwrap_or(true);
+    }
+    if let Some(conntrack) = &raw.conntrack {
+        config.conntrack_tcp_be_liberal = conntrack.tcp_be_liberal.unwrap_or(false);
+    }
+    if raw.is_iptables() {
+        config.layout = Layout::Iptables;
     }
     if let Some(ipvs) = &raw.ipvs {
         self::ipvs(ipvs, &mut config, errors);
     }
+    sync_periods(raw, &mut config, errors);
     config
+}
+
+/// How often the mode that is asked for compares everything and how long it gathers changes.
+fn sync_periods(raw: &KubeProxyConfiguration, config: &mut Config, errors: &mut FieldErrors) {
+    let (section, sync, min) = if raw.is_iptables() {
+        let iptables = raw.iptables.as_ref();
+        let sync = iptables.and_then(|iptables| iptables.sync_period.as_deref());
+        let min = iptables.and_then(|iptables| iptables.min_sync_period.as_deref());
+        ("iptables", sync, min)
+    } else {
+        let ipvs = raw.ipvs.as_ref();
+        let sync = ipvs.and_then(|ipvs| ipvs.sync_period.as_deref());
+        let min = ipvs.and_then(|ipvs| ipvs.min_sync_period.as_deref());
+        ("ipvs", sync, min)
+    };
+    let mut period = |field: &str, text: Option<&str>| {
+        let text = text.filter(|text| !text.is_empty())?;
+        let result = quantity::parse_duration(text);
+        let period: Duration = errors.take(&format!("{section}.{field}"), result);
+        Some(period).filter(|period| !period.is_zero())
+    };
+    if let Some(sync) = period("syncPeriod", sync) {
+        config.sync_period = sync;
+    }
+    if let Some(min) = period("minSyncPeriod", min) {
+        config.min_sync_period = min;
+    }
+    if config.min_sync_period > config.sync_period {
+        let reason = format!("is longer than {section}.syncPeriod");
+        errors.add(format!("{section}.minSyncPeriod"), reason);
+    }
 }
 
 /// The name of the Node, as kube-proxy takes it: without blanks around it, in lower case.
@@ -258,10 +297,10 @@ fn check_head(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) {
         ),
     }
     match raw.mode.as_deref() {
-        None | Some("" | "ipvs") => {}
+        None | Some("" | "ipvs" | "iptables") => {}
         Some(other) => errors.add(
             "mode",
-            format!("{other:?} is another proxy mode; this proxy has ipvs only"),
+            format!("{other:?} is another proxy mode; this proxy has ipvs and iptables"),
         ),
     }
 }
@@ -281,13 +320,6 @@ fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) 
         let result = quantity::parse_duration(text);
         Some(errors.take(&format!("ipvs.{field}"), result))
     };
-    let nonzero = |period: Option<Duration>| period.filter(|period| !period.is_zero());
-    if let Some(sync) = nonzero(period("syncPeriod", &raw.sync_period)) {
-        config.sync_period = sync;
-    }
-    if let Some(min) = nonzero(period("minSyncPeriod", &raw.min_sync_period)) {
-        config.min_sync_period = min;
-    }
     let timeouts = [
         ("tcpTimeout", &raw.tcp_timeout, &mut config.timeouts.tcp),
         (
@@ -301,9 +333,6 @@ fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) 
         if let Some(period) = period(field, text) {
             *timeout = u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
         }
-    }
-    if config.min_sync_period > config.sync_period {
-        errors.add("ipvs.minSyncPeriod", "is longer than ipvs.syncPeriod");
     }
 }
 

@@ -50,6 +50,26 @@ fn every_field_of_the_mode_is_read() {
 }
 
 #[test]
+fn iptables_mode_has_fields_of_its_own() {
+    let config = read(
+        "mode: iptables\niptables: {localhostNodePorts: false, syncPeriod: 1m, minSyncPeriod: 3s}\n\
+         conntrack: {tcpBeLiberal: true}\nipvs: {syncPeriod: 5m, minSyncPeriod: 4m}\n",
+    );
+    let config = config.unwrap();
+    assert_eq!(config.layout, Layout::Iptables);
+    assert!(!config.localhost_node_ports && config.conntrack_tcp_be_liberal);
+    let periods = [config.sync_period, config.min_sync_period];
+    assert_eq!(periods.map(|period| period.as_secs()), [60, 3]);
+
+    let config = read("mode: ipvs\niptables: {syncPeriod: 1m, minSyncPeriod: 3s}\n").unwrap();
+    assert_eq!(config, Config::default());
+    assert_eq!(
+        wrong_fields("mode: iptables\niptables: {syncPeriod: 1s, minSyncPeriod: 2s}\n"),
+        ["iptables.minSyncPeriod"]
+    );
+}
+
+#[test]
 fn a_misspelt_field_is_named_at_any_depth() {
     let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
     let text = format!("{head}ipvs: {{schedular: rr, scheduler: wrr}}\nclusterCidr: 10.0.0.0/8\n");
@@ -67,7 +87,7 @@ fn a_misspelt_field_is_named_at_any_depth() {
 #[test]
 fn all_faults_are_reported_at_once() {
     let found = wrong_fields(
-        "mode: iptables\nclusterCIDR: 10.0.0.0/99\nnodePortAddresses: [x, primary]\n\
+        "mode: userspace\nclusterCIDR: 10.0.0.0/99\nnodePortAddresses: [x, primary]\n\
          iptables: {masqueradeBit: 32}\ndetectLocalMode: BridgeInterface\n\
          ipvs: {scheduler: far-too-long-a-name, excludeCIDRs: [1.2.3.4], tcpTimeout: -1s, \
          syncPeriod: 1s, minSyncPeriod: 2s}\n",

@@ -10,6 +10,7 @@ use super::guard_tables::TableGuard;
 use crate::cluster::{Family, PerFamily};
 use crate::layout::{Reach, SetId};
 use crate::plan::{Dependents, Operation, Phase, Plan};
+use crate::settings::Sysctl;
 
 /// Watches a plan being carried out: finds the operations that must be left for the next plan, since one that they
 /// depend on failed.
@@ -111,6 +112,12 @@ impl Guard {
                 let rules = *self.rules.get(change.family);
                 rules.or(*self.retiring.get(change.family))
             }
+            // Loopback addresses must not be reachable from elsewhere before a rule keeps others away.
+            Operation::SetSysctl {
+                sysctl: Sysctl::RouteLocalnet,
+                value: 1,
+                ..
+            } => self.rules.v4,
             Operation::AddServer { id, .. } => {
                 let rules = *self.foundations.get(id.family());
                 rules.or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
@@ -143,6 +150,12 @@ impl Guard {
         self.any_failed = true;
         self.tables.failed(index, phase, operation);
         match operation {
+            // That rule stays while they are.
+            Operation::SetSysctl {
+                sysctl: Sysctl::RouteLocalnet,
+                value: 0,
+                ..
+            } => self.retiring.v4 = Some(index),
             Operation::CreateLink => self.link = Some(index),
             Operation::CreateSet(spec) => {
                 self.sets.insert(spec.name, index);

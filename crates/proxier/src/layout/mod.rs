@@ -1,13 +1,16 @@
 //! What the proxy's sets and chains are called and how they hang together.
 
+mod iptables;
 pub mod nftables;
 mod reach;
 mod rules;
 mod sets;
 
+pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
+pub(crate) use iptables::{LOCALNET_CHAIN, is_localnet_rule, is_service_chain};
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;
-pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_tables};
+pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_table};
 pub use rules::{FamilyRules, LocalSource, SourceRangeDrop};
 pub use sets::{SetId, SetIds};
 
@@ -27,11 +30,14 @@ pub enum Layout {
     /// A table of nf_tables and routing by mark: no address is bound, and neither iptables nor ipset is used. See
     /// [`nftables`].
     Nftables,
+    /// Those of kube-proxy v1.36 in iptables mode: rules for each Service port and endpoint, without IPVS, sets, link
+    /// and addresses. To users it is a mode of its own, `mode: iptables`.
+    Iptables,
 }
 
 impl Layout {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Current, Self::Classic, Self::Nftables];
+    pub const ALL: [Self; 4] = [Self::Current, Self::Classic, Self::Nftables, Self::Iptables];
 
     /// Those of kube-proxy's ipvs mode, which are made of ipset's sets, iptables rules and addresses on the proxy's link.
     pub const WITH_IPSET: [Self; 2] = [Self::Current, Self::Classic];
@@ -43,6 +49,7 @@ impl Layout {
             Self::Current => "current",
             Self::Classic => "classic",
             Self::Nftables => "nftables",
+            Self::Iptables => "iptables",
         }
     }
 
@@ -50,6 +57,12 @@ impl Layout {
     #[must_use]
     pub const fn has_ipset(self) -> bool {
         matches!(self, Self::Current | Self::Classic)
+    }
+
+    /// Whether Services are virtual servers of IPVS.
+    #[must_use]
+    pub const fn uses_ipvs(self) -> bool {
+        !matches!(self, Self::Iptables)
     }
 
     /// Whether node ports are served on loopback addresses too.
@@ -78,13 +91,13 @@ impl Layout {
     ///
     /// The classic proxy knew one family; IPv6 is added to it only in clusters that have IPv6 Services.
     pub(crate) const fn writes_unused_ipv6(self) -> bool {
-        matches!(self, Self::Current | Self::Nftables)
+        matches!(self, Self::Current | Self::Nftables | Self::Iptables)
     }
 
     /// By which rules endpoints are chosen.
     pub(crate) const fn endpoint_rules(self) -> EndpointRules {
         match self {
-            Self::Current => EndpointRules::Conditions,
+            Self::Current | Self::Iptables => EndpointRules::Conditions,
             Self::Classic => EndpointRules::ReadyOnly,
             Self::Nftables => EndpointRules::Split,
         }
@@ -92,7 +105,7 @@ impl Layout {
 
     /// Whether `externalTrafficPolicy` is heeded for external IPs (behind a feature gate until v1.22).
     pub(crate) const fn external_policy_for_external_ips(self) -> bool {
-        matches!(self, Self::Current | Self::Nftables)
+        matches!(self, Self::Current | Self::Nftables | Self::Iptables)
     }
 
     /// Whether an SCTP node port with `externalTrafficPolicy: Local` lets packets through before the rule that

@@ -19,7 +19,7 @@ use crate::desired::Desired;
 use crate::layout::SetId;
 use crate::observed::Observed;
 use crate::plan::{Operation, Phase, Plan};
-use crate::settings::timeouts_request;
+use crate::settings::{Sysctl, timeouts_request};
 
 /// Plans the steps from `observed` to `desired`.
 ///
@@ -72,8 +72,19 @@ fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     for &(sysctl, value) in &desired.sysctls {
         let was = observed.sysctls.get(&sysctl).copied();
         if was != Some(value) {
-            plan.push(Phase::Prepare, Operation::SetSysctl { sysctl, value, was });
+            // Loopback addresses must not be reachable from elsewhere before a rule keeps others away.
+            let phase = match sysctl {
+                Sysctl::RouteLocalnet => Phase::Serve,
+                _ => Phase::Prepare,
+            };
+            plan.push(phase, Operation::SetSysctl { sysctl, value, was });
         }
+    }
+    let sysctl = Sysctl::RouteLocalnet;
+    let was = observed.sysctls.get(&sysctl).copied();
+    if was == Some(1) && rules::drops_localnet_rule(desired, observed) {
+        let value = sysctl.fresh();
+        plan.push(Phase::Prepare, Operation::SetSysctl { sysctl, value, was });
     }
     if let Some(request) = timeouts_request(desired.timeouts, observed.timeouts) {
         plan.push(Phase::Prepare, Operation::SetTimeouts(request));

@@ -14,6 +14,7 @@ use ipvs_netlink::{
 };
 
 use super::endpoints::{Endpoints, Selection};
+use super::iptables::PortClaim;
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::reserved::Reserved;
 use crate::cluster::{
@@ -55,6 +56,8 @@ pub(crate) struct Claim {
     pub(crate) drains: bool,
     /// The name of the Service port.
     pub(crate) port: Arc<str>,
+    /// What it means in iptables mode.
+    pub(crate) rules: Option<PortClaim>,
 }
 
 /// Elements of nf_tables, apart from the claim, which has none in other layouts.
@@ -179,6 +182,7 @@ impl<'a> Context<'a> {
             filled,
             drops,
             node_port_networks: node_port_networks(self.node, self.config, self.family),
+            iptables: self.iptables_rules(),
         }
     }
 
@@ -218,7 +222,10 @@ impl<'a> Context<'a> {
         for port in &service.ports {
             self.port_claims(service, port, slices, &mut all);
         }
-        if let Some(port) = service.health_check() {
+        if let Some(port) = service
+            .health_check()
+            .filter(|_| self.config.layout.uses_ipvs())
+        {
             all.entries
                 .push((SetId::HealthCheckNodePort, Entry::port(port.get())));
         }
@@ -238,6 +245,10 @@ impl<'a> Context<'a> {
             || external.clone().next().is_some()
             || balanced.clone().next().is_some();
         let endpoints = self.endpoints(service, port, slices, reachable_outside, all);
+        if !self.config.layout.uses_ipvs() {
+            self.iptables_claims(service, port, &endpoints, all);
+            return;
+        }
         let protocol = port.protocol;
         all.entries.extend(
             endpoints
@@ -261,6 +272,7 @@ impl<'a> Context<'a> {
             mapped: None,
             drains: drains(port.protocol),
             port: Arc::clone(&port.name),
+            rules: None,
         };
         if let Some(ip) = service.cluster_ip(self.family) {
             let mut claim = claim(ip, number, endpoints.internal());
@@ -331,7 +343,7 @@ impl<'a> Context<'a> {
 
     /// Claims an external IP, a load balancer address or a node port, unless that would take the address, by binding it, or
     /// the API server's port from whom it belongs to.
-    fn claim_unless_reserved(
+    pub(super) fn claim_unless_reserved(
         &self,
         service: &Service,
         ip: IpAddr,
@@ -418,9 +430,7 @@ impl<'a> Context<'a> {
                 Entry::ip_port_net(ip, protocol, port, *range),
             )
         }));
-        let node = self.node.and_then(|node| node.address(self.family));
-        let node = node.unwrap_or(loopback(self.family));
-        if ranges.iter().any(|range| range.contains(node)) {
+        if self.node_is_in(&ranges) {
             claim.entries.push((
                 SetId::LoadBalancerSourceIp,
                 Entry::ip_port_ip(ip, protocol, port, ip),
@@ -432,6 +442,13 @@ impl<'a> Context<'a> {
                 port,
             });
         }
+    }
+
+    /// Whether one of these networks has the node's own address.
+    pub(super) fn node_is_in(&self, ranges: &[IpNetwork]) -> bool {
+        let node = self.node.and_then(|node| node.address(self.family));
+        let node = node.unwrap_or(loopback(self.family));
+        ranges.iter().any(|range| range.contains(node))
     }
 
     /// The ranges in force: none means that everybody may come. A range of length 0 means the same, and

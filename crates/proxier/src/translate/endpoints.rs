@@ -123,6 +123,18 @@ impl Endpoints {
         &self.external
     }
 
+    /// The ready ones on this node, else those that drain here; none where there are none.
+    pub(super) fn local(&self) -> Arc<[Destination]> {
+        local_only(&self.candidates)
+    }
+
+    /// Whether there are endpoints to send to, on whatever node.
+    pub(super) fn any(&self) -> bool {
+        self.candidates
+            .iter()
+            .any(|candidate| candidate.ready || candidate.draining)
+    }
+
     /// Whether there are endpoints to send to, but none of them on this node.
     pub(super) fn none_here(&self) -> bool {
         let mut used = self

@@ -2,11 +2,13 @@
 
 mod claims;
 mod endpoints;
+mod iptables;
 mod nftables;
 mod node_ports;
 mod reserved;
 
 pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims, drains};
+pub(crate) use iptables::Ports;
 #[allow(unused_imports, reason = "the engine uses them next")]
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
@@ -79,7 +81,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         routing,
         addresses: all.addresses,
         sysctls: settings::sysctls(config, host.kernel),
-        timeouts: config.timeouts,
+        timeouts: settings::timeouts(config),
         link: config.layout.has_ipset(),
         ownership: config.ownership(host),
         conflicts: all.conflicts,
@@ -137,6 +139,8 @@ impl FamilyGathered {
             .sort_by_key(|(order, claim)| (claim.id, claim.precedence(), *order));
         let mut addresses = BTreeSet::new();
         let mut drops = BTreeSet::new();
+        let mut ports = Ports::default();
+        let ipvs = context.config.layout.uses_ipvs();
         let claims = self.claims.as_slice();
         for same in claims.chunk_by(|(_, one), (_, next)| one.id == next.id) {
             let names = |order: usize| services.get(order).map(|service| &service.name);
@@ -146,12 +150,14 @@ impl FamilyGathered {
             let Some(holder) = names(*order) else {
                 continue;
             };
-            all.servers.push(Server {
-                id: first.id,
-                config: first.config,
-                destinations: Arc::clone(&first.destinations),
-                drains: first.drains,
-            });
+            if ipvs {
+                all.servers.push(Server {
+                    id: first.id,
+                    config: first.config,
+                    destinations: Arc::clone(&first.destinations),
+                    drains: first.drains,
+                });
+            }
             for (order, claim) in same {
                 let refused =
                     names(*order).and_then(|name| claim.refused_by(name, (holder, first)));
@@ -163,6 +169,7 @@ impl FamilyGathered {
                     addresses.insert(address);
                 }
                 drops.extend(claim.drop);
+                ports.grant(claim);
                 self.entries.extend(claim.entries.iter().cloned());
                 self.elements.extend(claim.elements());
             }
@@ -180,7 +187,7 @@ impl FamilyGathered {
             .extend(addresses.iter().map(|ip| (SetId::IpvsIps, Entry::ip(*ip))));
         all.addresses.append(&mut addresses);
         Settled {
-            sets: Some(family_state(context, self.entries, drops)),
+            sets: Some(family_state(context, self.entries, drops, ports)),
             table: None,
         }
     }
@@ -190,6 +197,7 @@ fn family_state(
     context: &Context<'_>,
     mut entries: Vec<(SetId, Entry)>,
     drops: BTreeSet<SourceRangeDrop>,
+    ports: Ports,
 ) -> FamilyState {
     entries.sort_unstable();
     entries.dedup();
@@ -217,6 +225,7 @@ fn family_state(
             entries: members,
         });
     }
-    let rules = context.rules(filled, drops);
+    let mut rules = context.rules(filled, drops);
+    rules.iptables.ports = ports.into_sorted();
     FamilyState { sets, rules }
 }

@@ -316,6 +316,7 @@ impl Port<'_> {
             mapped,
             drains: drains(self.port.protocol),
             port: Arc::clone(&self.port.name),
+            rules: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use ipnetwork::IpNetwork;
 
 use crate::cluster::{Family, Host, Node};
 use crate::config::{Config, NodePortAddresses};
+use crate::layout::Layout;
 
 /// The address every node has.
 pub(super) const fn loopback(family: Family) -> IpAddr {
@@ -24,7 +25,10 @@ pub(crate) fn node_port_addresses(
     config: &Config,
     family: Family,
 ) -> Vec<IpAddr> {
-    let loopback_too = config.layout.node_ports_on_loopback();
+    let loopback_too = match config.layout {
+        Layout::Iptables => family == Family::V4 && config.localhost_node_ports,
+        layout => layout.node_ports_on_loopback(),
+    };
     let networks = config.node_port_addresses.networks(family);
     let wanted = |address: IpAddr| match (&config.node_port_addresses, &networks) {
         (NodePortAddresses::Primary, _) => node.and_then(|n| n.address(family)) == Some(address),

@@ -51,7 +51,11 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Output::Text, value_name = "FORM")]
     pub(crate) output: Output,
 
-    /// Whose chains and sets are written.
+    /// The proxy mode [default: that of the configuration; else ipvs].
+    #[arg(long, value_enum, conflicts_with = "cleanup")]
+    pub(crate) mode: Option<Mode>,
+
+    /// Whose chains and sets are written in ipvs mode.
     #[arg(long, value_enum, default_value_t = Layout::Current)]
     pub(crate) layout: Layout,
 
@@ -74,6 +78,14 @@ pub(crate) enum Output {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Virtual servers of IPVS, with sets and a few rules.
+    Ipvs,
+    /// Rules for each Service and endpoint.
+    Iptables,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Layout {
     /// Those of kube-proxy v1.36: packets are refused in the filter table.
     Current,
@@ -86,6 +98,21 @@ impl From<Layout> for proxier::Layout {
         match layout {
             Layout::Current => Self::Current,
             Layout::Classic => Self::Classic,
+        }
+    }
+}
+
+impl Args {
+    /// The layout that is asked for, where the configuration asks for this one.
+    pub(crate) fn layout(&self, configured: proxier::Layout) -> proxier::Layout {
+        let iptables = match self.mode {
+            Some(mode) => mode == Mode::Iptables,
+            None => configured == proxier::Layout::Iptables,
+        };
+        if iptables {
+            proxier::Layout::Iptables
+        } else {
+            self.layout.into()
         }
     }
 }

@@ -52,7 +52,7 @@ impl Inputs {
             }
             None => Config::default(),
         };
-        config.layout = args.layout.into();
+        config.layout = args.layout(config.layout);
         config.remove_foreign_servers = args.remove_foreign_servers;
         if let Some(name) = &args.hostname_override {
             let name = name.trim().to_lowercase();

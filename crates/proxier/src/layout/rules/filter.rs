@@ -15,8 +15,8 @@ impl FamilyRules {
         match self.layout {
             Layout::Current => self.current_filter(&mut filter),
             Layout::Classic => self.classic_filter(&mut filter),
-            // It has no rules of iptables.
-            Layout::Nftables => {}
+            // It has no rules of iptables; iptables mode has tables of its own.
+            Layout::Nftables | Layout::Iptables => {}
         }
         self.accept_services(&mut filter);
         filter

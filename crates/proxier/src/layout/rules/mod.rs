@@ -18,6 +18,7 @@ use iptables_restore::{
 };
 use ipvs_netlink::Protocol;
 
+use super::iptables::IptablesRules;
 use super::{Layout, SetId, SetIds};
 use crate::cluster::{Family, PerFamily};
 
@@ -49,6 +50,8 @@ pub struct FamilyRules {
     pub drops: BTreeSet<SourceRangeDrop>,
     /// The networks in which node ports are served; `None` does not restrict them.
     pub node_port_networks: Option<Vec<IpNetwork>>,
+    /// The Services and options of iptables mode, whose rules are made for each Service port.
+    pub iptables: IptablesRules,
 }
 
 /// How traffic of this node's pods is recognized.
@@ -104,11 +107,13 @@ pub(crate) struct OwnChain {
     pub(crate) shared: bool,
     /// Whether its rules do not depend on their order: then they are added and deleted one by one.
     pub(crate) unordered: bool,
+    /// How many of its last rules have to be behind all others, where the order does not matter otherwise.
+    pub(crate) tail: usize,
     pub(crate) rules: Vec<Rule>,
 }
 
 impl TableRules {
-    fn new(name: TableName) -> Self {
+    pub(super) fn new(name: TableName) -> Self {
         Self {
             name,
             chains: Vec::new(),
@@ -126,8 +131,12 @@ impl TableRules {
         self.chain(chain, false);
     }
 
-    fn declare_shared(&mut self, chain: &str) {
+    pub(super) fn declare_shared(&mut self, chain: &str) {
         self.chain(chain, true);
+    }
+
+    pub(super) fn declare_unordered(&mut self, chain: &str) {
+        self.chain(chain, false).unordered = true;
     }
 
     fn chain(&mut self, name: &str, shared: bool) -> &mut OwnChain {
@@ -138,6 +147,7 @@ impl TableRules {
                 name,
                 shared,
                 unordered: false,
+                tail: 0,
                 rules: Vec::new(),
             });
             self.chains.len() - 1
@@ -147,11 +157,22 @@ impl TableRules {
         &mut self.chains[at]
     }
 
-    fn append(&mut self, chain: &str, rule: Rule) {
+    pub(super) fn append(&mut self, chain: &str, rule: Rule) {
         self.chain(chain, false).rules.push(rule);
     }
 
-    fn jump_from(&mut self, builtin: &str, rule: Rule) {
+    pub(super) fn extend(&mut self, chain: &str, rules: impl IntoIterator<Item = Rule>) {
+        self.chain(chain, false).rules.extend(rules);
+    }
+
+    /// Adds rules that are to be behind all others of a chain.
+    pub(super) fn append_last(&mut self, chain: &str, rules: Vec<Rule>) {
+        let chain = self.chain(chain, false);
+        chain.tail += rules.len();
+        chain.rules.extend(rules);
+    }
+
+    pub(super) fn jump_from(&mut self, builtin: &str, rule: Rule) {
         self.jumps.push((chain_name(builtin), rule));
     }
 
@@ -174,12 +195,16 @@ impl FamilyRules {
             filled: SetIds::NONE,
             drops: BTreeSet::new(),
             node_port_networks: None,
+            iptables: IptablesRules::NONE,
         }
     }
 
     /// The tables, their chains and rules.
     pub(crate) fn tables(&self) -> [TableRules; 2] {
-        [self.nat(), self.filter()]
+        match self.layout {
+            Layout::Iptables => self.iptables_mode(),
+            _ => [self.nat(), self.filter()],
+        }
     }
 
     fn set(&self, id: SetId) -> Match {
@@ -208,14 +233,14 @@ impl FamilyRules {
     }
 }
 
-fn mark(bits: u32, negated: bool) -> Match {
+pub(super) fn mark(bits: u32, negated: bool) -> Match {
     match negated {
         true => MarkMatch::not_bits(bits).into(),
         false => MarkMatch::bits(bits).into(),
     }
 }
 
-fn state(states: CtStates) -> Match {
+pub(super) fn state(states: CtStates) -> Match {
     ConntrackMatch::states(states).into()
 }
 
@@ -227,14 +252,43 @@ fn chain_name(name: &str) -> ChainName {
     ChainName::new(name).expect("a valid chain name")
 }
 
-/// The chains and jumps that any layout could have left in a family's tables, their rules left out.
-pub(crate) fn owned_tables(family: Family) -> &'static [TableRules] {
+/// The chain by which kube-proxy notices that its rules were flushed. Nothing jumps to it.
+const CANARY: &str = "KUBE-PROXY-CANARY";
+
+/// The chains and jumps that any layout could have left in a table of a family, with the rules of chains that others
+/// write too. Chains of Services and endpoints are recognized by [`is_service_chain`](super::is_service_chain).
+pub(crate) fn owned_table(family: Family, name: &TableName) -> Option<&'static TableRules> {
     static OWNED: LazyLock<PerFamily<Vec<TableRules>>> =
         LazyLock::new(|| PerFamily::from_fn(bare_tables));
-    OWNED.get(family)
+    OWNED.get(family).iter().find(|table| table.name == *name)
 }
 
 fn bare_tables(family: Family) -> Vec<TableRules> {
-    let of = |layout| FamilyRules::new(layout, family).tables();
-    Layout::WITH_IPSET.into_iter().flat_map(of).collect()
+    let mut owned = [TableName::Nat, TableName::Filter].map(TableRules::new);
+    for layout in [Layout::Current, Layout::Classic, Layout::Iptables] {
+        let tables = FamilyRules::new(layout, family).tables();
+        for (all, table) in owned.iter_mut().zip(tables) {
+            for OwnChain {
+                name,
+                shared,
+                rules,
+                ..
+            } in table.chains
+            {
+                let own = all.chain(name.as_str(), shared);
+                if shared {
+                    own.rules.extend(rules);
+                }
+            }
+            for jump in table.jumps.into_iter().chain(table.last_jumps) {
+                if !all.jumps.contains(&jump) {
+                    all.jumps.push(jump);
+                }
+            }
+        }
+    }
+    for table in &mut owned {
+        table.declare(CANARY);
+    }
+    owned.into()
 }

@@ -1,0 +1,238 @@
+//! Chains and rules.
+//!
+//! They change in two steps, each a transaction per table. The first adds what is wanted and keeps what
+//! virtual servers that are about to go still need; the second, once they are gone, takes that away.
+//!
+//! In iptables mode there are no virtual servers. There the filter table comes first, so that what it refuses is refused
+//! before the nat table sends it elsewhere or not at all; the nat table is made as it is wanted in one step, chains that
+//! nothing leads to any more included; and what the filter table need not refuse any more goes last.
+
+mod change;
+mod unordered;
+
+use std::collections::{BTreeSet, HashSet};
+
+use ipset_netlink::SetName;
+use iptables_restore::{ChainName, Rule, Ruleset, TableName};
+
+use self::change::{Change, Extent};
+use crate::cluster::Family;
+use crate::desired::Desired;
+use crate::layout::{
+    FamilyRules, LOCALNET_CHAIN, Layout, SetId, SetIds, TableRules, is_localnet_rule, owned_table,
+};
+use crate::observed::Observed;
+use crate::plan::{Dependents, Operation, Phase, Plan, RulesChange};
+
+use super::Members;
+use super::dependents::dependents;
+
+pub(super) fn plan(
+    family: Family,
+    desired: &Desired,
+    observed: &Observed,
+    misfits: &BTreeSet<SetName>,
+    members: Members<'_>,
+    plan: &mut Plan,
+) {
+    let mut kernel = observed.rules.get(family).clone();
+    if !misfits.is_empty() {
+        let changes = forget(family, &kernel, misfits);
+        push(Phase::Fill, changes, &mut kernel, plan, true);
+    }
+    let wanted = desired
+        .families
+        .get(family)
+        .as_ref()
+        .map(|state| &state.rules);
+    let tables = wanted.map(FamilyRules::tables);
+    if let (Some(wanted), Some(tables)) = (wanted, &tables) {
+        let lingering = lingering(wanted, observed, &kernel);
+        let meanwhile = (!lingering.is_empty()).then(|| {
+            let filled = wanted.filled | lingering;
+            FamilyRules {
+                filled,
+                ..wanted.clone()
+            }
+            .tables()
+        });
+        let tables = meanwhile.as_ref().unwrap_or(tables).iter();
+        let added = |table: &TableRules| {
+            let change = add(family, wanted.layout, table, &kernel)?;
+            let dependents = match wanted.layout {
+                // It has no virtual servers that could depend on rules.
+                Layout::Iptables => Dependents::All,
+                _ => dependents(&change, &kernel, members),
+            };
+            Some(RulesChange {
+                dependents,
+                ..change
+            })
+        };
+        let changes = match wanted.layout {
+            Layout::Iptables => tables.rev().filter_map(added).collect(),
+            _ => tables.filter_map(added).collect(),
+        };
+        push(Phase::Rules, changes, &mut kernel, plan, false);
+    }
+    let changes = [TableName::Nat, TableName::Filter]
+        .iter()
+        .filter_map(|name| {
+            let wanted = tables.iter().flatten().find(|table| table.name == *name);
+            trim(family, name, wanted, &kernel)
+        })
+        .collect();
+    push(Phase::Trim, changes, &mut kernel, plan, false);
+}
+
+/// Adds the changes to the plan, and makes them in this copy of the kernel's rules.
+fn push(
+    phase: Phase,
+    changes: Vec<RulesChange>,
+    kernel: &mut Ruleset,
+    plan: &mut Plan,
+    first: bool,
+) {
+    for change in changes {
+        // A kernel that refuses reports it when the plan is carried out.
+        let _ = change.input.apply(kernel);
+        let operation = Operation::RestoreRules(Box::new(change));
+        if first {
+            plan.push_front(phase, operation);
+        } else {
+            plan.push(phase, operation);
+        }
+    }
+}
+
+/// The sets that have members no longer wanted, and the rules that go with having members: the virtual
+/// servers concerned are still there while other rules change.
+fn lingering(wanted: &FamilyRules, observed: &Observed, kernel: &Ruleset) -> SetIds {
+    let emptied = SetId::of(wanted.layout).filter(|id| {
+        let name = id.name(wanted.family);
+        !wanted.filled.contains(*id)
+            && observed
+                .sets
+                .get(&name)
+                .is_some_and(|set| !set.entries.is_empty())
+    });
+    let emptied: Vec<_> = emptied.collect();
+    if emptied.is_empty() {
+        return SetIds::NONE;
+    }
+    let rules_with = |filled: SetIds| {
+        all_rules(&FamilyRules {
+            filled,
+            ..wanted.clone()
+        })
+    };
+    let bare = rules_with(SetIds::NONE);
+    let found = |(table, chain, rule): &(TableName, ChainName, Rule)| {
+        let chain = kernel
+            .table(table)
+            .and_then(|table| table.chain(chain.as_str()));
+        chain.is_some_and(|chain| chain.rules.contains(rule))
+    };
+    emptied
+        .into_iter()
+        .filter(|id| {
+            let with = rules_with([*id].into_iter().collect());
+            with.iter().any(|rule| !bare.contains(rule) && found(rule))
+        })
+        .collect()
+}
+
+fn all_rules(rules: &FamilyRules) -> HashSet<(TableName, ChainName, Rule)> {
+    let tables = rules.tables().into_iter();
+    let chains = tables.flat_map(|t| {
+        t.chains
+            .into_iter()
+            .map(move |chain| (t.name.clone(), chain))
+    });
+    let each = chains.flat_map(|(table, own)| {
+        own.rules
+            .into_iter()
+            .map(move |rule| (table.clone(), own.name.clone(), rule))
+    });
+    each.collect()
+}
+
+/// What adds the rules of a table that are missing.
+fn add(
+    family: Family,
+    layout: Layout,
+    wanted: &TableRules,
+    kernel: &Ruleset,
+) -> Option<RulesChange> {
+    let mut change = Change::new(family, &wanted.name, kernel);
+    if layout == Layout::Iptables && wanted.name == TableName::Nat {
+        change.write(wanted, Extent::Final);
+        change.jumps(wanted);
+        change.remove_service_chains(wanted);
+    } else {
+        change.write(wanted, Extent::Meanwhile);
+        change.jumps(wanted);
+    }
+    change.finish()
+}
+
+/// What takes away the rules and chains of a table that are not wanted any more, and puts right what is
+/// still amiss.
+fn trim(
+    family: Family,
+    name: &TableName,
+    wanted: Option<&TableRules>,
+    kernel: &Ruleset,
+) -> Option<RulesChange> {
+    let mut change = Change::new(family, name, kernel);
+    if let Some(wanted) = wanted {
+        change.write(wanted, Extent::Final);
+        change.reduce_jumps(wanted);
+    }
+    change.remove_stale(wanted);
+    change.finish()
+}
+
+/// What takes the rules that name certain sets out of the proxy's own chains.
+fn forget(family: Family, kernel: &Ruleset, sets: &BTreeSet<SetName>) -> Vec<RulesChange> {
+    let names = |rule: &Rule| {
+        rule.set_names()
+            .any(|name| sets.iter().any(|set| set.as_str() == name))
+    };
+    kernel
+        .tables
+        .iter()
+        .filter_map(|table| {
+            let mut change = Change::new(family, &table.name, kernel);
+            let owned = owned_table(family, &table.name);
+            for chain in &table.chains {
+                let mut own = owned.iter().flat_map(|table| &table.chains);
+                if own.any(|own| own.name == chain.name) && chain.rules.iter().any(names) {
+                    let rules = chain
+                        .rules
+                        .iter()
+                        .filter(|rule| !names(rule))
+                        .cloned()
+                        .collect();
+                    change.rewrite(&chain.name, rules);
+                }
+            }
+            change.finish()
+        })
+        .collect()
+}
+
+/// Whether the rule that keeps packets from elsewhere from loopback addresses is there and nothing wants it any more. Not
+/// where a kubelet writes it too.
+pub(super) fn drops_localnet_rule(desired: &Desired, observed: &Observed) -> bool {
+    let filter = observed.rules.v4.table(&TableName::Filter);
+    let Some(filter) = filter.filter(|table| !change::has_kubelet(table)) else {
+        return false;
+    };
+    let found = filter.chain(LOCALNET_CHAIN);
+    let found = found.is_some_and(|chain| chain.rules.iter().any(is_localnet_rule));
+    let wanted = desired.families.v4.as_ref().is_some_and(|state| {
+        state.rules.layout == Layout::Iptables && state.rules.iptables.localhost_node_ports
+    });
+    found && !wanted
+}
