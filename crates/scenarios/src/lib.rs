@@ -214,7 +214,7 @@ pub fn comparable(lines: &[String]) -> BTreeMap<(String, String), Vec<String>> {
 }
 
 /// The chains in which the order of the rules of different Services does not matter in iptables mode.
-const ANY_ORDER: [&str; 4] = [
+pub const ANY_ORDER: [&str; 4] = [
     "KUBE-SERVICES",
     "KUBE-EXTERNAL-SERVICES",
     "KUBE-NODEPORTS",

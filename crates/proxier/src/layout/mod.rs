@@ -7,7 +7,9 @@ mod rules;
 mod sets;
 
 pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
-pub(crate) use iptables::{LOCALNET_CHAIN, is_localnet_rule, is_service_chain};
+pub(crate) use iptables::{
+    LOCALNET_CHAIN, is_localnet_rule, is_service_chain, is_service_chain_name,
+};
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;
 pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_table};

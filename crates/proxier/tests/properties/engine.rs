@@ -351,7 +351,10 @@ fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
 }
 
 fn with_ipset(mut config: Config) -> Config {
-    if config.layout == proxier::Layout::Nftables {
+    if matches!(
+        config.layout,
+        proxier::Layout::Nftables | proxier::Layout::Iptables
+    ) {
         config.layout = proxier::Layout::Current;
     }
     config

@@ -11,8 +11,8 @@ use proxier::cluster::Family;
 use proxier::dummy_link::Table;
 use proxier::nftables::{Element, Options, Routing};
 use proxier::{
-    Desired, Kernel, MemoryKernel, Observed, ObservedServer, ObservedTable, SetId, reconcile,
-    translate,
+    Desired, Kernel, Layout, MemoryKernel, Observed, ObservedServer, ObservedTable, SetId,
+    reconcile, translate,
 };
 use proxier_manifest::Snapshot;
 
@@ -380,21 +380,46 @@ pub(crate) fn own(desired: &Desired, state: &Observed) -> Snapshot {
     own.sysctl.clear();
     own.ipvs_timeouts.clear();
     for lines in [&mut own.iptables, &mut own.ip6tables] {
-        lines.retain(|line| !line.starts_with(['*', ':']) && line.contains("KUBE-"));
-        // Only one chain's order depends on how it came about, and does not matter.
-        lines.sort_by_key(|line| line.split(' ').nth(1).map(str::to_owned));
-        let drops = lines
-            .iter()
-            .position(|line| line.starts_with("-A KUBE-IPVS-OUT-FILTER"));
-        if let Some(first) = drops {
-            let count = lines
-                .iter()
-                .filter(|l| l.starts_with("-A KUBE-IPVS-OUT-FILTER"))
-                .count();
-            lines[first..first + count].sort();
+        let mut table = String::new();
+        for line in lines.iter_mut() {
+            if let Some(name) = line.strip_prefix('*') {
+                table = name.to_owned();
+            } else if line.starts_with("-A ") {
+                *line = format!("{line} # {table}");
+            }
         }
+        lines.retain(|line| line.starts_with("-A ") && line.contains("KUBE-"));
+        // Only these chains' order depends on how it came about, and does not matter.
+        let any_order = |chain: &str| match desired.layout {
+            Layout::Iptables => scenarios::ANY_ORDER.contains(&chain),
+            _ => chain == "KUBE-IPVS-OUT-FILTER",
+        };
+        let chain_of = |line: &String| line.split(' ').nth(1).unwrap_or_default().to_owned();
+        lines.sort_by_key(|line| {
+            let (chain, table) = (chain_of(line), line.split(" # ").last().map(str::to_owned));
+            let rule = any_order(&chain).then(|| line.clone());
+            (chain, table, rule)
+        });
     }
     own
+}
+
+/// What every layout and mode may have left is gone.
+pub(crate) fn assert_nothing_left(desired: &Desired, state: &Observed) {
+    assert_holds(desired, state);
+    let own = own(desired, state);
+    // A chain that others write too stays with what is theirs, and so do the jumps to it.
+    let shared = |line: &&String| {
+        line.contains("KUBE-FIREWALL")
+            || line.contains("KUBE-MARK-DROP")
+            || line.contains("-j MINE")
+    };
+    for lines in [&own.iptables, &own.ip6tables] {
+        let left: Vec<_> = lines.iter().filter(|line| !shared(line)).collect();
+        assert!(left.is_empty(), "{left:#?}");
+    }
+    assert!(own.ipset.is_empty(), "{:?}", own.ipset);
+    assert_eq!(state.addresses, None);
 }
 
 /// All rules, but for those there is one of for each load balancer address.

@@ -359,6 +359,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 config.strict_arp = arp;
                 config.masquerade_all = all;
                 config.masquerade_bit = bit;
+                config.localhost_node_ports = bit % 2 == 0;
+                config.conntrack_tcp_be_liberal = bit % 3 == 0;
                 config.detect_local = local;
                 config.node_port_addresses = node_ports;
                 config.remove_foreign_servers = foreign;

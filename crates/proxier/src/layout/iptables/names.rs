@@ -51,7 +51,12 @@ impl ChainKind {
 
 /// Whether a chain of the nat table is that of a Service or an endpoint, whichever proxy made it.
 pub(crate) fn is_service_chain(name: &ChainName) -> bool {
-    let of = |kind: ChainKind| name.as_str().starts_with(kind.prefix());
+    is_service_chain_name(name.as_str())
+}
+
+/// The same of the name of a chain that is jumped to.
+pub(crate) fn is_service_chain_name(name: &str) -> bool {
+    let of = |kind: ChainKind| name.starts_with(kind.prefix());
     ChainKind::ALL.into_iter().any(of)
 }
 

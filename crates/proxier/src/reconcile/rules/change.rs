@@ -148,21 +148,56 @@ impl<'a> Change<'a> {
     }
 
     /// Puts the jumps that are missing at the end of the built-in chains, and then those that are missing at the top of
-    /// them, in their order.
+    /// them, in their order: each right behind those that come before it and are there already.
     pub(super) fn jumps(&mut self, wanted: &TableRules) {
         for (chain, rule) in &wanted.last_jumps {
             self.jump_last(chain, rule);
         }
-        for (chain, rule) in wanted.jumps.iter().rev() {
-            if !self.rules(chain).contains(rule) {
-                let (chain, rule) = (chain.clone(), rule.clone());
-                self.edits.push(Edit::Insert {
-                    chain,
-                    position: 1,
-                    rule,
-                });
+        let builtin: BTreeSet<_> = wanted.jumps.iter().map(|(chain, _)| chain).collect();
+        for chain in builtin {
+            let jumps = || wanted.jumps.iter().filter(|(from, _)| from == chain);
+            if jumps().all(|(_, rule)| self.rules(chain).contains(rule)) {
+                continue;
+            }
+            let mut rules = self.edited(chain);
+            let mut inserted = Vec::new();
+            let mut behind = 0;
+            for (_, rule) in jumps() {
+                match rules.iter().position(|found| *found == rule) {
+                    Some(at) => behind = behind.max(at + 1),
+                    None => {
+                        rules.insert(behind, rule);
+                        behind += 1;
+                        inserted.push(Edit::Insert {
+                            chain: chain.clone(),
+                            position: behind,
+                            rule: rule.clone(),
+                        });
+                    }
+                }
+            }
+            self.edits.extend(inserted);
+        }
+    }
+
+    /// The rules of a chain after the edits so far.
+    fn edited<'s>(&'s self, chain: &ChainName) -> Vec<&'s Rule> {
+        let mut rules: Vec<&Rule> = self.rules(chain).iter().collect();
+        for edit in self.edits.iter().filter(|edit| edit.chain() == chain) {
+            match edit {
+                Edit::Insert { position, rule, .. } => {
+                    rules.insert(position.saturating_sub(1).min(rules.len()), rule);
+                }
+                Edit::Delete { rule, .. } => {
+                    if let Some(at) = rules.iter().position(|found| *found == rule) {
+                        rules.remove(at);
+                    }
+                }
+                Edit::Append { rule, .. } => rules.push(rule),
+                _ => {}
             }
         }
+        rules
     }
 
     /// Puts a jump at the end of a built-in chain, or before the first rule there that refuses whatever comes to it:

@@ -8,6 +8,7 @@
 //! nothing leads to any more included; and what the filter table need not refuse any more goes last.
 
 mod change;
+mod handover;
 mod unordered;
 
 use std::collections::{BTreeSet, HashSet};
@@ -164,6 +165,8 @@ fn add(
     wanted: &TableRules,
     kernel: &Ruleset,
 ) -> Option<RulesChange> {
+    let both = handover::with_other_mode(layout, wanted, kernel);
+    let wanted = both.as_ref().unwrap_or(wanted);
     let mut change = Change::new(family, &wanted.name, kernel);
     if layout == Layout::Iptables && wanted.name == TableName::Nat {
         change.write(wanted, Extent::Final);
