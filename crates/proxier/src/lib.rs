@@ -96,6 +96,17 @@
 //! | classic: IPv6 | not at all | in clusters that have IPv6 Services |
 //! | classic: health check ports, where INPUT refuses what no rule accepts | refused | accepted by one rule in `filter/KUBE-IPVS-ACCEPT`, for members of the set `KUBE-HEALTH-CHECK-NODE-PORT` |
 //!
+//! Iptables mode ([`Layout::Iptables`]) aims at the state of kube-proxy v1.36 in that mode, but for these:
+//!
+//! | what | reference | here |
+//! |---|---|---|
+//! | several Services claim one address and port | the order of a hash map | as in ipvs mode, and reported ([`Conflict`]) |
+//! | order of different Services' rules in shared chains | that of a hash map | sorted; rules that are found stay where they are |
+//! | `KUBE-PROXY-CANARY` in nat and filter | its own | removed where it is found |
+//! | jumps and rules found several times | left | reduced to one |
+//! | `route_localnet` | set before the rule that guards loopback addresses, and left behind | set after it, and reset before it is removed; while a kubelet writes that rule both stay |
+//! | rules refused in the filter table | one transaction before the nat table | new ones before it, those no longer needed after it |
+//!
 //! What a client outside a load balancer's source ranges sends is marked, in the classic layout, by
 //! `nat/KUBE-MARK-DROP`, a chain that the kubelet of that time filled and this proxy leaves as it finds it. Where
 //! kubelet no longer does (from v1.27), that rule is the operator's to add, `-A KUBE-MARK-DROP -j MARK --or-mark 0x8000`,

@@ -117,8 +117,10 @@ pub(crate) fn recognizes(
             .into_iter()
             .any(|set| holdings.has(family, set, &entry))
     };
+    // The classic layout serves node ports at loopback addresses too.
+    let own = address.is_loopback() || node_addresses.contains(&address);
     let by_port = || match SetId::node_ports(protocol) {
-        Some((all, local)) if protocol != Protocol::SCTP && node_addresses.contains(&address) => {
+        Some((all, local)) if protocol != Protocol::SCTP && own => {
             let entry = Entry::port(port);
             [all, local]
                 .into_iter()
@@ -178,6 +180,8 @@ mod tests {
             ("-t 203.0.113.7:81", false),
             // A node port at one of the node's addresses, and at no other.
             ("-t 192.168.10.10:30080", true),
+            ("-t 127.0.0.1:30080", true),
+            ("-t 127.0.0.1:30081", false),
             ("-t 192.168.10.11:30080", false),
             ("-u 192.168.10.10:30080", false),
             ("-u 192.168.10.10:30090", true),

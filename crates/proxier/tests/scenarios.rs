@@ -14,7 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proxier::cluster::Host;
-use proxier::{Kernel, Layout, MemoryKernel, reconcile, translate};
+use proxier::{Desired, Kernel, Layout, MemoryKernel, reconcile, translate};
 use proxier_manifest::Snapshot;
 
 use scenarios::{Scenario, all, compare, compare_objects, tour, unseeded};
@@ -126,7 +126,7 @@ fn others_virtual_servers_stay_by_default() {
 /// Each scenario again from every other one's end state.
 #[test]
 fn from_every_other_scenario() {
-    for layout in Layout::WITH_IPSET {
+    for layout in [Layout::Current, Layout::Classic, Layout::Iptables] {
         let scenarios = unseeded(layout);
         let mut host = Host::new(scenarios[0].node_name());
         host.links = scenarios[0].links.clone();
@@ -171,4 +171,97 @@ fn every_state_reads_in_and_prints_back_the_same() {
         }
     }
     assert_eq!(states, 53 + 14 + 4);
+
+    // These have rules and one setting only.
+    let mut states = 0;
+    for scenario in all(Layout::Iptables) {
+        for step in &scenario.steps {
+            let snapshot: Snapshot = serde_json::from_value(step.expected.clone()).unwrap();
+            let back = Snapshot::of(&snapshot.state().unwrap());
+            assert_eq!(back.iptables, snapshot.iptables, "{}", scenario.name);
+            assert_eq!(back.ip6tables, snapshot.ip6tables, "{}", scenario.name);
+            states += 1;
+        }
+    }
+    assert_eq!(states, 46);
+}
+
+/// What kube-proxy left in iptables mode is taken over as it is, but for the chains by which it notices a flush.
+#[test]
+fn what_kube_proxy_left_in_iptables_mode_is_taken_over() {
+    for scenario in all(Layout::Iptables) {
+        let mut host = Host::new(scenario.node_name());
+        host.links = scenario.links.clone();
+        for step in &scenario.steps {
+            let name = &scenario.name;
+            let left: Snapshot = serde_json::from_value(step.expected.clone()).unwrap();
+            let desired = translate(&step.cluster, &host, &scenario.config);
+            let plan = reconcile(&desired, &left.state().unwrap());
+            assert!(plan.is_empty(), "{name}: {plan}");
+
+            let mut left = left.clone();
+            for lines in [&mut left.iptables, &mut left.ip6tables] {
+                let table = lines.iter().position(|line| line == "*nat").unwrap();
+                lines.insert(table + 1, ":KUBE-PROXY-CANARY -".to_owned());
+            }
+            let plan = reconcile(&desired, &left.state().unwrap());
+            let lines: Vec<_> = plan.to_string().lines().map(str::to_owned).collect();
+            let canaries = ["iptables ", "ip6tables"]
+                .map(|tool| format!("- {tool} -t nat -X KUBE-PROXY-CANARY"));
+            assert_eq!(lines, canaries, "{name}");
+        }
+    }
+}
+
+/// From each mode to the other, one scenario after the other: nothing of the mode that went is left.
+#[test]
+fn from_one_mode_to_the_other() {
+    let scenarios = unseeded(Layout::Iptables);
+    let mut host = Host::new(scenarios[0].node_name());
+    host.links = scenarios[0].links.clone();
+    let mut kernel = MemoryKernel::new();
+    let layouts = [Layout::Current, Layout::Iptables, Layout::Classic];
+    for (scenario, layout) in scenarios.iter().zip(layouts.into_iter().cycle()) {
+        let mut config = scenario.config.clone();
+        config.remove_foreign_servers = false;
+        for layout in [layout, Layout::Iptables] {
+            config.layout = layout;
+            for step in &scenario.steps {
+                let desired = translate(&step.cluster, &host, &config);
+                let plan = reconcile(&desired, &kernel.observe().unwrap());
+                assert!(kernel.apply(&plan).is_ok());
+            }
+        }
+        let name = format!("{}, after {layout:?}", scenario.name);
+        let expected = &scenario.steps.last().unwrap().expected;
+        let actual = Snapshot::of(&kernel.state());
+        compare(&name, expected, &actual, Layout::Iptables);
+        let link = actual.addresses.keys().next();
+        assert_eq!((link, actual.ipvs.len()), (None, 0), "{name}");
+    }
+
+    // And back.
+    for scenario in unseeded(Layout::Current) {
+        for layout in [Layout::Iptables, Layout::Current] {
+            let mut config = scenario.config.clone();
+            config.layout = layout;
+            let step = scenario.steps.last().unwrap();
+            let desired = translate(&step.cluster, &host, &config);
+            let plan = reconcile(&desired, &kernel.observe().unwrap());
+            assert!(kernel.apply(&plan).is_ok(), "{}", scenario.name);
+            if layout == Layout::Current {
+                let actual = Snapshot::of(&kernel.state());
+                let expected = serde_json::from_value(step.expected.clone()).unwrap();
+                compare_objects(&scenario.name, &step.expected, &expected, &actual, layout);
+                let localnet = "net/ipv4/conf/all/route_localnet";
+                assert_eq!(actual.sysctl[localnet], "0", "{}", scenario.name);
+            }
+        }
+    }
+    let nothing = Desired::nothing(&kernel.state(), &host);
+    assert!(kernel.apply(&reconcile(&nothing, &kernel.state())).is_ok());
+    let left = Snapshot::of(&kernel.state());
+    let ours = |line: &&String| line.contains("KUBE");
+    let lines = left.iptables.iter().chain(&left.ip6tables);
+    assert_eq!(lines.filter(ours).count(), 0);
 }

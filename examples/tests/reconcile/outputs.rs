@@ -30,6 +30,34 @@ fn each_output_form_is_what_it_says() {
 }
 
 #[test]
+fn iptables_mode_is_asked_for_by_flag_or_configuration() {
+    let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
+    let run = Run::new()
+        .file("iptables.yaml", format!("{head}mode: iptables\n"))
+        .file("ipvs.yaml", format!("{head}mode: ipvs\n"));
+    let json = |args: &[&str]| {
+        let ran = run.with(&[args, &["--output", "json"]].concat());
+        assert_eq!((ran.status, ran.err.as_str()), (0, ""));
+        ran.out
+    };
+    let by_flag = json(&["--mode", "iptables"]);
+    assert!(ipvs(&by_flag).is_empty());
+    assert!(by_flag.contains("-j KUBE-SVC-NPX46M4PTMTKRN6Y"));
+    assert_eq!(json(&["--config", "iptables.yaml"]), by_flag);
+    let flag_first = ["--config", "ipvs.yaml", "--mode", "iptables"];
+    assert_eq!(json(&flag_first), by_flag);
+    let flag_first = ["--config", "iptables.yaml", "--mode", "ipvs"];
+    assert_eq!(json(&flag_first), json(&[]));
+
+    let plan = run.with(&["--mode", "iptables", "--output", "plan"]);
+    let named = |line: &&str| line.ends_with("# games/arena:play");
+    // The cluster IP and the node port lead there; two rules are for outside, two choose, two are the endpoint's.
+    assert_eq!(plan.out.lines().filter(named).count(), 8, "{}", plan.out);
+    let summary = run.with(&["--mode", "iptables", "--output", "summary"]);
+    assert!(summary.out.contains("Services: 4, of which 4 are served."));
+}
+
+#[test]
 fn a_summary_is_one_screen_with_warnings_last() {
     let services: String = (0..200)
         .map(|n| {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use ipvs_netlink::VirtualServerId;
-use proxier::cluster::{Cluster, Service, ServiceType};
-use proxier::{Desired, Sign};
+use ipvs_netlink::{Destination, VirtualServerId};
+use proxier::cluster::{Cluster, Family, Service, ServicePort, ServiceType};
+use proxier::{Desired, Layout, Sign};
 
 use crate::trace::{claimed, named, server_id};
 
@@ -107,17 +107,17 @@ impl Summary<'_> {
             let protocol = port.protocol.to_string().to_uppercase();
             for address in claimed(service) {
                 let id = server_id(port, address);
-                let granted = self
-                    .desired
-                    .server(&id)
-                    .filter(|_| !self.conflicts(service, &id));
-                let Some(server) = granted else { continue };
+                let granted = self.destinations(service, port, &id);
+                let granted = granted.filter(|_| !self.conflicts(service, &id));
+                let Some(destinations) = granted else {
+                    continue;
+                };
                 let socket = std::net::SocketAddr::new(address, port.port.get());
                 places.push(format!("{socket}/{protocol}"));
-                let in_use = server.destinations.iter().filter(|d| d.config.weight > 0);
+                let in_use = destinations.iter().filter(|d| d.config.weight > 0);
                 let before = endpoints.len();
                 endpoints.extend(in_use.map(|d| d.id));
-                without += usize::from(before == endpoints.len() && server.destinations.is_empty());
+                without += usize::from(before == endpoints.len() && destinations.is_empty());
             }
             node_ports.extend(port.node_port.map(|p| format!("node port {p}/{protocol}")));
         }
@@ -147,6 +147,41 @@ impl Summary<'_> {
             result,
             served,
         }
+    }
+
+    /// Where a port's traffic to an address goes, if it has the address.
+    fn destinations(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        id: &VirtualServerId,
+    ) -> Option<&[Destination]> {
+        let VirtualServerId::Address { address, .. } = *id else {
+            return None;
+        };
+        if self.desired.layout != Layout::Iptables {
+            return self.desired.server(id).map(|server| &*server.destinations);
+        }
+        let family = self.desired.families.get(Family::of(address)).as_ref()?;
+        let mut ports = family.rules.iptables.ports.iter();
+        let rules = ports.find(|rules| {
+            let spec = &rules.spec;
+            let same = (&spec.service, &spec.name, spec.protocol);
+            same == (&service.name, &port.name, port.protocol)
+        })?;
+        let internal = rules.cluster_ip == Some(address);
+        let mut outside = rules.external_ips.iter().chain(&rules.load_balancer_ips);
+        if !internal && !outside.any(|ip| *ip == address) {
+            return None;
+        }
+        let local = match internal {
+            true => rules.spec.internal_local,
+            false => rules.spec.external_local,
+        };
+        Some(match local {
+            true => &rules.spec.local,
+            false => &rules.spec.cluster,
+        })
     }
 
     fn conflicts(&self, service: &Service, id: &VirtualServerId) -> bool {

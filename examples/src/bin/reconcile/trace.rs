@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Cluster, Service, ServicePort};
-use proxier::{Desired, Line, Operation};
+use proxier::{Desired, Layout, Line, Operation};
 use proxier_manifest::printable;
 
 /// How many Services of one line are named.
@@ -22,6 +22,8 @@ pub(crate) struct Trace {
     health_ports: HashMap<u16, Names>,
     addresses: HashMap<IpAddr, Names>,
     endpoints: HashMap<(Protocol, IpAddr, u16), Names>,
+    /// By the names that rules of iptables mode have in their comments.
+    labels: HashMap<String, Names>,
 }
 
 impl Trace {
@@ -51,6 +53,10 @@ impl Trace {
         let addresses = claimed(service);
         for port in &service.ports {
             let name = named(service.name.namespace(), service.name.name(), &port.name);
+            if desired.layout == Layout::Iptables {
+                let names = self.labels.entry(name.clone()).or_default();
+                names.insert(name.clone());
+            }
             for address in &addresses {
                 if goes_without(server_id(port, *address)) {
                     continue;
@@ -139,13 +145,22 @@ impl Trace {
             .or_else(|| self.node_ports.get(&(protocol, port)))
     }
 
-    /// A rule for one address and port.
+    /// A rule with the name of a Service port in its comment.
+    fn labelled(&self, text: &str) -> Option<&Names> {
+        comment_words(text).find_map(|word| self.labels.get(word))
+    }
+
+    /// A rule for one address and port, or of a Service in iptables mode.
     fn rule(&self, text: &str) -> Option<&Names> {
         let after = |flag: &str| {
             let mut words = text.split_whitespace();
             words.find(|word| *word == flag)?;
             words.next()
         };
+        // In iptables mode a rule has the name of its Service port in its comment.
+        if let Some(names) = self.labelled(text) {
+            return Some(names);
+        }
         let network: IpNetwork = after("-d")?.parse().ok()?;
         let port = after("--dport").and_then(|port| port.parse().ok());
         match (port, after("-p").and_then(protocol_named)) {
@@ -153,6 +168,18 @@ impl Trace {
             _ => self.addresses.get(&network.ip()),
         }
     }
+}
+
+/// The words of a rule's comment, one of which is the name of a Service port in iptables mode.
+fn comment_words(text: &str) -> impl Iterator<Item = &str> {
+    let comment = text.split_once("--comment ").map(|(_, rest)| rest);
+    let comment = comment.unwrap_or_default();
+    let (quoted, end) = match comment.strip_prefix('"') {
+        Some(quoted) => (quoted, '"'),
+        None => (comment, ' '),
+    };
+    let comment = quoted.split(end).next().unwrap_or_default();
+    comment.split(' ')
 }
 
 /// The addresses that a Service claims, other than the node's.
