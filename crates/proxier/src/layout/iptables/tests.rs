@@ -49,9 +49,9 @@ fn rules(ports: Vec<PortRules>) -> FamilyRules {
 }
 
 /// The rules of a chain, without the quotes and comments of `KUBE-SERVICES` and the like.
-fn chain(rules: &FamilyRules, table: TableName, name: &str) -> Vec<String> {
+fn chain(rules: &FamilyRules, table: &TableName, name: &str) -> Vec<String> {
     let tables = rules.tables();
-    let table = tables.iter().find(|found| found.name == table).unwrap();
+    let table = tables.iter().find(|found| found.name == *table).unwrap();
     let chain = table.chains.iter().find(|own| own.name == name);
     let rules = chain.map(|own| own.rules.iter().map(ToString::to_string).collect());
     rules.unwrap_or_default()
@@ -73,13 +73,13 @@ fn without_endpoints_every_address_is_refused_and_there_is_no_chain() {
     let why = "-m comment --comment \"default/web:http has no endpoints\"";
     let reject = "-j REJECT --reject-with icmp-port-unreachable";
     assert_eq!(
-        chain(&rules, TableName::Filter, "KUBE-SERVICES"),
+        chain(&rules, &TableName::Filter, "KUBE-SERVICES"),
         [format!(
             "-d 10.0.0.1/32 -p tcp {why} -m tcp --dport 80 {reject}"
         )]
     );
     assert_eq!(
-        chain(&rules, TableName::Filter, "KUBE-EXTERNAL-SERVICES"),
+        chain(&rules, &TableName::Filter, "KUBE-EXTERNAL-SERVICES"),
         [
             format!("-d 203.0.113.9/32 -p tcp {why} -m tcp --dport 80 {reject}"),
             format!("-d 198.51.100.7/32 -p tcp {why} -m tcp --dport 80 {reject}"),
@@ -87,8 +87,8 @@ fn without_endpoints_every_address_is_refused_and_there_is_no_chain() {
         ]
     );
     // The rule for node ports alone.
-    assert_eq!(chain(&rules, TableName::Nat, "KUBE-SERVICES").len(), 1);
-    assert!(chain(&rules, TableName::Nat, "KUBE-NODEPORTS").is_empty());
+    assert_eq!(chain(&rules, &TableName::Nat, "KUBE-SERVICES").len(), 1);
+    assert!(chain(&rules, &TableName::Nat, "KUBE-NODEPORTS").is_empty());
     let [nat, _] = rules.tables();
     assert!(!nat.chains.iter().any(|own| is_service_chain(&own.name)));
 }
@@ -103,18 +103,18 @@ fn with_endpoints_elsewhere_only_local_policies_drop() {
     rules.local_source = Some(LocalSource::Network("10.244.0.0/16".parse().unwrap()));
     let why = "-m comment --comment \"default/web:http has no local endpoints\"";
     assert_eq!(
-        chain(&rules, TableName::Filter, "KUBE-SERVICES"),
+        chain(&rules, &TableName::Filter, "KUBE-SERVICES"),
         [format!(
             "-d 10.0.0.1/32 -p tcp {why} -m tcp --dport 80 -j DROP"
         )]
     );
-    let outside = chain(&rules, TableName::Filter, "KUBE-EXTERNAL-SERVICES");
+    let outside = chain(&rules, &TableName::Filter, "KUBE-EXTERNAL-SERVICES");
     assert_eq!(outside.len(), 3);
     assert!(outside.iter().all(|rule| rule.ends_with("-j DROP")));
     // Pods of this node and the node itself still get through.
     let external = " default/web:http external destinations\"";
     assert_eq!(
-        chain(&rules, TableName::Nat, &named("EXT")),
+        chain(&rules, &TableName::Nat, &named("EXT")),
         [
             format!(
                 "-s 10.244.0.0/16 -m comment --comment \"pod traffic for{external} -j {}",
@@ -129,8 +129,8 @@ fn with_endpoints_elsewhere_only_local_policies_drop() {
             ),
         ]
     );
-    assert!(chain(&rules, TableName::Nat, &named("SVL")).is_empty());
-    let services = chain(&rules, TableName::Nat, "KUBE-SERVICES");
+    assert!(chain(&rules, &TableName::Nat, &named("SVL")).is_empty());
+    let services = chain(&rules, &TableName::Nat, "KUBE-SERVICES");
     assert!(!services.iter().any(|rule| rule.contains("cluster IP")));
 }
 
@@ -140,16 +140,16 @@ fn sources_that_are_closed_let_nobody_in() {
     let rules = rules(vec![closed]);
     let fw = named("FW");
     assert_eq!(
-        chain(&rules, TableName::Nat, &fw),
+        chain(&rules, &TableName::Nat, &fw),
         [
             "-m comment --comment \"other traffic to default/web:http will be dropped by KUBE-PROXY-FIREWALL\""
         ]
     );
-    let services = chain(&rules, TableName::Nat, "KUBE-SERVICES");
+    let services = chain(&rules, &TableName::Nat, "KUBE-SERVICES");
     let balanced: Vec<_> = services.iter().filter(|rule| rule.ends_with(&fw)).collect();
     assert_eq!(balanced.len(), 1, "{services:#?}");
     assert_eq!(
-        chain(&rules, TableName::Filter, "KUBE-PROXY-FIREWALL").len(),
+        chain(&rules, &TableName::Filter, "KUBE-PROXY-FIREWALL").len(),
         1
     );
 }
@@ -177,7 +177,7 @@ fn a_port_without_a_name_and_its_namesakes_have_chains_of_their_own() {
 #[test]
 fn endpoints_are_in_the_order_of_their_text() {
     let port = port(|spec| spec.cluster = endpoints(&[5, 10, 200]));
-    let chosen = chain(&rules(vec![port]), TableName::Nat, &named("SVC"));
+    let chosen = chain(&rules(vec![port]), &TableName::Nat, &named("SVC"));
     let at = |rule: &String| {
         rule.split([' ', ':', '"'])
             .find(|word| word.starts_with("10.244"))
@@ -195,16 +195,16 @@ fn endpoints_are_in_the_order_of_their_text() {
 #[test]
 fn node_ports_at_loopback_addresses_are_guarded_or_left_out() {
     let mut rules = rules(Vec::new());
-    let guard = |rules: &FamilyRules| chain(rules, TableName::Filter, LOCALNET_CHAIN).len();
+    let guard = |rules: &FamilyRules| chain(rules, &TableName::Filter, LOCALNET_CHAIN).len();
     assert_eq!(guard(&rules), 1);
     rules.iptables.localhost_node_ports = false;
     assert_eq!(guard(&rules), 0);
-    let [last] = &chain(&rules, TableName::Nat, "KUBE-SERVICES")[..] else {
+    let [last] = &chain(&rules, &TableName::Nat, "KUBE-SERVICES")[..] else {
         unreachable!("one rule");
     };
     assert!(last.starts_with("! -d 127.0.0.0/8 "), "{last}");
     rules.iptables.node_port_addresses = Some(Vec::new());
-    assert!(chain(&rules, TableName::Nat, "KUBE-SERVICES").is_empty());
+    assert!(chain(&rules, &TableName::Nat, "KUBE-SERVICES").is_empty());
 }
 
 #[test]
