@@ -127,6 +127,44 @@ mod tests {
     }
 
     #[test]
+    fn addresses_that_every_machine_has_are_left_out() {
+        let service = json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"clusterIP": "10.0.0.1", "type": "LoadBalancer", "ports": [{"port": 80}],
+                     "externalIPs": ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "192.0.2.1"]},
+            "status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}, {"ip": "169.254.7.7"}]}}});
+        let reading = read_object(service).unwrap();
+        let left_out: Vec<_> = reading.left_out.iter().map(ToString::to_string).collect();
+        assert_eq!(left_out.len(), 6, "{left_out:#?}");
+        assert_eq!(
+            left_out[0],
+            "spec.externalIPs[0]: 127.0.0.1 is a loopback address, by which every machine means itself"
+        );
+        assert_eq!(
+            left_out[3],
+            "spec.externalIPs[3]: 0.0.0.0 is the null address, which nothing can have"
+        );
+        let Some(Object::Service(service)) = reading.object else {
+            panic!("no Service");
+        };
+        assert_eq!(
+            service.external_ips,
+            ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]
+        );
+        assert_eq!(service.load_balancer_ips.len(), 1);
+        let slice = json!({
+            "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+            "endpoints": [{"addresses": ["127.0.0.1"]}, {"addresses": ["10.244.1.5"]}], "ports": [{"port": 80}]});
+        let reading = read_object(slice).unwrap();
+        assert_eq!(reading.left_out.len(), 1);
+        let Some(Object::Slice(slice)) = reading.object else {
+            panic!("no slice");
+        };
+        assert_eq!(slice.endpoints.len(), 1);
+    }
+
+    #[test]
     fn a_flood_of_bad_entries_is_counted() {
         let flood = |entry: serde_json::Value| {
             let entries = vec![entry; 5000];

@@ -78,23 +78,31 @@
 //! The state it aims at is that of kube-proxy's ipvs mode (v1.36 for [`Layout::Current`], v1.20 for
 //! [`Layout::Classic`]), measured on a real kernel, but for these:
 //!
-//! | what | reference | here |
-//! |---|---|---|
-//! | several Services claim one virtual server | left to the order of a hash map | a cluster IP comes first, then the older Service; the others are reported ([`Conflict`]) |
-//! | an external IP or load balancer address that is another Node's, an endpoint's or the API server's (current) | bound, so that this node no longer reaches its owner | not claimed, and reported ([`Holder`]) |
-//! | virtual servers of others | removed, but for `excludeCIDRs` | left alone, see [`Ownership`]; [`Config::remove_foreign_servers`] brings the reference's way back |
-//! | a link called `kube-ipvs0` that is not a dummy link | used | an error; nothing is changed |
-//! | a Service's port that is the number of a node port (current) | traffic to service addresses loses its source address | `nat/KUBE-NODE-PORT` returns first what goes to an address in `KUBE-IPVS-IPS` |
-//! | an INPUT chain whose policy, or last rule, refuses | refuses Service traffic too, the health check port excepted | a jump at the end of `filter/INPUT` to `KUBE-IPVS-ACCEPT`, which accepts members of the sets of services and node ports; rules before it that refuse somebody still do |
-//! | an endpoint address in two entries | depends on the order of slices | the entry that is not terminating decides, then the ready one, then the first |
-//! | jumps and rules found several times | left | reduced to one |
-//! | a set needs more than 65,536 members | members are lost | it is made with room for them and swapped in |
-//! | a cluster IP that another link has | bound all the same (current) | not bound, like any other address |
-//! | virtual servers found with other settings | changed, or taken for equal | changed in place |
-//! | destinations found with weight 0 | forgotten after a restart | restored if wanted, else drained |
-//! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` |
-//! | classic: IPv6 | not at all | in clusters that have IPv6 Services |
-//! | classic: health check ports, where INPUT refuses what no rule accepts | refused | accepted by one rule in `filter/KUBE-IPVS-ACCEPT`, for members of the set `KUBE-HEALTH-CHECK-NODE-PORT` |
+//! | what | reference | here | tests |
+//! |---|---|---|---|
+//! | several Services claim one virtual server | left to the order of a hash map | a cluster IP comes first, then the older Service; the others are reported ([`Conflict`]) | cases: `a_cluster_ip_comes_before_an_older_services_external_ip` |
+//! | an external IP or load balancer address that is another Node's, an endpoint's or the API server's (current) | bound, so that this node no longer reaches its owner | not claimed, and reported ([`Holder`]) | cases: `addresses_of_nodes_endpoints_and_the_api_server_are_not_taken` |
+//! | an external IP, load balancer address or endpoint that is a loopback address or the null address | bound, or sent to | left out, and reported | proxier-manifest: `addresses_that_every_machine_has_are_left_out` |
+//! | source ranges of which none can be used | restrict nobody | let nobody in | services: `a_closed_family_lets_nobody_in` |
+//! | `nodePortAddresses` that match no address of the node | in some versions, all addresses | no address | services: `networks_without_an_address_of_the_node_serve_no_node_ports` |
+//! | virtual servers of others | removed, but for `excludeCIDRs` | left alone, see [`Ownership`]; [`Config::remove_foreign_servers`] brings the reference's way back | scenarios: `others_virtual_servers_stay_by_default` |
+//! | a link called `kube-ipvs0` that is not a dummy link | used | an error; nothing is changed | proxier-linux: `a_link_of_another_kind_is_somebody_elses` |
+//! | addresses on a link that was `kube-ipvs0` until somebody renamed it | count as the node's | do not | proxier-linux: `addresses_of_a_renamed_link_are_not_the_nodes` |
+//! | a Service's port that is the number of a node port (current) | traffic to service addresses loses its source address | `nat/KUBE-NODE-PORT` returns first what goes to an address in `KUBE-IPVS-IPS` | cases: `node_port_rules_leave_out_service_addresses` |
+//! | an INPUT chain whose policy, or last rule, refuses | refuses Service traffic too, the health check port excepted | a jump at the end of `filter/INPUT` to `KUBE-IPVS-ACCEPT`, which accepts members of the sets of services and node ports; rules before it that refuse somebody still do | input; proxier-linux: `input_that_drops_lets_services_pass` |
+//! | an endpoint address in two entries | depends on the order of slices | the entry that is not terminating decides, then the ready one, then the first | cases: `an_entry_that_is_not_terminating_decides_over_one_that_is` |
+//! | jumps and rules found several times | left | reduced to one | cases: `jumps_found_several_times_are_reduced_to_one` |
+//! | a set needs more than 65,536 members | members are lost | it is made with room for them and swapped in | memory_kernel: `a_set_that_is_too_small_is_made_anew_and_swapped` |
+//! | a cluster IP that another link has | bound all the same (current) | not bound, like any other address | memory_kernel: `an_address_of_another_link_is_not_bound` |
+//! | virtual servers found with other settings | changed, or taken for equal | changed in place | memory_kernel: `a_virtual_server_found_with_other_settings_is_changed_in_place` |
+//! | a TCP destination that is not wanted any more and has connections | gets weight 0; deleted and added where it is wanted again, forgotten after a restart | gets weight 0; its weight comes back where it is wanted again, after a restart too | memory_kernel: `a_tcp_destination_drains_and_comes_back_or_goes` |
+//! | the order of changes | virtual servers and addresses first, rules last | sets and rules first, so that no moment passes without masquerading; while rules fail, the virtual servers that need them wait ([`kernel::Guard`]) | properties: `every_prefix_of_a_plan_is_safe`; held_back |
+//! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` | scenarios: `classic_layout` |
+//! | classic: IPv6 | not at all | in clusters that have IPv6 Services | proxier-linux: packets of `classic`, `ipv6` |
+//! | classic: health check ports, where INPUT refuses what no rule accepts | refused | accepted by one rule in `filter/KUBE-IPVS-ACCEPT`, for members of the set `KUBE-HEALTH-CHECK-NODE-PORT` | proxier-linux: `input_that_drops_lets_services_pass` |
+//!
+//! Tests are those of this crate, in the file of that name below `tests/`, where no other crate is named. What the daemon does
+//! otherwise than kube-proxy, in its endpoints, metrics and flags, is in the documentation of `kube-proxier`.
 //!
 //! Iptables mode ([`Layout::Iptables`]) aims at the state of kube-proxy v1.36 in that mode, but for these:
 //!

@@ -76,6 +76,18 @@ fn primary_serves_node_ports_at_the_nodes_own_address_alone() {
     assert_eq!(served(NodePortAddresses::Primary), &both[..1]);
 }
 
+#[test]
+fn networks_without_an_address_of_the_node_serve_no_node_ports() {
+    let mut cluster = Cluster::default();
+    cluster.add_service(web());
+    let host = host(&["192.168.10.10/24"]);
+    let mut config = Config::default();
+    config.node_port_addresses = NodePortAddresses::Within(vec!["203.0.113.0/24".parse().unwrap()]);
+    let desired = translate(&cluster, &host, &config);
+    let ids = desired.servers.iter().map(|server| server.id.to_string());
+    assert_eq!(ids.collect::<Vec<_>>(), ["-t 10.0.0.7:80"]);
+}
+
 /// The kernel's state for a Service with an endpoint here and one elsewhere.
 fn served(service: &Service) -> (Desired, MemoryKernel) {
     let mut cluster = Cluster::default();

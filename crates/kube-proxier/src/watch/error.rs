@@ -15,13 +15,21 @@ const CONFLICT: u16 = 409;
 /// HTTP's "too many requests".
 const TOO_MANY_REQUESTS: u16 = 429;
 
+/// How long a server is left alone at the most, whatever it asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Why a list or a watch failed. Each is tried again.
 #[derive(Debug, Error)]
 pub(super) enum WatchError {
     #[error("the API server cannot be reached: {}", chain(.0))]
     Unreachable(#[source] kube::Error),
     #[error("the API server answers {code}: {message}")]
-    Refused { code: u16, message: String },
+    Refused {
+        code: u16,
+        message: String,
+        /// How long the server asks to be left alone (`Retry-After` of RFC 9110, in seconds).
+        retry_after: Option<Duration>,
+    },
     #[error("the API server sent nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     #[error("the answer breaks off: {}", chain(.0))]
@@ -64,6 +72,14 @@ impl WatchError {
             Self::Unreachable(_) | Self::Timeout(_) => true,
             Self::Refused { code, .. } => *code >= 500 || *code == TOO_MANY_REQUESTS,
             _ => false,
+        }
+    }
+
+    /// How long the server asks to be left alone; never longer than [`LONGEST_PAUSE`].
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => retry_after.map(|after| after.min(LONGEST_PAUSE)),
+            _ => None,
         }
     }
 

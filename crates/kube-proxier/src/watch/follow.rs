@@ -178,7 +178,9 @@ impl Follower {
             tracing::debug!(kind = self.kind.name(), "the version is gone; listing");
             return sleep(part(*self.timing.pause.start())).await;
         }
-        let pause = self.backoff.pause();
+        let asked = error.and_then(WatchError::retry_after).unwrap_or_default();
+        let asked = lengthened(asked, 0.25);
+        let pause = self.backoff.pause().max(asked);
         let kind = self.kind.name();
         let Some(error) = error else {
             tracing::debug!(kind, "a watch ended; the next one in {pause:?}");
@@ -203,18 +205,19 @@ impl Follower {
             }
         }
         if error.may_be_away() {
-            self.until_ready(Instant::now() + pause).await;
+            let now = Instant::now();
+            self.until_ready(now + asked, now + pause).await;
         } else {
             sleep(pause).await;
         }
     }
 
     /// Waits until then, or until a server that was away is ready again. Asking whether it is ready is cheap for it, so
-    /// that is done often; lists are not, so they wait for it.
-    async fn until_ready(&mut self, end: Instant) {
+    /// that is done often; lists are not, so they wait for it. Before `begin` it is left alone.
+    async fn until_ready(&mut self, begin: Instant, end: Instant) {
         let mut was_unready = false;
         loop {
-            let next = Instant::now() + lengthened(self.timing.probe, 1.0);
+            let next = begin.max(Instant::now() + lengthened(self.timing.probe, 1.0));
             if next >= end {
                 return sleep_until(end).await;
             }

@@ -254,6 +254,9 @@ impl Intake {
 
     fn read(&mut self, mut value: Value, name: &ObjectName) -> Read {
         self.kind.mark(&mut value);
+        if let Some(found) = self.kind.contradicts(&value) {
+            return self.refused(name, found, "is not what was asked for");
+        }
         match proxier_manifest::read_object(value) {
             Ok(reading) => {
                 let partial = !reading.left_out.is_empty();
@@ -269,24 +272,27 @@ impl Intake {
                     _ => Read::Irrelevant,
                 }
             }
-            Err(error) => {
-                self.counters.count_refused();
-                let known = self.known.contains(name);
-                tracing::warn!(
-                    kind = self.kind.name(),
-                    object = %name,
-                    field = %error.field,
-                    reason = %error.reason,
-                    "an object cannot be used; {}",
-                    if known {
-                        "its last usable version stays in force"
-                    } else {
-                        "it is as if it were not there"
-                    }
-                );
-                Read::Refused { known }
-            }
+            Err(error) => self.refused(name, &error.field, &error.reason),
         }
+    }
+
+    /// An object cannot be used for the reason that a field is wrong.
+    fn refused(&self, name: &ObjectName, field: &str, reason: &str) -> Read {
+        self.counters.count_refused();
+        let known = self.known.contains(name);
+        tracing::warn!(
+            kind = self.kind.name(),
+            object = %name,
+            %field,
+            %reason,
+            "an object cannot be used; {}",
+            if known {
+                "its last usable version stays in force"
+            } else {
+                "it is as if it were not there"
+            }
+        );
+        Read::Refused { known }
     }
 
     /// Logs what is left out of an object and what it warns of, once until that changes.

@@ -110,6 +110,19 @@ impl Kind {
     pub(super) fn mark(&self, value: &mut Value) {
         self.list().complete(value);
     }
+
+    /// The field by which an object that was marked says that it is of another kind or API version.
+    pub(super) fn contradicts(&self, value: &Value) -> Option<&'static str> {
+        let list = self.list();
+        let fields = [
+            ("kind", list.item_kind()),
+            ("apiVersion", list.api_version()),
+        ];
+        let mut wrong = fields
+            .into_iter()
+            .filter(|(field, expected)| value.get(field).is_some_and(|found| found != expected));
+        wrong.next().map(|(field, _)| field)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A list, page by page.
 
+use std::collections::BTreeSet;
+
 use kube::api::ListParams;
 use kube::core::Request;
 
@@ -22,6 +24,7 @@ impl Follower {
         let limits = self.timing.limits;
         let too_many = |limit, unit| WatchError::TooLarge { limit, unit };
         let mut objects = 0;
+        let mut tokens = BTreeSet::new();
         for _ in 0..limits.pages {
             let request = request.list(&params).map_err(kube::Error::BuildRequest)?;
             let text = self
@@ -37,15 +40,15 @@ impl Follower {
                 let item = serde_json::from_str(item.get()).unwrap_or_default();
                 self.intake.list_item(item);
             }
-            if page.next.is_none() {
+            let Some(next) = page.next else {
                 self.version = Some(page.version);
                 self.counters.count_list();
                 return Ok(self.intake.end_list());
-            }
-            if page.next == params.continue_token {
+            };
+            if !tokens.insert(next.clone()) {
                 return Err(WatchError::RepeatedToken);
             }
-            params.continue_token = page.next;
+            params.continue_token = Some(next);
         }
         Err(too_many(limits.pages, "pages"))
     }

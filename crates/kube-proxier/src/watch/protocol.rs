@@ -35,6 +35,7 @@ impl<'a> Page<'a> {
             Err(ListError::Status { code, message }) => Err(WatchError::Refused {
                 code: code.unwrap_or(200),
                 message: message.into(),
+                retry_after: None,
             }),
             Err(error) => Err(WatchError::NotTheList {
                 expected: kind.list().kind().to_owned(),
@@ -51,6 +52,18 @@ pub(super) struct Line {
     pub(super) event: EventType,
     #[serde(default)]
     pub(super) object: Value,
+}
+
+impl Line {
+    /// Parses a line. A Status in the place of an event is what the server has to report.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, WatchError> {
+        serde_json::from_slice(text).map_err(|error| match serde_json::from_slice::<Value>(text) {
+            Ok(status) if status.get("kind").is_some_and(|kind| kind == "Status") => {
+                refusal(&status, 200)
+            }
+            _ => WatchError::Unreadable(error),
+        })
+    }
 }
 
 /// The type of a watch event.
@@ -81,6 +94,7 @@ pub(super) fn refusal(status: &Value, code: u16) -> WatchError {
             .and_then(|code| u16::try_from(code).ok())
             .unwrap_or(code),
         message: message.unwrap_or("no reason given").to_owned(),
+        retry_after: None,
     }
 }
 

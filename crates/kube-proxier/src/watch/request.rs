@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{Request, Response};
 use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, TryStreamExt};
 use http_body_util::BodyExt;
@@ -98,6 +98,8 @@ impl ApiClient {
     ) -> Result<impl AsyncBufRead + Send + use<>, WatchError> {
         let answer = self.send(request).await?;
         let status = answer.status();
+        let asked = answer.headers().get(RETRY_AFTER);
+        let seconds = asked.and_then(|text| text.to_str().ok()?.trim().parse().ok());
         let body = lines(answer);
         if status.is_success() {
             return Ok(body);
@@ -105,13 +107,18 @@ impl ApiClient {
         let code = status.as_u16();
         // An error without a body is an error all the same.
         let text = read_all(body, ERROR_BODY).await.unwrap_or_default();
-        Err(match serde_json::from_slice::<Value>(&text) {
+        let mut error = match serde_json::from_slice::<Value>(&text) {
             Ok(status) if status.is_object() => refusal(&status, code),
             _ => WatchError::Refused {
                 code,
                 message: String::from_utf8_lossy(&text).trim().to_owned(),
+                retry_after: None,
             },
-        })
+        };
+        if let WatchError::Refused { retry_after, .. } = &mut error {
+            *retry_after = seconds.map(Duration::from_secs);
+        }
+        Err(error)
     }
 
     /// Whether the server reports that it is ready. It is asked once by however many want to know within `max_age`.

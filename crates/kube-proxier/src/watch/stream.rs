@@ -66,11 +66,13 @@ impl Follower {
             if text.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let line: Line = match serde_json::from_slice(&text) {
+            let line = match Line::parse(&text) {
                 Ok(line) => line,
                 // The last line of a stream that was cut.
-                Err(error) if error.is_eof() && !text.ends_with(b"\n") => return Ok(Ok(())),
-                Err(error) => return Ok(Err(WatchError::Unreadable(error))),
+                Err(WatchError::Unreadable(error)) if error.is_eof() && !text.ends_with(b"\n") => {
+                    return Ok(Ok(()));
+                }
+                Err(error) => return Ok(Err(error)),
             };
             if line.event == EventType::Error {
                 return Ok(Err(refusal(&line.object, 500)));

@@ -68,7 +68,7 @@ fn a_first_list_is_checked_too() {
 
 #[test]
 fn a_list_without_an_end_is_given_up() {
-    for endless in [Endless::SameToken, Endless::NewTokens] {
+    for endless in [Endless::SameToken, Endless::TwoTokens, Endless::NewTokens] {
         let limits = Limits {
             pages: 50,
             ..Limits::default()
@@ -82,7 +82,11 @@ fn a_list_without_an_end_is_given_up() {
         let pages = pages
             .iter()
             .filter(|asked| asked.path == SERVICES && !asked.is_watch());
-        let most = if endless == Endless::SameToken { 2 } else { 50 };
+        let most = match endless {
+            Endless::SameToken => 2,
+            Endless::TwoTokens => 3,
+            Endless::NewTokens => 50,
+        };
         let tries = pages
             .clone()
             .filter(|asked| asked.get("continue").is_none())
@@ -193,4 +197,102 @@ fn connections_are_probed_by_the_kernel() {
         }
     }
     assert!(connections >= 3, "{table}");
+}
+
+/// Lines that are no events of Services change nothing, whatever they name, and what comes after them counts.
+#[test]
+fn odd_lines_of_a_watch_change_nothing() {
+    let deep = format!(
+        r#"{{"type":"MODIFIED","object":{{"metadata":{{"name":"web","namespace":"shop","a":{}1{}}}}}}}"#,
+        r#"{"a":"#.repeat(200),
+        "}".repeat(200)
+    );
+    for line in [
+        "",
+        " ",
+        r#"{"type":"ADDED"}"#,
+        r#"{"type":"ADDED","object":null}"#,
+        r#"{"type":"MODIFIED","object":[]}"#,
+        r#"{"type":"MODIFIED","object":"web"}"#,
+        r#"{"type":"MODIFIED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","namespace":"shop"}}}"#,
+        r#"{"type":"MODIFIED","object":{"kind":"Service","apiVersion":"serving.knative.dev/v1","metadata":{"name":"web","namespace":"shop"}}}"#,
+        r#"{"type":"MODIFIED","object":{"kind":7,"metadata":{"name":"web","namespace":"shop"}}}"#,
+        r#"{"type":"MODIFIED","object":{"kind":"Service","apiVersion":"v1","metadata":{"name":"web","namespace":"shop","resourceVersion":"7"},"spec":null}}"#,
+        r#"{"type":"DELETED","object":{}}"#,
+        r#"{"type":"DELETED","object":null}"#,
+        r#"{"type":"DELETED","object":{"metadata":{"name":"web","namespace":"another"}}}"#,
+        r#"{"type":"BOOKMARK"}"#,
+        r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":""}}}"#,
+        r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":7}}}"#,
+        r#"{"type":"SOMETHING","object":{}}"#,
+        r#"{"type":"ERROR","object":null}"#,
+        r#"{"type":"ERROR","object":{"kind":"Status","code":99999999,"message":7}}"#,
+        r#"{"type":"ADDED","type":"DELETED","object":{}}"#,
+        r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","code":401}"#,
+        r#"{"type":"ADDED","object":{"metadata":{"name":"web","#,
+        "<html>",
+        "\u{0}\u{202e}",
+        &deep,
+    ] {
+        let (server, mut watched) = started(timing());
+        let before = watched.cluster.clone();
+        server.send_line(SERVICES, line);
+        server.put(service("after", 1));
+        watched.until("what comes after", |w| w.services().len() == 2);
+        server.forget_lines();
+        server.delete(&service("after", 1));
+        watched.until("its end", |w| w.services().len() == 1);
+        watched.take_in();
+        assert_eq!(watched.cluster, before, "{line}");
+    }
+}
+
+/// An item of a list that says it is something else is not used, and what was known by its name stays.
+#[test]
+fn an_item_of_another_kind_is_refused_alone() {
+    let (server, mut watched) = started(timing());
+    let before = watched.cluster.clone();
+    let body = |items: &str| {
+        format!(
+            r#"{{"kind":"ServiceList","apiVersion":"v1","metadata":{{"resourceVersion":"1000"}},"items":[{items}]}}"#
+        )
+    };
+    let after = service("after", 1).to_string();
+    let pod = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","namespace":"shop"}}"#;
+    server.answer_lists(
+        SERVICES,
+        Some(&body(&format!("{pod},null,7,[],{after},{after}"))),
+    );
+    list_again(&server);
+    watched.until("what is beside it", |w| {
+        w.services().contains(&("after", 1))
+    });
+    assert!(
+        before
+            .services
+            .iter()
+            .all(|(name, web)| watched.cluster.services.get(name) == Some(web))
+    );
+}
+
+/// A server that asks to be left alone is.
+#[test]
+fn retry_after_is_respected() {
+    let timing = Timing {
+        pause: MILLIS..=2 * MILLIS,
+        probe: 2 * MILLIS,
+        ..timing()
+    };
+    let (server, watched) = started(timing);
+    server.retry_after(Some(3600));
+    server.fail(429, usize::MAX);
+    server.break_watches();
+    watched.until_counted("failures", |counters| counters.failures() >= 3);
+    // Nor is it asked whether it is ready.
+    std::thread::sleep(200 * MILLIS);
+    let asked = server.requests();
+    let again = asked
+        .iter()
+        .filter(|asked| asked.path == SERVICES || asked.path == "/readyz");
+    assert!(again.count() <= 2, "{asked:?}");
 }

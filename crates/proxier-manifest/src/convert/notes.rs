@@ -58,6 +58,21 @@ impl Notes {
         Some(self.without_zeros(field, text, parsed))
     }
 
+    /// The address, if packets to it can come from another machine: not that of every machine's own loopback link, and not
+    /// the null address.
+    pub(super) fn reachable(&mut self, field: impl Fn() -> String, text: &str) -> Option<IpAddr> {
+        let address = self.address(&field, text)?;
+        let own = match address {
+            _ if address.is_loopback() => {
+                "is a loopback address, by which every machine means itself"
+            }
+            _ if address.is_unspecified() => "is the null address, which nothing can have",
+            _ => return Some(address),
+        };
+        self.leave_out(field(), format!("{address} {own}"));
+        None
+    }
+
     /// The network, if it can be used; bits beyond its prefix are cleared.
     pub(super) fn network(&mut self, field: impl Fn() -> String, text: &str) -> Option<IpNetwork> {
         let parsed = self.usable(&field, address::network(text))?;

@@ -39,7 +39,7 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     let health = notes.usable(|| "spec.healthCheckNodePort".into(), health);
     let mut external_ips = Vec::new();
     for (n, text) in notes.entries("spec.externalIPs", spec.external_ips.take()) {
-        external_ips.extend(notes.address(|| format!("spec.externalIPs[{n}]"), &text));
+        external_ips.extend(notes.reachable(|| format!("spec.externalIPs[{n}]"), &text));
     }
     let mut service = Service::new(name, cluster_ips(spec, notes)?);
     service.created = created.flatten();
@@ -172,7 +172,7 @@ fn ingress(status: Option<ServiceStatus>, notes: &mut Notes) -> Vec<IpAddr> {
         };
         // A load balancer that only has a host name has no address here.
         if let Some(ip) = ingress.ip.filter(|ip| !ip.is_empty()) {
-            let ip = notes.address(|| field("ip"), &ip);
+            let ip = notes.reachable(|| field("ip"), &ip);
             ips.extend(ip.filter(|_| !proxied));
         }
     }

@@ -70,7 +70,7 @@ fn endpoint(n: usize, raw: RawEndpoint, family: Family, notes: &mut Notes) -> Op
         return None;
     };
     let field = || format!("endpoints[{n}].addresses[0]");
-    let address = notes.address(field, text)?;
+    let address = notes.reachable(field, text)?;
     if Family::of(address) != family {
         let reason = format!("{address} is not an {family} address, as addressType requires");
         notes.leave_out(field(), reason);

@@ -120,7 +120,11 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             continue;
         }
         if let Some(code) = failure {
-            answer(stream, code, &status(code, "as the test wants it"))?;
+            let body = status(code, "as the test wants it").to_string();
+            let after = shared.lock().faults.retry_after;
+            let after = after.map_or_else(String::new, |after| format!("\r\nretry-after: {after}"));
+            let head = head(code, &format!("content-length: {}{after}", body.len()));
+            stream.write_all(format!("{head}{body}").as_bytes())?;
             continue;
         }
         let selector = Selector::parse(asked.get("labelSelector"), asked.get("fieldSelector"));
@@ -154,6 +158,8 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
     let body = body.or_else(|| {
         let token = match endless? {
             Endless::SameToken => "more".to_owned(),
+            Endless::TwoTokens if asked.get("continue") == Some("one") => "another".to_owned(),
+            Endless::TwoTokens => "one".to_owned(),
             Endless::NewTokens => format!("{}-more", asked.get("continue").unwrap_or_default()),
         };
         let page = json!({"kind": kind, "apiVersion": api_version, "items": [],
@@ -235,6 +241,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     let (breaks, ends) = (state.breaks, state.ends);
     let mut bookmarks = state.bookmarks;
     let mut long_lines = state.long_lines;
+    let mut odd_lines = 0;
     let short = state.faults.short_watches;
     if too_old || short {
         drop(state);
@@ -252,7 +259,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
         write!(stream, "{}", head(200, "transfer-encoding: chunked"))?;
         loop {
             let mut state = shared.lock();
-            let lines = loop {
+            let (lines, odd) = loop {
                 if state.breaks != breaks {
                     drop(state);
                     // A chunk that never comes whole.
@@ -282,8 +289,15 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
                         let filler = "x".repeat(state.long_line);
                         lines.push(json!({"type": "BOOKMARK", "object": {"filler": filler}}));
                     }
-                    if !lines.is_empty() {
-                        break lines;
+                    let new = state.odd_lines.get(odd_lines..).unwrap_or_default();
+                    let odd: String = new
+                        .iter()
+                        .filter(|(path, _)| *path == asked.path)
+                        .map(|(_, line)| line.as_str())
+                        .collect();
+                    odd_lines = state.odd_lines.len();
+                    if !(lines.is_empty() && odd.is_empty()) {
+                        break (lines, odd);
                     }
                     // What happened before the order is still said.
                     if state.ends != ends {
@@ -301,6 +315,9 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
             drop(state);
             for line in &lines {
                 chunk(stream, line)?;
+            }
+            if !odd.is_empty() {
+                write!(stream, "{:x}\r\n{odd}\r\n", odd.len())?;
             }
             let marks = lines.iter().filter(|line| line["type"] == "BOOKMARK");
             shared.lock().bookmarks_sent += marks.count();

@@ -19,6 +19,8 @@ pub(crate) enum Endless {
     SameToken,
     /// Each page has a token of its own.
     NewTokens,
+    /// Two tokens take turns.
+    TwoTokens,
 }
 
 /// What is held back.
@@ -44,6 +46,8 @@ pub(super) struct Faults {
     pub(super) denied: Vec<String>,
     /// Lists never end: each page is empty, and has a continue token, always the same or not.
     pub(super) endless: Option<Endless>,
+    /// What answers that fail ask for, in seconds.
+    pub(super) retry_after: Option<u64>,
     /// There is no listener.
     pub(super) refusing: bool,
 }
@@ -61,6 +65,7 @@ impl Default for Faults {
             bodies: BTreeMap::new(),
             denied: Vec::new(),
             endless: None,
+            retry_after: None,
             refusing: false,
         }
     }

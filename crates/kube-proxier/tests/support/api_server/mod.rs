@@ -16,6 +16,7 @@ mod asked;
 mod connection;
 mod events;
 mod faults;
+mod odd;
 mod selector;
 mod store;
 mod tls;
@@ -74,6 +75,8 @@ struct State {
     /// Counts the orders to send a long line, and how long it is.
     long_lines: usize,
     long_line: usize,
+    /// Lines to be sent on watches of a path, as they are.
+    odd_lines: Vec<(String, String)>,
     /// Counts the answers that were held back.
     held: usize,
 }
@@ -118,6 +121,7 @@ impl ApiServer {
                 bookmarks_sent: 0,
                 long_lines: 0,
                 long_line: 0,
+                odd_lines: Vec::new(),
                 held: 0,
             }),
             changed: Condvar::new(),
@@ -297,14 +301,6 @@ impl ApiServer {
     /// Lists have no end.
     pub(crate) fn endless(&self, endless: Option<Endless>) {
         self.change(|state| state.faults.endless = endless);
-    }
-
-    /// Sends a line of so many bytes on each watch.
-    pub(crate) fn send_long_lines(&self, bytes: usize) {
-        self.change(|state| {
-            state.long_lines += 1;
-            state.long_line = bytes;
-        });
     }
 
     /// Breaks all watches off, in the middle of a line.
