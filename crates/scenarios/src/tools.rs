@@ -54,8 +54,12 @@ pub fn snapshot() -> Snapshot {
         let saved = lines(cmd(tool))
             .into_iter()
             .filter(|line| !line.starts_with('#'));
+        // Chains are shown with counters.
         saved
-            .map(|line| line.split(" [").next().unwrap_or_default().to_owned())
+            .map(|line| match line.split_once(" [") {
+                Some((chain, _)) if chain.starts_with(':') => chain.to_owned(),
+                _ => line,
+            })
             .collect()
     };
     let sets = lines(cmd("ipset save")).into_iter().map(|line| {

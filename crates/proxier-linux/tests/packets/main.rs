@@ -10,6 +10,7 @@
 
 mod addresses;
 mod connections;
+mod iptables_mode;
 mod proxy;
 mod source_ranges;
 
@@ -58,6 +59,17 @@ fn main() -> ExitCode {
         tcp_survives_a_change_of_scheduler,
         udp_leaves_its_endpoint_at_once,
     ];
+    let iptables = bodies![
+        iptables_mode::every_address_is_served,
+        iptables_mode::masquerade_all,
+        iptables_mode::node_ports_at_localhost,
+        iptables_mode::a_local_policy_keeps_the_client,
+        iptables_mode::an_internal_local_policy,
+        iptables_mode::without_endpoints_all_is_refused,
+        iptables_mode::source_ranges,
+        iptables_mode::session_affinity,
+        iptables_mode::tcp_survives_changes,
+    ];
     let of = |layout: Layout, bodies: Vec<(&'static str, Body)>| {
         bodies.into_iter().flat_map(move |(name, body)| {
             Family::ALL.map(|family| {
@@ -71,5 +83,6 @@ fn main() -> ExitCode {
         })
     };
     let all = of(Layout::Current, [&both[..], &current].concat());
-    kernel_test::main(all.chain(of(Layout::Classic, both.to_vec())))
+    let all = all.chain(of(Layout::Classic, both.to_vec()));
+    kernel_test::main(all.chain(of(Layout::Iptables, iptables.to_vec())))
 }
