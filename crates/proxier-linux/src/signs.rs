@@ -14,8 +14,10 @@
 //!
 //! None of them shows that one thing was put into the place of another. The next full comparison does.
 
-use std::fs;
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use iptables_restore::Backend;
 use ipvs_netlink::VirtualServerId;
@@ -39,6 +41,8 @@ const TIMEOUTS: usize = 12;
 const SERVICE_TABLE: usize = 8;
 const SERVICE: usize = 104;
 const SERVICE_SETTINGS: usize = 48;
+/// How much of a value under `/proc/sys` is read.
+const VALUE: usize = 16;
 /// Of more virtual servers than these only the number is looked at: the settings of all take time.
 const MANY: usize = 2048;
 /// `IPT_SO_GET_INFO`, and `IP6T_SO_GET_INFO`.
@@ -90,6 +94,8 @@ impl Signs {
 pub(crate) struct Watch {
     questions: PerFamily<Option<Questions>>,
     nftables: Option<Connection>,
+    /// Files under `/proc/sys`, kept open: to read one again is one system call.
+    sysctls: [Option<File>; Sysctl::ALL.len()],
 }
 
 impl Watch {
@@ -98,6 +104,7 @@ impl Watch {
         Self {
             questions: PerFamily::from_fn(|family| Questions::open(family).ok()),
             nftables: Connection::open(uapi::NETLINK_NETFILTER).ok(),
+            sysctls: Default::default(),
         }
     }
 
@@ -128,6 +135,24 @@ impl Watch {
             entry.get(..SERVICE_SETTINGS)?.hash(&mut hasher);
         }
         Some(hasher.finish())
+    }
+
+    /// The values under `/proc/sys`, as text. One that this kernel does not have is none each time.
+    fn sysctls(&mut self, root: &Path) -> [Option<[u8; VALUE]>; Sysctl::ALL.len()] {
+        let mut values = [None; Sysctl::ALL.len()];
+        let files = self.sysctls.iter_mut().zip(&mut values);
+        for ((file, value), sysctl) in files.zip(Sysctl::ALL) {
+            if file.is_none() {
+                *file = File::open(root.join(sysctl.path())).ok();
+            }
+            let mut text = [0; VALUE];
+            let read = file.as_ref().map(|file| file.read_at(&mut text, 0));
+            *value = matches!(read, Some(Ok(_))).then_some(text);
+            if value.is_none() {
+                *file = None;
+            }
+        }
+        values
     }
 
     /// The timeouts of IPVS.
@@ -205,13 +230,9 @@ impl LinuxKernel {
         Some(hasher.finish())
     }
 
-    fn setting_signs(&self) -> Option<u64> {
+    fn setting_signs(&mut self) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
-        for sysctl in Sysctl::ALL {
-            // One that this kernel does not have is none each time.
-            let value = fs::read(self.sysctls.join(sysctl.path())).ok();
-            value.hash(&mut hasher);
-        }
+        self.watch.sysctls(&self.sysctls).hash(&mut hasher);
         self.watch.timeouts().hash(&mut hasher);
         Some(hasher.finish())
     }

@@ -23,6 +23,12 @@ mode: ipvs
 hostnameOverride: node-a
 ";
 
+/// The daemon: as it was built with the tests, or another build, such as one for release, that the environment named then.
+const BINARY: &str = match option_env!("KUBE_PROXIER_UNDER_TEST") {
+    Some(path) => path,
+    None => env!("CARGO_BIN_EXE_kube-proxier"),
+};
+
 pub(crate) const METRICS: &str = "127.0.0.1:10249";
 pub(crate) const HEALTH: &str = "127.0.0.1:10256";
 
@@ -111,7 +117,7 @@ impl Setup {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kube-proxier"));
+        let mut command = Command::new(BINARY);
         let mut config = std::ffi::OsString::from("--config=");
         config.push(self.path("config.yaml"));
         command.arg(config).args(&self.flags);

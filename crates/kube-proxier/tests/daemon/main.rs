@@ -19,6 +19,7 @@ mod daemon;
 mod doctor;
 mod hanging;
 mod healing;
+mod idle;
 mod outage;
 mod pod;
 mod process;
@@ -130,6 +131,8 @@ fn long() -> impl Iterator<Item = Test> {
             process::ends_in_order(200);
         })
         .ignored(),
+        test("idle::with_200", || idle::processor_time(200)).ignored(),
+        test("idle::with_none", || idle::processor_time(0)).ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::of_10000", || size::memory_and_time(10_000)).ignored(),
     ]
