@@ -161,6 +161,16 @@ impl LinuxKernel {
         })
     }
 
+    /// The same without ipset and the iptables tools, whether or not they are there: what another layout has left is not
+    /// found, and no program is run.
+    #[must_use]
+    pub fn without_tools(mut self) -> Self {
+        self.ipset = None;
+        self.rules = PerFamily { v4: None, v6: None };
+        self.ipv6 = tools::has_ipv6(&self.sysctls);
+        self
+    }
+
     /// The iptables of each family. None for IPv6 where there is none.
     #[must_use]
     pub fn tools(&self) -> PerFamily<Option<&Tools>> {

@@ -26,11 +26,10 @@ pub(crate) struct Nftables {
     read: Option<(u32, PerFamily<Option<ObservedTable>>)>,
 }
 
-/// A transaction, and which operation each of its changes is of.
-#[derive(Default)]
+/// A transaction as it is written.
 struct Batch {
     transaction: Transaction,
-    of: Vec<usize>,
+    family: Family,
     pending: Option<Pending>,
 }
 
@@ -38,40 +37,38 @@ struct Batch {
 struct Pending {
     verb: Verb,
     set: SetId,
-    family: Family,
     list: Vec<nftables_netlink::Element>,
-    /// The operation that the first is of.
-    index: usize,
 }
 
 impl Batch {
-    fn push(&mut self, index: usize, verb: Verb, item: impl Into<Item>) {
-        self.flush();
-        self.transaction.push(verb, item.into());
-        self.of.resize(self.transaction.operations().len(), index);
-    }
-
-    fn flush(&mut self) {
-        if let Some(pending) = self.pending.take() {
-            let set = name(pending.set.as_str());
-            let elements = Elements::new(pending.family, table(), set, pending.list);
-            self.push(pending.index, pending.verb, elements);
+    fn of(family: Family) -> Self {
+        Self {
+            transaction: Transaction::new(),
+            family,
+            pending: None,
         }
     }
 
-    fn element(&mut self, index: usize, family: Family, verb: Verb, element: &Element) {
+    fn push(&mut self, verb: Verb, item: impl Into<Item>) {
+        self.flush();
+        self.transaction.push(verb, item.into());
+    }
+
+    fn flush(&mut self) {
+        if let Some(Pending { verb, set, list }) = self.pending.take() {
+            let elements = Elements::new(self.family, table(), name(set.as_str()), list);
+            self.push(verb, elements);
+        }
+    }
+
+    fn element(&mut self, verb: Verb, element: &Element) {
         let (set, made) = (element.set(), element.to_netlink());
         match &mut self.pending {
             Some(pending) if (pending.verb, pending.set) == (verb, set) => pending.list.push(made),
             _ => {
                 self.flush();
-                self.pending = Some(Pending {
-                    verb,
-                    set,
-                    family,
-                    list: vec![made],
-                    index,
-                });
+                let list = vec![made];
+                self.pending = Some(Pending { verb, set, list });
             }
         }
     }
@@ -148,113 +145,63 @@ impl Nftables {
         Ok(ObservedTable::of(&ruleset, family))
     }
 
-    /// Carries out operations on the table of one family: all in one transaction, or, where the kernel refuses that, all
-    /// but those at fault.
+    /// Carries out operations on the table of one family in one transaction: all of them or none.
     pub(crate) fn apply(
         &mut self,
         family: Family,
         operations: &[&Operation],
-    ) -> Vec<Result<(), KernelError>> {
+    ) -> Result<(), KernelError> {
         self.read = None;
-        let mut results: Vec<Result<(), KernelError>> = operations.iter().map(|_| Ok(())).collect();
-        let mut rest: Vec<usize> = (0..operations.len()).collect();
-        // Neither can a table be deleted that is not there, nor can `add` with other flags be said to one that is.
-        let exists = match self.exists(family, operations) {
-            Ok(exists) => exists,
-            Err(error) => {
-                let error = failed(error);
-                return operations.iter().map(|_| Err(error.clone())).collect();
-            }
-        };
-        // The first time elements of one set are in one message; an error of it is not one of a single element.
-        let mut joined = true;
-        while !rest.is_empty() {
-            let batch = self.batch(family, operations, &rest, joined, exists);
-            let Err(error) = self.client.apply(&batch.transaction) else {
-                break;
-            };
-            let at_fault = match &error {
-                Error::Refused { index, .. } => batch.of.get(*index).copied(),
+        // Neither can a table be deleted that is not there, nor one be added with other flags.
+        let exists = self.exists(family, operations).map_err(failed)?;
+        let transaction = self.transaction(family, operations, exists);
+        self.client.apply(&transaction).map_err(|error| {
+            let change = match &error {
+                Error::Refused { index, .. } => transaction.operations().get(*index),
                 _ => None,
             };
-            match at_fault {
-                Some(_) if joined && rest.len() > 1 => joined = false,
-                Some(index) => {
-                    let change = change_at(&batch.transaction, &error);
-                    if let Some(result) = results.get_mut(index) {
-                        *result = Err(refused(error, change));
-                    }
-                    rest.retain(|other| *other != index);
-                }
-                None => {
-                    let error = failed(error);
-                    for index in rest.drain(..) {
-                        if let Some(result) = results.get_mut(index) {
-                            *result = Err(error.clone());
-                        }
-                    }
-                }
-            }
-        }
-        results
+            refused(error, change)
+        })
     }
 
-    fn batch(
-        &self,
-        family: Family,
-        operations: &[&Operation],
-        indices: &[usize],
-        joined: bool,
-        exists: bool,
-    ) -> Batch {
-        let mut batch = Batch::default();
-        for index in indices.iter().copied() {
-            match operations.get(index) {
-                Some(Operation::AddElement { element, .. }) => {
-                    batch.element(index, family, Verb::Create, element);
+    fn transaction(&self, family: Family, operations: &[&Operation], exists: bool) -> Transaction {
+        let mut batch = Batch::of(family);
+        for operation in operations {
+            match operation {
+                Operation::AddElement { element, .. } => batch.element(Verb::Create, element),
+                Operation::DeleteElement { element, .. } => batch.element(Verb::Delete, element),
+                Operation::ChangeElement { element, was, .. } => {
+                    batch.element(Verb::Delete, was);
+                    batch.element(Verb::Create, element);
                 }
-                Some(Operation::DeleteElement { element, .. }) => {
-                    batch.element(index, family, Verb::Delete, element);
-                }
-                Some(Operation::ChangeElement { element, was, .. }) => {
-                    batch.element(index, family, Verb::Delete, was);
-                    batch.element(index, family, Verb::Create, element);
-                }
-                Some(Operation::DeleteTable(_)) => {
-                    batch.push(index, Verb::Delete, Table::new(family, table()));
-                }
-                Some(Operation::WriteTable(write)) => self.write(&mut batch, index, write, exists),
+                Operation::DeleteTable(_) => batch.push(Verb::Delete, Table::new(family, table())),
+                Operation::WriteTable(write) => self.write(&mut batch, write, exists),
                 _ => {}
             }
-            if !joined {
-                batch.flush();
-            }
         }
         batch.flush();
-        batch
+        batch.transaction
     }
 
-    fn write(&self, batch: &mut Batch, index: usize, write: &TableWrite, exists: bool) {
-        let family = write.rules.family;
-        let bare = Table::new(family, table());
+    fn write(&self, batch: &mut Batch, write: &TableWrite, exists: bool) {
+        let bare = Table::new(write.rules.family, table());
         if exists {
-            batch.push(index, Verb::Delete, bare.clone());
+            batch.push(Verb::Delete, bare.clone());
         }
-        batch.push(index, Verb::Create, bare.with(self.flags()));
+        batch.push(Verb::Create, bare.with(self.flags()));
         let structure = write.rules.structure();
         for set in structure.sets {
-            batch.push(index, Verb::Create, set);
+            batch.push(Verb::Create, set);
         }
         for chain in structure.chains {
-            batch.push(index, Verb::Create, chain);
+            batch.push(Verb::Create, chain);
         }
         for rule in structure.rules {
-            batch.push(index, Verb::Add, rule);
+            batch.push(Verb::Add, rule);
         }
         for element in &write.elements {
-            batch.element(index, family, Verb::Create, element);
+            batch.element(Verb::Create, element);
         }
-        batch.flush();
     }
 
     /// Whether there is a table, where one is to be written.
@@ -293,13 +240,6 @@ fn table() -> Name {
 /// All names here are constants of `proxier`, which tests that they are names.
 fn name(text: &str) -> Name {
     Name::new(text).unwrap_or_default()
-}
-
-fn change_at<'a>(transaction: &'a Transaction, error: &Error) -> Option<&'a Change> {
-    match error {
-        Error::Refused { index, .. } => transaction.operations().get(*index),
-        _ => None,
-    }
 }
 
 /// The error of a change that the kernel refused. Chains and rules of which the kernel lacks a part are told with the

@@ -217,29 +217,42 @@ impl LinuxKernel {
         }
     }
 
-    /// A table of nf_tables in one transaction.
+    /// A table of nf_tables in one transaction: all operations have the result of all.
     fn tables(&mut self, family: Family, operations: &[&Operation]) -> Results {
-        match &mut self.nftables {
+        let result = match &mut self.nftables {
             Some(nftables) => nftables.apply(family, operations),
-            None => {
-                let none = failed(nftables_netlink::Error::NoNftables);
-                operations.iter().map(|_| Err(none.clone())).collect()
-            }
-        }
+            None => Err(failed(nftables_netlink::Error::NoNftables)),
+        };
+        operations.iter().map(|_| result.clone()).collect()
     }
 
-    /// One that is there already, or gone already, is as good.
+    /// A rule or route that is there already, or is not there to be deleted, is an error: what was observed is not so.
     fn routing(&mut self, operation: &Operation) -> Option<Result<(), KernelError>> {
-        let outcomes = match operation {
-            Operation::AddRoutingRule(rule) => self.links.add_rules(&[*rule]),
-            Operation::DeleteRoutingRule(rule) => self.links.remove_rules(&[*rule]),
-            Operation::AddRoute(route) => self.links.add_routes(&[*route]),
-            Operation::DeleteRoute(route) => self.links.remove_routes(&[*route]),
+        let (outcomes, kind) = match operation {
+            Operation::AddRoutingRule(rule) => {
+                (self.links.add_rules(&[*rule]), KernelErrorKind::Exists)
+            }
+            Operation::DeleteRoutingRule(rule) => {
+                (self.links.remove_rules(&[*rule]), KernelErrorKind::Missing)
+            }
+            Operation::AddRoute(route) => {
+                (self.links.add_routes(&[*route]), KernelErrorKind::Exists)
+            }
+            Operation::DeleteRoute(route) => (
+                self.links.remove_routes(&[*route]),
+                KernelErrorKind::Missing,
+            ),
             _ => return None,
         };
-        let outcome = outcomes.into_iter().next();
-        let outcome = outcome.unwrap_or(Ok(Outcome::Unchanged));
-        Some(outcome.map(|_: Outcome| ()).map_err(routing_failed))
+        Some(match outcomes.into_iter().next() {
+            Some(Ok(Outcome::Unchanged)) => Err(KernelError::new(
+                KernelPart::Routing,
+                kind,
+                format!("{}: the kernel has nothing to change", operation.summary()),
+            )),
+            Some(Err(error)) => Err(routing_failed(error)),
+            Some(Ok(Outcome::Changed)) | None => Ok(()),
+        })
     }
 
     fn ipset(&mut self) -> Result<&mut ipset_netlink::Client, KernelError> {

@@ -7,19 +7,109 @@
     reason = "a test that fails should panic"
 )]
 
+#[path = "../packets/addresses.rs"]
+#[allow(dead_code, reason = "some are of layouts that bind addresses")]
+mod addresses;
+mod bulk;
+#[path = "../packets/connections.rs"]
+mod connections;
+mod icmp;
+mod packets;
+#[path = "../packets/proxy.rs"]
+mod proxy;
+mod sctp;
+#[path = "../packets/source_ranges.rs"]
+mod source_ranges;
 mod state;
+mod web;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use kernel_test::{Needs, tests};
+use kernel_test::{Needs, Test, tests};
+use proxier::Layout;
+use proxier::cluster::Family;
+
+type Body = fn(Layout, Family);
+
+/// Names and functions.
+macro_rules! bodies {
+    ($($function:path),* $(,)?) => {
+        [$((stringify!($function), $function as Body)),*]
+    };
+}
+
+/// In the environment of a process that has no other variable: it serves without any program.
+const WITHOUT_TOOLS: &str = "NFTABLES_WITHOUT_TOOLS";
 
 fn main() -> ExitCode {
+    use packets::*;
+
+    if std::env::var_os(WITHOUT_TOOLS).is_some() {
+        without_tools();
+        return ExitCode::SUCCESS;
+    }
+    // As in the layout `current`.
+    let current = bodies![
+        addresses::cluster_ip_from_the_node,
+        addresses::cluster_ip_from_a_pod,
+        addresses::cluster_ip_from_a_client,
+        addresses::cluster_ip_with_masquerade_all,
+        addresses::node_port_is_masqueraded,
+        addresses::external_ip,
+        addresses::load_balancer,
+        addresses::local_node_port_keeps_the_client,
+        addresses::local_load_balancer_keeps_the_client,
+        addresses::local_external_ip_keeps_the_client,
+        addresses::hairpin,
+        addresses::session_affinity,
+        source_ranges::allow_one_client_and_drop_others,
+        source_ranges::without_the_node_drop_its_own,
+        source_ranges::with_the_node_let_its_own_pass,
+        connections::tcp_survives_its_endpoint,
+        connections::tcp_survives_its_endpoint_coming_back,
+        connections::tcp_survives_a_change_of_scheduler,
+        connections::udp_leaves_its_endpoint_at_once,
+    ];
+    let own = bodies![
+        another_nodes_address,
+        split_policy,
+        split_policy_without_local_endpoints,
+        internal_policy,
+        without_endpoints,
+        the_rest_of_a_cluster_ip_is_refused,
+        bulk::path_mtu,
+        src_valid_mark,
+        without_a_default_route,
+        the_node_has_its_own_source,
+        sctp,
+        a_flushed_rule_set_is_mended,
+        a_restart_finds_everything,
+        cleanup_leaves_nothing,
+        no_mark_leaves_the_node,
+    ];
+    let packets = current.into_iter().chain(own).flat_map(|(name, body)| {
+        Family::ALL.map(|family| {
+            let version = match family {
+                Family::V4 => "ipv4",
+                Family::V6 => "ipv6",
+            };
+            let name = format!("{}::{version}", name.replace(' ', ""));
+            Test::new(name, move || body(Layout::Nftables, family))
+        })
+    });
     let state = tests![
         state::what_is_written_is_read_back,
         state::elements_come_and_go,
-        state::errors_are_typed,
+        state::faults_are_the_same_in_both_kernels,
+        state::a_route_of_others_is_in_the_way,
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
+        with_an_empty_path,
     ];
-    kernel_test::main(state.map(|test| test.needs(Needs::Debian)))
+    let all = packets.chain(state);
+    kernel_test::main(all.map(|test| {
+        test.needs(Needs::Debian)
+            .time_limit(Duration::from_secs(120))
+    }))
 }

@@ -4,11 +4,14 @@ use ipnetwork::IpNetwork;
 use kernel_test::{cmd, try_cmd};
 use proxier::cluster::Family;
 use proxier::nftables::{AddressPort, Element, Kind, NodePort, Options, Routing, TableRules};
-use proxier::{Kernel, KernelErrorKind, KernelPart, Layout, LocalSource, Operation, TableWrite};
+use proxier::{
+    Kernel, KernelError, KernelErrorKind, KernelPart, Layout, LocalSource, MemoryKernel, Operation,
+    TableWrite,
+};
 use proxier_linux::LinuxKernel;
 
 fn open() -> LinuxKernel {
-    LinuxKernel::open_for(Layout::Nftables).unwrap()
+    crate::proxy::open(Layout::Nftables)
 }
 
 fn apply(kernel: &mut LinuxKernel, operations: impl IntoIterator<Item = Operation>) {
@@ -71,6 +74,7 @@ fn elements(family: Family) -> Vec<Element> {
     };
     let mut all = vec![
         Element::Firewalled(at(P::UDP, 53)),
+        Element::Refused(at(P::TCP, 54)),
         Element::Hairpin(address),
         Element::ClusterIp(address),
         Element::NodeAddress(address),
@@ -181,30 +185,134 @@ pub(crate) fn elements_come_and_go() {
     }
 }
 
-fn error(kernel: &mut LinuxKernel, operation: &Operation) -> (KernelPart, KernelErrorKind) {
-    let error = kernel.perform(operation).unwrap_err();
-    (error.part, error.kind)
+/// Both kernels, given the same.
+struct Both {
+    linux: LinuxKernel,
+    memory: MemoryKernel,
 }
 
-pub(crate) fn errors_are_typed() {
+impl Both {
+    fn new() -> Self {
+        Self {
+            linux: open(),
+            memory: MemoryKernel::new(),
+        }
+    }
+
+    /// What comes of an operation, the same in both.
+    #[track_caller]
+    fn perform(&mut self, operation: &Operation) -> Result<(), KernelError> {
+        let linux = self.linux.perform(operation);
+        let memory = self.memory.perform(operation);
+        let fault = |result: &Result<(), KernelError>| match result {
+            Ok(()) => None,
+            Err(error) => Some((error.part, error.kind)),
+        };
+        assert_eq!(
+            fault(&linux),
+            fault(&memory),
+            "{}: {linux:?}, in memory {memory:?}",
+            operation.summary()
+        );
+        linux
+    }
+
+    #[track_caller]
+    fn fails(&mut self, operation: &Operation, kind: KernelErrorKind) -> KernelError {
+        let error = self.perform(operation).unwrap_err();
+        assert_eq!((error.part, error.kind), (KernelPart::of(operation), kind));
+        error
+    }
+
+    #[track_caller]
+    fn agree(&mut self) {
+        let (linux, memory) = (
+            self.linux.observe().unwrap(),
+            self.memory.observe().unwrap(),
+        );
+        assert_eq!(linux.tables, memory.tables);
+        assert_eq!(linux.routing, memory.routing);
+    }
+}
+
+/// A fault has one kind in both kernels, and one element that is refused changes nothing.
+pub(crate) fn faults_are_the_same_in_both_kernels() {
+    use KernelErrorKind::{Exists, Missing};
+    let mut both = Both::new();
+    for family in Family::ALL {
+        let all = elements(family);
+        let add = |element: Element| Operation::AddElement { family, element };
+        let delete = |element: Element| Operation::DeleteElement { family, element };
+        both.fails(&add(all[0]), Missing);
+        both.fails(&Operation::DeleteTable(family), Missing);
+        both.perform(&write(TableRules::new(family), Vec::new()))
+            .unwrap();
+        for element in all {
+            both.fails(&delete(element), Missing);
+            both.perform(&add(element)).unwrap();
+            let error = both.fails(&add(element), Exists);
+            assert!(error.errno.is_some() && std::error::Error::source(&error).is_some());
+            let set = element.set().as_str();
+            assert!(error.to_string().contains(set), "{error}");
+        }
+        both.agree();
+        // A range within another one of the same port.
+        let range = elements(family)
+            .into_iter()
+            .find_map(|element| match element {
+                Element::SourceRange(at, range) if range.prefix() == 0 => Some((at, range.ip())),
+                _ => None,
+            });
+        let (at, first) = range.unwrap();
+        both.fails(&add(Element::SourceRange(at, first.into())), Exists);
+        both.agree();
+        // What is not there cannot be changed, and its successor does not come.
+        let mark = |mark| match family {
+            Family::V4 => Element::ServiceMark(at, mark),
+            Family::V6 => Element::ServiceMark(at, mark + 1),
+        };
+        let change = Operation::ChangeElement {
+            family,
+            element: mark(2),
+            was: mark(1),
+        };
+        both.fails(&change, Missing);
+        both.agree();
+        both.perform(&add(mark(1))).unwrap();
+        both.perform(&change).unwrap();
+        both.agree();
+        both.perform(&write(TableRules::new(family), vec![mark(3)]))
+            .unwrap();
+        both.agree();
+        both.perform(&Operation::DeleteTable(family)).unwrap();
+    }
+    let routing = Routing::of(&Options::default(), Family::ALL);
+    for rule in routing.rules {
+        both.fails(&Operation::DeleteRoutingRule(rule), Missing);
+        both.perform(&Operation::AddRoutingRule(rule)).unwrap();
+        both.fails(&Operation::AddRoutingRule(rule), Exists);
+    }
+    for route in routing.routes {
+        both.fails(&Operation::DeleteRoute(route), Missing);
+        both.perform(&Operation::AddRoute(route)).unwrap();
+        both.fails(&Operation::AddRoute(route), Exists);
+    }
+    both.agree();
+}
+
+/// Another route to every address in our table is not ours to remove.
+pub(crate) fn a_route_of_others_is_in_the_way() {
     let mut kernel = open();
-    let family = Family::V6;
-    let element = elements(family)[0];
-    let add = Operation::AddElement { family, element };
-    let delete = Operation::DeleteElement { family, element };
-    let nft = KernelPart::Nftables;
-    let missing = (nft, KernelErrorKind::Missing);
-    assert_eq!(error(&mut kernel, &add), missing);
-    assert_eq!(error(&mut kernel, &Operation::DeleteTable(family)), missing);
-    kernel
-        .perform(&write(TableRules::new(family), Vec::new()))
-        .unwrap();
-    assert_eq!(error(&mut kernel, &delete), missing);
-    kernel.perform(&add).unwrap();
-    assert_eq!(error(&mut kernel, &add), (nft, KernelErrorKind::Exists));
-    let told = kernel.perform(&add).unwrap_err();
-    assert!(told.errno.is_some() && std::error::Error::source(&told).is_some());
-    assert!(told.to_string().contains(element.set().as_str()), "{told}");
+    cmd("ip route add blackhole default table 8192");
+    let routing = Routing::of(&Options::default(), [Family::V4]);
+    let error = kernel
+        .perform(&Operation::AddRoute(routing.routes[0]))
+        .unwrap_err();
+    assert_eq!(
+        (error.part, error.kind),
+        (KernelPart::Routing, KernelErrorKind::Exists)
+    );
+    assert!(cmd("ip route show table 8192").contains("blackhole"));
 }
 
 pub(crate) fn routing_is_written_and_read() {
@@ -224,11 +332,9 @@ pub(crate) fn routing_is_written_and_read() {
     };
     apply(&mut kernel, operations(true));
     assert_eq!(kernel.observe().unwrap().routing, wanted);
-    // Twice is as good, and what others have stays.
-    apply(&mut kernel, operations(true));
+    // What others have stays.
     cmd("ip rule add priority 50 fwmark 7 table 100");
     assert_eq!(kernel.observe().unwrap().routing, wanted);
-    apply(&mut kernel, operations(false));
     apply(&mut kernel, operations(false));
     assert_eq!(kernel.observe().unwrap().routing, Routing::default());
     assert!(cmd("ip rule").contains("fwmark 0x7"));

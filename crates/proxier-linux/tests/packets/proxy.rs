@@ -19,12 +19,17 @@ pub(crate) const BALANCER: Both = Both("198.51.100.7", "2001:db8:100::7");
 pub(crate) const PORT: u16 = 80;
 pub(crate) const NODE_PORT: u16 = 30080;
 /// The pods' port.
-const TARGET: u16 = 8080;
+pub(crate) const TARGET: u16 = 8080;
 
 /// The cluster's one Service, of both families, on the addresses above.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Web {
     spec: Vec<String>,
+    /// In the place of its external IPs and its load balancer.
+    pub(crate) addresses: Option<String>,
+    /// Further ports.
+    pub(crate) ports: String,
+    pub(crate) target_ports: String,
     endpoints: Vec<Endpoint>,
 }
 
@@ -44,8 +49,8 @@ impl Web {
 
     pub(crate) fn on(endpoints: &[Endpoint]) -> Self {
         Self {
-            spec: Vec::new(),
             endpoints: endpoints.to_vec(),
+            ..Self::default()
         }
     }
 
@@ -64,6 +69,18 @@ impl Web {
             .iter()
             .map(|field| format!("  {field}\n"))
             .collect();
+        let own = [
+            format!("externalIPs: ['{external4}', '{external6}']"),
+            format!("loadBalancer: {{ingress: [{{ip: '{balancer4}'}}, {{ip: '{balancer6}'}}]}}"),
+        ];
+        let (external, balancer) = match &self.addresses {
+            None => (own[0].clone(), own[1].clone()),
+            Some(field) if field.starts_with("externalIPs") => {
+                (field.clone(), "loadBalancer: {}".to_owned())
+            }
+            Some(field) => ("externalIPs: []".to_owned(), field.clone()),
+        };
+        let ports = &self.ports;
         let (slice4, slice6) = (self.slice(Family::V4), self.slice(Family::V6));
         format!(
             "apiVersion: v1
@@ -80,12 +97,12 @@ spec:
   clusterIP: {cluster4}
   clusterIPs: ['{cluster4}', '{cluster6}']
   ipFamilies: [IPv4, IPv6]
-  externalIPs: ['{external4}', '{external6}']
+  {external}
   ports:
   - {{name: tcp, port: {PORT}, nodePort: {NODE_PORT}, protocol: TCP}}
   - {{name: udp, port: {PORT}, nodePort: {NODE_PORT}, protocol: UDP}}
-{more}status:
-  loadBalancer: {{ingress: [{{ip: '{balancer4}'}}, {{ip: '{balancer6}'}}]}}
+{ports}{more}status:
+  {balancer}
 ---
 {slice4}---
 {slice6}"
@@ -115,17 +132,27 @@ kind: EndpointSlice
 metadata: {{name: web-{family}, labels: {{kubernetes.io/service-name: web}}}}
 addressType: {name}
 endpoints: [{endpoints}]
-ports: [{{name: tcp, port: {TARGET}, protocol: TCP}}, {{name: udp, port: {TARGET}, protocol: UDP}}]
+ports: [{{name: tcp, port: {TARGET}, protocol: TCP}}, {{name: udp, port: {TARGET}, protocol: UDP}}{more}]
 ",
+            more = self.target_ports,
             family = name.to_lowercase()
         )
+    }
+}
+
+/// The kernel as a layout needs it.
+pub(crate) fn open(layout: Layout) -> LinuxKernel {
+    let kernel = LinuxKernel::open_for(layout).unwrap();
+    match layout {
+        Layout::Nftables => kernel.without_tools(),
+        _ => kernel,
     }
 }
 
 /// The node's kernel, programmed by what is under test.
 pub(crate) struct Node {
     pub(crate) config: Config,
-    kernel: LinuxKernel,
+    pub(crate) kernel: LinuxKernel,
 }
 
 impl Node {
@@ -143,10 +170,21 @@ impl Node {
         let topology = Topology::new();
         serve(&topology.pod, "pod", TARGET);
         serve(&topology.elsewhere, "elsewhere", TARGET);
-        let kernel = LinuxKernel::open().unwrap();
-        let mut node = Self { config, kernel };
+        if config.layout == Layout::Nftables {
+            // What the node itself sends to a Service has to have a route, and a source.
+            topology.node.cmd(
+                "ip route add default via 192.168.10.2 && ip route add default via 2001:db8:10::2",
+            );
+        }
+        let mut node = Self::unconnected(config);
         node.set(web);
         (topology, node)
+    }
+
+    /// With nobody to send anything.
+    pub(crate) fn unconnected(config: Config) -> Self {
+        let kernel = open(config.layout);
+        Self { config, kernel }
     }
 
     /// Has the kernel hold what the cluster now asks for, and gives the plan that did it.

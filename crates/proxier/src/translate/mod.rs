@@ -69,6 +69,8 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         Some(gathered.settle(&services, &context, &mut all))
     });
     all.conflicts.sort_unstable();
+    // Those by mark come behind the addresses of both families.
+    all.servers.sort_by_key(|server| server.id);
     let written = |family: &Family| is_nftables && settled.get(*family).is_some();
     let routing = Routing::of(&config.nftables, Family::ALL.into_iter().filter(written));
     let families = PerFamily::from_fn(|family| settled.get_mut(family).as_mut()?.sets.take());

@@ -172,8 +172,12 @@ impl Context<'_> {
             Kind::ClusterIp
         };
         let at = port.at(ip);
-        let elements = vec![Element::ClusterIp(ip), Element::Service(at, kind)];
-        let mut claim = port.claim(at.server(), port.endpoints.internal(), elements);
+        let mut elements = vec![Element::ClusterIp(ip), Element::Service(at, kind)];
+        let endpoints = port.endpoints.internal();
+        if endpoints.is_empty() && kind != Kind::Drop {
+            elements.push(Element::Refused(at));
+        }
+        let mut claim = port.claim(at.server(), endpoints, elements);
         claim.cluster_ip = true;
         all.claims.push(claim);
     }
@@ -200,7 +204,11 @@ impl Context<'_> {
                 elements.push(Element::ServiceMark(at, mark.get()));
             }
             elements.push(Element::Service(at, kind));
-            let claim = port.claim(at.server(), port.outside_endpoints(), elements);
+            let endpoints = port.outside_endpoints();
+            if endpoints.is_empty() {
+                elements.push(Element::Refused(at));
+            }
+            let claim = port.claim(at.server(), endpoints, elements);
             let api_server = self.is_api_server(&claim.id);
             self.claim_unless(api_server, port, claim, all);
         }

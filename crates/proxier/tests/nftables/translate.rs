@@ -36,6 +36,7 @@ fn without_endpoints_there_is_a_virtual_server_that_refuses() {
         let found = of(&service(&format!("{HTTP}{policy}")));
         let expected = [
             "-A -t 10.0.0.7:80 -s rr -b flag-3",
+            "refused 10.0.0.7 . tcp . 80",
             "cluster-ips 10.0.0.7",
             NODE,
             "services 10.0.0.7 . tcp . 80",
@@ -217,6 +218,8 @@ fn sctp_and_udp_are_like_tcp() {
         "services 10.0.0.7 . sctp . 9",
         "node-ports udp . 30053",
         "node-ports sctp . 30009",
+        "refused 10.0.0.7 . udp . 53",
+        "refused 10.0.0.7 . sctp . 9",
     ];
     let mut found: Vec<_> = found.iter().map(String::as_str).collect();
     let mut expected = expected.to_vec();
@@ -236,12 +239,13 @@ spec: {clusterIPs: [10.0.0.7, 'fd00::7'], ports: [{port: 80}]}
     let desired = proxier::translate(&cluster(manifests), &host(), &config());
     let v6 = [
         "-A -t [fd00::7]:80 -s rr -b flag-3",
+        "refused fd00::7 . tcp . 80",
         "cluster-ips fd00::7",
         "node-addresses 2001:db8:10::10",
         "services fd00::7 . tcp . 80",
     ];
     assert_eq!(shown(&desired, Family::V6), v6);
-    assert_eq!(shown(&desired, Family::V4).len(), 4);
+    assert_eq!(shown(&desired, Family::V4).len(), 5);
     let rules: Vec<_> = desired
         .routing
         .rules

@@ -89,8 +89,10 @@ impl MemoryTable {
                 _ => None,
             });
             if of_port.into_iter().any(|other| overlap(*range, other)) {
-                let reason = "overlaps another range of the same port";
-                return Err(invalid(element, reason));
+                // As `nft_add_set_elem` answers what pipapo finds.
+                let object =
+                    format_args!("{element}, or a range of the same port that overlaps it,");
+                return Err(KernelError::exists(KernelPart::Nftables, object));
             }
         }
         self.elements.insert(element.place(), *element);

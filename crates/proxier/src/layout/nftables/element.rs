@@ -124,6 +124,8 @@ pub enum Element {
     SourceRange(AddressPort, IpNetwork),
     /// Only clients in its source ranges may use the port.
     Firewalled(AddressPort),
+    /// The port has no endpoint: new connections are refused.
+    Refused(AddressPort),
     /// An endpoint on this node: what it sends to itself, through a Service, is masqueraded.
     Hairpin(IpAddr),
     /// A cluster IP: ports that no Service has are refused.
@@ -147,6 +149,7 @@ impl Element {
         match self {
             Self::SourceRange(..) => SetId::SourceRanges,
             Self::Firewalled(_) => SetId::Firewalled,
+            Self::Refused(_) => SetId::Refused,
             Self::Hairpin(_) => SetId::Hairpin,
             Self::ClusterIp(_) => SetId::ClusterIps,
             Self::NodeAddress(_) => SetId::NodeAddresses,
@@ -194,7 +197,7 @@ impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceRange(at, source) => write!(f, "{at} . {source}"),
-            Self::Firewalled(at) | Self::Service(at, _) => write!(f, "{at}"),
+            Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => write!(f, "{at}"),
             Self::Hairpin(address) => write!(f, "{address} . {address}"),
             Self::ClusterIp(address) | Self::NodeAddress(address) => write!(f, "{address}"),
             Self::ServiceMark(at, mark) => write!(f, "{at} : {mark:#010x}"),

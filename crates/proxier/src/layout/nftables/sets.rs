@@ -19,6 +19,9 @@ pub enum SetId {
     SourceRanges,
     /// Load balancer addresses and ports with `loadBalancerSourceRanges`.
     Firewalled,
+    /// Ports of addresses without any endpoint: new connections are refused. IPVS cannot, since its ICMP errors would come
+    /// from an address that is not the node's.
+    Refused,
     /// Sources and destinations of traffic that returns to its sender: this node's endpoints, each with itself.
     Hairpin,
     /// Cluster IPs.
@@ -45,9 +48,10 @@ pub enum SetId {
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::SourceRanges,
         Self::Firewalled,
+        Self::Refused,
         Self::Hairpin,
         Self::ClusterIps,
         Self::NodeAddresses,
@@ -67,6 +71,7 @@ impl SetId {
         match self {
             Self::SourceRanges => "source-ranges",
             Self::Firewalled => "firewalled",
+            Self::Refused => "refused",
             Self::Hairpin => "hairpin",
             Self::ClusterIps => "cluster-ips",
             Self::NodeAddresses => "node-addresses",
@@ -102,6 +107,7 @@ impl SetId {
                 make(&[address, T::INET_PROTO, T::INET_SERVICE, address]).intervals()
             }
             Self::Firewalled
+            | Self::Refused
             | Self::Dropped
             | Self::Services
             | Self::External

@@ -46,7 +46,7 @@ impl Element {
                     &[&key[..], &[last.as_slice()]].concat(),
                 )
             }
-            Self::Firewalled(at) | Self::Service(at, _) => of_address_port(at),
+            Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => of_address_port(at),
             Self::Hairpin(address) => {
                 let octets = Octets::of(address);
                 nftables_netlink::Element::new(&[octets.as_slice(), octets.as_slice()])
@@ -80,6 +80,7 @@ impl Element {
                 Self::SourceRange(at, network(first, last)?)
             }
             SetId::Firewalled => Self::Firewalled(key.address_port(family)?),
+            SetId::Refused => Self::Refused(key.address_port(family)?),
             SetId::Hairpin => {
                 let (source, destination) = (key.address(family)?, key.address(family)?);
                 (source == destination).then_some(Self::Hairpin(source))?
@@ -200,6 +201,7 @@ mod tests {
         };
         let mut all = vec![
             Element::Firewalled(at(Protocol::UDP, 53)),
+            Element::Refused(at(Protocol::UDP, 54)),
             Element::Hairpin(address),
             Element::ClusterIp(address),
             Element::NodeAddress(address),

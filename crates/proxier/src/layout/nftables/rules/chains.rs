@@ -7,7 +7,6 @@
 //!  output     -150 ────┘         ├► external-local ─┬► local-policy ───┤
 //!                                └► node-port ──────┴──────────────────┘
 //!  input        97   the routing bit off, the mark of a Service's local endpoints on; then IPVS at 98 and 99
-//!  forward       0   other ports of cluster IPs refused, as in output
 //!  postrouting 100   masquerade
 //!  marks-off   101   all marks off
 //! ```
@@ -47,6 +46,8 @@ const fn icmp(family: Family) -> (u8, u8) {
 
 /// `NF_CT_STATE_BIT(IP_CT_RELATED)`.
 const CT_RELATED: u32 = 1 << 2;
+/// `NF_CT_STATE_BIT(IP_CT_NEW)`.
+const CT_NEW: u32 = 1 << 3;
 /// `IP_CT_DIR_REPLY`.
 const CT_REPLY: u8 = 1;
 
@@ -86,11 +87,6 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
             rules.output(),
         ),
         chain("input", hook(HookNumber::INPUT, BEFORE_IPVS), rules.input()),
-        chain(
-            "forward",
-            hook(HookNumber::FORWARD, priority::FILTER),
-            vec![rules.refuse()],
-        ),
         chain(
             "postrouting",
             Some(("nat", masquerade)),
@@ -149,6 +145,7 @@ impl TableRules {
                 vec![protocol, port]
             }
             SetId::Firewalled
+            | SetId::Refused
             | SetId::ServiceMarks
             | SetId::Dropped
             | SetId::Services
@@ -196,7 +193,12 @@ impl TableRules {
         let error = Body::new()
             .protocol(icmp(self.family).0)
             .any_bit(key::ct_state(), CT_RELATED);
-        vec![answers(), goto(error, ERRORS), goto(Body::new(), SERVICES)]
+        vec![
+            answers(),
+            goto(error, ERRORS),
+            Body::new().jump(&name(SERVICES)),
+            self.refuse(),
+        ]
     }
 
     fn output(&self) -> Vec<Body> {
@@ -235,6 +237,7 @@ impl TableRules {
     fn cluster_ip(&self) -> Vec<Body> {
         let mut bodies = vec![
             self.of(SetId::Dropped).drop(),
+            self.without_endpoints(),
             return_(self.outside(Body::new(), SetId::Services)),
         ];
         if !self.masquerade_all {
@@ -256,13 +259,18 @@ impl TableRules {
     fn external(&self) -> Vec<Body> {
         vec![
             self.firewall(),
+            self.without_endpoints(),
             self.mark_masquerade(),
             goto(Body::new(), MAKE_LOCAL),
         ]
     }
 
     fn external_local(&self) -> Vec<Body> {
-        vec![self.firewall(), goto(Body::new(), LOCAL_POLICY)]
+        vec![
+            self.firewall(),
+            self.without_endpoints(),
+            goto(Body::new(), LOCAL_POLICY),
+        ]
     }
 
     fn node_port(&self) -> Vec<Body> {
@@ -322,9 +330,21 @@ impl TableRules {
         bodies
     }
 
-    fn refuse(&self) -> Body {
+    fn reject(&self, body: Body) -> Body {
         let (_, code) = icmp(self.family);
-        self.of(SetId::ClusterIps).reject(RejectKind::ICMP, code)
+        body.reject(RejectKind::ICMP, code)
+    }
+
+    /// Ports of a cluster IP that no Service has, and ping. Not where packets are forwarded: there the kernel may send a
+    /// redirect first, and then its limit for ICMP holds the refusal back.
+    fn refuse(&self) -> Body {
+        self.reject(self.of(SetId::ClusterIps))
+    }
+
+    /// Connections that are open go on to endpoints that drain.
+    fn without_endpoints(&self) -> Body {
+        let new = self.of(SetId::Refused).any_bit(key::ct_state(), CT_NEW);
+        self.reject(new)
     }
 
     fn postrouting(&self) -> Vec<Body> {

@@ -1,0 +1,27 @@
+//! What the Service has besides, where a test asks for it.
+
+use crate::proxy::{PORT, TARGET, Web};
+
+impl Web {
+    /// With these external IPs (`externalIPs: …`) or this status (`loadBalancer: …`) in the place of its own.
+    pub(crate) fn instead(mut self, field: &str) -> Self {
+        self.addresses = Some(field.to_owned());
+        self
+    }
+
+    /// With TCP port 81, which is 8081 of the pods.
+    pub(crate) fn bulk(self) -> Self {
+        self.port("bulk", 81, 8081, "TCP", "")
+    }
+
+    /// With port 80 of SCTP.
+    pub(crate) fn sctp(self) -> Self {
+        self.port("sctp", PORT, TARGET, "SCTP", ", nodePort: 30080")
+    }
+
+    fn port(mut self, name: &str, port: u16, target: u16, protocol: &str, more: &str) -> Self {
+        self.ports += &format!("  - {{name: {name}, port: {port}, protocol: {protocol}{more}}}\n");
+        self.target_ports += &format!(", {{name: {name}, port: {target}, protocol: {protocol}}}");
+        self
+    }
+}
