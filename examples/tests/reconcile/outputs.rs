@@ -58,6 +58,29 @@ fn iptables_mode_is_asked_for_by_flag_or_configuration() {
 }
 
 #[test]
+fn the_nftables_layout_is_shown_as_its_tools_show_it() {
+    let run = Run::new();
+    let text = run.with(&["--layout", "nftables"]);
+    assert_eq!((text.status, text.err.as_str()), (0, ""));
+    for part in [
+        "+ nft       element ip kube-proxier services { 10.96.0.1 . tcp . 443 }  # default/kubernetes",
+        "+ rule      priority 78 fwmark 0x2000/0x2000 table 8192 protocol 77",
+        "+ ipvs      -A -t 10.96.0.1:443 -s rr -p 10800 -b flag-3",
+        "table ip kube-proxier {",
+        "78: from all fwmark 0x2000/0x2000 lookup 8192 proto 77",
+        "local default dev lo table 8192 proto 77",
+    ] {
+        assert!(text.out.contains(part), "{part} is not in:\n{}", text.out);
+    }
+    assert!(!text.out.contains("KUBE-") && !text.out.contains("(ipset list)"));
+    let json = run.with(&["--layout", "nftables", "--output", "json"]);
+    let state: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    let lines = |key: &str| state[key].as_array().unwrap().len();
+    assert!(lines("nft") > 50 && lines("rules") == 4 && lines("routes") == 2);
+    assert_eq!((lines("ipset"), lines("iptables")), (0, 0));
+}
+
+#[test]
 fn a_summary_is_one_screen_with_warnings_last() {
     let services: String = (0..200)
         .map(|n| {

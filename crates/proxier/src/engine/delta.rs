@@ -90,7 +90,7 @@ impl DeltaBuilder<'_> {
             addresses: BTreeSet::new(),
             sysctls: settings::sysctls(config, self.host.kernel),
             timeouts: config.timeouts,
-            link: true,
+            link: config.layout.has_ipset(),
             ownership: Ownership::Only(BTreeSet::new()),
             conflicts: Vec::new(),
         };
@@ -124,7 +124,9 @@ impl DeltaBuilder<'_> {
         }
         for family in Family::ALL {
             self.family(family, dirty, &mut delta);
+            self.table(family, dirty, &mut delta);
         }
+        self.routing(&mut delta);
         delta
     }
 
@@ -159,8 +161,13 @@ impl DeltaBuilder<'_> {
         unwanted.into_iter().collect()
     }
 
+    /// Whether a family is written.
+    pub(super) const fn writes(&self, family: Family) -> bool {
+        written(family, self.wanted, self.host, self.config)
+    }
+
     fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {
-        let written = written(family, self.wanted, self.host, self.config);
+        let written = self.config.layout.has_ipset() && self.writes(family);
         let whole = *dirty.sets.get(family);
         let entries = dirty.entries.get(family);
         let mut names = Vec::new();

@@ -7,6 +7,7 @@ use ipset_netlink::{Entry, SetName};
 use ipvs_netlink::VirtualServerId;
 
 use crate::cluster::{Family, PerFamily};
+use crate::layout::nftables::Element;
 use crate::layout::{SetId, SetIds};
 use crate::plan::{Operation, Plan};
 
@@ -20,6 +21,10 @@ pub(super) struct Dirty {
     pub(super) entries: PerFamily<BTreeMap<SetId, BTreeSet<Entry>>>,
     /// Sets to be compared whole, with those made for swapping and those of another layout.
     pub(super) sets: PerFamily<SetIds>,
+    /// Keys of elements of nf_tables.
+    pub(super) elements: PerFamily<BTreeSet<Element>>,
+    /// Tables of nf_tables to be compared whole.
+    pub(super) tables: PerFamily<bool>,
     pub(super) addresses: BTreeSet<IpAddr>,
     pub(super) rules: PerFamily<bool>,
 }
@@ -54,6 +59,7 @@ impl Dirty {
     pub(super) fn note_structure(&mut self, family: Family) {
         *self.sets.get_mut(family) = SetId::ALL.into_iter().collect();
         *self.rules.get_mut(family) = true;
+        *self.tables.get_mut(family) = true;
     }
 
     /// That of both families.
@@ -97,12 +103,18 @@ impl Dirty {
                     .into_iter()
                     .for_each(|id| self.note_server(*id));
             }
-            // Looked at each time. The engine does not plan those of nf_tables and routing yet.
-            Operation::WriteTable(_)
-            | Operation::DeleteTable(_)
-            | Operation::AddElement { .. }
-            | Operation::ChangeElement { .. }
-            | Operation::DeleteElement { .. }
+            Operation::WriteTable(write) => {
+                let family = write.rules.family;
+                *self.rules.get_mut(family) = true;
+                *self.tables.get_mut(family) = true;
+            }
+            Operation::AddElement { family, element }
+            | Operation::ChangeElement {
+                family, element, ..
+            }
+            | Operation::DeleteElement { family, element } => self.note_element(*family, element),
+            // Looked at each time.
+            Operation::DeleteTable(_)
             | Operation::AddRoutingRule(_)
             | Operation::DeleteRoutingRule(_)
             | Operation::AddRoute(_)
@@ -119,6 +131,12 @@ impl Dirty {
         if !self.all && !self.sets.get(family).contains(set) {
             let sets = self.entries.get_mut(family);
             sets.entry(set).or_default().insert(entry.clone());
+        }
+    }
+
+    pub(super) fn note_element(&mut self, family: Family, element: &Element) {
+        if !self.all && !*self.tables.get(family) {
+            self.elements.get_mut(family).insert(element.key());
         }
     }
 

@@ -12,8 +12,10 @@ use ipvs_netlink::{
     Connections, Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
+use super::tables::AppliedTable;
 use crate::cluster::PerFamily;
 use crate::desired::Server;
+use crate::layout::nftables::Routing;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::Operation;
 use crate::reconcile::is_idle;
@@ -24,6 +26,8 @@ pub(super) struct LastApplied {
     pub(super) servers: HashMap<VirtualServerId, AppliedServer>,
     pub(super) sets: BTreeMap<SetName, AppliedSet>,
     pub(super) rules: PerFamily<Ruleset>,
+    pub(super) tables: PerFamily<Option<AppliedTable>>,
+    pub(super) routing: Routing,
     /// Of the proxy's link; `None` while there is no such link.
     pub(super) addresses: Option<BTreeSet<IpNetwork>>,
     pub(super) sysctls: BTreeMap<Sysctl, i64>,
@@ -74,6 +78,11 @@ impl LastApplied {
             servers: HashMap::with_capacity(servers.max(observed.servers.len())),
             sets: sets.collect(),
             rules: observed.rules.clone(),
+            tables: PerFamily::from_fn(|family| {
+                let table = observed.tables.get(family).as_ref();
+                table.map(AppliedTable::of)
+            }),
+            routing: observed.routing.clone(),
             addresses: observed
                 .addresses
                 .as_ref()
@@ -314,21 +323,28 @@ impl LastApplied {
                     bound.remove(address);
                 }
             }
-            // Taken many at a time. The engine does not plan those of nf_tables and routing yet.
             Operation::WriteTable(_)
             | Operation::DeleteTable(_)
             | Operation::AddElement { .. }
             | Operation::ChangeElement { .. }
-            | Operation::DeleteElement { .. }
-            | Operation::AddRoutingRule(_)
-            | Operation::DeleteRoutingRule(_)
-            | Operation::AddRoute(_)
-            | Operation::DeleteRoute(_)
-            | Operation::AddEntry { .. }
+            | Operation::DeleteElement { .. } => self.take_of_table(operation),
+            Operation::AddRoutingRule(rule) => insert(&mut self.routing.rules, *rule),
+            Operation::DeleteRoutingRule(rule) => self.routing.rules.retain(|of| of != rule),
+            Operation::AddRoute(route) => insert(&mut self.routing.routes, *route),
+            Operation::DeleteRoute(route) => self.routing.routes.retain(|of| of != route),
+            // Taken many at a time.
+            Operation::AddEntry { .. }
             | Operation::AddDestination { .. }
             | Operation::SetDestination { .. }
             | Operation::DeleteDestination { .. } => {}
         }
+    }
+}
+
+/// Puts something in its place among few.
+fn insert<T: Ord>(all: &mut Vec<T>, new: T) {
+    if let Err(at) = all.binary_search(&new) {
+        all.insert(at, new);
     }
 }
 

@@ -8,11 +8,13 @@
 mod delta;
 mod dirty;
 mod last_applied;
+mod marks;
 mod queue;
 mod reserved;
 mod shared;
 mod stale;
 mod store;
+mod tables;
 mod tracked;
 mod wanted;
 
@@ -25,6 +27,7 @@ use ipvs_netlink::{Destination, VirtualServerId};
 use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
 use self::last_applied::LastApplied;
+use self::marks::MarkRegistry;
 use self::store::Store;
 use self::wanted::Wanted;
 use crate::cluster::{Change, Cluster, Family, Host, Node, ObjectName, PerFamily};
@@ -70,6 +73,8 @@ pub struct Engine {
     node_ports: PerFamily<Vec<IpAddr>>,
     /// Whether something changed that all Services depend on.
     all_stale: bool,
+    /// In the layout that needs them.
+    marks: MarkRegistry,
     wanted: Wanted,
     health: BTreeMap<ObjectName, ServiceHealth>,
     last_applied: Option<LastApplied>,
@@ -100,6 +105,7 @@ impl Engine {
             nodes: BTreeMap::new(),
             node_ports: PerFamily::default(),
             all_stale: true,
+            marks: MarkRegistry::default(),
             wanted: Wanted::default(),
             health: BTreeMap::new(),
             last_applied: None,

@@ -8,9 +8,12 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::VirtualServerId;
 
 use super::Engine;
+use super::marks::MarkRegistry;
 use super::tracked::Tracked;
-use crate::cluster::{Change, ObjectName, PerFamily};
+use crate::cluster::{Change, Family, ObjectName, PerFamily};
 use crate::health;
+use crate::layout::Layout;
+use crate::layout::nftables::Element;
 use crate::translate::{Context, node_port_addresses};
 
 impl Engine {
@@ -62,8 +65,22 @@ impl Engine {
             self.store.set_nodes(&self.nodes, &self.host.node_name);
             self.store.all_are_stale();
             self.dirty.all = true;
+            self.marks = MarkRegistry::default();
+            for family in Family::ALL {
+                let addresses = self.node_ports.get(family).iter();
+                let elements = addresses.map(|address| Element::NodeAddress(*address));
+                let elements = match self.config.layout {
+                    Layout::Nftables => elements.collect(),
+                    _ => Vec::new(),
+                };
+                let dirty = &mut self.dirty;
+                self.wanted.set_node_elements(family, elements, dirty);
+            }
         }
-        let stale = self.store.take_stale();
+        let mut stale = self.store.take_stale();
+        if self.config.layout == Layout::Nftables {
+            self.give_marks(&mut stale, all_stale);
+        }
         self.wanted.expect(stale.len());
         self.store.find_reserved();
         for name in stale {
@@ -72,6 +89,23 @@ impl Engine {
         if all_stale {
             self.compare();
         }
+    }
+
+    /// Gives marks to the Services that are stale, and adds those to them whose marks move thereby.
+    fn give_marks(&mut self, stale: &mut Vec<ObjectName>, all: bool) {
+        let mut changed = PerFamily { v4: all, v6: all };
+        for name in stale.iter() {
+            let PerFamily { v4, v6 } = self.marks.update(name, self.store.service(name));
+            changed.v4 |= v4;
+            changed.v6 |= v6;
+        }
+        for family in Family::ALL {
+            if *changed.get(family) {
+                let moved = self.marks.give(family, &self.config.nftables);
+                self.store.touch(&moved);
+            }
+        }
+        stale.append(&mut self.store.take_stale());
     }
 
     fn translate_service(&mut self, name: &ObjectName) {
@@ -83,7 +117,6 @@ impl Engine {
             Some(health) => self.health.insert(name.clone(), health),
             None => self.health.remove(name),
         };
-        let marks = crate::layout::nftables::Marks::new();
         let tracked = service.map(|service| {
             let families = PerFamily::from_fn(|family| {
                 let wants = service.counts(family) && self.host.serves(family);
@@ -95,7 +128,7 @@ impl Engine {
                         family,
                         &**self.node_ports.get(family),
                         &reserved,
-                        &marks,
+                        self.marks.of(family),
                     );
                     context.service_claims(service, &slices)
                 })

@@ -65,7 +65,13 @@ impl Store {
         self.touch(&stale);
     }
 
-    fn touch(&mut self, names: &BTreeSet<ObjectName>) {
+    /// A Service, if there is one of this name.
+    pub(super) fn service(&self, name: &ObjectName) -> Option<&Service> {
+        self.services.get(name)?.service.as_deref()
+    }
+
+    /// Marks Services as stale.
+    pub(super) fn touch(&mut self, names: &BTreeSet<ObjectName>) {
         for name in names {
             if let Some(parts) = self.services.get_mut(name) {
                 parts.touch(name, &mut self.stale);

@@ -10,6 +10,7 @@ use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::conflict::Conflict;
 use crate::health::NoLocalEndpoints;
 use crate::layout::SetId;
+use crate::layout::nftables::Element;
 use crate::reconcile::merge;
 use crate::translate::{Claim, ServiceClaims};
 
@@ -45,6 +46,8 @@ pub(super) struct Tracked {
     claims: Vec<Claim>,
     /// Set members that come with no virtual server.
     pub(super) entries: Vec<(Family, SetId, Entry)>,
+    /// Elements of nf_tables that come with no virtual server.
+    pub(super) elements: Vec<(Family, Element)>,
     pub(super) counts: PerFamily<bool>,
     pub(super) no_local: PerFamily<NoLocalEndpoints<bool>>,
     /// Claims refused whoever else claims the same.
@@ -58,6 +61,7 @@ impl Tracked {
             rank,
             claims: Vec::new(),
             entries: Vec::new(),
+            elements: Vec::new(),
             counts: PerFamily::default(),
             no_local: PerFamily::default(),
             refused: Vec::new(),
@@ -74,6 +78,10 @@ impl Tracked {
             tracked
                 .entries
                 .extend(entries.map(|(set, entry)| (family, set, entry)));
+            let elements = all.elements.into_iter();
+            tracked
+                .elements
+                .extend(elements.map(|element| (family, element)));
             tracked.refused.extend(all.refused);
             *tracked.no_local.get_mut(family) = all.no_local;
         }
@@ -108,6 +116,7 @@ impl Tracked {
     /// Whether the same is counted of both, whatever they claim.
     pub(super) fn counts_like(&self, other: &Self) -> bool {
         self.entries == other.entries
+            && self.elements == other.elements
             && self.counts == other.counts
             && self.no_local == other.no_local
     }
@@ -153,7 +162,10 @@ fn alike(before: &[Claim], after: &[Claim]) -> bool {
     let with = |claim: &Claim| (claim.bind, claim.drop, claim.cluster_ip);
     before.len() == after.len()
         && before.iter().zip(after).all(|(one, other)| {
-            with(one) == with(other) && one.port == other.port && one.entries == other.entries
+            with(one) == with(other)
+                && one.port == other.port
+                && one.entries == other.entries
+                && one.mapped == other.mapped
         })
 }
 

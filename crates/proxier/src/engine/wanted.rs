@@ -16,6 +16,7 @@ use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::conflict::Conflict;
 use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
+use crate::layout::nftables::Element;
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 
 /// All that Services want, each with the number of Services that want it.
@@ -29,6 +30,10 @@ pub(super) struct Wanted {
     /// Claims refused whoever else claims the same, by Service.
     refused: BTreeMap<ObjectName, Vec<Conflict>>,
     members: PerFamily<BTreeMap<SetId, BTreeMap<Member, u32>>>,
+    /// Elements of tables of nf_tables. Of several of one key, the first is in the table.
+    elements: PerFamily<BTreeMap<Element, u32>>,
+    /// Those that depend on no Service, sorted.
+    node_elements: PerFamily<Vec<Element>>,
     addresses: BTreeMap<IpAddr, u32>,
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
     counting: PerFamily<usize>,
@@ -155,6 +160,11 @@ impl Wanted {
                     dirty.note_entry(family, *set, entry);
                 }
             }
+            for element in claim.elements() {
+                if count.key(self.elements.get_mut(family), element) {
+                    dirty.note_element(family, element);
+                }
+            }
             if claim
                 .drop
                 .is_some_and(|drop| count.key(self.drops.get_mut(family), &drop))
@@ -178,6 +188,11 @@ impl Wanted {
                 dirty.note_entry(*family, *set, entry);
             }
         }
+        for (family, element) in &service.elements {
+            if count.key(self.elements.get_mut(*family), element) {
+                dirty.note_element(*family, element);
+            }
+        }
         for family in Family::ALL {
             count.number(self.counting.get_mut(family), *service.counts.get(family));
             let counted = self.no_local.get_mut(family);
@@ -185,6 +200,41 @@ impl Wanted {
             count.number(&mut counted.internal, no_local.internal);
             count.number(&mut counted.external, no_local.external);
         }
+    }
+
+    /// Sets the elements of a family that depend on no Service, sorted.
+    pub(super) fn set_node_elements(
+        &mut self,
+        family: Family,
+        elements: Vec<Element>,
+        dirty: &mut Dirty,
+    ) {
+        let before = mem::replace(self.node_elements.get_mut(family), elements);
+        let all = self.elements.get_mut(family);
+        for (elements, count) in [
+            (self.node_elements.get(family), Count::Up),
+            (&before, Count::Down),
+        ] {
+            for element in elements {
+                if count.key(all, element) {
+                    dirty.note_element(family, element);
+                }
+            }
+        }
+    }
+
+    /// The element of a key that is in the table, if any is.
+    pub(super) fn element(&self, family: Family, key: &Element) -> Option<Element> {
+        let mut from = self.elements.get(family).range(key..);
+        let (first, _) = from.next()?;
+        (first.key() == *key).then_some(*first)
+    }
+
+    /// All elements that are in a table, sorted.
+    pub(super) fn elements(&self, family: Family) -> Vec<Element> {
+        let mut all: Vec<_> = self.elements.get(family).keys().copied().collect();
+        all.dedup_by_key(|element| element.key());
+        all
     }
 
     /// What the Service wants that has a virtual server.

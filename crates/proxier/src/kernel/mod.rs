@@ -5,6 +5,7 @@ mod guard;
 mod guard_tables;
 mod memory;
 
+use std::collections::HashSet;
 use std::fmt;
 
 pub use error::{KernelError, KernelErrorKind, KernelPart};
@@ -139,7 +140,8 @@ pub fn carry_out(
     let mut way = Way {
         guard: Guard::new(plan),
         applied: Applied::default(),
-        blocked: Vec::new(),
+        failed: HashSet::new(),
+        allowed: Vec::new(),
         run,
     };
     let mut rest = plan.iter().enumerate().peekable();
@@ -159,64 +161,79 @@ pub fn carry_out(
         }
         way.hand_over(&batch);
     }
-    way.applied
+    let mut applied = way.applied;
+    applied.failures.sort_by_key(|failure| failure.index);
+    applied
 }
 
+/// An operation with its position in the plan and its phase.
+type Step<'a> = (usize, Phase, &'a Operation);
+
 /// A plan on its way to a kernel.
-struct Way<R> {
+struct Way<'a, R> {
     guard: Guard,
     applied: Applied,
-    /// Of the operations that are handed over.
-    blocked: Vec<Option<usize>>,
+    /// The positions of operations that failed.
+    failed: HashSet<usize>,
+    /// The operations that are handed over.
+    allowed: Vec<&'a Operation>,
     run: R,
 }
 
-impl<R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<R> {
+impl<'a, R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<'a, R> {
     /// Hands operations over at once, each with its position and phase.
-    fn hand_over(&mut self, batch: &[(usize, Phase, &Operation)]) {
-        self.blocked.clear();
-        let guard = &self.guard;
-        let blocked = batch
-            .iter()
-            .map(|(_, phase, operation)| guard.blocked(*phase, operation));
-        self.blocked.extend(blocked);
-        let allowed: Vec<_> = batch
-            .iter()
-            .zip(&self.blocked)
-            .filter(|(_, blocked)| blocked.is_none())
-            .map(|((_, _, operation), _)| *operation)
-            .collect();
-        let results = (self.run)(&allowed);
-        if allowed.len() > 1 && is_refused_transaction(&allowed, &results) {
+    fn hand_over(&mut self, batch: &[Step<'a>]) {
+        self.allowed.clear();
+        for &(index, phase, operation) in batch {
+            match self.guard.blocked(phase, operation) {
+                Some(after) => {
+                    let reason = FailureReason::Skipped { after };
+                    self.fail((index, phase, operation), reason);
+                }
+                None => self.allowed.push(operation),
+            }
+        }
+        let results = (self.run)(&self.allowed);
+        if self.allowed.len() > 1 && is_refused_transaction(&self.allowed, &results) {
             // One that the kernel never takes must not stop the others: it is looked for by halves.
-            let (first, second) = batch.split_at(batch.len() / 2);
+            let tried = batch.iter().filter(|(index, ..)| !self.has_failed(*index));
+            let tried: Vec<_> = tried.copied().collect();
+            let (first, second) = tried.split_at(tried.len() / 2);
             self.hand_over(first);
             self.hand_over(second);
             return;
         }
         let mut results = results.into_iter();
-        for (&(index, phase, operation), blocked) in batch.iter().zip(&self.blocked) {
-            let reason = match *blocked {
-                Some(after) => FailureReason::Skipped { after },
-                None => match results.next().unwrap_or_else(|| Err(no_result(operation))) {
-                    Ok(()) => {
-                        self.applied.done += 1;
-                        continue;
-                    }
+        for &(index, phase, operation) in batch {
+            if self.has_failed(index) {
+                continue;
+            }
+            match results.next().unwrap_or_else(|| Err(no_result(operation))) {
+                Ok(()) => self.applied.done += 1,
+                Err(error) => {
                     // Refused for want of what failed just before: that is the failure to report.
-                    Err(error) => match self.guard.blocked(phase, operation) {
+                    let reason = match self.guard.blocked(phase, operation) {
                         Some(after) => FailureReason::Skipped { after },
                         None => FailureReason::Refused(error),
-                    },
-                },
-            };
-            self.guard.failed(index, phase, operation);
-            self.applied.failures.push(Failure {
-                index,
-                operation: operation.clone(),
-                reason,
-            });
+                    };
+                    self.fail((index, phase, operation), reason);
+                }
+            }
         }
+    }
+
+    fn fail(&mut self, (index, phase, operation): Step<'_>, reason: FailureReason) {
+        self.guard.failed(index, phase, operation);
+        self.failed.insert(index);
+        self.applied.failures.push(Failure {
+            index,
+            operation: operation.clone(),
+            reason,
+        });
+    }
+
+    fn has_failed(&self, index: usize) -> bool {
+        !self.failed.is_empty() && self.failed.contains(&index)
     }
 }
 

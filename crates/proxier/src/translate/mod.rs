@@ -9,7 +9,6 @@ mod reserved;
 
 pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims, drains};
 pub(crate) use iptables::Ports;
-#[allow(unused_imports, reason = "the engine uses them next")]
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
 pub(crate) use reserved::{Reserved, bindable, node_addresses};
@@ -69,8 +68,10 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         Some(gathered.settle(&services, &context, &mut all))
     });
     all.conflicts.sort_unstable();
-    // Those by mark come behind the addresses of both families.
-    all.servers.sort_by_key(|server| server.id);
+    if is_nftables {
+        // Those by mark come after the addresses of both families.
+        all.servers.sort_unstable_by_key(|server| server.id);
+    }
     let written = |family: &Family| is_nftables && settled.get(*family).is_some();
     let routing = Routing::of(&config.nftables, Family::ALL.into_iter().filter(written));
     let families = PerFamily::from_fn(|family| settled.get_mut(family).as_mut()?.sets.take());

@@ -7,6 +7,9 @@
     reason = "a test that fails should panic"
 )]
 
+mod engine;
+mod memory;
+mod plan;
 mod translate;
 
 use std::fmt::Write;

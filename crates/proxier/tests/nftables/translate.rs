@@ -400,3 +400,43 @@ fn the_least_element_of_a_key_counts() {
         Element::NodePort(at, Kind::NodePortLocal).key()
     );
 }
+
+/// Virtual servers by mark come after the addresses of both families.
+#[test]
+fn virtual_servers_are_sorted_whatever_their_families() {
+    let manifests = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIPs: [10.0.0.7, 'fd00::7'], type: NodePort, externalTrafficPolicy: Local, ports: [{port: 80, nodePort: 30080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+ports: [{port: 8080}]
+endpoints: [{addresses: [10.244.0.1], nodeName: node-a}]
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-2, labels: {kubernetes.io/service-name: web}}
+addressType: IPv6
+ports: [{port: 8080}]
+endpoints: [{addresses: ['fd00:2::1'], nodeName: node-a}]
+";
+    let desired = proxier::translate(&cluster(manifests), &host(), &config());
+    let ids: Vec<_> = desired
+        .servers
+        .iter()
+        .map(|server| server.id.to_string())
+        .collect();
+    assert_eq!(
+        ids.iter().filter(|id| id.starts_with("-f")).count(),
+        2,
+        "{ids:?}"
+    );
+    assert!(
+        desired.servers.is_sorted_by_key(|server| server.id),
+        "{ids:?}"
+    );
+}

@@ -87,7 +87,7 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
     )
         .prop_map(|(case, events)| Story {
             host: case.host,
-            config: with_ipset(case.config),
+            config: without_iptables_mode(case.config),
             cluster: case.cluster,
             found: case.found,
             events,
@@ -246,7 +246,7 @@ pub(crate) fn follow(story: Story) {
         mirror.change(change.clone());
         engine.change(change);
     }
-    let kernel = MemoryKernel::holding(&without_tables(story.found));
+    let kernel = MemoryKernel::holding(&story.found);
     let mut pair = Pair {
         engine,
         kernel,
@@ -264,7 +264,7 @@ pub(crate) fn follow(story: Story) {
             Event::Host(host) => {
                 pair.engine.set_host(*host);
             }
-            Event::Config(config) => pair.engine.set_config(with_ipset(*config)),
+            Event::Config(config) => pair.engine.set_config(without_iptables_mode(*config)),
             Event::Fail(at) => {
                 pair.fail = at;
                 continue;
@@ -278,7 +278,7 @@ pub(crate) fn follow(story: Story) {
                 meddlings
                     .iter()
                     .for_each(|meddling| found::meddle(&mut state, meddling));
-                pair.kernel = MemoryKernel::holding(&without_tables(state));
+                pair.kernel = MemoryKernel::holding(&state);
                 audit(&mut pair);
             }
             Event::Audit => {
@@ -350,19 +350,10 @@ fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
     kernel.set_connections(&server, &destination, connections);
 }
 
-fn with_ipset(mut config: Config) -> Config {
-    if matches!(
-        config.layout,
-        proxier::Layout::Nftables | proxier::Layout::Iptables
-    ) {
-        config.layout = proxier::Layout::Current;
+/// The engine does not know iptables mode yet.
+fn without_iptables_mode(mut config: Config) -> Config {
+    if config.layout == proxier::Layout::Iptables {
+        config.layout = proxier::Layout::Nftables;
     }
     config
-}
-
-/// The engine does not know tables of nf_tables yet.
-fn without_tables(mut state: Observed) -> Observed {
-    state.tables = proxier::cluster::PerFamily::default();
-    state.routing = proxier::nftables::Routing::default();
-    state
 }

@@ -91,6 +91,8 @@ pub(crate) enum Layout {
     Current,
     /// Those of the first kube-proxies with an ipvs mode, up to v1.20.
     Classic,
+    /// A table of nf_tables and routing by mark: no address is bound, and neither iptables nor ipset is used.
+    Nftables,
 }
 
 impl From<Layout> for proxier::Layout {
@@ -98,6 +100,7 @@ impl From<Layout> for proxier::Layout {
         match layout {
             Layout::Current => Self::Current,
             Layout::Classic => Self::Classic,
+            Layout::Nftables => Self::Nftables,
         }
     }
 }

@@ -6,7 +6,11 @@ use anstyle::{AnsiColor, Style};
 use iptables_restore::Ruleset;
 use ipvs_netlink::listing::{Listing, Row};
 use ipvs_netlink::{Info, Version};
+use proxier::cluster::Family;
+use proxier::nftables::Routing;
 use proxier::{LINK, Observed, Plan, Sign};
+
+use proxier_manifest::Snapshot;
 
 use crate::trace::Trace;
 
@@ -63,8 +67,19 @@ pub(crate) fn plan(
 /// A state as its tools would show it.
 pub(crate) fn state(state: &Observed, out: &mut impl Write) -> io::Result<()> {
     servers(state, out)?;
-    addresses(state, out)?;
-    sets(state, out)?;
+    let has_tables = Family::ALL
+        .into_iter()
+        .any(|family| state.tables.get(family).is_some());
+    if has_tables || state.routing != Routing::default() {
+        tables(state, out)?;
+    }
+    // What the nftables layout has none of, and leaves none of.
+    if !has_tables || state.addresses.is_some() {
+        addresses(state, out)?;
+    }
+    if !has_tables || !state.sets.is_empty() {
+        sets(state, out)?;
+    }
     rules("iptables", &state.rules.v4, out)?;
     rules("ip6tables", &state.rules.v6, out)
 }
@@ -90,6 +105,28 @@ fn servers(state: &Observed, out: &mut impl Write) -> io::Result<()> {
         "{HEADING}Virtual servers{HEADING:#} {FAINT}(ipvsadm -Ln){FAINT:#}"
     )?;
     writeln!(out, "{}", Listing::new(info, &rows))
+}
+
+/// The proxy's tables of nf_tables, and routing by mark.
+fn tables(state: &Observed, out: &mut impl Write) -> io::Result<()> {
+    let Snapshot {
+        nft, rules, routes, ..
+    } = Snapshot::of(state);
+    for (heading, command, lines) in [
+        ("Tables", "nft list ruleset", nft),
+        ("Routing rules", "ip rule", rules),
+        ("Local routes", "ip route show table all", routes),
+    ] {
+        writeln!(
+            out,
+            "{HEADING}{heading}{HEADING:#} {FAINT}({command}){FAINT:#}"
+        )?;
+        for line in lines {
+            writeln!(out, "  {line}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 fn addresses(state: &Observed, out: &mut impl Write) -> io::Result<()> {

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Protocol, VirtualServerId};
-use proxier::cluster::{Cluster, Service, ServicePort};
-use proxier::{Desired, Layout, Line, Operation};
+use proxier::cluster::{Cluster, Family, Service, ServicePort};
+use proxier::nftables::Element;
+use proxier::{Desired, Holder, Layout, Line, Operation};
 use proxier_manifest::printable;
 
 /// How many Services of one line are named.
@@ -24,6 +25,7 @@ pub(crate) struct Trace {
     endpoints: HashMap<(Protocol, IpAddr, u16), Names>,
     /// By the names that rules of iptables mode have in their comments.
     labels: HashMap<String, Names>,
+    marks: HashMap<(Family, u32), Names>,
 }
 
 impl Trace {
@@ -41,13 +43,45 @@ impl Trace {
                 }
             }
         }
+        trace.add_marks(desired);
         trace
+    }
+
+    /// Marks are those of the ports whose packets get them.
+    fn add_marks(&mut self, desired: &Desired) {
+        for family in Family::ALL {
+            let table = desired.tables.get(family).as_ref();
+            for element in table.map_or(&[][..], |table| &table.elements) {
+                if let (Some(mark), Some(names)) = (element.mark(), self.element(element).cloned())
+                {
+                    self.marks.entry((family, mark)).or_default().extend(names);
+                }
+            }
+        }
+    }
+
+    fn element(&self, element: &Element) -> Option<&Names> {
+        match element {
+            Element::Service(at, _)
+            | Element::ServiceMark(at, _)
+            | Element::Firewalled(at)
+            | Element::SourceRange(at, _) => self.servers.get(&(at.protocol, at.address, at.port)),
+            Element::NodePort(at, _) | Element::NodePortMark(at, _) => {
+                self.node_ports.get(&(at.protocol, at.port))
+            }
+            Element::ClusterIp(address) => self.addresses.get(address),
+            _ => None,
+        }
     }
 
     fn add_service(&mut self, service: &Service, desired: &Desired) {
         let goes_without = |id: VirtualServerId| {
             let mut conflicts = desired.conflicts.iter();
-            conflicts.any(|conflict| conflict.service == service.name && conflict.server == id)
+            conflicts.any(|conflict| {
+                conflict.service == service.name
+                    && conflict.server == id
+                    && conflict.holder != Holder::OtherMarks
+            })
         };
         let whole = named(service.name.namespace(), service.name.name(), "");
         let addresses = claimed(service);
@@ -93,6 +127,9 @@ impl Trace {
             }
             Operation::BindAddress(address) => self.addresses.get(address),
             Operation::UnbindAddress(address) => self.addresses.get(&address.ip()),
+            Operation::AddElement { element, .. }
+            | Operation::ChangeElement { element, .. }
+            | Operation::DeleteElement { element, .. } => self.element(element),
             Operation::RestoreRules(_) => self.rule(&line.text),
             _ => None,
         }?;
@@ -104,13 +141,15 @@ impl Trace {
     }
 
     fn server(&self, id: &VirtualServerId) -> Option<&Names> {
-        let VirtualServerId::Address {
-            protocol,
-            address,
-            port,
-        } = *id
-        else {
-            return None;
+        let (protocol, address, port) = match *id {
+            VirtualServerId::Address {
+                protocol,
+                address,
+                port,
+            } => (protocol, address, port),
+            VirtualServerId::FirewallMark { family, mark } => {
+                return self.marks.get(&(family, mark.get()));
+            }
         };
         let own = self.servers.get(&(protocol, address, port));
         own.or_else(|| self.node_ports.get(&(protocol, port)))

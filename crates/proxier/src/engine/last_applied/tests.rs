@@ -12,8 +12,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::layout::nftables::Routing;
-use crate::plan::RulesChange;
+use dummy_link::Table;
+
+use crate::layout::nftables::{AddressPort, Element, Kind, Options, Routing, TableRules};
+use crate::observed::ObservedTable;
+use crate::plan::{RulesChange, TableWrite};
 use crate::{Kernel, MemoryKernel};
 
 fn server(n: u8) -> VirtualServerId {
@@ -96,7 +99,63 @@ fn operation() -> impl Strategy<Value = Operation> {
         }),
         3 => address().prop_map(Operation::BindAddress),
         1 => address().prop_map(|address| Operation::UnbindAddress(host_address(address))),
+        12 => of_table(),
+        4 => of_routing(),
     ]
+}
+
+fn element() -> impl Strategy<Value = Element> {
+    let at = AddressPort {
+        address: [10, 0, 0, 7].into(),
+        protocol: ipvs_netlink::Protocol::TCP,
+        port: 80,
+    };
+    select(vec![
+        Element::ClusterIp(at.address),
+        Element::Firewalled(at),
+        Element::SourceRange(at, "10.0.0.0/8".parse().unwrap()),
+        Element::ServiceMark(at, 1),
+        Element::ServiceMark(at, 2),
+        Element::Service(at, Kind::External),
+        Element::Service(at, Kind::ExternalLocal),
+    ])
+}
+
+fn of_table() -> impl Strategy<Value = Operation> {
+    let family = Family::V4;
+    prop_oneof![
+        2 => vec(element(), 0..2).prop_map(move |elements| {
+            Operation::WriteTable(Box::new(TableWrite::new(TableRules::new(family), elements)))
+        }),
+        1 => Just(Operation::DeleteTable(family)),
+        6 => element().prop_map(move |element| Operation::AddElement { family, element }),
+        4 => (element(), element())
+            .prop_filter("of one key", |(element, was)| element.key() == was.key())
+            .prop_map(move |(element, was)| Operation::ChangeElement { family, element, was }),
+        3 => element().prop_map(move |element| Operation::DeleteElement { family, element }),
+    ]
+}
+
+fn of_routing() -> impl Strategy<Value = Operation> {
+    let routing = select(vec![1u32, 2]).prop_map(|number| {
+        let options = Options {
+            routing_table: Table(number),
+            ..Options::default()
+        };
+        Routing::of(&options, [Family::V4])
+    });
+    (routing, 0..4u8).prop_map(|(routing, what)| {
+        let (rule, route) = (
+            *routing.rules.first().unwrap(),
+            *routing.routes.first().unwrap(),
+        );
+        match what {
+            0 => Operation::AddRoutingRule(rule),
+            1 => Operation::DeleteRoutingRule(rule),
+            2 => Operation::AddRoute(route),
+            _ => Operation::DeleteRoute(route),
+        }
+    })
 }
 
 /// All but connections, which change by themselves.
@@ -113,8 +172,14 @@ fn state(applied: &LastApplied) -> Observed {
         servers: servers.map(without_connections).collect(),
         sets: sets.collect(),
         rules: applied.rules.clone(),
-        tables: PerFamily::default(),
-        routing: Routing::default(),
+        tables: PerFamily::from_fn(|family| {
+            let table = applied.tables.get(family).as_ref()?;
+            let elements = table.elements.iter().copied().collect();
+            let mut found = ObservedTable::new(table.structure.clone(), elements);
+            found.foreign_elements = table.foreign_elements;
+            Some(found)
+        }),
+        routing: applied.routing.clone(),
         addresses: applied
             .addresses
             .as_ref()
@@ -157,20 +222,19 @@ const fn kind(operation: &Operation) -> usize {
         Operation::DeleteDestination { .. } => 15,
         Operation::BindAddress(_) => 16,
         Operation::UnbindAddress(_) => 17,
-        // Neither of the two does these yet.
-        Operation::WriteTable(_)
-        | Operation::DeleteTable(_)
-        | Operation::AddElement { .. }
-        | Operation::ChangeElement { .. }
-        | Operation::DeleteElement { .. }
-        | Operation::AddRoutingRule(_)
-        | Operation::DeleteRoutingRule(_)
-        | Operation::AddRoute(_)
-        | Operation::DeleteRoute(_) => usize::MAX,
+        Operation::WriteTable(_) => 18,
+        Operation::DeleteTable(_) => 19,
+        Operation::AddElement { .. } => 20,
+        Operation::ChangeElement { .. } => 21,
+        Operation::DeleteElement { .. } => 22,
+        Operation::AddRoutingRule(_) => 23,
+        Operation::DeleteRoutingRule(_) => 24,
+        Operation::AddRoute(_) => 25,
+        Operation::DeleteRoute(_) => 26,
     }
 }
 
-const KINDS: usize = 18;
+const KINDS: usize = 27;
 
 proptest! {
     /// What the engine takes an operation to have done is what the kernel in memory does: one by one, and many at a time.

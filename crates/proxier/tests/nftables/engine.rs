@@ -1,0 +1,149 @@
+//! What one change costs: transactions of nf_tables and batches of IPVS.
+
+use proxier::cluster::{Change, Family, ObjectName};
+use proxier::kernel::carry_out;
+use proxier::{Engine, Kernel, KernelPart, MemoryKernel, Operation, Plan};
+
+use super::{cluster, config, endpoints, host, service};
+
+const HTTP: &str = "ports: [{port: 80}]";
+const TARGET: &str = "{port: 8080}";
+
+/// An engine that keeps a kernel with the Service `web`.
+fn engine() -> (Engine, MemoryKernel) {
+    let mut engine = Engine::new(host(), config());
+    let mut kernel = MemoryKernel::new();
+    let manifests = format!("{}{}", service(HTTP), endpoints(&["10.244.0.2"], TARGET));
+    let cluster = cluster(&manifests);
+    engine.change(Change::Services(cluster.services.into_values().collect()));
+    engine.change(Change::Slices(cluster.slices.into_values().collect()));
+    engine.change(Change::Nodes(cluster.nodes.into_values().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert!(engine.plan().is_empty());
+    (engine, kernel)
+}
+
+/// What goes to the kernel at once, one after the other, if all that belongs together goes together.
+fn handed_over(plan: &Plan) -> Vec<(KernelPart, Option<Family>)> {
+    let of = |operation: &Operation| (KernelPart::of(operation), operation.table());
+    let mut handed_over = Vec::new();
+    let applied = carry_out(
+        plan,
+        |one, next| of(one) == of(next),
+        |operations| {
+            handed_over.extend(operations.first().map(|first| of(first)));
+            operations.iter().map(|_| Ok(())).collect()
+        },
+    );
+    assert!(applied.is_ok());
+    handed_over
+}
+
+const IPVS: (KernelPart, Option<Family>) = (KernelPart::Ipvs, None);
+const V4: (KernelPart, Option<Family>) = (KernelPart::Nftables, Some(Family::V4));
+const V6: (KernelPart, Option<Family>) = (KernelPart::Nftables, Some(Family::V6));
+
+fn other() -> Change {
+    let manifests = "
+apiVersion: v1
+kind: Service
+metadata: {name: other}
+spec: {clusterIPs: [10.0.0.8, 'fd00::8'], type: NodePort, ports: [{name: a, port: 80, nodePort: 30080}, {name: b, port: 81}]}
+";
+    let mut services = cluster(manifests).services.into_values();
+    Change::Service(Box::new(services.next().unwrap()))
+}
+
+#[test]
+fn a_service_is_one_batch_and_one_transaction_for_each_family() {
+    let (mut engine, mut kernel) = engine();
+    engine.change(other());
+    let plan = engine.plan();
+    assert_eq!(handed_over(&plan), [IPVS, V4, V6], "{plan}");
+    engine.applied(&plan, &kernel.apply(&plan));
+
+    engine.change(Change::ServiceGone(ObjectName::new("default", "other")));
+    let plan = engine.plan();
+    assert_eq!(handed_over(&plan), [V4, V6, IPVS], "{plan}");
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert!(engine.plan().is_empty());
+}
+
+#[test]
+fn an_endpoint_is_ipvs_alone_unless_it_is_on_this_node() {
+    let (mut engine, mut kernel) = engine();
+    let mut become_ = |addresses: &[&str]| {
+        let cluster = cluster(&format!(
+            "{}{}",
+            service(HTTP),
+            endpoints(addresses, TARGET)
+        ));
+        let slice = cluster.slices.into_values().next().unwrap();
+        engine.change(Change::Slice(Box::new(slice)));
+        let plan = engine.plan();
+        engine.applied(&plan, &kernel.apply(&plan));
+        handed_over(&plan)
+    };
+    assert_eq!(become_(&["10.244.0.2", "10.244.0.4"]), [IPVS]);
+    assert_eq!(become_(&["10.244.0.4"]), [IPVS], "drains");
+    assert_eq!(
+        become_(&["10.244.0.4", "10.244.0.5"]),
+        [IPVS, V4],
+        "on this node"
+    );
+}
+
+/// A mark that moves takes along the Service that did not change itself.
+#[test]
+fn a_service_that_goes_gives_its_mark_to_another() {
+    let mut config = config();
+    config.nftables.service_marks = 0x1;
+    let mut engine = Engine::new(host(), config);
+    let mut kernel = MemoryKernel::new();
+    let mut manifests = String::new();
+    for (name, n) in [("a", 1), ("b", 2)] {
+        manifests.push_str(&format!(
+            "
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, creationTimestamp: 2024-01-0{n}T00:00:00Z}}
+spec: {{clusterIP: 10.0.0.{n}, type: NodePort, externalTrafficPolicy: Local, ports: [{{port: 80, nodePort: 3008{n}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{port: 8080}}]
+endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
+"
+        ));
+    }
+    let cluster = cluster(&manifests);
+    engine.change(Change::Services(cluster.services.into_values().collect()));
+    engine.change(Change::Slices(cluster.slices.into_values().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(engine.conflicts().count(), 1, "one of them has no mark");
+
+    engine.change(Change::ServiceGone(ObjectName::new("default", "a")));
+    let plan = engine.plan();
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(engine.conflicts().count(), 0);
+    let elements = kernel.state().tables.v4.unwrap().elements;
+    let marks: Vec<_> = elements
+        .iter()
+        .filter_map(|e| e.mark().map(|_| e.to_string()))
+        .collect();
+    assert_eq!(marks, ["tcp . 30082 : 0x00000001"]);
+    // The endpoint of the one before has weight 0, and goes when nobody uses it.
+    let draining: Vec<_> = engine.draining().collect();
+    let plan = engine.drained(&kernel.connections(&draining).unwrap());
+    assert_eq!(plan.len(), 1);
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(
+        proxier::reconcile(&engine.desired(), &kernel.state()),
+        Plan::default()
+    );
+}
