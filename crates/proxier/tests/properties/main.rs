@@ -10,6 +10,7 @@
 
 mod engine;
 mod found;
+mod iptables;
 mod manifests;
 mod marks;
 mod safety;
