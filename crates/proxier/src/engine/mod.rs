@@ -45,6 +45,9 @@ use crate::translate::translate;
 /// Keeps a kernel up to a cluster: changes go in, plans come out, at a cost that depends on what a change
 /// touches and hardly on how large the cluster is.
 ///
+/// It keeps the layouts of ipvs mode. Of iptables mode ([`Layout::Iptables`](crate::Layout::Iptables)) its plans are empty;
+/// that mode has the functions only.
+///
 /// Pure like the functions that it replaces: no clock, no input or output. Whatever changes it takes, in whatever
 /// order, carrying out its plans leads to what [`translate`](crate::translate()) gives for the same cluster.
 ///
@@ -170,6 +173,10 @@ impl Engine {
         let Some(last_applied) = &self.last_applied else {
             return Plan::default();
         };
+        if !self.config.layout.uses_ipvs() {
+            // What it keeps account of would become virtual servers.
+            return Plan::default();
+        }
         self.abandoned.extend(self.wanted.take_abandoned());
         self.abandoned
             .retain(|id| !self.wanted.has(id) && last_applied.servers.contains_key(id));

@@ -259,16 +259,49 @@ fn in_iptables_mode() -> impl Strategy<Value = Config> {
     })
 }
 
+/// A cluster, and what becomes of it: another one, or the same without some objects and with some of another.
+fn two_clusters() -> impl Strategy<Value = (Cluster, Cluster)> {
+    let masks = (any::<u16>(), any::<u16>(), 0..4u8);
+    (strategies::cluster(), strategies::cluster(), masks).prop_map(
+        |(before, mut other, (services, slices, how))| {
+            if how == 0 {
+                return (before, other);
+            }
+            let bit = |mask: u16, n: usize| mask >> (n % 16) & 1 == 1;
+            let mut after = before.clone();
+            for (n, (name, slice)) in before.slices.iter().enumerate() {
+                if bit(slices, n) {
+                    match other.slices.remove(name).filter(|_| how == 1) {
+                        Some(changed) if changed.service == slice.service => {
+                            after.slices.insert(name.clone(), changed);
+                        }
+                        _ => drop(after.slices.remove(name)),
+                    }
+                }
+            }
+            for (n, name) in before.services.keys().enumerate() {
+                if how == 2 && bit(services, n) {
+                    match other.services.remove(name) {
+                        Some(changed) => drop(after.services.insert(name.clone(), changed)),
+                        None => drop(after.services.remove(name)),
+                    }
+                }
+            }
+            (before, after)
+        },
+    )
+}
+
 proptest! {
     /// At each step a packet ends where it did before the plan, or where it will after it: never elsewhere, and never
     /// past all rules of its Service.
     #[test]
     fn at_every_step_packets_go_the_old_way_or_the_new(
-        before in strategies::cluster(),
-        after in strategies::cluster(),
+        clusters in two_clusters(),
         host in strategies::host(),
         configs in (in_iptables_mode(), in_iptables_mode(), any::<bool>()),
     ) {
+        let (before, after) = clusters;
         let (config, other, same) = configs;
         let mut kernel = MemoryKernel::new();
         let earlier = translate(&before, &host, if same { &config } else { &other });

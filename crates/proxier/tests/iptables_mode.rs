@@ -1,0 +1,304 @@
+//! Iptables mode: what a change writes, what guards loopback addresses, and what is others'.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+use std::collections::BTreeSet;
+
+use iptables_restore::{Edit, Ruleset, TableName};
+use proxier::cluster::{Cluster, Host};
+use proxier::{
+    Config, Desired, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
+    Operation, Phase, Plan, Sysctl, reconcile, translate,
+};
+
+/// Services `a`, `b` and `c`, each with these endpoints.
+fn cluster(endpoints: [&[u8]; 3]) -> Cluster {
+    let mut yaml = String::new();
+    for (n, (name, endpoints)) in ["a", "b", "c"].into_iter().zip(endpoints).enumerate() {
+        let addresses: String = endpoints
+            .iter()
+            .map(|last| format!("{{addresses: [10.244.1.{last}]}}, "))
+            .collect();
+        yaml += &format!(
+            "apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec: {{type: NodePort, clusterIP: 10.0.0.{n}, ports: [{{port: 80, nodePort: 3008{n}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+endpoints: [{addresses}]
+ports: [{{port: 8080}}]
+---
+"
+        );
+    }
+    let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
+    reading.cluster
+}
+
+fn desired(cluster: &Cluster, config: &Config) -> Desired {
+    translate(cluster, &Host::new("node-a"), config)
+}
+
+fn in_iptables_mode() -> Config {
+    Config::with_layout(Layout::Iptables)
+}
+
+/// Brings a kernel to a cluster, and gives the plan.
+fn bring(kernel: &mut MemoryKernel, cluster: &Cluster, config: &Config) -> Plan {
+    let plan = reconcile(&desired(cluster, config), &kernel.state());
+    let applied = kernel.apply(&plan);
+    assert!(applied.is_ok(), "{:?}", applied.failures);
+    plan
+}
+
+/// The chains that a plan writes, and how many rules it adds to them and deletes.
+fn written(plan: &Plan) -> (BTreeSet<String>, usize) {
+    let mut chains = BTreeSet::new();
+    let mut rules = 0;
+    for (_, operation) in plan.iter() {
+        let Operation::RestoreRules(change) = operation else {
+            panic!("{operation}");
+        };
+        for edit in change.input.tables().iter().flat_map(|table| table.edits()) {
+            chains.insert(edit.chain().to_string());
+            rules += usize::from(!matches!(
+                edit,
+                Edit::DeclareChain { .. } | Edit::DeleteChain { .. }
+            ));
+        }
+    }
+    (chains, rules)
+}
+
+/// A rule of `KUBE-SERVICES` and one of `KUBE-NODEPORTS`, which come in the place of their names.
+#[test]
+fn a_change_writes_the_chains_that_it_touches() {
+    let mut kernel = MemoryKernel::new();
+    let config = in_iptables_mode();
+    let three: [&[u8]; 3] = [&[1, 2], &[3, 4], &[5, 6]];
+    bring(&mut kernel, &cluster(three), &config);
+
+    // One endpoint more: its chain, and the one that chooses.
+    let plan = bring(
+        &mut kernel,
+        &cluster([three[0], &[3, 4, 7], three[2]]),
+        &config,
+    );
+    let (chains, rules) = written(&plan);
+    assert_eq!((plan.len(), chains.len(), rules), (1, 2, 2 + 3), "{plan}");
+    assert!(chains.iter().all(|name| name.starts_with("KUBE-S")));
+
+    // And it goes.
+    let plan = bring(&mut kernel, &cluster(three), &config);
+    let (chains, rules) = written(&plan);
+    assert_eq!((plan.len(), chains.len(), rules), (1, 2, 2), "{plan}");
+
+    // A Service without endpoints has its own chains no more, and two rules refuse it.
+    let none = cluster([three[0], &[], three[2]]);
+    let plan = bring(&mut kernel, &none, &config);
+    let (chains, rules) = written(&plan);
+    let shared = ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES"];
+    let own = chains
+        .iter()
+        .filter(|name| !shared.contains(&name.as_str()));
+    assert_eq!((own.count(), chains.len()), (4, 4 + 3), "{chains:?}");
+    // Two that refuse, and the two that led to it.
+    assert_eq!(rules, 4, "{plan}");
+
+    // It comes back: its chains first, then what refuses it goes.
+    let plan = bring(&mut kernel, &cluster(three), &config);
+    let tables: Vec<_> = plan
+        .iter()
+        .map(|(phase, operation)| (phase, operation.summary()))
+        .collect();
+    let expected = [(Phase::Rules, "nat"), (Phase::Trim, "filter")]
+        .map(|(phase, table)| (phase, format!("iptables rules of table {table}")));
+    assert_eq!(tables, expected);
+
+    // Wherever it came from, the order is that of names.
+    let state = kernel.state();
+    let nat = state.rules.v4.table(&TableName::Nat).unwrap();
+    let services = &nat.chain("KUBE-SERVICES").unwrap().rules;
+    let order: Vec<_> = services.iter().map(|rule| rule.to_string()).collect();
+    for (rule, ip) in order
+        .iter()
+        .zip(["-d 10.0.0.0/32", "-d 10.0.0.1/32", "-d 10.0.0.2/32"])
+    {
+        assert!(rule.starts_with(ip), "{order:#?}");
+    }
+    assert!(order[3].contains("must be the last rule"));
+}
+
+fn places(plan: &Plan, is: impl Fn(&Operation) -> bool) -> Vec<usize> {
+    let found = plan.iter().enumerate();
+    found
+        .filter(|(_, (_, op))| is(op))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+fn sets_localnet(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::SetSysctl {
+            sysctl: Sysctl::RouteLocalnet,
+            ..
+        }
+    )
+}
+
+fn localnet(kernel: &MemoryKernel) -> i64 {
+    kernel.state().sysctls[&Sysctl::RouteLocalnet]
+}
+
+/// The rule is there before `route_localnet` is set, and it goes after it was reset.
+#[test]
+fn loopback_addresses_are_guarded_at_every_step() {
+    let guarded = |operation: &Operation| {
+        operation
+            .lines()
+            .iter()
+            .any(|line| line.text.contains("block incoming localnet"))
+    };
+    let mut kernel = MemoryKernel::new();
+    let services = cluster([&[1], &[2], &[3]]);
+    let plan = bring(&mut kernel, &services, &in_iptables_mode());
+    let (guard, set) = (places(&plan, guarded), places(&plan, sets_localnet));
+    assert_eq!((guard.len(), set.len(), localnet(&kernel)), (1, 1, 1));
+    assert!(guard[0] < set[0], "{plan}");
+
+    for config in [Config::default(), {
+        let mut config = in_iptables_mode();
+        config.localhost_node_ports = false;
+        config
+    }] {
+        bring(&mut kernel, &services, &in_iptables_mode());
+        let plan = bring(&mut kernel, &services, &config);
+        let (guard, reset) = (places(&plan, guarded), places(&plan, sets_localnet));
+        assert_eq!((guard.len(), reset.len(), localnet(&kernel)), (1, 1, 0));
+        assert!(reset[0] < guard[0], "{plan}");
+    }
+}
+
+#[test]
+fn without_the_guard_loopback_addresses_are_not_opened_and_with_them_open_it_stays() {
+    let services = cluster([&[1], &[2], &[3]]);
+    let fail = |what: fn(&Operation) -> bool| {
+        let faults = move |operation: &Operation| {
+            let refused = || {
+                KernelError::new(
+                    KernelPart::of(operation),
+                    KernelErrorKind::Other,
+                    "by the test",
+                )
+            };
+            what(operation).then(refused)
+        };
+        Some(Box::new(faults) as proxier::kernel::Faults)
+    };
+    let mut kernel = MemoryKernel::new();
+    kernel.fail_with(fail(|op| matches!(op, Operation::RestoreRules(_))));
+    let plan = reconcile(&desired(&services, &in_iptables_mode()), &kernel.state());
+    assert!(!kernel.apply(&plan).is_ok());
+    assert_eq!(localnet(&kernel), 0);
+
+    kernel.fail_with(None);
+    bring(&mut kernel, &services, &in_iptables_mode());
+    kernel.fail_with(fail(sets_localnet));
+    let plan = reconcile(&desired(&services, &Config::default()), &kernel.state());
+    assert!(!kernel.apply(&plan).is_ok());
+    let state = kernel.state();
+    let filter = state.rules.v4.table(&TableName::Filter).unwrap();
+    let guard = &filter.chain("KUBE-FIREWALL").unwrap().rules;
+    assert_eq!((guard.len(), localnet(&kernel)), (1, 1));
+    kernel.fail_with(None);
+    bring(&mut kernel, &services, &Config::default());
+    assert_eq!(localnet(&kernel), 0);
+}
+
+/// A kubelet writes the same rule; while it is there, it is the kubelet's.
+#[test]
+fn what_a_kubelet_writes_stays() {
+    let kubelet = Ruleset::parse(
+        "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n:KUBE-FIREWALL -\n:KUBE-KUBELET-CANARY -\n\
+         -A INPUT -j KUBE-FIREWALL\n-A OUTPUT -j KUBE-FIREWALL\n\
+         -A KUBE-FIREWALL ! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"block incoming localnet connections\" \
+         -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP\nCOMMIT\n",
+    );
+    let mut found = MemoryKernel::new().state();
+    found.rules.v4 = kubelet.unwrap();
+    let mut kernel = MemoryKernel::holding(&found);
+    let services = cluster([&[1], &[2], &[3]]);
+    for config in [Config::default(), in_iptables_mode(), Config::default()] {
+        bring(&mut kernel, &services, &config);
+        let state = kernel.state();
+        let filter = state.rules.v4.table(&TableName::Filter).unwrap();
+        let lines = filter.to_string();
+        assert_eq!(
+            lines.matches("block incoming localnet").count(),
+            1,
+            "{lines}"
+        );
+        assert_eq!(lines.matches("-j KUBE-FIREWALL").count(), 2, "{lines}");
+    }
+    let nothing = Desired::nothing(&kernel.state(), &Host::new("node-a"));
+    assert!(kernel.apply(&reconcile(&nothing, &kernel.state())).is_ok());
+    assert_eq!(
+        kernel.state().rules.v4.table(&TableName::Filter),
+        found.rules.v4.table(&TableName::Filter)
+    );
+}
+
+/// A chain that others jump to is emptied; it cannot be deleted.
+#[test]
+fn a_chain_of_a_service_that_others_jump_to_stays_empty() {
+    let mut kernel = MemoryKernel::new();
+    let config = in_iptables_mode();
+    bring(&mut kernel, &cluster([&[1], &[2], &[3]]), &config);
+    let mut state = kernel.state();
+    let nat = state.rules.v4.table_mut(&TableName::Nat).unwrap();
+    let chain = nat
+        .chains
+        .iter()
+        .find(|chain| chain.name.as_str().starts_with("KUBE-SVC-"));
+    let name = chain.unwrap().name.to_string();
+    let jump = iptables_restore::Rule::new()
+        .source(std::net::IpAddr::from([10, 9, 0, 1]))
+        .jump(name.as_str());
+    nat.chain_mut("OUTPUT").unwrap().rules.push(jump.clone());
+    let mut kernel = MemoryKernel::holding(&state);
+    bring(&mut kernel, &cluster([&[], &[], &[]]), &config);
+    let state = kernel.state();
+    let nat = state.rules.v4.table(&TableName::Nat).unwrap();
+    assert!(nat.chain(&name).unwrap().rules.is_empty());
+    assert!(nat.chain("OUTPUT").unwrap().rules.contains(&jump));
+    let of_services = nat
+        .chains
+        .iter()
+        .filter(|chain| chain.name.as_str().len() > 20);
+    assert_eq!(of_services.count(), 1);
+    assert!(reconcile(&desired(&cluster([&[], &[], &[]]), &config), &state).is_empty());
+}
+
+/// The engine does not keep this mode yet: it does nothing, rather than what ipvs mode would.
+#[test]
+fn the_engine_leaves_this_mode_alone() {
+    let mut kernel = MemoryKernel::new();
+    let services = cluster([&[1], &[2], &[3]]);
+    bring(&mut kernel, &services, &in_iptables_mode());
+    let mut engine = proxier::Engine::new(Host::new("node-a"), in_iptables_mode());
+    for service in services.services.into_values() {
+        engine.change(proxier::cluster::Change::Service(Box::new(service)));
+    }
+    assert!(engine.audit(&kernel.observe().unwrap()).is_empty());
+    assert!(engine.plan().is_empty());
+}
