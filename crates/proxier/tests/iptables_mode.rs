@@ -2,13 +2,14 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     reason = "a test that fails should panic"
 )]
 
 use std::collections::BTreeSet;
 
-use iptables_restore::{Edit, Ruleset, TableName};
+use iptables_restore::{Edit, Ruleset, TableEdits, TableName};
 use proxier::cluster::{Cluster, Host};
 use proxier::{
     Config, Desired, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
@@ -68,7 +69,7 @@ fn written(plan: &Plan) -> (BTreeSet<String>, usize) {
         let Operation::RestoreRules(change) = operation else {
             panic!("{operation}");
         };
-        for edit in change.input.tables().iter().flat_map(|table| table.edits()) {
+        for edit in change.input.tables().iter().flat_map(TableEdits::edits) {
             chains.insert(edit.chain().to_string());
             rules += usize::from(!matches!(
                 edit,
@@ -128,7 +129,7 @@ fn a_change_writes_the_chains_that_it_touches() {
     let state = kernel.state();
     let nat = state.rules.v4.table(&TableName::Nat).unwrap();
     let services = &nat.chain("KUBE-SERVICES").unwrap().rules;
-    let order: Vec<_> = services.iter().map(|rule| rule.to_string()).collect();
+    let order: Vec<_> = services.iter().map(ToString::to_string).collect();
     for (rule, ip) in order
         .iter()
         .zip(["-d 10.0.0.0/32", "-d 10.0.0.1/32", "-d 10.0.0.2/32"])
