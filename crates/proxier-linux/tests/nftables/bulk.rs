@@ -44,7 +44,7 @@ fn transfers(who: &str, from: &Netns, to: SocketAddr) {
     let mut back = vec![0; BULK];
     stream
         .read_exact(&mut back)
-        .unwrap_or_else(|error| panic!("to {to}: {error}"));
+        .unwrap_or_else(|error| panic!("{who} to {to}: {error}"));
     assert!(
         back == sent,
         "what came back from {to} is not what was sent"
