@@ -63,13 +63,14 @@ fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
 /// still that node's.
 pub(crate) fn another_nodes_address(layout: Layout, family: Family) {
     let Both(v4, v6) = OTHER_NODE;
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    other_node(&net);
+    serve(&net.elsewhere, "other", 22);
     for field in [
         format!("externalIPs: ['{v4}', '{v6}']"),
         format!("loadBalancer: {{ingress: [{{ip: '{v4}'}}, {{ip: '{v6}'}}]}}"),
     ] {
-        let (net, _node) = Node::serving(layout, &Web::new().instead(&field));
-        other_node(&net);
-        serve(&net.elsewhere, "other", 22);
+        node.set(&Web::new().instead(&field));
         let to = OTHER_NODE.port(family, PORT);
         for from in [&net.client, &net.node, &net.pod] {
             spreads_masqueraded(from, to);
