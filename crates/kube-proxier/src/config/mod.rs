@@ -9,7 +9,7 @@ mod conntrack;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use proxier::Config;
+use proxier::{Config, Layout};
 use proxier_manifest::{
     ConfigDocument, ConfigError, FieldErrors, KubeProxyConfiguration, LoggingConfiguration,
     parse_duration,
@@ -48,8 +48,13 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
         .of_other_modes()
         .into_iter()
         .chain(without_effect(fields));
+    let config = document.config(&mut errors);
+    if config.layout == Layout::Iptables {
+        let reason = "\"iptables\" is another proxy mode; this proxy has ipvs only";
+        errors.add("mode", reason);
+    }
     let reading = ConfigReading {
-        config: document.config(&mut errors),
+        config,
         process: Process::read(fields, &mut errors),
         names_mode: document.names_mode(),
         unused: unused.map(Into::into).collect(),

@@ -175,11 +175,6 @@ impl Options {
             warnings,
         } = reading;
         notices.warnings.extend(warnings);
-        if config.layout == Layout::Iptables {
-            let reason = "\"iptables\" is another proxy mode; this proxy has ipvs only";
-            let error = FieldError::new("mode", reason);
-            return Err(ConfigError::new(notices.source.as_str(), [error]).into());
-        }
         config.layout = Layout::from(flags.process.layout);
         config.remove_foreign_servers = flags.process.remove_foreign_servers == Some(true);
         config.check().map_err(|invalid| {

@@ -207,33 +207,44 @@ fn interpret(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> Config {
 
 /// How often the mode that is asked for compares everything and how long it gathers changes.
 fn sync_periods(raw: &KubeProxyConfiguration, config: &mut Config, errors: &mut FieldErrors) {
-    let (section, sync, min) = if raw.is_iptables() {
+    let defaults = (config.sync_period, config.min_sync_period);
+    let ipvs = raw.ipvs.as_ref();
+    let ipvs = [
+        ipvs.and_then(|ipvs| ipvs.sync_period.as_deref()),
+        ipvs.and_then(|ipvs| ipvs.min_sync_period.as_deref()),
+    ];
+    let mut periods = section_periods("ipvs", ipvs, defaults, errors);
+    if raw.is_iptables() {
         let iptables = raw.iptables.as_ref();
-        let sync = iptables.and_then(|iptables| iptables.sync_period.as_deref());
-        let min = iptables.and_then(|iptables| iptables.min_sync_period.as_deref());
-        ("iptables", sync, min)
-    } else {
-        let ipvs = raw.ipvs.as_ref();
-        let sync = ipvs.and_then(|ipvs| ipvs.sync_period.as_deref());
-        let min = ipvs.and_then(|ipvs| ipvs.min_sync_period.as_deref());
-        ("ipvs", sync, min)
-    };
+        let iptables = [
+            iptables.and_then(|iptables| iptables.sync_period.as_deref()),
+            iptables.and_then(|iptables| iptables.min_sync_period.as_deref()),
+        ];
+        periods = section_periods("iptables", iptables, defaults, errors);
+    }
+    (config.sync_period, config.min_sync_period) = periods;
+}
+
+/// `syncPeriod` and `minSyncPeriod` of a section.
+fn section_periods(
+    section: &str,
+    [sync, min]: [Option<&str>; 2],
+    defaults: (Duration, Duration),
+    errors: &mut FieldErrors,
+) -> (Duration, Duration) {
     let mut period = |field: &str, text: Option<&str>| {
         let text = text.filter(|text| !text.is_empty())?;
         let result = quantity::parse_duration(text);
         let period: Duration = errors.take(&format!("{section}.{field}"), result);
         Some(period).filter(|period| !period.is_zero())
     };
-    if let Some(sync) = period("syncPeriod", sync) {
-        config.sync_period = sync;
-    }
-    if let Some(min) = period("minSyncPeriod", min) {
-        config.min_sync_period = min;
-    }
-    if config.min_sync_period > config.sync_period {
+    let sync = period("syncPeriod", sync).unwrap_or(defaults.0);
+    let min = period("minSyncPeriod", min).unwrap_or(defaults.1);
+    if min > sync {
         let reason = format!("is longer than {section}.syncPeriod");
         errors.add(format!("{section}.minSyncPeriod"), reason);
     }
+    (sync, min)
 }
 
 /// The name of the Node, as kube-proxy takes it: without blanks around it, in lower case.
