@@ -19,7 +19,7 @@ use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
 use crate::plan::Plan;
 use crate::reconcile::{merge, reconcile_parts, suits};
-use crate::settings;
+use crate::settings::{self, Sysctl};
 use crate::translate::Context;
 
 /// Takes parts out of what is wanted and what is last_applied.
@@ -81,6 +81,11 @@ impl Holdings for (&Wanted, &LastApplied) {
 impl DeltaBuilder<'_> {
     pub(super) fn delta(&self, dirty: &Dirty) -> Delta {
         let config = self.config;
+        let last_value = |sysctl: &Sysctl| self.last_applied.sysctls.get(sysctl).copied();
+        let mut sysctls = settings::sysctls(config, self.host.kernel);
+        sysctls.retain(|(sysctl, value)| last_value(sysctl) != Some(*value));
+        let known = sysctls.clone().into_iter();
+        let known = known.filter_map(|(sysctl, _)| Some((sysctl, last_value(&sysctl)?)));
         let desired = Desired {
             layout: config.layout,
             servers: Vec::new(),
@@ -88,7 +93,7 @@ impl DeltaBuilder<'_> {
             tables: PerFamily::default(),
             routing: Routing::default(),
             addresses: BTreeSet::new(),
-            sysctls: settings::sysctls(config, self.host.kernel),
+            sysctls,
             timeouts: config.timeouts,
             link: config.layout.has_ipset(),
             ownership: Ownership::Only(BTreeSet::new()),
@@ -101,7 +106,7 @@ impl DeltaBuilder<'_> {
             tables: PerFamily::default(),
             routing: Routing::default(),
             addresses: self.last_applied.addresses.is_some().then(Vec::new),
-            sysctls: self.last_applied.sysctls.clone(),
+            sysctls: known.collect(),
             timeouts: self.last_applied.timeouts,
         };
         let mut delta = Delta {
@@ -170,6 +175,9 @@ impl DeltaBuilder<'_> {
         let written = self.config.layout.has_ipset() && self.writes(family);
         let whole = *dirty.sets.get(family);
         let entries = dirty.entries.get(family);
+        if written && whole.is_empty() && entries.is_empty() && !*delta.rules.get(family) {
+            return;
+        }
         let mut names = Vec::new();
         let mut sets = Vec::new();
         if written && !(whole.is_empty() && entries.is_empty()) {

@@ -171,15 +171,15 @@ impl LastApplied {
             .take_while(move |bound| bound.ip() == address)
     }
 
-    /// Applies operations that were carried out. `wanted` gives the destinations that a virtual server should
-    /// have.
+    /// Applies operations that were carried out. `wanted` is given a virtual server with the destinations that it has from
+    /// then on, and gives those that it should have.
     ///
     /// Each has the effect that [`MemoryKernel::perform`](crate::MemoryKernel::perform) has, which keeps its state in
     /// another form; the test `operations_have_one_effect_in_both` holds the two together.
     pub(super) fn take<'a>(
         &mut self,
         done: impl Iterator<Item = &'a Operation>,
-        wanted: impl Fn(&VirtualServerId) -> Option<Arc<[Destination]>>,
+        mut wanted: impl FnMut(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
     ) {
         self.forget_connections();
         let mut edits = Edits::default();
@@ -207,7 +207,7 @@ impl LastApplied {
                 _ => None,
             };
             if edits.server != edit.map(|(server, ..)| server) {
-                self.destinations(&mut edits, &wanted);
+                self.destinations(&mut edits, &mut wanted);
             }
             match edit {
                 Some((server, id, to)) => {
@@ -218,7 +218,7 @@ impl LastApplied {
             }
         }
         self.entries(added);
-        self.destinations(&mut edits, &wanted);
+        self.destinations(&mut edits, &mut wanted);
     }
 
     /// Adds entries to a set.
@@ -240,14 +240,14 @@ impl LastApplied {
     fn destinations(
         &mut self,
         edits: &mut Edits,
-        wanted: impl Fn(&VirtualServerId) -> Option<Arc<[Destination]>>,
+        wanted: impl FnOnce(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
     ) {
         let Some(id) = edits.server.take() else {
             return;
         };
         if let Some(server) = self.servers.get_mut(&id) {
             let changed = edits.apply(&server.destinations);
-            server.destinations = match wanted(&id) {
+            server.destinations = match wanted(&id, &changed) {
                 Some(wanted) if *wanted == *changed => wanted,
                 _ => changed.into(),
             };

@@ -236,28 +236,21 @@ impl Engine {
         let done = all
             .filter(|(index, _)| !failed.contains(index))
             .map(|(_, (_, op))| op);
-        let wanted = &self.wanted;
-        last_applied.take(done.clone(), |id| {
-            wanted.server(id).map(|server| server.destinations)
-        });
-        let mut touched = BTreeSet::new();
-        for operation in done {
-            match operation {
-                Operation::SetDestination { server: id, .. }
-                | Operation::DeleteDestination { server: id, .. }
-                | Operation::DeleteServer(id) => touched.insert(*id),
-                _ => false,
-            };
-        }
-        for id in touched {
-            let found = last_applied.servers.get(&id);
-            let destinations = found.iter().flat_map(|found| found.destinations.iter());
-            if drains(destinations, wanted.server(&id).as_ref()) {
-                self.draining.insert(id);
-            } else {
-                self.draining.remove(&id);
+        let (wanted, draining) = (&self.wanted, &mut self.draining);
+        for operation in done.clone() {
+            if let Operation::DeleteServer(id) = operation {
+                draining.remove(id);
             }
         }
+        last_applied.take(done, |id, destinations| {
+            let wanted = wanted.server(id);
+            if drains(destinations, wanted.as_ref()) {
+                draining.insert(*id);
+            } else {
+                draining.remove(id);
+            }
+            wanted.map(|server| server.destinations)
+        });
     }
 
     /// The kernel as it was just observed: the last-applied state from now on. Gives the plan that heals any difference:

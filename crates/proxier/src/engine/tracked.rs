@@ -159,13 +159,13 @@ pub(super) fn compare(
 
 /// Whether the same things come with the same virtual server.
 fn alike(before: &[Claim], after: &[Claim]) -> bool {
-    let with = |claim: &Claim| (claim.bind, claim.drop, claim.cluster_ip);
+    let with = |claim: &Claim| (claim.bind, claim.cluster_ip);
     before.len() == after.len()
         && before.iter().zip(after).all(|(one, other)| {
             with(one) == with(other)
                 && one.port == other.port
                 && one.entries == other.entries
-                && one.mapped == other.mapped
+                && one.extra == other.extra
         })
 }
 

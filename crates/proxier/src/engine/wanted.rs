@@ -166,7 +166,7 @@ impl Wanted {
                 }
             }
             if claim
-                .drop
+                .drop()
                 .is_some_and(|drop| count.key(self.drops.get_mut(family), &drop))
             {
                 *dirty.rules.get_mut(family) = true;

@@ -13,17 +13,16 @@ use ipvs_netlink::{
     Destination, Protocol, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId,
 };
 
+use super::claim::{Claim, Extra, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
-use super::iptables::PortClaim;
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::reserved::Reserved;
 use crate::cluster::{
-    Cluster, EndpointSlice, Family, Host, Node, ObjectName, Service, ServicePort, TrafficPolicy,
+    Cluster, EndpointSlice, Family, Host, Node, Service, ServicePort, TrafficPolicy,
 };
 use crate::config::{Config, DetectLocal};
-use crate::conflict::{Conflict, Holder};
-use crate::health::NoLocalEndpoints;
-use crate::layout::nftables::{Element, Marks};
+use crate::conflict::Holder;
+use crate::layout::nftables::Marks;
 use crate::layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 
 /// What does not depend on the Service.
@@ -36,103 +35,6 @@ pub(crate) struct Context<'a> {
     reserved: &'a dyn Reserved,
     /// The marks of this family's Service ports.
     pub(super) marks: &'a Marks,
-}
-
-/// One virtual server that a Service port wants, with all that comes with having it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Claim {
-    pub(crate) id: VirtualServerId,
-    /// Whether its address is the Service's cluster IP, which comes before all other claims.
-    pub(crate) cluster_ip: bool,
-    pub(crate) config: VirtualServerConfig,
-    pub(crate) destinations: Arc<[Destination]>,
-    /// Whether its address goes onto the proxy's link.
-    pub(crate) bind: bool,
-    pub(crate) entries: Vec<(SetId, Entry)>,
-    pub(crate) drop: Option<SourceRangeDrop>,
-    /// What goes into the table of nf_tables.
-    pub(crate) mapped: Option<Box<Mapped>>,
-    /// Whether destinations that are no longer wanted wait for the end of their connections.
-    pub(crate) drains: bool,
-    /// The name of the Service port.
-    pub(crate) port: Arc<str>,
-    /// What it means in iptables mode.
-    pub(crate) rules: Option<PortClaim>,
-}
-
-/// Elements of nf_tables, apart from the claim, which has none in other layouts.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Mapped {
-    pub(crate) elements: Vec<Element>,
-}
-
-impl Claim {
-    /// What goes into the table of nf_tables.
-    pub(crate) fn elements(&self) -> &[Element] {
-        self.mapped.as_ref().map_or(&[], |mapped| &mapped.elements)
-    }
-}
-
-/// All that a Service wants.
-#[derive(Debug, Default)]
-pub(crate) struct ServiceClaims {
-    pub(crate) claims: Vec<Claim>,
-    /// Set members that come with no virtual server.
-    pub(crate) entries: Vec<(SetId, Entry)>,
-    /// Elements of nf_tables that come with no virtual server.
-    pub(crate) elements: Vec<Element>,
-    /// Whether a policy finds no endpoint on this node where there are some elsewhere.
-    pub(crate) no_local: NoLocalEndpoints<bool>,
-    /// Claims that are refused whoever else claims the same, since the address is not a Service's.
-    pub(crate) refused: Vec<Conflict>,
-}
-
-impl Claim {
-    /// Of claims of one virtual server, those that sort first come before the others: cluster IPs, then the order of
-    /// the Services' seniority. `translate` sorts by it, and so does the engine's queue; the property
-    /// `the_engine_comes_to_what_the_full_path_comes_to` holds the two together.
-    pub(crate) const fn precedence(&self) -> Precedence {
-        if self.cluster_ip {
-            Precedence::ClusterIp
-        } else {
-            Precedence::Other
-        }
-    }
-
-    /// Why this claim of a Service is refused where another claim comes first; `None` if it is granted along with
-    /// it, as those of one Service port are.
-    pub(crate) fn refused_by(
-        &self,
-        service: &ObjectName,
-        (holder, first): (&ObjectName, &Self),
-    ) -> Option<Conflict> {
-        let refused = (service, &self.port) != (holder, &first.port);
-        refused.then(|| {
-            let holder = holder.clone();
-            let holder = match first.precedence() {
-                Precedence::ClusterIp => Holder::ClusterIp(holder),
-                Precedence::Other => Holder::Service(holder),
-            };
-            self.conflict(service, holder)
-        })
-    }
-
-    pub(super) fn conflict(&self, service: &ObjectName, holder: Holder) -> Conflict {
-        Conflict {
-            service: service.clone(),
-            port: Arc::clone(&self.port),
-            family: self.id.family(),
-            server: self.id,
-            holder,
-        }
-    }
-}
-
-/// Which claims of one virtual server come first, whatever the seniority of their Services.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Precedence {
-    ClusterIp,
-    Other,
 }
 
 impl<'a> Context<'a> {
@@ -268,11 +170,9 @@ impl<'a> Context<'a> {
             destinations: Arc::clone(destinations),
             bind: self.binds(address),
             entries: Vec::new(),
-            drop: None,
-            mapped: None,
             drains: drains(port.protocol),
             port: Arc::clone(&port.name),
-            rules: None,
+            extra: None,
         };
         if let Some(ip) = service.cluster_ip(self.family) {
             let mut claim = claim(ip, number, endpoints.internal());
@@ -436,11 +336,12 @@ impl<'a> Context<'a> {
                 Entry::ip_port_ip(ip, protocol, port, ip),
             ));
         } else {
-            claim.drop = Some(SourceRangeDrop {
+            let drop = SourceRangeDrop {
                 address: ip,
                 protocol,
                 port,
-            });
+            };
+            claim.extra = Some(Box::new(Extra::Drop(drop)));
         }
     }
 

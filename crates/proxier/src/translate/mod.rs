@@ -1,5 +1,6 @@
 //! From a cluster to what the kernel of one of its nodes should hold.
 
+mod claim;
 mod claims;
 mod endpoints;
 mod iptables;
@@ -7,7 +8,8 @@ mod nftables;
 mod node_ports;
 mod reserved;
 
-pub(crate) use claims::{Claim, Context, Precedence, ServiceClaims, drains};
+pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
+pub(crate) use claims::{Context, drains};
 pub(crate) use iptables::Ports;
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
@@ -15,6 +17,7 @@ pub(crate) use reserved::{Reserved, bindable, node_addresses};
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::ptr;
 use std::sync::Arc;
 
 use ipset_netlink::Entry;
@@ -162,8 +165,9 @@ impl FamilyGathered {
                 });
             }
             for (order, claim) in same {
-                let refused =
-                    names(*order).and_then(|name| claim.refused_by(name, (holder, first)));
+                let another = !ptr::eq(claim, first);
+                let name = names(*order).filter(|_| another);
+                let refused = name.and_then(|name| claim.refused_by(name, (holder, first)));
                 if let Some(conflict) = refused {
                     all.conflicts.push(conflict);
                     continue;
@@ -171,10 +175,13 @@ impl FamilyGathered {
                 if let (true, VirtualServerId::Address { address, .. }) = (claim.bind, claim.id) {
                     addresses.insert(address);
                 }
-                drops.extend(claim.drop);
-                ports.grant(claim);
                 self.entries.extend(claim.entries.iter().cloned());
-                self.elements.extend(claim.elements());
+                match claim.extra.as_deref() {
+                    Some(Extra::Drop(drop)) => _ = drops.insert(*drop),
+                    Some(Extra::Elements(elements)) => self.elements.extend(elements),
+                    Some(Extra::Rules(rules)) => ports.grant(claim.id, rules),
+                    None => {}
+                }
             }
         }
         if context.config.layout == Layout::Nftables {

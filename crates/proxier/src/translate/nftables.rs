@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
 
-use super::claims::{Claim, Context, Mapped, ServiceClaims, drains};
+use super::claim::{Claim, Extra, ServiceClaims};
+use super::claims::{Context, drains};
 use super::endpoints::Endpoints;
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
 use crate::config::Config;
@@ -312,7 +313,7 @@ impl Port<'_> {
         destinations: &Arc<[Destination]>,
         elements: Vec<Element>,
     ) -> Claim {
-        let mapped = (!elements.is_empty()).then(|| Box::new(Mapped { elements }));
+        let extra = (!elements.is_empty()).then(|| Box::new(Extra::Elements(elements)));
         Claim {
             id,
             cluster_ip: false,
@@ -320,11 +321,9 @@ impl Port<'_> {
             destinations: Arc::clone(destinations),
             bind: false,
             entries: Vec::new(),
-            drop: None,
-            mapped,
             drains: drains(self.port.protocol),
             port: Arc::clone(&self.port.name),
-            rules: None,
+            extra,
         }
     }
 }

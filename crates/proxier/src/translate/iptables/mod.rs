@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
 
-use super::claims::{Claim, Context, ServiceClaims};
+use super::claim::{Claim, Extra, ServiceClaims};
+use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::node_ports::node_port_networks;
 use crate::cluster::{Family, ObjectName, Service, ServicePort, TrafficPolicy};
@@ -69,14 +70,12 @@ impl Context<'_> {
             destinations: Arc::default(),
             bind: false,
             entries: Vec::new(),
-            drop: None,
-            mapped: None,
             drains: false,
             port: Arc::clone(&port.name),
-            rules: Some(PortClaim {
+            extra: Some(Box::new(Extra::Rules(PortClaim {
                 spec: Arc::clone(&spec),
                 address: kind,
-            }),
+            }))),
         };
         let number = port.port.get();
         if let Some(ip) = service.cluster_ip(self.family) {
@@ -169,11 +168,9 @@ pub(crate) struct Ports(BTreeMap<(ObjectName, Arc<str>, Protocol, usize), PortRu
 
 impl Ports {
     /// Notes a claim that is granted.
-    pub(crate) fn grant(&mut self, claim: &Claim) {
-        let Some(PortClaim { spec, address }) = &claim.rules else {
-            return;
-        };
-        let VirtualServerId::Address { address: ip, .. } = claim.id else {
+    pub(crate) fn grant(&mut self, id: VirtualServerId, claim: &PortClaim) {
+        let PortClaim { spec, address } = claim;
+        let VirtualServerId::Address { address: ip, .. } = id else {
             return;
         };
         let key = (
