@@ -144,7 +144,7 @@ fn duplicate_fields_are_all_named_and_the_last_counts() {
         );
     }
     // A wrong value is an error all the same.
-    let error = read("mode: ipvs\nmode: iptables\n").unwrap_err();
+    let error = read("mode: ipvs\nmode: userspace\n").unwrap_err();
     assert_eq!(&*error.errors[0].field, "mode");
 }
 
