@@ -99,7 +99,6 @@
 //! | the order of changes | virtual servers and addresses first, rules last | sets and rules first, so that no moment passes without masquerading; while rules fail, the virtual servers that need them wait ([`kernel::Guard`]) | properties: `every_prefix_of_a_plan_is_safe`; held_back |
 //! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` | scenarios: `classic_layout` |
 //! | classic: IPv6 | not at all | in clusters that have IPv6 Services | proxier-linux: packets of `classic`, `ipv6` |
-//! | classic: health check ports, where INPUT refuses what no rule accepts | refused | accepted by one rule in `filter/KUBE-IPVS-ACCEPT`, for members of the set `KUBE-HEALTH-CHECK-NODE-PORT` | proxier-linux: `input_that_drops_lets_services_pass` |
 //!
 //! Tests are those of this crate, in the file of that name below `tests/`, where no other crate is named. What the daemon does
 //! otherwise than kube-proxy, in its endpoints, metrics and flags, is in the documentation of `kube-proxier`.

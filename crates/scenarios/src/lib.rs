@@ -9,7 +9,6 @@
     reason = "for tests: what fails should panic"
 )]
 
-mod classic;
 pub mod client;
 pub mod servers;
 pub mod tools;
@@ -249,8 +248,6 @@ pub fn without_service_accept(lines: &[String], six: bool) -> Vec<String> {
         ("-p tcp ", "NODE-PORT-TCP dst"),
         ("-p udp ", "NODE-PORT-UDP dst"),
         ("-p sctp ", "NODE-PORT-SCTP-HASH dst,dst"),
-        // In the classic layout alone.
-        ("-p tcp ", "HEALTH-CHECK-NODE-PORT dst"),
     ];
     let mut rest = Vec::new();
     let (mut declared, mut jumps, mut accepted) = (0, 0, Vec::new());
@@ -375,11 +372,11 @@ pub fn compare_objects(
         lines
     };
     assert_eq!(sorted(&actual.ipvs), sorted(&snapshot.ipvs), "{name}: ipvs");
-    let ipset = match layout {
-        Layout::Classic => classic::without_health_checks(&actual.ipset),
-        _ => actual.ipset.clone(),
-    };
-    assert_eq!(sorted(&ipset), sorted(&snapshot.ipset), "{name}: ipset");
+    assert_eq!(
+        sorted(&actual.ipset),
+        sorted(&snapshot.ipset),
+        "{name}: ipset"
+    );
     assert_eq!(actual.addresses, snapshot.addresses, "{name}: addresses");
     if layout == Layout::Iptables {
         for (family, actual, expected) in [

@@ -219,17 +219,6 @@ pub(crate) fn input_that_drops_lets_services_pass(layout: Layout, family: Family
     assert_dropped(&net.client, Protocol::Tcp, CLUSTER_IP.port(family, PORT));
     node.set(&Web::new());
     served();
-    // So does a health check, which the daemon answers on the node itself.
-    const HEALTH: u16 = 30_999;
-    serve(&net.node, "health", HEALTH);
-    assert_dropped(&net.client, Protocol::Tcp, NODE.port(family, HEALTH));
-    let checked = Web::new().with("externalTrafficPolicy: Local");
-    node.set(&checked.with("healthCheckNodePort: 30999"));
-    let answered = answers(&net.client, Protocol::Tcp, NODE.port(family, HEALTH), 1);
-    assert!(answered.keys().all(|answer| answer.by == "health"));
-    assert_dropped(&net.client, Protocol::Tcp, NODE.port(family, OWN));
-    node.set(&Web::new());
-    assert_dropped(&net.client, Protocol::Tcp, NODE.port(family, HEALTH));
     // An explicit refusal comes before it.
     let client = CLIENT.of(family);
     rules(&[&format!("-I INPUT 1 -s {client} -j DROP")]);

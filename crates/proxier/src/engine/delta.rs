@@ -84,8 +84,11 @@ impl DeltaBuilder<'_> {
         let last_value = |sysctl: &Sysctl| self.last_applied.sysctls.get(sysctl).copied();
         let mut sysctls = settings::sysctls(config, self.host.kernel);
         sysctls.retain(|(sysctl, value)| last_value(sysctl) != Some(*value));
-        let known = sysctls.clone().into_iter();
-        let known = known.filter_map(|(sysctl, _)| Some((sysctl, last_value(&sysctl)?)));
+        // Whatever is wanted, that of loopback addresses may have to be taken back.
+        let compared = sysctls.iter().map(|(sysctl, _)| *sysctl);
+        let compared = compared.chain([Sysctl::RouteLocalnet]);
+        let known = compared.filter_map(|sysctl| Some((sysctl, last_value(&sysctl)?)));
+        let known = known.collect();
         let desired = Desired {
             layout: config.layout,
             servers: Vec::new(),
@@ -106,7 +109,7 @@ impl DeltaBuilder<'_> {
             tables: PerFamily::default(),
             routing: Routing::default(),
             addresses: self.last_applied.addresses.is_some().then(Vec::new),
-            sysctls: known.collect(),
+            sysctls: known,
             timeouts: self.last_applied.timeouts,
         };
         let mut delta = Delta {

@@ -92,7 +92,7 @@ impl SetId {
     /// Those of a layout.
     pub fn of(layout: Layout) -> impl Iterator<Item = Self> {
         Self::ALL.into_iter().filter(move |id| match id {
-            Self::IpvsIps => layout == Layout::Current,
+            Self::HealthCheckNodePort | Self::IpvsIps => layout == Layout::Current,
             _ => layout.has_ipset(),
         })
     }

@@ -1,5 +1,7 @@
 //! Clusters written as Kubernetes would, in any order.
 
+use std::collections::BTreeSet;
+
 use proxier::cluster::{
     Cluster, Endpoint, EndpointSlice, Family, Node, Service, ServiceType, TrafficPolicy,
 };
@@ -108,8 +110,13 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
             }),
         })
     };
-    let mut endpoints: Vec<_> = slice.endpoints.iter().map(endpoint).collect();
-    random.shuffle(&mut endpoints);
+    // Of entries of one address that are equally ready the first decides, as with kube-proxy: they keep their order.
+    let addresses: BTreeSet<_> = slice.endpoints.iter().map(|e| e.address).collect();
+    let mut addresses: Vec<_> = addresses.into_iter().collect();
+    random.shuffle(&mut addresses);
+    let mut endpoints: Vec<_> = slice.endpoints.iter().collect();
+    endpoints.sort_by_key(|e| addresses.iter().position(|address| *address == e.address));
+    let endpoints: Vec<_> = endpoints.into_iter().map(endpoint).collect();
     let mut ports: Vec<_> = slice
         .ports
         .iter()

@@ -61,12 +61,6 @@ impl FamilyRules {
                 }
             }
         }
-        // The current layout accepts them at the top of INPUT, as its reference does.
-        let health = SetId::HealthCheckNodePort;
-        if self.layout == Layout::Classic && self.filled.contains(health) {
-            let rule = Rule::new().protocol("tcp").matching(self.set(health));
-            filter.append(CHAIN, rule.jump(Target::Accept));
-        }
         let services = Rule::new().comment("kubernetes service traffic");
         filter.jump_last_from("INPUT", services.jump(CHAIN));
     }
