@@ -70,7 +70,7 @@ mod tests {
             &[1, 130],
         ];
         assert_eq!(runs(&[1, 2], usize::MAX), expected);
-        assert_eq!(runs(&[], 8), [[]; 1]);
+        assert_eq!(runs(&[], 8), vec![Vec::<u8>::new()]);
     }
 
     #[test]

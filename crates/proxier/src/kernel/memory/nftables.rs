@@ -90,8 +90,7 @@ impl MemoryTable {
             });
             if of_port.into_iter().any(|other| overlap(*range, other)) {
                 // As `nft_add_set_elem` answers what pipapo finds.
-                let object =
-                    format_args!("{element}, or a range of the same port that overlaps it,");
+                let object = format!("{element}, or a range of the same port that overlaps it,");
                 return Err(KernelError::exists(KernelPart::Nftables, object));
             }
         }
