@@ -84,9 +84,10 @@ impl DeltaBuilder<'_> {
         let last_value = |sysctl: &Sysctl| self.last_applied.sysctls.get(sysctl).copied();
         let mut sysctls = settings::sysctls(config, self.host.kernel);
         sysctls.retain(|(sysctl, value)| last_value(sysctl) != Some(*value));
-        // Whatever is wanted, that of loopback addresses may have to be taken back.
-        let compared = sysctls.iter().map(|(sysctl, _)| *sysctl);
-        let compared = compared.chain([Sysctl::RouteLocalnet]);
+        // Whatever is wanted, that of loopback addresses may have to be taken back where it is set.
+        let localnet = Sysctl::RouteLocalnet;
+        let localnet = (last_value(&localnet) == Some(1)).then_some(localnet);
+        let compared = sysctls.iter().map(|(sysctl, _)| *sysctl).chain(localnet);
         let known = compared.filter_map(|sysctl| Some((sysctl, last_value(&sysctl)?)));
         let known = known.collect();
         let desired = Desired {
