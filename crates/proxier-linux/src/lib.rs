@@ -58,7 +58,7 @@ pub struct LinuxKernel {
     links: dummy_link::Client,
     /// Whether the kernel has IPv6, and tools for it if the layout takes any.
     ipv6: bool,
-    /// None for IPv6 where there is none, and where the layout does without and there are no tools.
+    /// `None` for a family without tools: IPv6 where the kernel lacks it, or both in a layout that needs no iptables.
     rules: PerFamily<Option<Rules>>,
     /// Why the last observation holds rules that were not read.
     unread_rules: Option<KernelError>,

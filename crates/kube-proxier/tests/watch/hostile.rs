@@ -199,7 +199,7 @@ fn connections_are_probed_by_the_kernel() {
     assert!(connections >= 3, "{table}");
 }
 
-/// Lines that are no events of Services change nothing, whatever they name, and what comes after them counts.
+/// A line that is not an event of a Service changes nothing, whatever it names, and the events after it are read.
 #[test]
 fn odd_lines_of_a_watch_change_nothing() {
     let deep = format!(

@@ -133,7 +133,7 @@ pub(crate) fn a_local_policy_keeps_the_client(layout: Layout, family: Family) {
         spreads_masqueraded(&net.node, to);
         spreads(&net.pod, to, NODE_TO_POD.of(family), POD.of(family));
     }
-    // With none here the node is no place to come to from outside.
+    // Without an endpoint on this node, what comes from outside is dropped.
     let elsewhere = Web::on(&[Endpoint::Elsewhere]).with("externalTrafficPolicy: Local");
     node.set(&elsewhere);
     for to in EXTERNAL.map(|to| to(family)) {

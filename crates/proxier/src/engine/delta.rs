@@ -175,6 +175,13 @@ impl DeltaBuilder<'_> {
         written(family, self.wanted, self.host, self.config)
     }
 
+    /// What the rules of a family depend on, apart from Services.
+    pub(super) fn context(&self, family: Family) -> Context<'_> {
+        static NO_MARKS: Marks = Marks::new();
+        let (node, host, config) = (self.node, self.host, self.config);
+        Context::with_node_ports(node, host, config, family, Vec::new(), &(), &NO_MARKS)
+    }
+
     fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {
         let written = self.config.layout.has_ipset() && self.writes(family);
         let whole = *dirty.sets.get(family);
@@ -221,17 +228,7 @@ impl DeltaBuilder<'_> {
         } else {
             (SetIds::NONE, BTreeSet::new())
         };
-        let marks = Marks::new();
-        let context = Context::with_node_ports(
-            self.node,
-            self.host,
-            self.config,
-            family,
-            Vec::new(),
-            &(),
-            &marks,
-        );
-        let rules = context.rules(filled, drops);
+        let rules = self.context(family).rules(filled, drops);
         *delta.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
     }
 

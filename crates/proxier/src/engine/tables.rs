@@ -8,10 +8,9 @@ use super::last_applied::LastApplied;
 use crate::cluster::Family;
 use crate::desired::DesiredTable;
 use crate::layout::Layout;
-use crate::layout::nftables::{Element, Marks, Routing, Structure};
+use crate::layout::nftables::{Element, Routing, Structure};
 use crate::observed::ObservedTable;
 use crate::plan::Operation;
-use crate::translate::Context;
 
 /// A table as it was last observed, and as plans have changed it since.
 #[derive(Debug)]
@@ -102,11 +101,7 @@ impl DeltaBuilder<'_> {
             }
         });
         if is_wanted {
-            let marks = Marks::new();
-            let (node, host, config) = (self.node, self.host, self.config);
-            let context =
-                Context::with_node_ports(node, host, config, family, Vec::new(), &(), &marks);
-            let rules = context.table_rules();
+            let rules = self.context(family).table_rules();
             let differs = |found: &AppliedTable| {
                 compared && (found.foreign_elements > 0 || found.structure != rules.structure())
             };

@@ -23,7 +23,7 @@ pub(crate) struct Claim {
     /// Whether its address goes onto the proxy's link.
     pub(crate) bind: bool,
     pub(crate) entries: Vec<(SetId, Entry)>,
-    /// Whether destinations that are no longer wanted wait for the end of their connections.
+    /// Whether a destination that is no longer wanted stays until its connections have ended.
     pub(crate) drains: bool,
     /// The name of the Service port.
     pub(crate) port: Arc<str>,

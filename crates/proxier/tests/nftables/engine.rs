@@ -101,25 +101,7 @@ fn a_service_that_goes_gives_its_mark_to_another() {
     config.nftables.service_marks = 0x1;
     let mut engine = Engine::new(host(), config);
     let mut kernel = MemoryKernel::new();
-    let mut manifests = String::new();
-    for (name, n) in [("a", 1), ("b", 2)] {
-        manifests.push_str(&format!(
-            "
----
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, creationTimestamp: 2024-01-0{n}T00:00:00Z}}
-spec: {{clusterIP: 10.0.0.{n}, type: NodePort, externalTrafficPolicy: Local, ports: [{{port: 80, nodePort: 3008{n}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{port: 8080}}]
-endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
-"
-        ));
-    }
+    let manifests = [crate::split("a", 1, 1), crate::split("b", 2, 2)].concat();
     let cluster = cluster(&manifests);
     engine.change(Change::Services(cluster.services.into_values().collect()));
     engine.change(Change::Slices(cluster.slices.into_values().collect()));

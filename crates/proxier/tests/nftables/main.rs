@@ -60,6 +60,26 @@ spec: {{clusterIP: 10.0.0.7, {spec}}}
     )
 }
 
+/// A Service with a node port and `externalTrafficPolicy: Local`, made on a day of a month, and its endpoint on `node-a`.
+fn split(name: &str, n: u8, day: u8) -> String {
+    format!(
+        "
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, creationTimestamp: 2024-01-0{day}T00:00:00Z}}
+spec: {{clusterIP: 10.0.0.{n}, type: NodePort, externalTrafficPolicy: Local, ports: [{{port: 80, nodePort: 3008{n}}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
+addressType: IPv4
+ports: [{{port: 8080}}]
+endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
+"
+    )
+}
+
 /// Its EndpointSlice, of which endpoints with an address that ends in an odd number are on `node-a`.
 fn endpoints(addresses: &[&str], port: &str) -> String {
     let mut text = format!(

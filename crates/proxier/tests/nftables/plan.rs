@@ -89,26 +89,8 @@ fn a_service_that_goes_loses_its_element_first() {
 
 /// Services with a node port each and `externalTrafficPolicy: Local`, the first the oldest.
 fn split(names: &[(&str, u8)]) -> Cluster {
-    let mut manifests = String::new();
-    for (name, n) in names {
-        manifests.push_str(&format!(
-            "
----
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, creationTimestamp: 2024-01-0{n}T00:00:00Z}}
-spec: {{clusterIP: 10.0.0.{n}, type: NodePort, externalTrafficPolicy: Local, ports: [{{port: 80, nodePort: 3008{n}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{port: 8080}}]
-endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
-"
-        ));
-    }
-    cluster(&manifests)
+    let manifests = names.iter().map(|(name, n)| crate::split(name, *n, *n));
+    cluster(&manifests.collect::<String>())
 }
 
 /// The only mark goes from the Service `b` to the older `a`: until it has its own endpoints alone, nobody's packets have
@@ -189,22 +171,26 @@ fn a_source_range_makes_room_for_one_that_overlaps_it() {
     assert!(kernel.apply(&plan).is_ok());
 }
 
+/// The phase of each operation of a plan, and the part of the kernel that it changes.
+fn parts(plan: &Plan) -> Vec<(Phase, KernelPart)> {
+    let step = |(phase, operation)| (phase, KernelPart::of(operation));
+    plan.iter().map(step).collect()
+}
+
+/// Where the first operation on a part is in a phase.
+fn first(order: &[(Phase, KernelPart)], part: KernelPart, phase: Phase) -> usize {
+    let mut order = order.iter();
+    order.position(|step| *step == (phase, part)).unwrap()
+}
+
 /// Both layouts serve until the one that comes does so alone.
 #[test]
 fn moving_from_and_to_current_leaves_no_gap() {
     let current = Config::default();
     let mut kernel = serving(&web(), &current);
     let to_tables = plan(&mut kernel, &web(), &config());
-    let order: Vec<_> = to_tables
-        .iter()
-        .map(|(phase, operation)| (phase, KernelPart::of(operation)))
-        .collect();
-    let at = |part, phase| {
-        order
-            .iter()
-            .position(|step| *step == (phase, part))
-            .unwrap()
-    };
+    let order = parts(&to_tables);
+    let at = |part, phase| first(&order, part, phase);
     let last = |part, phase| {
         order
             .iter()
@@ -235,16 +221,8 @@ fn moving_from_and_to_current_leaves_no_gap() {
     }));
 
     let back = plan(&mut kernel, &web(), &current);
-    let order: Vec<_> = back
-        .iter()
-        .map(|(phase, operation)| (phase, KernelPart::of(operation)))
-        .collect();
-    let at = |part, phase| {
-        order
-            .iter()
-            .position(|step| *step == (phase, part))
-            .unwrap()
-    };
+    let order = parts(&back);
+    let at = |part, phase| first(&order, part, phase);
     assert!(at(KernelPart::Links, Phase::Bind) < at(KernelPart::Nftables, Phase::Map));
     assert!(at(KernelPart::Nftables, Phase::Map) < at(KernelPart::Routing, Phase::Destroy));
     assert!(kernel.apply(&back).is_ok());

@@ -318,26 +318,7 @@ status: {{addresses: [{{type: InternalIP, address: 203.0.113.7}}]}}
 
 #[test]
 fn without_a_mark_a_service_is_served_cluster_wide_and_reported() {
-    let mut manifests = String::new();
-    for (n, name) in ["a", "b"].into_iter().enumerate() {
-        manifests.push_str(&format!(
-            "
----
-apiVersion: v1
-kind: Service
-metadata: {{name: {name}, creationTimestamp: 2024-01-0{}T00:00:00Z}}
-spec: {{clusterIP: 10.0.0.{n}, type: NodePort, externalTrafficPolicy: Local, ports: [{{port: 80, nodePort: 3008{n}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}-1, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-ports: [{{port: 8080}}]
-endpoints: [{{addresses: [10.244.0.{n}], nodeName: node-a}}]
-",
-            9 - n
-        ));
-    }
+    let manifests = [crate::split("a", 0, 9), crate::split("b", 1, 8)].concat();
     let mut config = config();
     config.nftables.service_marks = 0x1;
     let desired = proxier::translate(&cluster(&manifests), &host(), &config);

@@ -3,9 +3,9 @@
 //! They change in two steps, each a transaction per table. The first adds what is wanted and keeps what
 //! virtual servers that are about to go still need; the second, once they are gone, takes that away.
 //!
-//! In iptables mode there are no virtual servers. There the filter table comes first, so that what it refuses is refused
-//! before the nat table sends it elsewhere or not at all; the nat table is made as it is wanted in one step, chains that
-//! nothing leads to any more included; and what the filter table need not refuse any more goes last.
+//! Iptables mode has no virtual servers, and its steps are three. The filter table gets its new rules first: a packet is
+//! refused there before the nat table changes. Then the nat table is written in one step, and chains without a jump to them
+//! are deleted. Last, the filter table loses the rules that are no longer needed.
 
 mod change;
 mod handover;

@@ -310,7 +310,7 @@ impl TableRules {
         bodies
     }
 
-    /// Without a mark there is no endpoint on this node. Errors of ICMP have none of these ports.
+    /// A port without a mark has no endpoint on this node. An ICMP error has no port, so it is never dropped here.
     fn mark_of(&self, map: SetId) -> Vec<Body> {
         let mark = Body::new().set_meta_by_map(MetaKey::MARK, &self.key(map), &name(map.as_str()));
         vec![mark.accept(), Body::new().drop()]
