@@ -24,7 +24,7 @@
 //! | a Service that does not get what it claims, or that the kernel refuses | not reported | logged once, an Event on the Service, `kube_proxier_*` metrics | daemon: `refusals::are_of_no_concern_to_other_objects` |
 //! | clients of the HTTP servers | no limits | time limits, and limits of connections each and in all | http: `clients_that_do_not_ask_keep_nobody_from_being_answered` |
 //! | `--cleanup` | flushes all virtual servers | removes what is the proxy's own | daemon: `process::cleans_up` |
-//! | a tool that hangs | everything waits | its own rules wait; it is killed after 10 s | daemon: `hanging` |
+//! | a tool that hangs, from the start on too | everything waits | its own rules wait; it is killed after 10 s | daemon: `hanging` |
 #![forbid(unsafe_code)]
 
 pub mod config;

@@ -1,9 +1,10 @@
 //! The machine that the daemon runs on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
+use ipset_netlink::SetName;
 use iptables_restore::Ruleset;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
@@ -32,6 +33,25 @@ pub trait Machine: Kernel {
     /// Why the last observation holds rules as they are believed to be: a tool hangs. All else in it was read.
     fn unread_rules(&self) -> Option<KernelError> {
         None
+    }
+
+    /// Of which families the last observation has no rules, since they have never been read.
+    fn lacks_rules(&self) -> PerFamily<bool> {
+        PerFamily::default()
+    }
+
+    /// How many rules and sets refer to each set.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the sets cannot be listed.
+    fn set_references(&mut self) -> Result<BTreeMap<SetName, u32>, KernelError> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Whether rules that could not be read in time can be read now. Does not wait.
+    fn rules_answered(&mut self) -> bool {
+        false
     }
 
     /// Deletes the connection-tracking entries of UDP by which packets to these virtual servers still go
@@ -93,7 +113,7 @@ impl ThisMachine {
     /// [`OpenError`] with what is missing.
     pub fn open() -> Result<Self, OpenError> {
         Ok(Self {
-            kernel: LinuxKernel::open()?,
+            kernel: LinuxKernel::open()?.without_waiting_for_rules(),
             flows: None,
         })
     }
@@ -144,6 +164,18 @@ impl Machine for ThisMachine {
 
     fn unread_rules(&self) -> Option<KernelError> {
         self.kernel.unread_rules().cloned()
+    }
+
+    fn lacks_rules(&self) -> PerFamily<bool> {
+        self.kernel.lacks_rules()
+    }
+
+    fn set_references(&mut self) -> Result<BTreeMap<SetName, u32>, KernelError> {
+        self.kernel.set_references()
+    }
+
+    fn rules_answered(&mut self) -> bool {
+        self.kernel.rules_answered()
     }
 
     fn forget_flows(

@@ -18,10 +18,11 @@ pub use error::conntrack_error;
 pub use flows::stale_flows;
 pub use signs::Signs;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use dummy_link::LinkName;
+use ipset_netlink::SetName;
 use iptables_restore::Tools;
 use ipvs_netlink::VirtualServerId;
 use kmod_probe::{KernelVersion, Modules};
@@ -62,6 +63,9 @@ pub struct LinuxKernel {
     rules: PerFamily<Option<Rules>>,
     /// Why the last observation holds rules that were not read.
     unread_rules: Option<KernelError>,
+    /// Whether the last observation lacks the rules of a family, since they have never been read. `None` where that is an
+    /// error.
+    lacks_rules: Option<PerFamily<bool>>,
     watch: Watch,
     /// Links that have addresses which were bound to ours.
     renamed: BTreeSet<LinkName>,
@@ -124,13 +128,13 @@ impl LinuxKernel {
         let bare = layout == Layout::Nftables;
         let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
         let version = modules.version().map_err(OpenError::Release)?;
-        let v4 = match tools::usable(Family::V4) {
+        let v4 = match tools::rules(Family::V4) {
             Err(_) if bare => None,
-            tools => Some(Rules::new(tools?)),
+            rules => Some(rules?),
         };
-        let v6 = match tools::of_ipv6(Path::new(SYSCTLS)) {
+        let v6 = match tools::rules_of_ipv6(Path::new(SYSCTLS)) {
             Err(_) if bare => None,
-            tools => tools?.map(Rules::new),
+            rules => rules?,
         };
         Ok(Self {
             ipvs: open_ipvs(&modules)?,
@@ -154,6 +158,7 @@ impl LinuxKernel {
             },
             rules: PerFamily { v4, v6 },
             unread_rules: None,
+            lacks_rules: None,
             watch: Watch::open(),
             version,
             link: link_name(),
@@ -171,10 +176,22 @@ impl LinuxKernel {
         self
     }
 
-    /// The iptables of each family. None for IPv6 where there is none.
+    /// The same, but where tools hang from the start on, everything else is observed and changed: [`observe`](Kernel::observe)
+    /// gives no rules then instead of an error, [`unread_rules`](Self::unread_rules) says why, and
+    /// [`lacks_rules`](Self::lacks_rules) of which family. Rules are not changed until they are read.
+    #[must_use]
+    pub const fn without_waiting_for_rules(mut self) -> Self {
+        self.lacks_rules = Some(PerFamily {
+            v4: false,
+            v6: false,
+        });
+        self
+    }
+
+    /// The iptables of each family. None for IPv6 where there is none, and for both while they hang as they are looked for.
     #[must_use]
     pub fn tools(&self) -> PerFamily<Option<&Tools>> {
-        PerFamily::from_fn(|family| self.rules.get(family).as_ref().map(Rules::tools))
+        PerFamily::from_fn(|family| self.rules.get(family).as_ref().and_then(Rules::tools))
     }
 
     /// Links that were kube-ipvs0 until somebody renamed them, found when the [host](Self::host) was last read: the addresses
@@ -191,6 +208,43 @@ impl LinuxKernel {
         self.unread_rules.as_ref()
     }
 
+    /// Of which families the last observation has no rules, since they have never been read.
+    #[must_use]
+    pub fn lacks_rules(&self) -> PerFamily<bool> {
+        self.lacks_rules.unwrap_or(PerFamily {
+            v4: false,
+            v6: false,
+        })
+    }
+
+    /// Whether rules that could not be read in time can be read now, so that it is worth while to observe the kernel again.
+    /// Does not wait; to be asked every now and then while there are [unread rules](Self::unread_rules).
+    pub fn rules_answered(&mut self) -> bool {
+        let PerFamily { v4, v6 } = &mut self.rules;
+        let mut answered = false;
+        for rules in v4.iter_mut().chain(v6) {
+            answered |= rules.answered();
+        }
+        answered
+    }
+
+    /// How many rules and sets refer to each set.
+    ///
+    /// # Errors
+    ///
+    /// [`KernelError`] if the sets cannot be listed.
+    pub fn set_references(&mut self) -> Result<BTreeMap<SetName, u32>, KernelError> {
+        let Some(ipset) = &mut self.ipset else {
+            return Ok(BTreeMap::new());
+        };
+        let infos = ipset.headers().map_err(error::failed)?;
+        let references = infos.iter().filter_map(|info| {
+            let references = info.usage.references?;
+            Some((info.spec.name, references))
+        });
+        Ok(references.collect())
+    }
+
     /// This machine, as [`translate`](proxier::translate()) wants to know it.
     ///
     /// # Errors
@@ -200,7 +254,8 @@ impl LinuxKernel {
         let (links, renamed) = links::read(&mut self.links, self.link).map_err(error::failed)?;
         self.renamed = renamed;
         let PerFamily { v4, v6 } = &self.rules;
-        let mut tools = v4.iter().chain(v6).map(Rules::tools);
+        // Of tools that hang it is not known: all that came in the last years can do it.
+        let mut tools = v4.iter().chain(v6).filter_map(Rules::tools);
         let mut host = Host::new(node_name);
         host.links = links;
         host.kernel = self.version;

@@ -44,6 +44,9 @@ fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> Obser
 impl LinuxKernel {
     pub(crate) fn read(&mut self) -> Result<Observed, KernelError> {
         self.unread_rules = None;
+        if let Some(lacks) = &mut self.lacks_rules {
+            *lacks = PerFamily::default();
+        }
         for family in Family::ALL {
             if let Some(rules) = self.rules.get_mut(family) {
                 rules.begin_save();
@@ -80,7 +83,14 @@ impl LinuxKernel {
                 self.unread_rules = Some(error);
                 Ok(rules)
             }
-            Saved::Unknown(error) => Err(error),
+            Saved::Unknown(error) => match &mut self.lacks_rules {
+                Some(lacks) => {
+                    *lacks.get_mut(family) = true;
+                    self.unread_rules = Some(error);
+                    Ok(Ruleset::default())
+                }
+                None => Err(error),
+            },
             Saved::Failed(error) => Err(unreadable("rules", error)),
         }
     }

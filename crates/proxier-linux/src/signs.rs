@@ -199,7 +199,7 @@ impl LinuxKernel {
     pub fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
         let backends = PerFamily::from_fn(|family| {
             let rules = self.rules.get(family).as_ref()?;
-            Some(rules.tools().backend())
+            Some(rules.tools()?.backend())
         });
         let mut rules = |family| match backends.get(family) {
             Some(Backend::Legacy) => self.watch.legacy(family),

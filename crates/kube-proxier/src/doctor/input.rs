@@ -4,11 +4,10 @@
 //! traffic for Services pass the table that they are in; a chain in another table, firewalld's or the administrator's, is for
 //! whoever made it to open.
 
-use std::process::{Command, Stdio};
-
 use iptables_restore::{BackendRules, Policy, TableName};
 use serde_json::Value;
 
+use super::command::printed;
 use super::{Check, Verdict};
 
 const NAME: &str = "input";
@@ -64,16 +63,8 @@ fn other_back_ends(found: &[BackendRules]) -> Vec<Check> {
 
 /// What `nft -j list ruleset` prints, or why that cannot be had.
 fn nft_ruleset() -> Result<Value, String> {
-    let listed = Command::new("nft")
-        .args(["-j", "list", "ruleset"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| format!("nft: {error}; install nftables to have them looked at"))?;
-    if !listed.status.success() {
-        let text = String::from_utf8_lossy(&listed.stderr).trim().to_owned();
-        return Err(format!("nft: {text}"));
-    }
-    serde_json::from_slice(&listed.stdout).map_err(|error| format!("nft -j list ruleset: {error}"))
+    let listed = printed("nft", &["-j", "list", "ruleset"])?;
+    serde_json::from_slice(&listed).map_err(|error| format!("nft -j list ruleset: {error}"))
 }
 
 /// The base chains at the input hook that end in a refusal, but for those of iptables-nft, which the daemon's own rules are

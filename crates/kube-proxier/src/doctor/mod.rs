@@ -5,6 +5,7 @@
 //! Nothing that it finds, or does not find, makes it fail to answer.
 
 mod api;
+mod command;
 mod input;
 mod machine;
 mod modules;

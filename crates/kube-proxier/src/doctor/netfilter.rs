@@ -1,11 +1,18 @@
 //! ipset and iptables, and what other proxy modes left there.
 
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ipset_netlink::SetType;
-use iptables_restore::{BackendRules, IncompleteReason, IncompleteTable, ToolFinder};
+use iptables_restore::{BackendRules, Error, IncompleteReason, IncompleteTable, ToolFinder};
 
+use super::command::printed;
 use super::{Check, Machine, Verdict};
+
+/// How long the tools of both families are waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The types of the proxy's sets.
 const SET_TYPES: [SetType; 5] = [
@@ -63,10 +70,7 @@ pub(super) fn ipset() -> Check {
 /// The tools of both families and all back ends, and the rules there. Each run of a tool takes its time, so all is
 /// looked at once.
 pub(super) struct Tables {
-    families: Vec<(
-        &'static str,
-        Result<Vec<BackendRules>, iptables_restore::Error>,
-    )>,
+    families: Vec<(&'static str, Result<Vec<BackendRules>, Error>)>,
 }
 
 impl Tables {
@@ -75,11 +79,38 @@ impl Tables {
             ("iptables", iptables_restore::Family::V4),
             (IPV6, iptables_restore::Family::V6),
         ];
+        let (sender, surveyed) = channel();
+        for (name, family) in families {
+            let sender = sender.clone();
+            let survey = move || {
+                // Nobody may be left who waits for it.
+                let _ = sender.send((name, ToolFinder::new().survey(family)));
+            };
+            let thread = thread::Builder::new().name("survey".to_owned());
+            if thread.spawn(survey.clone()).is_err() {
+                survey();
+            }
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut found = BTreeMap::new();
+        while found.len() < families.len() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok((name, survey)) = surveyed.recv_timeout(left) else {
+                break;
+            };
+            found.insert(name, survey);
+        }
+        let late = |name: &str| {
+            Err(Error::TimedOut {
+                program: name.into(),
+                limit: PATIENCE,
+            })
+        };
+        let families = families.map(|(name, _): (&'static str, _)| {
+            (name, found.remove(name).unwrap_or_else(|| late(name)))
+        });
         Self {
-            families: families
-                .into_iter()
-                .map(|(name, family)| (name, ToolFinder::new().survey(family)))
-                .collect(),
+            families: families.into(),
         }
     }
 
@@ -105,8 +136,15 @@ impl Tables {
                 Ok(None) => return no_tools(name, "there are none".to_owned()),
             };
             match error {
-                iptables_restore::Error::ToolsNotFound { .. } => no_tools(name, error.to_string()),
-                iptables_restore::Error::IncompleteTable(table) => {
+                Error::ToolsNotFound { .. } => no_tools(name, error.to_string()),
+                // That is a matter of its rules alone, which come once it answers.
+                Error::TimedOut { .. } | Error::LockHeld { .. } => Check::no(
+                    Verdict::Warning,
+                    *name,
+                    format!("{error}; until it answers no rules are changed, and all else is"),
+                    "ps -ef | grep tables shows what runs, fuser -v /run/xtables.lock who holds the lock",
+                ),
+                Error::IncompleteTable(table) => {
                     let remedy = move_away(name, table);
                     Check::no(Verdict::Fails, *name, table.to_string(), remedy)
                 }
@@ -174,7 +212,7 @@ fn left_in(found: &[BackendRules]) -> Vec<Check> {
         let rules = match rules {
             Ok(rules) => rules,
             // That of the back end in use was found to fail already.
-            Err(iptables_restore::Error::IncompleteTable(table)) if number > 0 => {
+            Err(Error::IncompleteTable(table)) if number > 0 => {
                 let tool = match tools.family() {
                     iptables_restore::Family::V6 => IPV6,
                     _ => "iptables",
@@ -220,14 +258,10 @@ fn left_in(found: &[BackendRules]) -> Vec<Check> {
 
 /// The tables of kube-proxy's nftables mode.
 fn nftables_mode() -> Vec<Check> {
-    let listed = Command::new("nft")
-        .args(["list", "tables"])
-        .stdin(Stdio::null())
-        .output();
-    let Ok(listed) = listed else {
+    let Ok(listed) = printed("nft", &["list", "tables"]) else {
         return Vec::new();
     };
-    let text = String::from_utf8_lossy(&listed.stdout);
+    let text = String::from_utf8_lossy(&listed);
     let tables = text
         .lines()
         .map(str::trim)

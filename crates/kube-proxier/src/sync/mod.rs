@@ -1,5 +1,6 @@
 //! The loop that brings the kernel to what the cluster asks for.
 
+mod believed;
 mod others;
 mod report;
 mod run;
@@ -8,22 +9,26 @@ mod triggers;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dummy_link::{LinkName, Removal};
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Change, Family};
-use proxier::{Config, Engine, KernelError, Operation, Plan};
+use proxier::{Config, Engine, KernelError, Observed, Operation, Plan};
 use proxier_linux::Signs;
 
 pub use report::{Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
+use self::believed::believed;
 use self::others::{Due, Others};
 use self::triggers::Triggers;
 use super::event::Event;
 use super::machine::Machine;
+
+/// How often it is looked whether a tool answers that did not.
+const TOOLS: Duration = Duration::from_secs(1);
 
 /// The daemon's state: what is wanted, what the kernel holds of it, and when to sync next.
 ///
@@ -41,6 +46,8 @@ pub struct Syncer<M> {
     triggers: Triggers,
     others: Others,
     renamed: BTreeSet<LinkName>,
+    /// When to look whether a tool answers that did not, while anything has failed.
+    awaits_tools: Option<Instant>,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -91,6 +98,7 @@ impl<M: Machine> Syncer<M> {
             triggers: Triggers::default(),
             others: Others::default(),
             renamed: BTreeSet::new(),
+            awaits_tools: None,
         })
     }
 
@@ -127,18 +135,18 @@ impl<M: Machine> Syncer<M> {
     /// When [`step`](Self::step) has something to do; `None` while the cluster is not known.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        let next = self.schedule.next();
-        let look = self.others.next();
+        let looks = self.others.next().into_iter().chain(self.awaits_tools);
         self.listed
             .all()
-            .then(|| look.map_or(next, |look| look.min(next)))
+            .then(|| looks.fold(self.schedule.next(), Instant::min))
     }
 
     /// Does what is due, if anything. Before everything has been listed once nothing ever is.
     pub fn step(&mut self, clock: impl Fn() -> Instant) -> Option<Report> {
         let began = clock();
         self.next()?;
-        self.look_for_others(began, &clock);
+        self.look_for_tools(began);
+        self.look_for_others(began);
         let task = self.schedule.due(began)?;
         let mut report = Report::new(task);
         if let Err(error) = self.perform(task, &mut report) {
@@ -159,7 +167,8 @@ impl<M: Machine> Syncer<M> {
                 self.others.compared(now, report.took, report.mended);
             }
             let signs = self.signs();
-            self.others.settle(signs, now, clock() - now);
+            self.others.settle(signs, now);
+            self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
         }
         self.schedule
             .done(task, began, now, report.is_ok(), report.draining > 0);
@@ -199,26 +208,52 @@ impl<M: Machine> Syncer<M> {
             proxier::LINK,
             by_others.join(", ")
         );
-        self.schedule.want_full(now);
+        self.schedule.want_full_at_once(now);
     }
 
     /// Looks for signs that others changed something, where it is time to, or before we change something ourselves.
-    fn look_for_others(&mut self, now: Instant, clock: impl Fn() -> Instant) {
+    fn look_for_others(&mut self, now: Instant) {
         let task = self.schedule.due(now);
         if self.others.next().is_none() || !(self.others.is_due(now) || task == Some(Task::Changes))
         {
             return;
         }
-        let before = clock();
         let signs = self.signs();
-        let changed = self.others.look(signs, now, clock() - before);
+        let changed = self.others.look(signs, now);
         if !changed.is_empty() {
             tracing::debug!(
                 ?changed,
                 "others changed something; everything is compared with the kernel"
             );
-            self.schedule.want_full(now);
+            self.schedule.want_full_at_once(now);
         }
+    }
+
+    /// Looks whether a tool that hung answers: its rules are read then, and not only when what failed is tried again.
+    fn look_for_tools(&mut self, now: Instant) {
+        if self.awaits_tools.is_none_or(|at| now < at) {
+            return;
+        }
+        self.awaits_tools = Some(now + TOOLS);
+        if self.machine.rules_answered() {
+            self.schedule.want_full_at_once(now);
+        }
+    }
+
+    /// Where rules have never been read, takes those for granted that an earlier run has left by all signs.
+    fn believe(&mut self, observed: &mut Observed) -> Result<(), KernelError> {
+        let lacks = self.machine.lacks_rules();
+        let families = Family::ALL.into_iter().filter(|of| *lacks.get(*of));
+        let families: Vec<_> = families.collect();
+        if families.is_empty() {
+            return Ok(());
+        }
+        let references = self.machine.set_references()?;
+        let desired = self.engine.desired();
+        for family in families {
+            *observed.rules.get_mut(family) = believed(&desired, observed, family, &references);
+        }
+        Ok(())
     }
 
     fn signs(&mut self) -> Signs {
@@ -236,8 +271,9 @@ impl<M: Machine> Syncer<M> {
             Task::Full => {
                 // Reports that were lost must not pile up.
                 self.unbound.clear();
-                let observed = self.machine.observe()?;
+                let mut observed = self.machine.observe()?;
                 report.unread_rules = self.machine.unread_rules();
+                self.believe(&mut observed)?;
                 // After a failure the kernel differs from what is known, and not by anybody else's doing.
                 let due = (!self.engine.needs_audit()).then(|| Due::of(&self.engine.plan()));
                 let plan = self.engine.audit(&observed);

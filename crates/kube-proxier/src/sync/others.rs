@@ -9,12 +9,8 @@ use proxier_linux::Signs;
 
 use super::report::kind;
 
-/// How often signs are looked at.
+/// How often signs are looked at: what others remove is back within two seconds, with the time that a comparison takes.
 const LOOK: Duration = Duration::from_secs(1);
-/// At the most so much of the time is spent on looking: one part in this many. But [`LONGEST`] is never exceeded, so that what others
-/// remove is back within two seconds, with the time that a comparison takes.
-const SHARE: u32 = 1000;
-const LONGEST: Duration = Duration::from_millis(1500);
 /// Others may change what is their own all the time. After so many comparisons in a row that signs led to and that mended
 /// nothing, signs rest for so many times the time that the last one took, but no longer than [`LONGEST_REST`].
 const FALSE_ALARMS: u32 = 3;
@@ -65,9 +61,9 @@ impl Others {
         servers.filter(of_ipv6).copied().collect()
     }
 
-    /// The signs are these now, and it took so long to look at them. What others changed, if anything.
-    pub(super) fn look(&mut self, signs: Signs, now: Instant, took: Duration) -> Vec<&'static str> {
-        self.next = Some(now + (took * SHARE).clamp(LOOK, LONGEST));
+    /// The signs are these now. What others changed, if anything.
+    pub(super) fn look(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
+        self.next = Some(now + LOOK);
         if self.rest.is_some_and(|rest| now < rest) {
             return Vec::new();
         }
@@ -78,9 +74,9 @@ impl Others {
     }
 
     /// We changed something ourselves, or compared everything: the signs are these from here on.
-    pub(super) fn settle(&mut self, signs: Signs, now: Instant, took: Duration) {
+    pub(super) fn settle(&mut self, signs: Signs, now: Instant) {
         self.signs = Some(signs);
-        self.next = Some(now + (took * SHARE).clamp(LOOK, LONGEST));
+        self.next = Some(now + LOOK);
     }
 
     /// A full comparison ended, and took so long.
@@ -158,33 +154,25 @@ mod tests {
     }
 
     #[test]
-    fn it_is_looked_each_second_and_at_the_most_a_thousandth_of_the_time() {
+    fn it_is_looked_each_second() {
         let start = Instant::now();
-        let millis = Duration::from_millis;
         let mut others = Others::default();
         assert!(others.next().is_none() && !others.is_due(start));
-        others.settle(signs(1), start, Duration::ZERO);
+        others.settle(signs(1), start);
         assert_eq!(others.next(), Some(start + LOOK));
-        assert!(others.look(signs(1), start + LOOK, millis(1)).is_empty());
+        assert!(others.look(signs(1), start + LOOK).is_empty());
         assert_eq!(others.next(), Some(start + 2 * LOOK));
-        others.look(signs(1), start, Duration::from_micros(1500));
-        assert_eq!(others.next(), Some(start + millis(1500)));
-        others.look(signs(1), start, millis(700));
-        assert_eq!(others.next(), Some(start + LONGEST));
     }
 
     #[test]
     fn what_others_change_is_seen_once_and_what_we_change_is_not() {
         let now = Instant::now();
         let mut others = Others::default();
-        others.settle(signs(1), now, Duration::ZERO);
-        assert_eq!(
-            others.look(signs(0), now, Duration::ZERO),
-            ["virtual servers"]
-        );
-        assert!(others.look(signs(0), now, Duration::ZERO).is_empty());
-        others.settle(signs(7), now, Duration::ZERO);
-        assert!(others.look(signs(7), now, Duration::ZERO).is_empty());
+        others.settle(signs(1), now);
+        assert_eq!(others.look(signs(0), now), ["virtual servers"]);
+        assert!(others.look(signs(0), now).is_empty());
+        others.settle(signs(7), now);
+        assert!(others.look(signs(7), now).is_empty());
     }
 
     #[test]
@@ -192,34 +180,24 @@ mod tests {
         let now = Instant::now();
         let took = Duration::from_millis(100);
         let mut others = Others::default();
-        others.settle(signs(100), now, Duration::ZERO);
+        others.settle(signs(100), now);
         for alarm in 0..FALSE_ALARMS {
-            let seen = others.look(signs(u64::from(alarm)), now, Duration::ZERO);
+            let seen = others.look(signs(u64::from(alarm)), now);
             assert_eq!(seen, ["virtual servers"], "{alarm}");
             others.compared(now, took, false);
         }
-        assert!(
-            others
-                .look(signs(50), now + took, Duration::ZERO)
-                .is_empty()
-        );
+        assert!(others.look(signs(50), now + took).is_empty());
         // A comparison that is due anyway is not an alarm.
         others.compared(now, took, false);
         let later = now + took * REST;
-        assert_eq!(
-            others.look(signs(50), later, Duration::ZERO),
-            ["virtual servers"]
-        );
+        assert_eq!(others.look(signs(50), later), ["virtual servers"]);
         // Something was mended: there was reason to look.
         others.compared(later, took, true);
-        assert_eq!(
-            others.look(signs(51), later, Duration::ZERO),
-            ["virtual servers"]
-        );
+        assert_eq!(others.look(signs(51), later), ["virtual servers"]);
         let long = Duration::from_secs(60);
         for _ in 0..FALSE_ALARMS {
-            others.look(signs(1), later, Duration::ZERO);
-            others.look(signs(2), later, Duration::ZERO);
+            others.look(signs(1), later);
+            others.look(signs(2), later);
             others.compared(later, long, false);
         }
         assert_eq!(others.rest, Some(later + LONGEST_REST));

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 const GATHER: Duration = Duration::from_millis(10);
 /// How long after a first failure the next attempt is made; it doubles with each failure in a row.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The least time between a sync and a full one that is wanted at once.
+const URGENT: Duration = Duration::from_millis(500);
 /// How often destinations that wait for their connections to end are looked at.
 const DRAIN: Duration = Duration::from_secs(60);
 
@@ -30,6 +32,8 @@ pub struct Schedule {
     changed: Option<Instant>,
     last: Option<Instant>,
     full: Instant,
+    /// Whether that one waits for nothing.
+    urgent: bool,
     retry: Option<Instant>,
     drain: Option<Instant>,
     failures: u32,
@@ -45,6 +49,7 @@ impl Schedule {
             changed: None,
             last: None,
             full: now,
+            urgent: false,
             retry: None,
             drain: None,
             failures: 0,
@@ -70,15 +75,29 @@ impl Schedule {
         self.full = self.full.min(self.retry.unwrap_or(now));
     }
 
+    /// A full sync is wanted at once: others changed something, or a tool answers again. It waits neither for the least
+    /// time between two syncs nor for what failed to be retried, but half a second at the most.
+    pub fn want_full_at_once(&mut self, now: Instant) {
+        let pause = URGENT.min(self.min);
+        let at = self.last.map_or(now, |last| now.max(last + pause));
+        self.full = self.full.min(at);
+        self.urgent = true;
+    }
+
     /// When the next task is due.
     #[must_use]
     pub fn next(&self) -> Instant {
         let spaced = |at: Instant| self.last.map_or(at, |last| at.max(last + self.min));
+        let full = if self.urgent {
+            self.full
+        } else {
+            spaced(self.full)
+        };
         let changes = self.changed.map(|at| spaced(at + GATHER));
         [changes, self.retry.map(spaced), self.drain]
             .into_iter()
             .flatten()
-            .fold(spaced(self.full), Instant::min)
+            .fold(full, Instant::min)
     }
 
     /// What is due at `now`, if anything. A full sync does all the rest too.
@@ -111,6 +130,9 @@ impl Schedule {
             let wait = FIRST_RETRY.saturating_mul(1 << self.failures.min(10));
             self.retry = Some(now + wait.min(self.max));
             self.failures = self.failures.saturating_add(1);
+        }
+        if task == Task::Full {
+            self.urgent = false;
         }
         match task {
             Task::Full if ok => self.full = began + self.max,
@@ -209,6 +231,24 @@ mod tests {
         schedule.want_full(now);
         assert_eq!(schedule.due(at(start, 5999)), None);
         assert_eq!(schedule.due(at(start, 6000)), Some(Task::Full));
+    }
+
+    #[test]
+    fn what_is_wanted_at_once_waits_for_no_period_and_no_retry() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(Duration::from_secs(10), MAX, start);
+        schedule.done(Task::Full, start, start, true, false);
+        schedule.want_full_at_once(at(start, 2000));
+        assert_eq!(schedule.due(at(start, 2000)), Some(Task::Full));
+        // One after the other keep half a second between them.
+        let now = at(start, 2000);
+        schedule.done(Task::Full, now, now, false, false);
+        schedule.want_full_at_once(at(start, 2100));
+        assert_eq!(schedule.due(at(start, 2400)), None);
+        assert_eq!(schedule.due(at(start, 2500)), Some(Task::Full));
+        let now = at(start, 2500);
+        schedule.done(Task::Full, now, now, true, false);
+        assert_eq!(schedule.next(), now + MAX);
     }
 
     #[test]

@@ -356,7 +356,7 @@ fn what_others_remove_is_mended_at_the_next_look_and_reported() {
 }
 
 /// Another kernel that holds the same but for a change.
-fn clear(kernel: &mut MemoryKernel, change: impl FnOnce(&mut proxier::Observed)) {
+fn clear(kernel: &mut MemoryKernel, change: impl FnOnce(&mut Observed)) {
     let mut state = kernel.state();
     change(&mut state);
     *kernel = MemoryKernel::holding(&state);

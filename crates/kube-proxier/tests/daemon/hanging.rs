@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Instant;
 
 use kernel_test::{cmd, try_cmd};
+use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -13,7 +15,8 @@ use crate::cluster::{service, slice, steady};
 use crate::daemon::{Daemon, Setup};
 
 /// Tools that do what the real ones do, but hang for good while a file `hang` is beside them, or `hang-` and the last part
-/// of their name, with the number of their process in a file `hanging`. Asked for their version they never hang.
+/// of their name, with the number of their process in a file `hanging`. Asked for their version they hang only while there is
+/// a file `hang-version`.
 fn tools() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display();
@@ -30,7 +33,7 @@ fn tools() -> TempDir {
             let path = folder.path().join(&name);
             let part = name.rsplit('-').next().unwrap_or_default();
             let script = format!(
-                "#!/bin/sh\nif [ \"$1\" != --version ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
+                "#!/bin/sh\ncase $1 in -V|--version) v=hang-version;; *) v=hang;; esac\nif [ $v = hang -o -e {at}/$v ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
                  fi\nexec {} \"$@\"\n",
                 real.trim()
             );
@@ -208,4 +211,102 @@ pub(crate) fn a_change_that_hangs_keeps_only_its_own_servers_waiting() {
             "KUBE-NODE-PORT-TCP",
         )
     });
+}
+
+/// The daemon ends and starts again, while the tools hang: what it left is taken over, and followed.
+pub(crate) fn tools_that_hang_at_a_restart_keep_only_their_rules_waiting() {
+    cmd(
+        "ip link add dummy7 type dummy && ip address add 192.168.10.10/24 dev dummy7 && ip link set dummy7 up",
+    );
+    let folder = tools();
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 1h}\n");
+    let setup = setup.tools_in(folder.path());
+    let (status, _) = setup.started().stop(Signal::SIGTERM);
+    assert!(status.success());
+    let rules = cmd("iptables-legacy-save | grep '^[-:]' | sed 's/ \\[.*//' | sort");
+
+    fs::write(folder.path().join("hang"), "").unwrap();
+    server.put(slice("steady", &["10.244.1.6".to_owned()]));
+    server.put(service("web", "10.96.0.20"));
+    server.put(slice("web", &["10.244.1.5".to_owned()]));
+    let mut open = service("open", "10.96.0.30");
+    open["spec"]["type"] = "NodePort".into();
+    open["spec"]["ports"][0]["nodePort"] = 30080.into();
+    server.put(open);
+    server.put(slice("open", &["10.244.1.5".to_owned()]));
+    let mut daemon = setup.started();
+    daemon.wait_until("an endpoint, and Services that have their rules", || {
+        for at in [
+            "-a -t 10.96.0.10:80 -r 10.244.1.6:8080",
+            "-a -t 10.96.0.20:80 -r 10.244.1.5:8080",
+            "-a -t 10.96.0.30:80 -r 10.244.1.5:8080",
+        ] {
+            contains("ipvsadm -Sn", at)?;
+        }
+        contains("ipset save KUBE-CLUSTER-IP", "10.96.0.20,tcp:80")?;
+        contains("ip -o -4 address show dev kube-ipvs0", "10.96.0.20/32")
+    });
+    assert!(hanging(folder.path()).is_some());
+    // Without its rules there is no node port.
+    let servers = cmd("ipvsadm -Sn");
+    assert!(!servers.contains(":30080"), "{servers}");
+    assert_eq!(
+        cmd("iptables-legacy-save | grep '^[-:]' | sed 's/ \\[.*//' | sort"),
+        rules
+    );
+    fs::remove_file(folder.path().join("hang")).unwrap();
+    let answers = Instant::now();
+    daemon.wait_until("the node port with its rules", || {
+        contains("iptables-legacy -t nat -S", "KUBE-NODE-PORT-TCP")?;
+        contains(
+            "ipvsadm -Sn",
+            "-a -t 192.168.10.10:30080 -r 10.244.1.5:8080",
+        )
+    });
+    println!(
+        "rules came {:?} after the tools were repaired",
+        answers.elapsed()
+    );
+    let double = cmd("iptables-legacy-save | grep KUBE- | grep '^-A' | sort | uniq -d");
+    assert_eq!(double, "");
+}
+
+/// On a machine where nothing is yet, and whose tools do not even tell their version.
+pub(crate) fn tools_that_hang_at_the_first_start_do_not_end_the_daemon() {
+    let folder = tools();
+    for name in ["hang", "hang-version"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 1h}\n");
+    let setup = setup.tools_in(folder.path());
+    let mut daemon = setup.started();
+    daemon.wait_until("sets, the link and settings", || {
+        contains("ipset save KUBE-CLUSTER-IP", "10.96.0.10,tcp:80")?;
+        contains("ip -o link show dev kube-ipvs0", "kube-ipvs0")?;
+        contains("cat /proc/sys/net/ipv4/vs/conntrack", "1")
+    });
+    assert!(hanging(folder.path()).is_some());
+    // No rule protects the node's own ports yet, so no address is bound.
+    assert_eq!(cmd("ipvsadm -Sn"), "");
+    let log = setup.log();
+    assert!(
+        log.contains("rules cannot be read; all else is synced"),
+        "{log}"
+    );
+    for name in ["hang", "hang-version"] {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let answers = Instant::now();
+    daemon.wait_until("everything", || {
+        contains("ipvsadm -Sn", "-a -t 10.96.0.10:80 -r 10.244.1.5:8080")?;
+        contains("iptables-legacy -t nat -S", "KUBE-CLUSTER-IP")
+    });
+    println!(
+        "all came {:?} after the tools were repaired",
+        answers.elapsed()
+    );
 }

@@ -100,6 +100,14 @@ fn long() -> impl Iterator<Item = Test> {
             "hanging::a_change_that_hangs_keeps_only_its_own_servers_waiting",
             hanging::a_change_that_hangs_keeps_only_its_own_servers_waiting,
         ),
+        test(
+            "hanging::tools_that_hang_at_a_restart_keep_only_their_rules_waiting",
+            hanging::tools_that_hang_at_a_restart_keep_only_their_rules_waiting,
+        ),
+        test(
+            "hanging::tools_that_hang_at_the_first_start_do_not_end_the_daemon",
+            hanging::tools_that_hang_at_the_first_start_do_not_end_the_daemon,
+        ),
         test("restarts::some", || restarts::killed_at_random_moments(20)),
         test("restarts::two_hundred", || {
             restarts::killed_at_random_moments(200);

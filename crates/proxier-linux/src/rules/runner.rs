@@ -1,0 +1,232 @@
+//! The thread that the tools of a family run in.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use iptables_restore::{Error, RestoreInput, Ruleset, SaveOptions, Tools};
+
+use super::is_passing;
+
+/// Base chains of nft are somebody else's; no edit of the proxy's can touch them
+/// ([`IncompleteReason`](iptables_restore::IncompleteReason)).
+fn save_options() -> SaveOptions {
+    SaveOptions::new().hidden_base_chains()
+}
+
+/// The tools, found when they are first used.
+#[derive(Clone)]
+pub(super) struct Worker {
+    find: Arc<dyn Fn() -> Result<Tools, Error> + Send + Sync>,
+    tools: Arc<OnceLock<Tools>>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worker").field(&self.tools.get()).finish()
+    }
+}
+
+impl Worker {
+    pub(super) fn new(find: impl Fn() -> Result<Tools, Error> + Send + Sync + 'static) -> Self {
+        Self {
+            find: Arc::new(find),
+            tools: Arc::default(),
+        }
+    }
+
+    pub(super) fn tools(&self) -> Option<&Tools> {
+        self.tools.get()
+    }
+
+    fn usable(&self) -> Result<&Tools, Error> {
+        match self.tools.get() {
+            Some(tools) => Ok(tools),
+            None => {
+                let found = (self.find)()?;
+                Ok(self.tools.get_or_init(|| found))
+            }
+        }
+    }
+
+    pub(super) fn find(&self) -> Result<(), Error> {
+        self.usable().map(|_| ())
+    }
+
+    pub(super) fn save(&self) -> Result<Ruleset, Error> {
+        self.usable()?.save(&save_options())
+    }
+
+    pub(super) fn restore(&self, input: &RestoreInput) -> Result<(), Error> {
+        self.usable()?.restore(input)
+    }
+}
+
+/// What the thread is to do.
+#[derive(Debug)]
+enum Request {
+    Find,
+    Save,
+    Restore(Box<RestoreInput>),
+}
+
+/// What it did.
+#[derive(Debug)]
+enum Reply {
+    Found(Result<(), Error>),
+    Saved(Result<Ruleset, Error>),
+    Restored(Result<(), Error>),
+}
+
+#[derive(Debug)]
+pub(super) struct Runner {
+    requests: Sender<Request>,
+    replies: Receiver<Reply>,
+    /// What was asked for last, while its reply has not been taken.
+    running: Option<Running>,
+    /// Its reply, received before it was wanted.
+    early: Option<Reply>,
+    /// Whether it was waited for in vain. It is not waited for again: one tool that hangs would delay every sync.
+    overdue: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Running {
+    Find,
+    Save,
+    Restore,
+}
+
+impl Runner {
+    /// None where no thread can be had.
+    pub(super) fn start(worker: &Worker) -> Option<Self> {
+        let worker = worker.clone();
+        let (requests, received) = channel();
+        let (sender, replies) = channel();
+        let thread = thread::Builder::new().name("rules".to_owned());
+        let started = thread.spawn(move || {
+            for request in received {
+                let reply = match request {
+                    Request::Find => Reply::Found(worker.find()),
+                    Request::Save => Reply::Saved(worker.save()),
+                    Request::Restore(input) => Reply::Restored(worker.restore(&input)),
+                };
+                if sender.send(reply).is_err() {
+                    return;
+                }
+            }
+        });
+        started.ok()?;
+        Some(Self {
+            requests,
+            replies,
+            running: None,
+            early: None,
+            overdue: false,
+        })
+    }
+
+    /// Sends a request once nothing runs any more. Whether it was sent.
+    fn send(&mut self, request: Request, patience: Duration) -> bool {
+        if self.running.is_some() && self.wait(patience).is_none() {
+            return false;
+        }
+        let running = match request {
+            Request::Find => Running::Find,
+            Request::Save => Running::Save,
+            Request::Restore(_) => Running::Restore,
+        };
+        let sent = self.requests.send(request).is_ok();
+        if sent {
+            self.running = Some(running);
+        }
+        sent
+    }
+
+    /// What runs, once it has ended.
+    fn wait(&mut self, patience: Duration) -> Option<Reply> {
+        let patience = if self.overdue {
+            Duration::ZERO
+        } else {
+            patience
+        };
+        let early = self.early.take();
+        let reply = early.or_else(|| self.replies.recv_timeout(patience).ok());
+        self.overdue = reply.is_none();
+        if reply.is_some() {
+            self.running = None;
+        }
+        reply
+    }
+
+    pub(super) fn begin_find(&mut self) {
+        let _ = self.send(Request::Find, Duration::ZERO);
+    }
+
+    /// What came of finding the tools, if that is known in time.
+    pub(super) fn found(&mut self, patience: Duration) -> Option<Result<(), Error>> {
+        match self.wait(patience)? {
+            Reply::Found(found) => Some(found),
+            Reply::Saved(_) | Reply::Restored(_) => None,
+        }
+    }
+
+    pub(super) fn begin_save(&mut self) {
+        // One that runs already is taken: a slow tool would never come to an end else.
+        if self.running != Some(Running::Save) {
+            let _ = self.send(Request::Save, Duration::ZERO);
+        }
+    }
+
+    /// Whether the rules have been read meanwhile. Otherwise they are being read from now on.
+    pub(super) fn answered(&mut self) -> bool {
+        if self.running.is_some() && self.early.is_none() {
+            self.early = self.replies.try_recv().ok();
+        }
+        let read = |reply: &Reply| match reply {
+            Reply::Saved(saved) => !saved.as_ref().is_err_and(is_passing),
+            // What it read is older than that change.
+            Reply::Found(_) | Reply::Restored(_) => false,
+        };
+        let done = self.early.take_if(|reply| !read(reply)).is_some();
+        if done || self.running.is_none() {
+            self.running = None;
+            self.overdue = false;
+            self.begin_save();
+            // It is waited for in vain only once.
+            self.overdue = true;
+        }
+        self.early.is_some()
+    }
+
+    /// The rules. A save that runs already is waited for: since it began nothing was changed by this.
+    pub(super) fn saved(&mut self, patience: Duration) -> Option<Result<Ruleset, Error>> {
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if self.running != Some(Running::Save) && !self.send(Request::Save, left()) {
+            return None;
+        }
+        match self.wait(left())? {
+            Reply::Saved(saved) => Some(saved),
+            Reply::Found(_) | Reply::Restored(_) => None,
+        }
+    }
+
+    pub(super) fn restored(
+        &mut self,
+        input: &RestoreInput,
+        patience: Duration,
+    ) -> Option<Result<(), Error>> {
+        let deadline = Instant::now() + patience;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        if !self.send(Request::Restore(Box::new(input.clone())), left()) {
+            return None;
+        }
+        match self.wait(left())? {
+            Reply::Restored(done) => Some(done),
+            Reply::Found(_) | Reply::Saved(_) => None,
+        }
+    }
+}
