@@ -1,5 +1,6 @@
 //! What is dirty of what is wanted, beside the same of what is last_applied.
 
+use std::cell::LazyCell;
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -157,7 +158,8 @@ impl DeltaBuilder<'_> {
         if unwanted.is_empty() {
             return BTreeSet::new();
         }
-        let rule = self.config.ownership(self.host);
+        // Most are known to be the engine's own, without the rule for those that are found.
+        let rule = LazyCell::new(|| self.config.ownership(self.host));
         unwanted.retain(|id| {
             if self.abandoned.contains(id) {
                 !matches!(*id, VirtualServerId::Address { address, .. } if self.config.excludes(address))

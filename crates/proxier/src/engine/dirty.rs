@@ -34,12 +34,25 @@ impl Dirty {
     pub(super) fn of(plan: &Plan) -> Self {
         let mut dirty = Self::default();
         let mut servers: Vec<VirtualServerId> = Vec::new();
+        let mut last_set: Option<(&SetName, Option<(Family, SetId)>)> = None;
         for (_, operation) in plan.iter() {
-            match operation.server() {
-                // Those of one virtual server come one after the other.
-                Some(id) if servers.last() == Some(id) => {}
-                Some(id) => servers.push(*id),
-                None => dirty.note(operation),
+            // Those of one virtual server come one after the other, and so do those of one set.
+            match (operation.server(), operation) {
+                (Some(id), _) if servers.last() == Some(id) => {}
+                (Some(id), _) => servers.push(*id),
+                (
+                    None,
+                    Operation::AddEntry { set, entry } | Operation::DeleteEntry { set, entry },
+                ) => {
+                    let (_, owner) = match last_set {
+                        Some(known) if known.0 == set => known,
+                        _ => *last_set.insert((set, SetId::owner(set))),
+                    };
+                    if let Some((family, id)) = owner {
+                        dirty.note_entry(family, id, entry);
+                    }
+                }
+                (None, _) => dirty.note(operation),
             }
         }
         dirty.servers = servers.into_iter().collect();

@@ -12,7 +12,7 @@ pub(crate) use nftables::overlap;
 pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;
 
-use ipset_netlink::{Entry, SetName};
+use ipset_netlink::Entry;
 
 use crate::cluster::{Family, PerFamily};
 use crate::desired::Desired;
@@ -111,9 +111,4 @@ fn addresses(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     {
         plan.push(Phase::Unbind, Operation::UnbindAddress(*bound));
     }
-}
-
-/// Whether a set is one of the proxy's, in whatever layout, or left over from replacing one.
-fn owned_set(name: &SetName, family: Family) -> bool {
-    SetId::owner(name).is_some_and(|(of, _)| of == family)
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashSet};
 
 use ipset_netlink::{Entry, Set, SetName, SetSpec};
 
-use super::owned_set;
 use crate::cluster::Family;
 use crate::desired::{DesiredSet, FamilyState};
 use crate::layout::{Reach, SetId};
@@ -21,12 +20,14 @@ pub(super) fn plan(
 ) -> BTreeSet<SetName> {
     let wanted = wanted.map_or(&[][..], |state| &state.sets);
     let mut misfits = BTreeSet::new();
-    for found in observed.sets.keys().filter(|name| owned_set(name, family)) {
-        if !wanted.iter().any(|set| set.spec.name == *found) {
-            let left_over =
-                SetId::owner(found).is_some_and(|(_, id)| id.swap_name(family) == *found);
+    let unwanted = |name: &&SetName| !wanted.iter().any(|set| set.spec.name == **name);
+    for found in observed.sets.keys().filter(unwanted) {
+        let Some((of, id)) = SetId::owner(found) else {
+            continue;
+        };
+        if of == family {
             // A set left over from a swap is destroyed at once, since its name is needed.
-            let phase = if left_over {
+            let phase = if id.swap_name(family) == *found {
                 Phase::Fill
             } else {
                 Phase::Destroy
