@@ -75,7 +75,7 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     process::set_oom_score(options.process.oom_score_adj);
     let open_files = process::raise_open_files();
     // Opened first: that loads what can be loaded. Where it fails, the checks name what is missing.
-    let machine = ThisMachine::open();
+    let machine = ThisMachine::open(options.config.layout);
     let checks = doctor::run(&options);
     doctor::log(&checks, machine.is_ok());
     let machine = machine?;
@@ -133,7 +133,7 @@ fn proxy(
     };
     let client = runtime.block_on(watch::client(&source))?;
     let client = client.counting(reporter.metrics().requests().clone());
-    log_start(&options, client.url(), &iptables);
+    log_start(&options, client.url(), iptables.as_deref());
     let pages = Introspection::new(options.effective(), std::env::args().skip(1));
     let servers = servers(&options.process, &reporter, &pages, connections);
     let counters = Arc::clone(reporter.counters());
@@ -184,7 +184,7 @@ fn proxy(
 }
 
 /// What an engineer wants to know first of a log that begins here.
-fn log_start(options: &Options, server: &str, iptables: &str) {
+fn log_start(options: &Options, server: &str, iptables: Option<&str>) {
     let file = options.config_file.as_ref();
     let config = file.map_or_else(
         || "the command line".to_owned(),
@@ -203,7 +203,7 @@ fn log_start(options: &Options, server: &str, iptables: &str) {
         node = &*options.node_name,
         config,
         api_server = server,
-        layout = ?proxy.layout,
+        layout = proxy.layout.as_str(),
         iptables,
         scheduler = %proxy.scheduler,
         sync_period = ?proxy.sync_period,
@@ -321,7 +321,7 @@ async fn follow_config(
 /// [`DaemonError`] where a daemon still runs, or the kernel cannot be looked at.
 pub fn clean_up() -> Result<bool, DaemonError> {
     let _instance = Instance::claim()?;
-    let mut kernel = LinuxKernel::open()?;
+    let mut kernel = LinuxKernel::open_for_cleanup()?;
     let host = kernel.host("")?;
     let observed = kernel.observe()?;
     let plan = reconcile(&Desired::nothing(&observed, &host), &observed);
@@ -335,7 +335,7 @@ pub fn clean_up() -> Result<bool, DaemonError> {
 ///
 /// [`DaemonError`] where the kernel cannot be looked at.
 pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
-    let mut kernel = LinuxKernel::open()?;
+    let mut kernel = LinuxKernel::open_for(options.config.layout)?;
     let host = kernel.host(options.node_name.clone())?;
     let desired = translate(&Cluster::default(), &host, &options.config);
     let plan = reconcile(&desired, &kernel.observe()?);

@@ -35,6 +35,7 @@ mod event;
 pub mod health;
 mod http;
 mod instance;
+pub mod layout;
 mod links;
 mod local_ports;
 pub mod logging;

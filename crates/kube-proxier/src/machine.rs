@@ -9,7 +9,7 @@ use iptables_restore::Ruleset;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
-use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
+use proxier::{Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Signs};
 use proxier_linux::{OpenError, conntrack_error, stale_flows};
 
@@ -29,6 +29,19 @@ pub trait Machine: Kernel {
 
     /// Signs of the state that others may change. `canaries` are virtual servers that are there.
     fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs;
+
+    /// Takes what another layout needs, from now on, and goes on seeing what the one before has made. Where it cannot be
+    /// had, all stays as it is. A machine that can program every layout has nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with what is missing.
+    fn switch_to(&mut self, _: Layout) -> Result<(), OpenError> {
+        Ok(())
+    }
+
+    /// A full sync was made without failures: of other layouts nothing is left.
+    fn settled(&mut self) {}
 
     /// Why the last observation holds rules as they are believed to be: a tool hangs. All else in it was read.
     fn unread_rules(&self) -> Option<KernelError> {
@@ -106,21 +119,24 @@ pub struct ThisMachine {
 }
 
 impl ThisMachine {
-    /// Opens its kernel.
+    /// Opens its kernel for a layout.
     ///
     /// # Errors
     ///
     /// [`OpenError`] with what is missing.
-    pub fn open() -> Result<Self, OpenError> {
+    pub fn open(layout: Layout) -> Result<Self, OpenError> {
         Ok(Self {
-            kernel: LinuxKernel::open()?.without_waiting_for_rules(),
+            kernel: LinuxKernel::open_for(layout)?.without_waiting_for_rules(),
             flows: None,
         })
     }
 
-    /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`.
+    /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`. `None` where
+    /// none is in use.
     #[must_use]
-    pub fn iptables(&self) -> String {
+    pub fn iptables(&self) -> Option<String> {
+        let PerFamily { v4, v6 } = self.kernel.tools();
+        v4.or(v6)?;
         let of = |family| {
             let tools = *self.kernel.tools().get(family);
             tools.map_or_else(
@@ -128,7 +144,11 @@ impl ThisMachine {
                 |tools| format!("{} ({})", tools.version(), tools.backend()),
             )
         };
-        format!("IPv4: {}, IPv6: {}", of(Family::V4), of(Family::V6))
+        Some(format!(
+            "IPv4: {}, IPv6: {}",
+            of(Family::V4),
+            of(Family::V6)
+        ))
     }
 }
 
@@ -160,6 +180,14 @@ impl Machine for ThisMachine {
 
     fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
         self.kernel.signs(canaries)
+    }
+
+    fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {
+        self.kernel.switch_to(layout)
+    }
+
+    fn settled(&mut self) {
+        self.kernel.release_unneeded();
     }
 
     fn unread_rules(&self) -> Option<KernelError> {

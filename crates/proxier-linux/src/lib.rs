@@ -13,10 +13,12 @@ mod rules;
 mod signs;
 mod sockopt;
 mod tools;
+mod traces;
 
 pub use error::conntrack_error;
 pub use flows::stale_flows;
 pub use signs::Signs;
+pub use traces::Traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -51,6 +53,7 @@ const SYSCTLS: &str = "/proc/sys";
 ///
 /// Needs CAP_NET_ADMIN. Many operations go to the kernel in one system call; each has its own result.
 pub struct LinuxKernel {
+    layout: Layout,
     ipvs: ipvs_netlink::Client,
     /// None where the layout does without and the kernel has none.
     ipset: Option<ipset_netlink::Client>,
@@ -108,6 +111,31 @@ pub enum OpenError {
     Release(#[source] kmod_probe::Error),
 }
 
+/// Whether a part of the kernel is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// It is; otherwise the kernel cannot be used.
+    Required,
+    /// If it is there.
+    Optional,
+    /// If it is there, and something may have been made with it.
+    Traced,
+}
+
+impl Need {
+    fn open<T>(
+        self,
+        traced: bool,
+        open: impl FnOnce() -> Result<T, OpenError>,
+    ) -> Result<Option<T>, OpenError> {
+        match self {
+            Self::Required => open().map(Some),
+            Self::Traced if !traced => Ok(None),
+            Self::Optional | Self::Traced => Ok(open().ok()),
+        }
+    }
+}
+
 impl LinuxKernel {
     /// Opens the kernel, loading IPVS's module if it has to be.
     ///
@@ -118,43 +146,56 @@ impl LinuxKernel {
         Self::open_for(Layout::default())
     }
 
-    /// Opens the kernel for a layout. [`Layout::Nftables`] takes neither ipset nor iptables; where they are there, what
-    /// another layout has left is found and removed.
+    /// Opens the kernel for a layout. [`Layout::Nftables`] takes neither ipset nor iptables; where another layout has left
+    /// [traces](Traces), they are opened too if they can be, so that these are removed.
     ///
     /// # Errors
     ///
     /// [`OpenError`] with the part that is missing and what to do about it.
     pub fn open_for(layout: Layout) -> Result<Self, OpenError> {
-        let bare = layout == Layout::Nftables;
+        match layout {
+            Layout::Nftables => Self::open_parts(layout, Need::Traced, Need::Required),
+            _ => Self::open_parts(layout, Need::Required, Need::Optional),
+        }
+    }
+
+    /// Opens the kernel with all parts that are there, whatever layout they are of, to remove what the proxy made.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if IPVS or links cannot be spoken to.
+    pub fn open_for_cleanup() -> Result<Self, OpenError> {
+        Self::open_parts(Layout::default(), Need::Optional, Need::Optional)
+    }
+
+    /// `ipset`: ipset and iptables.
+    fn open_parts(layout: Layout, ipset: Need, nftables: Need) -> Result<Self, OpenError> {
         let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
         let version = modules.version().map_err(OpenError::Release)?;
-        let v4 = match tools::rules(Family::V4) {
-            Err(_) if bare => None,
-            rules => Some(rules?),
+        let traces = match ipset {
+            Need::Traced => Traces::look(),
+            _ => Traces::default(),
         };
-        let v6 = match tools::rules_of_ipv6(Path::new(SYSCTLS)) {
-            Err(_) if bare => None,
-            rules => rules?,
-        };
+        let v4 = ipset.open(traces.rules.v4, || tools::rules(Family::V4))?;
+        let v6 = ipset.open(traces.rules.v6, || tools::rules_of_ipv6(Path::new(SYSCTLS)))?;
+        let v6 = v6.flatten();
+        let nftables = nftables.open(true, || {
+            nftables_netlink::Client::open().map_err(OpenError::Nftables)
+        })?;
         Ok(Self {
+            layout,
             ipvs: open_ipvs(&modules)?,
-            ipset: match ipset_netlink::Client::open() {
-                Err(_) if bare => None,
-                opened => Some(opened.map_err(OpenError::Ipset)?),
-            },
-            nftables: match nftables_netlink::Client::open() {
-                Ok(client) => Some(Nftables::new(client, version >= OWNED_AND_PERSISTENT)),
-                Err(_) if !bare => None,
-                Err(error) => return Err(OpenError::Nftables(error)),
-            },
+            ipset: ipset.open(traces.sets, || {
+                ipset_netlink::Client::open().map_err(OpenError::Ipset)
+            })?,
+            nftables: nftables.map(|client| Nftables::new(client, version >= OWNED_AND_PERSISTENT)),
             links: dummy_link::Client::open()
                 .map_err(OpenError::Links)?
                 .with_address_protocol(links::MARK),
             renamed: BTreeSet::new(),
-            ipv6: if bare {
-                tools::has_ipv6(Path::new(SYSCTLS))
-            } else {
-                v6.is_some()
+            ipv6: match ipset {
+                Need::Required => v6.is_some(),
+                _ => tools::has_ipv6(Path::new(SYSCTLS)),
             },
             rules: PerFamily { v4, v6 },
             unread_rules: None,
@@ -164,6 +205,44 @@ impl LinuxKernel {
             link: link_name(),
             sysctls: PathBuf::from(SYSCTLS),
         })
+    }
+
+    /// Takes what another layout needs, from now on, and keeps what both need. Where that cannot be opened, all stays as it
+    /// is.
+    ///
+    /// What the layout before has made is still seen, so that the next plan removes it, after it has made what this one
+    /// needs.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] with the part that is missing and what to do about it.
+    pub fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {
+        let mut next = Self::open_for(layout)?;
+        // The owner of the proxy's tables stays the same.
+        if self.nftables.is_some() {
+            next.nftables = self.nftables.take();
+        }
+        if next.ipset.is_none() {
+            next.ipset = self.ipset.take();
+        }
+        for family in Family::ALL {
+            if next.rules.get(family).is_none() {
+                *next.rules.get_mut(family) = self.rules.get_mut(family).take();
+            }
+        }
+        if self.lacks_rules.is_some() {
+            next = next.without_waiting_for_rules();
+        }
+        *self = next;
+        Ok(())
+    }
+
+    /// Nothing of other layouts is left: closes what only they need, so that no tool is run any more.
+    pub fn release_unneeded(&mut self) {
+        if self.layout == Layout::Nftables {
+            self.ipset = None;
+            self.rules = PerFamily { v4: None, v6: None };
+        }
     }
 
     /// The same without ipset and the iptables tools, whether or not they are there: what another layout has left is not
@@ -259,7 +338,9 @@ impl LinuxKernel {
         let mut host = Host::new(node_name);
         host.links = links;
         host.kernel = self.version;
-        host.random_fully = tools.all(|tools| tools.features().random_fully);
+        // Every kernel that has what this layout needs has that too; tools are there for what others left.
+        host.random_fully =
+            self.layout == Layout::Nftables || tools.all(|tools| tools.features().random_fully);
         host.ipv6 = self.ipv6;
         Ok(host)
     }

@@ -9,6 +9,7 @@ mod conntrack;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use clap::ValueEnum as _;
 use proxier::{Config, Layout};
 use proxier_manifest::{
     ConfigDocument, ConfigError, FieldErrors, KubeProxyConfiguration, LoggingConfiguration,
@@ -16,6 +17,7 @@ use proxier_manifest::{
 };
 
 pub use self::conntrack::Conntrack;
+use crate::layout::LayoutChoice;
 
 /// The port of `/healthz` if none is set.
 const HEALTHZ_PORT: u16 = 10256;
@@ -29,6 +31,8 @@ pub struct ConfigReading {
     pub config: Config,
     /// What it sets for the process.
     pub process: Process,
+    /// Which layout it names (`ipvs.layout`, a field of this proxy alone).
+    pub layout: LayoutChoice,
     /// Whether it names its mode, which can only be `ipvs`.
     pub names_mode: bool,
     /// The fields that are set and without effect here, by their paths.
@@ -55,6 +59,7 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
     }
     let reading = ConfigReading {
         config,
+        layout: layout(fields, &mut errors),
         process: Process::read(fields, &mut errors),
         names_mode: document.names_mode(),
         unused: unused.map(Into::into).collect(),
@@ -65,6 +70,22 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
             .collect(),
     };
     document.conclude(reading, errors)
+}
+
+fn layout(fields: &KubeProxyConfiguration, errors: &mut FieldErrors) -> LayoutChoice {
+    let ipvs = fields.ipvs.as_ref();
+    let name = nonempty(ipvs.and_then(|ipvs| ipvs.layout.as_ref()));
+    let name = name.map(|name| LayoutChoice::from_str(name, false).map_err(|_| name));
+    name.transpose()
+        .unwrap_or_else(|name| {
+            let names = LayoutChoice::value_variants().iter();
+            let names =
+                names.filter_map(|choice| Some(choice.to_possible_value()?.get_name().to_owned()));
+            let names = names.collect::<Vec<_>>().join(", ");
+            errors.add("ipvs.layout", format!("{name:?} is not one of {names}"));
+            None
+        })
+        .unwrap_or_default()
 }
 
 /// What a configuration sets for the process that follows it.

@@ -94,12 +94,14 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let mut checks = vec![Check::works("mode", "ipvs, the only one of this proxy")];
     checks.extend(machine.capabilities());
     checks.extend(machine.modules(options.config.scheduler));
-    checks.push(netfilter::ipset());
-    let tables = netfilter::Tables::look();
-    checks.extend(tables.tools(machine.has_ipv6()));
-    checks.extend(tables.leftovers());
-    checks.extend(input::checks(tables.surveys()));
-    checks.push(machine::dummy_link());
+    if options.config.layout.has_ipset() {
+        checks.push(netfilter::ipset());
+        let tables = netfilter::Tables::look();
+        checks.extend(tables.tools(machine.has_ipv6()));
+        checks.extend(tables.leftovers());
+        checks.extend(input::checks(tables.surveys()));
+        checks.push(machine::dummy_link());
+    }
     checks.extend(machine.settings());
     checks.extend(machine.node_ports());
     checks.extend(servers::foreign(options));

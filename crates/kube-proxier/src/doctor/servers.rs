@@ -8,6 +8,7 @@ use ipset_netlink::{Set, SetName};
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Host;
 use proxier::{Desired, LINK, Observed, ObservedServer, SetId};
+use proxier_linux::Traces;
 
 use super::{Check, Verdict};
 use crate::options::Options;
@@ -73,6 +74,10 @@ fn bound() -> Option<Vec<IpNetwork>> {
 
 /// The proxy's sets. One that cannot be read is as if it were not there.
 fn own_sets() -> BTreeMap<SetName, Set> {
+    if !Traces::look().sets {
+        // To ask would load ipset.
+        return BTreeMap::new();
+    }
     let Ok(mut client) = ipset_netlink::Client::open() else {
         return BTreeMap::new();
     };

@@ -7,10 +7,12 @@ use proxier::{Config, DetectLocal, NodePortAddresses};
 use serde_json::{Value, json};
 
 use crate::config::{LogFormat, Process};
+use crate::layout::LayoutChoice;
 
 /// A `KubeProxyConfiguration` with every field. An address that is not served on has no form in it, as in
-/// kube-proxy, whose empty address is the default one.
-pub(super) fn value(config: &Config, process: &Process) -> Value {
+/// kube-proxy, whose empty address is the default one. The layout is a field only where one was named: kube-proxy does not
+/// know it.
+pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) -> Value {
     let texts = |networks: &[_]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (mode, cidrs, bridge, prefix) = match &config.detect_local {
         DetectLocal::ClusterCidr(networks) => ("ClusterCIDR", texts(networks), "", ""),
@@ -29,7 +31,7 @@ pub(super) fn value(config: &Config, process: &Process) -> Value {
         |address: Option<std::net::SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
     let conntrack = &process.conntrack;
     let seconds = |seconds: u32| duration(Duration::from_secs(seconds.into()));
-    json!({
+    let mut value = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
         "mode": "ipvs",
@@ -71,7 +73,13 @@ pub(super) fn value(config: &Config, process: &Process) -> Value {
             },
             "verbosity": process.logging.verbosity,
         },
-    })
+    });
+    if let (Some(layout), Some(ipvs)) = (layout.named(), value.pointer_mut("/ipvs")) {
+        if let Value::Object(ipvs) = ipvs {
+            ipvs.insert("layout".to_owned(), json!(layout.as_str()));
+        }
+    }
+    value
 }
 
 /// As Go prints it, whose `1h0m0s` is as good as `1h`.

@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use super::conntrack::ConntrackFlags;
 use super::unused::UnusedFlags;
 use crate::config::LogFormat;
+use crate::layout::LayoutChoice;
 
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///
@@ -97,10 +98,11 @@ pub(super) struct ProcessFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) write_config_to: Option<PathBuf>,
 
-    /// Which chains and sets to program: current, those of kube-proxy v1.36, or classic, those of v1.20 and
-    /// before [default: current].
-    #[arg(long, value_enum, default_value_t = LayoutName::Current, hide_default_value = true, hide_possible_values = true, value_name = "NAME")]
-    pub(super) layout: LayoutName,
+    /// Which kernel state to program: current, the chains and sets of kube-proxy v1.36; classic, those of v1.20 and
+    /// before; nftables, a table of nf_tables and routing by mark, without iptables and ipset; or auto. Overrules the
+    /// field ipvs.layout [default: auto: current].
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME")]
+    pub(super) layout: Option<LayoutChoice>,
 
     /// Remove virtual servers that are not recognized as this proxy's, as kube-proxy does, unless ipvs.excludeCIDRs has
     /// their addresses [default: false].
@@ -257,22 +259,6 @@ pub(super) struct LogFlags {
     /// The form of log lines, on stderr: text or json [default: text].
     #[arg(long, visible_alias = "log-format", value_name = "FORM", value_parser = log_format)]
     pub(super) logging_format: Option<LogFormat>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum LayoutName {
-    #[default]
-    Current,
-    Classic,
-}
-
-impl From<LayoutName> for proxier::Layout {
-    fn from(layout: LayoutName) -> Self {
-        match layout {
-            LayoutName::Current => Self::Current,
-            LayoutName::Classic => Self::Classic,
-        }
-    }
 }
 
 /// Parses what Go's `strconv.ParseBool` accepts.

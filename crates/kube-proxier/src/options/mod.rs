@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, FromArgMatches};
-use proxier::{Config, Layout};
+use proxier::Config;
 use proxier_manifest::{ConfigDocument, ConfigError, FieldError};
 use serde_json::{Map, Value, json};
 
@@ -24,6 +24,7 @@ pub use watch::ConfigWatch;
 pub use write::write_file;
 
 use crate::config::{self, ConfigReading, Logging, Process};
+use crate::layout::LayoutChoice;
 
 /// How to run, from flags, configuration file and environment, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Options {
     pub action: Action,
     /// How Services are programmed. Its `hostname_override` is [`Options::node_name`] if anything set one.
     pub config: Config,
+    /// Which layout was asked for; where none was, that of `config` is the default one.
+    pub layout: LayoutChoice,
     /// How the process runs. An address of `None` is not served on.
     pub process: Process,
     /// The name of this machine's Node: as set, or the host name; trimmed, in lower case.
@@ -170,12 +173,14 @@ impl Options {
         let ConfigReading {
             mut config,
             mut process,
+            layout,
             names_mode,
             unused,
             warnings,
         } = reading;
         notices.warnings.extend(warnings);
-        config.layout = Layout::from(flags.process.layout);
+        let layout = flags.process.layout.unwrap_or(layout);
+        config.layout = layout.named().unwrap_or_default();
         config.remove_foreign_servers = flags.process.remove_foreign_servers == Some(true);
         config.check().map_err(|invalid| {
             let error = FieldError::new(invalid.field, invalid.reason);
@@ -219,6 +224,7 @@ impl Options {
         Ok(Self {
             action: action(&flags),
             config,
+            layout,
             process,
             node_name,
             master: flags.api.master.map(String::into_boxed_str),
@@ -240,7 +246,7 @@ impl Options {
     /// The same as a value.
     #[must_use]
     pub fn effective(&self) -> Value {
-        effective::value(&self.config, &self.process)
+        effective::value(&self.config, self.layout, &self.process)
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use proxier::{DetectLocal, NodePortAddresses};
+use proxier::{DetectLocal, Layout, NodePortAddresses};
 
 use super::*;
 use crate::config::LogFormat;

@@ -48,6 +48,8 @@ pub struct Syncer<M> {
     renamed: BTreeSet<LinkName>,
     /// When to look whether a tool answers that did not, while anything has failed.
     awaits_tools: Option<Instant>,
+    /// A configuration with another layout, until the machine was switched to that.
+    moving: Option<Box<Config>>,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -99,6 +101,7 @@ impl<M: Machine> Syncer<M> {
             others: Others::default(),
             renamed: BTreeSet::new(),
             awaits_tools: None,
+            moving: None,
         })
     }
 
@@ -121,7 +124,13 @@ impl<M: Machine> Syncer<M> {
             Event::Config(config) => {
                 self.schedule
                     .set_periods(config.min_sync_period, config.sync_period, now);
-                self.engine.set_config(*config);
+                if config.layout == self.engine.config().layout {
+                    self.moving = None;
+                    self.engine.set_config(*config);
+                } else {
+                    self.moving = Some(config);
+                    self.schedule.want_full(now);
+                }
             }
             Event::Removed(removed) => {
                 self.removed(&removed, now);
@@ -165,6 +174,9 @@ impl<M: Machine> Syncer<M> {
         if task != Task::Drain {
             if task == Task::Full {
                 self.others.compared(now, report.took, report.mended);
+                if report.is_ok() {
+                    self.machine.settled();
+                }
             }
             let signs = self.signs();
             self.others.settle(signs, now);
@@ -261,7 +273,35 @@ impl<M: Machine> Syncer<M> {
         self.machine.signs(&canaries)
     }
 
+    /// Goes over to the layout of the configuration that came last: the full sync that follows is the move.
+    fn switch_layout(&mut self) {
+        let Some(mut config) = self.moving.take() else {
+            return;
+        };
+        let (from, to) = (self.engine.config().layout, config.layout);
+        match self.machine.switch_to(to) {
+            Ok(()) => tracing::info!(
+                from = from.as_str(),
+                to = to.as_str(),
+                "moving to another layout: what it needs is made, then what the other made is removed"
+            ),
+            Err(error) => {
+                tracing::error!(
+                    %error,
+                    "this machine cannot take layout {}; {} stays. Everything else that is configured is followed",
+                    to.as_str(),
+                    from.as_str()
+                );
+                config.layout = from;
+            }
+        }
+        self.engine.set_config(*config);
+    }
+
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
+        if task == Task::Full {
+            self.switch_layout();
+        }
         if task == Task::Full || self.links_changed {
             self.look_at_host()?;
             // Where that failed, it is done at the next attempt.

@@ -92,6 +92,9 @@ impl Report {
                     | Operation::CreateSet(_)
                     | Operation::SwapSets { .. }
                     | Operation::RestoreRules(_)
+                    | Operation::WriteTable(_)
+                    | Operation::AddRoute(_)
+                    | Operation::AddRoutingRule(_)
             )
         };
         let mut refused = self.failures.iter().filter(refused);
@@ -125,6 +128,8 @@ pub(super) const fn kind(operation: &Operation) -> &'static str {
         KernelPart::Links => "address",
         KernelPart::Ipset => "ipset",
         KernelPart::Rules => "iptables",
+        KernelPart::Nftables => "nftables",
+        KernelPart::Routing => "routing",
         _ => "other",
     }
 }

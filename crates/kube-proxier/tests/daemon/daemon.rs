@@ -79,6 +79,12 @@ impl Setup {
         self
     }
 
+    /// With a variable of the environment.
+    pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
     /// Finds tools in this folder first.
     pub(crate) fn tools_in(mut self, folder: &Path) -> Self {
         let path = std::env::var("PATH").unwrap();

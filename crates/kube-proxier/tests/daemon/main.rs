@@ -20,6 +20,7 @@ mod doctor;
 mod hanging;
 mod healing;
 mod idle;
+mod nftables;
 mod outage;
 mod pod;
 mod process;
@@ -33,7 +34,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kernel_test::{Test, tests};
+use kernel_test::{Needs, Test, tests};
 use proxier::Layout;
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
         healing::what_fails_is_retried_and_shows,
         healing::another_configuration_is_followed,
     ];
-    kernel_test::main(each.chain(others).chain(long()))
+    kernel_test::main(each.chain(others).chain(long()).chain(on_debian()))
 }
 
 /// Short enough for every day, and as long as it takes to be sure:
@@ -144,6 +145,16 @@ fn long() -> impl Iterator<Item = Test> {
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::of_10000", || size::memory_and_time(10_000)).ignored(),
     ]
+    .into_iter()
+}
+
+/// Those of a kernel that has nf_tables, all in one guest.
+fn on_debian() -> impl Iterator<Item = Test> {
+    let all = tests![nftables::without_any_tool, nftables::options_are_followed];
+    all.map(|test| {
+        test.needs(Needs::Debian)
+            .time_limit(Duration::from_secs(180))
+    })
     .into_iter()
 }
 

@@ -126,6 +126,9 @@ pub struct IpvsConfiguration {
     pub tcp_timeout: Option<String>,
     pub tcp_fin_timeout: Option<String>,
     pub udp_timeout: Option<String>,
+    /// Which kernel state is programmed, by the name of a [`Layout`](proxier::Layout). Kubernetes has no such field; who
+    /// runs the proxy reads it.
+    pub layout: Option<String>,
 }
 
 /// `clientConnection`.
