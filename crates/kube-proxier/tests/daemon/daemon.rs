@@ -17,6 +17,14 @@ use crate::api_server::ApiServer;
 /// How long anything that must happen may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The same where this test runs: an emulated machine is several times slower.
+fn patience() -> Duration {
+    match kernel_test::iptables_flavour() {
+        "nft" => PATIENCE * 4,
+        _ => PATIENCE,
+    }
+}
+
 const HEAD: &str = "apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: ipvs
@@ -205,7 +213,7 @@ impl Daemon {
     /// Waits for it to end by itself.
     #[track_caller]
     pub(crate) fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
@@ -222,7 +230,7 @@ impl Daemon {
         what: &str,
         mut condition: impl FnMut() -> Result<T, String>,
     ) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             let said = match condition() {
                 Ok(value) => return value,
