@@ -74,10 +74,9 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
             "verbosity": process.logging.verbosity,
         },
     });
-    if let (Some(layout), Some(ipvs)) = (layout.named(), value.pointer_mut("/ipvs")) {
-        if let Value::Object(ipvs) = ipvs {
-            ipvs.insert("layout".to_owned(), json!(layout.as_str()));
-        }
+    if let (Some(layout), Some(Value::Object(ipvs))) = (layout.named(), value.pointer_mut("/ipvs"))
+    {
+        ipvs.insert("layout".to_owned(), json!(layout.as_str()));
     }
     value
 }
