@@ -6,15 +6,18 @@ use netlink_wire::Family;
 
 use super::{Key, Operand, key};
 use crate::expression::{
-    Bitwise, Cmp, CmpOp, Counter, Ct, CtKey, Dynset, DynsetOp, Expression, Expressions, Immediate,
-    Limit, LimitKind, Log, Lookup, Masq, Meta, MetaKey, Nat, NatFlags, NatKind, Notrack, Objref,
-    Range, RangeOp, Redir, Reject, RejectKind, Tproxy,
+    Bitwise, Byteorder, ByteorderOp, Cmp, CmpOp, Counter, Ct, CtKey, Dynset, DynsetOp, Expression,
+    Expressions, Exthdr, ExthdrOp, Immediate, Limit, LimitKind, Log, Lookup, Masq, Meta, MetaKey,
+    Nat, NatFlags, NatKind, Notrack, Objref, Range, RangeOp, Redir, Reject, RejectKind, Tproxy,
 };
 use crate::model::{Data, Name, ObjectKind, Register, Verdict, VerdictCode};
 use crate::uapi::NFT_REG32_SIZE;
 
 /// The first register for data.
 const FIRST: Register = Register::at(0);
+
+/// `TCPOPT_MAXSEG` (`net/tcp.h`).
+const TCPOPT_MAXSEG: u8 = 2;
 
 /// What a rule does, statement by statement, as `nft` has them. Registers are chosen on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -439,6 +442,30 @@ impl Body {
             family: family.number().into(),
             port: Some(FIRST),
             ..Tproxy::default()
+        })
+    }
+
+    /// `tcp option maxseg size set rt mtu`: segments of this connection will fit into the routes there and back.
+    /// It only ever makes them smaller. For packets with [`key::tcp_flags`]' bit 2, which open a connection.
+    #[must_use]
+    pub fn clamp_segments(mut self) -> Self {
+        const SIZE: u32 = 2;
+        self.load(&[key::rt_mtu()], 0);
+        self.push(Byteorder {
+            source: FIRST,
+            destination: FIRST,
+            op: ByteorderOp::HTON,
+            length: SIZE,
+            size: SIZE,
+            ..Byteorder::default()
+        })
+        .push(Exthdr {
+            source: Some(FIRST),
+            kind: TCPOPT_MAXSEG,
+            offset: 2,
+            length: SIZE,
+            op: ExthdrOp::TCPOPT,
+            ..Exthdr::default()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::expression::{
     Ct, CtDirection, CtKey, Expression, Fib, FibFlags, FibResult, Meta, MetaKey, Payload,
-    PayloadBase,
+    PayloadBase, Rt, RtKey,
 };
 use crate::model::Register;
 
@@ -120,6 +120,25 @@ pub fn fib(flags: FibFlags, result: FibResult) -> Key {
     }
 }
 
+/// Something of the packet's route.
+#[must_use]
+pub fn rt(key: RtKey) -> Key {
+    let length = match key {
+        RtKey::TCPMSS => 2,
+        RtKey::NEXTHOP6 => 16,
+        RtKey::XFRM => 1,
+        _ => 4,
+    };
+    let load = Rt {
+        key,
+        ..Rt::default()
+    };
+    Key {
+        load: load.into(),
+        length,
+    }
+}
+
 macro_rules! keys {
     ($($name:ident $doc:literal = $key:expr;)*) => {$(
         #[doc = concat!("`", $doc, "`.")]
@@ -152,6 +171,7 @@ keys! {
     ct_state "ct state" = ct(CtKey::STATE);
     ct_status "ct status" = ct(CtKey::STATUS);
     ct_mark "ct mark" = ct(CtKey::MARK);
+    rt_mtu "rt mtu" = rt(RtKey::TCPMSS);
     fib_daddr_type "fib daddr type" = fib(FibFlags::DADDR, FibResult::ADDRTYPE);
     fib_saddr_type "fib saddr type" = fib(FibFlags::SADDR, FibResult::ADDRTYPE);
 }

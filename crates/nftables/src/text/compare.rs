@@ -1,15 +1,28 @@
 //! Comparisons and computations as text.
 
+use std::borrow::Cow;
+
 use super::rule::{Held, Printer, Requirement, Statement};
 use super::value;
 use crate::DataType;
 use crate::expression::{Bitwise, BitwiseOp, Cmp, CmpOp, Range, RangeOp};
 use crate::model::TableFamily;
 
+impl Held {
+    /// What it is compared with, as a value of its type.
+    fn comparand<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.turned && self.kind.is_host_order() && cfg!(target_endian = "little") {
+            Cow::Owned(bytes.iter().rev().copied().collect())
+        } else {
+            Cow::Borrowed(bytes)
+        }
+    }
+}
+
 impl Printer<'_> {
     pub(super) fn compare(&mut self, cmp: &Cmp) -> Option<()> {
         let held = self.held(cmp.source)?.clone();
-        let bytes = cmp.data.bytes()?;
+        let bytes = &*held.comparand(cmp.data.bytes()?);
         let not = if cmp.op == CmpOp::EQ { "" } else { "!= " };
         let equality = cmp.op == CmpOp::EQ || cmp.op == CmpOp::NEQ;
         if let Some(mask) = &held.mask {
@@ -100,7 +113,8 @@ impl Printer<'_> {
 
     pub(super) fn range(&mut self, range: &Range) -> Option<()> {
         let held = self.held(range.source)?;
-        let (from, to) = (range.from.bytes()?, range.to.bytes()?);
+        let from = &*held.comparand(range.from.bytes()?);
+        let to = &*held.comparand(range.to.bytes()?);
         let not = if range.op == RangeOp::EQ { "" } else { "!= " };
         let text = format!("{} {not}{}", held.text, value::range(held.kind, from, to));
         self.say(text)

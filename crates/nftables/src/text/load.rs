@@ -2,7 +2,8 @@
 
 use crate::DataType;
 use crate::expression::{
-    Ct, CtKey, Exthdr, ExthdrOp, Fib, FibFlags, FibResult, Meta, MetaKey, Payload, PayloadBase,
+    Ct, CtKey, Exthdr, ExthdrOp, Fib, FibFlags, FibResult, Meta, MetaKey, Payload, PayloadBase, Rt,
+    RtKey,
 };
 use crate::model::TableFamily;
 
@@ -210,6 +211,17 @@ pub(super) fn fib(load: &Fib) -> Named {
         kind,
         length,
     )
+}
+
+pub(super) fn rt(load: &Rt) -> Named {
+    let (kind, length) = match load.key {
+        RtKey::CLASSID => (DataType::REALM, 4),
+        RtKey::NEXTHOP4 => (DataType::IPV4_ADDR, 4),
+        RtKey::NEXTHOP6 => (DataType::IPV6_ADDR, 16),
+        RtKey::XFRM => (DataType::BOOLEAN, 1),
+        _ => (DataType::UID, 2),
+    };
+    Named::new(format!("rt {}", load.key), kind, length)
 }
 
 /// `tcp option maxseg size`, which is the one that firewalls set.

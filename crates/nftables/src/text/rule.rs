@@ -22,6 +22,8 @@ pub(super) struct Held {
     pub(super) whole: u32,
     /// The bits of it that are kept.
     pub(super) mask: Option<Vec<u8>>,
+    /// Whether a number of the machine's byte order was turned into network byte order.
+    pub(super) turned: bool,
     /// Its bytes, where it is a constant.
     pub(super) constant: Option<Vec<u8>>,
 }
@@ -127,6 +129,17 @@ impl Printer<'_> {
                 let length = named.whole;
                 self.hold(load.destination?, named, length)
             }
+            Expression::Rt(load) => {
+                let named = load::rt(load);
+                let length = named.whole;
+                self.hold(load.destination?, named, length)
+            }
+            Expression::Byteorder(turned) => {
+                let mut held = self.held(turned.source)?.clone();
+                held.turned ^= true;
+                self.held.insert(turned.destination.slot()?, held);
+                Some(())
+            }
             Expression::Exthdr(load) => match (load.destination, load.source) {
                 (Some(register), None) => {
                     let named = load::exthdr(load)?;
@@ -166,7 +179,7 @@ impl Printer<'_> {
             Expression::Lookup(lookup) => self.lookup(lookup),
             Expression::Immediate(immediate) => self.immediate(immediate),
             Expression::Dynset(dynset) => self.dynset(dynset),
-            Expression::Payload(_) | Expression::Byteorder(_) | Expression::Other(_) => None,
+            Expression::Payload(_) | Expression::Other(_) => None,
             other => {
                 let text = act::statement(self, other)?;
                 if text == "reject with tcp reset" && self.of_one_family() {
@@ -203,6 +216,7 @@ impl Printer<'_> {
             length,
             whole: named.whole,
             mask: None,
+            turned: false,
             constant: None,
         };
         self.held.insert(register.slot()?, held);
@@ -292,6 +306,7 @@ impl Printer<'_> {
                     length,
                     whole: length,
                     mask: None,
+                    turned: false,
                     constant: Some(bytes.clone()),
                 };
                 self.held.insert(immediate.destination.slot()?, held);

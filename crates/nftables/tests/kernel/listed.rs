@@ -205,3 +205,29 @@ pub(crate) fn text_is_what_nft_lists() {
         same_text(&ours.to_string(), &cmd("nft list ruleset"));
     }
 }
+
+/// What [`Body`] makes is what `nft` makes.
+pub(crate) fn bodies_of_newer_statements() {
+    let clamp = |mut client: Client| {
+        let rules = client.ruleset(TableFamily::ANY).unwrap().rules;
+        rules.first().unwrap().expressions.clone()
+    };
+    cmd_input(
+        "nft -f -",
+        "table ip t { chain c { tcp flags syn tcp option maxseg size set rt mtu; }; }",
+    );
+    let theirs = clamp(Client::open().unwrap());
+    cmd("nft flush ruleset");
+    let (mut client, mut transaction) = table();
+    let syn = Body::new().protocol(6).masked(
+        key::tcp_flags(),
+        2_u8,
+        nftables_netlink::expression::CmpOp::NEQ,
+        0_u8,
+    );
+    transaction
+        .add(Chain::new(IP, name("t"), name("c")))
+        .add(Rule::new(IP, name("t"), name("c"), syn.clamp_segments()));
+    client.apply(&transaction).unwrap();
+    assert_eq!(clamp(client), theirs);
+}

@@ -24,7 +24,7 @@ use nftables_netlink::{Client, Name, Table, TableFamily};
 
 fn main() -> ExitCode {
     // The guest's kernel has no nf_tables.
-    let tests: [(&str, fn()); 16] = [
+    let tests: [(&str, fn()); 17] = [
         (
             "listed::text_is_what_nft_lists",
             listed::text_is_what_nft_lists,
@@ -32,6 +32,10 @@ fn main() -> ExitCode {
         (
             "listed::what_nft_made_is_listed_and_made_again",
             listed::what_nft_made_is_listed_and_made_again,
+        ),
+        (
+            "listed::bodies_of_newer_statements",
+            listed::bodies_of_newer_statements,
         ),
         ("listed::a_large_ruleset", listed::a_large_ruleset),
         ("transactions::all_or_nothing", transactions::all_or_nothing),

@@ -9,9 +9,9 @@ impl Web {
         self
     }
 
-    /// With TCP port 81, which is 8081 of the pods.
+    /// With TCP port 81, node port 30081, which is 8081 of the pods.
     pub(crate) fn bulk(self) -> Self {
-        self.port("bulk", 81, 8081, "TCP", "")
+        self.port("bulk", 81, 8081, "TCP", ", nodePort: 30081")
     }
 
     /// With port 80 of SCTP.

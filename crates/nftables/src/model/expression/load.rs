@@ -241,11 +241,27 @@ attributes! {
     }
 }
 
+number! {
+    /// What [`Rt`] loads.
+    RtKey(u32) {
+        /// The routing realm.
+        CLASSID = 0 "classid",
+        /// The next hop of IPv4.
+        NEXTHOP4 = 1 "ip nexthop",
+        /// The next hop of IPv6.
+        NEXTHOP6 = 2 "ip6 nexthop",
+        /// The largest segment of TCP that the routes there and back let pass, in host byte order.
+        TCPMSS = 3 "mtu",
+        /// Whether IPsec transforms the packet.
+        XFRM = 4 "ipsec",
+    }
+}
+
 attributes! {
     /// Loads something of the packet's route.
     Rt: "rt" {
-        /// What: class id (0), next hop of IPv4 (1) or IPv6 (2), TCP's largest segment (3), IPsec (4).
-        required key: u32 = NFTA_RT_KEY,
+        /// What.
+        required key: RtKey = NFTA_RT_KEY,
         /// Loaded into this register.
         optional destination: Register = NFTA_RT_DREG,
     }

@@ -19,7 +19,7 @@ pub use compare::{
 };
 pub use load::{
     Ct, CtDirection, CtKey, Exthdr, ExthdrOp, Fib, FibFlags, FibResult, Hash, HashKind, Meta,
-    MetaKey, Numgen, NumgenKind, Payload, PayloadBase, Rt, Socket, SocketKey,
+    MetaKey, Numgen, NumgenKind, Payload, PayloadBase, Rt, RtKey, Socket, SocketKey,
 };
 pub use state::{Connlimit, Counter, Dynset, DynsetOp, Last, Limit, LimitKind, Quota};
 pub use table::{Expression, Expressions, RawExpression, Stateful};

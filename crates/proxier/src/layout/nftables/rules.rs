@@ -1,6 +1,7 @@
 //! The chains and rules of a table.
 
 mod chains;
+mod path_mtu;
 
 use super::{SetId, Structure};
 use crate::cluster::Family;

@@ -8,21 +8,26 @@
 //!                                └► node-port ──────┴──────────────────┘
 //!  input        97   the routing bit off, the mark of a Service's local endpoints on; then IPVS at 98 and 99
 //!  postrouting 100   masquerade
+//!
+//!  forward    -150 ─┬► segments ─► clamp
+//!  segments     99 ─┘
 //!  marks-off   101   all marks off
 //! ```
 
 use ipnetwork::IpNetwork;
 use nftables_netlink::build::{Body, Key, key};
-use nftables_netlink::expression::{CmpOp, CtDirection, CtKey, MetaKey, NatFlags, RejectKind};
+use nftables_netlink::expression::{CmpOp, MetaKey, NatFlags, RejectKind};
 use nftables_netlink::{Chain, Hook, HookNumber, Rule, Verdict, VerdictCode, priority};
 
 use super::TableRules;
+use super::path_mtu::opens_connection;
 use crate::cluster::Family;
 use crate::layout::LocalSource;
 use crate::layout::nftables::{SetId, name, table};
 
 /// IPVS takes answers at 98 and requests at 99 (`ip_vs_ops4` in `net/netfilter/ipvs/ip_vs_core.c`).
 const BEFORE_IPVS: i32 = 97;
+const BEFORE_MASQUERADE: i32 = priority::SRCNAT - 1;
 const BEHIND_MASQUERADE: i32 = priority::SRCNAT + 1;
 
 const SERVICES: &str = "services";
@@ -32,12 +37,14 @@ const EXTERNAL: &str = "external";
 const EXTERNAL_LOCAL: &str = "external-local";
 const NODE_PORT: &str = "node-port";
 const LOCAL_POLICY: &str = "local-policy";
-const MAKE_LOCAL: &str = "make-local";
+pub(super) const MAKE_LOCAL: &str = "make-local";
+pub(super) const SEGMENTS: &str = "segments";
+pub(super) const CLAMP: &str = "clamp";
 const OWN_MARK: &str = "own-mark";
 const OWN_MARK_NODE_PORT: &str = "own-mark-node-port";
 
 /// `IPPROTO_ICMP` and `ICMP_PORT_UNREACH`; `IPPROTO_ICMPV6` and `ICMPV6_PORT_UNREACH`.
-const fn icmp(family: Family) -> (u8, u8) {
+pub(super) const fn icmp(family: Family) -> (u8, u8) {
     match family {
         Family::V4 => (1, 3),
         Family::V6 => (58, 4),
@@ -75,6 +82,8 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
         chain(ERRORS, None, rules.errors()),
         chain(OWN_MARK, None, rules.own_mark()),
         chain(OWN_MARK_NODE_PORT, None, rules.own_mark_of_node_port()),
+        chain(CLAMP, None, vec![Body::new().clamp_segments()]),
+        chain(SEGMENTS, None, rules.segments()),
         chain(
             "prerouting",
             hook(HookNumber::PREROUTING, priority::MANGLE),
@@ -88,6 +97,16 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
         ),
         chain("input", hook(HookNumber::INPUT, BEFORE_IPVS), rules.input()),
         chain(
+            "forward",
+            hook(HookNumber::FORWARD, priority::MANGLE),
+            opens_connection(),
+        ),
+        chain(
+            "before-masquerade",
+            hook(HookNumber::POSTROUTING, BEFORE_MASQUERADE),
+            opens_connection(),
+        ),
+        chain(
             "postrouting",
             Some(("nat", masquerade)),
             rules.postrouting(),
@@ -100,11 +119,11 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
     ]
 }
 
-fn goto(body: Body, chain: &str) -> Body {
+pub(super) fn goto(body: Body, chain: &str) -> Body {
     body.goto(&name(chain))
 }
 
-fn return_(body: Body) -> Body {
+pub(super) fn return_(body: Body) -> Body {
     body.verdict(Verdict::new(VerdictCode::RETURN))
 }
 
@@ -127,7 +146,7 @@ impl TableRules {
         }
     }
 
-    fn destination(&self) -> Key {
+    pub(super) fn destination(&self) -> Key {
         match self.family {
             Family::V4 => key::ip_daddr(),
             Family::V6 => key::ip6_daddr(),
@@ -203,26 +222,6 @@ impl TableRules {
 
     fn output(&self) -> Vec<Body> {
         vec![answers(), Body::new().jump(&name(SERVICES)), self.refuse()]
-    }
-
-    /// An ICMP error about what a Service sent, for path MTU discovery: it goes to the Service's address, and its
-    /// connection was made to the Service's port.
-    fn errors(&self) -> Vec<Body> {
-        let protocol = Key {
-            length: 1,
-            ..key::ct(CtKey::PROTOCOL)
-        };
-        let port = key::ct_side(CtKey::PROTO_DST, CtDirection::ORIGINAL, 2);
-        let original = [self.destination(), protocol, port];
-        [SetId::Services, SetId::External, SetId::ExternalLocal]
-            .map(|set| {
-                // Without the protocol `nft` does not know what the port is.
-                let about = Body::new()
-                    .protocol(icmp(self.family).0)
-                    .in_set(&original, &name(set.as_str()));
-                goto(about, MAKE_LOCAL)
-            })
-            .into()
     }
 
     fn services(&self) -> Vec<Body> {
