@@ -9,6 +9,7 @@ mod links;
 mod nftables;
 mod observe;
 mod perform;
+mod restore;
 mod rules;
 mod signs;
 mod sockopt;

@@ -6,11 +6,12 @@ use dummy_link::{Outcome, host_address};
 use ipnetwork::IpNetwork;
 use ipset_netlink::message::Mode;
 use ipset_netlink::{Entry, Error as SetError, Operation as SetOperation, SetName};
-use iptables_restore::{Edit, Error as RulesError, RestoreInput, TableEdits};
+use iptables_restore::Error as RulesError;
 use ipvs_netlink::Request;
 
 use crate::LinuxKernel;
 use crate::error::{failed, routing_failed, sysctl_failed};
+use crate::restore::Run;
 use crate::rules::Restored;
 use proxier::cluster::Family;
 use proxier::kernel::no_result;
@@ -26,7 +27,7 @@ enum Way {
     Delete(SetName),
     Bind,
     Unbind,
-    Rules(Family),
+    Rules,
     Table(Family),
     Alone,
 }
@@ -43,7 +44,7 @@ fn way(operation: &Operation) -> Way {
         Operation::DeleteEntry { set, .. } => Way::Delete(*set),
         Operation::BindAddress(_) => Way::Bind,
         Operation::UnbindAddress(_) => Way::Unbind,
-        Operation::RestoreRules(change) => Way::Rules(change.family),
+        Operation::RestoreRules(_) => Way::Rules,
         other => other.table().map_or(Way::Alone, Way::Table),
     }
 }
@@ -79,7 +80,7 @@ impl LinuxKernel {
                 ipset.delete(set, entries, Mode::Strict)
             }),
             Way::Bind | Way::Unbind => self.addresses(operations),
-            Way::Rules(family) => self.rules(family, operations),
+            Way::Rules => self.rules(operations),
             Way::Table(family) => self.tables(family, operations),
             Way::Alone => operations
                 .iter()
@@ -173,8 +174,8 @@ impl LinuxKernel {
         }
     }
 
-    /// The tables of a family in one run of the tool, which commits each by itself.
-    fn rules(&mut self, family: Family, operations: &[&Operation]) -> Results {
+    /// Each family in one run of its tool.
+    fn rules(&mut self, operations: &[&Operation]) -> Results {
         let changes: Vec<&RulesChange> = operations
             .iter()
             .filter_map(|operation| match operation {
@@ -182,38 +183,49 @@ impl LinuxKernel {
                 _ => None,
             })
             .collect();
+        let mut results: Vec<Option<Result<(), KernelError>>> = vec![None; changes.len()];
+        for family in Family::ALL {
+            let of = |n: &usize| {
+                changes
+                    .get(*n)
+                    .is_some_and(|change| change.family == family)
+            };
+            let places: Vec<usize> = (0..changes.len()).filter(of).collect();
+            let own: Vec<_> = places
+                .iter()
+                .filter_map(|n| changes.get(*n).copied())
+                .collect();
+            let done = self.rules_of(family, &own);
+            for (place, done) in places.into_iter().zip(done) {
+                if let Some(result) = results.get_mut(place) {
+                    *result = Some(done);
+                }
+            }
+        }
+        results.into_iter().flatten().collect()
+    }
+
+    fn rules_of(&mut self, family: Family, changes: &[&RulesChange]) -> Results {
+        if changes.is_empty() {
+            return Vec::new();
+        }
         let Some(rules) = self.rules.get_mut(family) else {
             let none = KernelError::new(
                 KernelPart::Rules,
                 KernelErrorKind::Unsupported,
                 "this machine has no ip6tables: install it, or IPv6 Services are not served here",
             );
-            return operations.iter().map(|_| Err(none.clone())).collect();
+            return changes.iter().map(|_| Err(none.clone())).collect();
         };
-        let [first, ..] = changes.as_slice() else {
-            return Vec::new();
-        };
-        let joined = joined(&changes);
-        let done = match rules.restore(joined.as_ref().unwrap_or(&first.input)) {
-            Restored::Done(done) => done,
-            Restored::Waits(error) => return changes.iter().map(|_| Err(error.clone())).collect(),
-        };
-        match done {
-            Ok(()) => changes.iter().map(|_| Ok(())).collect(),
-            Err(RulesError::Rejected(rejection)) => changes
-                .iter()
-                .map(|change| {
-                    let mut tables = change.input.tables().iter().map(TableEdits::name);
-                    match tables.all(|table| rejection.committed.contains(table)) {
-                        true => Ok(()),
-                        false => Err(failed((*rejection).clone())),
-                    }
-                })
-                .collect(),
-            Err(error) => {
+        let run = Run::of(changes);
+        match rules.restore(run.input()) {
+            Restored::Done(Ok(())) => changes.iter().map(|_| Ok(())).collect(),
+            Restored::Done(Err(RulesError::Rejected(rejection))) => run.rejected(&rejection),
+            Restored::Done(Err(error)) => {
                 let error = failed(error);
                 changes.iter().map(|_| Err(error.clone())).collect()
             }
+            Restored::Waits(error) => changes.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
@@ -327,22 +339,4 @@ fn refused_at(error: &SetError) -> Option<usize> {
         } => Some(*place),
         _ => None,
     }
-}
-
-/// One transaction of several; `None` if it takes only the first, or if their tables overlap.
-fn joined(changes: &[&RulesChange]) -> Option<RestoreInput> {
-    let mut all = RestoreInput::new();
-    let mut seen = Vec::new();
-    for table in changes.iter().flat_map(|change| change.input.tables()) {
-        if seen.contains(&table.name()) {
-            return None;
-        }
-        seen.push(table.name());
-        let edits = all.table(table.name().clone());
-        for edit in table.edits() {
-            let edit: &Edit = edit;
-            edits.push(edit.clone()).ok()?;
-        }
-    }
-    (changes.len() > 1).then_some(all)
 }

@@ -4,6 +4,7 @@
 //! no tool: so the tools run in a thread of their own, are found there too, and nothing else waits longer than [`PATIENCE`]
 //! for them.
 
+mod known;
 mod runner;
 
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use iptables_restore::{Error, RestoreInput, Ruleset, Tools};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 
+use self::known::Known;
 use self::runner::{Runner, Worker};
 use crate::error::failed;
 
@@ -24,8 +26,8 @@ pub(crate) struct Rules {
     worker: Worker,
     /// None where no thread can be had: then the tools run in the calling one.
     thread: Option<Runner>,
-    /// What the kernel holds: as last read, and as changed since. Used while it cannot be read in time.
-    known: Option<Ruleset>,
+    /// What the kernel holds. Used while it cannot be read in time.
+    known: Option<Known>,
     /// Whether the kernel may hold something else, since a tool was not waited for: then rules are read before any are
     /// changed, or one could be there twice.
     doubtful: bool,
@@ -135,7 +137,7 @@ impl Rules {
             Some(Err(error)) if is_passing(&error) => self.believed(failed(error)),
             Some(Err(error)) => Saved::Failed(error),
             Some(Ok(rules)) => {
-                self.known = Some(rules.clone());
+                self.known = Some(Known::of(&rules));
                 self.doubtful = false;
                 Saved::Read(rules)
             }
@@ -145,8 +147,8 @@ impl Rules {
 
     fn believed(&mut self, error: KernelError) -> Saved {
         self.doubtful = true;
-        match &self.known {
-            Some(known) => Saved::Believed(known.clone(), error),
+        match self.known.as_ref().and_then(Known::rules) {
+            Some(known) => Saved::Believed(known, error),
             None => Saved::Unknown(error),
         }
     }
@@ -167,6 +169,9 @@ impl Rules {
             }
             Some(Err(error)) => {
                 self.doubtful = matches!(error, Error::TimedOut { .. });
+                if let Error::Rejected(rejection) = &error {
+                    self.note(&input.before_line(rejection.line));
+                }
                 Restored::Done(Err(error))
             }
             None => {
@@ -179,7 +184,7 @@ impl Rules {
     /// Notes a change that was made.
     fn note(&mut self, input: &RestoreInput) {
         let known = self.known.take();
-        self.known = known.and_then(|mut rules| input.apply(&mut rules).is_ok().then_some(rules));
+        self.known = known.and_then(|known| known.note(input));
     }
 
     fn busy(&self, what: &str) -> KernelError {

@@ -10,10 +10,10 @@
 use std::collections::BTreeSet;
 
 use iptables_restore::{Edit, Ruleset, TableEdits, TableName};
-use proxier::cluster::{Cluster, Host};
+use proxier::cluster::{Change, Cluster, Host, ObjectName};
 use proxier::{
-    Config, Desired, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
-    Operation, Phase, Plan, Sysctl, reconcile, translate,
+    Config, Desired, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout,
+    MemoryKernel, Operation, Phase, Plan, Sysctl, reconcile, translate,
 };
 
 /// Services `a`, `b` and `c`, each with these endpoints.
@@ -290,16 +290,130 @@ fn a_chain_of_a_service_that_others_jump_to_stays_empty() {
     assert!(reconcile(&desired(&cluster([&[], &[], &[]]), &config), &state).is_empty());
 }
 
-/// The engine does not keep this mode yet: it does nothing, rather than what ipvs mode would.
-#[test]
-fn the_engine_leaves_this_mode_alone() {
-    let mut kernel = MemoryKernel::new();
-    let services = cluster([&[1], &[2], &[3]]);
-    bring(&mut kernel, &services, &in_iptables_mode());
-    let mut engine = proxier::Engine::new(Host::new("node-a"), in_iptables_mode());
-    for service in services.services.into_values() {
-        engine.change(proxier::cluster::Change::Service(Box::new(service)));
+/// An engine and the kernel that it keeps.
+struct Kept {
+    engine: Engine,
+    kernel: MemoryKernel,
+}
+
+impl Kept {
+    fn new(cluster: &Cluster) -> Self {
+        let mut kept = Self {
+            engine: Engine::new(Host::new("node-a"), in_iptables_mode()),
+            kernel: MemoryKernel::new(),
+        };
+        kept.change(cluster);
+        let plan = kept.engine.audit(&kept.kernel.state());
+        kept.carry_out(&plan);
+        assert!(kept.engine.plan().is_empty());
+        kept
     }
-    assert!(engine.audit(&kernel.observe().unwrap()).is_empty());
-    assert!(engine.plan().is_empty());
+
+    fn change(&mut self, cluster: &Cluster) {
+        let services = cluster.services.values().cloned().collect();
+        self.engine.change(Change::Services(services));
+        let slices = cluster.slices.values().cloned().collect();
+        self.engine.change(Change::Slices(slices));
+    }
+
+    fn carry_out(&mut self, plan: &Plan) {
+        let applied = self.kernel.apply(plan);
+        assert!(applied.is_ok(), "{:?}", applied.failures);
+        self.engine.applied(plan, &applied);
+    }
+
+    /// Brings the kernel to a cluster, and gives the plan.
+    fn bring(&mut self, cluster: &Cluster) -> Plan {
+        self.change(cluster);
+        let plan = self.engine.plan();
+        self.carry_out(&plan);
+        assert!(self.engine.plan().is_empty());
+        let desired = desired(cluster, &in_iptables_mode());
+        let left = reconcile(&desired, &self.kernel.state());
+        assert!(left.is_empty(), "{left}");
+        plan
+    }
+}
+
+#[test]
+fn the_engine_writes_the_chains_that_a_change_touches() {
+    let three: [&[u8]; 3] = [&[1, 2], &[3, 4], &[5, 6]];
+    let mut kept = Kept::new(&cluster(three));
+
+    // One endpoint more, and it goes.
+    let plan = kept.bring(&cluster([three[0], &[3, 4, 7], three[2]]));
+    let (chains, rules) = written(&plan);
+    assert_eq!((plan.len(), chains.len(), rules), (1, 2, 2 + 3), "{plan}");
+    let plan = kept.bring(&cluster(three));
+    let (chains, rules) = written(&plan);
+    assert_eq!((plan.len(), chains.len(), rules), (1, 2, 2), "{plan}");
+
+    // A Service goes, and comes back in its place: its chains, and a rule in each of two others.
+    let all = cluster(three);
+    let mut two = all.clone();
+    let b = ObjectName::new("default", "b");
+    two.services.remove(&b);
+    let plan = kept.bring(&two);
+    let (chains, rules) = written(&plan);
+    assert_eq!((plan.len(), chains.len(), rules), (1, 4 + 2, 2), "{plan}");
+    let plan = kept.bring(&all);
+    let (chains, rules) = written(&plan);
+    // Of an endpoint two rules, three for the choice and masquerading, two for what comes from outside.
+    assert_eq!(
+        (plan.len(), chains.len(), rules),
+        (1, 4 + 2, 2 + 2 * 2 + 2 + 2),
+        "{plan}"
+    );
+    let inserted = plan.iter().flat_map(|(_, operation)| match operation {
+        Operation::RestoreRules(change) => {
+            assert_eq!(change.services, std::slice::from_ref(&b));
+            let edits = change.input.tables().iter().flat_map(TableEdits::edits);
+            edits.cloned().collect::<Vec<_>>()
+        }
+        other => panic!("{other}"),
+    });
+    let positions: Vec<_> = inserted
+        .filter_map(|edit| match edit {
+            Edit::Insert { position, .. } => Some(position),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(positions, [2, 2], "behind those of a");
+}
+
+/// A change that is refused keeps its own Service waiting and no other, and is tried again by itself.
+#[test]
+fn a_service_whose_rules_are_refused_keeps_no_other_waiting() {
+    let before: [&[u8]; 3] = [&[1], &[], &[5]];
+    let after = cluster([&[1, 2], &[3], &[5, 6]]);
+    let mut kept = Kept::new(&cluster(before));
+    kept.change(&after);
+    let plan = kept.engine.plan();
+    kept.kernel.fail_with(Some(Box::new(|operation| {
+        let Operation::RestoreRules(change) = operation else {
+            return None;
+        };
+        let nat = change.input.tables()[0].name() == &TableName::Nat;
+        let b = change.services.iter().any(|name| name.name() == "b");
+        (nat && b)
+            .then(|| KernelError::new(KernelPart::Rules, KernelErrorKind::Invalid, "by the test"))
+    })));
+    let applied = kept.kernel.apply(&plan);
+    kept.engine.applied(&plan, &applied);
+    // What refuses packets to it stays: it could not be served yet.
+    assert_eq!(applied.failures.len(), 2, "{:?}", applied.failures);
+    let state = kept.kernel.state();
+    let text = state.rules.v4.to_string();
+    assert!(text.contains("10.244.1.2:8080") && text.contains("10.244.1.6:8080"));
+    assert!(!text.contains("10.244.1.3:8080") && text.contains("default/b has no endpoints"));
+
+    kept.kernel.fail_with(None);
+    let plan = kept.engine.plan();
+    let b = ObjectName::new("default", "b");
+    assert!(plan.iter().all(|(_, operation)| matches!(operation, Operation::RestoreRules(change) if change.services == [b.clone()])));
+    assert_eq!(plan.len(), 2, "{plan}");
+    kept.carry_out(&plan);
+    assert!(kept.engine.plan().is_empty());
+    let desired = desired(&after, &in_iptables_mode());
+    assert!(reconcile(&desired, &kept.kernel.state()).is_empty());
 }

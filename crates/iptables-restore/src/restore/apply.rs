@@ -1,12 +1,12 @@
 //! The kernel's tables after a transaction.
 
-use std::collections::{HashMap, HashSet};
+mod loops;
+mod work;
 
-use super::{Edit, RestoreInput, TableEdits};
+use self::work::Work;
+use super::{RestoreInput, TableEdits};
 use crate::name::{ChainName, TableName};
-use crate::rule::Rule;
-use crate::ruleset::{Chain, Ruleset, Table};
-use crate::target::Target;
+use crate::ruleset::{Ruleset, Table};
 use crate::text::Shown;
 
 impl RestoreInput {
@@ -42,13 +42,18 @@ impl TableEdits {
     /// # Errors
     /// [`ApplyError`] with the edit that the kernel would refuse; the table is as it was then.
     pub fn apply(&self, table: &mut Table) -> Result<(), ApplyError> {
-        let mut work = Work::new(table);
+        let mut work = Work::new(table, self.edits.len());
         for (index, edit) in self.edits.iter().enumerate() {
-            work.edit(edit).map_err(|kind| self.error(index, kind))?;
+            if let Err(kind) = work.edit(edit) {
+                work.undo();
+                return Err(self.error(index, kind));
+            }
         }
-        work.check_loops()
-            .map_err(|kind| self.error(self.edits.len(), kind))?;
-        table.chains = work.into_chains();
+        if let Err(kind) = loops::check(&work) {
+            work.undo();
+            return Err(self.error(self.edits.len(), kind));
+        }
+        work.finish();
         Ok(())
     }
 
@@ -73,7 +78,7 @@ impl TableEdits {
 pub struct ApplyError {
     /// The table.
     pub table: TableName,
-    /// InsertAt of the edit in the table's list, from 0; its length for what only the commit shows.
+    /// Index of the edit in the table's list, from 0; its length for what only the commit shows.
     pub index: usize,
     /// The line.
     pub line: String,
@@ -136,173 +141,4 @@ pub enum ApplyErrorKind {
     /// A chain jumps to itself, perhaps through others.
     #[error("the chain {0} jumps to itself, directly or through others")]
     Loop(ChainName),
-}
-
-/// A copy of the table with the places of its chains; removed chains leave a hole.
-struct Work {
-    is_nat: bool,
-    chains: Vec<Option<Chain>>,
-    places: HashMap<ChainName, usize>,
-}
-
-impl Work {
-    fn new(table: &Table) -> Self {
-        let places = table
-            .chains
-            .iter()
-            .enumerate()
-            .map(|(place, chain)| (chain.name.clone(), place))
-            .collect();
-        Self {
-            is_nat: table.name == TableName::Nat,
-            chains: table.chains.iter().cloned().map(Some).collect(),
-            places,
-        }
-    }
-
-    fn into_chains(self) -> Vec<Chain> {
-        self.chains.into_iter().flatten().collect()
-    }
-
-    fn get(&self, name: &str) -> Option<&Chain> {
-        self.chains.get(*self.places.get(name)?)?.as_ref()
-    }
-
-    fn chain(&mut self, name: &ChainName) -> Result<&mut Chain, ApplyErrorKind> {
-        let place = self.places.get(name.as_str()).copied();
-        let slot = place
-            .and_then(|place| self.chains.get_mut(place))
-            .and_then(Option::as_mut);
-        slot.ok_or_else(|| ApplyErrorKind::NoSuchChain(name.clone()))
-    }
-
-    fn edit(&mut self, edit: &Edit) -> Result<(), ApplyErrorKind> {
-        match edit {
-            Edit::DeclareChain { chain } => match self.chain(chain) {
-                Ok(found) if found.policy.is_none() => found.rules.clear(),
-                Ok(_) => {}
-                Err(_) => {
-                    self.places.insert(chain.clone(), self.chains.len());
-                    self.chains.push(Some(Chain::new(chain.clone())));
-                }
-            },
-            Edit::SetPolicy { chain, policy } => {
-                let found = self.chain(chain)?;
-                if found.policy.is_none() {
-                    return Err(ApplyErrorKind::PolicyOfUserChain(chain.clone()));
-                }
-                found.policy = Some(policy.clone());
-            }
-            Edit::Flush { chain } => self.chain(chain)?.rules.clear(),
-            Edit::Append { chain, rule } => {
-                self.check_target(chain, rule)?;
-                self.chain(chain)?.rules.push(rule.clone());
-            }
-            Edit::Insert {
-                chain,
-                position,
-                rule,
-            } => {
-                self.check_target(chain, rule)?;
-                let rules = &mut self.chain(chain)?.rules;
-                let index = position
-                    .checked_sub(1)
-                    .filter(|index| *index <= rules.len());
-                let index = index.ok_or(ApplyErrorKind::PositionTooBig {
-                    position: *position,
-                    len: rules.len(),
-                })?;
-                rules.insert(index, rule.clone());
-            }
-            Edit::Delete { chain, rule } => {
-                let rules = &mut self.chain(chain)?.rules;
-                let index = rules.iter().position(|found| found == rule);
-                rules.remove(index.ok_or_else(|| ApplyErrorKind::NoSuchRule(chain.clone()))?);
-            }
-            Edit::DeleteChain { chain } => self.delete_chain(chain)?,
-        }
-        Ok(())
-    }
-
-    fn check_target(&mut self, chain: &ChainName, rule: &Rule) -> Result<(), ApplyErrorKind> {
-        self.chain(chain)?;
-        if self.is_nat && rule.target == Some(Target::Drop) {
-            return Err(ApplyErrorKind::DropInNat);
-        }
-        let Some(target) = rule.target.as_ref().and_then(|target| target.chain()) else {
-            return Ok(());
-        };
-        match self.get(target) {
-            None => Err(ApplyErrorKind::NoSuchTarget(target.to_owned())),
-            Some(found) if found.policy.is_some() => {
-                Err(ApplyErrorKind::BuiltinTarget(target.to_owned()))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    fn delete_chain(&mut self, chain: &ChainName) -> Result<(), ApplyErrorKind> {
-        let found = self.chain(chain)?;
-        if found.policy.is_some() {
-            return Err(ApplyErrorKind::BuiltinChain(chain.clone()));
-        }
-        if !found.rules.is_empty() {
-            return Err(ApplyErrorKind::NotEmpty {
-                chain: chain.clone(),
-                rules: found.rules.len(),
-            });
-        }
-        let jumps = |from: &&Chain| targets(from).any(|target| target == chain.as_str());
-        if let Some(from) = self.chains.iter().flatten().find(jumps) {
-            return Err(ApplyErrorKind::StillReferenced {
-                chain: chain.clone(),
-                from: from.name.clone(),
-            });
-        }
-        if let Some(slot) = self
-            .places
-            .remove(chain.as_str())
-            .and_then(|place| self.chains.get_mut(place))
-        {
-            *slot = None;
-        }
-        Ok(())
-    }
-
-    /// Both back ends follow jumps from the built-in chains when a table is committed. This finds what nft finds; the
-    /// legacy one (`mark_source_chains` in the kernel's ip_tables.c) looks no further than an unconditional verdict, so it
-    /// takes circles that no packet can reach.
-    fn check_loops(&self) -> Result<(), ApplyErrorKind> {
-        let mut done: HashSet<&str> = HashSet::new();
-        for root in self
-            .chains
-            .iter()
-            .flatten()
-            .filter(|chain| chain.policy.is_some())
-        {
-            let mut path = vec![(root, targets(root).collect::<Vec<_>>())];
-            while let Some((chain, left)) = path.last_mut() {
-                let chain: &Chain = chain;
-                let Some(next) = left.pop() else {
-                    done.insert(chain.name.as_str());
-                    path.pop();
-                    continue;
-                };
-                if let Some((again, _)) = path.iter().find(|(on_path, _)| on_path.name == next) {
-                    return Err(ApplyErrorKind::Loop(again.name.clone()));
-                }
-                if let Some(chain) = self.get(next).filter(|_| !done.contains(next)) {
-                    path.push((chain, targets(chain).collect()));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn targets(chain: &Chain) -> impl Iterator<Item = &str> {
-    chain
-        .rules
-        .iter()
-        .filter_map(|rule| rule.target.as_ref().and_then(|target| target.chain()))
 }

@@ -17,7 +17,7 @@ use crate::text::to_bytes;
 /// A transaction for `iptables-restore --noflush`: for each table a list of edits, made in order.
 ///
 /// Each table is committed on its own: what an earlier table changed stays when a later one fails. So order tables such
-/// that stopping after any of them is safe. Displays as the text for the tool; what no edit mentions stays as it is.
+/// that stopping after any of them is safe; a table may come several times ([`append`](Self::append)). Displays as the text for the tool; what no edit mentions stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoreInput {
     tables: Vec<TableEdits>,
@@ -29,7 +29,8 @@ impl RestoreInput {
         Self::default()
     }
 
-    /// The edits of a table, to add to; tables come in the order in which they are first asked for.
+    /// The edits of a table, to add to; tables come in the order in which they are first asked for. Of a table that is there
+    /// several times, the first.
     pub fn table(&mut self, name: TableName) -> &mut TableEdits {
         let place = self
             .tables
@@ -50,6 +51,19 @@ impl RestoreInput {
         &mut self.tables[place]
     }
 
+    /// Adds the edits of another transaction behind these. A table that comes again is committed again, unless its edits
+    /// are the last ones here.
+    pub fn append(&mut self, other: &Self) {
+        for table in &other.tables {
+            match self.tables.last_mut() {
+                Some(last) if last.name == table.name => {
+                    last.edits.extend(table.edits.iter().cloned());
+                }
+                _ => self.tables.push(table.clone()),
+            }
+        }
+    }
+
     /// The tables with their edits, in order.
     pub fn tables(&self) -> &[TableEdits] {
         &self.tables
@@ -68,18 +82,49 @@ impl RestoreInput {
 
     /// The edit on a line of the text, counted from 1, with its table; `None` for lines that are no edit.
     pub fn edit_at_line(&self, line: usize) -> Option<(&TableEdits, &Edit)> {
+        let (table, place) = self.place_of_line(line)?;
+        let edit = table.edits.get(place.checked_sub(1)?)?;
+        Some((table, edit))
+    }
+
+    /// The edits that a line of the text is among, counted from 1, the line of the table and `COMMIT` included.
+    pub fn section_at_line(&self, line: usize) -> Option<&TableEdits> {
+        self.place_of_line(line).map(|(table, _)| table)
+    }
+
+    /// What is committed when a line of the text, counted from 1, is refused: the tables that end before it.
+    #[must_use]
+    pub fn before_line(&self, line: usize) -> Self {
+        let mut lines = 0;
+        let tables = self.tables.iter().filter(|table| !table.edits.is_empty());
+        let tables = tables.take_while(|table| {
+            lines += table.edits.len() + 2;
+            lines < line
+        });
+        Self {
+            tables: tables.cloned().collect(),
+        }
+    }
+
+    /// The table that a line is of, and which of its lines it is, from 0.
+    fn place_of_line(&self, line: usize) -> Option<(&TableEdits, usize)> {
         let mut left = line.checked_sub(1)?;
         for table in self.tables.iter().filter(|table| !table.edits.is_empty()) {
             let lines = table.edits.len() + 2;
             if left < lines {
-                return table
-                    .edits
-                    .get(left.checked_sub(1)?)
-                    .map(|edit| (table, edit));
+                return Some((table, left));
             }
             left -= lines;
         }
         None
+    }
+}
+
+impl From<TableEdits> for RestoreInput {
+    fn from(table: TableEdits) -> Self {
+        Self {
+            tables: vec![table],
+        }
     }
 }
 

@@ -353,3 +353,89 @@ fn counters_go_before_the_rules_that_have_them() {
     let text = "*raw\n[1:2] -A X -j ACCEPT\n[1:2] -I X 1 -j ACCEPT\n-D X -j ACCEPT\nCOMMIT\n";
     assert_eq!(input.to_string(), text);
 }
+
+#[test]
+fn a_refused_edit_leaves_the_table_as_it_was() {
+    let before = "*nat\n:PREROUTING ACCEPT\n:INPUT ACCEPT\n:OUTPUT ACCEPT\n:POSTROUTING ACCEPT\n:X -\n:Y -\n\
+                  -A OUTPUT -j X\n-A X -s 10.0.0.1/32 -j RETURN\n-A X -s 10.0.0.2/32 -j RETURN\n\
+                  -A Y -s 10.0.0.3/32 -j RETURN\nCOMMIT\n";
+    // Few edits search the chains, many have an index.
+    for many in [0, 40] {
+        let found = Ruleset::parse(before).unwrap();
+        let mut ruleset = found.clone();
+        let mut input = RestoreInput::new();
+        let nat = input.table(TableName::Nat);
+        for n in 0..many {
+            nat.declare_chain(format!("N{n}")).unwrap();
+        }
+        nat.set_policy("OUTPUT", Policy::Drop)
+            .unwrap()
+            .declare_chain("Z")
+            .unwrap()
+            .insert("X", 2, to("Z"))
+            .unwrap()
+            .delete(
+                "X",
+                Rule::new()
+                    .source(std::net::IpAddr::from([10, 0, 0, 1]))
+                    .jump("RETURN"),
+            )
+            .unwrap()
+            .flush("Y")
+            .unwrap()
+            .delete_chain("Y")
+            .unwrap()
+            .declare_chain("Y")
+            .unwrap()
+            .delete_chain("X")
+            .unwrap();
+        let error = input.apply(&mut ruleset).unwrap_err();
+        assert!(
+            matches!(error.kind, ApplyErrorKind::NotEmpty { rules: 2, .. }),
+            "{error}"
+        );
+        assert_eq!(ruleset, found);
+    }
+}
+
+/// The filter table is committed before the nat table and again behind it.
+#[test]
+fn a_table_may_come_again() {
+    let edits = |table: TableName, chain: &str| {
+        let mut input = RestoreInput::new();
+        input.table(table).declare_chain(chain).unwrap();
+        input
+    };
+    let mut all = edits(TableName::Filter, "A");
+    all.append(&edits(TableName::Filter, "B"));
+    all.append(&edits(TableName::Nat, "C"));
+    all.append(&edits(TableName::Filter, "D"));
+    assert_eq!(
+        all.to_string(),
+        "*filter\n:A - [0:0]\n:B - [0:0]\nCOMMIT\n*nat\n:C - [0:0]\nCOMMIT\n*filter\n:D - [0:0]\nCOMMIT\n"
+    );
+    let (section, edit) = all.edit_at_line(9).unwrap();
+    assert_eq!(
+        (section.name(), edit.chain().as_str()),
+        (&TableName::Filter, "D")
+    );
+    assert_eq!(all.section_at_line(7).unwrap().name(), &TableName::Nat);
+    assert!(all.edit_at_line(7).is_none() && all.section_at_line(11).is_none());
+    // Of the lines of the nat table each leaves the first section committed.
+    assert_eq!(all.before_line(4).tables().len(), 0);
+    for line in 5..=7 {
+        assert_eq!(
+            all.before_line(line).to_string(),
+            "*filter\n:A - [0:0]\n:B - [0:0]\nCOMMIT\n"
+        );
+    }
+    assert_eq!(all.before_line(10).tables().len(), 2);
+    let mut ruleset = Ruleset::new();
+    all.apply(&mut ruleset).unwrap();
+    let filter = ruleset.table(&TableName::Filter).unwrap();
+    assert!(
+        ["A", "B", "D"]
+            .iter()
+            .all(|chain| filter.chain(chain).is_some())
+    );
+}

@@ -122,10 +122,10 @@ impl Rejection {
     /// Finds the reason in what the table is: its edits were taken back when one was refused, so that they can be gone
     /// through again.
     pub(super) fn infer(&mut self, input: &RestoreInput, mut table: Table) {
+        // A table that comes several times was committed with the edits of all sections before this one.
         let edits = input
-            .tables()
-            .iter()
-            .find(|edits| *edits.name() == table.name);
+            .section_at_line(self.line)
+            .filter(|edits| *edits.name() == table.name);
         let Some(Err(error)) = edits.map(|edits| edits.apply(&mut table)) else {
             return;
         };

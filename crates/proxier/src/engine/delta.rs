@@ -29,6 +29,8 @@ pub(super) struct DeltaBuilder<'a> {
     pub(super) node: Option<&'a Node>,
     pub(super) host: &'a Host,
     pub(super) config: &'a Config,
+    /// The addresses that serve node ports.
+    pub(super) node_ports: &'a PerFamily<Vec<IpAddr>>,
     pub(super) wanted: &'a Wanted,
     pub(super) last_applied: &'a LastApplied,
     /// Virtual servers that the engine itself had wanted.
@@ -99,7 +101,7 @@ impl DeltaBuilder<'_> {
             routing: Routing::default(),
             addresses: BTreeSet::new(),
             sysctls,
-            timeouts: config.timeouts,
+            timeouts: settings::timeouts(config),
             link: config.layout.has_ipset(),
             ownership: Ownership::Only(BTreeSet::new()),
             conflicts: Vec::new(),
@@ -181,7 +183,8 @@ impl DeltaBuilder<'_> {
     pub(super) fn context(&self, family: Family) -> Context<'_> {
         static NO_MARKS: Marks = Marks::new();
         let (node, host, config) = (self.node, self.host, self.config);
-        Context::with_node_ports(node, host, config, family, Vec::new(), &(), &NO_MARKS)
+        let node_ports = &**self.node_ports.get(family);
+        Context::with_node_ports(node, host, config, family, node_ports, &(), &NO_MARKS)
     }
 
     fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {
@@ -218,8 +221,9 @@ impl DeltaBuilder<'_> {
             }
         }
         if *delta.rules.get(family) {
-            let rules = self.last_applied.rules.get(family);
-            delta.observed.rules.get_mut(family).clone_from(rules);
+            let rules = self.last_applied.rules.get(family).whole();
+            *delta.observed.rules.get_mut(family) = rules.into_owned();
+            *delta.desired.families.get_mut(family) = self.iptables_mode(family);
         }
         if !written {
             return;

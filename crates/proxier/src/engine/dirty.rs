@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipset_netlink::{Entry, SetName};
 use ipvs_netlink::VirtualServerId;
 
-use crate::cluster::{Family, PerFamily};
+use crate::cluster::{Family, ObjectName, PerFamily};
 use crate::layout::nftables::Element;
 use crate::layout::{SetId, SetIds};
 use crate::plan::{Operation, Plan};
@@ -27,6 +27,8 @@ pub(super) struct Dirty {
     pub(super) tables: PerFamily<bool>,
     pub(super) addresses: BTreeSet<IpAddr>,
     pub(super) rules: PerFamily<bool>,
+    /// Services whose rules have to be compared, in iptables mode.
+    pub(super) services: PerFamily<BTreeSet<ObjectName>>,
 }
 
 impl Dirty {
@@ -102,7 +104,13 @@ impl Dirty {
             Operation::AddEntry { set, entry } | Operation::DeleteEntry { set, entry } => {
                 self.note_member(set, entry);
             }
-            Operation::RestoreRules(change) => *self.rules.get_mut(change.family) = true,
+            Operation::RestoreRules(change) if change.services.is_empty() => {
+                *self.rules.get_mut(change.family) = true;
+            }
+            Operation::RestoreRules(change) => {
+                let services = self.services.get_mut(change.family);
+                services.extend(change.services.iter().cloned());
+            }
             Operation::BindAddress(address) => self.note_address(*address),
             Operation::UnbindAddress(bound) => self.note_address(bound.ip()),
             Operation::AddServer { .. }
@@ -150,6 +158,14 @@ impl Dirty {
     pub(super) fn note_element(&mut self, family: Family, element: &Element) {
         if !self.all && !*self.tables.get(family) {
             self.elements.get_mut(family).insert(element.key());
+        }
+    }
+
+    /// The rules of a Service, in iptables mode.
+    pub(super) fn note_service(&mut self, family: Family, name: &ObjectName) {
+        let services = self.services.get_mut(family);
+        if !self.all && !services.contains(name) {
+            services.insert(name.clone());
         }
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use dummy_link::host_address;
 use ipnetwork::IpNetwork;
 use ipset_netlink::{Entry, SetName, SetSpec};
-use iptables_restore::Ruleset;
 use ipvs_netlink::{
     Connections, Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
+use super::rules::{AppliedRules, Taken};
 use super::tables::AppliedTable;
 use crate::cluster::PerFamily;
 use crate::desired::Server;
@@ -25,7 +25,7 @@ use crate::settings::{Sysctl, timeouts_after};
 pub(super) struct LastApplied {
     pub(super) servers: HashMap<VirtualServerId, AppliedServer>,
     pub(super) sets: BTreeMap<SetName, AppliedSet>,
-    pub(super) rules: PerFamily<Ruleset>,
+    pub(super) rules: PerFamily<AppliedRules>,
     pub(super) tables: PerFamily<Option<AppliedTable>>,
     pub(super) routing: Routing,
     /// Of the proxy's link; `None` while there is no such link.
@@ -77,7 +77,9 @@ impl LastApplied {
         Self {
             servers: HashMap::with_capacity(servers.max(observed.servers.len())),
             sets: sets.collect(),
-            rules: observed.rules.clone(),
+            rules: PerFamily::from_fn(|family| {
+                AppliedRules::new(observed.rules.get(family).clone())
+            }),
             tables: PerFamily::from_fn(|family| {
                 let table = observed.tables.get(family).as_ref();
                 table.map(AppliedTable::of)
@@ -183,6 +185,7 @@ impl LastApplied {
     ) {
         self.forget_connections();
         let mut edits = Edits::default();
+        let mut rules = Taken::default();
         let mut added: Option<(&SetName, Vec<&Entry>)> = None;
         for operation in done {
             if let Operation::AddEntry { set, entry } = operation {
@@ -214,9 +217,13 @@ impl LastApplied {
                     edits.server = Some(server);
                     edits.list.push((id, to));
                 }
-                None => self.take_one(operation),
+                None => match operation {
+                    Operation::RestoreRules(change) => rules.note(change),
+                    other => self.take_one(other),
+                },
             }
         }
+        rules.apply(&mut self.rules);
         self.entries(added);
         self.destinations(&mut edits, &mut wanted);
     }
@@ -293,10 +300,6 @@ impl LastApplied {
             Operation::DestroySet(set) => {
                 self.sets.remove(set);
             }
-            Operation::RestoreRules(change) => {
-                // The kernel took it; if this copy does not, the next audit shows why.
-                let _ = change.input.apply(self.rules.get_mut(change.family));
-            }
             Operation::AddServer { id, config } => {
                 let server = AppliedServer {
                     config: *config,
@@ -333,7 +336,8 @@ impl LastApplied {
             Operation::AddRoute(route) => insert(&mut self.routing.routes, *route),
             Operation::DeleteRoute(route) => self.routing.routes.retain(|of| of != route),
             // Taken many at a time.
-            Operation::AddEntry { .. }
+            Operation::RestoreRules(_)
+            | Operation::AddEntry { .. }
             | Operation::AddDestination { .. }
             | Operation::SetDestination { .. }
             | Operation::DeleteDestination { .. } => {}

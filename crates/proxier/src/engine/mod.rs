@@ -10,7 +10,9 @@ mod dirty;
 mod last_applied;
 mod marks;
 mod queue;
+mod ranks;
 mod reserved;
+mod rules;
 mod shared;
 mod stale;
 mod store;
@@ -44,9 +46,6 @@ use crate::translate::translate;
 
 /// Keeps a kernel up to a cluster: changes go in, plans come out, at a cost that depends on what a change
 /// touches and hardly on how large the cluster is.
-///
-/// It keeps the layouts of ipvs mode. Of iptables mode ([`Layout::Iptables`](crate::Layout::Iptables)) its plans are empty;
-/// that mode has the functions only.
 ///
 /// Pure like the functions that it replaces: no clock, no input or output. Whatever changes it takes, in whatever
 /// order, carrying out its plans leads to what [`translate`](crate::translate()) gives for the same cluster.
@@ -170,13 +169,11 @@ impl Engine {
             }
             *self.dirty.rules.get_mut(family) |= before != filled;
         }
-        let Some(last_applied) = &self.last_applied else {
+        let Some(last_applied) = &mut self.last_applied else {
             return Plan::default();
         };
-        if !self.config.layout.uses_ipvs() {
-            // What it keeps account of would become virtual servers.
-            return Plan::default();
-        }
+        rules::prepare(&mut self.dirty, last_applied);
+        let last_applied = &*last_applied;
         self.abandoned.extend(self.wanted.take_abandoned());
         self.abandoned
             .retain(|id| !self.wanted.has(id) && last_applied.servers.contains_key(id));
@@ -188,11 +185,13 @@ impl Engine {
             node: self.nodes.get(&self.host.node_name),
             host: &self.host,
             config: &self.config,
+            node_ports: &self.node_ports,
             wanted: &self.wanted,
             last_applied,
         };
         let delta = builder.delta(&self.dirty);
-        let plan = delta.plan(&self.wanted);
+        let mut plan = delta.plan(&self.wanted);
+        builder.services(&self.dirty, &mut plan);
         let own = |id: &VirtualServerId| matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
         // The delta has the same order: no server is looked up by its id again.
         let mut desired = delta.desired.servers.iter().peekable();

@@ -57,6 +57,11 @@ impl Engine {
     pub(super) fn refresh(&mut self) {
         let all_stale = mem::take(&mut self.all_stale);
         if all_stale {
+            if !self.config.layout.uses_ipvs() {
+                // Those that were wanted up to now are the proxy's, whatever else shows it.
+                self.abandoned.extend(self.wanted.servers().copied());
+            }
+            self.wanted.set_layout(self.config.layout);
             let node = self.nodes.get(&self.host.node_name);
             let (host, config) = (&self.host, &self.config);
             self.node_ports =

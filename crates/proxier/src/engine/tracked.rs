@@ -121,7 +121,7 @@ impl Tracked {
             && self.no_local == other.no_local
     }
 
-    fn by_id(&self) -> Vec<&[Claim]> {
+    pub(super) fn by_id(&self) -> Vec<&[Claim]> {
         self.claims
             .chunk_by(|one, next| one.id == next.id)
             .collect()

@@ -17,7 +17,8 @@ use crate::conflict::Conflict;
 use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
-use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
+use crate::layout::{Layout, PortRules, SetId, SetIds, SourceRangeDrop};
+use crate::translate::Ports;
 
 /// All that Services want, each with the number of Services that want it.
 #[derive(Debug, Default)]
@@ -40,6 +41,8 @@ pub(super) struct Wanted {
     no_local: PerFamily<NoLocalEndpoints>,
     /// Virtual servers that no Service wants any more.
     abandoned: Vec<VirtualServerId>,
+    /// Whether claims are rules of iptables mode, and not virtual servers.
+    of_rules: bool,
 }
 
 impl Wanted {
@@ -48,6 +51,11 @@ impl Wanted {
         let more = services.saturating_sub(self.services.len());
         self.services.reserve(more);
         self.claimants.reserve(more);
+    }
+
+    /// Whether Services are virtual servers of IPVS, or rules.
+    pub(super) const fn set_layout(&mut self, layout: Layout) {
+        self.of_rules = !layout.uses_ipvs();
     }
 
     /// The rank of a Service: the one it has, where that holds still.
@@ -120,6 +128,7 @@ impl Wanted {
         }
         match queue {
             Some(queue) => drop(self.claimants.insert(*id, queue)),
+            None if self.of_rules => {}
             None => self.abandoned.push(*id),
         }
     }
@@ -159,6 +168,9 @@ impl Wanted {
                 if count.key(members.entry(*set).or_default(), entry) {
                     dirty.note_entry(family, *set, entry);
                 }
+            }
+            if claim.rules().is_some() {
+                dirty.note_service(family, &holder.rank.name);
             }
             for element in claim.elements() {
                 if count.key(self.elements.get_mut(family), element) {
@@ -245,6 +257,9 @@ impl Wanted {
 
     /// How a virtual server should be.
     pub(super) fn server(&self, id: &VirtualServerId) -> Option<Server> {
+        if self.of_rules {
+            return None;
+        }
         let claim = self.holder(id)?.claims_of(id).first()?;
         Some(Server {
             id: *id,
@@ -255,12 +270,51 @@ impl Wanted {
     }
 
     pub(super) fn has(&self, id: &VirtualServerId) -> bool {
-        self.claimants.contains_key(id)
+        !self.of_rules && self.claimants.contains_key(id)
+    }
+
+    /// The ports of all Services with the addresses that they have, in iptables mode.
+    pub(super) fn all_ports(&self, family: Family) -> Vec<PortRules> {
+        let mut ports = Ports::default();
+        for name in self.services.keys() {
+            self.grant(family, name, &mut ports);
+        }
+        ports.into_sorted()
+    }
+
+    /// The same of some Services.
+    pub(super) fn ports(&self, family: Family, names: &BTreeSet<ObjectName>) -> Vec<PortRules> {
+        let mut ports = Ports::default();
+        for name in names {
+            self.grant(family, name, &mut ports);
+        }
+        ports.into_sorted()
+    }
+
+    fn grant(&self, family: Family, name: &ObjectName, ports: &mut Ports) {
+        let Some(service) = self.services.get(name) else {
+            return;
+        };
+        let has = |id: &VirtualServerId| {
+            let first = self.claimants.get(id)?.claimants().first()?;
+            Some(first.rank.name == *name)
+        };
+        for claims in service.by_id() {
+            let of_family = claims.first().filter(|claim| claim.id.family() == family);
+            if of_family.is_some_and(|first| has(&first.id) == Some(true)) {
+                for claim in granted(claims) {
+                    if let Some(rules) = claim.rules() {
+                        ports.grant(claim.id, rules);
+                    }
+                }
+            }
+        }
     }
 
     /// All virtual servers, in no order.
     pub(super) fn servers(&self) -> impl ExactSizeIterator<Item = &VirtualServerId> {
-        self.claimants.keys()
+        let count = if self.of_rules { 0 } else { usize::MAX };
+        self.claimants.keys().take(count)
     }
 
     /// The members of a set, sorted, each with how many want it.

@@ -50,6 +50,8 @@ pub enum KernelErrorKind {
     Unreadable,
     /// It is not known what became of an operation: its result is missing, or was lost.
     Unknown,
+    /// It was not tried, since another operation that was handed over along with it was refused: it can be tried by itself.
+    Unattempted,
     /// Anything else.
     Other,
 }
@@ -70,6 +72,7 @@ impl KernelErrorKind {
             Self::Exhausted => "exhausted",
             Self::Unreadable => "unreadable",
             Self::Unknown => "unknown",
+            Self::Unattempted => "unattempted",
             Self::Other => "other",
         }
     }

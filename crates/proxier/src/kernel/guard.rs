@@ -7,7 +7,7 @@ use ipset_netlink::SetName;
 use ipvs_netlink::VirtualServerId;
 
 use super::guard_tables::TableGuard;
-use crate::cluster::{Family, PerFamily};
+use crate::cluster::{Family, ObjectName, PerFamily};
 use crate::layout::{Reach, SetId};
 use crate::plan::{Dependents, Operation, Phase, Plan};
 use crate::settings::Sysctl;
@@ -22,6 +22,8 @@ use crate::settings::Sysctl;
 /// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
 ///   virtual server cannot be deleted, its set members and rules stay, and so do the sets; while a set member
 ///   stays, so do the rules; and without new rules old ones and their members stay.
+/// - In iptables mode a change of what all Services share comes before those of the Services, and each change of a Service
+///   before its next one; no Service waits for another.
 /// - No element of nf_tables comes before its virtual server, and no virtual server goes before its elements.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -37,6 +39,8 @@ pub struct Guard {
     /// Those of them that all virtual servers need.
     foundations: PerFamily<Option<usize>>,
     trims: PerFamily<Option<usize>>,
+    /// Services whose rules could not be changed.
+    services: PerFamily<HashMap<ObjectName, usize>>,
     servers: HashMap<VirtualServerId, usize>,
     addresses: HashMap<IpAddr, usize>,
     /// How many virtual servers are being added at an address, where any is.
@@ -107,6 +111,12 @@ impl Guard {
             Operation::DestroySet(set) => {
                 let trimmed = SetId::owner(set).and_then(|(family, _)| *self.trims.get(family));
                 self.sets.get(set).copied().or(trimmed)
+            }
+            Operation::RestoreRules(change) if !change.services.is_empty() => {
+                let failed = self.services.get(change.family);
+                let mut services = change.services.iter();
+                let own = services.find_map(|name| failed.get(name).copied());
+                own.or(*self.rules.get(change.family))
             }
             Operation::RestoreRules(change) if phase == Phase::Trim => {
                 let rules = *self.rules.get(change.family);
@@ -179,6 +189,11 @@ impl Guard {
                 self.sets.insert(*set, index);
                 let missing = self.swapped_in.remove(with).unwrap_or_default();
                 self.missing(index, missing);
+            }
+            Operation::RestoreRules(change) if !change.services.is_empty() => {
+                let services = change.services.iter().cloned();
+                let failed = self.services.get_mut(change.family);
+                failed.extend(services.map(|name| (name, index)));
             }
             Operation::RestoreRules(change) => match phase {
                 Phase::Trim => *self.trims.get_mut(change.family) = Some(index),

@@ -132,6 +132,10 @@ impl fmt::Display for Failure {
 ///
 /// Operations on one table of nf_tables ([`Operation::table`]) that are handed over together are to be one transaction:
 /// `run` gives success for all of them, or an error for each.
+///
+/// Changes of rules that are handed over together may be of later phases too. Those that `run` could not try, since another
+/// of them was refused, have [`KernelErrorKind::Unattempted`]: they are handed over again, without it and what rests upon
+/// it. Where all have it, they are handed over by halves, until the one is found that is refused.
 pub fn carry_out(
     plan: &Plan,
     together: impl Fn(&Operation, &Operation) -> bool,
@@ -150,8 +154,8 @@ pub fn carry_out(
         batch.clear();
         let mut last = first;
         while let Some((index, (of, operation))) = rest.peek().copied() {
-            let joins = of == phase || stands_alone(operation);
-            let full = batch.len() >= AT_ONCE && first.table().is_none();
+            let joins = of == phase || stands_alone(operation) || are_rules(last, operation);
+            let full = batch.len() >= AT_ONCE && !is_of_transaction(first);
             if full || !(batch.is_empty() || joins && together(last, operation)) {
                 break;
             }
@@ -204,11 +208,18 @@ impl<'a, R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<'a, R> {
             return;
         }
         let mut results = results.into_iter();
+        let alone = self.allowed.len() == 1;
+        let mut settled = false;
+        let mut unattempted = Vec::new();
         for &(index, phase, operation) in batch {
             if self.has_failed(index) {
                 continue;
             }
             match results.next().unwrap_or_else(|| Err(no_result(operation))) {
+                Err(error) if error.kind == KernelErrorKind::Unattempted && !alone => {
+                    unattempted.push((index, phase, operation));
+                    continue;
+                }
                 Ok(()) => self.applied.done += 1,
                 Err(error) => {
                     // Refused for want of what failed just before: that is the failure to report.
@@ -217,6 +228,19 @@ impl<'a, R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<'a, R> {
                         None => FailureReason::Refused(error),
                     };
                     self.fail((index, phase, operation), reason);
+                }
+            }
+            settled = true;
+        }
+        if settled {
+            if !unattempted.is_empty() {
+                self.hand_over(&unattempted);
+            }
+        } else {
+            let (first, second) = unattempted.split_at(unattempted.len() / 2);
+            for half in [first, second] {
+                if !half.is_empty() {
+                    self.hand_over(half);
                 }
             }
         }
@@ -266,6 +290,19 @@ pub fn no_result(operation: &Operation) -> KernelError {
         KernelErrorKind::Unknown,
         "the kernel gave no result: it is not known whether this was carried out",
     )
+}
+
+/// Whether both change rules. What one that is refused would leave unsafe is not tried in the same run of the tool.
+const fn are_rules(one: &Operation, next: &Operation) -> bool {
+    matches!(
+        (one, next),
+        (Operation::RestoreRules(_), Operation::RestoreRules(_))
+    )
+}
+
+/// Whether operations like this are handed over in any number, since each time costs what the whole table costs.
+fn is_of_transaction(operation: &Operation) -> bool {
+    operation.table().is_some() || matches!(operation, Operation::RestoreRules(_))
 }
 
 /// How many operations are handed over at once: as many as `netlink-batch` sends in one system call. More would save

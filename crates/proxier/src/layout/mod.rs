@@ -8,7 +8,8 @@ mod sets;
 
 pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
 pub(crate) use iptables::{
-    LOCALNET_CHAIN, is_localnet_rule, is_service_chain, is_service_chain_name,
+    LOCALNET_CHAIN, ServiceTables, SharedChain, is_localnet_rule, is_plain, is_service_chain,
+    is_service_chain_name,
 };
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;

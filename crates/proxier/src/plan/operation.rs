@@ -8,7 +8,7 @@ use ipset_netlink::{Entry, SetName, SetSpec};
 use iptables_restore::{Chain, RestoreInput};
 use ipvs_netlink::{Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId};
 
-use crate::cluster::Family;
+use crate::cluster::{Family, ObjectName};
 use crate::layout::Reach;
 use crate::layout::nftables::{Element, Structure, TableRules};
 use crate::settings::Sysctl;
@@ -199,6 +199,10 @@ pub struct RulesChange {
     pub input: RestoreInput,
     /// The chains that are rewritten or deleted, as they are found.
     pub before: Vec<Chain>,
+    /// In iptables mode: the Services whose rules and chains these are, sorted; none for what all Services share. Each
+    /// Service has a change of its own, so that a line that is refused leads back to it and keeps no other waiting. Those
+    /// between which an address moves have one together.
+    pub services: Vec<ObjectName>,
     /// Which new virtual servers need it.
     pub(crate) dependents: Dependents,
 }
@@ -220,6 +224,7 @@ impl RulesChange {
             family,
             input,
             before: Vec::new(),
+            services: Vec::new(),
             dependents: Dependents::All,
         }
     }

@@ -65,6 +65,14 @@ impl Claim {
         }
     }
 
+    /// What it means in iptables mode.
+    pub(crate) fn rules(&self) -> Option<&PortClaim> {
+        match self.extra.as_deref()? {
+            Extra::Rules(rules) => Some(rules),
+            Extra::Drop(_) | Extra::Elements(_) => None,
+        }
+    }
+
     /// What goes into the table of nf_tables.
     pub(crate) fn elements(&self) -> &[Element] {
         match self.extra.as_deref() {

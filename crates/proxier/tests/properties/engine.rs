@@ -87,7 +87,7 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
     )
         .prop_map(|(case, events)| Story {
             host: case.host,
-            config: without_iptables_mode(case.config),
+            config: case.config,
             cluster: case.cluster,
             found: case.found,
             events,
@@ -264,7 +264,7 @@ pub(crate) fn follow(story: Story) {
             Event::Host(host) => {
                 pair.engine.set_host(*host);
             }
-            Event::Config(config) => pair.engine.set_config(without_iptables_mode(*config)),
+            Event::Config(config) => pair.engine.set_config(*config),
             Event::Fail(at) => {
                 pair.fail = at;
                 continue;
@@ -348,12 +348,4 @@ fn connect(kernel: &mut MemoryKernel, at: Index, active: u32) {
         ..Connections::default()
     };
     kernel.set_connections(&server, &destination, connections);
-}
-
-/// The engine does not know iptables mode yet.
-fn without_iptables_mode(mut config: Config) -> Config {
-    if config.layout == proxier::Layout::Iptables {
-        config.layout = proxier::Layout::Nftables;
-    }
-    config
 }

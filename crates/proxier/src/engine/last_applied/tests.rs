@@ -171,7 +171,7 @@ fn state(applied: &LastApplied) -> Observed {
     Observed {
         servers: servers.map(without_connections).collect(),
         sets: sets.collect(),
-        rules: applied.rules.clone(),
+        rules: PerFamily::from_fn(|family| applied.rules.get(family).whole().into_owned()),
         tables: PerFamily::from_fn(|family| {
             let table = applied.tables.get(family).as_ref()?;
             let elements = table.elements.iter().copied().collect();

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use iptables_restore::{AddressTypes, AddrtypeMatch, Rule, Target};
 use ipvs_netlink::Protocol;
 
+use super::SharedChain;
 use super::chains::{Named, port_match};
 use super::comment;
 use super::names::ChainKind;
@@ -25,6 +26,20 @@ pub(super) struct Entries {
     pub(super) health_checks: Vec<Rule>,
     /// filter, `KUBE-PROXY-FIREWALL`: what no source range let pass.
     pub(super) firewall: Vec<Rule>,
+}
+
+impl Entries {
+    /// In the order of [`SharedChain::ALL`](super::SharedChain::ALL).
+    pub(super) fn by_chain(self) -> [Vec<Rule>; SharedChain::COUNT] {
+        [
+            self.services,
+            self.node_ports,
+            self.refused,
+            self.refused_outside,
+            self.health_checks,
+            self.firewall,
+        ]
+    }
 }
 
 impl Named<'_> {

@@ -10,6 +10,7 @@ mod entries;
 mod names;
 mod port;
 mod probability;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,10 +20,11 @@ use iptables_restore::{ChainName, Rule, TableName};
 pub(crate) use base::{LOCALNET_CHAIN, is_localnet_rule};
 pub(crate) use names::{is_service_chain, is_service_chain_name};
 pub use port::{PortRules, PortSpec, Sources};
+pub(crate) use shared::{SharedChain, is_plain};
 
 use self::chains::{Common, Named};
 use super::rules::{FamilyRules, OwnChain, TableRules};
-use crate::cluster::Family;
+use crate::cluster::{Family, ObjectName};
 
 /// The chain that marks packets to be masqueraded.
 const MARK_MASQ: &str = "KUBE-MARK-MASQ";
@@ -57,10 +59,11 @@ impl Default for IptablesRules {
     }
 }
 
-/// What a port adds to the tables.
-pub(crate) struct PortTables {
-    /// Rules of shared chains.
-    pub(crate) shared: Vec<(TableName, &'static str, Vec<Rule>)>,
+/// What a Service, or one of its ports, adds to the tables.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceTables {
+    /// Rules of shared chains, by [`SharedChain::index`].
+    pub(crate) shared: [Vec<Rule>; SharedChain::COUNT],
     /// Chains of its own, in the nat table.
     pub(crate) chains: BTreeMap<ChainName, Vec<Rule>>,
 }
@@ -68,20 +71,21 @@ pub(crate) struct PortTables {
 impl FamilyRules {
     /// The nat and the filter table.
     pub(super) fn iptables_mode(&self) -> [TableRules; 2] {
-        let (mut nat, mut filter) = (self.base_nat(), self.base_filter());
+        let [mut nat, mut filter] = self.base_tables();
+        let tail = nat.take_last(base::SERVICES);
         let mut own = BTreeMap::new();
         for port in &self.iptables.ports {
-            let PortTables { shared, chains } = self.port_tables(port);
-            for (table, chain, rules) in shared {
-                let table = match table {
+            let ServiceTables { shared, chains } = self.port_tables(port);
+            for (chain, rules) in SharedChain::ALL.into_iter().zip(shared) {
+                let table = match chain.table() {
                     TableName::Nat => &mut nat,
                     _ => &mut filter,
                 };
-                table.extend(chain, rules);
+                table.extend(chain.name(), rules);
             }
             own.extend(chains);
         }
-        nat.append_last(base::SERVICES, self.node_port_jumps());
+        nat.append_last(base::SERVICES, tail);
         nat.chains
             .extend(own.into_iter().map(|(name, rules)| OwnChain {
                 name,
@@ -93,27 +97,36 @@ impl FamilyRules {
         [nat, filter]
     }
 
+    /// The two tables as they are without Services.
+    pub(crate) fn base_tables(&self) -> [TableRules; 2] {
+        let (mut nat, filter) = (self.base_nat(), self.base_filter());
+        nat.append_last(base::SERVICES, self.node_port_jumps());
+        [nat, filter]
+    }
+
+    /// What each Service adds, by name.
+    pub(crate) fn service_tables(&self) -> BTreeMap<ObjectName, ServiceTables> {
+        let mut services: BTreeMap<ObjectName, ServiceTables> = BTreeMap::new();
+        for port in &self.iptables.ports {
+            let all = services.entry(port.spec.service.clone()).or_default();
+            let ServiceTables { shared, chains } = self.port_tables(port);
+            for (all, rules) in all.shared.iter_mut().zip(shared) {
+                all.extend(rules);
+            }
+            all.chains.extend(chains);
+        }
+        services
+    }
+
     /// What one port adds.
-    pub(crate) fn port_tables(&self, port: &PortRules) -> PortTables {
+    fn port_tables(&self, port: &PortRules) -> ServiceTables {
         let named = Named::new(port);
-        let entries = named.entries(self.family);
         let common = Common {
             masquerade_all: self.masquerade_all,
             local_source: self.local_source.as_ref(),
         };
-        PortTables {
-            shared: vec![
-                (TableName::Nat, base::SERVICES, entries.services),
-                (TableName::Nat, base::NODE_PORTS, entries.node_ports),
-                (TableName::Filter, base::SERVICES, entries.refused),
-                (
-                    TableName::Filter,
-                    base::EXTERNAL_SERVICES,
-                    entries.refused_outside,
-                ),
-                (TableName::Filter, base::NODE_PORTS, entries.health_checks),
-                (TableName::Filter, base::FIREWALL, entries.firewall),
-            ],
+        ServiceTables {
+            shared: named.entries(self.family).by_chain(),
             chains: named.chains(common),
         }
     }

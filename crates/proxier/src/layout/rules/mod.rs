@@ -172,6 +172,14 @@ impl TableRules {
         chain.rules.extend(rules);
     }
 
+    /// Takes out the rules that are to be behind all others of a chain.
+    pub(super) fn take_last(&mut self, chain: &str) -> Vec<Rule> {
+        let chain = self.chain(chain, false);
+        let body = chain.rules.len().saturating_sub(chain.tail);
+        chain.tail = 0;
+        chain.rules.split_off(body)
+    }
+
     pub(super) fn jump_from(&mut self, builtin: &str, rule: Rule) {
         self.jumps.push((chain_name(builtin), rule));
     }

@@ -80,13 +80,23 @@ impl<'a> Change<'a> {
     }
 
     pub(super) fn write(&mut self, wanted: &TableRules, extent: Extent) {
-        for own in &wanted.chains {
+        self.write_ordered(wanted, extent);
+        for own in wanted.chains.iter().filter(|own| own.unordered) {
+            if self.chain(&own.name).is_none() {
+                self.rewrite(&own.name, own.rules.clone());
+            } else {
+                self.write_unordered(own, extent);
+            }
+        }
+    }
+
+    /// Writes the chains whose rules depend on their order.
+    pub(super) fn write_ordered(&mut self, wanted: &TableRules, extent: Extent) {
+        for own in wanted.chains.iter().filter(|own| !own.unordered) {
             if self.chain(&own.name).is_none() {
                 self.rewrite(&own.name, own.rules.clone());
             } else if own.shared {
                 self.write_each(own, extent);
-            } else if own.unordered {
-                self.write_unordered(own, extent);
             } else if self.rules(&own.name) != own.rules {
                 self.rewrite(&own.name, own.rules.clone());
             }
@@ -225,20 +235,19 @@ impl<'a> Change<'a> {
         });
     }
 
-    /// Removes the chains of Services and endpoints that `wanted` does not have.
-    pub(super) fn remove_service_chains(&mut self, wanted: &TableRules) {
-        let kept: HashSet<_> = wanted.chains.iter().map(|own| &own.name).collect();
-        let found = self.table.iter().flat_map(|table| &table.chains);
-        let stale: Vec<_> = found
-            .map(|chain| &chain.name)
-            .filter(|name| is_service_chain(name) && !kept.contains(name))
-            .collect();
-        if !stale.is_empty() {
-            let others = self.targets_of_others();
-            let (flush, delete): (Vec<_>, Vec<_>) = stale
-                .into_iter()
-                .partition(|name| others.contains(name.as_str()));
-            self.remove_chains(&flush, &delete);
+    /// Deletes rules of a chain, and puts others at its end.
+    pub(super) fn replace_rules(&mut self, chain: &ChainName, found: &[Rule], wanted: &[Rule]) {
+        found.iter().for_each(|rule| self.delete_rule(chain, rule));
+        self.edits.extend(wanted.iter().map(|rule| Edit::Append {
+            chain: chain.clone(),
+            rule: rule.clone(),
+        }));
+    }
+
+    /// Deletes the rules of a chain for which `unwanted` says so.
+    pub(super) fn delete_rules(&mut self, chain: &ChainName, unwanted: impl Fn(&Rule) -> bool) {
+        for rule in self.rules(chain).iter().filter(|rule| unwanted(rule)) {
+            self.delete_rule(chain, rule);
         }
     }
 
@@ -339,7 +348,7 @@ impl<'a> Change<'a> {
     }
 
     /// The chains that rules jump to which are not the proxy's. They cannot be deleted.
-    fn targets_of_others(&self) -> HashSet<&'a str> {
+    pub(super) fn targets_of_others(&self) -> HashSet<&'a str> {
         let owned = owned_table(self.family, &self.name);
         let owned_chains: HashSet<_> = owned
             .iter()
@@ -379,6 +388,7 @@ impl<'a> Change<'a> {
             family: self.family,
             input,
             before: self.before,
+            services: Vec::new(),
             dependents: Dependents::All,
         })
     }

@@ -1,34 +1,30 @@
-//! From one mode to the other.
+//! From iptables mode to IPVS mode.
 //!
 //! Both modes have a chain called `KUBE-SERVICES` in the nat table. While one takes over from the other, it has the
 //! rules of both: what is sent to chains of Services goes there first, and what is not is still IPVS's. So no Service is
-//! without either in between, nor is a virtual server that is about to go without its masquerading.
+//! without either in between, nor is a virtual server that is about to go without its masquerading. The way back is in
+//! [`super::iptables`].
 
 use iptables_restore::{Rule, Ruleset, TableName};
 
-use crate::layout::{Layout, TableRules, is_service_chain_name};
+use crate::layout::{TableRules, is_service_chain_name};
 
 const SERVICES: &str = "KUBE-SERVICES";
 /// Where iptables mode has node ports; IPVS mode has another.
 const NODE_PORTS: &str = "KUBE-NODEPORTS";
 
-/// The rules of a table with those that the other mode left; `None` where it left none.
-pub(super) fn with_other_mode(
-    layout: Layout,
-    wanted: &TableRules,
-    kernel: &Ruleset,
-) -> Option<TableRules> {
+/// The rules of a table with those that iptables mode left; `None` where it left none.
+pub(super) fn with_iptables_mode(wanted: &TableRules, kernel: &Ruleset) -> Option<TableRules> {
     if wanted.name != TableName::Nat {
         return None;
     }
     let at = wanted.chains.iter().position(|own| own.name == SERVICES)?;
     let found = kernel.table(&wanted.name)?.chain(SERVICES)?;
-    let of_iptables = layout == Layout::Iptables;
     let own = &wanted.chains.get(at)?.rules;
     let left: Vec<Rule> = found
         .rules
         .iter()
-        .filter(|rule| leads_to_services(rule) != of_iptables && !own.contains(rule))
+        .filter(|rule| leads_to_services(rule) && !own.contains(rule))
         .cloned()
         .collect();
     if left.is_empty() {
@@ -38,11 +34,7 @@ pub(super) fn with_other_mode(
     let services = both.chains.get_mut(at)?;
     services.unordered = false;
     services.tail = 0;
-    if of_iptables {
-        services.rules.extend(left);
-    } else {
-        services.rules.splice(0..0, left);
-    }
+    services.rules.splice(0..0, left);
     Some(both)
 }
 

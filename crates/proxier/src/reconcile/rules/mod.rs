@@ -4,12 +4,17 @@
 //! virtual servers that are about to go still need; the second, once they are gone, takes that away.
 //!
 //! Iptables mode has no virtual servers, and its steps are three. The filter table gets its new rules first: a packet is
-//! refused there before the nat table changes. Then the nat table is written in one step, and chains without a jump to them
-//! are deleted. Last, the filter table loses the rules that are no longer needed.
+//! refused there before the nat table changes. Then the nat table is written, and chains without a jump to them are
+//! deleted. Last, the filter table loses the rules that are no longer needed. See [`iptables`] and [`services`].
 
 mod change;
 mod handover;
+mod iptables;
+mod services;
 mod unordered;
+
+pub(crate) use iptables::targets_of_others;
+pub(crate) use services::{FoundChain, FoundService, ServiceChanges, ServicePair};
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -23,7 +28,7 @@ use crate::layout::{
     FamilyRules, LOCALNET_CHAIN, Layout, SetId, SetIds, TableRules, is_localnet_rule, owned_table,
 };
 use crate::observed::Observed;
-use crate::plan::{Dependents, Operation, Phase, Plan, RulesChange};
+use crate::plan::{Operation, Phase, Plan, RulesChange};
 
 use super::Members;
 use super::dependents::dependents;
@@ -38,14 +43,20 @@ pub(super) fn plan(
 ) {
     let mut kernel = observed.rules.get(family).clone();
     if !misfits.is_empty() {
-        let changes = forget(family, &kernel, misfits);
-        push(Phase::Fill, changes, &mut kernel, plan, true);
+        for change in forget(family, &kernel, misfits) {
+            let _ = change.input.apply(&mut kernel);
+            plan.push_front(Phase::Fill, Operation::RestoreRules(Box::new(change)));
+        }
     }
     let wanted = desired
         .families
         .get(family)
         .as_ref()
         .map(|state| &state.rules);
+    if let Some(wanted) = wanted.filter(|wanted| wanted.layout == Layout::Iptables) {
+        iptables::plan(family, wanted, &mut kernel, plan);
+        return;
+    }
     let tables = wanted.map(FamilyRules::tables);
     if let (Some(wanted), Some(tables)) = (wanted, &tables) {
         let lingering = lingering(wanted, observed, &kernel);
@@ -58,23 +69,16 @@ pub(super) fn plan(
             .tables()
         });
         let tables = meanwhile.as_ref().unwrap_or(tables).iter();
-        let added = |table: &TableRules| {
-            let change = add(family, wanted.layout, table, &kernel)?;
-            let dependents = match wanted.layout {
-                // It has no virtual servers that could depend on rules.
-                Layout::Iptables => Dependents::All,
-                _ => dependents(&change, &kernel, members),
-            };
+        let changes = tables.filter_map(|table| {
+            let change = add(family, table, &kernel)?;
+            let dependents = dependents(&change, &kernel, members);
             Some(RulesChange {
                 dependents,
                 ..change
             })
-        };
-        let changes = match wanted.layout {
-            Layout::Iptables => tables.rev().filter_map(added).collect(),
-            _ => tables.filter_map(added).collect(),
-        };
-        push(Phase::Rules, changes, &mut kernel, plan, false);
+        });
+        let changes = changes.collect();
+        push_and_make(Phase::Rules, changes, &mut kernel, plan);
     }
     let changes = [TableName::Nat, TableName::Filter]
         .iter()
@@ -83,26 +87,21 @@ pub(super) fn plan(
             trim(family, name, wanted, &kernel)
         })
         .collect();
-    push(Phase::Trim, changes, &mut kernel, plan, false);
+    push_and_make(Phase::Trim, changes, &mut kernel, plan);
 }
 
 /// Adds the changes to the plan, and makes them in this copy of the kernel's rules.
-fn push(
-    phase: Phase,
-    changes: Vec<RulesChange>,
-    kernel: &mut Ruleset,
-    plan: &mut Plan,
-    first: bool,
-) {
-    for change in changes {
+fn push_and_make(phase: Phase, changes: Vec<RulesChange>, kernel: &mut Ruleset, plan: &mut Plan) {
+    for change in &changes {
         // A kernel that refuses reports it when the plan is carried out.
         let _ = change.input.apply(kernel);
-        let operation = Operation::RestoreRules(Box::new(change));
-        if first {
-            plan.push_front(phase, operation);
-        } else {
-            plan.push(phase, operation);
-        }
+    }
+    push(phase, changes, plan);
+}
+
+fn push(phase: Phase, changes: Vec<RulesChange>, plan: &mut Plan) {
+    for change in changes {
+        plan.push(phase, Operation::RestoreRules(Box::new(change)));
     }
 }
 
@@ -159,23 +158,12 @@ fn all_rules(rules: &FamilyRules) -> HashSet<(TableName, ChainName, Rule)> {
 }
 
 /// What adds the rules of a table that are missing.
-fn add(
-    family: Family,
-    layout: Layout,
-    wanted: &TableRules,
-    kernel: &Ruleset,
-) -> Option<RulesChange> {
-    let both = handover::with_other_mode(layout, wanted, kernel);
+fn add(family: Family, wanted: &TableRules, kernel: &Ruleset) -> Option<RulesChange> {
+    let both = handover::with_iptables_mode(wanted, kernel);
     let wanted = both.as_ref().unwrap_or(wanted);
     let mut change = Change::new(family, &wanted.name, kernel);
-    if layout == Layout::Iptables && wanted.name == TableName::Nat {
-        change.write(wanted, Extent::Final);
-        change.jumps(wanted);
-        change.remove_service_chains(wanted);
-    } else {
-        change.write(wanted, Extent::Meanwhile);
-        change.jumps(wanted);
-    }
+    change.write(wanted, Extent::Meanwhile);
+    change.jumps(wanted);
     change.finish()
 }
 

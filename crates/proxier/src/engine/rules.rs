@@ -1,0 +1,170 @@
+//! Rules as last applied, and the rules of Services as part of a plan.
+//!
+//! In iptables mode a large cluster has ten thousands of rules, of which a change concerns a few. So once the rules that
+//! all Services share are as they should be, those of Services are kept by Service, and as text.
+
+mod by_service;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::mem;
+
+use iptables_restore::{RestoreInput, Ruleset};
+
+use self::by_service::ByService;
+use super::delta::DeltaBuilder;
+use super::dirty::Dirty;
+use super::last_applied::LastApplied;
+use crate::cluster::{Family, ObjectName, PerFamily};
+use crate::desired::FamilyState;
+use crate::layout::{Layout, SetIds, is_plain};
+use crate::plan::{Plan, RulesChange};
+use crate::reconcile::{ServiceChanges, ServicePair};
+
+/// The rules of a family.
+#[derive(Debug)]
+pub(super) enum AppliedRules {
+    /// As they were observed, and changed since.
+    Whole(Ruleset),
+    /// The same, with those of iptables mode by Service.
+    ByService(Box<ByService>),
+}
+
+impl AppliedRules {
+    pub(super) const fn new(found: Ruleset) -> Self {
+        Self::Whole(found)
+    }
+
+    /// All of them.
+    pub(super) fn whole(&self) -> Cow<'_, Ruleset> {
+        match self {
+            Self::Whole(rules) => Cow::Borrowed(rules),
+            Self::ByService(rules) => Cow::Owned(rules.whole()),
+        }
+    }
+
+    /// Keeps them by Service from now on. Returns false where they are not in the form that iptables mode gives them.
+    pub(super) fn keep_by_service(&mut self, family: Family) -> bool {
+        let Self::Whole(rules) = self else {
+            return true;
+        };
+        match ByService::of(family, mem::take(rules)) {
+            Ok(by_service) => {
+                *self = Self::ByService(Box::new(by_service));
+                true
+            }
+            Err(whole) => {
+                *rules = whole;
+                false
+            }
+        }
+    }
+
+    /// Makes changes that were carried out.
+    pub(super) fn take(&mut self, changes: &[&RulesChange]) {
+        if changes.is_empty() {
+            return;
+        }
+        if let Self::ByService(rules) = self {
+            if changes.iter().all(|change| !change.services.is_empty()) {
+                changes.iter().for_each(|change| rules.take(change));
+                return;
+            }
+            *self = Self::Whole(rules.whole());
+        }
+        if let Self::Whole(rules) = self {
+            // Many at once cost less than one by one.
+            let mut all = RestoreInput::new();
+            changes.iter().for_each(|change| all.append(&change.input));
+            if all.apply(rules).is_err() {
+                // The kernel took them; if this copy does not take one, the next audit shows why.
+                for change in changes {
+                    let _ = change.input.apply(rules);
+                }
+            }
+        }
+    }
+}
+
+/// Prepares the rules of dirty Services to be planned by themselves; where that cannot be, all rules are dirty.
+pub(super) fn prepare(dirty: &mut Dirty, last_applied: &mut LastApplied) {
+    for family in Family::ALL {
+        let services = dirty.services.get(family);
+        let whole = dirty.rules.get_mut(family);
+        if services.is_empty() || *whole {
+            continue;
+        }
+        let rules = last_applied.rules.get_mut(family);
+        *whole = !services.iter().all(is_plain) || !rules.keep_by_service(family);
+    }
+}
+
+impl DeltaBuilder<'_> {
+    /// All rules of a family in iptables mode; `None` in another, and for a family that is not written.
+    pub(super) fn iptables_mode(&self, family: Family) -> Option<FamilyState> {
+        if self.config.layout != Layout::Iptables || !self.writes(family) {
+            return None;
+        }
+        let mut rules = self.context(family).rules(SetIds::NONE, BTreeSet::new());
+        rules.iptables.ports = self.wanted.all_ports(family);
+        Some(FamilyState::new(Vec::new(), rules))
+    }
+
+    /// Plans the rules of the Services that are dirty, in families whose rules are not planned whole.
+    pub(super) fn services(&self, dirty: &Dirty, plan: &mut Plan) {
+        if self.config.layout != Layout::Iptables {
+            return;
+        }
+        for family in Family::ALL
+            .into_iter()
+            .filter(|family| self.writes(*family))
+        {
+            let names = dirty.services.get(family);
+            if names.is_empty() || *dirty.rules.get(family) {
+                continue;
+            }
+            if let AppliedRules::ByService(applied) = self.last_applied.rules.get(family) {
+                self.of_services(family, names, applied, plan);
+            }
+        }
+    }
+
+    fn of_services(
+        &self,
+        family: Family,
+        names: &BTreeSet<ObjectName>,
+        applied: &ByService,
+        plan: &mut Plan,
+    ) {
+        let mut rules = self.context(family).rules(SetIds::NONE, BTreeSet::new());
+        rules.iptables.ports = self.wanted.ports(family, names);
+        let mut wanted = rules.service_tables();
+        let pairs = names.iter().map(|name| {
+            let wanted = wanted.remove(name).unwrap_or_default();
+            let found = applied.found(name, wanted.chains.keys());
+            ServicePair {
+                name: name.clone(),
+                wanted,
+                found,
+            }
+        });
+        let pairs: Vec<_> = pairs.collect();
+        ServiceChanges::of(family, &pairs, &|chain| applied.is_kept(chain)).into_plan(plan);
+    }
+}
+
+/// Changes of rules that were carried out, by family.
+#[derive(Default)]
+pub(super) struct Taken<'a>(PerFamily<Vec<&'a RulesChange>>);
+
+impl<'a> Taken<'a> {
+    pub(super) fn note(&mut self, change: &'a RulesChange) {
+        self.0.get_mut(change.family).push(change);
+    }
+
+    pub(super) fn apply(self, rules: &mut PerFamily<AppliedRules>) {
+        for family in Family::ALL {
+            rules.get_mut(family).take(self.0.get(family));
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Rules of iptables mode: what all Services share, and around it the changes of each Service.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use iptables_restore::{Chain, ChainName, Rule, Ruleset, TableName};
+
+use super::change::{Change, Extent};
+use super::services::{FoundChain, FoundService, ServiceChanges, ServicePair};
+use crate::cluster::{Family, ObjectName};
+use crate::layout::{
+    FamilyRules, ServiceTables, SharedChain, TableRules, is_plain, is_service_chain_name,
+};
+use crate::plan::{Phase, Plan, RulesChange};
+
+/// Plans the rules of a family in iptables mode, and makes the changes in this copy of the kernel's rules.
+pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, plan: &mut Plan) {
+    let [nat, filter] = wanted.base_tables();
+    let [all_nat, all_filter] = wanted.tables();
+    let services = wanted.service_tables();
+    let odd = odd_rules(&services);
+    let owner = |chain: SharedChain, rule: &Rule| {
+        let odd = odd.get(&chain).and_then(|odd| odd.get(rule));
+        odd.cloned().or_else(|| chain.service_of(rule))
+    };
+    let shared = add(family, &filter, &owner, kernel);
+    make(shared.as_ref(), kernel);
+    let translation = add(family, &nat, &owner, kernel);
+    make(translation.as_ref(), kernel);
+
+    let changes = {
+        let pairs = pairs(services, &owner, kernel);
+        let kept = targets_of_others(family, kernel);
+        ServiceChanges::of(family, &pairs, &|name| kept.contains(name))
+    };
+    make(&changes.refuse, kernel);
+    make(&changes.translate, kernel);
+    make(&changes.trim, kernel);
+    let widening = widen(family, &nat, kernel);
+    make(widening.as_ref(), kernel);
+    let nat = trim(family, (&nat, &all_nat), &owner, kernel);
+    let filter = trim(family, (&filter, &all_filter), &owner, kernel);
+    for (phase, changes) in [
+        (Phase::Rules, shared.into_iter().collect()),
+        (Phase::Rules, changes.refuse),
+        (Phase::Rules, translation.into_iter().collect()),
+        (Phase::Rules, changes.translate),
+        (Phase::Rules, widening.into_iter().collect()),
+        (Phase::Trim, nat.into_iter().collect()),
+        (Phase::Trim, changes.trim),
+        (Phase::Trim, filter.into_iter().collect::<Vec<_>>()),
+    ] {
+        super::push(phase, changes, plan);
+    }
+}
+
+/// The rules of Services whose names do not show in them.
+fn odd_rules(
+    services: &BTreeMap<ObjectName, ServiceTables>,
+) -> BTreeMap<SharedChain, HashMap<Rule, ObjectName>> {
+    let mut odd: BTreeMap<SharedChain, HashMap<Rule, ObjectName>> = BTreeMap::new();
+    for (name, tables) in services.iter().filter(|(name, _)| !is_plain(name)) {
+        for (chain, rules) in SharedChain::ALL.into_iter().zip(&tables.shared) {
+            let rules = rules.iter().map(|rule| (rule.clone(), name.clone()));
+            odd.entry(chain).or_default().extend(rules);
+        }
+    }
+    odd
+}
+
+/// The chains of the nat table that rules of others jump to: they cannot be deleted.
+pub(crate) fn targets_of_others(family: Family, kernel: &Ruleset) -> HashSet<String> {
+    let change = Change::new(family, &TableName::Nat, kernel);
+    let targets = change.targets_of_others().into_iter();
+    targets.map(str::to_owned).collect()
+}
+
+/// Makes changes in a copy of the kernel's rules.
+fn make<'c>(changes: impl IntoIterator<Item = &'c RulesChange>, kernel: &mut Ruleset) {
+    let mut all = iptables_restore::RestoreInput::new();
+    for change in changes {
+        all.append(&change.input);
+    }
+    // A kernel that refuses reports it when the plan is carried out.
+    let _ = all.apply(kernel);
+}
+
+type Owner<'a> = &'a dyn Fn(SharedChain, &Rule) -> Option<ObjectName>;
+
+/// What adds the rules of a table that all Services share, where they are missing.
+fn add(
+    family: Family,
+    wanted: &TableRules,
+    owner: Owner<'_>,
+    kernel: &Ruleset,
+) -> Option<RulesChange> {
+    let mut change = Change::new(family, &wanted.name, kernel);
+    let extent = match wanted.name {
+        TableName::Nat => Extent::Final,
+        _ => Extent::Meanwhile,
+    };
+    change.write_ordered(wanted, extent);
+    let found = kernel.table(&wanted.name);
+    for own in wanted.chains.iter().filter(|own| own.unordered) {
+        let chain = found.and_then(|table| table.chain(own.name.as_str()));
+        let rules = chain.map_or(&[][..], |chain| &chain.rules);
+        let tail = meanwhile(&own.rules, &rules_to_node_ports(rules));
+        let at_end = rules
+            .len()
+            .checked_sub(tail.len())
+            .is_some_and(|at| rules.get(at..) == Some(&tail));
+        let count = rules_to_node_ports(rules).len();
+        if chain.is_some() && at_end && count == tail.len() {
+            continue;
+        }
+        // The rules of Services come first, then what may be for a node port. What IPVS mode left is needed until its
+        // virtual servers are gone.
+        let of = SharedChain::of(&wanted.name, own.name.as_str());
+        let is_of_service = |rule: &&Rule| of.is_some_and(|of| owner(of, rule).is_some());
+        let services = rules.iter().filter(is_of_service);
+        let others = rules
+            .iter()
+            .filter(|rule| !is_of_service(rule) && !leads_to_node_ports(rule));
+        let all = services.chain(&tail).chain(others);
+        let all = all.cloned().collect();
+        change.rewrite(&own.name, all);
+    }
+    change.jumps(wanted);
+    change.finish()
+}
+
+/// The rules for what may be for a node port, where other ones are there: as long as Services change, node ports are
+/// served at addresses where they were and will be.
+fn meanwhile(wanted: &[Rule], found: &[Rule]) -> Vec<Rule> {
+    if found.is_empty() {
+        return wanted.to_vec();
+    }
+    // One rule for all addresses has no destination, or excludes loopback addresses.
+    let whole = |rule: &Rule| rule.destination.is_none();
+    let restricted = |rule: &Rule| rule.destination.as_ref().is_some_and(|d| !d.negated);
+    let covers = |all: &[Rule], rule: &Rule| {
+        all.iter()
+            .any(|other| other == rule || whole(other) || !restricted(other) && restricted(rule))
+    };
+    let narrower = wanted.iter().filter(|rule| covers(found, rule));
+    let kept = found
+        .iter()
+        .filter(|rule| covers(wanted, rule) && !wanted.contains(rule));
+    narrower.chain(kept).cloned().collect()
+}
+
+fn leads_to_node_ports(rule: &Rule) -> bool {
+    let target = rule.target.as_ref().and_then(|target| target.chain());
+    target == Some(SharedChain::NodePorts.name())
+}
+
+fn rules_to_node_ports(rules: &[Rule]) -> Vec<Rule> {
+    let rules = rules.iter().filter(|rule| leads_to_node_ports(rule));
+    rules.cloned().collect()
+}
+
+/// What serves node ports at all addresses, once the Services are as they should be.
+fn widen(family: Family, nat: &TableRules, kernel: &Ruleset) -> Option<RulesChange> {
+    let mut change = Change::new(family, &nat.name, kernel);
+    for own in nat.chains.iter().filter(|own| own.tail > 0) {
+        let chain = kernel.table(&nat.name)?.chain(own.name.as_str())?;
+        let found = rules_to_node_ports(&chain.rules);
+        if found != own.rules {
+            change.replace_rules(&own.name, &found, &own.rules);
+        }
+    }
+    change.finish()
+}
+
+/// What takes away the rules and chains of a table that are nobody's any more. `wanted` is what all Services share, and
+/// the whole table.
+fn trim(
+    family: Family,
+    wanted: (&TableRules, &TableRules),
+    owner: Owner<'_>,
+    kernel: &Ruleset,
+) -> Option<RulesChange> {
+    let (shared, all) = wanted;
+    let mut change = Change::new(family, &shared.name, kernel);
+    change.write_ordered(shared, Extent::Final);
+    change.reduce_jumps(shared);
+    for own in shared.chains.iter().filter(|own| own.unordered) {
+        let of = SharedChain::of(&shared.name, own.name.as_str());
+        change.delete_rules(&own.name, |rule| {
+            !own.rules.contains(rule) && of.is_none_or(|of| owner(of, rule).is_none())
+        });
+    }
+    change.remove_stale(Some(all));
+    change.finish()
+}
+
+/// All Services that are wanted or that the kernel has something of, sorted.
+fn pairs<'a>(
+    wanted: BTreeMap<ObjectName, ServiceTables>,
+    owner: Owner<'_>,
+    kernel: &'a Ruleset,
+) -> Vec<ServicePair<'a>> {
+    let nat = kernel.table(&TableName::Nat);
+    let chains = nat.iter().flat_map(|table| &table.chains);
+    let chains: HashMap<&str, &'a Chain> =
+        chains.map(|chain| (chain.name.as_str(), chain)).collect();
+    let mut found: BTreeMap<ObjectName, FoundService<'a>> = BTreeMap::new();
+    let mut places = Vec::new();
+    for shared in SharedChain::ALL {
+        let table = kernel.table(&shared.table());
+        let chain = table.and_then(|table| table.chain(shared.name()));
+        let mut owners = Vec::new();
+        for (at, rule) in chain.iter().flat_map(|chain| &chain.rules).enumerate() {
+            let Some(name) = owner(shared, rule) else {
+                continue;
+            };
+            let service = found.entry(name.clone()).or_default();
+            if let Some(rules) = service.shared.get_mut(shared.index()) {
+                rules.push(rule);
+            }
+            owners.push((name, at));
+        }
+        let sorted = owners.is_sorted_by(|(one, _), (next, _)| one <= next);
+        places.push(sorted.then_some(owners));
+    }
+    let all_wanted: HashSet<ChainName> = wanted
+        .values()
+        .flat_map(|tables| tables.chains.keys().cloned())
+        .collect();
+    let mut pairs: BTreeMap<ObjectName, (ServiceTables, FoundService<'a>)> = BTreeMap::new();
+    for (name, tables) in wanted {
+        let found = found.remove(&name).unwrap_or_default();
+        pairs.insert(name, (tables, found));
+    }
+    let gone = found.into_iter();
+    pairs.extend(gone.map(|(name, found)| (name, (ServiceTables::default(), found))));
+    let pairs = pairs.into_iter().map(|(name, (wanted, mut found))| {
+        for (before, owners) in found.before.iter_mut().zip(&places) {
+            *before = owners.as_ref().map(|owners| {
+                let at = owners.partition_point(|(owner, _)| *owner < name);
+                let behind = || owners.last().map_or(0, |(_, at)| at + 1);
+                owners.get(at).map_or_else(behind, |(_, at)| *at)
+            });
+        }
+        let reached = reached(&found.shared, |name| {
+            chains.get(name).map(|chain| chain.rules.as_slice())
+        });
+        for (name, rules) in reached {
+            // That of another Service is left to it.
+            if wanted.chains.contains_key(&name) || !all_wanted.contains(&name) {
+                found.chains.insert(name, FoundChain::Rules(rules));
+            }
+        }
+        for name in wanted.chains.keys() {
+            if let Some(chain) = chains.get(name.as_str()) {
+                found
+                    .chains
+                    .insert(name.clone(), FoundChain::Rules(&chain.rules));
+            }
+        }
+        ServicePair {
+            name,
+            wanted,
+            found,
+        }
+    });
+    pairs.collect()
+}
+
+/// The chains of Services and endpoints that rules of shared chains lead to.
+fn reached<'a>(
+    shared: &[Vec<&'a Rule>; SharedChain::COUNT],
+    rules_of: impl Fn(&str) -> Option<&'a [Rule]>,
+) -> BTreeMap<ChainName, &'a [Rule]> {
+    let target = |rule: &'a Rule| rule.target.as_ref().and_then(|target| target.chain());
+    let mut reached = BTreeMap::new();
+    let nat = SharedChain::ALL.into_iter().zip(shared);
+    let nat = nat.filter(|(chain, _)| chain.table() == TableName::Nat);
+    let mut left: Vec<&str> = nat
+        .flat_map(|(_, rules)| rules.iter().filter_map(|rule| target(rule)))
+        .collect();
+    while let Some(name) = left.pop() {
+        if !is_service_chain_name(name) {
+            continue;
+        }
+        let (Ok(chain), Some(rules)) = (ChainName::new(name), rules_of(name)) else {
+            continue;
+        };
+        if reached.insert(chain, rules).is_none() {
+            left.extend(rules.iter().filter_map(target));
+        }
+    }
+    reached
+}
