@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use iptables_restore::{Edit, Match, RejectReason, Rejection, RestoreInput, Target};
+use iptables_restore::{Edit, Match, RejectReason, Rejection, RestoreInput, TableEdits, Target};
 use proxier::{KernelError, KernelErrorKind, KernelPart, RulesChange};
 
 use crate::error::failed;
@@ -119,7 +119,7 @@ impl<'a> Run<'a> {
             }
         };
         let changes = self.changes.iter().enumerate().filter(|(_, change)| {
-            let mut edits = change.input.tables().iter().flat_map(|table| table.edits());
+            let mut edits = change.input.tables().iter().flat_map(TableEdits::edits);
             edits.any(needs)
         });
         changes.map(|(n, _)| n).collect()

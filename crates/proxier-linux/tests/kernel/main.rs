@@ -10,6 +10,7 @@
 
 mod calls;
 mod errors;
+mod iptables_mode;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -57,7 +58,9 @@ fn main() -> ExitCode {
         a_link_of_another_kind_is_somebody_elses,
         addresses_of_a_renamed_link_are_not_the_nodes,
         others_virtual_servers_stay,
-        errors::without_permission_of_one_kind
+        errors::without_permission_of_one_kind,
+        iptables_mode::a_refused_line_keeps_its_service_waiting_and_no_other,
+        iptables_mode::a_sync_is_one_run_of_the_tool
     ];
     kernel_test::main(each.chain(from_others).chain(others))
 }

@@ -105,7 +105,7 @@ impl ServiceChanges {
         for (n, difference) in singles.into_iter().rev() {
             if !joined.iter().any(|group| group.contains(&n)) {
                 let name = services.get(n).map(|pair| pair.name.clone());
-                changes.push(family, name.into_iter().collect(), difference);
+                changes.push(family, name.as_slice(), difference);
             }
         }
         for group in joined {
@@ -114,13 +114,13 @@ impl ServiceChanges {
             for pair in pairs() {
                 all.extend(Difference::of(pair, true, is_kept));
             }
-            let names = pairs().map(|pair| pair.name.clone()).collect();
-            changes.push(family, names, all);
+            let names: Vec<_> = pairs().map(|pair| pair.name.clone()).collect();
+            changes.push(family, &names, all);
         }
         changes
     }
 
-    fn push(&mut self, family: Family, services: Vec<ObjectName>, difference: Difference) {
+    fn push(&mut self, family: Family, services: &[ObjectName], difference: Difference) {
         let Difference {
             refuse,
             declare,
@@ -141,7 +141,7 @@ impl ServiceChanges {
                 family,
                 input,
                 before,
-                services: services.clone(),
+                services: services.to_vec(),
                 dependents: Dependents::At(Vec::new()),
             })
         };
