@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    fn change(table: TableName, chains: &[&str]) -> RulesChange {
+    fn change(table: &TableName, chains: &[&str]) -> RulesChange {
         let mut input = RestoreInput::new();
         for chain in chains {
             let rule = Rule::new().jump("RETURN");
@@ -144,10 +144,10 @@ mod tests {
     }
 
     /// `+` was committed, `!` is what was refused, `?` was not tried.
-    fn outcome(changes: &[RulesChange], line: usize, reason: RejectReason) -> String {
+    fn outcome(changes: &[RulesChange], line: usize, reason: &RejectReason) -> String {
         let changes: Vec<_> = changes.iter().collect();
         let error = KernelError::new(KernelPart::Rules, KernelErrorKind::Invalid, "refused");
-        let results = Run::of(&changes).refused(line, &reason, &error);
+        let results = Run::of(&changes).refused(line, reason, &error);
         let sign = |result: &Result<(), KernelError>| match result {
             Ok(()) => '+',
             Err(error) if error.kind == KernelErrorKind::Unattempted => '?',
@@ -159,11 +159,11 @@ mod tests {
     #[test]
     fn a_refused_line_leads_back_to_its_change() {
         let changes = [
-            change(TableName::Filter, &["A", "B"]),
-            change(TableName::Nat, &["C"]),
-            change(TableName::Nat, &["D", "E"]),
-            change(TableName::Nat, &["F"]),
-            change(TableName::Filter, &["G"]),
+            change(&TableName::Filter, &["A", "B"]),
+            change(&TableName::Nat, &["C"]),
+            change(&TableName::Nat, &["D", "E"]),
+            change(&TableName::Nat, &["F"]),
+            change(&TableName::Filter, &["G"]),
         ];
         let all: Vec<_> = changes.iter().collect();
         let text = Run::of(&all).input().to_string();
@@ -178,7 +178,7 @@ mod tests {
             ("-A G", "++++!"),
         ] {
             assert_eq!(
-                outcome(&changes, line(chain), RejectReason::Unexplained),
+                outcome(&changes, line(chain), &RejectReason::Unexplained),
                 expected,
                 "{chain}"
             );
@@ -190,9 +190,9 @@ mod tests {
             .filter(|(_, line)| *line == "COMMIT")
             .collect();
         let at = |n: usize| commits.get(n).unwrap().0 + 1;
-        assert_eq!(outcome(&changes, at(1), RejectReason::Commit), "+????");
-        assert_eq!(outcome(&changes, at(2), RejectReason::Commit), "++++!");
-        assert_eq!(outcome(&changes[..1], at(0), RejectReason::Commit), "!");
+        assert_eq!(outcome(&changes, at(1), &RejectReason::Commit), "+????");
+        assert_eq!(outcome(&changes, at(2), &RejectReason::Commit), "++++!");
+        assert_eq!(outcome(&changes[..1], at(0), &RejectReason::Commit), "!");
     }
 
     /// A match that this system lacks is looked for once, not once for each change that needs it.
@@ -204,8 +204,8 @@ mod tests {
             input.table(TableName::Nat).append(name, rule).unwrap();
             RulesChange::new(Family::V4, input)
         };
-        let changes = [with("A"), change(TableName::Nat, &["B"]), with("C")];
+        let changes = [with("A"), change(&TableName::Nat, &["B"]), with("C")];
         let reason = RejectReason::NoSuchMatch("recent".to_owned());
-        assert_eq!(outcome(&changes, 2, reason), "!?!");
+        assert_eq!(outcome(&changes, 2, &reason), "!?!");
     }
 }
