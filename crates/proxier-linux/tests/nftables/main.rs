@@ -10,9 +10,12 @@
 #[path = "../packets/addresses.rs"]
 #[allow(dead_code, reason = "some are of layouts that bind addresses")]
 mod addresses;
+mod api_server;
+mod bad_element;
 mod bulk;
 #[path = "../packets/connections.rs"]
 mod connections;
+mod drain;
 mod icmp;
 mod packets;
 #[path = "../packets/proxy.rs"]
@@ -81,6 +84,9 @@ fn main() -> ExitCode {
         bulk::path_mtu_to_clients,
         bulk::path_mtu_to_endpoints,
         bulk::path_mtu_of_the_node,
+        api_server::keeps_its_port,
+        drain::of_all_endpoints,
+        drain::of_local_endpoints,
         src_valid_mark,
         without_a_default_route,
         the_node_has_its_own_source,
@@ -107,6 +113,7 @@ fn main() -> ExitCode {
         state::a_route_of_others_is_in_the_way,
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
+        bad_element::costs_only_its_own_service,
         with_an_empty_path,
     ];
     let all = packets.chain(state);

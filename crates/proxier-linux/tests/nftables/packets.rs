@@ -18,13 +18,13 @@ use scenarios::servers::serve;
 use scenarios::topology::{Both, CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD, Topology};
 
 /// Another node, which is there.
-const OTHER_NODE: Both = Both("192.168.30.20", "2001:db8:30::20");
+pub(crate) const OTHER_NODE: Both = Both("192.168.30.20", "2001:db8:30::20");
 
 /// How long what goes at once may take on an emulated machine.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Gives the namespace behind `eth2` the address of another node, which its UDP server does not choose for its answers.
-fn other_node(net: &Topology) {
+pub(crate) fn other_node(net: &Topology) {
     let Both(v4, v6) = OTHER_NODE;
     net.elsewhere.cmd(&format!(
         "ip address add {v4}/32 dev eth0 && ip address add {v6}/128 dev eth0 nodad preferred_lft 0"

@@ -1,11 +1,17 @@
 //! What the Service has besides, where a test asks for it.
 
-use crate::proxy::{PORT, TARGET, Web};
+use crate::proxy::{Endpoint, PORT, TARGET, Web};
 
 impl Web {
     /// With these external IPs (`externalIPs: …`) or this status (`loadBalancer: …`) in the place of its own.
     pub(crate) fn instead(mut self, field: &str) -> Self {
         self.addresses = Some(field.to_owned());
+        self
+    }
+
+    /// With these endpoints shutting down.
+    pub(crate) fn terminating(mut self, endpoints: &[Endpoint]) -> Self {
+        self.terminating = endpoints.to_vec();
         self
     }
 
@@ -19,7 +25,15 @@ impl Web {
         self.port("sctp", PORT, TARGET, "SCTP", ", nodePort: 30080")
     }
 
-    fn port(mut self, name: &str, port: u16, target: u16, protocol: &str, more: &str) -> Self {
+    /// With a further port.
+    pub(crate) fn port(
+        mut self,
+        name: &str,
+        port: u16,
+        target: u16,
+        protocol: &str,
+        more: &str,
+    ) -> Self {
         self.ports += &format!("  - {{name: {name}, port: {port}, protocol: {protocol}{more}}}\n");
         self.target_ports += &format!(", {{name: {name}, port: {target}, protocol: {protocol}}}");
         self

@@ -1,11 +1,14 @@
 //! The node's proxy, and the Service it programs.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Family;
-use proxier::{Config, DetectLocal, Kernel, Layout, ObservedServer, Plan, reconcile, translate};
+use proxier::{
+    Config, Conflict, DetectLocal, Kernel, Layout, ObservedServer, Plan, reconcile, translate,
+};
 use proxier_linux::LinuxKernel;
 
 use scenarios::client::Protocol;
@@ -31,6 +34,8 @@ pub(crate) struct Web {
     pub(crate) ports: String,
     pub(crate) target_ports: String,
     endpoints: Vec<Endpoint>,
+    /// Of these, the ones that are shutting down and take nothing new.
+    pub(crate) terminating: Vec<Endpoint>,
 }
 
 /// A pod behind it.
@@ -119,7 +124,12 @@ spec:
                     Endpoint::Elsewhere => (scenarios::topology::ELSEWHERE, "node-b"),
                 };
                 let address = address.of(family);
-                format!("{{addresses: ['{address}'], nodeName: {node}}}, ")
+                let conditions = if self.terminating.contains(endpoint) {
+                    ", conditions: {ready: false, serving: false, terminating: true}"
+                } else {
+                    ""
+                };
+                format!("{{addresses: ['{address}'], nodeName: {node}{conditions}}}, ")
             })
             .collect();
         let name = match family {
@@ -153,6 +163,10 @@ pub(crate) fn open(layout: Layout) -> LinuxKernel {
 pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) kernel: LinuxKernel,
+    /// Where the API server is.
+    pub(crate) api_servers: BTreeSet<SocketAddr>,
+    /// What could not be served of what was last set.
+    pub(crate) conflicts: Vec<Conflict>,
 }
 
 impl Node {
@@ -184,15 +198,22 @@ impl Node {
     /// With nobody to send anything.
     pub(crate) fn unconnected(config: Config) -> Self {
         let kernel = open(config.layout);
-        Self { config, kernel }
+        Self {
+            config,
+            kernel,
+            api_servers: BTreeSet::new(),
+            conflicts: Vec::new(),
+        }
     }
 
     /// Has the kernel hold what the cluster now asks for, and gives the plan that did it.
     pub(crate) fn set(&mut self, web: &Web) -> Plan {
         let reading = proxier_manifest::read_cluster("web", web.manifest().as_bytes());
         assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
-        let host = self.kernel.host("node-a").unwrap();
+        let mut host = self.kernel.host("node-a").unwrap();
+        host.api_servers.clone_from(&self.api_servers);
         let desired = translate(&reading.cluster, &host, &self.config);
+        self.conflicts.clone_from(&desired.conflicts);
         let plan = reconcile(&desired, &self.kernel.observe().unwrap());
         let applied = self.kernel.apply(&plan);
         let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();

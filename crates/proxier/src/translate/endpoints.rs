@@ -145,6 +145,13 @@ impl Endpoints {
         first.is_some_and(|first| !first.local) && used.all(|candidate| !candidate.local)
     }
 
+    /// Whether an endpoint on this node shuts down and takes nothing new.
+    pub(super) fn shuts_down_here(&self) -> bool {
+        self.candidates
+            .iter()
+            .any(|candidate| candidate.local && candidate.terminating && !candidate.draining)
+    }
+
     /// The endpoints on this node, ready or not.
     pub(super) fn on_this_node(&self) -> impl Iterator<Item = (IpAddr, u16)> {
         self.candidates

@@ -144,7 +144,13 @@ impl Context<'_> {
             let conflicts = served.map(|claim| claim.conflict(&service.name, Holder::OtherMarks));
             all.refused.extend(conflicts);
         }
-        if let Outside::Marked(mark) = outside {
+        let kept = match (outside, mark) {
+            (Outside::Marked(mark), _) => Some(mark),
+            // What is open goes on to endpoints that shut down here. Nothing new comes, since no element has the mark.
+            (_, Some(Some(mark))) if port.endpoints.shuts_down_here() => Some(mark),
+            _ => None,
+        };
+        if let Some(mark) = kept {
             let id = VirtualServerId::FirewallMark {
                 family: self.family,
                 mark,

@@ -158,6 +158,34 @@ fn a_split_policy_has_one_more_virtual_server_by_mark() {
     assert!(!nowhere.iter().any(|line| line.contains("-f ")));
 }
 
+/// While an endpoint of this node shuts down, the virtual server by mark stays for what is open, and nothing new gets its mark.
+#[test]
+fn endpoints_that_shut_down_here_keep_the_virtual_server_by_mark() {
+    let spec = format!("{OUTSIDE}, externalTrafficPolicy: Local");
+    let terminating = "conditions: {ready: false, serving: false, terminating: true}";
+    let node = "nodeName: node-a";
+    for addresses in [&["10.244.0.1", "10.244.0.2"][..], &["10.244.0.1"]] {
+        let slice = endpoints(addresses, TARGET);
+        let manifests = |slice: &str| format!("{}{slice}", with_balancer(&spec));
+        let shown = of(&manifests(
+            &slice.replace(node, &format!("{node}, {terminating}")),
+        ));
+        let mark = shown
+            .iter()
+            .position(|line| line.contains("-f 4189"))
+            .unwrap();
+        assert!(!shown[mark + 1].contains("-r"), "{shown:#?}");
+        assert!(!shown.iter().any(|line| line.contains("0000105d")));
+        // Of another node it would be gone.
+        let elsewhere = slice.replace(node, &format!("nodeName: node-b, {terminating}"));
+        assert!(
+            !of(&manifests(&elsewhere))
+                .iter()
+                .any(|line| line.contains("-f "))
+        );
+    }
+}
+
 #[test]
 fn affinity_is_persistence_and_by_mark_the_scheduler_sh() {
     let spec = format!(

@@ -51,6 +51,10 @@ pub(super) const fn icmp(family: Family) -> (u8, u8) {
     }
 }
 
+/// `IPPROTO_UDP`.
+const UDP: u8 = 17;
+/// `NF_CT_STATE_BIT(IP_CT_ESTABLISHED)`.
+const CT_ESTABLISHED: u32 = 1 << 1;
 /// `NF_CT_STATE_BIT(IP_CT_RELATED)`.
 const CT_RELATED: u32 = 1 << 2;
 /// `NF_CT_STATE_BIT(IP_CT_NEW)`.
@@ -309,10 +313,14 @@ impl TableRules {
         bodies
     }
 
-    /// A port without a mark has no endpoint on this node. An ICMP error has no port, so it is never dropped here.
+    /// A port without a mark has no endpoint on this node that takes anything new. IPVS knows the endpoint of what is open,
+    /// but that of UDP it forgets at once. An ICMP error has no port, so it is never dropped here.
     fn mark_of(&self, map: SetId) -> Vec<Body> {
         let mark = Body::new().set_meta_by_map(MetaKey::MARK, &self.key(map), &name(map.as_str()));
-        vec![mark.accept(), Body::new().drop()]
+        let open = Body::new()
+            .is_not(key::l4proto(), UDP)
+            .any_bit(key::ct_state(), CT_ESTABLISHED);
+        vec![mark.accept(), open.accept(), Body::new().drop()]
     }
 
     fn own_mark(&self) -> Vec<Body> {

@@ -1,0 +1,86 @@
+//! Endpoints that shut down: what is open goes on, and what is new does not hang.
+
+use kernel_test::set_sysctl;
+use proxier::Layout;
+use proxier::cluster::Family;
+use scenarios::client::{Conversation, Protocol, answer, assert_dropped, assert_refused};
+use scenarios::topology::NODE;
+
+use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
+
+/// All endpoints drain: connections go on, and new ones are refused at every address from everywhere.
+pub(crate) fn of_all_endpoints(layout: Layout, family: Family) {
+    let both = [Endpoint::Here, Endpoint::Elsewhere];
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    // A burst of refusals, each of which is wanted.
+    set_sysctl("net.ipv4.icmp_ratelimit", "0");
+    set_sysctl("net.ipv6.icmp.ratelimit", "0");
+    let addresses = [
+        CLUSTER_IP.port(family, PORT),
+        EXTERNAL_IP.port(family, PORT),
+        BALANCER.port(family, PORT),
+        NODE.port(family, NODE_PORT),
+    ];
+    let clients = [&net.client, &net.pod, &net.node];
+    let mut open = Vec::new();
+    for from in clients {
+        for to in addresses {
+            // One to each endpoint.
+            open.extend([
+                Conversation::with(from, to).0,
+                Conversation::with(from, to).0,
+            ]);
+        }
+    }
+    for policy in ["Cluster", "Local"] {
+        let web = Web::new().terminating(&both);
+        node.set(&web.with(&format!("externalTrafficPolicy: {policy}")));
+        for conversation in &mut open {
+            conversation.say("still here");
+        }
+        for from in clients {
+            for to in addresses {
+                // The node itself may not even send by UDP: that is no ICMP to it.
+                if !std::ptr::eq(from, &net.node) {
+                    assert_refused(from, Protocol::Udp, to);
+                }
+                assert_refused(from, Protocol::Tcp, to);
+            }
+        }
+    }
+}
+
+/// `externalTrafficPolicy: Local`, and the endpoints of this node drain: what the outside has open goes on, what it opens is
+/// dropped; pods and the node get those elsewhere.
+pub(crate) fn of_local_endpoints(layout: Layout, family: Family) {
+    let web = Web::new().with("externalTrafficPolicy: Local");
+    let (net, mut node) = Node::serving(layout, &web);
+    let addresses = [EXTERNAL_IP.port(family, PORT), NODE.port(family, NODE_PORT)];
+    let mut open: Vec<_> = addresses
+        .iter()
+        .map(|to| Conversation::with(&net.client, *to).0)
+        .collect();
+    node.set(&web.clone().terminating(&[Endpoint::Here]));
+    for (conversation, to) in open.iter_mut().zip(addresses) {
+        conversation.say("still here");
+        for protocol in Protocol::BOTH {
+            assert_dropped(&net.client, protocol, to);
+            assert_eq!(answer(&net.pod, protocol, to).by, "elsewhere");
+        }
+    }
+    // Then none is left anywhere.
+    node.set(
+        &web.clone()
+            .terminating(&[Endpoint::Here, Endpoint::Elsewhere]),
+    );
+    for (conversation, to) in open.iter_mut().zip(addresses) {
+        conversation.say("alone");
+        assert_refused(&net.client, Protocol::Tcp, to);
+    }
+    // They come back.
+    node.set(&web);
+    for (conversation, to) in open.iter_mut().zip(addresses) {
+        conversation.say("at the end");
+        assert_eq!(answer(&net.client, Protocol::Tcp, to).by, "pod");
+    }
+}
