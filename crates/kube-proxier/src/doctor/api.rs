@@ -22,7 +22,7 @@ pub fn api(options: &Options) -> Vec<Check> {
         Ok(runtime) => runtime,
         Err(error) => return fails(error.to_string(), ""),
     };
-    runtime.block_on(async {
+    let checks = runtime.block_on(async {
         let client = match watch::client(&source).await {
             Ok(client) => client,
             Err(ApiError::InCluster(_)) => {
@@ -42,7 +42,10 @@ pub fn api(options: &Options) -> Vec<Check> {
         };
         let found = watch::examine(&client, &options.node_name).await;
         checks(client.url(), &options.node_name, found)
-    })
+    });
+    // A command that hangs is not waited for.
+    runtime.shutdown_background();
+    checks
 }
 
 fn checks(url: &str, node: &str, found: Examination) -> Vec<Check> {

@@ -4,21 +4,31 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Uri;
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
 use axum::http::uri::InvalidUri;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use kube::Config;
-use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, KubeconfigError};
+use kube::config::{
+    AuthInfo, ExecInteractiveMode, InClusterError, KubeConfigOptions, KubeconfigError,
+};
+use kube::{Client, Config};
+use proxier_manifest::printable_within;
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::addresses::ApiAddresses;
 use super::request::ApiClient;
 use super::token::TokenFile;
 use super::{certificate, connect, kubeconfig};
+
+/// How long a command that logs in may take.
+const COMMAND: Duration = Duration::from_secs(30);
 
 /// Where the API server is, and as whom to log in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,6 +83,17 @@ pub enum ApiError {
         /// The API server.
         url: String,
     },
+    /// The command that is to give a token or certificate hangs.
+    #[error(
+        "the command in the kubeconfig that is to log in to {url} ({command}) has not ended after {} s: run it by hand",
+        COMMAND.as_secs()
+    )]
+    Command {
+        /// The API server.
+        url: String,
+        /// The command.
+        command: String,
+    },
     /// Certificates, keys or tokens of the source cannot be used.
     #[error("the client for {url} cannot be made: {source}")]
     Client {
@@ -102,10 +123,18 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
         HeaderName::from_static("user-agent"),
         HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
     ));
+    config
+        .headers
+        .push((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     let url = config.cluster_url.to_string();
     let certificate = client_certificate(&config.auth_info);
     let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));
-    let client = connect::client(config, Arc::clone(&addresses)).map_err(|source| {
+    let made = connected(config, Arc::clone(&addresses), COMMAND);
+    let made = made.await.map_err(|command| ApiError::Command {
+        url: url.clone(),
+        command,
+    })?;
+    let client = made.map_err(|source| {
         let url = url.clone();
         if certificate.is_some_and(|pem| certificate::is_version_1(&pem)) {
             return ApiError::CertificateVersion { url };
@@ -116,6 +145,29 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
         }
     })?;
     Ok(ApiClient::new(client, url, addresses, token))
+}
+
+/// The client as kube makes it. A command that logs in is run meanwhile; where it does not end in time, it is the error.
+async fn connected(
+    mut config: Config,
+    addresses: Arc<ApiAddresses>,
+    limit: Duration,
+) -> Result<kube::Result<Client>, String> {
+    let Some(exec) = &mut config.auth_info.exec else {
+        return Ok(connect::client(config, addresses));
+    };
+    // A daemon has nobody to ask.
+    exec.interactive_mode = Some(ExecInteractiveMode::Never);
+    let command = exec.command.clone().unwrap_or_default();
+    let runtime = Handle::current();
+    let making = spawn_blocking(move || {
+        let _entered = runtime.enter();
+        connect::client(config, addresses)
+    });
+    match timeout(limit, making).await {
+        Ok(Ok(made)) => Ok(made),
+        Ok(Err(_)) | Err(_) => Err(printable_within(&command, 300, &[]).into_owned()),
+    }
 }
 
 /// The client certificate in PEM, if there is one that can be read.
@@ -297,6 +349,28 @@ mod tests {
         });
         let error = error.err().unwrap().to_string();
         assert!(error.contains("X.509 version 1"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_hangs_is_given_up() {
+        let text = fs::read_to_string(kubeconfig("https://10.0.0.1:6443").path()).unwrap();
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['3600'], interactiveMode: Never}";
+        let file = file(&text.replace("token: t", exec));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let given_up = runtime.block_on(async {
+            let source = ApiSource {
+                kubeconfig: Some(file.path().to_owned()),
+                master: None,
+            };
+            let config = config(&source).await.unwrap();
+            let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));
+            connected(config, addresses, Duration::from_millis(100)).await
+        });
+        assert_eq!(given_up.err().as_deref(), Some("sleep"));
+        runtime.shutdown_background();
     }
 
     #[test]

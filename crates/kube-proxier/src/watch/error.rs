@@ -30,6 +30,13 @@ pub(super) enum WatchError {
         /// How long the server asks to be left alone (`Retry-After` of RFC 9110, in seconds).
         retry_after: Option<Duration>,
     },
+    #[error(
+        "the API server answers {code} and redirects to {to}, which is not followed, since what this node logs in with would go \
+         there too: if that is the API server, its address belongs in the kubeconfig"
+    )]
+    Redirected { code: u16, to: String },
+    #[error("the answer is encoded as {0}, which was not asked for; is there a proxy in between?")]
+    Encoded(String),
     #[error("the API server sent nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     #[error("the answer breaks off: {}", chain(.0))]

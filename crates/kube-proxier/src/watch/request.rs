@@ -5,14 +5,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
-use axum::http::{Request, Response};
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+};
+use axum::http::{Request, Response, StatusCode};
 use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, TryStreamExt};
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
+use proxier_manifest::printable_within;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -25,6 +28,8 @@ use crate::metrics::RequestMetrics;
 
 /// How much of an error's body is read. A Status has a few hundred bytes.
 const ERROR_BODY: usize = 64 << 10;
+/// How much of a header is shown, in bytes.
+const SHOWN: usize = 300;
 /// How long a probe may take.
 const PROBE: Duration = Duration::from_secs(2);
 
@@ -98,13 +103,27 @@ impl ApiClient {
     ) -> Result<impl AsyncBufRead + Send + use<>, WatchError> {
         let answer = self.send(request).await?;
         let status = answer.status();
-        let asked = answer.headers().get(RETRY_AFTER);
-        let seconds = asked.and_then(|text| text.to_str().ok()?.trim().parse().ok());
+        let code = status.as_u16();
+        let asked = retry_after(answer.headers());
+        if status.is_redirection() {
+            let to = text(answer.headers(), &LOCATION).unwrap_or("nowhere");
+            let to = printable_within(to, SHOWN, &[]).into_owned();
+            return Err(WatchError::Redirected { code, to });
+        }
+        if let Some(encoding) = encoding(answer.headers()) {
+            return Err(match status.is_success() {
+                true => WatchError::Encoded(encoding),
+                false => WatchError::Refused {
+                    code,
+                    message: format!("the reason is encoded as {encoding}"),
+                    retry_after: asked,
+                },
+            });
+        }
         let body = lines(answer);
         if status.is_success() {
             return Ok(body);
         }
-        let code = status.as_u16();
         // An error without a body is an error all the same.
         let text = read_all(body, ERROR_BODY).await.unwrap_or_default();
         let mut error = match serde_json::from_slice::<Value>(&text) {
@@ -116,7 +135,7 @@ impl ApiClient {
             },
         };
         if let WatchError::Refused { retry_after, .. } = &mut error {
-            *retry_after = seconds.map(Duration::from_secs);
+            *retry_after = asked;
         }
         Err(error)
     }
@@ -150,7 +169,21 @@ impl ApiClient {
     }
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, WatchError> {
-        let request = self.authorized(request).map(Body::from);
+        let request = self.authorized(request);
+        let answer = self.send_once(request.clone()).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        // The token may have been renewed between reading the file and the answer.
+        let again = self.authorized(request.clone());
+        if again.headers().get(AUTHORIZATION) == request.headers().get(AUTHORIZATION) {
+            return Ok(answer);
+        }
+        self.send_once(again).await
+    }
+
+    async fn send_once(&self, request: Request<Vec<u8>>) -> Result<Response<Body>, WatchError> {
+        let request = request.map(Body::from);
         let (method, began) = (request.method().clone(), Instant::now());
         let answer = self.client.send(request).await;
         if let Some(metrics) = &self.metrics {
@@ -167,6 +200,31 @@ impl ApiClient {
         }
         request
     }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().map(str::trim)
+}
+
+/// How long a server asks to be left alone (`Retry-After` of RFC 9110, section 10.2.3): so many seconds, or until a time by the
+/// server's own clock.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let asked = text(headers, &RETRY_AFTER)?;
+    if let Ok(seconds) = asked.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = httpdate::parse_http_date(asked).ok()?;
+    let now = text(headers, &DATE).and_then(|date| httpdate::parse_http_date(date).ok());
+    let now = now.unwrap_or_else(SystemTime::now);
+    Some(until.duration_since(now).unwrap_or_default())
+}
+
+/// How an answer is encoded, if it is. Nothing but plain text is asked for, so that what is read is as long as what was sent.
+fn encoding(headers: &HeaderMap) -> Option<String> {
+    let encoding = headers.get(CONTENT_ENCODING)?;
+    let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    let plain = ["", "identity"].contains(&encoding.trim());
+    (!plain).then(|| printable_within(encoding.trim(), SHOWN, &[]).into_owned())
 }
 
 fn lines(answer: Response<Body>) -> impl AsyncBufRead + Send + use<> {
@@ -206,4 +264,46 @@ fn within(text: &[u8], limit: usize) -> Result<(), WatchError> {
         limit,
         unit: "bytes",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn both_forms_of_retry_after_are_read() {
+        let asked = |pairs: &[(HeaderName, &str)]| retry_after(&headers(pairs));
+        assert_eq!(asked(&[]), None);
+        assert_eq!(asked(&[(RETRY_AFTER, " 7 ")]), Some(Duration::from_secs(7)));
+        let date = (DATE, "Sun, 06 Nov 1994 08:49:37 GMT");
+        let until = (RETRY_AFTER, "Sun, 06 Nov 1994 08:50:07 GMT");
+        assert_eq!(
+            asked(&[date.clone(), until.clone()]),
+            Some(Duration::from_secs(30))
+        );
+        // By our clock that was long ago.
+        assert_eq!(asked(&[until]), Some(Duration::ZERO));
+        for other in ["-1", "soon", "1.5", "", "99999999999999999999999"] {
+            assert_eq!(
+                asked(&[date.clone(), (RETRY_AFTER, other)]),
+                None,
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_encoded_is_known() {
+        let of = |value| encoding(&headers(&[(CONTENT_ENCODING, value)]));
+        assert_eq!(encoding(&HeaderMap::new()), None);
+        assert_eq!(of("identity"), None);
+        assert_eq!(of("gzip").as_deref(), Some("gzip"));
+    }
 }

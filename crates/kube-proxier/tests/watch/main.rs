@@ -10,8 +10,10 @@
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
 mod content;
+mod encoded;
 mod examined;
 mod hostile;
+mod kubeconfigs;
 mod nodes;
 mod objects;
 mod outages;

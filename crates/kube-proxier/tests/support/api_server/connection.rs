@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::faults::{Endless, Gone};
 use super::selector::Selector;
 use super::tls::Wire;
-use super::{Asked, Shared, events};
+use super::{Asked, Shared, events, odd};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
@@ -123,8 +123,15 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             let body = status(code, "as the test wants it").to_string();
             let after = shared.lock().faults.retry_after;
             let after = after.map_or_else(String::new, |after| format!("\r\nretry-after: {after}"));
-            let head = head(code, &format!("content-length: {}{after}", body.len()));
+            let more = shared.lock().faults.headers.clone();
+            let head = head(
+                code,
+                &format!("content-length: {}{after}{more}", body.len()),
+            );
             stream.write_all(format!("{head}{body}").as_bytes())?;
+            continue;
+        }
+        if odd::answered(shared, stream, &asked)? {
             continue;
         }
         let selector = Selector::parse(asked.get("labelSelector"), asked.get("fieldSelector"));
@@ -336,13 +343,13 @@ fn chunk(stream: &mut Wire, line: &Value) -> io::Result<()> {
     stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
 }
 
-fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<()> {
+pub(super) fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<()> {
     let body = body.to_string();
     let head = head(code, &format!("content-length: {}", body.len()));
     stream.write_all(format!("{head}{body}").as_bytes())
 }
 
-fn head(code: u16, length: &str) -> String {
+pub(super) fn head(code: u16, length: &str) -> String {
     format!("HTTP/1.1 {code} -\r\ncontent-type: application/json\r\n{length}\r\n\r\n")
 }
 

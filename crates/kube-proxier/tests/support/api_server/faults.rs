@@ -50,6 +50,16 @@ pub(super) struct Faults {
     pub(super) retry_after: Option<u64>,
     /// There is no listener.
     pub(super) refusing: bool,
+    /// Further lines of the head of answers that fail.
+    pub(super) headers: String,
+    /// What lists of a path are answered with: further lines of the head, and bytes.
+    pub(super) raw: BTreeMap<String, (String, Vec<u8>)>,
+    /// Paths that nobody may read.
+    pub(super) forbidden: Vec<String>,
+    /// The token without which everything is answered 401.
+    pub(super) token: Option<String>,
+    /// What happens before the next answer of 401.
+    pub(super) before_unauthorized: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Default for Faults {
@@ -67,6 +77,11 @@ impl Default for Faults {
             endless: None,
             retry_after: None,
             refusing: false,
+            headers: String::new(),
+            raw: BTreeMap::new(),
+            forbidden: Vec::new(),
+            token: None,
+            before_unauthorized: None,
         }
     }
 }

@@ -1,6 +1,37 @@
 //! Answers that no API server gives.
 
-use super::ApiServer;
+use std::io::{self, Write};
+
+use super::connection::{answer, head, status};
+use super::tls::Wire;
+use super::{ApiServer, Asked, Shared};
+
+/// Answers a request that nobody may make, or not with this token; or with bytes that a test gave. Whether it did.
+pub(super) fn answered(shared: &Shared, stream: &mut Wire, asked: &Asked) -> io::Result<bool> {
+    let mut state = shared.lock();
+    let token = state.faults.token.clone();
+    if token.is_some_and(|token| !asked.shows(&token)) {
+        let before = state.faults.before_unauthorized.take();
+        drop(state);
+        before.into_iter().for_each(|before| before());
+        answer(stream, 401, &status(401, "Unauthorized"))?;
+        return Ok(true);
+    }
+    if state.faults.forbidden.contains(&asked.path) {
+        drop(state);
+        answer(stream, 403, &status(403, "that is forbidden"))?;
+        return Ok(true);
+    }
+    let raw = state.faults.raw.get(&asked.path).cloned();
+    drop(state);
+    let Some((headers, body)) = raw.filter(|_| !asked.is_watch()) else {
+        return Ok(false);
+    };
+    let length = format!("content-length: {}\r\n{headers}", body.len());
+    stream.write_all(head(200, &length).as_bytes())?;
+    stream.write_all(&body)?;
+    Ok(true)
+}
 
 impl ApiServer {
     /// Sends a line of so many bytes on each watch.
@@ -25,5 +56,41 @@ impl ApiServer {
     /// Answers that fail ask to be left alone for so many seconds.
     pub(crate) fn retry_after(&self, seconds: Option<u64>) {
         self.change(|state| state.faults.retry_after = seconds);
+    }
+
+    /// Adds lines to the head of answers that fail.
+    pub(crate) fn head_of_failures(&self, headers: &str) {
+        self.change(|state| state.faults.headers = headers.to_owned());
+    }
+
+    /// Answers lists of a path with these lines of the head and these bytes, or as usual again.
+    pub(crate) fn answer_bytes(&self, path: &str, raw: Option<(&str, Vec<u8>)>) {
+        self.change(|state| match raw {
+            Some((headers, bytes)) => {
+                let raw = (headers.to_owned(), bytes);
+                state.faults.raw.insert(path.to_owned(), raw);
+            }
+            None => {
+                state.faults.raw.remove(path);
+            }
+        });
+    }
+
+    /// Lets nobody read a path, or everybody again.
+    pub(crate) fn forbid(&self, path: &str, forbidden: bool) {
+        self.change(|state| {
+            state.faults.forbidden.retain(|other| other != path);
+            if forbidden {
+                state.faults.forbidden.push(path.to_owned());
+            }
+        });
+    }
+
+    /// Takes this token only, from now on; `before` is done before the next answer that it is another.
+    pub(crate) fn take_token(&self, token: &str, before: impl FnOnce() + Send + 'static) {
+        self.change(|state| {
+            state.faults.token = Some(token.to_owned());
+            state.faults.before_unauthorized = Some(Box::new(before));
+        });
     }
 }
