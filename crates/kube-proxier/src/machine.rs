@@ -27,8 +27,8 @@ pub trait Machine: Kernel {
         BTreeSet::new()
     }
 
-    /// Signs of the state that others may change. `canaries` are virtual servers that are there.
-    fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs;
+    /// Signs of the state that others may change. `changed`: whether anything was changed here since the last ones.
+    fn signs(&mut self, changed: bool) -> Signs;
 
     /// Takes what another layout needs, from now on, and goes on seeing what the one before has made. Where it cannot be
     /// had, all stays as it is. A machine that can program every layout has nothing to do.
@@ -84,7 +84,7 @@ impl Machine for MemoryKernel {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, _: &[VirtualServerId]) -> Signs {
+    fn signs(&mut self, _: bool) -> Signs {
         let state = self.state();
         let count = |count: usize| u64::try_from(count).ok();
         let rules = |rules: &Ruleset| {
@@ -93,6 +93,7 @@ impl Machine for MemoryKernel {
         };
         Signs {
             servers: count(state.servers.len()),
+            listing: None,
             sets: count(state.sets.values().map(|set| 1 + set.entries.len()).sum()),
             rules: PerFamily {
                 v4: rules(&state.rules.v4),
@@ -178,8 +179,8 @@ impl Machine for ThisMachine {
         self.kernel.renamed_links().clone()
     }
 
-    fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
-        self.kernel.signs(canaries)
+    fn signs(&mut self, changed: bool) -> Signs {
+        self.kernel.signs(changed)
     }
 
     fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {

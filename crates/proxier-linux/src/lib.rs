@@ -177,8 +177,11 @@ impl LinuxKernel {
             Need::Traced => Traces::look(),
             _ => Traces::default(),
         };
-        let v4 = ipset.open(traces.rules.v4, || tools::rules(Family::V4))?;
-        let v6 = ipset.open(traces.rules.v6, || tools::rules_of_ipv6(Path::new(SYSCTLS)))?;
+        let deadline = tools::deadline();
+        let v4 = ipset.open(traces.rules.v4, || tools::rules(Family::V4, deadline))?;
+        let v6 = ipset.open(traces.rules.v6, || {
+            tools::rules_of_ipv6(Path::new(SYSCTLS), deadline)
+        })?;
         let v6 = v6.flatten();
         let nftables = nftables.open(true, || {
             nftables_netlink::Client::open().map_err(OpenError::Nftables)

@@ -6,13 +6,18 @@
 //! | part | sign | how |
 //! |---|---|---|
 //! | IPVS, IPv4 | number of virtual servers; of up to 2,048 of them the settings and the number of destinations | `IP_VS_SO_GET_INFO`, `IP_VS_SO_GET_SERVICES` (`linux/ip_vs.h`) |
-//! | IPVS, IPv6 | whether some virtual servers are there | `IPVS_CMD_GET_SERVICE` |
-//! | sets | number of entries of each of ours | headers of all sets, in one dump |
+//! | IPVS, both families | all virtual servers and destinations with their settings, weights too | `/proc/net/ip_vs`, at most 16 KiB, some 250 lines, at a time |
+//! | sets | number of entries of each of ours, and of references to it | headers of all sets, in one dump |
 //! | rules, legacy | number of rules and their size, tables nat and filter | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
 //! | rules, nft | generation, which each transaction of anybody's raises | `NFT_MSG_GETGEN` (`linux/netfilter/nf_tables.h`) |
 //! | settings | values under `/proc/sys`, timeouts of IPVS | those files, `IP_VS_SO_GET_TIMEOUT` |
 //!
-//! None of them shows that one thing was put into the place of another. The next full comparison does.
+//! Whatever is not seen at once is one of these: IPv6 and weights where there are more than 250 lines, seen once that file has
+//! been read, 250 lines each time; one entry of a set, or one rule of the legacy tables, in the place of another, found by the
+//! next full comparison. To look at all entries and rules each second would cost as much as that comparison.
+
+mod headers;
+mod listing;
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,11 +25,12 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use iptables_restore::Backend;
-use ipvs_netlink::VirtualServerId;
 use netlink_batch::{Bytes, Connection, Header, uapi};
 use proxier::cluster::{Family, PerFamily};
 use proxier::{SetId, Sysctl};
 
+use self::headers::Headers;
+use self::listing::Listing;
 use crate::LinuxKernel;
 use crate::sockopt::Questions;
 
@@ -61,8 +67,10 @@ const NFGENMSG: usize = 4;
 /// What was seen. What could not be seen is no sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signs {
-    /// Of the virtual servers.
+    /// Of the virtual servers of IPv4.
     pub servers: Option<u64>,
+    /// Of all virtual servers and destinations, when they were last looked at as a whole.
+    pub listing: Option<u64>,
     /// Of the sets.
     pub sets: Option<u64>,
     /// Of the rules of each family.
@@ -77,6 +85,11 @@ impl Signs {
     pub fn changed_since(&self, before: &Self) -> Vec<&'static str> {
         let parts = [
             (self.servers, before.servers, "virtual servers"),
+            (
+                self.listing,
+                before.listing,
+                "virtual servers or destinations",
+            ),
             (self.sets, before.sets, "sets"),
             (self.rules.v4, before.rules.v4, "iptables"),
             (self.rules.v6, before.rules.v6, "ip6tables"),
@@ -93,6 +106,8 @@ impl Signs {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     questions: PerFamily<Option<Questions>>,
+    listing: Option<Listing<File>>,
+    headers: Option<Headers>,
     nftables: Option<Connection>,
     /// Files under `/proc/sys`, kept open: to read one again is one system call.
     sysctls: [Option<File>; Sysctl::ALL.len()],
@@ -103,6 +118,8 @@ impl Watch {
     pub(crate) fn open() -> Self {
         Self {
             questions: PerFamily::from_fn(|family| Questions::open(family).ok()),
+            listing: Listing::open(),
+            headers: Headers::open(),
             nftables: Connection::open(uapi::NETLINK_NETFILTER).ok(),
             sysctls: Default::default(),
         }
@@ -118,6 +135,41 @@ impl Watch {
         self.ask(Family::V4, IP_VS_SO_GET_INFO, &mut info)?;
         let count = info.get(NUM_SERVICES..)?.first_chunk()?;
         Some(u32::from_ne_bytes(*count))
+    }
+
+    fn server_signs(&self) -> Option<u64> {
+        let count = self.servers()?;
+        let mut hasher = DefaultHasher::new();
+        let settings = self.server_settings(usize::try_from(count).ok()?);
+        (count, settings).hash(&mut hasher);
+        Some(hasher.finish())
+    }
+
+    fn listing_sign(&mut self, changed: bool) -> Option<u64> {
+        let listing = self.listing.as_mut()?;
+        if changed {
+            listing.forget()?;
+        }
+        listing.sign()
+    }
+
+    fn set_signs(&mut self) -> Option<u64> {
+        let mut ours = Vec::new();
+        let all = self.headers.as_mut()?.visit(|info| {
+            if SetId::owner(&info.spec.name).is_some() {
+                let usage = info.usage;
+                ours.push((info.spec.name, usage.entries, usage.references));
+            }
+        });
+        if all.is_none() {
+            // What is left of that listing must not be taken for the next one.
+            self.headers = Headers::open();
+            return None;
+        }
+        ours.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        ours.hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// The settings of all virtual servers of IPv4 and the numbers of their destinations, if they are not many.
@@ -195,8 +247,9 @@ impl Watch {
 }
 
 impl LinuxKernel {
-    /// The signs of now. `canaries` are virtual servers that are there, of which a few are enough.
-    pub fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
+    /// The signs of now. `changed`: whether anything was changed here since the last ones, so that what was seen before is
+    /// nothing to compare with.
+    pub fn signs(&mut self, changed: bool) -> Signs {
         let backends = PerFamily::from_fn(|family| {
             let rules = self.rules.get(family).as_ref()?;
             Some(rules.tools()?.backend())
@@ -211,40 +264,22 @@ impl LinuxKernel {
             v6: rules(Family::V6),
         };
         Signs {
-            servers: self.server_signs(canaries),
-            sets: self.set_signs(),
+            servers: self.watch.server_signs(),
+            listing: self.watch.listing_sign(changed),
+            sets: self
+                .ipset
+                .is_some()
+                .then(|| self.watch.set_signs())
+                .flatten(),
             rules,
             settings: self.setting_signs(),
         }
-    }
-
-    fn server_signs(&mut self, canaries: &[VirtualServerId]) -> Option<u64> {
-        let count = self.watch.servers()?;
-        let mut gone = 0u64;
-        for id in canaries {
-            gone += u64::from(self.ipvs.service(*id).ok()?.is_none());
-        }
-        let mut hasher = DefaultHasher::new();
-        let settings = self.watch.server_settings(usize::try_from(count).ok()?);
-        (count, gone, settings).hash(&mut hasher);
-        Some(hasher.finish())
     }
 
     fn setting_signs(&mut self) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         self.watch.sysctls(&self.sysctls).hash(&mut hasher);
         self.watch.timeouts().hash(&mut hasher);
-        Some(hasher.finish())
-    }
-
-    fn set_signs(&mut self) -> Option<u64> {
-        let mut infos = self.ipset.as_mut()?.headers().ok()?;
-        infos.retain(|info| SetId::owner(&info.spec.name).is_some());
-        infos.sort_unstable_by_key(|info| info.spec.name);
-        let mut hasher = DefaultHasher::new();
-        for info in infos {
-            (info.spec.name, info.usage.entries).hash(&mut hasher);
-        }
         Some(hasher.finish())
     }
 }
@@ -257,6 +292,7 @@ mod tests {
     fn what_cannot_be_seen_is_no_sign() {
         let before = Signs {
             servers: Some(1),
+            listing: Some(0),
             sets: Some(2),
             rules: PerFamily {
                 v4: Some(3),
@@ -269,6 +305,7 @@ mod tests {
         assert_eq!(before.changed_since(&Signs::default()), [""; 0]);
         let after = Signs {
             servers: Some(2),
+            listing: Some(9),
             sets: Some(3),
             rules: PerFamily {
                 v4: Some(4),
@@ -278,7 +315,13 @@ mod tests {
         };
         assert_eq!(
             after.changed_since(&before),
-            ["virtual servers", "sets", "iptables", "settings"]
+            [
+                "virtual servers",
+                "virtual servers or destinations",
+                "sets",
+                "iptables",
+                "settings"
+            ]
         );
     }
 }

@@ -12,17 +12,22 @@ use proxier::cluster::Family;
 /// A chain that is made and deleted in one transaction to see whether that works.
 const PROBE: &str = "KUBE-PROBE";
 
-/// How long the tools of a family are waited for as the kernel is opened. Those that hang longer are taken once they answer.
-const WAIT: Duration = Duration::from_millis(2500);
+/// How long the tools are waited for as the kernel is opened. Those that hang longer are taken once they answer.
+const WAIT: Duration = Duration::from_secs(7);
+
+/// Until when the tools are waited for that are looked for from now on.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + WAIT
+}
 
 /// The rules of a family, by the tools that this machine's rules are kept with.
 ///
 /// # Errors
 ///
 /// [`OpenError::Iptables`] where there are none, or the kernel does not do what they need. Tools that hang are not an error.
-pub(crate) fn rules(family: Family) -> Result<Rules, OpenError> {
+pub(crate) fn rules(family: Family, deadline: Instant) -> Result<Rules, OpenError> {
     let opened = begin(family).and_then(|mut rules| {
-        rules.wait_until_found(Instant::now() + WAIT)?;
+        rules.wait_until_found(deadline)?;
         Ok(rules)
     });
     opened.map_err(|error| OpenError::Iptables(Box::new(error)))
@@ -56,12 +61,12 @@ pub(crate) fn has_ipv6(sysctls: &Path) -> bool {
 
 /// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
 /// them must not pass for a machine without IPv6, which would lose what is programmed.
-pub(crate) fn rules_of_ipv6(sysctls: &Path) -> Result<Option<Rules>, OpenError> {
+pub(crate) fn rules_of_ipv6(sysctls: &Path, deadline: Instant) -> Result<Option<Rules>, OpenError> {
     // Also without it where it is switched off by `ipv6.disable=1`.
     if !has_ipv6(sysctls) {
         return Ok(None);
     }
-    match rules(Family::V6) {
+    match rules(Family::V6, deadline) {
         Ok(rules) => Ok(Some(rules)),
         Err(OpenError::Iptables(error)) if matches!(*error, Error::ToolsNotFound { .. }) => {
             Ok(None)

@@ -15,7 +15,6 @@ use dummy_link::{LinkName, Removal};
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Observed, Operation, Plan};
-use proxier_linux::Signs;
 
 pub use report::{Report, Tally};
 pub use run::{Observer, run};
@@ -178,7 +177,7 @@ impl<M: Machine> Syncer<M> {
                     self.machine.settled();
                 }
             }
-            let signs = self.signs();
+            let signs = self.machine.signs(true);
             self.others.settle(signs, now);
             self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
         }
@@ -230,7 +229,7 @@ impl<M: Machine> Syncer<M> {
         {
             return;
         }
-        let signs = self.signs();
+        let signs = self.machine.signs(false);
         let changed = self.others.look(signs, now);
         if !changed.is_empty() {
             tracing::debug!(
@@ -266,11 +265,6 @@ impl<M: Machine> Syncer<M> {
             *observed.rules.get_mut(family) = believed(&desired, observed, family, &references);
         }
         Ok(())
-    }
-
-    fn signs(&mut self) -> Signs {
-        let canaries = self.others.canaries(&self.engine);
-        self.machine.signs(&canaries)
     }
 
     /// Goes over to the layout of the configuration that came last: the full sync that follows is the move.

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use ipvs_netlink::VirtualServerId;
-use proxier::{Engine, Plan};
+use proxier::Plan;
 use proxier_linux::Signs;
 
 use super::report::kind;
@@ -16,8 +15,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const FALSE_ALARMS: u32 = 3;
 const REST: u32 = 20;
 const LONGEST_REST: Duration = Duration::from_secs(10);
-/// How many virtual servers are looked for at a time.
-const CANARIES: usize = 4;
 /// How many mended things are named one by one.
 const NAMED: usize = 5;
 
@@ -28,8 +25,6 @@ pub(super) struct Others {
     signs: Option<Signs>,
     /// When to look again.
     next: Option<Instant>,
-    /// Which virtual servers are looked for.
-    canary: usize,
     /// Whether the next comparison is made because of a sign.
     alarmed: bool,
     /// How many such comparisons in a row mended nothing.
@@ -47,18 +42,6 @@ impl Others {
     /// Whether it is time to look.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.next.is_some_and(|next| next <= now)
-    }
-
-    /// Some of the virtual servers of IPv6, others each time: of those of IPv4 there is a count.
-    pub(super) fn canaries(&mut self, engine: &Engine) -> Vec<VirtualServerId> {
-        let of_ipv6 = |id: &&VirtualServerId| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv6());
-        let all = engine.servers().len();
-        if all == 0 {
-            return Vec::new();
-        }
-        self.canary = (self.canary + CANARIES) % all;
-        let servers = engine.servers().skip(self.canary).take(CANARIES);
-        servers.filter(of_ipv6).copied().collect()
     }
 
     /// The signs are these now. What others changed, if anything.

@@ -5,6 +5,8 @@ use proxier::cluster::Host;
 use proxier::kernel::Applied;
 use proxier::{Kernel, Observed, ObservedServer};
 
+use proxier_linux::Signs;
+
 use super::*;
 
 /// A machine whose links cannot be listed for a while.
@@ -46,8 +48,8 @@ impl Machine for Blind {
         Ok(host)
     }
 
-    fn signs(&mut self, canaries: &[VirtualServerId]) -> Signs {
-        self.kernel.signs(canaries)
+    fn signs(&mut self, changed: bool) -> Signs {
+        self.kernel.signs(changed)
     }
 
     fn forget_flows(
