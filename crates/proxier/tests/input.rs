@@ -165,3 +165,34 @@ fn it_goes_with_the_proxy() {
     let filter = state.rules.v4.table(&TableName::Filter).unwrap();
     assert!(filter.chain("KUBE-IPVS-ACCEPT").is_none());
 }
+
+/// The port where load balancers ask for a Service's health (`healthCheckNodePort`). The reference of the classic layout, v1.20,
+/// has no set for these ports, and the layout's sets stay those of its reference: an INPUT chain that refuses is the operator's to
+/// open for them there.
+#[test]
+fn health_check_ports_pass_in_the_current_layout_and_not_in_the_classic_one() {
+    let text = CLUSTER.replace(
+        "  type: LoadBalancer\n",
+        "  type: LoadBalancer\n  externalTrafficPolicy: Local\n  healthCheckNodePort: 32000\n",
+    );
+    let cluster = proxier_manifest::read_cluster("test", text.as_bytes()).cluster;
+    for (layout, accepted) in [(Layout::Current, true), (Layout::Classic, false)] {
+        let mut kernel = kernel(&[]);
+        let desired = translate(&cluster, &host(), &Config::with_layout(layout));
+        settle(&mut kernel, &desired);
+        let state = kernel.state();
+        let filter = state.rules.v4.table(&TableName::Filter).unwrap();
+        let rules = filter.chains.iter().flat_map(|chain| &chain.rules);
+        let rule = "--match-set KUBE-HEALTH-CHECK-NODE-PORT dst";
+        let count = rules
+            .filter(|found| found.to_string().contains(rule))
+            .count();
+        assert_eq!(count, usize::from(accepted), "{layout:?}");
+        let sets = state.sets.values();
+        let mut with_port = sets.filter(|set| {
+            let mut entries = set.entries.iter();
+            entries.any(|entry| entry.to_string() == "32000")
+        });
+        assert_eq!(with_port.next().is_some(), accepted, "{layout:?}");
+    }
+}

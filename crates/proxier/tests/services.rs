@@ -145,3 +145,36 @@ fn no_address_is_bound_for_a_virtual_server_whose_rules_failed() {
     assert_eq!(skipped.count(), 1);
     assert_eq!(kernel.state().addresses, Some(Vec::new()));
 }
+
+/// As many ports as one protocol has, nearly: each is a virtual server, the sets have room, and a change of one endpoint goes
+/// through. An endpoint that is in the slice twice counts once.
+#[test]
+fn a_service_of_thousands_of_ports_is_served() {
+    const PORTS: usize = 5000;
+    let ports = |what: &str| -> String {
+        let port = |n: usize| format!("{{name: p{n}, port: {}{what}}}", 1 + n);
+        (0..PORTS).map(port).collect::<Vec<_>>().join(", ")
+    };
+    let text = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: many}}\nspec: {{clusterIP: 10.0.0.7, ports: [{}]}}\n---\n\
+         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+         metadata: {{name: many, labels: {{kubernetes.io/service-name: many}}}}\n\
+         ports: [{}]\nendpoints: [{{addresses: [10.244.1.5]}}, {{addresses: [10.244.1.5]}}]\n",
+        ports(""),
+        ports("")
+    );
+    let cluster = proxier_manifest::read_cluster("test", text.as_bytes()).cluster;
+    let desired = translate(&cluster, &Host::new("node-a"), &Config::default());
+    assert_eq!(desired.servers.len(), PORTS);
+    assert!(
+        desired
+            .servers
+            .iter()
+            .all(|server| server.destinations.len() == 1)
+    );
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&desired, &kernel.observe().unwrap());
+    let applied = kernel.apply(&plan);
+    assert!(applied.is_ok(), "{:?}", applied.failures.first());
+    assert!(reconcile(&desired, &kernel.observe().unwrap()).is_empty());
+}

@@ -159,3 +159,56 @@ fn a_table_that_is_not_whole_does_not_choose_the_other_back_end() {
     assert!(matches!(survey[0].rules, Err(Error::IncompleteTable(_))));
     assert!(survey[1].rules.is_ok());
 }
+
+/// Texts that no tool prints, with status 0 or not: none of them is taken for the kernel's rules.
+#[test]
+fn what_no_tool_prints_is_an_error() {
+    for script in [
+        "echo hello",
+        "echo '<html>'",
+        "printf 'COMMIT\\n'",
+        "printf ':INPUT ACCEPT [0:0]\\n'",
+        "printf -- '-A INPUT -j ACCEPT\\n'",
+        "printf '*filter\\n*nat\\nCOMMIT\\n'",
+        "printf '*filter\\n-A NONE -j ACCEPT\\nCOMMIT\\n'",
+        "printf '*filter\\n:INPUT ACCEPT [0:0]\\n\\000\\000\\nCOMMIT\\n'",
+        "head -c 100000 /dev/zero",
+        "printf '\\377\\376\\001\\033[2J\\n'",
+        &format!("{FILTER}; echo and more"),
+        &format!("{FILTER}; printf 'COMMIT\\n'"),
+        &format!("{FILTER}; {FILTER}"),
+        &format!("{FILTER}; kill -9 $$"),
+        &format!("{FILTER}; exit 1"),
+    ] {
+        let (_dir, tools) = saving(script).unwrap();
+        let error = match tools.save(&SaveOptions::new()) {
+            Err(error) => error,
+            Ok(taken) => panic!("{script}: taken for\n{taken}"),
+        };
+        assert!(
+            matches!(error, Error::Output { .. } | Error::Failed { .. }),
+            "{script}: {error:?}"
+        );
+        let shown = error.to_string();
+        assert!(
+            shown.len() < 4000 && !shown.contains(['\0', '\n']),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn half_a_line_and_then_nothing_is_not_an_answer() {
+    for script in [
+        format!("{FILTER}; printf '*nat\\n:PRE'; exec sleep 30"),
+        "printf '*filter\\n:INPUT ACCEPT [0:0]\\n-A INP'; exec sleep 30".to_owned(),
+    ] {
+        let (_dir, tools) = saving(&script).unwrap();
+        let tools = tools.time_limit(std::time::Duration::from_millis(300));
+        let error = tools.save(&SaveOptions::new()).unwrap_err();
+        assert!(
+            matches!(error, Error::TimedOut { .. }),
+            "{script}: {error:?}"
+        );
+    }
+}

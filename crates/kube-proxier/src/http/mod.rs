@@ -1,6 +1,8 @@
 //! The servers of health and metrics.
 
 mod connections;
+#[cfg(test)]
+mod hostile;
 mod introspection;
 
 use std::convert::Infallible;

@@ -52,6 +52,14 @@ pub enum ApiError {
         /// What is wrong with it.
         source: KubeconfigError,
     },
+    /// The current context is to log in as somebody who is not in the file.
+    #[error("kubeconfig {}: the current context logs in as user {user:?}, of whom nothing is there", path.display())]
+    NoSuchUser {
+        /// The file.
+        path: PathBuf,
+        /// The name.
+        user: String,
+    },
     /// The URL cannot be one.
     #[error("--master {url:?} is not a URL such as http://127.0.0.1:8080: {reason}")]
     Master {
@@ -208,6 +216,10 @@ async fn config(source: &ApiSource) -> Result<Config, ApiError> {
         source,
     };
     let mut kubeconfig = kubeconfig::read(path).map_err(refused)?;
+    if let Some(user) = kubeconfig::missing_user(&kubeconfig) {
+        let path = path.clone();
+        return Err(ApiError::NoSuchUser { path, user });
+    }
     if let Some(url) = &master {
         for cluster in kubeconfig.clusters.iter_mut() {
             if let Some(cluster) = &mut cluster.cluster {

@@ -27,6 +27,19 @@ pub(super) fn read(path: &Path) -> Result<Kubeconfig, KubeconfigError> {
     Ok(kubeconfig)
 }
 
+/// The user of the current context, if there is nobody of that name. kube would log in as nobody at all then; client-go
+/// refuses the file.
+pub(super) fn missing_user(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_deref()?;
+    let named = kubeconfig
+        .contexts
+        .iter()
+        .find(|context| context.name == current)?;
+    let user = named.context.as_ref()?.user.as_deref()?;
+    let known = kubeconfig.auth_infos.iter().any(|known| known.name == user);
+    (!known && !user.is_empty()).then(|| user.to_owned())
+}
+
 /// The file with empty names in the place of missing ones.
 fn named(path: &Path) -> Option<Kubeconfig> {
     if fs::metadata(path).ok()?.len() > LARGEST {
