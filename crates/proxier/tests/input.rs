@@ -183,7 +183,7 @@ fn health_check_ports_pass_in_the_current_layout_and_not_in_the_classic_one() {
         let state = kernel.state();
         let filter = state.rules.v4.table(&TableName::Filter).unwrap();
         let rules = filter.chains.iter().flat_map(|chain| &chain.rules);
-        let rule = "--match-set KUBE-HEALTH-CHECK-NODE-PORT dst";
+        let rule = "--match-set KUBE-HEALTH-CHECK-NODE-PORT dst -j ACCEPT";
         let count = rules
             .filter(|found| found.to_string().contains(rule))
             .count();
