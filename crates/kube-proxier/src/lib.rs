@@ -13,6 +13,7 @@
 //! | a setting of connection tracking cannot be written | the process ends | a warning with what to do | daemon: `conntrack::what_cannot_be_set_keeps_nothing_from_being_served` |
 //! | a list without kind, version or items, or a Status with 200 | an empty cluster | an error; what is known stays | watch: `hostile::what_is_not_the_list_asked_for_changes_nothing` |
 //! | an object of another kind in a list or a watch | does not come to pass with typed clients | refused; what is known by its name stays | watch: `hostile::an_item_of_another_kind_is_refused_alone` |
+//! | answers that are compressed, redirects | asked for and unpacked; followed | not asked for, and refused with an error that says so; a redirect leads nowhere, and no token along it | watch: `encoded::what_is_compressed_is_not_unpacked_and_changes_nothing`, `encoded::a_redirect_is_not_followed` |
 //! | the API server vanishes without FIN or RST | noticed after 30 s (HTTP/2 pings) | noticed after 20 to 25 s (TCP probes) | watch: `hostile::connections_are_probed_by_the_kernel`; daemon: `outage` |
 //! | the API server was away | lists with growing pauses | asks `/readyz` each second and lists once it is ready, spread over a second | watch: `hostile::a_server_that_comes_back_is_noticed_by_its_readiness` |
 //! | what others remove or change | repaired at the next full sync | noticed by signs each second, and repaired | daemon: `healing::what_others_removed_is_mended_at_once` |

@@ -142,6 +142,9 @@ pub(super) mod tests {
         answer.split(' ').nth(1).unwrap()
     }
 
+    /// Held against `pkg/proxy/healthcheck/proxy_health.go` of Kubernetes at commit
+    /// 81810de635aa13aa0a32992f6def3aa9d6025ebc, whose bodies came with v1.33 (kubernetes#129271), and against what kube-proxy
+    /// 1.36.2 answered when it was run: the same fields in the same order, times of RFC 3339, and no `/readyz`.
     #[test]
     fn health_is_answered_as_kube_proxy_answers() {
         run(async {
@@ -170,6 +173,8 @@ pub(super) mod tests {
                 )),
                 "{good}"
             );
+
+            assert_eq!(status(&request(address, "/readyz").await), "404");
 
             health.node_deleting(true);
             let deleting = request(address, "/healthz").await;

@@ -90,7 +90,12 @@ fn a_token_that_was_renewed_meanwhile_is_tried_at_once() {
     let kubeconfig = folder.path().join("kubeconfig");
     let user = format!("tokenFile: {}", token.display());
     std::fs::write(&kubeconfig, server.kubeconfig_of(None, &user)).unwrap();
-    server.take_token("second", move || std::fs::write(&token, "second").unwrap());
+    // Others that ask meanwhile never find the file without a token: it is replaced, as kubelet does it.
+    server.take_token("second", move || {
+        let new = token.with_extension("new");
+        std::fs::write(&new, "second").unwrap();
+        std::fs::rename(&new, &token).unwrap();
+    });
     let source = ApiSource {
         kubeconfig: Some(kubeconfig),
         master: None,
