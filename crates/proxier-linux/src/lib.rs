@@ -6,6 +6,7 @@
 mod error;
 mod flows;
 mod links;
+mod needs;
 mod nftables;
 mod observe;
 mod perform;
@@ -23,6 +24,7 @@ pub use traces::Traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
@@ -30,6 +32,7 @@ use iptables_restore::Tools;
 use ipvs_netlink::VirtualServerId;
 use kmod_probe::{KernelVersion, Modules};
 
+use crate::needs::{Need, Needs};
 use crate::nftables::Nftables;
 use crate::rules::Rules;
 use crate::signs::Watch;
@@ -55,7 +58,8 @@ const SYSCTLS: &str = "/proc/sys";
 /// Needs CAP_NET_ADMIN. Many operations go to the kernel in one system call; each has its own result.
 pub struct LinuxKernel {
     layout: Layout,
-    ipvs: ipvs_netlink::Client,
+    /// None in iptables mode where the kernel has none.
+    ipvs: Option<ipvs_netlink::Client>,
     /// None where the layout does without and the kernel has none.
     ipset: Option<ipset_netlink::Client>,
     /// None where the kernel has none.
@@ -112,31 +116,6 @@ pub enum OpenError {
     Release(#[source] kmod_probe::Error),
 }
 
-/// Whether a part of the kernel is opened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// It is; otherwise the kernel cannot be used.
-    Required,
-    /// If it is there.
-    Optional,
-    /// If it is there, and something may have been made with it.
-    Traced,
-}
-
-impl Need {
-    fn open<T>(
-        self,
-        traced: bool,
-        open: impl FnOnce() -> Result<T, OpenError>,
-    ) -> Result<Option<T>, OpenError> {
-        match self {
-            Self::Required => open().map(Some),
-            Self::Traced if !traced => Ok(None),
-            Self::Optional | Self::Traced => Ok(open().ok()),
-        }
-    }
-}
-
 impl LinuxKernel {
     /// Opens the kernel, loading IPVS's module if it has to be.
     ///
@@ -147,49 +126,60 @@ impl LinuxKernel {
         Self::open_for(Layout::default())
     }
 
-    /// Opens the kernel for a layout. [`Layout::Nftables`] takes neither ipset nor iptables; where another layout has left
-    /// [traces](Traces), they are opened too if they can be, so that these are removed.
+    /// Opens the kernel for a layout. [`Layout::Nftables`] takes neither ipset nor iptables, and [`Layout::Iptables`] neither
+    /// IPVS nor ipset; where another layout has left [traces](Traces), these are opened too if they can be, so that what it
+    /// made is removed. What a layout does without is not loaded for it.
     ///
     /// # Errors
     ///
     /// [`OpenError`] with the part that is missing and what to do about it.
     pub fn open_for(layout: Layout) -> Result<Self, OpenError> {
-        match layout {
-            Layout::Nftables => Self::open_parts(layout, Need::Traced, Need::Required),
-            _ => Self::open_parts(layout, Need::Required, Need::Optional),
-        }
+        Self::open_parts(layout, &Needs::of(layout))
     }
 
     /// Opens the kernel with all parts that are there, whatever layout they are of, to remove what the proxy made.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] if IPVS or links cannot be spoken to.
+    /// [`OpenError`] if links cannot be spoken to.
     pub fn open_for_cleanup() -> Result<Self, OpenError> {
-        Self::open_parts(Layout::default(), Need::Optional, Need::Optional)
+        Self::open_parts(
+            Layout::default(),
+            &Needs {
+                ipvs: Need::Optional,
+                ipset: Need::Optional,
+                rules: Need::Optional,
+                nftables: Need::Optional,
+            },
+        )
     }
 
-    /// `ipset`: ipset and iptables.
-    fn open_parts(layout: Layout, ipset: Need, nftables: Need) -> Result<Self, OpenError> {
+    fn open_parts(layout: Layout, needs: &Needs) -> Result<Self, OpenError> {
         let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
         let version = modules.version().map_err(OpenError::Release)?;
-        let traces = match ipset {
-            Need::Traced => Traces::look(),
-            _ => Traces::default(),
+        let traces = match needs.look_for_traces() {
+            true => Traces::look(),
+            false => Traces::default(),
         };
+        let rules = needs.rules;
         let deadline = tools::deadline();
-        let v4 = ipset.open(traces.rules.v4, || tools::rules(Family::V4, deadline))?;
-        let v6 = ipset.open(traces.rules.v6, || {
+        let v4 = rules.open(traces.rules.v4, || tools::rules(Family::V4, deadline))?;
+        let v6 = rules.open(traces.rules.v6, || {
             tools::rules_of_ipv6(Path::new(SYSCTLS), deadline)
         })?;
         let v6 = v6.flatten();
-        let nftables = nftables.open(true, || {
+        let nftables = needs.nftables.open(traces.has_tables(), || {
             nftables_netlink::Client::open().map_err(OpenError::Nftables)
         })?;
         Ok(Self {
             layout,
-            ipvs: open_ipvs(&modules)?,
-            ipset: ipset.open(traces.sets, || {
+            ipvs: match needs.ipvs {
+                Need::Required => Some(open_ipvs(&modules)?),
+                need => need.open(traces.servers, || {
+                    ipvs_netlink::Client::open().map_err(OpenError::Ipvs)
+                })?,
+            },
+            ipset: needs.ipset.open(traces.sets, || {
                 ipset_netlink::Client::open().map_err(OpenError::Ipset)
             })?,
             nftables: nftables.map(|client| Nftables::new(client, version >= OWNED_AND_PERSISTENT)),
@@ -197,7 +187,7 @@ impl LinuxKernel {
                 .map_err(OpenError::Links)?
                 .with_address_protocol(links::MARK),
             renamed: BTreeSet::new(),
-            ipv6: match ipset {
+            ipv6: match rules {
                 Need::Required => v6.is_some(),
                 _ => tools::has_ipv6(Path::new(SYSCTLS)),
             },
@@ -209,6 +199,17 @@ impl LinuxKernel {
             link: link_name(),
             sysctls: PathBuf::from(SYSCTLS),
         })
+    }
+
+    /// Waits so long for a tool of iptables, and gives it that time; 2 s and 10 s unless set. For machines on which tools
+    /// are slow.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        let PerFamily { v4, v6 } = &mut self.rules;
+        for rules in v4.iter_mut().chain(v6) {
+            rules.set_patience(patience);
+        }
+        self
     }
 
     /// Takes what another layout needs, from now on, and keeps what both need. Where that cannot be opened, all stays as it
@@ -225,6 +226,9 @@ impl LinuxKernel {
         // The owner of the proxy's tables stays the same.
         if self.nftables.is_some() {
             next.nftables = self.nftables.take();
+        }
+        if next.ipvs.is_none() {
+            next.ipvs = self.ipvs.take();
         }
         if next.ipset.is_none() {
             next.ipset = self.ipset.take();
@@ -246,6 +250,11 @@ impl LinuxKernel {
         if self.layout == Layout::Nftables {
             self.ipset = None;
             self.rules = PerFamily { v4: None, v6: None };
+        }
+        if self.layout == Layout::Iptables {
+            self.ipvs = None;
+            self.ipset = None;
+            self.nftables = None;
         }
     }
 

@@ -61,10 +61,10 @@ impl LinuxKernel {
         }
         state.routing = self.read_routing()?;
         state.sysctls = self.read_sysctls()?;
-        state.timeouts = self
-            .ipvs
-            .timeouts()
-            .map_err(|error| unreadable("IPVS timeouts", error))?;
+        if let Some(ipvs) = &mut self.ipvs {
+            let timeouts = ipvs.timeouts();
+            state.timeouts = timeouts.map_err(|error| unreadable("IPVS timeouts", error))?;
+        }
         // Meanwhile the tools have run.
         state.rules = PerFamily {
             v4: self.read_rules(Family::V4)?,
@@ -115,8 +115,10 @@ impl LinuxKernel {
     }
 
     fn read_servers(&mut self) -> Result<Vec<ObservedServer>, KernelError> {
-        let table = self
-            .ipvs
+        let Some(ipvs) = &mut self.ipvs else {
+            return Ok(Vec::new());
+        };
+        let table = ipvs
             .table()
             .map_err(|error| unreadable("virtual servers", error))?;
         let mut servers: Vec<_> = table
@@ -132,14 +134,17 @@ impl LinuxKernel {
         &mut self,
         servers: &[VirtualServerId],
     ) -> Result<Vec<ObservedServer>, KernelError> {
+        let Some(ipvs) = &mut self.ipvs else {
+            return Ok(Vec::new());
+        };
         let asked: BTreeSet<_> = servers.iter().copied().collect();
         let mut found = Vec::with_capacity(asked.len());
         for id in asked {
             let unreadable = |error| unreadable(&format!("virtual server {id}"), error);
-            let Some(server) = self.ipvs.service(id).map_err(unreadable)? else {
+            let Some(server) = ipvs.service(id).map_err(unreadable)? else {
                 continue;
             };
-            match self.ipvs.destinations(id) {
+            match ipvs.destinations(id) {
                 Ok(destinations) => found.push(observed(&server, &destinations)),
                 // Gone since.
                 Err(IpvsError::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => {}

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use ipset_netlink::message::Mode;
 use ipset_netlink::{Entry, Error as SetError, Operation as SetOperation, SetName};
 use iptables_restore::Error as RulesError;
-use ipvs_netlink::Request;
+use ipvs_netlink::{Error as IpvsError, Request};
 
 use crate::LinuxKernel;
 use crate::error::{failed, routing_failed, sysctl_failed};
@@ -94,7 +94,11 @@ impl LinuxKernel {
             .iter()
             .filter_map(|operation| request(operation))
             .collect();
-        let outcome = self.ipvs.apply(&requests);
+        let Some(ipvs) = &mut self.ipvs else {
+            let none = failed(IpvsError::NotLoaded);
+            return operations.iter().map(|_| Err(none.clone())).collect();
+        };
+        let outcome = ipvs.apply(&requests);
         let mut results: Results = operations.iter().map(|_| Ok(())).collect();
         for (index, error) in outcome.failures() {
             if let Some(result) = results.get_mut(index) {
@@ -280,7 +284,10 @@ impl LinuxKernel {
                 fs::write(self.sysctls.join(sysctl.path()), value.to_string())
                     .map_err(|error| sysctl_failed(&format!("{sysctl} = {value}"), error))
             }
-            Operation::SetTimeouts(timeouts) => self.ipvs.set_timeouts(*timeouts).map_err(failed),
+            Operation::SetTimeouts(timeouts) => match &mut self.ipvs {
+                Some(ipvs) => ipvs.set_timeouts(*timeouts).map_err(failed),
+                None => Err(failed(IpvsError::NotLoaded)),
+            },
             Operation::CreateLink => self.links.ensure(self.link).map(|_| ()).map_err(failed),
             Operation::DeleteLink => self.links.delete(self.link).map(|_| ()).map_err(failed),
             Operation::CreateSet(spec) => self.ipset()?.create(spec, Mode::Strict).map_err(failed),

@@ -107,6 +107,12 @@ impl Rules {
         }
     }
 
+    /// Waits so long for a tool, and gives it that time.
+    pub(crate) fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.worker.set_limit(patience);
+    }
+
     /// The tools. `None` while they hang as they are looked for.
     pub(crate) fn tools(&self) -> Option<&Tools> {
         self.worker.tools()

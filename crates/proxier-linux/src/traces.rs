@@ -20,6 +20,8 @@ const CHAINS: &str = "KUBE-";
 pub struct Traces {
     /// There is a [`LINK`], which the layouts with ipset have.
     pub link: bool,
+    /// IPVS is there, with virtual servers of whomever.
+    pub servers: bool,
     /// ipset is in use, by whomever.
     pub sets: bool,
     /// There are chains with names like those of the proxy's, or tables of legacy iptables, whatever they hold.
@@ -29,6 +31,11 @@ pub struct Traces {
 }
 
 impl Traces {
+    /// Whether a table of layout `nftables` is there.
+    pub(crate) const fn has_tables(&self) -> bool {
+        self.tables.v4 || self.tables.v6
+    }
+
     /// Looks at the network namespace of the calling thread. What cannot be looked at shows no traces.
     #[must_use]
     pub fn look() -> Self {
@@ -49,6 +56,7 @@ impl Traces {
         }
         Self {
             link: has_link().unwrap_or(false),
+            servers: Path::new("/proc/thread-self/net/ip_vs").exists(),
             // The module has parameters, so it shows where it is built in too.
             sets: Path::new("/sys/module/ip_set").exists(),
             rules: PerFamily {

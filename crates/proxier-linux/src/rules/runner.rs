@@ -21,6 +21,8 @@ fn save_options() -> SaveOptions {
 pub(super) struct Worker {
     find: Arc<dyn Fn() -> Result<Tools, Error> + Send + Sync>,
     tools: Arc<OnceLock<Tools>>,
+    /// How long a tool may take, where it is not as usual.
+    limit: Arc<OnceLock<Duration>>,
 }
 
 impl fmt::Debug for Worker {
@@ -34,7 +36,22 @@ impl Worker {
         Self {
             find: Arc::new(find),
             tools: Arc::default(),
+            limit: Arc::default(),
         }
+    }
+
+    /// Gives tools this time, if they have none of their own yet.
+    pub(super) fn set_limit(&self, limit: Duration) {
+        let _ = self.limit.set(limit);
+    }
+
+    /// The tools with the time that they have.
+    fn limited(&self) -> Result<Tools, Error> {
+        let tools = self.usable()?.clone();
+        Ok(match self.limit.get() {
+            Some(limit) => tools.time_limit(*limit),
+            None => tools,
+        })
     }
 
     pub(super) fn tools(&self) -> Option<&Tools> {
@@ -56,11 +73,11 @@ impl Worker {
     }
 
     pub(super) fn save(&self) -> Result<Ruleset, Error> {
-        self.usable()?.save(&save_options())
+        self.limited()?.save(&save_options())
     }
 
     pub(super) fn restore(&self, input: &RestoreInput) -> Result<(), Error> {
-        self.usable()?.restore(input)
+        self.limited()?.restore(input)
     }
 }
 

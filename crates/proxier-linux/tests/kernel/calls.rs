@@ -108,7 +108,7 @@ fn carry_out(kernel: &mut LinuxKernel, engine: &mut Engine, plan: &Plan) {
 }
 
 pub(crate) fn a_change_costs_few_system_calls() {
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = crate::kernel();
     let host = kernel.host("node-a").unwrap();
     let mut engine = Engine::new(host, Config::default());
     let Cluster {

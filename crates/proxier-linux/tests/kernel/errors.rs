@@ -263,7 +263,7 @@ fn clear() {
 }
 
 pub(crate) fn of_one_kind_in_both_kernels() {
-    let mut linux = LinuxKernel::open().unwrap();
+    let mut linux = crate::kernel();
     for fault in faults() {
         clear();
         let mut memory = MemoryKernel::new();
@@ -289,7 +289,7 @@ pub(crate) fn of_one_kind_in_both_kernels() {
 pub(crate) fn without_permission_of_one_kind() {
     let mut memory = MemoryKernel::new();
     memory.permit_changes(false);
-    let mut linux = LinuxKernel::open().unwrap();
+    let mut linux = crate::kernel();
     let (user, group) = (Uid::from_raw(65534), Gid::from_raw(65534));
     setresgid(group, group, group).unwrap();
     setresuid(user, user, user).unwrap();

@@ -9,7 +9,7 @@ use proxier::kernel::{Applied, FailureReason};
 use proxier::{Config, Engine, Kernel, KernelErrorKind, Layout, Operation, Plan};
 use proxier_linux::LinuxKernel;
 
-use crate::scenario;
+use crate::{PATIENCE, scenario};
 use scenarios::tools;
 
 /// Services `a`, `b` and `c`, each with these endpoints.
@@ -41,7 +41,9 @@ struct Kept {
 impl Kept {
     fn new(cluster: &Cluster) -> Self {
         tools::make_links(&scenario("lb-cluster", Layout::Iptables));
-        let mut kernel = LinuxKernel::open_for(Layout::Iptables).unwrap();
+        let mut kernel = LinuxKernel::open_for(Layout::Iptables)
+            .unwrap()
+            .with_patience(PATIENCE);
         let host: Host = kernel.host("node-a").unwrap();
         let engine = Engine::new(host, Config::with_layout(Layout::Iptables));
         let mut kept = Self { engine, kernel };

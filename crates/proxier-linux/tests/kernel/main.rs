@@ -65,6 +65,13 @@ fn main() -> ExitCode {
     kernel_test::main(each.chain(from_others).chain(others))
 }
 
+/// This machine's kernel, on which tools may be slow: guests share a processor with builds.
+fn kernel() -> LinuxKernel {
+    LinuxKernel::open().unwrap().with_patience(PATIENCE)
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Brings the kernel to a step of a scenario.
 fn go(kernel: &mut LinuxKernel, scenario: &Scenario, step: &Step) -> Desired {
     let host = kernel.host(scenario.node_name()).unwrap();
@@ -79,7 +86,7 @@ fn go(kernel: &mut LinuxKernel, scenario: &Scenario, step: &Step) -> Desired {
 fn run(scenario: &Scenario, layout: Layout) {
     tools::make_links(scenario);
     tools::run_before(scenario);
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     for (n, step) in scenario.steps.iter().enumerate() {
         let name = format!("{}, step {}", scenario.name, n + 1);
         let desired = go(&mut kernel, scenario, step);
@@ -94,7 +101,7 @@ fn run(scenario: &Scenario, layout: Layout) {
 fn tour(layout: Layout, strides: &[usize]) {
     let scenarios = scenarios::unseeded(layout);
     tools::make_links(&scenarios[0]);
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     scenarios::tour(&scenarios, strides, |after, scenario| {
         for (n, step) in scenario.steps.iter().enumerate() {
             go(&mut kernel, scenario, step);
@@ -131,7 +138,7 @@ fn what_is_written_is_read_back() {
     tools::make_links(&scenario("lb-cluster", Layout::Current));
     let reading = proxier_manifest::read_cluster("rich.yaml", include_bytes!("rich.yaml"));
     assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     let cidrs = ["10.244.0.0/16", "fd00:10:244::/48"]
         .map(|cidr| cidr.parse().unwrap())
         .to_vec();
@@ -165,7 +172,7 @@ fn without_ipv6_the_rest_is_served() {
     let scenario = scenario("dual-stack", Layout::Current);
     tools::make_links(&scenario);
     tools::hide_ipv6();
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     let host = kernel.host(scenario.node_name()).unwrap();
     assert!(!host.ipv6 && host.random_fully);
     for step in &scenario.steps {
@@ -199,7 +206,7 @@ fn cleaning_up_leaves_what_is_foreign() {
             cmd("ipvsadm -A -f 9 -s rr");
             cmd("ipvsadm -A -t 172.31.7.7:7777 -s rr");
         }
-        let mut kernel = LinuxKernel::open().unwrap();
+        let mut kernel = kernel();
         go(&mut kernel, &scenario, &scenario.steps[0]);
         // A virtual server that no set member is there for came after: it is not the proxy's.
         cmd("ipvsadm -A -t 172.31.7.8:7777 -s rr");
@@ -237,7 +244,7 @@ fn cleaning_up_leaves_what_is_foreign() {
 
 /// A bridge called kube-ipvs0: nothing is planned on the strength of what it has.
 fn addresses_of_a_renamed_link_are_not_the_nodes() {
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     let address: std::net::IpAddr = "10.96.0.1".parse().unwrap();
     kernel.perform(&Operation::CreateLink).unwrap();
     kernel.perform(&Operation::BindAddress(address)).unwrap();
@@ -271,7 +278,7 @@ fn addresses_of_a_renamed_link_are_not_the_nodes() {
 }
 
 fn a_link_of_another_kind_is_somebody_elses() {
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     cmd("ip link add kube-ipvs0 type bridge && ip address add 10.0.0.9/32 dev kube-ipvs0");
     let error = kernel.observe().unwrap_err();
     assert_eq!(
@@ -294,7 +301,7 @@ fn a_link_of_another_kind_is_somebody_elses() {
 fn others_virtual_servers_stay() {
     let scenario = scenario("lb-cluster", Layout::Current);
     tools::make_links(&scenario);
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     let mut ours = scenario;
     ours.config.remove_foreign_servers = false;
     go(&mut kernel, &ours, &ours.steps[0]);
@@ -320,7 +327,7 @@ fn a_failure_is_told_and_made_good() {
     cmd(&format!(
         "{iptables} -A FORWARD -m set --match-set KUBE-LOAD-BALANCER src -j DROP"
     ));
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = kernel();
     let host = kernel.host(scenario.node_name()).unwrap();
     let desired = translate(&scenario.steps[0].cluster, &host, &scenario.config);
     let plan = reconcile(&desired, &kernel.observe().unwrap());

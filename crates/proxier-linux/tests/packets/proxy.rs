@@ -152,7 +152,9 @@ ports: [{{name: tcp, port: {TARGET}, protocol: TCP}}, {{name: udp, port: {TARGET
 
 /// The kernel as a layout needs it.
 pub(crate) fn open(layout: Layout) -> LinuxKernel {
-    let kernel = LinuxKernel::open_for(layout).unwrap();
+    let kernel = LinuxKernel::open_for(layout)
+        .unwrap()
+        .with_patience(std::time::Duration::from_secs(60));
     match layout {
         Layout::Nftables => kernel.without_tools(),
         _ => kernel,
