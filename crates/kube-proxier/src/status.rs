@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use iptables_restore::TableName;
 use proxier::cluster::{Change, Family, ObjectName};
 use proxier::kernel::{Failure, FailureReason};
-use proxier::{ConflictChange, Engine, NodePortAddresses, Operation};
+use proxier::{ConflictChange, Engine, Layout, NodePortAddresses, Operation};
 use tokio::runtime::Handle;
 
 use super::Event;
@@ -144,8 +145,13 @@ impl Reporter {
             if let (Operation::RestoreRules(change), FailureReason::Refused(_)) =
                 (&failure.operation, &failure.reason)
             {
-                self.metrics.restore_failed(change.family == Family::V6);
+                let partial = report.task == Task::Changes;
+                self.metrics
+                    .restore_failed(change.family == Family::V6, partial);
             }
+        }
+        if engine.config().layout == Layout::Iptables && report.task != Task::Drain {
+            self.count_rules(report, engine);
         }
         let now = SystemTime::now();
         for (family, deleted, took) in &report.flows_by_family {
@@ -180,6 +186,23 @@ impl Reporter {
                 .sync_took(report.took, report.task == Task::Full);
             if !report.blocked {
                 self.metrics.synced(now);
+            }
+        }
+    }
+
+    /// How many rules there are, and how many were written.
+    fn count_rules(&self, report: &Report, engine: &Engine) {
+        let all = engine.rule_counts();
+        for family in Family::ALL {
+            let counts = all.get(family);
+            for (table, count) in [
+                (TableName::Nat, counts.nat),
+                (TableName::Filter, counts.filter),
+            ] {
+                let written = report.rules_written.get(&(family, table.clone()));
+                let written = written.copied().unwrap_or_default();
+                self.metrics
+                    .rules(table.as_str(), family == Family::V6, count, written);
             }
         }
     }
@@ -320,7 +343,8 @@ fn refused(failure: &&Failure) -> bool {
     matches!(failure.reason, FailureReason::Refused(_))
 }
 
-/// What an operation is about: a virtual server, an address, an entry of a set, or a part that all Services share.
+/// What an operation is about: a virtual server, an address, an entry of a set, the rules of a Service, or a part that all
+/// Services share.
 fn object(operation: &Operation) -> String {
     match operation {
         Operation::AddServer { id, .. }
@@ -331,6 +355,10 @@ fn object(operation: &Operation) -> String {
         | Operation::DeleteDestination { server: id, .. } => format!("virtual server {id}"),
         Operation::BindAddress(address) => format!("address {address}"),
         Operation::UnbindAddress(address) => format!("address {}", address.ip()),
+        Operation::RestoreRules(change) if !change.services.is_empty() => {
+            let names = change.services.iter().map(ToString::to_string);
+            format!("Service {}", names.collect::<Vec<_>>().join(", "))
+        }
         other => other.summary(),
     }
 }

@@ -146,7 +146,7 @@ pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use conflict::{Conflict, ConflictChange, Holder};
 pub use desired::{Desired, DesiredSet, DesiredTable, FamilyState, Server};
-pub use engine::Engine;
+pub use engine::{Engine, RuleCounts};
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
 pub use layout::nftables;

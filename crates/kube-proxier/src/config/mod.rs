@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::ValueEnum as _;
-use proxier::{Config, Layout};
+use proxier::Config;
 use proxier_manifest::{
     ConfigDocument, ConfigError, FieldErrors, KubeProxyConfiguration, LoggingConfiguration,
     parse_duration,
@@ -33,7 +33,7 @@ pub struct ConfigReading {
     pub process: Process,
     /// Which layout it names (`ipvs.layout`, a field of this proxy alone).
     pub layout: LayoutChoice,
-    /// Whether it names its mode, which can only be `ipvs`.
+    /// Whether it names its mode.
     pub names_mode: bool,
     /// The fields that are set and without effect here, by their paths.
     pub unused: Vec<Box<str>>,
@@ -53,10 +53,6 @@ pub fn read(document: &ConfigDocument) -> Result<ConfigReading, ConfigError> {
         .into_iter()
         .chain(without_effect(fields));
     let config = document.config(&mut errors);
-    if config.layout == Layout::Iptables {
-        let reason = "\"iptables\" is another proxy mode; this proxy has ipvs only";
-        errors.add("mode", reason);
-    }
     let reading = ConfigReading {
         config,
         layout: layout(fields, &mut errors),

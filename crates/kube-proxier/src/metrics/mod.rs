@@ -42,6 +42,9 @@ pub struct Metrics {
     endpoint_changes: Changes,
     service_changes: Changes,
     restore_failures: IntCounterVec,
+    partial_restore_failures: IntCounterVec,
+    rules_total: IntGaugeVec,
+    rules_last: IntGaugeVec,
     no_local_endpoints: IntGaugeVec,
     healthz: IntCounterVec,
     livez: IntCounterVec,
@@ -97,6 +100,12 @@ impl Metrics {
         let time = |name: &str, help: &str| {
             registered(r, GaugeVec::new(Opts::new(name, help), &[FAMILY])?)
         };
+        let by_table = |name: &str, help: &str| {
+            registered(
+                r,
+                IntGaugeVec::new(Opts::new(name, help), &["table", FAMILY])?,
+            )
+        };
         let metrics = Self {
             sync: sync(
                 "kubeproxy_sync_proxy_rules_duration_seconds",
@@ -131,6 +140,20 @@ impl Metrics {
                 "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
                 "Runs of iptables-restore that failed",
                 &[FAMILY],
+            )?,
+            partial_restore_failures: counters(
+                r,
+                "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total",
+                "Runs of iptables-restore with changes only that failed",
+                &[FAMILY],
+            )?,
+            rules_total: by_table(
+                "kubeproxy_sync_proxy_rules_iptables_total",
+                "Rules of iptables mode in the kernel",
+            )?,
+            rules_last: by_table(
+                "kubeproxy_sync_proxy_rules_iptables_last",
+                "Rules of iptables mode that the last sync wrote",
             )?,
             no_local_endpoints: registered(
                 r,
@@ -232,6 +255,9 @@ impl Metrics {
         };
         for family in FAMILIES {
             metrics.restore_failures.with_label_values(&[family]);
+            metrics
+                .partial_restore_failures
+                .with_label_values(&[family]);
         }
         Ok(metrics)
     }
@@ -289,11 +315,21 @@ impl Metrics {
             .observe(after.as_secs_f64());
     }
 
-    /// `iptables-restore` failed.
-    pub fn restore_failed(&self, ipv6: bool) {
-        self.restore_failures
-            .with_label_values(&[family(ipv6)])
-            .inc();
+    /// `iptables-restore` failed: with all rules, or with changes only.
+    pub fn restore_failed(&self, ipv6: bool, partial: bool) {
+        let family = &[family(ipv6)];
+        self.restore_failures.with_label_values(family).inc();
+        if partial {
+            let failures = &self.partial_restore_failures;
+            failures.with_label_values(family).inc();
+        }
+    }
+
+    /// How many rules of iptables mode a table has, and how many the last sync wrote.
+    pub fn rules(&self, table: &str, ipv6: bool, all: usize, written: usize) {
+        let place = &[table, family(ipv6)];
+        self.rules_total.with_label_values(place).set(count(all));
+        self.rules_last.with_label_values(place).set(count(written));
     }
 
     /// How many Services of a family with a Local policy have endpoints, but none on this node.

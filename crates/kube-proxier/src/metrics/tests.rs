@@ -16,7 +16,9 @@ fn what_happened_is_shown_by_kube_proxys_names() {
     metrics.sync_took(Duration::from_millis(5), false);
     metrics.synced(at(13));
     metrics.programmed(false, Duration::from_millis(300));
-    metrics.restore_failed(true);
+    metrics.restore_failed(true, true);
+    metrics.restore_failed(true, false);
+    metrics.rules("nat", false, 30, 4);
     metrics.no_local_endpoints(false, NoLocalEndpoints::new(0, 4));
     metrics.no_local_endpoints(true, NoLocalEndpoints::new(2, 0));
     metrics.operations("ipvs", OperationResult::Failed, 3);

@@ -34,7 +34,7 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
     let mut value = json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "mode": "ipvs",
+        "mode": config.layout.proxy_mode(),
         "hostnameOverride": config.hostname_override.as_deref().unwrap_or_default(),
         "clientConnection": {"kubeconfig": process.kubeconfig.as_deref().unwrap_or_default()},
         "featureGates": process.feature_gates.iter().map(|(k, v)| (k.to_string(), json!(v))).collect::<serde_json::Map<_, _>>(),
@@ -42,7 +42,11 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
         "detectLocalMode": mode,
         "detectLocal": {"bridgeInterface": bridge, "interfaceNamePrefix": prefix},
         "nodePortAddresses": node_ports,
-        "iptables": {"masqueradeAll": config.masquerade_all, "masqueradeBit": config.masquerade_bit},
+        "iptables": {
+            "masqueradeAll": config.masquerade_all,
+            "masqueradeBit": config.masquerade_bit,
+            "localhostNodePorts": config.localhost_node_ports,
+        },
         "ipvs": {
             "scheduler": config.scheduler.to_string(),
             "syncPeriod": duration(config.sync_period),
@@ -74,6 +78,16 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
             "verbosity": process.logging.verbosity,
         },
     });
+    if let (false, Some(Value::Object(iptables))) =
+        (config.layout.uses_ipvs(), value.pointer_mut("/iptables"))
+    {
+        for (field, period) in [
+            ("syncPeriod", config.sync_period),
+            ("minSyncPeriod", config.min_sync_period),
+        ] {
+            iptables.insert(field.to_owned(), duration(period).into());
+        }
+    }
     if let (Some(layout), Some(Value::Object(ipvs))) = (layout.named(), value.pointer_mut("/ipvs"))
     {
         ipvs.insert("layout".to_owned(), json!(layout.as_str()));

@@ -180,7 +180,9 @@ impl Options {
         } = reading;
         notices.warnings.extend(warnings);
         let layout = flags.process.layout.unwrap_or(layout);
-        config.layout = layout.named().unwrap_or_default();
+        if config.layout.uses_ipvs() {
+            config.layout = layout.named().unwrap_or_default();
+        }
         config.remove_foreign_servers = flags.process.remove_foreign_servers == Some(true);
         config.check().map_err(|invalid| {
             let error = FieldError::new(invalid.field, invalid.reason);

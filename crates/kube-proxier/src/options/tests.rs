@@ -208,7 +208,7 @@ fn every_flag_is_heeded() {
 fn all_that_is_wrong_is_said_by_the_flags_names() {
     assert_eq!(
         wrong(
-            "--proxy-mode=iptables --ipvs-sync-period=1s --ipvs-min-sync-period=2s --ipvs-tcp-timeout=-1s \
+            "--proxy-mode=userspace --ipvs-sync-period=1s --ipvs-min-sync-period=2s --ipvs-tcp-timeout=-1s \
              --iptables-masquerade-bit=32 --nodeport-addresses=10.0.0.0/8,x --healthz-bind-address=here"
         )
         .lines()
@@ -225,6 +225,17 @@ fn all_that_is_wrong_is_said_by_the_flags_names() {
     );
     assert!(wrong("--layout=classic --iptables-masquerade-bit=15").contains("15 is the bit"));
     assert!(Flags::read(["kube-proxier", "--ipvs-schedular=rr"]).is_err());
+}
+
+#[test]
+fn iptables_mode_is_asked_for_by_its_name() {
+    let options = read("--proxy-mode=iptables").unwrap();
+    assert_eq!(options.config.layout, Layout::Iptables);
+    assert_eq!(options.effective()["mode"], "iptables");
+    // A layout is one of ipvs mode.
+    let options = read("--proxy-mode=iptables --layout=classic").unwrap();
+    assert_eq!(options.config.layout, Layout::Iptables);
+    assert_eq!(read("").unwrap().effective()["mode"], "ipvs");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The loop that brings the kernel to what the cluster asks for.
 
 mod believed;
+mod flows;
 mod others;
 mod report;
 mod run;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use dummy_link::{LinkName, Removal};
-use ipvs_netlink::{Protocol, VirtualServerId};
+use ipvs_netlink::VirtualServerId;
 use proxier::cluster::{Change, Family};
 use proxier::{Config, Engine, KernelError, Observed, Operation, Plan};
 
@@ -403,29 +404,10 @@ impl<M: Machine> Syncer<M> {
 
     /// Packets of a UDP flow go where the first one went, wanted there or not.
     fn forget_flows(&mut self, plan: &Plan, report: &mut Report) {
-        let touched: BTreeSet<_> = plan
-            .iter()
-            .filter_map(|(_, operation)| match operation {
-                Operation::AddServer { id, .. }
-                | Operation::DeleteServer(id)
-                | Operation::DeleteDestination { server: id, .. } => Some(*id),
-                _ => None,
-            })
-            .filter(|id| {
-                matches!(id, VirtualServerId::Address { protocol, .. } if *protocol == Protocol::UDP)
-            })
-            .collect();
-        if touched.is_empty() {
+        let servers = flows::touched(plan, &self.engine);
+        if servers.is_empty() {
             return;
         }
-        let servers: Vec<_> = touched
-            .into_iter()
-            .map(|id| {
-                let wanted = self.engine.server(&id);
-                let ids = wanted.iter().flat_map(|server| server.destinations.iter());
-                (id, ids.map(|destination| destination.id).collect())
-            })
-            .collect();
         let (v4, v6): (Vec<_>, Vec<_>) = servers.into_iter().partition(
             |(id, _)| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv4()),
         );

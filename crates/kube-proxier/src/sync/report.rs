@@ -1,8 +1,9 @@
 //! What a sync did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use iptables_restore::{Edit, TableName};
 use proxier::cluster::Family;
 use proxier::kernel::{Applied, Failure, FailureReason};
 use proxier::{ConflictChange, KernelError, KernelPart, Operation, Plan};
@@ -39,6 +40,8 @@ pub struct Report {
     pub flows: usize,
     /// The same for each family of which some were looked for, and how long that took.
     pub flows_by_family: Vec<(Family, usize, Duration)>,
+    /// How many rules were written, by family and table.
+    pub rules_written: BTreeMap<(Family, TableName), usize>,
 }
 
 /// How many operations of a kind.
@@ -66,6 +69,7 @@ impl Report {
             draining: 0,
             flows: 0,
             flows_by_family: Vec::new(),
+            rules_written: BTreeMap::new(),
         }
     }
 
@@ -85,17 +89,18 @@ impl Report {
     /// of so many virtual servers. What the kernel refuses for one object is that object's trouble alone.
     pub(super) fn blocks(&self, servers: usize) -> bool {
         let refused = |failure: &&Failure| matches!(failure.reason, FailureReason::Refused(_));
-        let shared = |operation: &Operation| {
-            matches!(
-                operation,
+        let shared = |operation: &Operation| match operation {
+            // In iptables mode each Service has its own.
+            Operation::RestoreRules(change) => change.services.is_empty(),
+            other => matches!(
+                other,
                 Operation::CreateLink
                     | Operation::CreateSet(_)
                     | Operation::SwapSets { .. }
-                    | Operation::RestoreRules(_)
                     | Operation::WriteTable(_)
                     | Operation::AddRoute(_)
                     | Operation::AddRoutingRule(_)
-            )
+            ),
         };
         let mut refused = self.failures.iter().filter(refused);
         let not_added = self
@@ -109,8 +114,20 @@ impl Report {
     }
 
     pub(super) fn count(&mut self, plan: &Plan, applied: &Applied) {
-        for (_, operation) in plan.iter() {
+        let failed: BTreeSet<usize> = applied.failures.iter().map(|f| f.index).collect();
+        for (n, (_, operation)) in plan.iter().enumerate() {
             self.tally.entry(kind(operation)).or_default().done += 1;
+            if let Operation::RestoreRules(change) = operation
+                && !failed.contains(&n)
+            {
+                for table in change.input.tables() {
+                    let adds =
+                        |edit: &&Edit| matches!(edit, Edit::Append { .. } | Edit::Insert { .. });
+                    let place = (change.family, table.name().clone());
+                    *self.rules_written.entry(place).or_default() +=
+                        table.edits().iter().filter(adds).count();
+                }
+            }
         }
         for failure in &applied.failures {
             let tally = self.tally.entry(kind(&failure.operation)).or_default();

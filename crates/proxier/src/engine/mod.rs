@@ -24,7 +24,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
 
-use ipvs_netlink::{Destination, VirtualServerId};
+use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
+
+pub use self::rules::RuleCounts;
 
 use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
@@ -312,6 +314,21 @@ impl Engine {
     /// The virtual servers that were wanted when the last plan was made, in no particular order.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = &VirtualServerId> {
         self.wanted.servers()
+    }
+
+    /// In iptables mode, the addresses and ports of a Service with the endpoints that packets to them may go to, as they
+    /// were wanted when the last plan was made. Node ports are at each address that serves them.
+    #[must_use]
+    pub fn rule_targets(&self, service: &ObjectName) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
+        self.wanted.rule_targets(service)
+    }
+
+    /// How many rules the kernel has of the proxy's, as last applied.
+    #[must_use]
+    pub fn rule_counts(&self) -> PerFamily<RuleCounts> {
+        let applied = self.last_applied.as_ref();
+        let counts = |family| applied.map(|applied| applied.rules.get(family).counts());
+        PerFamily::from_fn(|family| counts(family).unwrap_or_default())
     }
 
     /// The addresses that node ports are served on.

@@ -98,6 +98,15 @@ impl Ranks {
         }
     }
 
+    /// How many rules each chain has.
+    pub(super) fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for block in &self.blocks {
+            add(&mut total, &block.total);
+        }
+        total
+    }
+
     /// The names in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &ObjectName> {
         let services = self.blocks.iter().flat_map(|block| &block.services);

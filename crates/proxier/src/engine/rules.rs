@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::mem;
 
-use iptables_restore::{RestoreInput, Ruleset};
+use iptables_restore::{RestoreInput, Ruleset, TableName};
 
 use self::by_service::ByService;
 use super::delta::DeltaBuilder;
@@ -30,7 +30,42 @@ pub(super) enum AppliedRules {
     ByService(Box<ByService>),
 }
 
+/// How many rules the proxy has in each table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleCounts {
+    /// In the nat table.
+    pub nat: usize,
+    /// In the filter table.
+    pub filter: usize,
+}
+
+impl RuleCounts {
+    /// Those in chains of the proxy's, or of a kubelet's.
+    fn of(rules: &Ruleset) -> Self {
+        let count = |name: &TableName| {
+            let chains = rules
+                .table(name)
+                .into_iter()
+                .flat_map(|table| &table.chains);
+            let own = chains.filter(|chain| chain.name.as_str().starts_with("KUBE-"));
+            own.map(|chain| chain.rules.len()).sum()
+        };
+        Self {
+            nat: count(&TableName::Nat),
+            filter: count(&TableName::Filter),
+        }
+    }
+}
+
 impl AppliedRules {
+    pub(super) fn counts(&self) -> RuleCounts {
+        match self {
+            Self::Whole(rules) => RuleCounts::of(rules),
+            Self::ByService(rules) => rules.counts(),
+        }
+    }
+
     pub(super) const fn new(found: Ruleset) -> Self {
         Self::Whole(found)
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipset_netlink::Entry as Member;
-use ipvs_netlink::VirtualServerId;
+use ipvs_netlink::{DestinationId, VirtualServerId};
 
 use super::dirty::Dirty;
 use super::queue::{Claimant, Queue};
@@ -18,7 +18,7 @@ use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
 use crate::layout::{Layout, PortRules, SetId, SetIds, SourceRangeDrop};
-use crate::translate::Ports;
+use crate::translate::{AddressKind, PortClaim, Ports};
 
 /// All that Services want, each with the number of Services that want it.
 #[derive(Debug, Default)]
@@ -291,7 +291,31 @@ impl Wanted {
         ports.into_sorted()
     }
 
+    /// The addresses that a Service has in iptables mode, with the endpoints that they lead to.
+    pub(super) fn rule_targets(
+        &self,
+        name: &ObjectName,
+    ) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
+        let mut targets = Vec::new();
+        self.each_granted(name, &mut |id, rules| {
+            let spec = &rules.spec;
+            let endpoints = spec.cluster.iter().chain(spec.local.iter());
+            if rules.address != AddressKind::NodePort {
+                targets.push((id, endpoints.map(|endpoint| endpoint.id).collect()));
+            }
+        });
+        targets
+    }
+
     fn grant(&self, family: Family, name: &ObjectName, ports: &mut Ports) {
+        self.each_granted(name, &mut |id, rules| {
+            if id.family() == family {
+                ports.grant(id, rules);
+            }
+        });
+    }
+
+    fn each_granted(&self, name: &ObjectName, each: &mut dyn FnMut(VirtualServerId, &PortClaim)) {
         let Some(service) = self.services.get(name) else {
             return;
         };
@@ -300,11 +324,13 @@ impl Wanted {
             Some(first.rank.name == *name)
         };
         for claims in service.by_id() {
-            let of_family = claims.first().filter(|claim| claim.id.family() == family);
-            if of_family.is_some_and(|first| has(&first.id) == Some(true)) {
+            if claims
+                .first()
+                .is_some_and(|first| has(&first.id) == Some(true))
+            {
                 for claim in granted(claims) {
                     if let Some(rules) = claim.rules() {
-                        ports.grant(claim.id, rules);
+                        each(claim.id, rules);
                     }
                 }
             }

@@ -56,6 +56,15 @@ impl Layout {
         }
     }
 
+    /// The proxy mode that it is of, as kube-proxy's `/proxyMode` names it.
+    #[must_use]
+    pub const fn proxy_mode(self) -> &'static str {
+        match self {
+            Self::Current | Self::Classic | Self::Nftables => "ipvs",
+            Self::Iptables => "iptables",
+        }
+    }
+
     /// Whether it is made of ipset's sets, iptables rules and addresses on the proxy's link.
     #[must_use]
     pub const fn has_ipset(self) -> bool {

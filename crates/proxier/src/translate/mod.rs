@@ -10,7 +10,7 @@ mod reserved;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
 pub(crate) use claims::{Context, drains};
-pub(crate) use iptables::Ports;
+pub(crate) use iptables::{AddressKind, PortClaim, Ports};
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
 pub(crate) use reserved::{Reserved, bindable, node_addresses};

@@ -7,6 +7,7 @@ use iptables_restore::{Chain, ChainName, Edit, Rule, Ruleset, TableName};
 
 use crate::cluster::{Family, ObjectName};
 use crate::engine::ranks::{Counts, Ranks};
+use crate::engine::rules::RuleCounts;
 use crate::layout::{SharedChain, is_service_chain, is_service_chain_name};
 use crate::plan::RulesChange;
 use crate::reconcile::{FoundChain, FoundService, targets_of_others};
@@ -25,6 +26,8 @@ pub(in crate::engine) struct ByService {
     sorted: [bool; SharedChain::COUNT],
     /// The rules of the chains of Services and endpoints, a line for each.
     chains: HashMap<ChainName, Box<str>>,
+    /// How many lines these are.
+    lines: usize,
 }
 
 impl ByService {
@@ -45,7 +48,7 @@ impl ByService {
                 chain.rules.shrink_to_fit();
             }
         }
-        let mut chains = HashMap::new();
+        let mut chains: HashMap<ChainName, Box<str>> = HashMap::new();
         if let Some(nat) = whole.table_mut(&TableName::Nat) {
             let all = std::mem::take(&mut nat.chains).into_iter();
             let (own, others): (Vec<_>, _) = all.partition(|chain| is_service_chain(&chain.name));
@@ -65,6 +68,7 @@ impl ByService {
             shared,
             ranks: Ranks::new(counts),
             sorted,
+            lines: chains.values().map(|text| text.lines().count()).sum(),
             chains,
         })
     }
@@ -135,6 +139,20 @@ impl ByService {
         found
     }
 
+    /// How many rules the proxy's chains have.
+    pub(super) fn counts(&self) -> RuleCounts {
+        let mut counts = RuleCounts::of(&self.base);
+        counts.nat += self.lines;
+        let shared = self.ranks.total();
+        for (of, count) in SharedChain::ALL.into_iter().zip(shared) {
+            match of.table() {
+                TableName::Nat => counts.nat += count,
+                _ => counts.filter += count,
+            }
+        }
+        counts
+    }
+
     /// Whether rules of others jump to a chain.
     pub(super) fn is_kept(&self, chain: &str) -> bool {
         self.kept.contains(chain)
@@ -169,14 +187,17 @@ impl ByService {
                     }
                     (None, Edit::DeleteChain { chain }) => {
                         written.remove(chain);
-                        self.chains.remove(chain);
+                        let gone = self.chains.remove(chain);
+                        self.lines -= gone.map_or(0, |text| text.lines().count());
                     }
                     (None, _) => {}
                 }
             }
         }
         for (chain, text) in written {
-            self.chains.insert(chain.clone(), text.into());
+            self.lines += text.lines().count();
+            let before = self.chains.insert(chain.clone(), text.into());
+            self.lines -= before.map_or(0, |text| text.lines().count());
         }
         for name in concerned {
             let counts = self

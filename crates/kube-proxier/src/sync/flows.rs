@@ -1,0 +1,175 @@
+//! Which UDP flows a plan may have left with endpoints that are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use iptables_restore::{Edit, Match, Rule, TableEdits, TableName};
+use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
+use proxier::cluster::Family;
+use proxier::{Engine, Operation, Plan, RulesChange};
+
+/// The addresses and ports of UDP that a plan changed, each with the endpoints that packets to it may go to now.
+pub(super) fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
+    let mut touched: BTreeMap<VirtualServerId, Vec<DestinationId>> = BTreeMap::new();
+    let mut gone: BTreeSet<VirtualServerId> = BTreeSet::new();
+    for (_, operation) in plan.iter() {
+        match operation {
+            Operation::AddServer { id, .. }
+            | Operation::DeleteServer(id)
+            | Operation::DeleteDestination { server: id, .. }
+                if is_udp(id) && !touched.contains_key(id) =>
+            {
+                let wanted = engine.server(id);
+                let ids = wanted.iter().flat_map(|server| server.destinations.iter());
+                touched.insert(*id, ids.map(|destination| destination.id).collect());
+            }
+            Operation::RestoreRules(change) => {
+                for name in &change.services {
+                    let targets = engine.rule_targets(name).into_iter();
+                    touched.extend(
+                        targets.filter(|(id, _)| is_udp(id) && id.family() == change.family),
+                    );
+                }
+                gone.extend(lost(change, engine));
+            }
+            _ => {}
+        }
+    }
+    for id in gone {
+        touched.entry(id).or_default();
+    }
+    touched.into_iter().collect()
+}
+
+fn is_udp(id: &VirtualServerId) -> bool {
+    matches!(id, VirtualServerId::Address { protocol, .. } if *protocol == Protocol::UDP)
+}
+
+/// What rules of iptables mode led from that are deleted.
+fn lost(change: &RulesChange, engine: &Engine) -> Vec<VirtualServerId> {
+    let tables = change.input.tables().iter();
+    let nat = tables.filter(|table| *table.name() == TableName::Nat && !change.services.is_empty());
+    let deleted = nat
+        .flat_map(TableEdits::edits)
+        .filter_map(|edit| match edit {
+            Edit::Delete { rule, .. } => Some(rule),
+            _ => None,
+        });
+    let ids = deleted.filter_map(|rule| Some((udp_port(rule)?, rule)));
+    let ids = ids.flat_map(|(port, rule)| {
+        let to = rule.destination.as_ref().filter(|to| !to.negated);
+        let to = to
+            .and_then(|to| to.value.network())
+            .map(|network| network.ip());
+        let addresses: Vec<IpAddr> = match to {
+            Some(address) => vec![address],
+            // That of a node port.
+            None => {
+                let all = engine.node_port_addresses();
+                all.filter(|ip| Family::of(*ip) == change.family).collect()
+            }
+        };
+        addresses
+            .into_iter()
+            .map(move |address| VirtualServerId::Address {
+                protocol: Protocol::UDP,
+                address,
+                port,
+            })
+    });
+    ids.collect()
+}
+
+fn udp_port(rule: &Rule) -> Option<u16> {
+    rule.matches.iter().find_map(|part| match part {
+        Match::Udp(ports) => Some(ports.destination?.value.first),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use proxier::cluster::{Change, Cluster, Host};
+    use proxier::{Config, Kernel, Layout, MemoryKernel};
+
+    use super::*;
+
+    fn cluster(endpoints: &str) -> Cluster {
+        let yaml = format!(
+            "apiVersion: v1
+kind: Service
+metadata: {{name: dns}}
+spec: {{type: NodePort, clusterIP: 10.96.0.10, ports: [{{port: 53, protocol: UDP, nodePort: 30053}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: dns, labels: {{kubernetes.io/service-name: dns}}}}
+addressType: IPv4
+endpoints: [{endpoints}]
+ports: [{{port: 5353, protocol: UDP}}]
+"
+        );
+        proxier_manifest::read_cluster("test", yaml.as_bytes()).cluster
+    }
+
+    /// What a change from one cluster to another touches, in a mode, as text.
+    fn change(layout: Layout, before: &Cluster, after: &Cluster) -> Vec<String> {
+        let mut host = Host::new("node-a");
+        let eth0 = "eth0".parse().unwrap();
+        host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
+        let mut engine = Engine::new(host, Config::with_layout(layout));
+        let mut kernel = MemoryKernel::new();
+        let take = |engine: &mut Engine, cluster: &Cluster| {
+            engine.change(Change::Services(
+                cluster.services.values().cloned().collect(),
+            ));
+            engine.change(Change::Slices(cluster.slices.values().cloned().collect()));
+        };
+        take(&mut engine, before);
+        let plan = engine.audit(&kernel.state());
+        engine.applied(&plan, &kernel.apply(&plan));
+        take(&mut engine, after);
+        let plan = engine.plan();
+        let touched = touched(&plan, &engine);
+        let text = |(id, to): &(VirtualServerId, Vec<DestinationId>)| {
+            let to: Vec<_> = to.iter().map(ToString::to_string).collect();
+            format!("{id} {}", to.join(","))
+        };
+        touched.iter().map(text).collect()
+    }
+
+    /// An endpoint that goes, the last one, and the Service itself: at each of its addresses.
+    #[test]
+    fn flows_are_looked_for_wherever_endpoints_go() {
+        let two = cluster("{addresses: [10.244.1.1]}, {addresses: [10.244.1.2]}");
+        let one = cluster("{addresses: [10.244.1.2]}");
+        let none = cluster("");
+        let mut gone = two.clone();
+        gone.services.clear();
+        let at = |to: &str| {
+            let both = ["-u 10.96.0.10:53", "-u 192.168.10.10:30053"];
+            both.map(|id| {
+                format!("{id} {to}").trim_end().to_owned() + if to.is_empty() { " " } else { "" }
+            })
+            .to_vec()
+        };
+        for layout in [Layout::Iptables, Layout::Current] {
+            let expect = |after: &Cluster, to: &str| {
+                let touched = change(layout, &two, after);
+                let mut expected = at(to);
+                if layout == Layout::Current && touched.len() > 2 {
+                    // Node ports are at loopback addresses there as well, or are not.
+                    expected.extend(touched.iter().filter(|id| id.contains("127.")).cloned());
+                    expected.sort();
+                }
+                assert_eq!(touched, expected, "{layout:?}");
+            };
+            expect(&one, "10.244.1.2:5353");
+            expect(&none, "");
+            expect(&gone, "");
+        }
+        // What others are served by is left alone.
+        assert!(change(Layout::Iptables, &two, &two).is_empty());
+    }
+}
