@@ -17,10 +17,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use super::config::{Conntrack, Process};
+use super::fallback::Beginning;
 use super::http::Introspection;
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
-use super::sync::{self, Syncer};
+use super::sync::{self, Fallback, Syncer};
 use super::watch::{self, ApiError, ApiSource, Recorder};
 use super::{
     Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http, links,
@@ -76,7 +77,13 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     let open_files = process::raise_open_files();
     // Opened first: that loads what can be loaded. Where it fails, the checks name what is missing.
     let machine = ThisMachine::open(options.config.layout);
-    let checks = doctor::run(&options);
+    let as_read = options.clone();
+    let Beginning {
+        options,
+        machine,
+        checks,
+        fallback,
+    } = Beginning::of(options, machine);
     doctor::log(&checks, machine.is_ok());
     let machine = machine?;
     if !doctor::can_run(&checks) {
@@ -94,8 +101,8 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
         reporter,
         conflicts,
         &connections,
-        flags,
-        options,
+        ConfigWatch::new(flags, as_read),
+        (&options, fallback),
     );
     runtime.shutdown_background();
     outcome
@@ -121,19 +128,21 @@ fn proxy(
     mut reporter: Reporter,
     conflicts: mpsc::Receiver<Conflict>,
     connections: &Connections,
-    flags: Flags,
-    options: Options,
+    config_watch: Option<ConfigWatch>,
+    (options, fallback): (&Options, Option<Fallback>),
 ) -> Result<(), DaemonError> {
     let config = options.config.clone();
+    let syncer_fallback = fallback.as_ref().map(|fallback| fallback.layout);
     let iptables = machine.iptables();
-    let mut syncer = Syncer::new(machine, &options.node_name, config, Instant::now())?;
+    let mut syncer =
+        Syncer::new(machine, &options.node_name, config, Instant::now())?.standing_in_for(fallback);
     let source = ApiSource {
         kubeconfig: options.process.kubeconfig.as_deref().map(PathBuf::from),
         master: options.master.as_deref().map(Into::into),
     };
     let client = runtime.block_on(watch::client(&source))?;
     let client = client.counting(reporter.metrics().requests().clone());
-    log_start(&options, client.url(), iptables.as_deref());
+    log_start(options, client.url(), iptables.as_deref());
     let pages = Introspection::new(options.effective(), std::env::args().skip(1));
     let servers = servers(&options.process, &reporter, &pages, connections);
     let counters = Arc::clone(reporter.counters());
@@ -160,10 +169,12 @@ fn proxy(
         ),
     }
     let node_name = options.node_name.clone();
+    // Also while iptables mode stands in for it.
+    let asked = syncer_fallback.unwrap_or(options.config.layout);
     let interest = watch::Interest {
         node_name: &node_name,
         // The layout follows a restart only: it is a flag.
-        node_addresses: options.config.layout == Layout::Current,
+        node_addresses: asked == Layout::Current,
     };
     let timing = watch::Timing::default();
     let conntrack = options.process.conntrack;
@@ -174,7 +185,7 @@ fn proxy(
             error = servers => Err(DaemonError::Serve(error)),
             () = async { events_of_conflicts.await; pending().await } => Err(DaemonError::Ended),
             () = watch::run(client, interest, timing, counters, events.clone()) => Err(DaemonError::Ended),
-            () = follow_config(ConfigWatch::new(flags, options), conntrack, pages, events) => Err(DaemonError::Ended),
+            () = follow_config(config_watch, conntrack, pages, events) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }
     });

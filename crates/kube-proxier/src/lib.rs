@@ -33,6 +33,7 @@ mod conntrack;
 pub mod daemon;
 pub mod doctor;
 mod event;
+mod fallback;
 pub mod health;
 mod http;
 mod instance;

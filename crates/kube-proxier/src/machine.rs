@@ -6,12 +6,14 @@ use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
 use iptables_restore::Ruleset;
-use ipvs_netlink::{DestinationId, VirtualServerId};
+use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Signs};
 use proxier_linux::{OpenError, conntrack_error, stale_flows};
+
+use super::doctor;
 
 /// A kernel, and what else the daemon has to do with its machine.
 pub trait Machine: Kernel {
@@ -117,6 +119,8 @@ pub struct ThisMachine {
     kernel: LinuxKernel,
     /// Opened once it is needed: without UDP Services nobody misses it.
     flows: Option<Flows>,
+    /// The scheduler that a layout of ipvs mode needs before it is taken in the place of iptables mode.
+    scheduler: Option<Scheduler>,
 }
 
 impl ThisMachine {
@@ -129,7 +133,13 @@ impl ThisMachine {
         Ok(Self {
             kernel: LinuxKernel::open_for(layout)?.without_waiting_for_rules(),
             flows: None,
+            scheduler: None,
         })
+    }
+
+    /// Has this scheduler tried before a layout of ipvs mode is taken.
+    pub(super) const fn expect_scheduler(&mut self, scheduler: Scheduler) {
+        self.scheduler = Some(scheduler);
     }
 
     /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`. `None` where
@@ -184,6 +194,11 @@ impl Machine for ThisMachine {
     }
 
     fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {
+        if let Some(scheduler) = self.scheduler.filter(|_| layout.uses_ipvs()) {
+            // Loads what can be loaded.
+            drop(LinuxKernel::open_for(layout)?);
+            doctor::try_scheduler(scheduler).map_err(OpenError::Ipvs)?;
+        }
         self.kernel.switch_to(layout)
     }
 

@@ -75,6 +75,8 @@ fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<
         Action::Doctor(output) => {
             let mut checks = doctor::run(&options);
             checks.extend(doctor::api(&options));
+            let modes = doctor::modes(&options, &checks);
+            checks.extend(modes);
             match output {
                 DoctorOutput::Text => doctor::write_text(&checks, &mut anstream::stdout().lock())?,
                 DoctorOutput::Json => {

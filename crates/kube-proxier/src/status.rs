@@ -102,10 +102,12 @@ impl Reporter {
         recorder: Recorder,
     ) -> prometheus::Result<Self> {
         let health = HealthState::new(options.config.sync_period);
+        let metrics = Metrics::new()?;
+        metrics.set_mode(options.config.layout, None);
         Ok(Self {
             services: ServiceHealthServers::new(health.clone(), connections),
             health,
-            metrics: Metrics::new()?,
+            metrics,
             runtime,
             destinations: 0,
             failing: false,
@@ -388,6 +390,8 @@ impl<M: Machine> Observer<M> for Reporter {
 
     fn synced(&mut self, report: &Report, syncer: &Syncer<M>) {
         let engine = syncer.engine();
+        self.metrics
+            .set_mode(engine.config().layout, syncer.missing());
         self.log(report);
         self.count(report, engine);
         self.health.set_ipv6(engine.host().ipv6);

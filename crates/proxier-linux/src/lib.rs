@@ -161,6 +161,16 @@ impl LinuxKernel {
             true => Traces::look(),
             false => Traces::default(),
         };
+        // What costs no run of a tool comes first.
+        let ipvs = match needs.ipvs {
+            Need::Required => Some(open_ipvs(&modules)?),
+            need => need.open(traces.servers, || {
+                ipvs_netlink::Client::open().map_err(OpenError::Ipvs)
+            })?,
+        };
+        let ipset = needs.ipset.open(traces.sets, || {
+            ipset_netlink::Client::open().map_err(OpenError::Ipset)
+        })?;
         let rules = needs.rules;
         let deadline = tools::deadline();
         let v4 = rules.open(traces.rules.v4, || tools::rules(Family::V4, deadline))?;
@@ -173,15 +183,8 @@ impl LinuxKernel {
         })?;
         Ok(Self {
             layout,
-            ipvs: match needs.ipvs {
-                Need::Required => Some(open_ipvs(&modules)?),
-                need => need.open(traces.servers, || {
-                    ipvs_netlink::Client::open().map_err(OpenError::Ipvs)
-                })?,
-            },
-            ipset: needs.ipset.open(traces.sets, || {
-                ipset_netlink::Client::open().map_err(OpenError::Ipset)
-            })?,
+            ipvs,
+            ipset,
             nftables: nftables.map(|client| Nftables::new(client, version >= OWNED_AND_PERSISTENT)),
             links: dummy_link::Client::open()
                 .map_err(OpenError::Links)?

@@ -1,4 +1,4 @@
-//! `kube-proxier doctor`: can ipvs mode run on this machine, and what to do where it cannot.
+//! `kube-proxier doctor`: can the proxy run on this machine, in which mode, and what to do where it cannot.
 //!
 //! The checks are the list that users of kube-proxy's ipvs mode are advised to go through: the mode, the kernel modules,
 //! the tools; and what experience added: permissions, settings, leftovers of other modes, virtual servers of others.
@@ -15,11 +15,13 @@ mod text;
 
 use std::path::PathBuf;
 
+use proxier::Layout;
 use serde::Serialize;
 
 use super::options::Options;
 
 pub use api::api;
+pub(crate) use modules::try_scheduler;
 pub use text::write_text;
 
 /// One thing that was looked at.
@@ -42,9 +44,9 @@ pub struct Check {
 pub enum Verdict {
     /// It will.
     Works,
-    /// ipvs mode runs all the same, but someone should look.
+    /// The mode that was asked for runs all the same, but someone should look.
     Warning,
-    /// ipvs mode cannot run.
+    /// The mode that was asked for cannot run.
     Fails,
 }
 
@@ -91,44 +93,106 @@ pub fn run(options: &Options) -> Vec<Check> {
 #[must_use]
 pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let machine = Machine { root: root.into() };
-    let mut checks = vec![Check::works("mode", "ipvs, the only one of this proxy")];
+    let mode = options.config.layout.proxy_mode();
+    let mut checks = vec![Check::works("mode", mode)];
     checks.extend(machine.capabilities());
-    checks.extend(machine.modules(options.config.scheduler));
-    if options.config.layout.has_ipset() {
+    let layout = options.config.layout;
+    if layout.uses_ipvs() {
+        checks.extend(machine.modules(options.config.scheduler));
+    }
+    if layout.has_ipset() {
         checks.push(netfilter::ipset());
+    }
+    if layout.has_ipset() || !layout.uses_ipvs() {
         let tables = netfilter::Tables::look();
         checks.extend(tables.tools(machine.has_ipv6()));
-        checks.extend(tables.leftovers());
+        if layout.has_ipset() {
+            checks.extend(tables.leftovers());
+        }
         checks.extend(input::checks(tables.surveys()));
+    }
+    if layout.has_ipset() {
         checks.push(machine::dummy_link());
     }
     checks.extend(machine.settings());
     checks.extend(machine.node_ports());
-    checks.extend(servers::foreign(options));
+    if layout.uses_ipvs() {
+        checks.extend(servers::foreign(options));
+    }
     checks.extend(machine::ports(options));
     checks
 }
 
-/// Whether ipvs mode can run.
+/// Whether each mode can run on this machine: the one that was asked for, by what was found, and the other one.
+#[must_use]
+pub fn modes(options: &Options, checks: &[Check]) -> Vec<Check> {
+    let layout = options.config.layout;
+    let mut other = options.clone();
+    other.config.layout = match layout {
+        Layout::Iptables => Layout::Current,
+        _ => Layout::Iptables,
+    };
+    let other_checks = run(&other);
+    let mut modes = vec![
+        mode(layout.proxy_mode(), checks),
+        mode(other.config.layout.proxy_mode(), &other_checks),
+    ];
+    modes.sort_by(|one, next| next.name.cmp(&one.name));
+    modes
+}
+
+/// Whether a mode can run. It is no failure of what was asked for if it cannot: that shows in the checks themselves.
+fn mode(mode: &str, checks: &[Check]) -> Check {
+    let name = format!("{mode} mode");
+    let missing = missing(checks);
+    if missing.is_empty() {
+        return Check::works(name, "can run");
+    }
+    Check::no(
+        Verdict::Warning,
+        name,
+        format!("cannot run: {missing}"),
+        format!("mend these checks; kube-proxier doctor --proxy-mode={mode} shows them"),
+    )
+}
+
+/// The checks that fail, with what was found.
+#[must_use]
+pub fn missing(checks: &[Check]) -> String {
+    let fails = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fails);
+    let fails = fails.map(|check| format!("{}: {}", check.name, check.found));
+    fails.collect::<Vec<_>>().join("; ")
+}
+
+/// Whether the mode that was asked for can run.
 #[must_use]
 pub fn can_run(checks: &[Check]) -> bool {
     checks.iter().all(|check| check.verdict != Verdict::Fails)
 }
 
+/// The mode that was looked at.
+fn mode_of(checks: &[Check]) -> &str {
+    let mode = checks.iter().find(|check| check.name == "mode");
+    mode.map_or("ipvs", |mode| &mode.found)
+}
+
 /// Logs what was found as the daemon starts, in the words that kube-proxy's users look for. `opened`: whether the
 /// daemon has the kernel open.
 pub fn log(checks: &[Check], opened: bool) {
+    let mode = mode_of(checks);
     for check in checks {
         let (name, found) = (&check.name, &check.found);
         let remedy = check.remedy.as_deref().unwrap_or_default();
         match check.verdict {
             Verdict::Works => tracing::debug!("{name}: {found}"),
             Verdict::Warning => tracing::warn!(remedy, "{name}: {found}"),
-            Verdict::Fails => tracing::error!(remedy, "can't use ipvs proxier, {name}: {found}"),
+            Verdict::Fails => tracing::error!(remedy, "can't use {mode} proxier, {name}: {found}"),
         }
     }
     if opened && can_run(checks) {
-        tracing::info!("Using ipvs Proxier.");
+        tracing::info!("Using {mode} Proxier.");
     }
 }
 

@@ -121,16 +121,18 @@ fn answers(module: &str) -> bool {
         // Connection tracking shows in /proc once it is there.
         return std::path::Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists();
     };
-    let (Ok(mut client), Ok(scheduler)) = (Client::open(), Scheduler::new(scheduler)) else {
-        return false;
-    };
-    // As kube-proxy tries it: a virtual server at an address of TEST-NET-2, gone a moment later. One that is
-    // there already is not ours to touch.
+    Scheduler::new(scheduler).is_ok_and(|scheduler| try_scheduler(scheduler).is_ok())
+}
+
+/// Tries whether IPVS has a scheduler, as kube-proxy does: a virtual server at an address of TEST-NET-2, gone a moment
+/// later. One that is there already is not ours to touch.
+pub(crate) fn try_scheduler(scheduler: Scheduler) -> Result<(), ipvs_netlink::Error> {
+    let mut client = Client::open()?;
     let id = VirtualServerId::Address {
         protocol: Protocol::TCP,
         address: Ipv4Addr::new(198, 51, 100, 0).into(),
         port: 20000,
     };
-    let config = VirtualServerConfig::new(scheduler);
-    client.add_service(id, config).is_ok() && client.delete_service(id).is_ok()
+    client.add_service(id, VirtualServerConfig::new(scheduler))?;
+    client.delete_service(id)
 }

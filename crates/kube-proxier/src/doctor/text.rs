@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Check, Verdict, can_run};
+use super::{Check, Verdict, can_run, mode_of};
 use proxier_manifest::printable_within;
 
 /// How much is shown of one text, in bytes.
@@ -39,8 +39,9 @@ pub fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "{:width$}           -> {remedy}", "")?;
         }
     }
+    let mode = mode_of(checks);
     if can_run(checks) {
-        writeln!(out, "\nipvs mode can run on this machine.")
+        writeln!(out, "\n{mode} mode can run on this machine.")
     } else {
         let failing = checks
             .iter()
@@ -48,7 +49,7 @@ pub fn write_text(checks: &[Check], out: &mut dyn Write) -> io::Result<()> {
             .count();
         writeln!(
             out,
-            "\nCan't use ipvs proxier: {failing} of {} checks fail.",
+            "\nCan't use {mode} proxier: {failing} of {} checks fail.",
             checks.len()
         )
     }

@@ -57,6 +57,10 @@ impl Introspection {
 
     fn statusz(&self) -> Response {
         let up = Duration::from_secs(self.began.elapsed().as_secs());
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mode = config.get("mode").and_then(Value::as_str);
+        let mode = mode.unwrap_or_default().to_owned();
+        drop(config);
         let mut text = "kube-proxier status\n\n".to_owned();
         for (name, value) in [
             (
@@ -65,7 +69,7 @@ impl Introspection {
             ),
             ("Up", humantime::format_duration(up).to_string()),
             ("Binary version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("Mode", "ipvs".to_owned()),
+            ("Mode", mode),
             ("Paths", PATHS.join(" ")),
         ] {
             // A String takes whatever is written.

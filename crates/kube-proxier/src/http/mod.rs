@@ -47,10 +47,10 @@ pub(super) fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
 /// What is served on the metrics address: `/metrics`, `/proxyMode` and `/healthz`, which here reports only that the
 /// process runs, as kube-proxy's does.
 pub(super) fn metrics_routes(metrics: &Metrics) -> Router {
-    let metrics = metrics.clone();
+    let (metrics, mode) = (metrics.clone(), metrics.clone());
     Router::new()
         .route("/metrics", get(move || async move { exposition(&metrics) }))
-        .route("/proxyMode", get(|| async { plain("ipvs") }))
+        .route("/proxyMode", get(move || async move { plain(mode.mode()) }))
         .route("/healthz", get(|| async { plain("ok") }))
 }
 
@@ -100,6 +100,8 @@ pub(super) async fn serve(
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::health::tests::TestClock;
+    use proxier::Layout;
+
     use super::*;
     use std::future::Future;
     use std::io::{Read, Write};
@@ -238,6 +240,18 @@ pub(super) mod tests {
             assert!(
                 mode.starts_with("HTTP/1.1 200 OK\r\n") && mode.ends_with("\r\n\r\nipvs"),
                 "{mode}"
+            );
+            metrics.set_mode(Layout::Iptables, Some("module ip_vs: absent"));
+            let mode = request(address, "/proxyMode").await;
+            assert!(mode.ends_with("\r\n\r\niptables"), "{mode}");
+            let text = request(address, "/metrics").await;
+            let fallback = "kube_proxier_fallback{missing=\"module ip_vs: absent\"} 1";
+            assert!(text.contains(fallback), "{text}");
+            metrics.set_mode(Layout::Current, None);
+            assert!(
+                !request(address, "/metrics")
+                    .await
+                    .contains("kube_proxier_fallback{")
             );
             assert!(request(address, "/healthz").await.ends_with("\r\n\r\nok"));
             let text = request(address, "/metrics").await;

@@ -9,13 +9,14 @@ mod process;
 mod requests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use prometheus::{
     Encoder, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-use proxier::NoLocalEndpoints;
+use proxier::{Layout, NoLocalEndpoints};
 
 pub use self::holdings::{Holdings, OperationResult};
 use self::make::{
@@ -62,6 +63,8 @@ pub struct Metrics {
     flows_deleted: IntCounterVec,
     flows_duration: HistogramVec,
     conflicting: IntGaugeVec,
+    fallback: IntGaugeVec,
+    iptables_mode: Arc<AtomicBool>,
     process: process::Process,
     watch: Arc<Counters>,
 }
@@ -249,6 +252,17 @@ impl Metrics {
                     &["namespace", "service"],
                 )?,
             )?,
+            fallback: registered(
+                r,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "kube_proxier_fallback",
+                        "1 while iptables mode stands in for ipvs mode, which was asked for and lacks this",
+                    ),
+                    &["missing"],
+                )?,
+            )?,
+            iptables_mode: Arc::default(),
             process: process::Process::register(r)?,
             watch: Arc::default(),
             registry,
@@ -342,6 +356,25 @@ impl Metrics {
             self.no_local_endpoints
                 .with_label_values(&[policy, family(ipv6)])
                 .set(count(services));
+        }
+    }
+
+    /// The mode in force, and what the mode that was asked for lacks, if that is another.
+    pub fn set_mode(&self, layout: Layout, missing: Option<&str>) {
+        let iptables = layout == Layout::Iptables;
+        self.iptables_mode.store(iptables, Ordering::Relaxed);
+        self.fallback.reset();
+        if let Some(missing) = missing {
+            self.fallback.with_label_values(&[missing]).set(1);
+        }
+    }
+
+    /// The mode in force, in kube-proxy's words.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self.iptables_mode.load(Ordering::Relaxed) {
+            true => Layout::Iptables.proxy_mode(),
+            false => Layout::Current.proxy_mode(),
         }
     }
 

@@ -17,7 +17,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
     metrics.synced(at(13));
     metrics.programmed(false, Duration::from_millis(300));
     metrics.restore_failed(true, true);
-    metrics.restore_failed(true, false);
+    metrics.restore_failed(false, false);
     metrics.rules("nat", false, 30, 4);
     metrics.no_local_endpoints(false, NoLocalEndpoints::new(0, 4));
     metrics.no_local_endpoints(true, NoLocalEndpoints::new(2, 0));
@@ -44,6 +44,11 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kubeproxy_sync_proxy_rules_endpoint_changes_total 1",
         "kubeproxy_sync_proxy_rules_service_changes_total 1",
         "kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"IPv6\"} 1",
+        "kubeproxy_sync_proxy_rules_iptables_restore_failures_total{ip_family=\"IPv4\"} 1",
+        "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family=\"IPv6\"} 1",
+        "kubeproxy_sync_proxy_rules_iptables_partial_restore_failures_total{ip_family=\"IPv4\"} 0",
+        "kubeproxy_sync_proxy_rules_iptables_total{ip_family=\"IPv4\",table=\"nat\"} 30",
+        "kubeproxy_sync_proxy_rules_iptables_last{ip_family=\"IPv4\",table=\"nat\"} 4",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv4\",traffic_policy=\"external\"} 4",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv6\",traffic_policy=\"external\"} 0",
         "kubeproxy_sync_proxy_rules_no_local_endpoints_total{ip_family=\"IPv6\",traffic_policy=\"internal\"} 2",

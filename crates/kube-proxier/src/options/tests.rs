@@ -244,10 +244,13 @@ fn the_environment_sets_the_mode_when_nothing_else_does() {
     for name in ["KUBE_PROXY_MODE", "KUBEPROXY_MODE"] {
         let ipvs: &'static [_] = Box::leak(Box::new([(name, "ipvs")]));
         assert_eq!(with("", ipvs).unwrap().notes, [""; 0], "{name}");
-        let other: &'static [_] = Box::leak(Box::new([(name, "iptables")]));
+        let iptables: &'static [_] = Box::leak(Box::new([(name, "iptables")]));
+        let options = with("", iptables).unwrap();
+        assert_eq!(options.config.layout, Layout::Iptables, "{name}");
+        let other: &'static [_] = Box::leak(Box::new([(name, "userspace")]));
         let error = with("", other).unwrap_err().to_string();
         assert!(
-            error.contains(name) && error.contains("iptables"),
+            error.contains(name) && error.contains("userspace"),
             "{error}"
         );
         assert!(with("--proxy-mode=ipvs", other).is_ok(), "{name}");
@@ -330,7 +333,7 @@ fn a_changed_file_is_noticed_and_a_broken_one_said_once() {
     assert_eq!(watch.look().unwrap(), None);
     write(
         &path,
-        "ipvs: {scheduler: far-too-long-a-name}\nmode: iptables\n",
+        "ipvs: {scheduler: far-too-long-a-name}\nmode: userspace\n",
     );
     let broken = watch.look().unwrap_err().to_string();
     assert_eq!(broken.lines().count(), 2, "{broken}");
@@ -361,7 +364,7 @@ fn a_change_is_waited_for_past_what_is_broken() {
         let pause = || tokio::time::sleep(Duration::from_millis(1));
         write(
             &path,
-            "ipvs: {scheduler: far-too-long-a-name}\nmode: iptables\n",
+            "ipvs: {scheduler: far-too-long-a-name}\nmode: userspace\n",
         );
         while logged() < 2 {
             pause().await;

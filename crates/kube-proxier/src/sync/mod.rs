@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use dummy_link::{LinkName, Removal};
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::{Change, Family};
-use proxier::{Config, Engine, KernelError, Observed, Operation, Plan};
+use proxier::{Config, Engine, KernelError, Layout, Observed, Operation, Plan};
 
 pub use report::{Report, Tally};
 pub use run::{Observer, run};
@@ -50,6 +50,17 @@ pub struct Syncer<M> {
     awaits_tools: Option<Instant>,
     /// A configuration with another layout, until the machine was switched to that.
     moving: Option<Box<Config>>,
+    /// The layout that iptables mode stands in for.
+    fallback: Option<Fallback>,
+}
+
+/// A layout of ipvs mode that was asked for and that this machine cannot take for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The layout.
+    pub layout: Layout,
+    /// What it lacks.
+    pub missing: String,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -102,7 +113,21 @@ impl<M: Machine> Syncer<M> {
             renamed: BTreeSet::new(),
             awaits_tools: None,
             moving: None,
+            fallback: None,
         })
+    }
+
+    /// The same, where iptables mode stands in for another: that one is taken once this machine can.
+    #[must_use]
+    pub fn standing_in_for(mut self, fallback: Option<Fallback>) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// What the layout lacks that was asked for, while iptables mode stands in for it.
+    #[must_use]
+    pub fn missing(&self) -> Option<&str> {
+        self.fallback.as_ref().map(|fallback| &*fallback.missing)
     }
 
     /// Takes in an event. Whether it is the first one since the last sync.
@@ -271,8 +296,9 @@ impl<M: Machine> Syncer<M> {
     /// Goes over to the layout of the configuration that came last: the full sync that follows is the move.
     fn switch_layout(&mut self) {
         let Some(mut config) = self.moving.take() else {
-            return;
+            return self.leave_fallback();
         };
+        self.fallback = None;
         let (from, to) = (self.engine.config().layout, config.layout);
         match self.machine.switch_to(to) {
             Ok(()) => tracing::info!(
@@ -288,9 +314,41 @@ impl<M: Machine> Syncer<M> {
                     from.as_str()
                 );
                 config.layout = from;
+                if from == Layout::Iptables {
+                    let missing = error.to_string();
+                    self.fallback = Some(Fallback {
+                        layout: to,
+                        missing,
+                    });
+                }
             }
         }
         self.engine.set_config(*config);
+    }
+
+    /// Takes the layout that was asked for, if this machine can by now. What iptables mode made is removed after that one's
+    /// state is there.
+    fn leave_fallback(&mut self) {
+        let Some(fallback) = &mut self.fallback else {
+            return;
+        };
+        match self.machine.switch_to(fallback.layout) {
+            Ok(()) => {
+                let mut config = self.engine.config().clone();
+                config.layout = fallback.layout;
+                tracing::info!(
+                    layout = fallback.layout.as_str(),
+                    "what was missing is there: Using {} Proxier.",
+                    fallback.layout.proxy_mode()
+                );
+                self.fallback = None;
+                self.engine.set_config(config);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "iptables mode still stands in");
+                fallback.missing = error.to_string();
+            }
+        }
     }
 
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {

@@ -31,6 +31,14 @@ mode: ipvs
 hostnameOverride: node-a
 ";
 
+/// Fields with those that every configuration has; they may name another mode.
+fn headed(fields: &str) -> String {
+    match fields.contains("mode: iptables\n") {
+        true => HEAD.replace("mode: ipvs\n", "") + fields,
+        false => HEAD.to_owned() + fields,
+    }
+}
+
 /// The daemon: as it was built with the tests, or another build, such as one for release, that the environment named then.
 const BINARY: &str = match option_env!("KUBE_PROXIER_UNDER_TEST") {
     Some(path) => path,
@@ -51,7 +59,7 @@ pub(crate) struct Setup {
 impl Setup {
     /// For a server, with further fields of a `KubeProxyConfiguration`.
     pub(crate) fn new(server: &ApiServer, fields: &str) -> Self {
-        Self::of(server, &(HEAD.to_owned() + fields))
+        Self::of(server, &headed(fields))
     }
 
     /// For a server, with a configuration that does not say where that is.
@@ -119,7 +127,7 @@ impl Setup {
 
     /// Has further fields from now on.
     pub(crate) fn reconfigure(&self, fields: &str) {
-        self.configure(&(HEAD.to_owned() + fields));
+        self.configure(&headed(fields));
     }
 
     fn path(&self, name: &str) -> PathBuf {

@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::api_server::ApiServer;
 use crate::cluster::{service, slice, steady};
 use crate::daemon::Setup;
-use crate::process::output;
 
 /// Exit status, and the check of a name.
 fn doctor(args: &[&str], name: &str) -> (Option<i32>, Value) {
@@ -84,11 +83,17 @@ pub(crate) fn its_exit_status_says_whether_ipvs_mode_can_run() {
     assert_eq!((status, &module["verdict"]), (Some(0), &"works".into()));
     let (status, module) = doctor(&["--ipvs-scheduler=nosuch"], "module ip_vs_nosuch");
     assert_eq!((status, &module["verdict"]), (Some(1), &"fails".into()));
-    // A daemon that cannot do what it is asked to says the same, and ends.
+    // A daemon that cannot do what it is asked to says the same, and falls back.
     let server = ApiServer::start();
     let setup = Setup::new(&server, "ipvs: {scheduler: nosuch}\n");
-    let (status, said) = output(setup.command());
-    assert_eq!(status, Some(1), "{said}");
+    let _daemon = setup.started();
+    let said = setup.log();
+    for line in [
+        "Can't use ipvs proxier, trying iptables proxier",
+        "Using iptables Proxier.",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
     assert!(
         said.contains("can't use ipvs proxier, module ip_vs_nosuch: absent"),
         "{said}"

@@ -20,6 +20,7 @@ mod doctor;
 mod hanging;
 mod healing;
 mod idle;
+mod iptables_mode;
 mod nftables;
 mod outage;
 mod pod;
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
         })
     });
     let others = tests![
+        iptables_mode::the_mode_is_followed_and_nothing_of_the_other_is_left,
+        iptables_mode::it_stands_in_for_ipvs_mode_and_shows_why,
         process::ends_by_signal_and_leaves_all_in_place,
         process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
