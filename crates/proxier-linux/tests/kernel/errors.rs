@@ -8,7 +8,6 @@ use proxier::{
     KernelError, KernelErrorKind as Kind, KernelPart as Part, MemoryKernel, Operation, SetId,
     Sysctl,
 };
-use proxier_linux::LinuxKernel;
 
 use ipset_netlink::{Entry, SetName, SetSpec, SetType};
 use ipvs_netlink::{Destination, DestinationConfig, VirtualServerId};
