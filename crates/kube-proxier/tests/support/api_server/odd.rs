@@ -11,9 +11,10 @@ pub(super) fn answered(shared: &Shared, stream: &mut Wire, asked: &Asked) -> io:
     let mut state = shared.lock();
     let token = state.faults.token.clone();
     if token.is_some_and(|token| !asked.shows(&token)) {
+        // Nobody else is answered before it is done.
         let before = state.faults.before_unauthorized.take();
-        drop(state);
         before.into_iter().for_each(|before| before());
+        drop(state);
         answer(stream, 401, &status(401, "Unauthorized"))?;
         return Ok(true);
     }
