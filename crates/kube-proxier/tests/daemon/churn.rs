@@ -4,13 +4,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kernel_test::{Netns, sysctl};
-use proxier::Config;
 use proxier::cluster::Family;
+use proxier::{Config, Layout};
 use proxier_linux::LinuxKernel;
 
 use crate::api_server::ApiServer;
 use crate::cluster::{Churn, STEADY, missing, steady};
 use crate::daemon::Setup;
+use crate::restarts::{of_layout, prepare};
 use scenarios::client::{Protocol, answer};
 use scenarios::servers::serve;
 use scenarios::topology::{POD, Topology};
@@ -20,12 +21,14 @@ use scenarios::topology::{POD, Topology};
 const ROUND: Duration = Duration::from_millis(60);
 
 /// No request to a Service that does not change is lost.
-pub(crate) fn nothing_is_lost_while_others_change(span: Duration) {
+pub(crate) fn nothing_is_lost_while_others_change(span: Duration, layout: Layout) {
     let net = Topology::new();
     serve(&net.pod, "pod", 8080);
+    prepare(&net, layout);
     let server = ApiServer::start();
     steady(&server, &[&POD.of(Family::V4).to_string()]);
-    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms, syncPeriod: 5s}\n");
+    let fields = "ipvs: {minSyncPeriod: 100ms, syncPeriod: 5s}\nconntrack: {maxPerCore: 0}\n";
+    let setup = of_layout(Setup::new(&server, fields), layout);
     let mut daemon = setup.started();
     let churn = Churn::start(&server, 100, 5);
     churn.go_on();
@@ -44,9 +47,10 @@ pub(crate) fn nothing_is_lost_while_others_change(span: Duration) {
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     churn.pause();
-    let mut kernel = LinuxKernel::open().unwrap();
+    let mut kernel = LinuxKernel::open_for(layout).unwrap();
+    let config = Config::with_layout(layout);
     daemon.wait_until("end of all changes", || {
-        match missing(&server, &mut kernel, &Config::default()).as_str() {
+        match missing(&server, &mut kernel, &config).as_str() {
             "" => Ok(()),
             left => Err(left.to_owned()),
         }

@@ -112,9 +112,11 @@ fn long() -> impl Iterator<Item = Test> {
             "hanging::tools_that_hang_at_the_first_start_do_not_end_the_daemon",
             hanging::tools_that_hang_at_the_first_start_do_not_end_the_daemon,
         ),
-        test("restarts::some", || restarts::killed_at_random_moments(20)),
+        test("restarts::some", || {
+            restarts::killed_at_random_moments(20, Layout::Current);
+        }),
         test("restarts::two_hundred", || {
-            restarts::killed_at_random_moments(200);
+            restarts::killed_at_random_moments(200, Layout::Current);
         })
         .ignored(),
         test(
@@ -132,10 +134,10 @@ fn long() -> impl Iterator<Item = Test> {
         )
         .ignored(),
         test("churn::for_some_seconds", || {
-            churn::nothing_is_lost_while_others_change(Duration::from_secs(10));
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(10), Layout::Current);
         }),
         test("churn::for_a_minute", || {
-            churn::nothing_is_lost_while_others_change(Duration::from_secs(60));
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(60), Layout::Current);
         })
         .ignored(),
         test("process::ends_in_order", || process::ends_in_order(10)),
@@ -153,12 +155,30 @@ fn long() -> impl Iterator<Item = Test> {
 
 /// Those of a kernel that has nf_tables, all in one guest.
 fn on_debian() -> impl Iterator<Item = Test> {
+    let short = Duration::from_secs(180);
+    let hour = Duration::from_secs(3600);
     let all = tests![nftables::without_any_tool, nftables::options_are_followed];
-    all.map(|test| {
-        test.needs(Needs::Debian)
-            .time_limit(Duration::from_secs(180))
-    })
-    .into_iter()
+    let all = all.map(|test| test.time_limit(short));
+    let long = [
+        Test::new("nftables::killed_four_times", || {
+            restarts::killed_at_random_moments(4, Layout::Nftables);
+        }),
+        Test::new("nftables::killed_two_hundred_times", || {
+            restarts::killed_at_random_moments(200, Layout::Nftables);
+        })
+        .ignored(),
+        Test::new("nftables::churn_for_some_seconds", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(10), Layout::Nftables);
+        }),
+        Test::new("nftables::churn_for_a_minute", || {
+            churn::nothing_is_lost_while_others_change(Duration::from_secs(60), Layout::Nftables);
+        })
+        .ignored(),
+    ];
+    let long = long.map(|test| test.time_limit(hour));
+    all.into_iter()
+        .chain(long)
+        .map(|test| test.needs(Needs::Debian))
 }
 
 fn run(scenario: &Scenario, layout: Layout) {
