@@ -329,7 +329,7 @@ impl<M: Machine> Syncer<M> {
     /// Takes the layout that was asked for, if this machine can by now. What iptables mode made is removed after that one's
     /// state is there.
     fn leave_fallback(&mut self) {
-        let Some(fallback) = &mut self.fallback else {
+        let Some(fallback) = &self.fallback else {
             return;
         };
         match self.machine.switch_to(fallback.layout) {
@@ -344,10 +344,7 @@ impl<M: Machine> Syncer<M> {
                 self.fallback = None;
                 self.engine.set_config(config);
             }
-            Err(error) => {
-                tracing::debug!(%error, "iptables mode still stands in");
-                fallback.missing = error.to_string();
-            }
+            Err(error) => tracing::debug!(%error, "iptables mode still stands in"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Iptables mode: asked for, left and taken again while the daemon runs, and standing in for ipvs mode.
 
-use kernel_test::{cmd, try_cmd};
+use kernel_test::{cmd, iptables_flavour, try_cmd};
 
 use crate::api_server::ApiServer;
 use crate::cluster::{slice, steady};
@@ -9,7 +9,7 @@ use crate::daemon::{Daemon, METRICS, Setup, get, metric};
 const PERIOD: &str = "iptables: {minSyncPeriod: 100ms}\nipvs: {minSyncPeriod: 100ms}\n";
 
 fn nat() -> String {
-    cmd("iptables-save -t nat")
+    cmd(&format!("iptables-{}-save -t nat", iptables_flavour()))
 }
 
 /// Waits until the nat table has all of some texts and none of others.
