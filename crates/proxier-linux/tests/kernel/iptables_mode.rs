@@ -40,7 +40,7 @@ struct Kept {
 
 impl Kept {
     fn new(cluster: &Cluster) -> Self {
-        tools::make_links(&scenario("lb-cluster", Layout::Iptables));
+        tools::make_links(&scenario("iptables/lb-cluster", Layout::Iptables));
         let mut kernel = LinuxKernel::open_for(Layout::Iptables)
             .unwrap()
             .with_patience(PATIENCE);
