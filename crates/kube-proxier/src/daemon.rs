@@ -19,13 +19,15 @@ use tokio::sync::{mpsc, oneshot};
 use super::config::{Conntrack, Process};
 use super::fallback::Beginning;
 use super::http::Introspection;
+use super::layout::{self, InForce, LayoutChoice, ThisNode};
+use super::machine::Machine as _;
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Fallback, Syncer};
-use super::watch::{self, ApiError, ApiSource, Recorder};
+use super::watch::{self, ApiError, ApiSource, NodeScope, Recorder};
 use super::{
-    Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http, links,
-    process,
+    Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, guard, http,
+    links, process,
 };
 
 /// How many events may wait for the loop before the watches do.
@@ -71,13 +73,12 @@ pub enum DaemonError {
 /// # Errors
 ///
 /// [`DaemonError`] where it cannot begin, or had to end.
-pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
+pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
     let _instance = Instance::claim()?;
-    process::set_oom_score(options.process.oom_score_adj);
+    process::set_oom_score(as_read.process.oom_score_adj);
     let open_files = process::raise_open_files();
     // Opened first: that loads what can be loaded. Where it fails, the checks name what is missing.
-    let machine = ThisMachine::open(options.config.layout);
-    let as_read = options.clone();
+    let (options, machine) = open(as_read.clone());
     let Beginning {
         options,
         machine,
@@ -94,12 +95,20 @@ pub fn run(flags: Flags, options: Options) -> Result<(), DaemonError> {
     let connections = Connections::new(open_files);
     let (recorder, conflicts) = Recorder::new();
     let handle = runtime.handle().clone();
-    let reporter = Reporter::new(&options, connections.clone(), handle, recorder)?;
+    let in_force = InForce::new(options.config.layout, machine.nftables_port());
+    let connections_of_services = connections.clone();
+    let reporter = Reporter::new(
+        &options,
+        connections_of_services,
+        handle,
+        recorder,
+        in_force.clone(),
+    )?;
     let outcome = proxy(
         &runtime,
         machine,
-        reporter,
-        conflicts,
+        (reporter, conflicts),
+        &in_force,
         &connections,
         ConfigWatch::new(flags, as_read),
         (&options, fallback),
@@ -125,8 +134,8 @@ fn runtime() -> io::Result<Runtime> {
 fn proxy(
     runtime: &Runtime,
     machine: ThisMachine,
-    mut reporter: Reporter,
-    conflicts: mpsc::Receiver<Conflict>,
+    (mut reporter, conflicts): (Reporter, mpsc::Receiver<Conflict>),
+    in_force: &InForce,
     connections: &Connections,
     config_watch: Option<ConfigWatch>,
     (options, fallback): (&Options, Option<Fallback>),
@@ -168,13 +177,20 @@ fn proxy(
             "cannot start the thread that follows links and addresses; their changes are found at the next full sync"
         ),
     }
+    match guard::follow(&events, &stop, in_force) {
+        Ok(guards) => threads.extend(guards),
+        Err(error) => tracing::warn!(
+            %error,
+            "cannot start the threads that guard layout nftables; what others do to it is found at the next full sync"
+        ),
+    }
     let node_name = options.node_name.clone();
     // Also while iptables mode stands in for it.
     let asked = syncer_fallback.unwrap_or(options.config.layout);
+    let nodes = NodeScope::new(binds_addresses(asked));
     let interest = watch::Interest {
         node_name: &node_name,
-        // The layout follows a restart only: it is a flag.
-        node_addresses: asked == Layout::Current,
+        node_addresses: &nodes,
     };
     let timing = watch::Timing::default();
     let conntrack = options.process.conntrack;
@@ -185,7 +201,7 @@ fn proxy(
             error = servers => Err(DaemonError::Serve(error)),
             () = async { events_of_conflicts.await; pending().await } => Err(DaemonError::Ended),
             () = watch::run(client, interest, timing, counters, events.clone()) => Err(DaemonError::Ended),
-            () = follow_config(config_watch, conntrack, pages, events) => Err(DaemonError::Ended),
+            () = follow_config(config_watch, conntrack, pages, events, &nodes, in_force) => Err(DaemonError::Ended),
             _ = ended => Err(DaemonError::Ended),
         }
     });
@@ -215,6 +231,7 @@ fn log_start(options: &Options, server: &str, iptables: Option<&str>) {
         config,
         api_server = server,
         layout = proxy.layout.as_str(),
+        layout_reason = options.layout_reason.as_deref(),
         iptables,
         scheduler = %proxy.scheduler,
         sync_period = ?proxy.sync_period,
@@ -295,18 +312,32 @@ async fn until_stopped() -> Result<(), DaemonError> {
     Ok(())
 }
 
+/// Whether addresses of other Nodes matter: they must not be bound here.
+fn binds_addresses(layout: Layout) -> bool {
+    layout == Layout::Current
+}
+
 /// Sends the configuration whenever its file changes it, and sets up connection tracking again if that changed.
 async fn follow_config(
     watch: Option<ConfigWatch>,
     mut conntrack: Conntrack,
     pages: Introspection,
     events: mpsc::Sender<Event>,
+    nodes: &NodeScope,
+    in_force: &InForce,
 ) {
     let Some(mut watch) = watch else {
         return pending().await;
     };
     loop {
-        let options = watch.changed().await;
+        let mut options = watch.changed().await;
+        if options.layout == LayoutChoice::Auto
+            && options.config.layout.uses_ipvs()
+            && in_force.layout().uses_ipvs()
+        {
+            // What suits the machine was found out at the start.
+            options.config.layout = in_force.layout();
+        }
         tracing::info!(
             "the configuration changed; addresses to serve on, and the node's name, are followed after a restart"
         );
@@ -317,12 +348,36 @@ async fn follow_config(
             conntrack = options.process.conntrack;
             conntrack::set_up(&conntrack);
         }
+        if binds_addresses(options.config.layout) {
+            nodes.widen().await;
+        }
         pages.set_config(options.effective());
         let event = Event::Config(Box::new(options.config));
         if events.send(event).await.is_err() {
             return;
         }
     }
+}
+
+/// Opens this machine for the layout that was asked for, or that suits it, which the options name then.
+fn open(mut options: Options) -> (Options, Result<ThisMachine, OpenError>) {
+    let opened = layout::open(&options, &ThisNode, ThisMachine::open);
+    options.config.layout = opened.layout;
+    options.layout_reason = Some(opened.why.into());
+    (options, opened.machine)
+}
+
+/// The checks of the doctor, for the layout that the daemon would take.
+#[must_use]
+pub fn examine(options: &Options) -> Vec<doctor::Check> {
+    let (options, machine) = open(options.clone());
+    // What it keeps open is not to be taken for somebody else's.
+    drop(machine);
+    let mut checks = doctor::run(&options);
+    checks.extend(doctor::api(&options));
+    let modes = doctor::modes(&options, &checks);
+    checks.extend(modes);
+    checks
 }
 
 /// Removes all that is the proxy's from this machine, and nothing else.
@@ -346,8 +401,9 @@ pub fn clean_up() -> Result<bool, DaemonError> {
 ///
 /// [`DaemonError`] where the kernel cannot be looked at.
 pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
-    let mut kernel = LinuxKernel::open_for(options.config.layout)?;
-    let host = kernel.host(options.node_name.clone())?;
+    let (options, machine) = open(options.clone());
+    let mut kernel = machine?;
+    let host = kernel.host(&options.node_name)?;
     let desired = translate(&Cluster::default(), &host, &options.config);
     let plan = reconcile(&desired, &kernel.observe()?);
     let settings = plan.prefix(plan.phase(Phase::Prepare).len());
@@ -356,7 +412,7 @@ pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
 }
 
 /// Whether all of it was done; what was not is logged.
-fn carry_out(kernel: &mut LinuxKernel, plan: &Plan) -> bool {
+fn carry_out(kernel: &mut impl Kernel, plan: &Plan) -> bool {
     let applied = kernel.apply(plan);
     for failure in &applied.failures {
         tracing::error!("{failure}");

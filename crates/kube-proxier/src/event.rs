@@ -27,6 +27,8 @@ pub enum Event {
     Links,
     /// This was removed from our own link, perhaps by us.
     Removed(Vec<Removal>),
+    /// Others changed tables, rules or routes of layout `nftables`: what, and who did.
+    Tampered(String),
     /// The configuration was read again, and is another.
     Config(Box<Config>),
 }

@@ -34,6 +34,7 @@ pub mod daemon;
 pub mod doctor;
 mod event;
 mod fallback;
+mod guard;
 pub mod health;
 mod http;
 mod instance;

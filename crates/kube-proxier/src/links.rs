@@ -29,12 +29,14 @@ pub(super) fn follow(events: mpsc::Sender<Event>, stop: Stop) -> io::Result<Join
     thread::Builder::new()
         .name("links".to_owned())
         .spawn(move || {
-            retrying(&events, &stop, AGAIN, || watch(&events, &stop));
+            let what = "changes of links and addresses";
+            retrying(what, &events, &stop, AGAIN, || watch(&events, &stop));
         })
 }
 
-/// Runs `watch` until stopped, again and again if it fails.
-fn retrying<E: fmt::Display>(
+/// Runs `watch`, which follows `what`, until stopped, again and again if it fails.
+pub(super) fn retrying<E: fmt::Display>(
+    what: &str,
     events: &mpsc::Sender<Event>,
     stop: &Stop,
     again: Duration,
@@ -48,8 +50,7 @@ fn retrying<E: fmt::Display>(
         if !failed {
             tracing::warn!(
                 %error,
-                "changes of links and addresses cannot be followed; they are seen at the next full sync, and this is \
-                 tried again every {again:?}"
+                "{what} cannot be followed; they are seen at the next full sync, and this is tried again every {again:?}"
             );
         }
         failed = true;
@@ -93,7 +94,7 @@ mod tests {
     fn after_a_failure_it_is_followed_again_and_what_was_missed_is_reported() {
         let (events, mut received) = mpsc::channel(8);
         let (stop, calls) = (Stop::default(), Cell::new(0));
-        retrying(&events, &stop, Duration::from_millis(1), || {
+        retrying("changes", &events, &stop, Duration::from_millis(1), || {
             calls.set(calls.get() + 1);
             if calls.get() == 4 {
                 stop.set();

@@ -1,6 +1,7 @@
 //! The machine that the daemon runs on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
@@ -11,7 +12,7 @@ use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Signs};
-use proxier_linux::{OpenError, conntrack_error, stale_flows};
+use proxier_linux::{OpenError, addresses_in_use, conntrack_error, stale_flows};
 
 use super::doctor;
 
@@ -40,6 +41,16 @@ pub trait Machine: Kernel {
     /// [`OpenError`] with what is missing.
     fn switch_to(&mut self, _: Layout) -> Result<(), OpenError> {
         Ok(())
+    }
+
+    /// The addresses from which connections of the machine itself are open.
+    fn addresses_in_use(&mut self) -> BTreeSet<IpAddr> {
+        BTreeSet::new()
+    }
+
+    /// The port by which it changes tables of nf_tables, if it can.
+    fn nftables_port(&self) -> Option<u32> {
+        None
     }
 
     /// A full sync was made without failures: of other layouts nothing is left.
@@ -200,6 +211,14 @@ impl Machine for ThisMachine {
             doctor::try_scheduler(scheduler).map_err(OpenError::Ipvs)?;
         }
         self.kernel.switch_to(layout)
+    }
+
+    fn addresses_in_use(&mut self) -> BTreeSet<IpAddr> {
+        addresses_in_use()
+    }
+
+    fn nftables_port(&self) -> Option<u32> {
+        self.kernel.nftables_port()
     }
 
     fn settled(&mut self) {

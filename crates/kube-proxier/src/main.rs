@@ -73,10 +73,7 @@ fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<
             .and_then(|text| write_file(path, &text))
             .map_err(|error| format!("--write-config-to: {}: {error}", path.display()))?,
         Action::Doctor(output) => {
-            let mut checks = doctor::run(&options);
-            checks.extend(doctor::api(&options));
-            let modes = doctor::modes(&options, &checks);
-            checks.extend(modes);
+            let checks = daemon::examine(&options);
             match output {
                 DoctorOutput::Text => doctor::write_text(&checks, &mut anstream::stdout().lock())?,
                 DoctorOutput::Json => {

@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use super::Event;
 use super::health::HealthState;
 use super::http::Connections;
+use super::layout::InForce;
 use super::local_ports::{self, LocalPorts};
 use super::machine::Machine;
 use super::metrics::{Holdings, Metrics, OperationResult};
@@ -48,6 +49,7 @@ pub(super) struct Reporter {
     local_ports: Option<LocalPorts>,
     /// Node ports that were warned of.
     warned_ports: BTreeSet<u16>,
+    in_force: InForce,
 }
 
 /// How many objects were listed first, of each kind that has been.
@@ -100,6 +102,7 @@ impl Reporter {
         connections: Connections,
         runtime: Handle,
         recorder: Recorder,
+        in_force: InForce,
     ) -> prometheus::Result<Self> {
         let health = HealthState::new(options.config.sync_period);
         let metrics = Metrics::new()?;
@@ -118,6 +121,7 @@ impl Reporter {
             recorder,
             local_ports: LocalPorts::read(Path::new("/")),
             warned_ports: BTreeSet::new(),
+            in_force,
         })
     }
 
@@ -379,7 +383,7 @@ impl<M: Machine> Observer<M> for Reporter {
                 }
             }
             Event::Config(config) => self.health.set_sync_period(config.sync_period),
-            Event::ApiServers(_) | Event::Links | Event::Removed(_) => {}
+            Event::ApiServers(_) | Event::Links | Event::Removed(_) | Event::Tampered(_) => {}
         }
     }
 
@@ -392,6 +396,9 @@ impl<M: Machine> Observer<M> for Reporter {
         let engine = syncer.engine();
         self.metrics
             .set_mode(engine.config().layout, syncer.missing());
+        let machine = syncer.machine();
+        self.in_force
+            .set(engine.config().layout, machine.nftables_port());
         self.log(report);
         self.count(report, engine);
         self.health.set_ipv6(engine.host().ipv6);

@@ -13,13 +13,16 @@ mod perform;
 mod restore;
 mod rules;
 mod signs;
+mod sockets;
 mod sockopt;
 mod tools;
 mod traces;
 
 pub use error::conntrack_error;
 pub use flows::stale_flows;
+pub use nftables::probe as probe_nftables;
 pub use signs::Signs;
+pub use sockets::addresses_in_use;
 pub use traces::Traces;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -226,18 +229,18 @@ impl LinuxKernel {
     /// [`OpenError`] with the part that is missing and what to do about it.
     pub fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {
         let mut next = Self::open_for(layout)?;
-        // The owner of the proxy's tables stays the same.
+        // The owner of the proxy's tables stays the same, and tools that were found need not be looked for again.
         if self.nftables.is_some() {
             next.nftables = self.nftables.take();
         }
-        if next.ipvs.is_none() {
+        if self.ipvs.is_some() {
             next.ipvs = self.ipvs.take();
         }
-        if next.ipset.is_none() {
+        if self.ipset.is_some() {
             next.ipset = self.ipset.take();
         }
         for family in Family::ALL {
-            if next.rules.get(family).is_none() {
+            if self.rules.get(family).is_some() {
                 *next.rules.get_mut(family) = self.rules.get_mut(family).take();
             }
         }
@@ -281,6 +284,12 @@ impl LinuxKernel {
             v6: false,
         });
         self
+    }
+
+    /// The port of the socket by which tables of nf_tables are changed, as notifications name it.
+    #[must_use]
+    pub fn nftables_port(&self) -> Option<u32> {
+        self.nftables.as_ref().map(Nftables::port)
     }
 
     /// The iptables of each family. None for IPv6 where there is none, and for both while they hang as they are looked for.

@@ -7,12 +7,15 @@ use nftables_netlink::{
     Client, Elements, Error, FilledSet, Name, Ruleset, Table, TableFamily, TableFlags,
 };
 use proxier::cluster::{Family, PerFamily};
-use proxier::nftables::{Element, SetId, Structure, TABLE};
+use proxier::nftables::{Element, SetId, Structure, TABLE, TableRules};
 use proxier::{
     KernelError, KernelErrorKind as Kind, KernelPart, ObservedTable, Operation, TableWrite,
 };
 
 use crate::error::{failed, of_errno};
+
+/// The table that is made to see whether the kernel can.
+const PROBE: &str = "kube-doctor";
 
 /// How often tables are read again because somebody changed something meanwhile.
 const ATTEMPTS: usize = 20;
@@ -81,6 +84,10 @@ impl Nftables {
             owns,
             read: None,
         }
+    }
+
+    pub(crate) fn port(&self) -> u32 {
+        self.client.port()
     }
 
     /// The proxy's tables, all at one generation. None where the kernel has no nf_tables.
@@ -306,3 +313,37 @@ pub(crate) fn classify(error: &Error) -> (Kind, Option<i32>) {
 }
 
 const ENFILE: i32 = 23;
+
+/// Whether the kernel takes all that the proxy's table of a family is made of. One is made under another name and deleted
+/// in the same transaction, so that nothing of it is ever seen.
+///
+/// # Errors
+///
+/// [`KernelError`] with what the kernel refuses, and the modules that may have it.
+pub fn probe(family: Family) -> Result<(), KernelError> {
+    let mut client = Client::open().map_err(failed)?;
+    let bare = Table::new(family, name(PROBE));
+    let mut transaction = Transaction::new();
+    transaction.push(Verb::Create, Item::from(bare.clone()));
+    let structure = TableRules::new(family).structure();
+    for mut set in structure.sets {
+        set.table = name(PROBE);
+        transaction.push(Verb::Create, Item::from(set));
+    }
+    for mut chain in structure.chains {
+        chain.table = name(PROBE);
+        transaction.push(Verb::Create, Item::from(chain));
+    }
+    for mut rule in structure.rules {
+        rule.table = name(PROBE);
+        transaction.push(Verb::Add, Item::from(rule));
+    }
+    transaction.push(Verb::Delete, Item::from(bare));
+    client.apply(&transaction).map(drop).map_err(|error| {
+        let change = match &error {
+            Error::Refused { index, .. } => transaction.operations().get(*index),
+            _ => None,
+        };
+        refused(error, change)
+    })
+}

@@ -10,7 +10,7 @@ use crate::uapi::{
     AF_UNSPEC, RTM_DELADDR, RTM_DELLINK, RTM_DELROUTE, RTM_DELRULE, RTM_NEWADDR, RTM_NEWLINK,
     RTM_NEWROUTE, RTM_NEWRULE,
 };
-use crate::{Client, LinkName, Route, Rule, Table};
+use crate::{Client, LinkName, Route, RoutingProtocol, Rule, Table};
 
 /// Most removals that one report names. Beyond it they count as lost.
 const MAX_REMOVED: usize = 4096;
@@ -31,8 +31,8 @@ pub struct Changes {
     pub routes: bool,
     /// Notifications were lost: anything may have changed, on watched and ignored links too.
     pub lost: bool,
-    /// What was removed from [watched](super::Monitor::watching) links and
-    /// [tables](super::Monitor::watching_table), in order.
+    /// What was removed from [watched](super::Monitor::watching) links, [tables](super::Monitor::watching_table) and
+    /// [protocols](super::Monitor::watching_protocol), in order.
     pub removed: Vec<Removal>,
 }
 
@@ -49,9 +49,9 @@ pub enum Removal {
         /// The address with its prefix length; where it had a peer, the local address.
         address: IpNetwork,
     },
-    /// A rule that looks up a watched table.
+    /// A rule that looks up a watched table, or of a watched protocol.
     Rule(Rule),
-    /// A route of a watched table.
+    /// A route of a watched table or protocol.
     Route(Route),
 }
 
@@ -98,6 +98,8 @@ pub(super) struct Filter {
     pub(super) routing: bool,
     /// The tables of which only removals are reported.
     pub(super) tables: BTreeSet<Table>,
+    /// Whose rules and routes are reported as they are removed, whatever their table.
+    pub(super) protocols: BTreeSet<RoutingProtocol>,
 }
 
 impl Filter {
@@ -144,7 +146,7 @@ impl Filter {
                 Err(_) => self.lose(changes),
             },
             RTM_NEWRULE | RTM_DELRULE => match parse_rule(message.payload) {
-                Ok(Some(rule)) if self.tables.contains(&rule.table) => {
+                Ok(Some(rule)) if self.watches(rule.table, rule.protocol) => {
                     if is_removal {
                         changes.remove(Removal::Rule(rule));
                     }
@@ -154,7 +156,7 @@ impl Filter {
                 Err(_) => self.lose(changes),
             },
             RTM_NEWROUTE | RTM_DELROUTE => match parse_route(message.payload) {
-                Ok(Some(route)) if self.tables.contains(&route.table) => {
+                Ok(Some(route)) if self.watches(route.table, route.protocol) => {
                     if is_removal {
                         changes.remove(Removal::Route(route));
                     } else if message.flags & NLM_F_REPLACE != 0 {
@@ -168,6 +170,10 @@ impl Filter {
             },
             _ => {}
         }
+    }
+
+    fn watches(&self, table: Table, protocol: RoutingProtocol) -> bool {
+        self.tables.contains(&table) || self.protocols.contains(&protocol)
     }
 
     fn record_address(

@@ -16,7 +16,7 @@ use crate::uapi::{
     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
     RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_LINK,
 };
-use crate::{Error, LinkName, Table};
+use crate::{Error, LinkName, RoutingProtocol, Table};
 pub use changes::{Changes, Removal};
 use changes::{Filter, Interest};
 
@@ -128,6 +128,17 @@ impl Monitor {
     pub fn watching_table(mut self, table: Table) -> Result<Self, Error> {
         self.subscribe_to_routing()?;
         self.filter.tables.insert(table);
+        Ok(self)
+    }
+
+    /// Reports of the rules and routes of this protocol number, whatever their tables, only what is removed, as
+    /// [`watching_table`](Self::watching_table) does of a table. Kernels before 4.17 do not keep the number of a rule.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    pub fn watching_protocol(mut self, protocol: RoutingProtocol) -> Result<Self, Error> {
+        self.subscribe_to_routing()?;
+        self.filter.protocols.insert(protocol);
         Ok(self)
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
 
-use proxier::LINK;
+use proxier::{LINK, Layout};
 
 use super::{Check, Machine, Verdict};
 use crate::local_ports::{self, LocalPorts, NODE_PORTS, ranges};
@@ -17,7 +17,7 @@ const CAPABILITY_REMEDY: &str =
 
 impl Machine {
     /// What netlink and the iptables tools need.
-    pub(super) fn capabilities(&self) -> [Check; 2] {
+    pub(super) fn capabilities(&self, layout: Layout) -> [Check; 2] {
         let status = fs::read_to_string(self.root.join("proc/self/status")).unwrap_or_default();
         let effective = status
             .lines()
@@ -31,6 +31,12 @@ impl Machine {
                 "mount /proc",
             ),
             Some(bits) if bits >> bit & 1 == 1 => Check::works(name, "this process has it"),
+            Some(_) if name == "CAP_NET_RAW" && layout == Layout::Nftables => Check::no(
+                Verdict::Warning,
+                name,
+                "this process does not have it: what others do to virtual servers is found at the next full sync only",
+                CAPABILITY_REMEDY,
+            ),
             Some(_) => Check::no(
                 Verdict::Fails,
                 name,
@@ -123,7 +129,7 @@ impl Machine {
 }
 
 /// Whether there is the link, or can be one. One that was made to see is deleted again.
-pub(super) fn dummy_link() -> Check {
+pub(crate) fn dummy_link() -> Check {
     let name = "dummy link";
     let fails = |error: dummy_link::Error| {
         let remedy = match error {

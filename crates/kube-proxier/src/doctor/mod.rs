@@ -10,6 +10,7 @@ mod input;
 mod machine;
 mod modules;
 mod netfilter;
+mod nftables;
 mod servers;
 mod text;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 use super::options::Options;
 
 pub use api::api;
+pub(crate) use machine::dummy_link;
 pub(crate) use modules::try_scheduler;
 pub use text::write_text;
 
@@ -95,8 +97,15 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let machine = Machine { root: root.into() };
     let mode = options.config.layout.proxy_mode();
     let mut checks = vec![Check::works("mode", mode)];
-    checks.extend(machine.capabilities());
     let layout = options.config.layout;
+    checks.push(Check::works(
+        "layout",
+        match &options.layout_reason {
+            Some(reason) => format!("{}: {reason}", layout.as_str()),
+            None => layout.as_str().to_owned(),
+        },
+    ));
+    checks.extend(machine.capabilities(layout));
     if layout.uses_ipvs() {
         checks.extend(machine.modules(options.config.scheduler));
     }
@@ -112,7 +121,10 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
         checks.extend(input::checks(tables.surveys()));
     }
     if layout.has_ipset() {
-        checks.push(machine::dummy_link());
+        checks.push(dummy_link());
+    }
+    if layout == Layout::Nftables {
+        checks.extend(machine.nftables(options));
     }
     checks.extend(machine.settings());
     checks.extend(machine.node_ports());

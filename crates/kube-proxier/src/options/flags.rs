@@ -99,8 +99,8 @@ pub(super) struct ProcessFlags {
     pub(super) write_config_to: Option<PathBuf>,
 
     /// Which kernel state to program: current, the chains and sets of kube-proxy v1.36; classic, those of v1.20 and
-    /// before; nftables, a table of nf_tables and routing by mark, without iptables and ipset; or auto. Overrules the
-    /// field ipvs.layout [default: auto: current].
+    /// before; nftables, a table of nf_tables and routing by mark, without iptables and ipset; or auto: current
+    /// where its tools or its state are there, else nftables. Overrules the field ipvs.layout [default: auto].
     #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME")]
     pub(super) layout: Option<LayoutChoice>,
 

@@ -35,6 +35,8 @@ pub struct Options {
     pub config: Config,
     /// Which layout was asked for; where none was, that of `config` is the default one.
     pub layout: LayoutChoice,
+    /// Why the layout of `config` is programmed, once that was found out.
+    pub layout_reason: Option<Box<str>>,
     /// How the process runs. An address of `None` is not served on.
     pub process: Process,
     /// The name of this machine's Node: as set, or the host name; trimmed, in lower case.
@@ -227,6 +229,7 @@ impl Options {
             action: action(&flags),
             config,
             layout,
+            layout_reason: None,
             process,
             node_name,
             master: flags.api.master.map(String::into_boxed_str),

@@ -161,6 +161,15 @@ impl<M: Machine> Syncer<M> {
                 self.removed(&removed, now);
                 return false;
             }
+            Event::Tampered(what) => {
+                if self.listed.all() && self.engine.config().layout == Layout::Nftables {
+                    tracing::warn!(
+                        "others changed: {what}; everything is compared with the kernel"
+                    );
+                    self.schedule.want_full_at_once(now);
+                }
+                return false;
+            }
             Event::NodeDeleting(_) => return false,
         }
         self.schedule.changed(now)
@@ -441,6 +450,8 @@ impl<M: Machine> Syncer<M> {
     }
 
     fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
+        let rest = self.without_addresses_in_use(plan);
+        let plan = rest.as_ref().unwrap_or(plan);
         if plan.is_empty() {
             return;
         }
@@ -455,6 +466,42 @@ impl<M: Machine> Syncer<M> {
         report.count(plan, &applied);
         report.failures.extend(applied.failures);
         self.forget_flows(plan, report);
+    }
+
+    /// What is left of a plan that would take away addresses from which this node itself has connections to Services, if
+    /// it would: a layout that binds none has found them bound, and such a connection ends with its address. They go with
+    /// the first sync that finds no connection; until then each plan names them again.
+    fn without_addresses_in_use(&mut self, plan: &Plan) -> Option<Plan> {
+        if self.engine.config().layout.has_ipset() {
+            return None;
+        }
+        let unbinds = |operation: &Operation| match operation {
+            Operation::UnbindAddress(address) => Some(address.ip()),
+            _ => None,
+        };
+        let mut kept: BTreeSet<_> = plan.iter().filter_map(|(_, op)| unbinds(op)).collect();
+        if kept.is_empty() {
+            return None;
+        }
+        let used = self.machine.addresses_in_use();
+        let served = self.engine.servers().filter_map(|id| match id {
+            VirtualServerId::Address { address, .. } => Some(*address),
+            VirtualServerId::FirewallMark { .. } => None,
+        });
+        let served: BTreeSet<_> = served.collect();
+        kept.retain(|address| used.contains(address) && served.contains(address));
+        if kept.is_empty() {
+            return None;
+        }
+        tracing::info!(
+            addresses = ?kept,
+            "stay on {} for as long as connections of this node from them are open",
+            proxier::LINK
+        );
+        Some(plan.without(|operation| match operation {
+            Operation::DeleteLink => true,
+            operation => unbinds(operation).is_some_and(|address| kept.contains(&address)),
+        }))
     }
 
     /// Packets of a UDP flow go where the first one went, wanted there or not.

@@ -48,7 +48,7 @@ use self::follow::Follower;
 use self::kind::Kind;
 pub use self::recorder::{Recorder, record};
 pub use self::request::ApiClient;
-use self::scope::NodeScope;
+pub use self::scope::NodeScope;
 use super::Event;
 
 /// When the API server is asked, how long it may take, and how much is read of its answers.
@@ -115,13 +115,13 @@ impl Default for Timing {
 }
 
 /// Whose cluster it is, and what of it is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Interest<'a> {
     /// The name of this node's own Node.
     pub node_name: &'a str,
     /// Whether the addresses of other Nodes are followed too, while a Service has external IPs or load balancer
     /// addresses. Of other Nodes nothing else is sent.
-    pub node_addresses: bool,
+    pub node_addresses: &'a NodeScope,
 }
 
 /// Follows the cluster until nobody receives `events` any more.
@@ -133,7 +133,7 @@ pub async fn run(
     events: Sender<Event>,
 ) {
     let availability = Arc::new(Availability::new(client.url().to_owned()));
-    let scope = NodeScope::new(interest.node_addresses);
+    let scope = interest.node_addresses;
     let follow = |kind| {
         let scope = scope.clone();
         let (timing, counters) = (timing.clone(), Arc::clone(&counters));

@@ -25,6 +25,17 @@ struct State {
     listed: Option<Scope>,
     /// All of them cannot be had.
     forbidden: bool,
+    /// Whether addresses of other Nodes matter at all.
+    matters: bool,
+    /// Whether a Service was sent that has addresses which may be a Node's.
+    binds: bool,
+}
+
+impl State {
+    /// Services may bind addresses of Nodes that are not known.
+    fn is_unsafe(&self) -> bool {
+        self.matters && self.binds && self.listed == Some(Scope::Own) && !self.forbidden
+    }
 }
 
 /// Which Nodes are watched.
@@ -36,40 +47,64 @@ pub(super) enum Scope {
     All,
 }
 
-/// What the followers of Services and of Nodes agree on.
+/// What the followers of Services and of Nodes agree on. A clone is the same.
 #[derive(Clone, Debug)]
-pub(super) struct NodeScope {
+pub struct NodeScope {
     state: Arc<Sender<State>>,
-    /// Whether addresses of other Nodes matter at all.
-    matters: bool,
 }
 
 impl NodeScope {
-    pub(super) fn new(matters: bool) -> Self {
+    /// `matters`: whether addresses of other Nodes matter at all.
+    #[must_use]
+    pub fn new(matters: bool) -> Self {
         let state = State {
             wanted: None,
             listed: None,
             forbidden: false,
+            matters,
+            binds: false,
         };
         Self {
             state: Arc::new(channel(state).0),
-            matters,
         }
+    }
+
+    /// From now on addresses of other Nodes matter. Returns once they are known, if a Service has addresses that may be one
+    /// of theirs.
+    pub async fn widen(&self) {
+        self.state.send_if_modified(|state| {
+            state.matters = true;
+            let wanted = state.wanted.map(|wanted| match state.binds {
+                true => Scope::All,
+                false => wanted,
+            });
+            std::mem::replace(&mut state.wanted, wanted) != wanted
+        });
+        self.until_safe().await;
     }
 
     /// Services are about to be sent. Those that may bind the address of a Node wait until all Nodes were listed.
     pub(super) async fn before(&self, events: &[Event]) {
-        let binds = self.matters && events.iter().any(binds);
-        let now = if binds { Scope::All } else { Scope::Own };
+        let binds = events.iter().any(binds);
         self.state.send_if_modified(|state| {
+            state.binds |= binds;
+            let now = if binds && state.matters {
+                Scope::All
+            } else {
+                Scope::Own
+            };
             let wanted = Some(now).max(state.wanted);
             std::mem::replace(&mut state.wanted, wanted) != wanted
         });
+        if binds {
+            self.until_safe().await;
+        }
+    }
+
+    async fn until_safe(&self) {
         let mut state = self.state.subscribe();
         // Before the first list of Nodes nothing is programmed.
-        let unsafe_now =
-            |state: &State| binds && state.listed == Some(Scope::Own) && !state.forbidden;
-        let listed = state.wait_for(|state| !unsafe_now(state));
+        let listed = state.wait_for(|state| !state.is_unsafe());
         if timeout(PATIENCE, listed).await.is_err() {
             tracing::warn!(
                 "the addresses of other Nodes could not be listed for {PATIENCE:?}: an external IP that is a Node's may be \

@@ -157,8 +157,15 @@ fn long() -> impl Iterator<Item = Test> {
 fn on_debian() -> impl Iterator<Item = Test> {
     let short = Duration::from_secs(180);
     let hour = Duration::from_secs(3600);
-    let all = tests![nftables::without_any_tool, nftables::options_are_followed];
-    let all = all.map(|test| test.time_limit(short));
+    let all = tests![
+        nftables::without_any_tool,
+        nftables::options_are_followed,
+        nftables::what_others_do_is_mended_at_once,
+    ];
+    // Not seen to pass yet: on an emulated, busy machine the move took longer than the servers wait for a word.
+    let unseen = tests![nftables::moves_live_and_back].map(Test::ignored);
+    let all = all.into_iter().chain(unseen);
+    let all = all.map(move |test| test.time_limit(short));
     let long = [
         Test::new("nftables::killed_four_times", || {
             restarts::killed_at_random_moments(4, Layout::Nftables);
@@ -176,9 +183,7 @@ fn on_debian() -> impl Iterator<Item = Test> {
         .ignored(),
     ];
     let long = long.map(|test| test.time_limit(hour));
-    all.into_iter()
-        .chain(long)
-        .map(|test| test.needs(Needs::Debian))
+    all.chain(long).map(|test| test.needs(Needs::Debian))
 }
 
 fn run(scenario: &Scenario, layout: Layout) {

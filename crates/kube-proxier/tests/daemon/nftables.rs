@@ -1,6 +1,11 @@
 //! The layout `nftables`, on Debian's kernel: nothing bound, and no tool run.
 
+use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use kernel_test::{cmd, try_cmd};
 use proxier::cluster::Family;
@@ -24,7 +29,8 @@ fn topology() -> Topology {
     let net = Topology::new();
     serve(&net.pod, "pod", 8080);
     serve(&net.elsewhere, "elsewhere", 8080);
-    net.node.cmd("ip route add default via 192.168.10.2");
+    net.node
+        .cmd("ip route add default via 192.168.10.2 && ip route add default via 2001:db8:10::2");
     net
 }
 
@@ -221,4 +227,202 @@ ipvs: {minSyncPeriod: 100ms, layout: nftables}
     assert!(held.contains("192.168.20.10:30080"), "{held}");
     assert!(!held.contains("10.98.0.1"), "{held}");
     assert!(!setup.log().contains(" WARN "), "{}", setup.log());
+}
+
+/// The next period is an hour away: the kernel reports what others do, and it is mended at once.
+pub(crate) fn what_others_do_is_mended_at_once() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let mut six = service("six", "fd00:10:96::10");
+    six["spec"]["ipFamilies"] = json!(["IPv6"]);
+    server.put(six);
+    let fields = "conntrack: {maxPerCore: 0}\nipvs: {syncPeriod: 1h, minSyncPeriod: 1h}\n";
+    let setup = without_tools(&server, fields);
+    let mut daemon = setup.started();
+    let mut kernel = kernel();
+    let config = Config::with_layout(Layout::Nftables);
+    assert_eq!(missing(&server, &mut kernel, &config), "");
+    let held = || {
+        let commands = [
+            "nft list table ip kube-proxier || true",
+            "nft list table ip6 kube-proxier || true",
+            "ip rule",
+            "ip -6 rule",
+            "ip route show table 8192",
+            "ip -6 route show table 8192",
+        ];
+        commands.map(cmd)
+    };
+    let before = held();
+    let full = "kubeproxy_sync_full_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"}";
+    let mut syncs = metric(full).unwrap();
+    for tampering in [
+        "nft flush ruleset",
+        "nft delete table ip6 kube-proxier",
+        "nft delete element ip kube-proxier services '{ 10.96.0.10 . tcp . 80 }'",
+        "nft add element ip kube-proxier services '{ 10.96.0.99 . tcp . 80 }'",
+        "nft flush chain ip kube-proxier prerouting",
+        "ip rule del priority 77",
+        "ip -6 rule del priority 78",
+        "ip route flush table 8192",
+    ] {
+        let began = Instant::now();
+        if let Err(error) = try_cmd(tampering) {
+            assert!(
+                tampering.contains("nft delete table") || tampering.contains("flush"),
+                "{error}"
+            );
+        }
+        let did = began.elapsed();
+        daemon.wait_until(tampering, || {
+            if metric(full) > Some(syncs) && held() == before {
+                Ok(())
+            } else {
+                Err(format!("{:#?}\n{}", held(), setup.log()))
+            }
+        });
+        syncs = metric(full).unwrap();
+        println!(
+            "{tampering}: took {did:?}, mended and seen so after {:?}",
+            began.elapsed()
+        );
+    }
+    let log = setup.log();
+    assert!(
+        log.contains("others changed: table ip kube-proxier removed"),
+        "{log}"
+    );
+    assert!(log.contains("(by nft, process "), "{log}");
+    assert_eq!(missing(&server, &mut kernel, &config), "");
+    // Its own changes do not wake it, and neither do those of others elsewhere.
+    server.put(slice("steady", &["10.244.1.6".to_owned()]));
+    cmd(
+        "nft add table inet other && nft delete table inet other && ip rule add fwmark 7 table 99 && ip rule del fwmark 7 table 99",
+    );
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(metric(full), Some(syncs), "{}", setup.log());
+}
+
+/// Opens connections from everywhere, one after the other, until told to end: how many, and which failed.
+struct Opener {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<(usize, Vec<String>)>>,
+}
+
+impl Opener {
+    fn start(net: &Topology, to: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let from = [
+            ("client", &net.client),
+            ("pod", &net.pod),
+            ("node", &net.node),
+        ];
+        let threads = from.map(|(name, netns)| {
+            let stop = Arc::clone(&stop);
+            netns.spawn(move || {
+                let (mut opened, mut failed) = (0, Vec::new());
+                while !stop.load(Ordering::Acquire) {
+                    match TcpStream::connect_timeout(&to, Duration::from_secs(10)) {
+                        Ok(_) => opened += 1,
+                        Err(error) => failed.push(format!("{name}: {error}")),
+                    }
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                (opened, failed)
+            })
+        });
+        Self {
+            stop,
+            threads: threads.into(),
+        }
+    }
+
+    fn end(self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads {
+            let (opened, failed) = thread.join().unwrap();
+            println!("{opened} connections opened, {} failed", failed.len());
+            assert!(opened > 5 && failed.is_empty(), "{failed:?}");
+        }
+    }
+}
+
+/// A live change of the file moves the node to another layout and back: what is open goes on, what is new is served, and
+/// in the end nothing of the layout before is left.
+pub(crate) fn moves_live_and_back() {
+    let net = topology();
+    let server = ApiServer::start();
+    let pod = POD.of(Family::V4).to_string();
+    steady(&server, &[&pod]);
+    let fields = |layout: &str| {
+        format!("{PODS}ipvs: {{minSyncPeriod: 100ms, syncPeriod: 2s, layout: {layout}}}\n")
+    };
+    let setup = Setup::new(&server, &fields("current"));
+    let mut daemon = setup.started();
+    // Tools that are slow to be found keep their rules waiting, and with them what depends on these.
+    daemon.wait_until("the state of current", || {
+        let bound = try_cmd("ip -o address show dev kube-ipvs0").unwrap_or_default();
+        bound
+            .contains(STEADY)
+            .then_some(())
+            .ok_or_else(|| setup.log())
+    });
+    let to = format!("{STEADY}:80").parse().unwrap();
+    let from = [&net.client, &net.pod, &net.node];
+    let mut open: Vec<_> = from
+        .iter()
+        .map(|from| Conversation::with(from, to).0)
+        .collect();
+    let mut talk = |words: &str| open.iter_mut().for_each(|open| open.say(words));
+    talk("before");
+
+    let opener = Opener::start(&net, to);
+    setup.reconfigure(&fields("nftables"));
+    daemon.wait_until("the move", || {
+        talk("while it moves");
+        let rules = cmd("iptables-nft-save; ip6tables-nft-save; ipset list -n");
+        let tables = cmd("nft list tables");
+        let moved = !rules.contains("KUBE-") && tables.contains("table ip kube-proxier");
+        moved.then_some(()).ok_or_else(|| rules + &setup.log())
+    });
+    talk("after the move");
+    opener.end();
+    // The node's own connection is from the address itself, which stays for as long as that.
+    assert!(
+        cmd("ip -o address show dev kube-ipvs0").contains(STEADY),
+        "{}",
+        setup.log()
+    );
+    talk("still");
+    let Some(mut of_node) = open.pop() else {
+        unreachable!()
+    };
+    of_node.bye();
+    drop(of_node);
+    reach(&mut daemon, &server, &config());
+    assert!(try_cmd("ip link show kube-ipvs0").is_err());
+
+    // And back, with a connection that this layout has opened.
+    open.push(Conversation::with(&net.node, to).0);
+    let mut talk = |words: &str| open.iter_mut().for_each(|open| open.say(words));
+    let opener = Opener::start(&net, to);
+    setup.reconfigure(&fields("current"));
+    daemon.wait_until("the move back", || {
+        talk("while it moves back");
+        let tables = cmd("nft list tables");
+        let rules = cmd("ip rule");
+        let moved = !tables.contains("kube-proxier") && !rules.contains("0x2000");
+        moved.then_some(()).ok_or_else(|| tables + &setup.log())
+    });
+    talk("back again");
+    opener.end();
+    let mut config = config();
+    config.layout = Layout::Current;
+    let mut kernel = LinuxKernel::open_for(Layout::Current).unwrap();
+    daemon.wait_until("the state of current", || {
+        let left = missing(&server, &mut kernel, &config);
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    talk("to the end");
+    assert!(!setup.log().contains(" ERROR "), "{}", setup.log());
 }

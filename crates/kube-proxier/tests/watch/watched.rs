@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kube_proxier::Event;
-use kube_proxier::watch::{self, ApiSource, Counters, Interest, Timing};
+use kube_proxier::watch::{self, ApiSource, Counters, Interest, NodeScope, Timing};
 use proxier::cluster::{Change, Cluster};
 
 use crate::api_server::ApiServer;
@@ -84,7 +84,7 @@ impl Watched {
                 };
                 let interest = Interest {
                     node_name: NODE,
-                    node_addresses: true,
+                    node_addresses: &NodeScope::new(true),
                 };
                 tokio::join!(
                     watch::run(client, interest, timing, counts, sender),

@@ -31,6 +31,9 @@ pub enum Event {
 pub struct Changes {
     /// The generation that it made, and the process that did.
     pub generation: Generation,
+    /// The port of the socket that asked for it ([`Client::port`](super::Client::port)): a program recognizes its own
+    /// changes by it, also where it does not know the number of its process.
+    pub port: u32,
     /// What was changed, in order.
     pub changes: Vec<Change>,
     /// How many changes more than 100,000 there were, which are not kept.
@@ -154,6 +157,7 @@ impl<T: Transport> Monitor<T> {
                     let changes = std::mem::take(&mut self.pending);
                     self.ready.push_back(Event::Changed(Changes {
                         generation,
+                        port: message.port,
                         ..changes
                     }));
                     continue;

@@ -109,6 +109,16 @@ impl Plan {
         prefix
     }
 
+    /// Without the operations that are to wait.
+    #[must_use]
+    pub fn without(&self, waits: impl Fn(&Operation) -> bool) -> Self {
+        let mut plan = self.clone();
+        for operations in &mut plan.phases {
+            operations.retain(|operation| !waits(operation));
+        }
+        plan
+    }
+
     /// Adds an operation to the beginning of a phase.
     pub(crate) fn push_front(&mut self, phase: Phase, operation: Operation) {
         if let Some(operations) = self.phases.get_mut(phase.index()) {

@@ -13,6 +13,7 @@ mod found;
 mod iptables;
 mod manifests;
 mod marks;
+mod moving;
 mod safety;
 mod strategies;
 
