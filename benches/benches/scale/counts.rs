@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use benches::machine::memory;
 use benches::steps::{Wheel, large_service, moved, settled, started};
 use proxier::cluster::Change;
-use proxier::{Config, Engine, Kernel, MemoryKernel, translate};
+use proxier::{Config, Engine, Kernel, MemoryKernel, reconcile, translate};
 use proxier_linux::LinuxKernel;
 
 use crate::apply::carried_out;
@@ -40,6 +40,12 @@ pub(crate) fn part(words: &[String]) {
             let (host, config) = (benches::host(), Config::default());
             let cluster = benches::cluster(services, ENDPOINTS);
             (0..times).for_each(|_| drop(black_box(translate(&cluster, &host, &config))));
+        }
+        "reconcile" => {
+            let cluster = benches::cluster(services, ENDPOINTS);
+            let desired = translate(&cluster, &benches::host(), &Config::default());
+            let nothing = MemoryKernel::new().observe().expect("a state in memory");
+            (0..times).for_each(|_| drop(black_box(reconcile(&desired, &nothing))));
         }
         "endpoint" => {
             let cluster = benches::cluster(services, ENDPOINTS);
