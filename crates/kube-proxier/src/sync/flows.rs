@@ -2,14 +2,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use iptables_restore::{Edit, Match, Rule, TableEdits, TableName};
 use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
 use proxier::cluster::Family;
 use proxier::{Engine, Operation, Plan, RulesChange};
 
+use super::{Report, Syncer};
+use crate::machine::Machine;
+
+impl<M: Machine> Syncer<M> {
+    /// Packets of a UDP flow go where the first one went, wanted there or not.
+    pub(super) fn forget_flows(&mut self, plan: &Plan, report: &mut Report) {
+        let servers = touched(plan, &self.engine);
+        if servers.is_empty() {
+            return;
+        }
+        let (v4, v6): (Vec<_>, Vec<_>) = servers.into_iter().partition(
+            |(id, _)| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv4()),
+        );
+        for (family, servers) in [(Family::V4, v4), (Family::V6, v6)] {
+            if servers.is_empty() {
+                continue;
+            }
+            let began = Instant::now();
+            match self.machine.forget_flows(&servers) {
+                Ok(forgotten) => {
+                    report.flows += forgotten;
+                    report
+                        .flows_by_family
+                        .push((family, forgotten, began.elapsed()));
+                }
+                Err(error) => tracing::warn!(
+                    %error,
+                    "UDP clients may keep sending to endpoints that are gone until their entries in the \
+                     connection-tracking table time out"
+                ),
+            }
+        }
+    }
+}
+
 /// The addresses and ports of UDP that a plan changed, each with the endpoints that packets to it may go to now.
-pub(super) fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
+fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
     let mut touched: BTreeMap<VirtualServerId, Vec<DestinationId>> = BTreeMap::new();
     let mut gone: BTreeSet<VirtualServerId> = BTreeSet::new();
     for (_, operation) in plan.iter() {

@@ -2,6 +2,8 @@
 
 mod believed;
 mod flows;
+mod moving;
+mod noticing;
 mod others;
 mod report;
 mod run;
@@ -12,16 +14,16 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use dummy_link::{LinkName, Removal};
+use dummy_link::LinkName;
 use ipvs_netlink::VirtualServerId;
-use proxier::cluster::{Change, Family};
-use proxier::{Config, Engine, KernelError, Layout, Observed, Operation, Plan};
+use proxier::cluster::Change;
+use proxier::{Config, Engine, KernelError, Layout, Operation, Plan};
 
+pub use moving::Fallback;
 pub use report::{Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
-use self::believed::believed;
 use self::others::{Due, Others};
 use self::triggers::Triggers;
 use super::event::Event;
@@ -52,15 +54,6 @@ pub struct Syncer<M> {
     moving: Option<Box<Config>>,
     /// The layout that iptables mode stands in for.
     fallback: Option<Fallback>,
-}
-
-/// A layout of ipvs mode that was asked for and that this machine cannot take for now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// The layout.
-    pub layout: Layout,
-    /// What it lacks.
-    pub missing: String,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -115,19 +108,6 @@ impl<M: Machine> Syncer<M> {
             moving: None,
             fallback: None,
         })
-    }
-
-    /// The same, where iptables mode stands in for another: that one is taken once this machine can.
-    #[must_use]
-    pub fn standing_in_for(mut self, fallback: Option<Fallback>) -> Self {
-        self.fallback = fallback;
-        self
-    }
-
-    /// What the layout lacks that was asked for, while iptables mode stands in for it.
-    #[must_use]
-    pub fn missing(&self) -> Option<&str> {
-        self.fallback.as_ref().map(|fallback| &*fallback.missing)
     }
 
     /// Takes in an event. Whether it is the first one since the last sync.
@@ -234,127 +214,6 @@ impl<M: Machine> Syncer<M> {
     #[must_use]
     pub const fn machine(&self) -> &M {
         &self.machine
-    }
-
-    /// Something was removed from our link. What others removed is put back at once.
-    fn removed(&mut self, removed: &[Removal], now: Instant) {
-        let mut by_others = Vec::new();
-        for removal in removed {
-            match removal {
-                Removal::Address { address, .. } if self.unbound.remove(&address.ip()) => {}
-                Removal::Address { address, .. } => by_others.push(address.to_string()),
-                other => by_others.push(format!("{other:?}")),
-            }
-        }
-        if by_others.is_empty() || !self.listed.all() {
-            return;
-        }
-        tracing::warn!(
-            "others removed from {}: {}; everything is compared with the kernel",
-            proxier::LINK,
-            by_others.join(", ")
-        );
-        self.schedule.want_full_at_once(now);
-    }
-
-    /// Looks for signs that others changed something, where it is time to, or before we change something ourselves.
-    fn look_for_others(&mut self, now: Instant) {
-        let task = self.schedule.due(now);
-        if self.others.next().is_none() || !(self.others.is_due(now) || task == Some(Task::Changes))
-        {
-            return;
-        }
-        let signs = self.machine.signs(false);
-        let changed = self.others.look(signs, now);
-        if !changed.is_empty() {
-            tracing::debug!(
-                ?changed,
-                "others changed something; everything is compared with the kernel"
-            );
-            self.schedule.want_full_at_once(now);
-        }
-    }
-
-    /// Looks whether a tool that hung answers: its rules are read then, and not only when what failed is tried again.
-    fn look_for_tools(&mut self, now: Instant) {
-        if self.awaits_tools.is_none_or(|at| now < at) {
-            return;
-        }
-        self.awaits_tools = Some(now + TOOLS);
-        if self.machine.rules_answered() {
-            self.schedule.want_full_at_once(now);
-        }
-    }
-
-    /// Where rules have never been read, takes those for granted that an earlier run has left by all signs.
-    fn believe(&mut self, observed: &mut Observed) -> Result<(), KernelError> {
-        let lacks = self.machine.lacks_rules();
-        let families = Family::ALL.into_iter().filter(|of| *lacks.get(*of));
-        let families: Vec<_> = families.collect();
-        if families.is_empty() {
-            return Ok(());
-        }
-        let references = self.machine.set_references()?;
-        let desired = self.engine.desired();
-        for family in families {
-            *observed.rules.get_mut(family) = believed(&desired, observed, family, &references);
-        }
-        Ok(())
-    }
-
-    /// Goes over to the layout of the configuration that came last: the full sync that follows is the move.
-    fn switch_layout(&mut self) {
-        let Some(mut config) = self.moving.take() else {
-            return self.leave_fallback();
-        };
-        self.fallback = None;
-        let (from, to) = (self.engine.config().layout, config.layout);
-        match self.machine.switch_to(to) {
-            Ok(()) => tracing::info!(
-                from = from.as_str(),
-                to = to.as_str(),
-                "moving to another layout: what it needs is made, then what the other made is removed"
-            ),
-            Err(error) => {
-                tracing::error!(
-                    %error,
-                    "this machine cannot take layout {}; {} stays. Everything else that is configured is followed",
-                    to.as_str(),
-                    from.as_str()
-                );
-                config.layout = from;
-                if from == Layout::Iptables {
-                    let missing = error.to_string();
-                    self.fallback = Some(Fallback {
-                        layout: to,
-                        missing,
-                    });
-                }
-            }
-        }
-        self.engine.set_config(*config);
-    }
-
-    /// Takes the layout that was asked for, if this machine can by now. What iptables mode made is removed after that one's
-    /// state is there.
-    fn leave_fallback(&mut self) {
-        let Some(fallback) = &self.fallback else {
-            return;
-        };
-        match self.machine.switch_to(fallback.layout) {
-            Ok(()) => {
-                let mut config = self.engine.config().clone();
-                config.layout = fallback.layout;
-                tracing::info!(
-                    layout = fallback.layout.as_str(),
-                    "what was missing is there: Using {} Proxier.",
-                    fallback.layout.proxy_mode()
-                );
-                self.fallback = None;
-                self.engine.set_config(config);
-            }
-            Err(error) => tracing::debug!(%error, "iptables mode still stands in"),
-        }
     }
 
     fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
@@ -466,72 +325,6 @@ impl<M: Machine> Syncer<M> {
         report.count(plan, &applied);
         report.failures.extend(applied.failures);
         self.forget_flows(plan, report);
-    }
-
-    /// What is left of a plan that would take away addresses from which this node itself has connections to Services, if
-    /// it would: a layout that binds none has found them bound, and such a connection ends with its address. They go with
-    /// the first sync that finds no connection; until then each plan names them again.
-    fn without_addresses_in_use(&mut self, plan: &Plan) -> Option<Plan> {
-        if self.engine.config().layout.has_ipset() {
-            return None;
-        }
-        let unbinds = |operation: &Operation| match operation {
-            Operation::UnbindAddress(address) => Some(address.ip()),
-            _ => None,
-        };
-        let mut kept: BTreeSet<_> = plan.iter().filter_map(|(_, op)| unbinds(op)).collect();
-        if kept.is_empty() {
-            return None;
-        }
-        let used = self.machine.addresses_in_use();
-        let served = self.engine.servers().filter_map(|id| match id {
-            VirtualServerId::Address { address, .. } => Some(*address),
-            VirtualServerId::FirewallMark { .. } => None,
-        });
-        let served: BTreeSet<_> = served.collect();
-        kept.retain(|address| used.contains(address) && served.contains(address));
-        if kept.is_empty() {
-            return None;
-        }
-        tracing::info!(
-            addresses = ?kept,
-            "stay on {} for as long as connections of this node from them are open",
-            proxier::LINK
-        );
-        Some(plan.without(|operation| match operation {
-            Operation::DeleteLink => true,
-            operation => unbinds(operation).is_some_and(|address| kept.contains(&address)),
-        }))
-    }
-
-    /// Packets of a UDP flow go where the first one went, wanted there or not.
-    fn forget_flows(&mut self, plan: &Plan, report: &mut Report) {
-        let servers = flows::touched(plan, &self.engine);
-        if servers.is_empty() {
-            return;
-        }
-        let (v4, v6): (Vec<_>, Vec<_>) = servers.into_iter().partition(
-            |(id, _)| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv4()),
-        );
-        for (family, servers) in [(Family::V4, v4), (Family::V6, v6)] {
-            if servers.is_empty() {
-                continue;
-            }
-            let began = Instant::now();
-            match self.machine.forget_flows(&servers) {
-                Ok(forgotten) => {
-                    report.flows += forgotten;
-                    report
-                        .flows_by_family
-                        .push((family, forgotten, began.elapsed()));
-                }
-                Err(error) => tracing::warn!(
-                    %error,
-                    "UDP clients may keep sending to endpoints that are gone until their entries in the \
-                     connection-tracking table time out"
-                ),
-            }
-        }
     }
 }
 

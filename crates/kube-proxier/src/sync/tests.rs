@@ -7,9 +7,10 @@ mod links;
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
+use dummy_link::Removal;
 use ipvs_netlink::Connections;
-use proxier::cluster::{Cluster, ObjectName};
-use proxier::{KernelErrorKind, KernelPart, MemoryKernel};
+use proxier::cluster::{Cluster, Family, ObjectName};
+use proxier::{KernelErrorKind, KernelPart, MemoryKernel, Observed};
 
 use super::*;
 use crate::logging::tests::captured;
