@@ -22,6 +22,8 @@ use super::stop::Stop;
 
 /// How often a thread looks whether it is to end, or whether there is anything to guard.
 const ATTENTION: Duration = Duration::from_millis(250);
+/// How soon it is noticed that this is the layout now.
+const LAYOUT: Duration = Duration::from_secs(1);
 /// How long until changes are followed again after that failed.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How many changed things an event names.
@@ -46,7 +48,7 @@ pub(super) fn follow(
                 if in_force.layout() == Layout::Nftables {
                     return watch(&events, &stop, &in_force);
                 }
-                stop.wait(ATTENTION);
+                stop.wait(LAYOUT);
                 Ok(())
             });
         })
