@@ -15,35 +15,7 @@ use proxier::{
     Config, Desired, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout,
     MemoryKernel, Operation, Phase, Plan, Sysctl, reconcile, translate,
 };
-
-/// Services `a`, `b` and `c`, each with these endpoints.
-fn cluster(endpoints: [&[u8]; 3]) -> Cluster {
-    let mut yaml = String::new();
-    for (n, (name, endpoints)) in ["a", "b", "c"].into_iter().zip(endpoints).enumerate() {
-        let addresses: String = endpoints
-            .iter()
-            .map(|last| format!("{{addresses: [10.244.1.{last}]}}, "))
-            .collect();
-        yaml += &format!(
-            "apiVersion: v1
-kind: Service
-metadata: {{name: {name}}}
-spec: {{type: NodePort, clusterIP: 10.0.0.{n}, ports: [{{port: 80, nodePort: 3008{n}}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: {name}, labels: {{kubernetes.io/service-name: {name}}}}}
-addressType: IPv4
-endpoints: [{addresses}]
-ports: [{{port: 8080}}]
----
-"
-        );
-    }
-    let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
-    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
-    reading.cluster
-}
+use scenarios::clusters::with_node_ports as cluster;
 
 fn desired(cluster: &Cluster, config: &Config) -> Desired {
     translate(cluster, &Host::new("node-a"), config)

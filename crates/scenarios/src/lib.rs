@@ -10,6 +10,7 @@
 )]
 
 pub mod client;
+pub mod clusters;
 pub mod servers;
 pub mod tools;
 pub mod topology;

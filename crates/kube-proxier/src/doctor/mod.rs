@@ -153,7 +153,7 @@ pub fn modes(options: &Options, checks: &[Check]) -> Vec<Check> {
     modes
 }
 
-/// Whether a mode can run. It is no failure of what was asked for if it cannot: that shows in the checks themselves.
+/// Whether a mode can run. If it cannot, this is only a warning: where it is the mode that was asked for, its own checks fail.
 fn mode(mode: &str, checks: &[Check]) -> Check {
     let name = format!("{mode} mode");
     let missing = missing(checks);

@@ -47,8 +47,8 @@ impl Machine {
             false => Check::no(
                 Verdict::Warning,
                 name,
-                "there is no default route: what this node itself sends to a Service has no route, unless there is one to \
-                 the Services' addresses",
+                "there is no default route: without one, or a route to the Services' addresses, this node itself cannot \
+                 reach Services",
                 format!(
                     "ip {flag}route add default via GATEWAY, or for the cluster's service CIDR: ip {flag}route add CIDR dev LINK"
                 ),

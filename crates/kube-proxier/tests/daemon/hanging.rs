@@ -249,7 +249,7 @@ pub(crate) fn tools_that_hang_at_a_restart_keep_only_their_rules_waiting() {
         contains("ip -o -4 address show dev kube-ipvs0", "10.96.0.20/32")
     });
     assert!(hanging(folder.path()).is_some());
-    // Without its rules there is no node port.
+    // The virtual server of a node port waits for its rules.
     let servers = cmd("ipvsadm -Sn");
     assert!(!servers.contains(":30080"), "{servers}");
     assert_eq!(

@@ -106,7 +106,7 @@ pub(crate) fn without_any_tool() {
     }
     server.put(slice("steady", &[pod.clone(), elsewhere]));
     reach(&mut daemon, &server, &config());
-    // Whoever is no pod is masqueraded, so that the answer finds its way.
+    // Clients that are not pods are masqueraded, so that the answer comes back through this node.
     let seen = [(); 4].map(|()| answer(&net.client, Protocol::Tcp, to));
     let mut by: Vec<_> = seen.iter().map(|seen| (&*seen.by, seen.seen)).collect();
     by.sort_unstable();

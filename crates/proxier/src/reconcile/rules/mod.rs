@@ -5,7 +5,7 @@
 //!
 //! Iptables mode has no virtual servers, and its steps are three. The filter table gets its new rules first: a packet is
 //! refused there before the nat table changes. Then the nat table is written, and chains without a jump to them are
-//! deleted. Last, the filter table loses the rules that are no longer needed. See [`iptables`] and [`services`].
+//! deleted. Last, rules that are no longer needed are deleted from the filter table. See [`iptables`] and [`services`].
 
 mod change;
 mod handover;

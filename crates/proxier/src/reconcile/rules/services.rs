@@ -1,9 +1,9 @@
 //! What Services add to the rules of iptables mode, a change for each Service.
 //!
-//! Of each Service the filter table gets its new rules first, then the nat table is written, and last the filter table
-//! loses the rules that are no longer needed. The changes come in the order of names, the last first: so the place of a
-//! rule in a shared chain depends on nothing that another change of the same plan does, and one that is refused moves no
-//! other. Services between which an address moves are changed together, at the end.
+//! For each Service, new rules of the filter table come first, then those of the nat table. Rules of the filter table that
+//! are no longer needed are deleted last. The changes are made in reverse order of names: so the place of a rule in a shared
+//! chain does not depend on the other changes of the plan, and a change that is refused moves no other rule. Services
+//! between which an address moves are changed together, at the end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
