@@ -11,6 +11,11 @@ use super::doctor::{self, Check};
 use super::options::Options;
 use super::sync::Fallback;
 
+/// Logs that iptables mode stands in for ipvs mode from now on, in the words that kube-proxy's users look for.
+pub(super) fn warn(missing: &str) {
+    tracing::warn!(missing, "Can't use ipvs proxier, trying iptables proxier");
+}
+
 /// How the daemon begins.
 pub(super) struct Beginning {
     /// With the layout that is in force at first.
@@ -47,7 +52,7 @@ impl Beginning {
         };
         let mut options = self.options.clone();
         options.config.layout = Layout::Iptables;
-        let mut machine = ThisMachine::open(Layout::Iptables);
+        let machine = ThisMachine::open(Layout::Iptables);
         let checks = doctor::run(&options);
         if machine.is_err() || !doctor::can_run(&checks) {
             let lacks = machine.as_ref().err().map(ToString::to_string);
@@ -56,10 +61,7 @@ impl Beginning {
             return self;
         }
         doctor::log(&self.checks, false);
-        tracing::warn!(missing, "Can't use ipvs proxier, trying iptables proxier");
-        if let Ok(machine) = &mut machine {
-            machine.expect_scheduler(options.config.scheduler);
-        }
+        warn(&missing);
         Self {
             options,
             machine,

@@ -55,5 +55,5 @@ pub mod watch;
 pub use event::Event;
 pub use http::Connections;
 pub use instance::{Instance, InstanceError};
-pub use machine::{Machine, ThisMachine};
+pub use machine::{Machine, SwitchError, ThisMachine};
 pub use stop::Stop;

@@ -7,14 +7,26 @@ use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
 use iptables_restore::Ruleset;
-use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
+use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
-use proxier::{Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
+use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Signs};
-use proxier_linux::{OpenError, addresses_in_use, conntrack_error, stale_flows};
+use proxier_linux::{OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows};
 
 use super::doctor;
+
+/// Why a machine cannot take a layout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SwitchError {
+    /// Checks of the doctor fail.
+    #[error("{0}")]
+    Lacks(String),
+    /// A part of the kernel cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
 
 /// A kernel, and what else the daemon has to do with its machine.
 pub trait Machine: Kernel {
@@ -33,13 +45,13 @@ pub trait Machine: Kernel {
     /// Signs of the state that others may change. `changed`: whether anything was changed here since the last ones.
     fn signs(&mut self, changed: bool) -> Signs;
 
-    /// Takes what another layout needs, from now on, and goes on seeing what the one before has made. Where it cannot be
-    /// had, all stays as it is. A machine that can program every layout has nothing to do.
+    /// Takes what the layout of a configuration needs, from now on, and goes on seeing what the one before has made. Where
+    /// it cannot be had, all stays as it is. A machine that can program every layout has nothing to do.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] with what is missing.
-    fn switch_to(&mut self, _: Layout) -> Result<(), OpenError> {
+    /// [`SwitchError`] with what is missing.
+    fn switch_to(&mut self, _: &Config) -> Result<(), SwitchError> {
         Ok(())
     }
 
@@ -130,8 +142,6 @@ pub struct ThisMachine {
     kernel: LinuxKernel,
     /// Opened once it is needed: without UDP Services nobody misses it.
     flows: Option<Flows>,
-    /// The scheduler that a layout of ipvs mode needs before it is taken in the place of iptables mode.
-    scheduler: Option<Scheduler>,
 }
 
 impl ThisMachine {
@@ -144,13 +154,7 @@ impl ThisMachine {
         Ok(Self {
             kernel: LinuxKernel::open_for(layout)?.without_waiting_for_rules(),
             flows: None,
-            scheduler: None,
         })
-    }
-
-    /// Has this scheduler tried before a layout of ipvs mode is taken.
-    pub(super) const fn expect_scheduler(&mut self, scheduler: Scheduler) {
-        self.scheduler = Some(scheduler);
     }
 
     /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`. `None` where
@@ -204,13 +208,17 @@ impl Machine for ThisMachine {
         self.kernel.signs(changed)
     }
 
-    fn switch_to(&mut self, layout: Layout) -> Result<(), OpenError> {
-        if let Some(scheduler) = self.scheduler.filter(|_| layout.uses_ipvs()) {
-            // Loads what can be loaded.
-            drop(LinuxKernel::open_for(layout)?);
-            doctor::try_scheduler(scheduler).map_err(OpenError::Ipvs)?;
+    fn switch_to(&mut self, config: &Config) -> Result<(), SwitchError> {
+        let lacks = doctor::lacks(config);
+        if !lacks.is_empty() {
+            return Err(SwitchError::Lacks(lacks));
         }
-        self.kernel.switch_to(layout)
+        if config.layout.uses_ipvs() {
+            // What can be loaded is not there yet. The scheduler's module is loaded by the kernel, for its first virtual server.
+            load_ipvs()?;
+            doctor::try_scheduler(config.scheduler).map_err(OpenError::Ipvs)?;
+        }
+        Ok(self.kernel.switch_to(config.layout)?)
     }
 
     fn addresses_in_use(&mut self) -> BTreeSet<IpAddr> {

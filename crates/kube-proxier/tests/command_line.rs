@@ -100,6 +100,7 @@ fn a_command_line_of_kube_proxy_is_taken_and_what_it_asks_for_in_vain_is_said() 
         "--conntrack-max-per-core=32768",
         "--iptables-sync-period",
         "30s",
+        "--udp-timeout=250ms",
         "--kube-api-qps=50",
         "--logtostderr=true",
         "--log_file_max_size=10",
@@ -118,9 +119,13 @@ fn a_command_line_of_kube_proxy_is_taken_and_what_it_asks_for_in_vain_is_said() 
     let (before, missed) = line("not done here: --profiling=true: ");
     assert!(before.contains("WARN"), "{before}");
     assert!(missed.contains("/debug/pprof"), "{missed}");
+    // It is of the other mode.
+    let (before, of_the_other) = line("without effect in ipvs mode: ");
+    assert!(before.contains("INFO"), "{before}");
+    assert_eq!(of_the_other, "--iptables-sync-period");
     let (before, unused) = line("without effect in this proxy: ");
     assert!(before.contains("INFO"), "{before}");
-    let expected = "--iptables-sync-period, --kube-api-qps, --log-file-max-size, --logtostderr";
+    let expected = "--udp-timeout, --kube-api-qps, --log-file-max-size, --logtostderr";
     assert_eq!(unused, expected);
     // What there never was is a mistake still, and so is what is of another kind.
     for wrong in ["--conntrack-max=1", "--conntrack-min=many", "--profiling=x"] {

@@ -167,9 +167,7 @@ impl LinuxKernel {
         // What costs no run of a tool comes first.
         let ipvs = match needs.ipvs {
             Need::Required => Some(open_ipvs(&modules)?),
-            need => need.open(traces.servers, || {
-                ipvs_netlink::Client::open().map_err(OpenError::Ipvs)
-            })?,
+            need => need.open(traces.servers, open_usable_ipvs)?,
         };
         let ipset = needs.ipset.open(traces.sets, || {
             ipset_netlink::Client::open().map_err(OpenError::Ipset)
@@ -390,6 +388,16 @@ impl Kernel for LinuxKernel {
     }
 }
 
+/// Has the kernel load IPVS, if it has not.
+///
+/// # Errors
+///
+/// [`OpenError`] with why it could not.
+pub fn load_ipvs() -> Result<(), OpenError> {
+    let modules = Modules::of_running_kernel().map_err(OpenError::Release)?;
+    open_ipvs(&modules).map(drop)
+}
+
 /// The family is resolved by name; a kernel that does not know it may only lack the module.
 fn open_ipvs(modules: &Modules) -> Result<ipvs_netlink::Client, OpenError> {
     ipvs_netlink::Client::open().or_else(|first| {
@@ -402,6 +410,13 @@ fn open_ipvs(modules: &Modules) -> Result<ipvs_netlink::Client, OpenError> {
             }),
         }
     })
+}
+
+/// IPVS, if this process may use it: in a user namespace root may use iptables alone, and IPVS is nothing to it.
+fn open_usable_ipvs() -> Result<ipvs_netlink::Client, OpenError> {
+    let mut client = ipvs_netlink::Client::open().map_err(OpenError::Ipvs)?;
+    client.info().map_err(OpenError::Ipvs)?;
+    Ok(client)
 }
 
 #[allow(clippy::expect_used, reason = "a constant name; a test makes it")]

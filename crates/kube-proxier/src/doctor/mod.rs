@@ -16,7 +16,7 @@ mod text;
 
 use std::path::PathBuf;
 
-use proxier::Layout;
+use proxier::{Config, Layout};
 use serde::Serialize;
 
 use super::options::Options;
@@ -85,6 +85,23 @@ struct Machine {
     root: PathBuf,
 }
 
+impl Machine {
+    /// What the layout of a configuration needs of the process and of the kernel, but for tables of nf_tables.
+    fn requirements(&self, config: &Config) -> Vec<Check> {
+        let layout = config.layout;
+        let mut checks: Vec<_> = self.capabilities(layout).into();
+        if layout.uses_ipvs() {
+            checks.extend(self.may_use_ipvs());
+            checks.extend(self.modules(config.scheduler));
+        }
+        if layout.has_ipset() {
+            checks.push(netfilter::ipset());
+            checks.push(dummy_link());
+        }
+        checks
+    }
+}
+
 /// Looks at this machine, in the network namespace of the calling thread. Blocks for up to a few seconds.
 #[must_use]
 pub fn run(options: &Options) -> Vec<Check> {
@@ -105,13 +122,7 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
             None => layout.as_str().to_owned(),
         },
     ));
-    checks.extend(machine.capabilities(layout));
-    if layout.uses_ipvs() {
-        checks.extend(machine.modules(options.config.scheduler));
-    }
-    if layout.has_ipset() {
-        checks.push(netfilter::ipset());
-    }
+    checks.extend(machine.requirements(&options.config));
     if layout.has_ipset() || !layout.uses_ipvs() {
         let tables = netfilter::Tables::look();
         checks.extend(tables.tools(machine.has_ipv6()));
@@ -119,9 +130,6 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
             checks.extend(tables.leftovers());
         }
         checks.extend(input::checks(tables.surveys()));
-    }
-    if layout.has_ipset() {
-        checks.push(dummy_link());
     }
     if layout == Layout::Nftables {
         checks.extend(machine.nftables(options));
@@ -133,6 +141,17 @@ pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     }
     checks.extend(machine::ports(options));
     checks
+}
+
+/// What the layout of a configuration lacks of this kernel, as [`missing`] has it; empty if nothing. Runs no tool, so that
+/// it can be asked often.
+pub(crate) fn lacks(config: &Config) -> String {
+    let machine = Machine { root: "/".into() };
+    let mut checks = machine.requirements(config);
+    if config.layout == Layout::Nftables {
+        checks.extend(machine.expressions());
+    }
+    missing(&checks)
 }
 
 /// Whether each mode can run on this machine: the one that was asked for, by what was found, and the other one.

@@ -8,6 +8,17 @@ use kmod_probe::{Absence, KernelVersion, ModuleName, Modules, Presence, required
 use super::{Check, Machine, Verdict};
 
 impl Machine {
+    /// Why this process must not program IPVS, where the kernel has it. In a user namespace of its own root may use
+    /// iptables and ipset, and not IPVS.
+    pub(super) fn may_use_ipvs(&self) -> Option<Check> {
+        if !self.is_this_one() {
+            return None;
+        }
+        let error = Client::open().ok()?.info().err()?;
+        let remedy = "run it as root of the node, not in a user namespace (a rootless container)";
+        Some(Check::no(Verdict::Fails, "IPVS", error.to_string(), remedy))
+    }
+
     /// The modules of the list, and that of the scheduler: those that the proxy needs with this scheduler, and those
     /// that it would need with others.
     pub(super) fn modules(&self, scheduler: Scheduler) -> Vec<Check> {

@@ -19,12 +19,21 @@ impl Machine {
         let families = Family::ALL
             .into_iter()
             .filter(|family| ipv6 || *family == Family::V4);
-        let mut checks: Vec<_> = families.clone().map(expressions).collect();
+        let mut checks = self.expressions();
         checks.extend(families.filter_map(|family| self.default_route(family)));
         checks.push(self.source_checks());
         checks.extend(routing(marks, options.config.masquerade_bit));
         checks.extend(input(marks));
         checks
+    }
+
+    /// Whether the kernel has all that the tables are made of.
+    pub(super) fn expressions(&self) -> Vec<Check> {
+        let ipv6 = self.has_ipv6();
+        let families = Family::ALL
+            .into_iter()
+            .filter(|family| ipv6 || *family == Family::V4);
+        families.map(expressions).collect()
     }
 
     /// What this machine, or a pod, sends to a Service is routed by its address first.

@@ -12,7 +12,7 @@ use crate::layout::LayoutChoice;
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///
 /// Takes kube-proxy's configuration file and flags, serves its ports and metrics, and programs what its ipvs
-/// mode does. With --config, flags that a field of the file stands for are ignored, as in kube-proxy; the help
+/// mode does, or its iptables mode. With --config, flags that a field of the file stands for are ignored, as in kube-proxy; the help
 /// marks them. SIGTERM and SIGINT end it and leave in place what is programmed.
 #[derive(Clone, Debug, Parser)]
 #[command(
@@ -27,8 +27,8 @@ use crate::layout::LayoutChoice;
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
         (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
-        (--iptables-sync-period, --kube-api-qps, --logtostderr, …) are accepted without\n\
-        effect, and logged.\n\n\
+        (--kube-api-qps, --logtostderr, --udp-timeout, …) are accepted without effect,\n\
+        and logged.\n\n\
         Exit status: 0, done, or ended by a signal; 1, it cannot run, or something could not be done;\n\
         2, the command line or the configuration is wrong. `kube-proxier doctor` shows why it cannot run."
 )]
@@ -42,6 +42,8 @@ pub struct Flags {
     pub(super) api: ApiFlags,
     #[command(flatten)]
     pub(super) proxy: ProxyFlags,
+    #[command(flatten)]
+    pub(super) iptables: IptablesFlags,
     #[command(flatten)]
     pub(super) ipvs: IpvsFlags,
     #[command(flatten)]
@@ -141,8 +143,8 @@ pub(super) struct ApiFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Services (ignored with --config)")]
 pub(super) struct ProxyFlags {
-    /// The proxy mode, which can only be ipvs here [default: the environment's KUBE_PROXY_MODE, else its
-    /// KUBEPROXY_MODE, else ipvs].
+    /// The proxy mode: ipvs, or iptables, which also stands in where ipvs cannot run [default: the environment's
+    /// KUBE_PROXY_MODE, else its KUBEPROXY_MODE, else ipvs].
     #[arg(long, value_name = "MODE")]
     pub(super) proxy_mode: Option<String>,
 
@@ -176,6 +178,25 @@ pub(super) struct ProxyFlags {
     /// [default: on all].
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', action = ArgAction::Append)]
     pub(super) nodeport_addresses: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Iptables mode (ignored with --config)")]
+pub(super) struct IptablesFlags {
+    /// Serve node ports at IPv4 loopback addresses of the node too. This sets route_localnet=1, and a rule keeps packets
+    /// from elsewhere away from these addresses [default: true].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
+    pub(super) iptables_localhost_nodeports: Option<bool>,
+
+    /// How often everything is compared with the kernel in iptables mode, to repair what others changed: a duration over 0
+    /// [default: 30s].
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(super) iptables_sync_period: Option<String>,
+
+    /// The shortest time between two syncs in iptables mode, during which changes are gathered: a duration up to the sync
+    /// period [default: 1s].
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
+    pub(super) iptables_min_sync_period: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Args)]

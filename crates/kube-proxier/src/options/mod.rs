@@ -367,6 +367,20 @@ fn from_flags(
         error
     });
     let mut reading = reading?;
+    let of_other_modes: Vec<_> = settings
+        .iter()
+        .filter(|setting| reading.unused.iter().any(|field| **field == *setting.field))
+        .map(|setting| format!("--{}", setting.flag))
+        .collect();
+    if !of_other_modes.is_empty() {
+        reading.unused.clear();
+        notices.notes.push(format!(
+            "{}: without effect in {} mode: {}",
+            notices.source,
+            reading.config.layout.proxy_mode(),
+            of_other_modes.join(", ")
+        ));
+    }
     notices
         .warnings
         .extend(flags.servers.settle(&mut reading.process));

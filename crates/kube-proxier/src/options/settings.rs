@@ -17,8 +17,8 @@ pub(super) struct Setting {
 impl Flags {
     /// The flags given that a configuration file has fields for, and overrules.
     pub(super) fn settings(&self) -> Vec<Setting> {
-        let (process, proxy, ipvs, servers) =
-            (&self.process, &self.proxy, &self.ipvs, &self.servers);
+        let (process, proxy, servers) = (&self.process, &self.proxy, &self.servers);
+        let (iptables, ipvs) = (&self.iptables, &self.ipvs);
         let gates = &process.feature_gates;
         let named = gates.iter().filter(|(name, _)| !name.is_empty());
         let gates: Map<_, _> = named.cloned().map(|(k, v)| (k, v.into())).collect();
@@ -68,6 +68,21 @@ impl Flags {
                 "iptables-masquerade-bit",
                 "iptables.masqueradeBit",
                 number(proxy.iptables_masquerade_bit),
+            ),
+            (
+                "iptables-localhost-nodeports",
+                "iptables.localhostNodePorts",
+                switch(iptables.iptables_localhost_nodeports),
+            ),
+            (
+                "iptables-sync-period",
+                "iptables.syncPeriod",
+                text(&iptables.iptables_sync_period),
+            ),
+            (
+                "iptables-min-sync-period",
+                "iptables.minSyncPeriod",
+                text(&iptables.iptables_min_sync_period),
             ),
             (
                 "nodeport-addresses",

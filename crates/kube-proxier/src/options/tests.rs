@@ -81,6 +81,9 @@ fn help_tells_of_every_flag_with_its_default() {
         "masquerade-all",
         "cluster-cidr",
         "iptables-masquerade-bit",
+        "iptables-localhost-nodeports",
+        "iptables-sync-period",
+        "iptables-min-sync-period",
         "nodeport-addresses",
         "hostname-override",
         "kubeconfig",
@@ -236,6 +239,43 @@ fn iptables_mode_is_asked_for_by_its_name() {
     let options = read("--proxy-mode=iptables --layout=classic").unwrap();
     assert_eq!(options.config.layout, Layout::Iptables);
     assert_eq!(read("").unwrap().effective()["mode"], "ipvs");
+}
+
+/// As kube-proxy has them: each mode has its own periods, and the rest is for both.
+#[test]
+fn flags_of_iptables_mode_are_heeded_in_that_mode() {
+    let flags = "--iptables-localhost-nodeports=false --iptables-sync-period=1m --iptables-min-sync-period=3s \
+                 --ipvs-sync-period=50s --ipvs-min-sync-period=2s --iptables-masquerade-bit=3 --masquerade-all";
+    let of = |mode: &str| read(&format!("--proxy-mode={mode} {flags}")).unwrap();
+    for (mode, periods) in [("iptables", [60, 3]), ("ipvs", [50, 2])] {
+        let config = of(mode).config;
+        assert_eq!(config.layout.proxy_mode(), mode);
+        let found = [config.sync_period, config.min_sync_period];
+        assert_eq!(found, periods.map(Duration::from_secs), "{mode}");
+        // Also where iptables mode stands in.
+        assert!(!config.localhost_node_ports, "{mode}");
+        assert!(config.masquerade_all && config.masquerade_mark() == 8);
+    }
+    let effective = of("iptables").effective();
+    assert_eq!(effective["iptables"]["syncPeriod"], "1m");
+    assert_eq!(effective["iptables"]["minSyncPeriod"], "3s");
+    assert_eq!(effective["iptables"]["localhostNodePorts"], false);
+    assert_eq!(of("iptables").notes, [""; 0]);
+    assert_eq!(
+        of("ipvs").notes,
+        [
+            "the command line: without effect in ipvs mode: --iptables-sync-period, --iptables-min-sync-period"
+        ]
+    );
+    assert!(
+        read("--iptables-localhost-nodeports")
+            .unwrap()
+            .config
+            .localhost_node_ports
+    );
+    let refused =
+        wrong("--proxy-mode=iptables --iptables-sync-period=1s --iptables-min-sync-period=2s");
+    assert!(refused.contains("--iptables-min-sync-period"), "{refused}");
 }
 
 #[test]

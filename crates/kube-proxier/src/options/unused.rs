@@ -43,9 +43,6 @@ const LOGS: &str = "all is logged to stderr";
 
 const TABLE: &[Row] = &[
     // Of other modes.
-    field("iptables-localhost-nodeports", Switch),
-    field("iptables-min-sync-period", Duration),
-    field("iptables-sync-period", Duration),
     field("proxy-port-range", Text),
     field("udp-timeout", Duration),
     // Of the process.
@@ -303,7 +300,8 @@ mod tests {
 
     #[test]
     fn what_is_missed_is_warned_of_by_what_there_is_instead() {
-        let line = "--profiling --logtostderr=false --log-file /log --cleanup-ipvs=F --iptables-sync-period=30s";
+        let line =
+            "--profiling --logtostderr=false --log-file /log --cleanup-ipvs=F --udp-timeout=30s";
         let (warnings, note) = given(line).notices(false);
         assert_eq!(
             warnings,
@@ -313,7 +311,7 @@ mod tests {
                 "the command line: not done here: --log-file=/log, --logtostderr=false: all is logged to stderr",
             ]
         );
-        assert!(note.unwrap().ends_with(": --iptables-sync-period"));
+        assert!(note.unwrap().ends_with(": --udp-timeout"));
         // The last one counts.
         assert_eq!(given("--profiling --profiling=0").notices(false).0, [""; 0]);
     }

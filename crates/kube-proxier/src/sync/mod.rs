@@ -54,6 +54,8 @@ pub struct Syncer<M> {
     moving: Option<Box<Config>>,
     /// The layout that iptables mode stands in for.
     fallback: Option<Fallback>,
+    /// Whether virtual servers of ipvs mode stay while iptables mode is in force, for connections through them.
+    servers_in_use: bool,
 }
 
 /// Of which kinds all objects have been listed once.
@@ -107,6 +109,7 @@ impl<M: Machine> Syncer<M> {
             awaits_tools: None,
             moving: None,
             fallback: None,
+            servers_in_use: false,
         })
     }
 
@@ -131,6 +134,8 @@ impl<M: Machine> Syncer<M> {
                     .set_periods(config.min_sync_period, config.sync_period, now);
                 if config.layout == self.engine.config().layout {
                     self.moving = None;
+                    // What stood in for another mode is asked for itself now.
+                    self.fallback = None;
                     self.engine.set_config(*config);
                 } else {
                     self.moving = Some(config);
@@ -188,7 +193,7 @@ impl<M: Machine> Syncer<M> {
         if task != Task::Drain {
             if task == Task::Full {
                 self.others.compared(now, report.took, report.mended);
-                if report.is_ok() {
+                if report.is_ok() && !self.servers_in_use {
                     self.machine.settled();
                 }
             }
@@ -236,7 +241,9 @@ impl<M: Machine> Syncer<M> {
                 let due = (!self.engine.needs_audit()).then(|| Due::of(&self.engine.plan()));
                 let plan = self.engine.audit(&observed);
                 report.mended = due.is_some_and(|due| due.report(&plan));
-                warn_of_loss(&plan, observed.servers.len());
+                if self.engine.config().layout.uses_ipvs() {
+                    warn_of_loss(&plan, observed.servers.len());
+                }
                 self.carry_out(&plan, report);
                 self.drain(&plan, report)
             }
@@ -309,7 +316,7 @@ impl<M: Machine> Syncer<M> {
     }
 
     fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
-        let rest = self.without_addresses_in_use(plan);
+        let rest = self.without_what_is_in_use(plan);
         let plan = rest.as_ref().unwrap_or(plan);
         if plan.is_empty() {
             return;

@@ -1,11 +1,13 @@
 //! Moves from one layout to another, and iptables mode that stands in for another for a while.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ipvs_netlink::VirtualServerId;
-use proxier::{Layout, Operation, Plan};
+use proxier::{Layout, ObservedServer, Operation, Plan};
 
 use super::Syncer;
+use crate::fallback;
 use crate::machine::Machine;
 
 /// A layout of ipvs mode that was asked for and that this machine cannot take for now.
@@ -36,44 +38,57 @@ impl<M: Machine> Syncer<M> {
         let Some(mut config) = self.moving.take() else {
             return self.leave_fallback();
         };
-        self.fallback = None;
         let (from, to) = (self.engine.config().layout, config.layout);
-        match self.machine.switch_to(to) {
-            Ok(()) => tracing::info!(
-                from = from.as_str(),
-                to = to.as_str(),
-                "moving to another layout: what it needs is made, then what the other made is removed"
-            ),
+        match self.machine.switch_to(&config) {
+            Ok(()) => {
+                self.fallback = None;
+                tracing::info!(
+                    from = from.as_str(),
+                    to = to.as_str(),
+                    "moving to another layout: what it needs is made, then what the other made is removed"
+                );
+                if from.proxy_mode() != to.proxy_mode() {
+                    tracing::info!("Using {} Proxier.", to.proxy_mode());
+                }
+            }
+            Err(error) if from == Layout::Iptables => {
+                config.layout = from;
+                self.stand_in(to, error.to_string());
+            }
             Err(error) => {
+                config.layout = from;
                 tracing::error!(
                     %error,
                     "this machine cannot take layout {}; {} stays. Everything else that is configured is followed",
                     to.as_str(),
                     from.as_str()
                 );
-                config.layout = from;
-                if from == Layout::Iptables {
-                    let missing = error.to_string();
-                    self.fallback = Some(Fallback {
-                        layout: to,
-                        missing,
-                    });
-                }
             }
         }
         self.engine.set_config(*config);
     }
 
+    /// Has iptables mode, which is in force, stand in for a layout that this machine cannot take.
+    fn stand_in(&mut self, layout: Layout, missing: String) {
+        let fallback = Fallback { layout, missing };
+        if self.fallback.as_ref() == Some(&fallback) {
+            return;
+        }
+        fallback::warn(&fallback.missing);
+        tracing::info!("Using {} Proxier.", Layout::Iptables.proxy_mode());
+        self.fallback = Some(fallback);
+    }
+
     /// Takes the layout that was asked for, if this machine can by now. What iptables mode made is removed after that one's
     /// state is there.
     fn leave_fallback(&mut self) {
-        let Some(fallback) = &self.fallback else {
+        let Some(fallback) = &mut self.fallback else {
             return;
         };
-        match self.machine.switch_to(fallback.layout) {
+        let mut config = self.engine.config().clone();
+        config.layout = fallback.layout;
+        match self.machine.switch_to(&config) {
             Ok(()) => {
-                let mut config = self.engine.config().clone();
-                config.layout = fallback.layout;
                 tracing::info!(
                     layout = fallback.layout.as_str(),
                     "what was missing is there: Using {} Proxier.",
@@ -82,21 +97,69 @@ impl<M: Machine> Syncer<M> {
                 self.fallback = None;
                 self.engine.set_config(config);
             }
-            Err(error) => tracing::debug!(%error, "iptables mode still stands in"),
+            Err(error) => {
+                let missing = error.to_string();
+                if missing != fallback.missing {
+                    tracing::warn!(missing, "iptables mode still stands in for ipvs mode");
+                    fallback.missing = missing;
+                }
+            }
         }
+    }
+
+    /// What is left of a plan of which something must wait for connections to end, if anything must.
+    pub(super) fn without_what_is_in_use(&mut self, plan: &Plan) -> Option<Plan> {
+        match self.engine.config().layout {
+            Layout::Iptables => self.without_servers_in_use(plan),
+            layout if layout.has_ipset() => None,
+            _ => self.without_addresses_in_use(plan),
+        }
+    }
+
+    /// What is left of a plan of iptables mode that would take away virtual servers with open connections, if it would: to
+    /// the connections through them only IPVS knows the way. Packets of new connections never get to them, since rules
+    /// translate their destination first. Such a server, and its address, go with the first sync that finds no connection.
+    fn without_servers_in_use(&mut self, plan: &Plan) -> Option<Plan> {
+        let removed: Vec<_> = plan.iter().filter_map(|(_, op)| removes(op)).collect();
+        self.servers_in_use = false;
+        if removed.is_empty() {
+            return None;
+        }
+        // Where they cannot be counted, they go: nothing would ever find them unused.
+        let found = self.machine.connections(&removed).unwrap_or_default();
+        let is_open = |server: &ObservedServer| {
+            let mut open = server.destinations.iter().map(|found| found.connections);
+            open.any(|connections| connections.active > 0)
+        };
+        let kept = found.iter().filter(|server| is_open(server));
+        let kept: BTreeSet<_> = kept.map(|server| server.id).collect();
+        if kept.is_empty() {
+            return None;
+        }
+        self.servers_in_use = true;
+        let addresses = kept.iter().filter_map(|id| match id {
+            VirtualServerId::Address { address, .. } => Some(*address),
+            VirtualServerId::FirewallMark { .. } => None,
+        });
+        let addresses: BTreeSet<_> = addresses.collect();
+        tracing::info!(
+            servers = kept.len(),
+            "virtual servers with open connections stay until these end; new connections go the way of iptables mode"
+        );
+        Some(plan.without(|operation| match operation {
+            Operation::DeleteLink => true,
+            Operation::DeleteDestination { server, .. } => kept.contains(server),
+            operation => {
+                removes(operation).is_some_and(|id| kept.contains(&id))
+                    || unbinds(operation).is_some_and(|address| addresses.contains(&address))
+            }
+        }))
     }
 
     /// What is left of a plan that would take away addresses from which this node itself has connections to Services, if
     /// it would: a layout that binds none has found them bound, and such a connection ends with its address. They go with
     /// the first sync that finds no connection; until then each plan names them again.
-    pub(super) fn without_addresses_in_use(&mut self, plan: &Plan) -> Option<Plan> {
-        if self.engine.config().layout.has_ipset() {
-            return None;
-        }
-        let unbinds = |operation: &Operation| match operation {
-            Operation::UnbindAddress(address) => Some(address.ip()),
-            _ => None,
-        };
+    fn without_addresses_in_use(&mut self, plan: &Plan) -> Option<Plan> {
         let mut kept: BTreeSet<_> = plan.iter().filter_map(|(_, op)| unbinds(op)).collect();
         if kept.is_empty() {
             return None;
@@ -120,5 +183,256 @@ impl<M: Machine> Syncer<M> {
             Operation::DeleteLink => true,
             operation => unbinds(operation).is_some_and(|address| kept.contains(&address)),
         }))
+    }
+}
+
+fn unbinds(operation: &Operation) -> Option<IpAddr> {
+    match operation {
+        Operation::UnbindAddress(address) => Some(address.ip()),
+        _ => None,
+    }
+}
+
+const fn removes(operation: &Operation) -> Option<VirtualServerId> {
+    match operation {
+        Operation::DeleteServer(id) => Some(*id),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use ipvs_netlink::Connections;
+    use proxier::cluster::{Change, Host, PerFamily};
+    use proxier::kernel::Applied;
+    use proxier::{Config, Kernel, KernelError, MemoryKernel, Observed};
+    use proxier_linux::Signs;
+
+    use super::*;
+    use crate::event::Event;
+    use crate::logging::tests::captured;
+    use crate::machine::SwitchError;
+
+    const WEB: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {clusterIP: 10.96.0.7, ports: [{name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: other}
+spec: {clusterIP: 10.96.0.8, ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+addressType: IPv4
+endpoints: [{addresses: [10.244.1.5]}]
+ports: [{name: http, port: 8080}]
+";
+
+    /// A machine that lacks something of what ipvs mode needs, and whether it was released from what another mode needed.
+    struct Lacking(MemoryKernel, &'static str, bool);
+
+    impl Kernel for Lacking {
+        fn observe(&mut self) -> Result<Observed, KernelError> {
+            self.0.observe()
+        }
+
+        fn connections(
+            &mut self,
+            servers: &[VirtualServerId],
+        ) -> Result<Vec<ObservedServer>, KernelError> {
+            self.0.connections(servers)
+        }
+
+        fn apply(&mut self, plan: &Plan) -> Applied {
+            self.0.apply(plan)
+        }
+    }
+
+    impl Machine for Lacking {
+        fn host(&mut self, node_name: &str) -> Result<Host, KernelError> {
+            Ok(Host::new(node_name))
+        }
+
+        fn signs(&mut self, _: bool) -> Signs {
+            Signs {
+                servers: None,
+                listing: None,
+                sets: None,
+                rules: PerFamily { v4: None, v6: None },
+                settings: None,
+            }
+        }
+
+        fn settled(&mut self) {
+            self.2 = true;
+        }
+
+        fn switch_to(&mut self, config: &Config) -> Result<(), SwitchError> {
+            self.2 = false;
+            match config.layout.uses_ipvs() && !self.1.is_empty() {
+                true => Err(SwitchError::Lacks(self.1.to_owned())),
+                false => Ok(()),
+            }
+        }
+
+        fn forget_flows(
+            &mut self,
+            _: &[(VirtualServerId, Vec<ipvs_netlink::DestinationId>)],
+        ) -> Result<usize, KernelError> {
+            Ok(0)
+        }
+    }
+
+    struct Fixture {
+        syncer: Syncer<Lacking>,
+        now: Instant,
+    }
+
+    impl Fixture {
+        fn new(lacks: &'static str) -> Self {
+            let now = Instant::now();
+            let machine = Lacking(MemoryKernel::new(), lacks, false);
+            let config = Config::with_layout(Layout::Iptables);
+            let mut syncer = Syncer::new(machine, "node-a", config, now).unwrap();
+            for change in [
+                Change::Services(Vec::new()),
+                Change::Slices(Vec::new()),
+                Change::Nodes(Vec::new()),
+            ] {
+                let triggered = None;
+                syncer.take(Event::Cluster { change, triggered }, now);
+            }
+            let mut fixture = Self { syncer, now };
+            fixture.full_sync();
+            fixture
+        }
+
+        fn full_sync(&mut self) -> String {
+            self.now += Duration::from_secs(60);
+            let now = self.now;
+            captured(|| assert!(self.syncer.step(|| now).unwrap().is_ok()))
+        }
+
+        fn ask_for(&mut self, layout: Layout) -> String {
+            let config = Box::new(Config::with_layout(layout));
+            self.syncer.take(Event::Config(config), self.now);
+            self.full_sync()
+        }
+
+        fn layout(&self) -> Layout {
+            self.syncer.engine().config().layout
+        }
+    }
+
+    #[test]
+    fn virtual_servers_with_connections_stay_until_these_end() {
+        let mut fixture = Fixture::new("");
+        let reading = proxier_manifest::read_cluster("test", WEB.as_bytes());
+        let cluster = reading.cluster;
+        for change in [
+            Change::Services(cluster.services.into_values().collect()),
+            Change::Slices(cluster.slices.into_values().collect()),
+        ] {
+            let triggered = None;
+            fixture
+                .syncer
+                .take(Event::Cluster { change, triggered }, fixture.now);
+        }
+        fixture.ask_for(Layout::Current);
+        let ids = |fixture: &Fixture| -> Vec<_> {
+            let state = fixture.syncer.machine.0.state();
+            state.servers.iter().map(|server| server.id).collect()
+        };
+        let [first, _] = ids(&fixture)[..] else {
+            panic!()
+        };
+        let state = fixture.syncer.machine.0.state();
+        let destination = state.servers[0].destinations[0].destination.id;
+        let open = Connections {
+            active: 1,
+            ..Connections::default()
+        };
+        let memory = &mut fixture.syncer.machine.0;
+        memory.set_connections(&first, &destination, open);
+
+        let lines = fixture.ask_for(Layout::Iptables);
+        assert!(lines.contains("stay until these end"), "{lines}");
+        assert!(!lines.contains("no Service wants them"), "{lines}");
+        assert_eq!(fixture.layout(), Layout::Iptables);
+        assert_eq!(ids(&fixture), [first]);
+        let bound = |fixture: &Fixture| {
+            fixture
+                .syncer
+                .machine
+                .0
+                .state()
+                .addresses
+                .map(|all| all.len())
+        };
+        assert_eq!(bound(&fixture), Some(1));
+        fixture.full_sync();
+        assert_eq!((ids(&fixture), bound(&fixture)), (vec![first], Some(1)));
+        assert!(!fixture.syncer.machine.2, "IPVS is needed still");
+
+        let memory = &mut fixture.syncer.machine.0;
+        memory.set_connections(&first, &destination, Connections::default());
+        fixture.full_sync();
+        assert_eq!((ids(&fixture), bound(&fixture)), (Vec::new(), None));
+        assert!(fixture.syncer.machine.2);
+    }
+
+    #[test]
+    fn iptables_mode_stands_in_until_what_is_missing_is_there() {
+        let mut fixture = Fixture::new("module ip_vs: absent");
+        let lines = fixture.ask_for(Layout::Current);
+        for line in [
+            "Can't use ipvs proxier, trying iptables proxier",
+            "Using iptables Proxier.",
+            "module ip_vs: absent",
+        ] {
+            assert!(lines.contains(line), "{line}: {lines}");
+        }
+        assert_eq!(fixture.layout(), Layout::Iptables);
+        assert_eq!(fixture.syncer.missing(), Some("module ip_vs: absent"));
+
+        // Said once, and again when it is something else.
+        assert_eq!(fixture.full_sync(), "");
+        assert_eq!(fixture.ask_for(Layout::Current), "");
+        fixture.syncer.machine.1 = "module ip_vs_rr: absent";
+        let lines = fixture.full_sync();
+        assert!(lines.contains("still stands in"), "{lines}");
+        assert_eq!(fixture.syncer.missing(), Some("module ip_vs_rr: absent"));
+
+        fixture.syncer.machine.1 = "";
+        let lines = fixture.full_sync();
+        assert!(lines.contains("Using ipvs Proxier."), "{lines}");
+        assert_eq!(fixture.layout(), Layout::Current);
+        assert_eq!(fixture.syncer.missing(), None);
+    }
+
+    #[test]
+    fn iptables_mode_that_is_asked_for_itself_stays() {
+        let mut fixture = Fixture::new("module ip_vs: absent");
+        fixture.ask_for(Layout::Current);
+        fixture.ask_for(Layout::Iptables);
+        assert_eq!(fixture.syncer.missing(), None);
+        fixture.syncer.machine.1 = "";
+        fixture.full_sync();
+        assert_eq!(fixture.layout(), Layout::Iptables);
+        let lines = fixture.ask_for(Layout::Current);
+        assert!(lines.contains("Using ipvs Proxier."), "{lines}");
+        assert_eq!(fixture.layout(), Layout::Current);
     }
 }

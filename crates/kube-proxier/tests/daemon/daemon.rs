@@ -40,7 +40,7 @@ fn headed(fields: &str) -> String {
 }
 
 /// The daemon: as it was built with the tests, or another build, such as one for release, that the environment named then.
-const BINARY: &str = match option_env!("KUBE_PROXIER_UNDER_TEST") {
+pub(crate) const BINARY: &str = match option_env!("KUBE_PROXIER_UNDER_TEST") {
     Some(path) => path,
     None => env!("CARGO_BIN_EXE_kube-proxier"),
 };
@@ -154,12 +154,22 @@ impl Setup {
 
     /// The same in the network namespace that the machine began with.
     pub(crate) fn start_in_first_namespace(&self) -> Daemon {
+        self.start_by("nsenter", &["--net=/proc/1/ns/net", "--"])
+    }
+
+    /// Starts it by a program that is given these arguments, and then its command.
+    pub(crate) fn start_by(&self, program: &str, arguments: &[&str]) -> Daemon {
         let inner = self.command();
-        let mut command = Command::new("nsenter");
+        let mut command = Command::new(program);
         command
-            .args(["--net=/proc/1/ns/net", "--"])
+            .args(arguments)
             .arg(inner.get_program())
-            .args(inner.get_args());
+            .args(inner.get_args())
+            .envs(
+                inner
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
         self.spawn(command)
     }
 

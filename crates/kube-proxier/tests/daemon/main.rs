@@ -16,7 +16,9 @@ mod churn;
 mod cluster;
 mod conntrack;
 mod daemon;
+mod debug;
 mod doctor;
+mod fallback;
 mod hanging;
 mod healing;
 mod idle;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
     let others = tests![
         iptables_mode::the_mode_is_followed_and_nothing_of_the_other_is_left,
         iptables_mode::it_stands_in_for_ipvs_mode_and_shows_why,
+        iptables_mode::connections_live_on_in_both_directions,
         process::ends_by_signal_and_leaves_all_in_place,
         process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
@@ -87,7 +90,21 @@ fn main() -> ExitCode {
         healing::what_fails_is_retried_and_shows,
         healing::another_configuration_is_followed,
     ];
-    kernel_test::main(each.chain(others).chain(long()).chain(on_debian()))
+    // Each waits for the same daemon several times.
+    let patient = tests![
+        debug::the_chapter_word_for_word,
+        fallback::modules_that_are_missing,
+        fallback::a_scheduler_that_is_missing,
+        fallback::ipset_that_is_missing,
+        fallback::a_set_type_that_is_missing,
+        fallback::a_capability_to_load_modules_is_not_needed,
+        fallback::a_capability_that_is_missing,
+        fallback::without_net_admin_neither_mode_runs,
+        fallback::while_it_runs,
+    ];
+    let patient = patient.map(|test| test.time_limit(Duration::from_secs(300)));
+    let all = each.chain(others).chain(patient).chain(long());
+    kernel_test::main(all.chain(on_debian()))
 }
 
 /// Short enough for every day, and as long as it takes to be sure:
@@ -148,6 +165,8 @@ fn long() -> impl Iterator<Item = Test> {
         test("idle::with_200", || idle::processor_time(200)).ignored(),
         test("idle::with_none", || idle::processor_time(0)).ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
+        test("size::in_both_modes", || size::in_both_modes(1000)).ignored(),
+        test("size::in_both_modes_of_5000", || size::in_both_modes(5000)).ignored(),
         test("size::of_10000", || size::memory_and_time(10_000)).ignored(),
     ]
     .into_iter()
@@ -165,6 +184,18 @@ fn on_debian() -> impl Iterator<Item = Test> {
     // It takes minutes on an emulated machine, and has passed only once.
     let unseen = tests![nftables::moves_live_and_back].map(Test::ignored);
     let all = all.into_iter().chain(unseen);
+    // With the iptables of nft.
+    let by_nft = [
+        Test::new(
+            "by_nft::connections_live_on_in_both_directions",
+            iptables_mode::connections_live_on_in_both_directions,
+        ),
+        Test::new(
+            "by_nft::modules_that_are_missing",
+            fallback::modules_that_are_missing,
+        ),
+    ];
+    let all = all.chain(by_nft);
     let all = all.map(move |test| test.time_limit(short));
     let long = [
         Test::new("nftables::killed_four_times", || {

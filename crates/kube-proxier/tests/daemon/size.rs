@@ -1,17 +1,23 @@
-//! A large cluster: memory, and how long until all of it is in the kernel.
+//! A large cluster: memory, and how long until all of it is in the kernel; in each mode, and what runs of tools it takes.
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ipset_netlink::SetName;
 use ipvs_netlink::VirtualServerId;
+use kernel_test::{cmd, iptables_flavour};
 use proxier::Kernel as _;
 use proxier_linux::LinuxKernel;
+use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::api_server::ApiServer;
 use crate::cluster::{node, service, slice};
-use crate::daemon::{PATIENCE, Setup, metric, sync_metric, syncs};
+use crate::daemon::{BINARY, Daemon, PATIENCE, Setup, metric, sync_metric, syncs};
 
 /// KiB.
 const LIMIT: u64 = 150 * 1024;
@@ -29,8 +35,8 @@ fn pods_of(service: u32) -> Vec<String> {
         .collect()
 }
 
-/// So many Services with ten endpoints each: resident memory stays below 150 MiB.
-pub(crate) fn memory_and_time(services: u32) {
+/// A server with so many Services of ten endpoints each.
+fn filled(services: u32) -> ApiServer {
     let server = ApiServer::start();
     server.put(node());
     for number in 0..services {
@@ -43,6 +49,12 @@ pub(crate) fn memory_and_time(services: u32) {
     }
     // The guest has 1 GB: how it came to this is of no interest.
     server.compact();
+    server
+}
+
+/// So many Services with ten endpoints each: resident memory stays below 150 MiB.
+pub(crate) fn memory_and_time(services: u32) {
+    let server = filled(services);
     let setup = Setup::new(&server, "");
     let began = Instant::now();
     let mut daemon = setup.start();
@@ -110,4 +122,179 @@ fn replace(
         thread::sleep(Duration::from_millis(1));
     }
     began.elapsed()
+}
+
+/// Changes gathered for this long at least, as where others were measured.
+const GATHERED: Duration = Duration::from_millis(200);
+
+/// The same cluster in iptables mode and in ipvs mode, one after the other in one guest: prints what each takes.
+pub(crate) fn in_both_modes(services: u32) {
+    let server = filled(services);
+    for mode in ["iptables", "ipvs"] {
+        let fields = format!("{mode}: {{minSyncPeriod: {}ms}}\n", GATHERED.as_millis());
+        let fields = match mode {
+            "iptables" => format!("mode: iptables\n{fields}"),
+            _ => fields,
+        };
+        Measured::start(&server, services, &fields).print(mode);
+        // The next one begins with nothing.
+        let mut cleanup = Command::new(BINARY);
+        let output = cleanup.arg("--cleanup").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        for number in 0..services {
+            server.put(slice(&format!("service-{number}"), &pods_of(number)));
+        }
+        server.delete(&service("large", ""));
+        server.delete(&slice("large", &[]));
+        server.compact();
+    }
+}
+
+/// What was measured of a daemon.
+struct Measured<'a> {
+    server: &'a ApiServer,
+    services: u32,
+    daemon: Daemon,
+    tools: Tools,
+    lines: Vec<String>,
+}
+
+impl<'a> Measured<'a> {
+    fn start(server: &'a ApiServer, services: u32, fields: &str) -> Self {
+        let tools = Tools::new();
+        let setup = Setup::new(server, fields).tools_in(tools.folder.path());
+        let began = Instant::now();
+        let mut daemon = setup.start();
+        daemon.wait_until("first sync", || {
+            (syncs() >= 1.0).then_some(()).ok_or_else(|| setup.log())
+        });
+        let took = began.elapsed();
+        assert_eq!(metric("kube_proxier_pending_failures"), Some(0.0));
+        let processor = daemon.processor_time();
+        let mut measured = Self {
+            server,
+            services,
+            daemon,
+            tools,
+            lines: Vec::new(),
+        };
+        measured.note("start", took, processor);
+        measured
+    }
+
+    fn note(&mut self, what: &str, took: Duration, processor: Duration) {
+        let (runs, bytes) = self.tools.taken();
+        self.lines.push(format!(
+            "{what}: {took:.0?}, {processor:.0?} of processor time; {runs} runs of tools, {bytes} bytes restored"
+        ));
+    }
+
+    /// Makes changes of so many EndpointSlices, and waits until a sync has programmed them.
+    fn change(&mut self, what: &str, slices: u32, make: impl FnOnce(&ApiServer)) {
+        // After a quiet while, as most changes come.
+        thread::sleep(Duration::from_secs(2));
+        let seen = || metric("kubeproxy_sync_proxy_rules_endpoint_changes_total");
+        let pending = || metric("kubeproxy_sync_proxy_rules_endpoint_changes_pending");
+        let before = seen().unwrap();
+        let processor = self.daemon.processor_time();
+        self.tools.taken();
+        make(self.server);
+        let began = Instant::now();
+        let expected = before + f64::from(slices);
+        self.daemon.wait_until(what, || match (seen(), pending()) {
+            (Some(seen), Some(0.0)) if seen >= expected => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+        let took = began.elapsed();
+        assert_eq!(metric("kube_proxier_pending_failures"), Some(0.0));
+        let processor = self.daemon.processor_time() - processor;
+        self.note(what, took, processor);
+    }
+
+    fn print(mut self, mode: &str) {
+        let middle = self.services / 2;
+        for n in 0..3 {
+            self.change("one endpoint replaced", 1, |server| {
+                server.put(changed(middle, n));
+            });
+        }
+        let many = 100.min(self.services);
+        self.change(
+            &format!("{many} Services' endpoints at once"),
+            many,
+            |server| {
+                for number in 0..many {
+                    server.put(changed(number, number));
+                }
+            },
+        );
+        let large = |count| -> Vec<_> { (0..count).map(|n| address_of(0x0a90_0000, n)).collect() };
+        let mut one = service("large", &address_of(FIRST_SERVICE, self.services));
+        one["spec"]["ports"].as_array_mut().unwrap().truncate(1);
+        self.change("a Service of 1,000 endpoints", 1, |server| {
+            server.put(one);
+            server.put(slice("large", &large(1000)));
+        });
+        self.change("one of them less", 1, |server| {
+            server.put(slice("large", &large(999)));
+        });
+        let [resident, peak] = self.daemon.memory();
+        let lines = self.lines.join("\n  ");
+        println!(
+            "{mode} mode, {} Services x 10:\n  {lines}\n  {resident} KiB resident, {peak} KiB at the peak",
+            self.services
+        );
+        assert!(peak < LIMIT, "{peak} KiB");
+    }
+}
+
+/// Endpoints of a Service, one of which is new.
+fn changed(service: u32, number: u32) -> Value {
+    let mut pods = pods_of(service);
+    pods[0] = address_of(0x0ac8_0000, number);
+    slice(&format!("service-{service}"), &pods)
+}
+
+/// The iptables tools behind scripts that note each run, and keep what is restored.
+struct Tools {
+    folder: TempDir,
+}
+
+impl Tools {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let flavour = iptables_flavour();
+        for family in ["iptables", "ip6tables"] {
+            for what in ["", "-save", "-restore"] {
+                let tool = format!("{family}-{flavour}{what}");
+                let of = cmd(&format!("command -v {tool}")).trim().to_owned();
+                let path = folder.path().join(&tool);
+                let at = folder.path().display();
+                let run = match what {
+                    "-restore" => format!("tee -a {at}/restored | {of} \"$@\""),
+                    _ => format!("exec {of} \"$@\""),
+                };
+                fs::write(
+                    &path,
+                    format!("#!/bin/sh\necho {tool} >> {at}/runs\n{run}\n"),
+                )
+                .unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+        }
+        Self { folder }
+    }
+
+    /// How many were run since this was last asked, and how many bytes were restored.
+    fn taken(&self) -> (usize, usize) {
+        let take = |name: &str| {
+            let path = self.folder.path().join(name);
+            let bytes = fs::read(&path).unwrap_or_default();
+            fs::write(&path, "").unwrap();
+            bytes
+        };
+        let runs = take("runs");
+        let count = runs.iter().filter(|byte| **byte == b'\n').count();
+        (count, take("restored").len())
+    }
 }

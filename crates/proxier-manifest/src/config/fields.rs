@@ -64,10 +64,6 @@ impl KubeProxyConfiguration {
             ("udpIdleTimeout", self.udp_idle_timeout.is_some()),
             ("resourceContainer", self.resource_container.is_some()),
             (
-                "iptables.localhostNodePorts",
-                of_iptables(|iptables| iptables.localhost_node_ports.is_some()),
-            ),
-            (
                 "iptables.syncPeriod",
                 of_iptables(|iptables| iptables.sync_period.is_some()),
             ),

@@ -32,6 +32,8 @@ pub struct PortSpec {
     pub external_local: bool,
     /// With `sessionAffinity: ClientIP`, how many seconds a client stays with its endpoint.
     pub affinity_seconds: Option<u32>,
+    /// The external IPs of the family, in the order of the Service, granted or not.
+    pub external_ips: Vec<IpAddr>,
     /// The load balancer addresses of the family, in the order of the Service's status, granted or not.
     pub load_balancer_ips: Vec<IpAddr>,
     /// Who may use the load balancer addresses; `None` is everybody.
@@ -70,7 +72,7 @@ pub struct PortRules {
     pub spec: Arc<PortSpec>,
     /// The cluster IP.
     pub cluster_ip: Option<IpAddr>,
-    /// The external IPs, sorted.
+    /// The external IPs, in the order of the Service.
     pub external_ips: Vec<IpAddr>,
     /// The load balancer addresses, in the order of the Service's status.
     pub load_balancer_ips: Vec<IpAddr>,
@@ -124,6 +126,7 @@ impl PortSpec {
             internal_local: false,
             external_local: false,
             affinity_seconds: None,
+            external_ips: Vec::new(),
             load_balancer_ips: Vec::new(),
             sources: None,
             has_endpoints: false,

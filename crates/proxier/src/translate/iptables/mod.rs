@@ -134,6 +134,7 @@ impl Context<'_> {
         spec.internal_local = internal_local;
         spec.external_local = external_local;
         spec.affinity_seconds = service.affinity_seconds;
+        spec.external_ips = self.of_family(&service.external_ips).collect();
         spec.load_balancer_ips = self.of_family(&service.load_balancer_ips).collect();
         spec.sources = self.sources(service);
         spec.has_endpoints = endpoints.any();
@@ -196,12 +197,15 @@ impl PortRules {
     fn grant(&mut self, kind: AddressKind, ip: IpAddr) {
         match kind {
             AddressKind::ClusterIp => self.cluster_ip = Some(ip),
-            // A Service may list an address twice.
-            AddressKind::ExternalIp => insert_by(&mut self.external_ips, ip, |ip| *ip),
+            AddressKind::ExternalIp => {
+                insert_as_listed(&mut self.external_ips, ip, &self.spec.external_ips);
+            }
             AddressKind::LoadBalancer => {
-                let listed = &self.spec.load_balancer_ips;
-                let place = |ip: &IpAddr| listed.iter().position(|listed| listed == ip);
-                insert_by(&mut self.load_balancer_ips, ip, place);
+                insert_as_listed(
+                    &mut self.load_balancer_ips,
+                    ip,
+                    &self.spec.load_balancer_ips,
+                );
             }
             AddressKind::NodePort => self.node_port = true,
             AddressKind::NodeAddress => {}
@@ -209,9 +213,10 @@ impl PortRules {
     }
 }
 
-/// Inserts an address into a list sorted by a key, unless it is there.
-fn insert_by<K: Ord>(list: &mut Vec<IpAddr>, ip: IpAddr, key: impl Fn(&IpAddr) -> K) {
-    if let Err(at) = list.binary_search_by_key(&key(&ip), &key) {
+/// Inserts an address, which may be there, into a list that is in the order of another.
+fn insert_as_listed(list: &mut Vec<IpAddr>, ip: IpAddr, listed: &[IpAddr]) {
+    let place = |ip: &IpAddr| listed.iter().position(|listed| listed == ip);
+    if let Err(at) = list.binary_search_by_key(&place(&ip), place) {
         list.insert(at, ip);
     }
 }
