@@ -1,6 +1,6 @@
-//! Iptables mode for Services of many kinds, each followed from the chain that packets enter to the last one, as
-//! `syncProxyRules` of kube-proxy v1.36 writes it (`pkg/proxy/iptables/proxier.go`). What the kernel then holds of these and
-//! other Services is in `scenarios/data/iptables`.
+//! Iptables mode for Services of many kinds, each followed from the chain that packets enter to the last one. Each line of
+//! `iptables_variants.txt` was held against `syncProxyRules` of kube-proxy (`pkg/proxy/iptables/proxier.go`) by reading. What the
+//! kernel then holds of other Services is in `scenarios`.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 
 use iptables_restore::{Ruleset, Table, TableName};
 use proxier::cluster::{Family, Host};
@@ -199,13 +200,14 @@ fn listing(web: &Web<'_>, config: &Config) -> String {
 /// The expected rules, by the headings of their file.
 #[track_caller]
 fn assert_listed(heading: &str, web: &Web<'_>, config: &Config) {
-    let (_, rest) = EXPECTED.split_once(&format!("== {heading}\n")).unwrap();
+    let file = fs::read_to_string(EXPECTED).unwrap();
+    let (_, rest) = file.split_once(&format!("== {heading}\n")).unwrap();
     let expected = rest.split("\n== ").next().unwrap();
     let found = listing(web, config);
     assert_eq!(found.trim_end(), expected.trim_end(), "{heading}:\n{found}");
 }
 
-const EXPECTED: &str = include_str!("iptables_variants.txt");
+const EXPECTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/iptables_variants.txt");
 const HTTP: &str = "ports: [{name: http, port: 80, nodePort: 30080}]";
 const LOCAL: &str = "type: LoadBalancer, externalTrafficPolicy: Local, internalTrafficPolicy: Local, healthCheckNodePort: 32000";
 

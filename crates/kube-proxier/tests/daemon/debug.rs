@@ -91,15 +91,14 @@ pub(crate) fn the_chapter_word_for_word() {
     master.cmd("ip address add 192.168.0.1/24 dev eth0");
     master.cmd("ip route add default via 192.168.0.254");
     cmd("ip address add 192.168.0.254/24 dev eth9");
-    let listener = master.run(|| TcpListener::bind("192.168.0.1:6443").unwrap());
+    let _listener = master.run(|| TcpListener::bind("192.168.0.1:6443").unwrap());
 
     let server = ApiServer::start();
     server.put(node());
     for object in objects() {
         server.put(object);
     }
-    let period = "{minSyncPeriod: 100ms}";
-    let setup = Setup::new(&server, &format!("ipvs: {period}\n"));
+    let setup = Setup::new(&server, "ipvs: {minSyncPeriod: 100ms}\n");
     let mut daemon = setup.started();
     let proxy_mode = "curl -sS localhost:10249/proxyMode";
     prints(&mut daemon, proxy_mode, &["ipvs"]);
@@ -112,8 +111,18 @@ pub(crate) fn the_chapter_word_for_word() {
         assert!(!log.contains(fell_back), "{log}");
     }
     let to = "10.0.0.1:443".parse().unwrap();
-    let open = TcpStream::connect_timeout(&to, Duration::from_secs(20)).unwrap();
-    let (_accepted, _) = listener.accept().unwrap();
+    let open = daemon.wait_until("a connection", || {
+        let connected = TcpStream::connect_timeout(&to, Duration::from_secs(5));
+        connected.map_err(|error| {
+            let state = [
+                "ip address",
+                "ip route",
+                "ipvsadm -ln",
+                "iptables-legacy-save -t nat",
+            ];
+            format!("{error}: {}", state.map(cmd).concat())
+        })
+    });
     prints(&mut daemon, "ipvsadm -ln", &RULES);
     // "to check loaded modules, use ... or"
     let of_proc = "cut -f1 -d ' ' /proc/modules | grep -e ip_vs -e nf_conntrack";
@@ -131,10 +140,11 @@ pub(crate) fn the_chapter_word_for_word() {
     }
 
     // "While there is no IPVS proxy rules or the following logs ... indicate that the kube-proxy fails to use IPVS mode"
+    // An open connection would keep its virtual server.
+    drop(open);
     daemon.kill();
-    let missing =
-        format!("ipvs: {{scheduler: nosuch, minSyncPeriod: 100ms}}\niptables: {period}\n");
-    setup.reconfigure(&missing);
+    let missing = "ipvs: {scheduler: nosuch, minSyncPeriod: 100ms, syncPeriod: 1s}\n";
+    setup.reconfigure(missing);
     let mut daemon = setup.started();
     prints(&mut daemon, proxy_mode, &["iptables"]);
     prints(&mut daemon, "ipvsadm -ln", &RULES[..3]);
@@ -149,5 +159,4 @@ pub(crate) fn the_chapter_word_for_word() {
             .unwrap_or_else(|| panic!("{line}: {log}"));
         at += found;
     }
-    drop(open);
 }
