@@ -30,6 +30,7 @@
 //! # Features
 //! - `client` (default): `Client`, on the crate `netlink-batch`. Without it the crate is a codec and
 //!   makes no system calls.
+//! - `tokio`: `AsyncClient` on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of the model.
 //! - `fuzz`: the bodies of the fuzz targets.
 #![cfg_attr(feature = "client", doc = include_str!("client/client.md"))]
@@ -47,12 +48,12 @@ pub mod uapi;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use client::{Client, DumpItem};
+pub use client::{AsyncClient, Client, DumpItem};
 pub use error::Error;
 pub use model::{Flow, FlowKey, Layer4, Tuple};
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use text::{protocol_by_name, protocol_name};
 
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

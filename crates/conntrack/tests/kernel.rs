@@ -11,13 +11,21 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use conntrack_netlink::{Client, DumpItem, Error, Family, Flow, FlowKey, Protocol, Tuple};
-use kernel_test::{Needs, cmd, cmd_input, modprobe, set_sysctl, tests, try_cmd};
-use netlink_batch::errno;
+use conntrack_netlink::{DumpItem, Error, Family, Flow, FlowKey, Protocol, Tuple};
+use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, modprobe, set_sysctl, tests, try_cmd};
+use netlink_batch::{errno, uapi::NETLINK_NETFILTER};
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
 fn main() -> ExitCode {
-    let anywhere = tests![
+    let on_tokio = anywhere().into_iter().map(Test::on_tokio);
+    // The guest's kernel has no zones, this machine's may have.
+    let here = tests![zones_of_this_kernel].map(|test| test.needs(Needs::NetNamespace));
+    kernel_test::main(anywhere().into_iter().chain(on_tokio).chain(here))
+}
+
+/// The tests of both clients.
+fn anywhere() -> impl IntoIterator<Item = Test> {
+    tests![
         listed_as_conntrack_lists_them,
         packets_make_flows_and_those_that_match_are_deleted,
         deleting_what_is_gone_is_not_an_error,
@@ -27,10 +35,15 @@ fn main() -> ExitCode {
         a_visitor_may_have_enough,
         through_ipvs_the_reply_comes_from_the_destination,
         without_permission,
-    ];
-    // The guest's kernel has no zones, this machine's may have.
-    let here = tests![zones_of_this_kernel].map(|test| test.needs(Needs::NetNamespace));
-    kernel_test::main(anywhere.into_iter().chain(here))
+    ]
+}
+
+/// The blocking client, or the async one on a tokio runtime.
+type Client = conntrack_netlink::Client<AnySocket>;
+
+fn open() -> Result<Client, Error> {
+    let connection = AnySocket::connect(NETLINK_NETFILTER);
+    connection.map(Client::new).map_err(Error::Netlink)
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -113,7 +126,7 @@ fn listed_as_conntrack_lists_them() {
     ] {
         cmd(&format!("conntrack -I {line} -t 300 2>/dev/null"));
     }
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     for (family, count) in [(Family::V4, 4), (Family::V6, 2)] {
         assert_eq!(ours(&mut client, family), theirs(family));
         assert_eq!(theirs(family).len(), count);
@@ -143,7 +156,7 @@ fn packets_make_flows_and_those_that_match_are_deleted() {
             asked.push(ask(server.ip(), *server));
         }
     }
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let to = |flow: &Flow| {
         let port = flow.original.destination_port().unwrap();
         SocketAddr::from((flow.original.destination, port))
@@ -205,7 +218,7 @@ fn make_flows(count: u16) -> Vec<Tuple> {
 
 fn deleting_what_is_gone_is_not_an_error() {
     let tuples = make_flows(4);
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
     assert_eq!(client.delete(&[]), Ok(0));
     assert_eq!(client.delete(&keys[1..2]), Ok(1));
@@ -218,7 +231,7 @@ fn deleting_what_is_gone_is_not_an_error() {
 fn a_kernel_without_zones() {
     assert!(try_cmd("conntrack -I -w 7 -p 50 -s 10.0.0.1 -d 10.0.0.2 -t 300").is_err());
     let tuples = make_flows(3);
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let mut keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
     keys[0].zone = 7;
     keys[2].zone = 9;
@@ -238,7 +251,7 @@ fn a_kernel_without_zones() {
 
 fn zones_of_this_kernel() {
     let line = "-I -p udp -s 10.0.0.1 -d 10.96.0.10 --sport 10000 --dport 53 -t 300";
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     if try_cmd("conntrack -L").is_err() {
         assert_eq!(client.flows(Family::V4), Err(Error::NoConntrack));
         return;
@@ -269,7 +282,7 @@ fn zones_of_this_kernel() {
 }
 
 fn a_newer_flow_of_the_same_tuple_stays() {
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let tuples = make_flows(1);
     let old = client.flows(Family::V4).unwrap();
     assert_eq!(client.delete(&[tuples[0].into()]), Ok(1));
@@ -283,7 +296,7 @@ fn a_newer_flow_of_the_same_tuple_stays() {
 
 fn six_thousand_flows() {
     let tuples = make_flows(6000);
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     assert_eq!(client.flows(Family::V4).unwrap().len(), 6000);
     let even = |flow: &Flow| flow.original.source_port().unwrap() % 2 == 0;
     assert_eq!(client.delete_matching(Family::V4, even), Ok(3000));
@@ -297,7 +310,7 @@ fn six_thousand_flows() {
 
 fn a_visitor_may_have_enough() {
     make_flows(2000);
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let mut seen = 0;
     let third = client.visit(Family::V4, |listed| {
         seen += u32::from(matches!(listed, DumpItem::Flow(_)));
@@ -333,7 +346,7 @@ fn through_ipvs_the_reply_comes_from_the_destination() {
     }
     let asked: Vec<_> = (0..4).map(|_| ask(ip("10.0.0.1"), service)).collect();
 
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     let flows = client.flows(Family::V4).unwrap();
     let through: Vec<_> = flows
         .iter()
@@ -365,7 +378,7 @@ fn without_permission() {
     setresgid(nobody.1, nobody.1, nobody.1).unwrap();
     setresuid(nobody.0, nobody.0, nobody.0).unwrap();
 
-    let mut client = Client::open().unwrap();
+    let mut client = open().unwrap();
     assert_eq!(client.flows(Family::V4), Err(Error::NotPermitted));
     let deleted = client.delete(&[tuples[0].into()]);
     assert_eq!(deleted, Err(Error::NotPermitted));

@@ -12,7 +12,7 @@
 //! - [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport.
 #![cfg_attr(
     feature = "client",
-    doc = "- [`Client`]: blocking; changes many addresses, rules or routes per system call.\n- [`Monitor`]: waits for changes of them."
+    doc = "- [`Client`], blocking, and [`AsyncClient`]; changes many addresses, rules or routes per system call.\n- [`Monitor`] and [`AsyncMonitor`]: wait for changes of them."
 )]
 //!
 //! ```
@@ -28,6 +28,7 @@
 //! # Features
 //! - `client` (default): `Client` and `Monitor`, on the crate `netlink-batch`. Without it the crate
 //!   makes no system calls.
+//! - `tokio`: `AsyncClient` and `AsyncMonitor` on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of the model.
 #![cfg_attr(feature = "client", doc = include_str!("client/client.md"))]
 #![forbid(unsafe_code)]
@@ -42,7 +43,7 @@ mod monitor;
 pub mod uapi;
 
 #[cfg(feature = "client")]
-pub use client::{Client, Outcome};
+pub use client::{AsyncClient, Client, Outcome};
 pub use error::Error;
 pub use model::{
     AddressFlags, AddressProtocol, BoundAddress, DUMMY, Link, LinkName, LinkNameError, LocalRoute,
@@ -50,9 +51,9 @@ pub use model::{
     Rule, RuleAction, Table, every_address, host_address,
 };
 #[cfg(feature = "client")]
-pub use monitor::{Changes, Monitor, Removal};
+pub use monitor::{AsyncMonitor, Changes, Monitor, Removal};
 pub use netlink_wire::Family;
 
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -7,14 +7,19 @@ use std::thread;
 use std::time::Duration;
 
 use dummy_link::{
-    Changes, Client, Family, LinkName, LocalRoute, Mark, MarkRule, Monitor, Removal,
-    RoutingProtocol, Table, every_address, host_address,
+    Changes, Client, Error, Family, LinkName, LocalRoute, Mark, MarkRule, Removal, RoutingProtocol,
+    Table, every_address, host_address,
 };
-use kernel_test::{cmd, cmd_input, tests};
+use kernel_test::{AnySocket, Test, cmd, cmd_input, tests};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 fn main() -> ExitCode {
-    kernel_test::main(tests![
+    kernel_test::main(both().into_iter().chain(both().map(Test::on_tokio)))
+}
+
+/// The tests of both monitors.
+fn both() -> [Test; 16] {
+    tests![
         addresses_and_links_are_reported,
         a_burst_is_one_report,
         settling_waits_for_the_rest_of_a_burst,
@@ -31,7 +36,14 @@ fn main() -> ExitCode {
         removals_from_a_watched_table_are_reported,
         a_replaced_route_of_a_watched_table_is_reported,
         routing_is_watched_after_reopening,
-    ])
+    ]
+}
+
+/// The blocking monitor, or the async one on a tokio runtime.
+type Monitor = dummy_link::Monitor<AnySocket>;
+
+fn open() -> Result<Monitor, Error> {
+    Monitor::over(AnySocket::new)
 }
 
 /// Long enough for whatever is to come.
@@ -48,7 +60,7 @@ fn now(monitor: &mut Monitor) -> Option<(bool, bool, bool)> {
 }
 
 fn addresses_and_links_are_reported() {
-    let mut monitor = Monitor::open().unwrap();
+    let mut monitor = open().unwrap();
     assert_eq!(now(&mut monitor), None);
     for change in [
         "ip link add d0 type dummy",
@@ -79,7 +91,7 @@ fn addresses_and_links_are_reported() {
 }
 
 fn a_burst_is_one_report() {
-    let mut monitor = Monitor::open().unwrap();
+    let mut monitor = open().unwrap();
     let lines: String = (1..200)
         .map(|n| format!("addr add 192.0.2.{n}/32 dev lo\n"))
         .collect();
@@ -89,7 +101,7 @@ fn a_burst_is_one_report() {
 }
 
 fn settling_waits_for_the_rest_of_a_burst() {
-    let mut monitor = Monitor::open().unwrap().settling(Duration::from_secs(5));
+    let mut monitor = open().unwrap().settling(Duration::from_secs(5));
     let burst = thread::spawn(|| {
         for n in 1..6 {
             cmd(&format!("ip addr add 192.0.2.{n}/32 dev lo"));
@@ -115,13 +127,13 @@ fn ignored_links_are_not_reported() {
         }
     };
     // Made after the monitor was opened.
-    let mut early = Monitor::open().unwrap().ignoring(ours);
-    let mut all = Monitor::open().unwrap();
+    let mut early = open().unwrap().ignoring(ours);
+    let mut all = open().unwrap();
     change(&mut client);
     assert_eq!(now(&mut all), Some((true, true, false)));
     assert_eq!(now(&mut early), None);
     // There before.
-    let mut late = Monitor::open().unwrap().ignoring(ours);
+    let mut late = open().unwrap().ignoring(ours);
     change(&mut client);
     assert_eq!(now(&mut late), None);
     cmd("ip addr add 192.0.2.1/32 dev lo");
@@ -135,7 +147,7 @@ fn ignored_links_are_not_reported() {
 
 fn ignored_links_are_known_by_their_present_name() {
     cmd("ip link add d0 type dummy");
-    let mut monitor = Monitor::open().unwrap().ignoring(name("ours"));
+    let mut monitor = open().unwrap().ignoring(name("ours"));
     cmd("ip addr add 192.0.2.1/32 dev d0");
     assert_eq!(now(&mut monitor), Some((false, true, false)));
     cmd("ip link set d0 name ours");
@@ -152,7 +164,7 @@ fn ignored_links_are_known_by_their_present_name() {
 }
 
 fn too_many_changes_are_no_error() {
-    let mut monitor = Monitor::open().unwrap().ignoring(name("ours"));
+    let mut monitor = open().unwrap().ignoring(name("ours"));
     cmd("ip link add ours type dummy");
     let lines: String = (0..20_000)
         .map(|n| {
@@ -175,7 +187,7 @@ fn too_many_changes_are_no_error() {
 }
 
 fn a_waiting_thread_is_woken() {
-    let mut monitor = Monitor::open().unwrap();
+    let mut monitor = open().unwrap();
     let readable = |monitor: &Monitor| {
         let mut sockets = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
         poll(&mut sockets, PollTimeout::ZERO).unwrap() == 1
@@ -214,7 +226,7 @@ fn address(link: &str, address: &str) -> Removal {
 
 fn removals_from_a_watched_link_are_reported() {
     let (ours, mut client) = (name("ours"), Client::open().unwrap());
-    let mut monitor = Monitor::open().unwrap().watching(ours);
+    let mut monitor = open().unwrap().watching(ours);
     client.ensure(ours).unwrap();
     let addresses =
         ["10.96.0.1", "10.96.0.2", "fd00::1"].map(|ip| host_address(ip.parse().unwrap()));
@@ -238,7 +250,7 @@ fn removals_from_a_watched_link_are_reported() {
 
 fn a_watched_link_that_goes_or_is_renamed_is_reported() {
     cmd("ip link add ours type dummy && ip addr add 10.96.0.1/32 dev ours");
-    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    let mut monitor = open().unwrap().watching(name("ours"));
     cmd("ip link del ours");
     assert_eq!(
         removed(&mut monitor),
@@ -259,7 +271,7 @@ fn a_watched_link_that_goes_or_is_renamed_is_reported() {
 fn leaving_a_bridge_is_not_a_removal() {
     cmd("ip link add b0 type bridge && ip link add ours type dummy");
     cmd("ip addr add 10.96.0.1/32 dev ours && ip link set ours master b0");
-    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    let mut monitor = open().unwrap().watching(name("ours"));
     cmd("ip link set ours nomaster");
     let changes = monitor.wait(Duration::ZERO).unwrap().unwrap_or_default();
     assert_eq!(changes.removed, []);
@@ -271,7 +283,7 @@ fn leaving_a_bridge_is_not_a_removal() {
 }
 
 fn lost_notifications_make_watched_links_known_anew() {
-    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    let mut monitor = open().unwrap().watching(name("ours"));
     let lines: String = (0..20_000)
         .map(|n| {
             let change = if n % 2 == 0 { "add" } else { "del" };
@@ -292,7 +304,7 @@ fn lost_notifications_make_watched_links_known_anew() {
 
 fn a_reopened_monitor_reports_a_loss_and_goes_on() {
     cmd("ip link add ours type dummy");
-    let mut monitor = Monitor::open().unwrap().watching(name("ours"));
+    let mut monitor = open().unwrap().watching(name("ours"));
     monitor.reopen().unwrap();
     assert_eq!(now(&mut monitor), Some((false, false, true)));
     assert_eq!(now(&mut monitor), None);
@@ -338,7 +350,7 @@ fn routing(monitor: &mut Monitor) -> (bool, bool) {
 }
 
 fn rules_and_routes_are_reported_where_asked_for() {
-    let mut monitor = Monitor::open().unwrap().with_routing().unwrap();
+    let mut monitor = open().unwrap().with_routing().unwrap();
     for family in ["-4", "-6"] {
         for change in [
             format!("ip {family} rule add fwmark 1 table 7"),
@@ -360,7 +372,7 @@ fn rules_and_routes_are_reported_where_asked_for() {
 
 fn removals_from_a_watched_table_are_reported() {
     let mut client = Client::open().unwrap();
-    let mut monitor = Monitor::open().unwrap().watching_table(TABLE).unwrap();
+    let mut monitor = open().unwrap().watching_table(TABLE).unwrap();
     let rules = Family::ALL.map(our_rule);
     let routes = Family::ALL.map(our_route);
     for result in client
@@ -398,7 +410,7 @@ fn removals_from_a_watched_table_are_reported() {
 
 fn a_replaced_route_of_a_watched_table_is_reported() {
     let mut client = Client::open().unwrap();
-    let mut monitor = Monitor::open().unwrap().watching_table(TABLE).unwrap();
+    let mut monitor = open().unwrap().watching_table(TABLE).unwrap();
     for family in Family::ALL {
         client.add_routes(&[our_route(family)]).remove(0).unwrap();
         assert_eq!(routing(&mut monitor), (false, false));
@@ -412,7 +424,7 @@ fn a_replaced_route_of_a_watched_table_is_reported() {
 
 fn routing_is_watched_after_reopening() {
     let mut client = Client::open().unwrap();
-    let mut monitor = Monitor::open().unwrap().watching_table(TABLE).unwrap();
+    let mut monitor = open().unwrap().watching_table(TABLE).unwrap();
     client.add_rules(&[our_rule(Family::V4)]).remove(0).unwrap();
     monitor.reopen().unwrap();
     assert_eq!(now(&mut monitor), Some((false, false, true)));

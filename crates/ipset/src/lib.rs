@@ -29,6 +29,7 @@
 //!
 //! # Features
 //! - `client` (default): [`Client`], on `netlink-batch`.
+//! - `tokio`: [`AsyncClient`] on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of sets and entries, in the words of `ipset save`, and of
 //!   what they consist of.
 //! - `fuzz`: the bodies of the fuzz targets.
@@ -70,7 +71,7 @@ pub mod uapi;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use crate::client::Client;
+pub use crate::client::{AsyncClient, Client};
 pub use crate::{
     error::{EntryFault, Error},
     message::{ErrorKind, Operation},
@@ -84,6 +85,6 @@ pub use crate::{
 };
 pub use netlink_wire::{Family, Protocol};
 
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

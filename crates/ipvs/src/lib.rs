@@ -39,13 +39,14 @@
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
 //! - [`uapi`]: the kernel's constants;
-//! - [`client`]: a blocking [`Client`] that sends many requests per system call.
+//! - [`client`]: a blocking [`Client`] that sends many requests per system call, and an [`AsyncClient`].
 //!
 //! Not here: sysctls, the connection table, loading modules (see [`Error::NotLoaded`]).
 //!
 //! # Features
 //! - `client` (default): [`client`], on the crate `netlink-batch`. Without it the crate is a codec
 //!   and has no system calls.
+//! - `tokio`: [`AsyncClient`] on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of the model; ids, names and protocols are the text of
 //!   `ipvsadm`.
 //! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
@@ -122,7 +123,7 @@ pub mod uapi;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use client::Client;
+pub use client::{AsyncClient, Client};
 pub use error::{Error, Result};
 pub use message::{Message, Reply, Request};
 pub use model::{
@@ -135,6 +136,6 @@ pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use table::{Table, diff};
 pub use text::{SaveLine, listing};
 
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

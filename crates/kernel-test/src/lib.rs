@@ -68,6 +68,8 @@ mod part;
 mod process;
 mod report;
 mod runner;
+#[cfg(feature = "sockets")]
+mod sockets;
 mod sysctl;
 mod test;
 
@@ -77,5 +79,7 @@ pub use harness::{exec, exec_with_memory, main};
 pub use machine::iptables_flavour;
 pub use namespace::Namespace;
 pub use netns::Netns;
+#[cfg(feature = "sockets")]
+pub use sockets::AnySocket;
 pub use sysctl::{set_sysctl, sysctl};
 pub use test::{Body, Needs, Returns, Test};

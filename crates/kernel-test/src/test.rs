@@ -47,6 +47,12 @@ impl Test {
         }
     }
 
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Sets what the test needs.
     #[must_use]
     pub fn needs(self, needs: Needs) -> Self {

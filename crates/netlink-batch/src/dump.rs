@@ -11,7 +11,7 @@ use crate::message::{FIRST_DATA_TYPE, Message};
 use crate::uapi::{
     NLM_F_DUMP, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
 };
-use crate::{Bytes, Connection, Header, Transport};
+use crate::{AsyncConnection, AsyncTransport, Bytes, Connection, Header};
 
 /// How often a dump that has stalled is woken.
 const WAKE_UPS: u32 = 10;
@@ -35,7 +35,7 @@ enum Pass<B> {
     Stopped(B),
 }
 
-impl<T: Transport> Connection<T> {
+crate::methods! { Connection, AsyncConnection;
     /// Asks for all objects of a kind and hands each to `visit` as it comes, without collecting
     /// them. `NLM_F_DUMP` is set. Returns what the visitor broke off with.
     ///
@@ -50,16 +50,60 @@ impl<T: Transport> Connection<T> {
     /// # Errors
     /// [`Error::Kernel`] (also in mid-dump), [`Error::DumpInterrupted`], [`Error::Unknown`] if part
     /// of it got lost each time or the kernel stopped answering, [`Error::NotSent`].
-    pub fn dump<B>(
+    pub async fn dump<B>(
         &mut self,
         header: Header,
         payload: &(impl Emitable + ?Sized),
-        mut visit: impl FnMut(Dumped<'_>) -> ControlFlow<B>,
+        visit: impl FnMut(Dumped<'_>) -> ControlFlow<B>,
+    ) -> Result<Option<B>, Error> {
+        let mut visit = visit;
+        self.begin().await;
+        let result = self.dump_patiently(header, payload, &mut visit).await;
+        self.end();
+        result
+    }
+
+    /// Asks for all objects of a kind and collects what `decode` makes of each; `None` leaves one
+    /// out.
+    ///
+    /// # Errors
+    /// As [`dump`](Self::dump), and what `decode` returns.
+    pub async fn dump_all<R, E>(
+        &mut self,
+        header: Header,
+        payload: &(impl Emitable + ?Sized),
+        decode: impl FnMut(Message<'_>) -> Result<Option<R>, E>,
+    ) -> Result<Vec<R>, E>
+    where
+        E: From<Error>,
+    {
+        let mut decode = decode;
+        let mut all = Vec::new();
+        let dumped = self.dump(header, payload, |item| {
+            match item {
+                Dumped::StartOver => all.clear(),
+                Dumped::Message(message) => match decode(message) {
+                    Ok(object) => all.extend(object),
+                    Err(error) => return ControlFlow::Break(error),
+                },
+            }
+            ControlFlow::Continue(())
+        });
+        dumped.await?.map_or(Ok(all), Err)
+    }
+}
+
+impl<T: AsyncTransport> AsyncConnection<T> {
+    async fn dump_patiently<B>(
+        &mut self,
+        header: Header,
+        payload: &(impl Emitable + ?Sized),
+        visit: &mut impl FnMut(Dumped<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let failure = match self.dump_once(header, payload, &mut visit)? {
+            let failure = match self.dump_once(header, payload, visit).await? {
                 Pass::Complete => return Ok(None),
                 Pass::Stopped(value) => return Ok(Some(value)),
                 Pass::Interrupted => Error::DumpInterrupted { attempts },
@@ -74,52 +118,35 @@ impl<T: Transport> Connection<T> {
         }
     }
 
-    /// Asks for all objects of a kind and collects what `decode` makes of each; `None` leaves one
-    /// out.
-    ///
-    /// # Errors
-    /// As [`dump`](Self::dump), and what `decode` returns.
-    pub fn dump_all<R, E: From<Error>>(
-        &mut self,
-        header: Header,
-        payload: &(impl Emitable + ?Sized),
-        mut decode: impl FnMut(Message<'_>) -> Result<Option<R>, E>,
-    ) -> Result<Vec<R>, E> {
-        let mut all = Vec::new();
-        let failure = self.dump(header, payload, |item| {
-            match item {
-                Dumped::StartOver => all.clear(),
-                Dumped::Message(message) => match decode(message) {
-                    Ok(object) => all.extend(object),
-                    Err(error) => return ControlFlow::Break(error),
-                },
-            }
-            ControlFlow::Continue(())
-        })?;
-        failure.map_or(Ok(all), Err)
-    }
-
-    fn dump_once<B>(
+    async fn dump_once<B>(
         &mut self,
         header: Header,
         payload: &(impl Emitable + ?Sized),
         visit: &mut impl FnMut(Dumped<'_>) -> ControlFlow<B>,
     ) -> Result<Pass<B>, Error> {
-        if let Some(sequence) = self.unfinished {
-            let finished = self.read_dump(sequence, &mut |_| ControlFlow::<()>::Continue(()));
-            // How it ended is of no interest, as long as it did.
-            if self.unfinished.is_some() {
-                finished?;
-            }
-        }
-        let sequence = self.send_alone(header.with(NLM_F_DUMP), payload)?;
+        self.finish_dump().await?;
+        let sequence = self.send_alone(header.with(NLM_F_DUMP), payload).await?;
         self.unfinished = Some(sequence);
-        self.read_dump(sequence, visit)
+        self.read_dump(sequence, visit).await
+    }
+
+    /// Reads a dump that was left unfinished to its end.
+    pub(crate) async fn finish_dump(&mut self) -> Result<(), Error> {
+        let Some(sequence) = self.unfinished else {
+            return Ok(());
+        };
+        let mut skip = |_: Dumped<'_>| ControlFlow::<()>::Continue(());
+        let finished = self.read_dump(sequence, &mut skip).await;
+        // How it ended is of no interest, as long as it did.
+        match self.unfinished {
+            Some(_) => finished.map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Reads a dump to its end, and hands over its objects as long as they are consistent and
     /// wanted.
-    fn read_dump<B>(
+    async fn read_dump<B>(
         &mut self,
         sequence: u32,
         visit: &mut impl FnMut(Dumped<'_>) -> ControlFlow<B>,
@@ -133,7 +160,7 @@ impl<T: Transport> Connection<T> {
         let failure = loop {
             let wait = reader.loss.is_none().then_some(self.limits.reply_timeout);
             let seen = reader.seen;
-            match self.inbox.receive(wait) {
+            match self.inbox.receive(wait).await {
                 Received::Datagram(datagram) => datagram.visit(|piece| reader.take(piece, visit)),
                 Received::Overflow => {
                     reader.loss = Some(Loss::Overflow);
@@ -151,7 +178,8 @@ impl<T: Transport> Connection<T> {
                         WakeUp::None if wake_ups > 0 => {
                             wake_ups -= 1;
                             let noop = Header::new(NLMSG_NOOP);
-                            reader.wake_up = WakeUp::Sent(self.send_alone(noop, &Bytes(&[]))?);
+                            reader.wake_up =
+                                WakeUp::Sent(self.send_alone(noop, &Bytes(&[])).await?);
                         }
                         _ => break loss,
                     }
@@ -175,22 +203,21 @@ impl<T: Transport> Connection<T> {
     }
 
     /// Sends one request and returns its sequence number.
-    fn send_alone(
+    async fn send_alone(
         &mut self,
         header: Header,
         payload: &(impl Emitable + ?Sized),
     ) -> Result<u32, Error> {
         self.single.clear();
         self.single.push(header, payload);
-        let (length, limit) = (self.single.byte_len(), self.inbox.transport.send_limit());
+        let (length, limit) = (self.single.byte_len(), self.inbox.info().send_limit);
         if length > limit {
             return Err(Error::TooLong { length, limit });
         }
         let sequence = self.next_sequence;
         self.next_sequence = sequence.wrapping_add(1);
-        self.inbox
-            .send(self.single.seal(0, 1, sequence, true))
-            .map_err(Error::NotSent)?;
+        let datagram = self.single.seal(0, 1, sequence, true);
+        self.inbox.send(datagram).await.map_err(Error::NotSent)?;
         Ok(sequence)
     }
 }

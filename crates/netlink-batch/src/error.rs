@@ -64,6 +64,10 @@ pub enum Error {
         /// The operating system's reason.
         reason: Os,
     },
+    /// The runtime cannot watch the socket.
+    #[cfg(feature = "tokio")]
+    #[error("the runtime cannot watch the socket: {0}")]
+    Register(Os),
     /// An option of the socket could not be set or read.
     #[error("cannot use the socket option {option}: {reason}")]
     SocketOption {

@@ -37,7 +37,7 @@ pub fn replies(data: &[u8]) {
         (0..4).for_each(|_| _ = batch.push(Header::new(16), &Bytes(&[])));
         batch.set_idempotent(acknowledge == Acknowledge::Each);
         let mut connection = connection(data, SEQUENCE - 1);
-        connection.limits.acknowledge = acknowledge;
+        connection.0.limits.acknowledge = acknowledge;
         let report = connection.execute_with(&mut batch, |request, _| assert!(request < 4));
         assert_eq!(
             report.iter().filter(Result::is_err).count(),
@@ -61,7 +61,7 @@ pub fn replies(data: &[u8]) {
 fn connection(data: &[u8], next_sequence: u32) -> Connection<Replay<'_>> {
     let limits = Limits::default().reply_timeout(Duration::ZERO).attempts(2);
     let mut connection = Connection::new(Replay { data, call: 0 }).with_limits(limits);
-    connection.next_sequence = next_sequence;
+    connection.0.next_sequence = next_sequence;
     connection
 }
 

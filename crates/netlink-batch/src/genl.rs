@@ -7,7 +7,7 @@ use crate::uapi::{
     CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_ATTR_HDRSIZE, CTRL_ATTR_MAXATTR,
     CTRL_ATTR_VERSION, CTRL_CMD_GETFAMILY, GENL_ID_CTRL,
 };
-use crate::{Connection, Error, Header, Message, Prefixed, Transport, errno};
+use crate::{AsyncConnection, Connection, Error, Header, Message, Prefixed, errno};
 
 /// Length of `struct genlmsghdr`.
 const GENL_HDRLEN: usize = 4;
@@ -31,14 +31,14 @@ pub struct FamilyInfo {
     pub max_attribute: u32,
 }
 
-impl<T: Transport> Connection<T> {
+crate::methods! { Connection, AsyncConnection;
     /// Looks up a generic-netlink family by its name. The kernel loads the family's module if it
     /// knows which one it is and the caller is allowed to.
     ///
     /// # Errors
     /// [`Error::FamilyMissing`] if the kernel has no such family, [`Error::FamilyMalformed`]; else as
     /// [`get`](Self::get).
-    pub fn family(&mut self, name: &str) -> Result<FamilyInfo, Error> {
+    pub async fn family(&mut self, name: &str) -> Result<FamilyInfo, Error> {
         let missing = || Error::FamilyMissing {
             name: name.to_owned(),
         };
@@ -55,7 +55,7 @@ impl<T: Transport> Connection<T> {
                 error,
             })
         });
-        found.map_err(|error| match error.code() {
+        found.await.map_err(|error| match error.code() {
             Some(errno::ENOENT) => missing(),
             _ => error,
         })

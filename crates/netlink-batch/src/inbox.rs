@@ -1,11 +1,12 @@
 //! Receiving: one buffer, its growth, waiting, and what can come instead of a datagram.
 
+use std::future::poll_fn;
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::{Loss, Os};
 use crate::message::{Message, cut_message, messages};
-use crate::{Transport, errno};
+use crate::{AsyncTransport, SocketInfo, Wait, errno};
 
 /// The kernel fills dumps into datagrams of up to 32 KiB, if the reader's buffer takes as much, and
 /// makes room for its longest single object beyond that.
@@ -82,7 +83,7 @@ pub(crate) struct Inbox<T> {
     wanted: usize,
 }
 
-impl<T: Transport> Inbox<T> {
+impl<T: AsyncTransport> Inbox<T> {
     pub(crate) fn new(transport: T) -> Self {
         Self {
             transport,
@@ -92,25 +93,28 @@ impl<T: Transport> Inbox<T> {
     }
 
     /// Receives a datagram: one that is there, or else one that comes within the time.
-    pub(crate) fn receive(&mut self, wait: Option<Duration>) -> Received<'_> {
+    pub(crate) async fn receive(&mut self, wait: Option<Duration>) -> Received<'_> {
         if self.wanted > self.buffer.len() {
             // Not even a cut one may take all memory.
             self.buffer
                 .resize(self.wanted.next_multiple_of(4096).min(1 << 30), 0);
         }
-        let mut deadline = None;
+        let mut until = Wait::No;
         let mut interruptions = 0;
         let length = loop {
-            match self
-                .transport
-                .receive(&mut self.buffer, deadline)
+            let received = poll_fn(|context| {
+                self.transport
+                    .poll_receive(context, &mut self.buffer, until)
+            });
+            match received
+                .await
                 .map_err(|error| (error.kind(), Os::from(error)))
             {
                 Ok(length) => break length,
-                Err((io::ErrorKind::WouldBlock, _)) => match (wait, deadline) {
+                Err((io::ErrorKind::WouldBlock, _)) => match (wait, until) {
                     // The clock is read only now: after sending, the kernel's replies are there
                     // already.
-                    (Some(wait), None) => deadline = Instant::now().checked_add(wait),
+                    (Some(wait), Wait::No) => until = Wait::within(wait),
                     _ => return Received::Empty,
                 },
                 Err((_, Os(errno::EINTR))) if interruptions < INTERRUPTIONS => interruptions += 1,
@@ -123,15 +127,21 @@ impl<T: Transport> Inbox<T> {
         Received::Datagram(Datagram {
             bytes,
             length,
-            port: self.transport.port(),
+            port: self.info().port,
         })
     }
 
+    /// Facts about the socket.
+    pub(crate) fn info(&self) -> SocketInfo {
+        self.transport.socket_info()
+    }
+
     /// Sends a datagram, again if a signal interrupted it.
-    pub(crate) fn send(&mut self, datagram: &[u8]) -> Result<(), Os> {
+    pub(crate) async fn send(&mut self, datagram: &[u8]) -> Result<(), Os> {
         let mut interruptions = 0;
         loop {
-            match self.transport.send(datagram).map_err(Os::from) {
+            let sent = poll_fn(|context| self.transport.poll_send(context, datagram));
+            match sent.await.map_err(Os::from) {
                 Err(Os(errno::EINTR)) if interruptions < INTERRUPTIONS => interruptions += 1,
                 result => return result,
             }

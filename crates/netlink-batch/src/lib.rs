@@ -6,8 +6,9 @@
 //! sends a [`Batch`] in as few datagrams as its answers have room for, and reports the result of
 //! each request.
 //!
-//! It is blocking, needs no runtime, and knows no message format but netlink's own: requests are
-//! anything that implements [`netlink_packet_core::Emitable`].
+//! [`Connection`] blocks and needs no runtime; [`AsyncConnection`] has the same methods for async code.
+//! Neither knows a message format but netlink's own: requests are anything that implements
+//! [`netlink_packet_core::Emitable`].
 //!
 //! ```
 //! use netlink_batch::{Batch, Bytes, Connection, Header, uapi};
@@ -46,6 +47,12 @@
 //!   [`Limits::attempts`] times.
 //! - Late, repeated, reordered and foreign replies are recognised by sequence number and port.
 //! - Truncated and malformed replies never panic.
+//! - A future that is dropped half way leaves the connection good, and nothing sent half.
+//!
+//! # One engine, two drivers
+//! The engine does no input or output of its own. It is written once, as futures that wait for nothing but an
+//! [`AsyncTransport`]: a socket of a runtime, or any blocking [`Transport`], over which they are ready at
+//! once and which [`block_on`] drives.
 //!
 //! # What kernels do, and the test of each
 //! In `tests/`: `scripted` has a socket that misbehaves on demand, `this_kernel` and `kernel` real ones.
@@ -64,19 +71,23 @@
 //! | allows one dump per socket (`EBUSY`), and pins what it dumps | nothing: dumps are read to their end | `a_broken_off_dump_lets_go` |
 //! | forbids all of a datagram with one error (nfnetlink) | `EPERM` for each request | `nfnetlink_forbids_a_datagram_as_a_whole` |
 //! | echoes the failing line (ipset) | [`KernelError::request`] | `ipset_says_which_line_failed` |
+//! | has replied to a call that was dropped | nothing | `a_dropped_batch_was_sent_window_by_window`, `a_dropped_dump_is_read_to_its_end`, `nothing_dropped_is_taken_for_an_answer` |
 //!
 //! # Features
+//! - `tokio`: `AsyncSocket`, a socket of a tokio runtime.
 //! - `scripted`: a kernel that is a closure, to test clients with.
 //! - `fuzz`: the bodies of this project's fuzz targets; not for other use.
 //!
 //! # Not here
-//! Reading multicast groups ([`Socket::join`] joins them), message formats, asynchronous input and output: with tokio, take the messages
-//! to `netlink-proto`.
+//! Reading multicast groups ([`Socket::join`] joins them) and message formats.
 
 #![forbid(unsafe_code)]
 
 mod ack;
+#[cfg(feature = "tokio")]
+mod async_socket;
 mod batch;
+mod blocking;
 mod connection;
 mod dump;
 pub mod errno;
@@ -97,15 +108,18 @@ pub mod uapi;
 mod whole;
 mod window;
 
+#[cfg(feature = "tokio")]
+pub use async_socket::AsyncSocket;
 pub use batch::{Batch, Bytes, Header, Payload, Prefixed};
-pub use connection::{Acknowledge, Connection, Limits};
+pub use blocking::block_on;
+pub use connection::{Acknowledge, AsyncConnection, Connection, Limits};
 pub use dump::Dumped;
 pub use error::{Error, KernelError, Loss, Os};
 pub use genl::FamilyInfo;
 pub use message::{Malformed, Message, messages};
 pub use report::Report;
 pub use socket::{Socket, SocketOptions};
-pub use transport::Transport;
+pub use transport::{AsyncTransport, SocketInfo, Transport, Wait};
 pub use whole::Answers;
 
 #[cfg(doctest)]

@@ -1,7 +1,7 @@
 //! The real transport: a netlink socket.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
 
 use netlink_sys::SocketAddr;
@@ -206,6 +206,20 @@ impl Transport for Socket {
 
     fn receive_limit(&self) -> usize {
         self.receive_limit
+    }
+
+    fn set_send_buffer(&mut self, bytes: usize) -> Result<(), Error> {
+        Self::set_send_buffer(self, bytes)
+    }
+
+    fn join(&mut self, group: u32) -> Result<(), Error> {
+        Self::join(self, group)
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::error::{Error, KernelError, Loss};
 use crate::inbox::{Piece, Received};
 use crate::message::FIRST_DATA_TYPE;
 use crate::uapi::NLMSG_ERROR;
-use crate::{Batch, Connection, Transport};
+use crate::{AsyncConnection, AsyncTransport, Batch, Connection};
 
 /// What the kernel answered to a datagram.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct Answers {
     pub loss: Option<Loss>,
 }
 
-impl<T: Transport> Connection<T> {
+crate::methods! { Connection, AsyncConnection;
     /// Sends all requests of the batch as one datagram, never divided, and reads all answers. Of all
     /// requests only `acknowledge` asks for an acknowledgement; the kernel reports errors of the others
     /// all the same. Where it is carried out that is two system calls.
@@ -30,12 +30,25 @@ impl<T: Transport> Connection<T> {
     /// [`Error::TooLong`] if the socket's send buffer does not take it
     /// ([`SocketOptions::buffers`](crate::SocketOptions::buffers)), [`Error::NotSent`]. Nothing has
     /// reached the kernel then.
-    pub fn execute_whole(
+    pub async fn execute_whole(
         &mut self,
         batch: &mut Batch,
         acknowledge: usize,
     ) -> Result<Answers, Error> {
-        let (length, limit) = (batch.byte_len(), self.inbox.transport.send_limit());
+        self.begin().await;
+        let answers = self.send_whole(batch, acknowledge).await;
+        self.end();
+        answers
+    }
+}
+
+impl<T: AsyncTransport> AsyncConnection<T> {
+    async fn send_whole(
+        &mut self,
+        batch: &mut Batch,
+        acknowledge: usize,
+    ) -> Result<Answers, Error> {
+        let (length, limit) = (batch.byte_len(), self.inbox.info().send_limit);
         if length > limit {
             return Err(Error::TooLong { length, limit });
         }
@@ -43,7 +56,7 @@ impl<T: Transport> Connection<T> {
         let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         self.next_sequence = first.wrapping_add(count);
         let datagram = batch.seal_with(0, batch.len(), first, |index| index == acknowledge);
-        self.inbox.send(datagram).map_err(Error::NotSent)?;
+        self.inbox.send(datagram).await.map_err(Error::NotSent)?;
 
         let mut answers = Answers {
             acknowledged: false,
@@ -58,7 +71,7 @@ impl<T: Transport> Connection<T> {
             // The kernel has answered when sending returns. The wait is for an answer to come at all.
             let nothing_yet = answers.refused.is_empty() && answers.loss.is_none();
             let wait = nothing_yet.then_some(self.limits.reply_timeout);
-            match self.inbox.receive(wait) {
+            match self.inbox.receive(wait).await {
                 Received::Datagram(datagram) => datagram.visit(|piece| {
                     let (message, cut) = match piece {
                         Piece::Whole(message) => (message, None),

@@ -19,7 +19,7 @@ use crate::inbox::{Idle, Inbox, Received};
 use crate::ledger::Ledger;
 use crate::message::Message;
 use crate::uapi::NETLINK_NETFILTER;
-use crate::{Batch, Report, Transport, errno};
+use crate::{AsyncTransport, Batch, Report, errno};
 
 /// Most requests of a window that is sent again.
 const RESEND_WINDOW: usize = 64;
@@ -48,7 +48,7 @@ pub(crate) struct Patience {
     pub(crate) stop: Option<Os>,
 }
 
-impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
+impl<'a, T: AsyncTransport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
     pub(crate) fn new(
         inbox: &'a mut Inbox<T>,
         limits: &'a Limits,
@@ -70,11 +70,11 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
         }
     }
 
-    pub(crate) fn run(mut self) -> (Report, Patience) {
+    pub(crate) async fn run(mut self) -> (Report, Patience) {
         let each = self.limits.acknowledge == Acknowledge::Each;
-        self.send(0..self.batch.len(), each);
+        self.send(0..self.batch.len(), each).await;
         if !each && self.batch.len() > 1 {
-            self.read_late_replies();
+            self.read_late_replies().await;
         }
         for _ in 1..self.limits.attempts {
             if !self.batch.idempotent || self.patience.stop.is_some() {
@@ -86,14 +86,14 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
                 break;
             }
             for run in lost {
-                self.send(run, true);
+                self.send(run, true).await;
             }
         }
         (self.ledger.into_report(), self.patience)
     }
 
     /// Sends the requests in as many windows as it takes, and reads the replies after each.
-    fn send(&mut self, requests: Range<usize>, each: bool) {
+    async fn send(&mut self, requests: Range<usize>, each: bool) {
         let mut first = requests.start;
         while first < requests.end {
             if let Some(os) = self.patience.stop {
@@ -103,19 +103,20 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
             }
             let end = self.window_end(first, requests.end);
             if end == first {
-                let (length, limit) = (self.batch.length(first), self.inbox.transport.send_limit());
+                let (length, limit) = (self.batch.length(first), self.inbox.info().send_limit);
                 self.ledger
                     .not_sent(first, Error::TooLong { length, limit });
                 first += 1;
                 continue;
             }
             let sequence = *self.next_sequence;
-            match self.inbox.send(self.batch.seal(first, end, sequence, each)) {
+            let datagram = self.batch.seal(first, end, sequence, each);
+            match self.inbox.send(datagram).await {
                 Ok(()) => {
                     *self.next_sequence =
                         sequence.wrapping_add(u32::try_from(end - first).unwrap_or(0));
                     self.ledger.sent(sequence, first..end);
-                    let loss = self.read_window(&(first..end), each);
+                    let loss = self.read_window(&(first..end), each).await;
                     self.ledger.close(first..end, loss);
                     first = end;
                 }
@@ -138,8 +139,8 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
     /// in the receive buffer, even if every request fails. `first` if not even one request can be
     /// sent.
     fn window_end(&self, first: usize, end: usize) -> usize {
-        let mut sendable = self.inbox.transport.send_limit();
-        let mut room = self.inbox.transport.receive_limit();
+        let info = self.inbox.info();
+        let (mut sendable, mut room) = (info.send_limit, info.receive_limit);
         let mut next = first;
         while next < end && next - first < self.window {
             let Some(sendable_then) = sendable.checked_sub(self.batch.length(next)) else {
@@ -160,7 +161,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
 
     /// Reads until all requests of the window, the last one sent, have their result. Returns what
     /// was lost meanwhile.
-    fn read_window(&mut self, requests: &Range<usize>, each: bool) -> Option<Loss> {
+    async fn read_window(&mut self, requests: &Range<usize>, each: bool) -> Option<Loss> {
         let last = requests.end - 1;
         let mut idle = Idle::new(self.limits.reply_timeout);
         let mut loss = None;
@@ -169,7 +170,7 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
             // What was dropped does not come.
             let wait = (loss.is_none() && !refused_whole).then_some(self.limits.reply_timeout);
             let seen = self.ledger.seen();
-            match self.inbox.receive(wait) {
+            match self.inbox.receive(wait).await {
                 Received::Datagram(datagram) => {
                     loss = self.ledger.take(datagram, &mut self.on_reply).or(loss);
                 }
@@ -206,15 +207,15 @@ impl<'a, T: Transport, F: FnMut(usize, Message<'_>)> Run<'a, T, F> {
     fn is_refused_whole(&self, requests: &Range<usize>) -> bool {
         self.ledger.open() + 1 == requests.len()
             && requests.len() > 1
-            && self.inbox.transport.protocol() == NETLINK_NETFILTER
+            && self.inbox.info().protocol == NETLINK_NETFILTER
             && self.ledger.is_forbidden(requests.start)
     }
 
     /// Errors that came after the acknowledgement of their window's last request. No kernel sends
     /// them out of order.
-    fn read_late_replies(&mut self) {
+    async fn read_late_replies(&mut self) {
         for _ in 0..self.batch.len().saturating_mul(2) {
-            let loss = match self.inbox.receive(None) {
+            let loss = match self.inbox.receive(None).await {
                 Received::Datagram(datagram) => self.ledger.take(datagram, &mut self.on_reply),
                 Received::Overflow => Some(Loss::Overflow),
                 Received::Empty | Received::Failed(_) => return,

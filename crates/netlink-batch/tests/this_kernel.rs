@@ -1,10 +1,12 @@
 //! Against the kernel of this machine, with requests that change nothing and need no permission.
 
+mod suspending;
+
 use std::ops::ControlFlow;
 
 use netlink_batch::{
-    Acknowledge, Batch, Bytes, Connection, Dumped, Error, Header, Limits, Loss, Socket,
-    SocketOptions, errno, uapi,
+    Acknowledge, AsyncConnection, Batch, Bytes, Connection, Dumped, Error, Header, Limits, Loss,
+    Socket, SocketOptions, errno, uapi,
 };
 
 const RTM_GETLINK: u16 = 18;
@@ -217,4 +219,69 @@ fn a_protocol_that_does_not_exist() {
     let error = Socket::open(31, &SocketOptions::default()).unwrap_err();
     assert!(matches!(error, Error::Open { protocol: 31, .. }), "{error}");
     assert!(error.lacks_protocol());
+}
+
+/// What was dropped fills the receive buffer, unless it is read first.
+#[test]
+fn replies_to_what_was_dropped_take_no_room() {
+    use suspending::{Suspending, drop_after};
+
+    for polls in 1..30 {
+        let options = SocketOptions::default().buffers(1 << 16, 4096).echo(true);
+        let socket = Socket::open(uapi::NETLINK_ROUTE, &options).unwrap();
+        let mut connection = AsyncConnection::new(Suspending::new(socket));
+        let mut batch = Batch::new();
+        (0..100).for_each(|_| push_failure(&mut batch));
+        let dropped = drop_after(polls, connection.execute(&mut batch));
+        assert!(dropped.is_none());
+        let report = drop_after(usize::MAX, connection.execute(&mut batch)).unwrap();
+        let codes = report.iter().map(|result| result.map_err(Error::code));
+        for code in codes {
+            assert_eq!(code, Err(Some(errno::ENODEV)), "{polls} polls");
+        }
+        let mut links = 0;
+        let dump = connection.dump_all(Header::dump(RTM_GETLINK), &Bytes(&[0; 16]), |_| {
+            links += 1;
+            Ok::<_, Error>(Some(()))
+        });
+        assert_eq!(drop_after(polls.min(2), dump), None);
+        // Whole, though another dump of the socket is under way.
+        let dump = connection.dump_all(Header::dump(RTM_GETLINK), &Bytes(&[0; 16]), |message| {
+            Ok::<_, Error>(Some(message.message_type))
+        });
+        let links = drop_after(usize::MAX, dump).unwrap().unwrap();
+        assert!(!links.is_empty());
+    }
+}
+
+/// On a tokio runtime: tasks side by side, one of which waits for what never comes.
+#[cfg(feature = "tokio")]
+#[tokio::test(flavor = "current_thread")]
+async fn tasks_of_a_runtime_take_turns() {
+    use netlink_batch::{AsyncSocket, AsyncTransport, Wait};
+    use std::time::Duration;
+
+    let task = || async {
+        let mut connection = AsyncConnection::open(uapi::NETLINK_ROUTE).unwrap();
+        let limits = Limits::default().window(10).acknowledge(Acknowledge::Each);
+        connection = connection.with_limits(limits);
+        let mut batch = Batch::new();
+        (0..5_000).for_each(|number| match number % 10 {
+            0 => push_failure(&mut batch),
+            _ => push_success(&mut batch),
+        });
+        connection.execute(&mut batch).await.failures().count()
+    };
+    let [one, other] = [tokio::spawn(task()), tokio::spawn(task())];
+
+    // A socket with a reader that has nothing to read: the clock wakes it.
+    let socket = Socket::open(uapi::NETLINK_ROUTE, &SocketOptions::default()).unwrap();
+    let mut silent = AsyncSocket::new(socket).unwrap();
+    let mut buffer = [0; 64];
+    let wait = Wait::within(Duration::from_millis(20));
+    let nothing = std::future::poll_fn(|context| silent.poll_receive(context, &mut buffer, wait));
+    let nothing = nothing.await.unwrap_err();
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+
+    assert_eq!((one.await.unwrap(), other.await.unwrap()), (500, 500));
 }

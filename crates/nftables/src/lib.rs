@@ -20,6 +20,7 @@
 //! # Features
 //! - `client` (default): the blocking client, on the crate `netlink-batch`. Without it the crate is a codec
 //!   and makes no system calls.
+//! - `tokio`: `AsyncClient` and `AsyncMonitor` on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of the model.
 //! - `fuzz`: the bodies of the fuzz targets.
 #![forbid(unsafe_code)]
@@ -37,11 +38,11 @@ pub mod uapi;
 mod wire;
 
 #[cfg(feature = "client")]
-pub use client::{Change, Changes, Client, Event, Monitor};
+pub use client::{AsyncClient, AsyncMonitor, Change, Changes, Client, Event, Monitor};
 pub use error::Error;
 pub use model::*;
 pub use netlink_wire::{DecodeError, Family, Problem};
 
-#[cfg(all(doctest, feature = "client"))]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

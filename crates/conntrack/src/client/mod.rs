@@ -1,8 +1,13 @@
-//! The blocking client.
+//! The blocking client and the async one.
 
 use std::ops::ControlFlow;
 
-use netlink_batch::{Batch, Connection, Dumped, Header, Socket, Transport, errno, uapi as netlink};
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
+use netlink_batch::{
+    AsyncConnection, AsyncTransport, Batch, Connection, Dumped, Header, Socket, errno,
+    uapi as netlink,
+};
 
 use crate::message::{FLOW, Request, parse_flow};
 use crate::{Error, Family, Flow, FlowKey};
@@ -16,13 +21,25 @@ pub enum DumpItem {
     Restart,
 }
 
-/// A client for flows, over one nfnetlink socket.
+/// A client for flows, over one nfnetlink socket. It blocks; [`AsyncClient`] has the same methods for
+/// async code.
 ///
 /// It works in the network namespace that the opening thread was in, and needs `CAP_NET_ADMIN`
 /// there for everything.
 #[derive(Debug)]
-pub struct Client<T = Socket> {
-    connection: Connection<T>,
+pub struct Client<T = Socket>(AsyncClient<T>);
+
+/// The same as [`Client`], for async code.
+///
+/// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
+///
+/// # When a future is dropped
+/// The client stays good. Of [`delete`](Self::delete) the flows up to some point are deleted, in order,
+/// and none behind it: [more](netlink_batch::AsyncConnection). To delete them again does no harm.
+#[derive(Debug)]
+pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    connection: AsyncConnection<T>,
     batch: Batch,
 }
 
@@ -34,25 +51,44 @@ impl Client {
     pub fn open() -> Result<Self, Error> {
         Connection::open(netlink::NETLINK_NETFILTER)
             .map(Self::new)
-            .map_err(|error| {
-                if error.lacks_protocol() {
-                    Error::NoConntrack
-                } else {
-                    Error::Netlink(error)
-                }
-            })
+            .map_err(open_error)
     }
 }
 
-impl<T: Transport> Client<T> {
+#[cfg(feature = "tokio")]
+impl AsyncClient<AsyncSocket> {
+    /// Opens a socket for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub fn open() -> Result<Self, Error> {
+        AsyncConnection::open(netlink::NETLINK_NETFILTER)
+            .map(Self::new)
+            .map_err(open_error)
+    }
+}
+
+impl<T: AsyncTransport> Client<T> {
     /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`].
     pub fn new(connection: Connection<T>) -> Self {
+        Self(AsyncClient::new(connection.into_async()))
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`].
+    pub fn new(connection: AsyncConnection<T>) -> Self {
         let mut batch = Batch::new();
         // A flow that is gone cannot be deleted again.
         batch.set_idempotent(true);
         Self { connection, batch }
     }
+}
 
+netlink_batch::methods! { Client, AsyncClient;
     /// Hands each flow of a family to `visit` as it comes, in no order, without collecting them.
     /// Returns the value that the visitor stopped with, if it did.
     ///
@@ -60,26 +96,30 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::NoConntrack`], [`Error::NotPermitted`], [`Error::Malformed`], [`Error::Netlink`].
-    pub fn visit<B>(
+    pub async fn visit<B>(
         &mut self,
         family: Family,
-        mut visit: impl FnMut(DumpItem) -> ControlFlow<B>,
+        visit: impl FnMut(DumpItem) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
+        let mut visit = visit;
         let request = Request::List(family);
         let header = Header::new(request.message_type()).with(request.flags());
-        let stopped = self.connection.dump(header, &request, |item| {
-            let item = match item {
-                Dumped::StartOver => DumpItem::Restart,
-                Dumped::Message(message) if message.message_type == FLOW => {
-                    match parse_flow(message.payload) {
-                        Ok(flow) => DumpItem::Flow(flow),
-                        Err(error) => return ControlFlow::Break(Err(error)),
+        let stopped = self
+            .connection
+            .dump(header, &request, |item| {
+                let item = match item {
+                    Dumped::StartOver => DumpItem::Restart,
+                    Dumped::Message(message) if message.message_type == FLOW => {
+                        match parse_flow(message.payload) {
+                            Ok(flow) => DumpItem::Flow(flow),
+                            Err(error) => return ControlFlow::Break(Err(error)),
+                        }
                     }
-                }
-                Dumped::Message(_) => return ControlFlow::Continue(()),
-            };
-            visit(item).map_break(Ok)
-        });
+                    Dumped::Message(_) => return ControlFlow::Continue(()),
+                };
+                visit(item).map_break(Ok)
+            })
+            .await;
         Ok(stopped.map_err(list_error)?.transpose()?)
     }
 
@@ -88,8 +128,8 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`visit`](Self::visit).
-    pub fn flows(&mut self, family: Family) -> Result<Vec<Flow>, Error> {
-        self.collect(family, Some)
+    pub async fn flows(&mut self, family: Family) -> Result<Vec<Flow>, Error> {
+        self.collect(family, Some).await
     }
 
     /// Deletes flows, many to a system call, and returns how many of them were there. That one is gone
@@ -98,14 +138,15 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::NotPermitted`]; [`Error::NotDeleted`] with the first that could not be deleted: the
     /// others are tried all the same.
-    pub fn delete(&mut self, keys: &[FlowKey]) -> Result<usize, Error> {
+    pub async fn delete(&mut self, keys: &[FlowKey]) -> Result<usize, Error> {
         let report = self
             .connection
             .execute_all(&mut self.batch, keys, |batch, key| {
                 let request = Request::Delete(*key);
                 let header = Header::new(request.message_type()).with(request.flags());
                 batch.push(header, &request);
-            });
+            })
+            .await;
         let mut deleted = keys.len();
         let mut failed: Option<(FlowKey, netlink_batch::Error)> = None;
         let mut failures = 0;
@@ -135,17 +176,22 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`visit`](Self::visit) and [`delete`](Self::delete).
-    pub fn delete_matching(
+    pub async fn delete_matching(
         &mut self,
         family: Family,
-        mut matches: impl FnMut(&Flow) -> bool,
+        matches: impl FnMut(&Flow) -> bool,
     ) -> Result<usize, Error> {
-        let keys = self.collect(family, |flow| matches(&flow).then(|| flow.key()))?;
-        self.delete(&keys)
+        let mut matches = matches;
+        let keys = self
+            .collect(family, |flow| matches(&flow).then(|| flow.key()))
+            .await?;
+        self.delete(&keys).await
     }
+}
 
+impl<T: AsyncTransport> AsyncClient<T> {
     /// The results of `keep` for all flows.
-    fn collect<R>(
+    async fn collect<R>(
         &mut self,
         family: Family,
         mut keep: impl FnMut(Flow) -> Option<R>,
@@ -157,8 +203,17 @@ impl<T: Transport> Client<T> {
                 DumpItem::Restart => all.clear(),
             }
             ControlFlow::<()>::Continue(())
-        })?;
+        })
+        .await?;
         Ok(all)
+    }
+}
+
+fn open_error(error: netlink_batch::Error) -> Error {
+    if error.lacks_protocol() {
+        Error::NoConntrack
+    } else {
+        Error::Netlink(error)
     }
 }
 

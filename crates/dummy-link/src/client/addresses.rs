@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use netlink_batch::{
-    Batch, Header, Transport, errno,
+    AsyncTransport, Batch, Header, errno,
     uapi::{NLM_F_CREATE, NLM_F_EXCL},
 };
 
-use super::{Client, Outcome, Outcomes, link_error};
+use super::{AsyncClient, Client, Outcome, Outcomes, link_error};
 use crate::message;
 use crate::uapi::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
 use crate::{BoundAddress, Error, LinkName, NodeLinks};
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Adds addresses to a dummy link, many at a time; the result of each is at its place.
     ///
     /// [`Outcome::Unchanged`]: the link has the address. The kernel lets a link have an IPv6 address
@@ -23,30 +23,32 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`dummy`](Self::dummy); of an address [`Error::Ipv6Disabled`], [`Error::Ipv6Unsupported`],
     /// [`Error::NotPermitted`], [`Error::LinkMissing`], [`Error::Address`].
-    pub fn add_addresses(
+    pub async fn add_addresses(
         &mut self,
         link: LinkName,
         addresses: &[IpNetwork],
     ) -> Result<Outcomes, Error> {
-        let index = self.dummy(link)?.index;
+        let index = self.dummy(link).await?.index;
         let header = Header::new(RTM_NEWADDR).with(NLM_F_CREATE | NLM_F_EXCL);
         let protocol = self.protocol;
         let push = |batch: &mut Batch, address: &IpNetwork| {
             batch.push(header, &message::new_address(index, *address, protocol));
         };
-        Ok(self.change(addresses, push, |address, reason| {
-            let address = *address;
-            match (reason.code(), address) {
-                (Some(errno::EEXIST), _) => Ok(Outcome::Unchanged),
-                (Some(errno::EACCES), IpNetwork::V6(_)) => {
-                    Err(Error::Ipv6Disabled { link, address })
+        Ok(self
+            .change(addresses, push, |address, reason| {
+                let address = *address;
+                match (reason.code(), address) {
+                    (Some(errno::EEXIST), _) => Ok(Outcome::Unchanged),
+                    (Some(errno::EACCES), IpNetwork::V6(_)) => {
+                        Err(Error::Ipv6Disabled { link, address })
+                    }
+                    (Some(errno::EOPNOTSUPP | errno::EAFNOSUPPORT), IpNetwork::V6(_)) => {
+                        Err(Error::Ipv6Unsupported { link, address })
+                    }
+                    _ => Err(address_error("add", link, address, reason)),
                 }
-                (Some(errno::EOPNOTSUPP | errno::EAFNOSUPPORT), IpNetwork::V6(_)) => {
-                    Err(Error::Ipv6Unsupported { link, address })
-                }
-                _ => Err(address_error("add", link, address, reason)),
-            }
-        }))
+            })
+            .await)
     }
 
     /// Removes addresses from a dummy link, many at a time; the result of each is at its place.
@@ -61,14 +63,14 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`dummy`](Self::dummy); of an address [`Error::NotPermitted`], [`Error::LinkMissing`],
     /// [`Error::Address`].
-    pub fn remove_addresses(
+    pub async fn remove_addresses(
         &mut self,
         link: LinkName,
         addresses: &[IpNetwork],
     ) -> Result<Outcomes, Error> {
-        let index = self.dummy(link)?.index;
+        let index = self.dummy(link).await?.index;
         let plain: Vec<_> = addresses.iter().map(|address| (*address, None)).collect();
-        let mut outcomes = self.remove(link, index, &plain);
+        let mut outcomes = self.remove(link, index, &plain).await;
         // The kernel finds an IPv4 address with a peer only by its peer, which takes a listing.
         let not_found: BTreeMap<_, _> = addresses
             .iter()
@@ -81,7 +83,7 @@ impl<T: Transport> Client<T> {
         if not_found.is_empty() {
             return Ok(outcomes);
         }
-        let bound = self.bound_to(link, index)?;
+        let bound = self.bound_to(link, index).await?;
         let (places, with_peers): (Vec<_>, Vec<_>) = bound
             .iter()
             .filter(|bound| bound.peer.is_some())
@@ -92,7 +94,7 @@ impl<T: Transport> Client<T> {
             .unzip();
         for (place, outcome) in places
             .into_iter()
-            .zip(self.remove(link, index, &with_peers))
+            .zip(self.remove(link, index, &with_peers).await)
         {
             if let Some(known) = outcomes.get_mut(place) {
                 if known.is_ok() && outcome != Ok(Outcome::Unchanged) {
@@ -103,7 +105,61 @@ impl<T: Transport> Client<T> {
         Ok(outcomes)
     }
 
-    fn remove(
+    /// The addresses of a link, of whatever kind. Of an address with a peer: the local address.
+    ///
+    /// # Errors
+    /// [`Error::LinkMissing`], [`Error::NameTaken`], [`Error::Link`], [`Error::Malformed`].
+    pub async fn addresses(&mut self, link: LinkName) -> Result<BTreeSet<IpNetwork>, Error> {
+        let bound = self.bound_addresses(link).await?;
+        Ok(bound.into_iter().map(|bound| bound.address).collect())
+    }
+
+    /// The addresses of a link, of whatever kind, with peers, flags and protocol, as the kernel orders
+    /// them.
+    ///
+    /// # Errors
+    /// As [`addresses`](Self::addresses).
+    pub async fn bound_addresses(&mut self, link: LinkName) -> Result<Vec<BoundAddress>, Error> {
+        let index = self.link(link).await?.index;
+        self.bound_to(link, index).await
+    }
+
+    /// The addresses of all links, with peers, flags and protocol, as the kernel orders them.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], [`Error::Malformed`].
+    pub async fn all_addresses(&mut self) -> Result<Vec<BoundAddress>, Error> {
+        self.dump_addresses(0).await
+    }
+
+    /// All links of the node with their addresses.
+    ///
+    /// # Errors
+    /// [`Error::Netlink`], [`Error::Malformed`].
+    pub async fn node_links(&mut self) -> Result<NodeLinks, Error> {
+        // Links last: an address whose link is missing then went together with it.
+        let bound = self.all_addresses().await?;
+        let names: BTreeMap<_, _> = self
+            .links()
+            .await?
+            .into_iter()
+            .map(|link| (link.index, link.name))
+            .collect();
+        let mut links = NodeLinks::new();
+        for name in names.values() {
+            links.insert_link(*name);
+        }
+        links.extend(
+            bound
+                .into_iter()
+                .filter_map(|b| Some((*names.get(&b.index)?, b.address))),
+        );
+        Ok(links)
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn remove(
         &mut self,
         link: LinkName,
         index: u32,
@@ -119,70 +175,23 @@ impl<T: Transport> Client<T> {
                 _ => Err(address_error("remove", link, *address, reason)),
             }
         })
+        .await
     }
 
-    /// The addresses of a link, of whatever kind. Of an address with a peer: the local address.
-    ///
-    /// # Errors
-    /// [`Error::LinkMissing`], [`Error::NameTaken`], [`Error::Link`], [`Error::Malformed`].
-    pub fn addresses(&mut self, link: LinkName) -> Result<BTreeSet<IpNetwork>, Error> {
-        let bound = self.bound_addresses(link)?;
-        Ok(bound.into_iter().map(|bound| bound.address).collect())
-    }
-
-    /// The addresses of a link, of whatever kind, with peers, flags and protocol, as the kernel orders
-    /// them.
-    ///
-    /// # Errors
-    /// As [`addresses`](Self::addresses).
-    pub fn bound_addresses(&mut self, link: LinkName) -> Result<Vec<BoundAddress>, Error> {
-        let index = self.link(link)?.index;
-        self.bound_to(link, index)
-    }
-
-    fn bound_to(&mut self, link: LinkName, index: u32) -> Result<Vec<BoundAddress>, Error> {
-        let mut bound = self.dump_addresses(index).map_err(|error| match error {
-            Error::Netlink(error) => link_error("list the addresses of", link, error),
-            error => error,
-        })?;
+    async fn bound_to(&mut self, link: LinkName, index: u32) -> Result<Vec<BoundAddress>, Error> {
+        let mut bound = self
+            .dump_addresses(index)
+            .await
+            .map_err(|error| match error {
+                Error::Netlink(error) => link_error("list the addresses of", link, error),
+                error => error,
+            })?;
         // Without strict checking the kernel lists those of all links.
         bound.retain(|bound| bound.index == index);
         Ok(bound)
     }
 
-    /// The addresses of all links, with peers, flags and protocol, as the kernel orders them.
-    ///
-    /// # Errors
-    /// [`Error::Netlink`], [`Error::Malformed`].
-    pub fn all_addresses(&mut self) -> Result<Vec<BoundAddress>, Error> {
-        self.dump_addresses(0)
-    }
-
-    /// All links of the node with their addresses.
-    ///
-    /// # Errors
-    /// [`Error::Netlink`], [`Error::Malformed`].
-    pub fn node_links(&mut self) -> Result<NodeLinks, Error> {
-        // Links last: an address whose link is missing then went together with it.
-        let bound = self.all_addresses()?;
-        let names: BTreeMap<_, _> = self
-            .links()?
-            .into_iter()
-            .map(|link| (link.index, link.name))
-            .collect();
-        let mut links = NodeLinks::new();
-        for name in names.values() {
-            links.insert_link(*name);
-        }
-        links.extend(
-            bound
-                .into_iter()
-                .filter_map(|b| Some((*names.get(&b.index)?, b.address))),
-        );
-        Ok(links)
-    }
-
-    fn dump_addresses(&mut self, index: u32) -> Result<Vec<BoundAddress>, Error> {
+    async fn dump_addresses(&mut self, index: u32) -> Result<Vec<BoundAddress>, Error> {
         let header = Header::dump(RTM_GETADDR);
         self.connection
             .dump_all(header, &message::all_addresses(index), |reply| {
@@ -191,6 +200,7 @@ impl<T: Transport> Client<T> {
                     reason,
                 })
             })
+            .await
     }
 }
 

@@ -1,4 +1,4 @@
-//! The blocking client.
+//! The blocking client and the async one.
 
 mod addresses;
 mod links;
@@ -6,8 +6,11 @@ mod routing;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
 use netlink_batch::{
-    Batch, Connection, Limits, Socket, SocketOptions, Transport, errno, uapi::NETLINK_ROUTE,
+    AsyncConnection, AsyncTransport, Batch, Connection, Limits, Socket, SocketOptions, errno,
+    uapi::NETLINK_ROUTE,
 };
 
 use crate::{AddressProtocol, Error, LinkName};
@@ -24,7 +27,8 @@ pub enum Outcome {
 /// The outcome of each item, in order.
 type Outcomes = Vec<Result<Outcome, Error>>;
 
-/// A client for dummy links and addresses, rules by mark and local routes, over one rtnetlink socket.
+/// A client for dummy links and addresses, rules by mark and local routes, over one rtnetlink socket. It
+/// blocks; [`AsyncClient`] has the same methods for async code.
 ///
 /// It works in the network namespace that the opening thread was in. Reading needs no capability,
 /// changes need `CAP_NET_ADMIN`. It reads all links but changes only dummy links: another link of the
@@ -33,8 +37,19 @@ type Outcomes = Vec<Result<Outcome, Error>>;
 ///
 /// All operations are idempotent: the second of two equal ones is [`Outcome::Unchanged`].
 #[derive(Debug)]
-pub struct Client<T = Socket> {
-    connection: Connection<T>,
+pub struct Client<T = Socket>(AsyncClient<T>);
+
+/// The same as [`Client`], for async code.
+///
+/// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
+///
+/// # When a future is dropped
+/// The client stays good. Of many changes those up to some point were made, in order, and none behind it:
+/// [more](netlink_batch::AsyncConnection). To make them again does no harm.
+#[derive(Debug)]
+pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    connection: AsyncConnection<T>,
     batch: Batch,
     protocol: AddressProtocol,
 }
@@ -45,18 +60,58 @@ impl Client {
     /// # Errors
     /// [`Error::Netlink`].
     pub fn open() -> Result<Self, Error> {
-        let options = SocketOptions::default().strict(true);
-        let socket = Socket::open(NETLINK_ROUTE, &options)?;
-        // Where pods come and go, so do addresses, and a listing is quickly repeated.
-        let limits = Limits::default().attempts(30);
-        Ok(Self::new(Connection::new(socket).with_limits(limits)))
+        Ok(Self::new(
+            Connection::new(socket()?).with_limits(default_limits()),
+        ))
     }
 }
 
-impl<T: Transport> Client<T> {
+#[cfg(feature = "tokio")]
+impl AsyncClient<AsyncSocket> {
+    /// Opens a socket for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub fn open() -> Result<Self, Error> {
+        let socket = AsyncSocket::new(socket()?)?;
+        Ok(Self::new(
+            AsyncConnection::new(socket).with_limits(default_limits()),
+        ))
+    }
+}
+
+fn socket() -> Result<Socket, Error> {
+    let options = SocketOptions::default().strict(true);
+    Ok(Socket::open(NETLINK_ROUTE, &options)?)
+}
+
+/// Where pods come and go, so do addresses, and a listing is quickly repeated.
+fn default_limits() -> Limits {
+    Limits::default().attempts(30)
+}
+
+impl<T: AsyncTransport> Client<T> {
     /// A client over a connection of protocol `NETLINK_ROUTE`, best with
     /// [strict checking](SocketOptions::strict).
     pub fn new(connection: Connection<T>) -> Self {
+        Self(AsyncClient::new(connection.into_async()))
+    }
+
+    /// Marks the addresses that this client adds with this number (`IFA_PROTO`), by which a program
+    /// recognises its addresses also on a link that was renamed. Kernels before 5.18 ignore it.
+    #[must_use]
+    pub fn with_address_protocol(self, protocol: AddressProtocol) -> Self {
+        Self(self.0.with_address_protocol(protocol))
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// A client over a connection of protocol `NETLINK_ROUTE`, best with
+    /// [strict checking](SocketOptions::strict).
+    pub fn new(connection: AsyncConnection<T>) -> Self {
         let mut batch = Batch::new();
         // An address that is there cannot be added again, one that is gone cannot be removed again.
         batch.set_idempotent(true);
@@ -67,8 +122,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    /// Marks the addresses that this client adds with this number (`IFA_PROTO`), by which a program
-    /// recognises its addresses also on a link that was renamed. Kernels before 5.18 ignore it.
+    /// As [`Client::with_address_protocol`].
     #[must_use]
     pub fn with_address_protocol(mut self, protocol: AddressProtocol) -> Self {
         self.protocol = protocol;
@@ -76,7 +130,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Sends a request for each item.
-    fn change<I>(
+    async fn change<I>(
         &mut self,
         items: &[I],
         mut push: impl FnMut(&mut Batch, &I),
@@ -84,7 +138,8 @@ impl<T: Transport> Client<T> {
     ) -> Outcomes {
         let report = self
             .connection
-            .execute_all(&mut self.batch, items, |batch, item| push(batch, item));
+            .execute_all(&mut self.batch, items, |batch, item| push(batch, item))
+            .await;
         let mut failures: BTreeMap<_, _> = report.into_failures().collect();
         let outcomes = items.iter().enumerate().map(|(place, item)| {
             failures

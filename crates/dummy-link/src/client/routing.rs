@@ -1,20 +1,20 @@
 //! Routing rules by mark, and local routes.
 
 use netlink_batch::{
-    Header, Transport, errno,
+    AsyncTransport, Header, errno,
     uapi::{NLM_F_CREATE, NLM_F_EXCL},
 };
 use netlink_packet_route::route::RouteMessage;
 use netlink_wire::Family;
 
-use super::{Client, Outcome, Outcomes};
+use super::{AsyncClient, Client, Outcome, Outcomes};
 use crate::message;
 use crate::uapi::{
     RTM_DELROUTE, RTM_DELRULE, RTM_GETROUTE, RTM_GETRULE, RTM_NEWROUTE, RTM_NEWRULE,
 };
 use crate::{Error, LocalRoute, MarkRule, Route, RoutingProtocol, Rule, Table};
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Adds rules by mark, many at a time; the result of each is at its place.
     ///
     /// [`Outcome::Unchanged`]: the rule is there. The same rule of another protocol does not count: the
@@ -22,7 +22,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// Of a rule [`Error::RoutingNotPermitted`], [`Error::RoutingUnsupported`], [`Error::Rule`].
-    pub fn add_rules(&mut self, rules: &[MarkRule]) -> Outcomes {
+    pub async fn add_rules(&mut self, rules: &[MarkRule]) -> Outcomes {
         let header = Header::new(RTM_NEWRULE).with(NLM_F_CREATE | NLM_F_EXCL);
         self.change(
             rules,
@@ -34,6 +34,7 @@ impl<T: Transport> Client<T> {
                 _ => Err(rule_error("add", rule, reason)),
             },
         )
+        .await
     }
 
     /// Removes rules by mark, many at a time; the result of each is at its place.
@@ -43,7 +44,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`add_rules`](Self::add_rules).
-    pub fn remove_rules(&mut self, rules: &[MarkRule]) -> Outcomes {
+    pub async fn remove_rules(&mut self, rules: &[MarkRule]) -> Outcomes {
         self.change(
             rules,
             |batch, rule| {
@@ -54,6 +55,7 @@ impl<T: Transport> Client<T> {
                 _ => Err(rule_error("remove", rule, reason)),
             },
         )
+        .await
     }
 
     /// All rules of both families, of whatever kind; those of a family are in the order in which they
@@ -61,7 +63,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::RoutingList`], [`Error::Malformed`].
-    pub fn rules(&mut self) -> Result<Vec<Rule>, Error> {
+    pub async fn rules(&mut self) -> Result<Vec<Rule>, Error> {
         let header = Header::dump(RTM_GETRULE);
         let dump = self
             .connection
@@ -70,7 +72,8 @@ impl<T: Transport> Client<T> {
                     what: "rule",
                     reason,
                 })
-            });
+            })
+            .await;
         match dump {
             // A kernel without policy routing.
             Err(Error::Netlink(error)) if is_unsupported(error.code()) => Ok(Vec::new()),
@@ -88,15 +91,17 @@ impl<T: Transport> Client<T> {
     /// Of a route [`Error::RouteTaken`] if the table has another route to these addresses,
     /// [`Error::LinkDown`] (IPv6), [`Error::RoutingNotPermitted`], [`Error::RoutingUnsupported`],
     /// [`Error::Route`].
-    pub fn add_routes(&mut self, routes: &[LocalRoute]) -> Outcomes {
+    pub async fn add_routes(&mut self, routes: &[LocalRoute]) -> Outcomes {
         let header = Header::new(RTM_NEWROUTE).with(NLM_F_CREATE | NLM_F_EXCL);
-        let mut outcomes = self.change(
-            routes,
-            |batch, route| {
-                batch.push(header, &message::local_route(route));
-            },
-            |route, reason| Err(route_error("add", route, reason)),
-        );
+        let mut outcomes = self
+            .change(
+                routes,
+                |batch, route| {
+                    batch.push(header, &message::local_route(route));
+                },
+                |route, reason| Err(route_error("add", route, reason)),
+            )
+            .await;
         // What is in the way takes a listing, once for each table.
         let mut tables: Vec<(Table, Result<Vec<Route>, Error>)> = Vec::new();
         for (route, outcome) in routes.iter().zip(&mut outcomes) {
@@ -104,7 +109,7 @@ impl<T: Transport> Client<T> {
                 continue;
             }
             if tables.last().is_none_or(|(table, _)| *table != route.table) {
-                tables.push((route.table, self.routes(route.table)));
+                tables.push((route.table, self.routes(route.table).await));
             }
             let Some((_, Ok(found))) = tables.last() else {
                 continue;
@@ -130,7 +135,7 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// Of a route [`Error::RoutingNotPermitted`], [`Error::RoutingUnsupported`], [`Error::Route`].
-    pub fn remove_routes(&mut self, routes: &[LocalRoute]) -> Outcomes {
+    pub async fn remove_routes(&mut self, routes: &[LocalRoute]) -> Outcomes {
         self.change(
             routes,
             |batch, route| {
@@ -141,6 +146,7 @@ impl<T: Transport> Client<T> {
                 _ => Err(route_error("remove", route, reason)),
             },
         )
+        .await
     }
 
     /// The routes of a table, of both families and of whatever kind, as the kernel orders them. Empty
@@ -148,11 +154,12 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::RoutingList`], [`Error::Malformed`].
-    pub fn routes(&mut self, table: Table) -> Result<Vec<Route>, Error> {
+    pub async fn routes(&mut self, table: Table) -> Result<Vec<Route>, Error> {
         self.list_routes(
             |family| message::routes_of(family, table),
             |route| route.table == table,
         )
+        .await
     }
 
     /// The routes of a protocol, of both families, in whatever table. The kernel picks them, from Linux 4.20;
@@ -160,14 +167,17 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`routes`](Self::routes).
-    pub fn routes_by(&mut self, protocol: RoutingProtocol) -> Result<Vec<Route>, Error> {
+    pub async fn routes_by(&mut self, protocol: RoutingProtocol) -> Result<Vec<Route>, Error> {
         self.list_routes(
             |family| message::routes_by(family, protocol),
             |route| route.protocol == protocol,
         )
+        .await
     }
+}
 
-    fn list_routes(
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn list_routes(
         &mut self,
         request: impl Fn(Family) -> RouteMessage,
         wanted: impl Fn(&Route) -> bool,
@@ -176,16 +186,20 @@ impl<T: Transport> Client<T> {
         for family in Family::ALL {
             let header = Header::dump(RTM_GETROUTE);
             let request = request(family);
-            let dump = self.connection.dump_all(header, &request, |reply| {
-                let route =
-                    message::parse_route(reply.payload).map_err(|reason| Error::Malformed {
-                        what: "route",
-                        reason,
-                    })?;
-                // Without strict checking the kernel lists all routes; without IPv6, IPv4 again.
-                Ok(route
-                    .filter(|route| wanted(route) && Family::of(route.destination.ip()) == family))
-            });
+            let dump = self
+                .connection
+                .dump_all(header, &request, |reply| {
+                    let route =
+                        message::parse_route(reply.payload).map_err(|reason| Error::Malformed {
+                            what: "route",
+                            reason,
+                        })?;
+                    // Without strict checking the kernel lists all routes; without IPv6, IPv4 again.
+                    Ok(route.filter(|route| {
+                        wanted(route) && Family::of(route.destination.ip()) == family
+                    }))
+                })
+                .await;
             match dump {
                 Ok(found) => routes.extend::<Vec<_>>(found),
                 Err(Error::Netlink(error))

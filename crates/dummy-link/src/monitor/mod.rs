@@ -2,15 +2,16 @@
 
 mod changes;
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use netlink_batch::messages;
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt::RcvBuf};
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
+use netlink_batch::{
+    AsyncTransport, Os, Socket, SocketOptions, Wait, errno, messages, uapi::NETLINK_ROUTE,
+};
 
 use crate::uapi::{
     RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_IFADDR,
@@ -38,25 +39,39 @@ const ROUTING: [u32; 4] = [
     RTNLGRP_IPV6_ROUTE,
 ];
 
-/// Waits for changes of links and addresses, and where asked for, of rules and routes, in the network namespace that the opening thread was in.
+/// Waits for changes of links and addresses, and where asked for, of rules and routes, in the network
+/// namespace that the opening thread was in. It blocks; [`AsyncMonitor`] is for async code.
 ///
 /// It reports that something changed, not what, and the caller lists everything again, so that nothing
 /// is missed. Only of [watched](Self::watching) links it reports what was removed. It needs no
 /// capability. Open it before the first listing, or a change in between stays unnoticed.
 ///
-/// Its file descriptor ([`AsFd`]) is readable when there may be notifications: with tokio's `AsyncFd`,
-/// clear readiness only after [`wait`](Self::wait) with a timeout of 0 returned `None`.
+/// Its file descriptor ([`AsFd`]) is readable when there may be notifications: a program with an event loop
+/// of its own calls [`wait`](Self::wait) then, with a timeout of 0, until it returns `None`.
 #[derive(Debug)]
-pub struct Monitor {
-    socket: Socket,
+pub struct Monitor<T = Socket>(AsyncMonitor<T>);
+
+/// The same as [`Monitor`], for async code.
+///
+/// A dropped future loses nothing: the next one reports what it would have reported.
+#[derive(Debug)]
+pub struct AsyncMonitor<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    transport: T,
+    /// Makes the transport of a socket.
+    make: Make<T>,
     buffer: Vec<u8>,
     settle: Duration,
     filter: Filter,
     /// Whether it is subscribed to rules and routes.
     routing: bool,
-    /// The socket is new, and changes before it was opened are unknown.
-    reopened: bool,
+    /// What has changed since the last report.
+    changes: Changes,
+    /// When the report of these changes is due.
+    due: Option<Instant>,
 }
+
+type Make<T> = fn(Socket) -> Result<T, netlink_batch::Error>;
 
 impl Monitor {
     /// Subscribes to notifications.
@@ -64,14 +79,31 @@ impl Monitor {
     /// # Errors
     /// [`Error::Monitor`].
     pub fn open() -> Result<Self, Error> {
-        Ok(Self {
-            socket: subscribe(false).map_err(|error| monitor_error("open", &error))?,
-            buffer: vec![0; BUFFER],
-            settle: Duration::ZERO,
-            filter: Filter::default(),
-            routing: false,
-            reopened: false,
-        })
+        Self::over(Ok)
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl AsyncMonitor<AsyncSocket> {
+    /// Subscribes to notifications, for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub fn open() -> Result<Self, Error> {
+        Self::over(AsyncSocket::new)
+    }
+}
+
+impl<T: AsyncTransport> Monitor<T> {
+    /// Subscribes to notifications, through what `make` makes of a socket.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    pub fn over(make: fn(Socket) -> Result<T, netlink_batch::Error>) -> Result<Self, Error> {
+        AsyncMonitor::over(make).map(Self)
     }
 
     /// Subscribes anew, with the same settings, after an error. The next [`wait`](Self::wait) returns
@@ -80,28 +112,93 @@ impl Monitor {
     /// # Errors
     /// [`Error::Monitor`]: the monitor is as it was, and this can be tried again.
     pub fn reopen(&mut self) -> Result<(), Error> {
-        self.socket = subscribe(self.routing).map_err(|error| monitor_error("open", &error))?;
-        self.reopened = true;
-        Ok(())
+        self.0.reopen()
     }
 
+    /// Waits until something changes, at most for this time, and returns all that has changed by then
+    /// as one report. `None`: nothing changed. With a timeout of 0 it does not block.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`] if the socket fails; [`reopen`](Self::reopen) it then. Notifications that the
+    /// kernel had to drop (`ENOBUFS`) are not an error but [`Changes::lost`].
+    pub fn wait(&mut self, timeout: Duration) -> Result<Option<Changes>, Error> {
+        netlink_batch::block_on(self.0.report(Instant::now().checked_add(timeout)))
+    }
+}
+
+/// Makes settings of [`AsyncMonitor`], and the same of [`Monitor`].
+macro_rules! settings {
+    (
+        $(
+            $(#[$meta:meta])*
+            pub fn $name:ident(mut $self:ident $(, $argument:ident: $type:ty)?) -> Self $body:block
+        )*
+        fallible:
+        $(
+            $(#[$fallible_meta:meta])*
+            pub fn $fallible:ident(mut $this:ident $(, $parameter:ident: $of:ty)?)
+                -> Result<Self, Error> $fallible_body:block
+        )*
+    ) => {
+        impl<T: AsyncTransport> AsyncMonitor<T> {
+            $(
+                $(#[$meta])*
+                #[must_use]
+                pub fn $name(mut $self $(, $argument: $type)?) -> Self $body
+            )*
+            $(
+                $(#[$fallible_meta])*
+                pub fn $fallible(mut $this $(, $parameter: $of)?) -> Result<Self, Error>
+                $fallible_body
+            )*
+        }
+
+        impl<T: AsyncTransport> Monitor<T> {
+            $(
+                $(#[$meta])*
+                #[must_use]
+                pub fn $name($self $(, $argument: $type)?) -> Self {
+                    Self($self.0.$name($($argument)?))
+                }
+            )*
+            $(
+                $(#[$fallible_meta])*
+                pub fn $fallible($this $(, $parameter: $of)?) -> Result<Self, Error> {
+                    $this.0.$fallible($($parameter)?).map(Self)
+                }
+            )*
+        }
+    };
+}
+
+settings! {
     /// Ignores all changes of the link of this name and its addresses. The link need not exist yet.
     ///
     /// A link that is renamed to this name is ignored from then on; one that is renamed to another
     /// name is reported.
-    #[must_use]
-    pub fn ignoring(self, link: LinkName) -> Self {
-        self.with_interest(link, Interest::Ignored)
+    pub fn ignoring(mut self, link: LinkName) -> Self {
+        self.filter.add(link, Interest::Ignored);
+        self
     }
 
     /// Reports of the link of this name only what is removed: addresses, and the link itself
     /// ([`Changes::removed`]). So a program that adds to the link is not woken by what it adds, and
     /// learns at once what others take away; its own removals it recognises. The link need not exist
     /// yet.
-    #[must_use]
-    pub fn watching(self, link: LinkName) -> Self {
-        self.with_interest(link, Interest::Watched)
+    pub fn watching(mut self, link: LinkName) -> Self {
+        self.filter.add(link, Interest::Watched);
+        self
     }
+
+    /// After the first notification waits this long for more, so that a burst is one report (default:
+    /// no wait; what has arrived is one report). Further notifications do not prolong the wait, and the
+    /// timeout ends it.
+    pub fn settling(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    fallible:
 
     /// Reports changes of rules and routes too ([`Changes::rules`], [`Changes::routes`]).
     ///
@@ -141,139 +238,161 @@ impl Monitor {
         self.filter.protocols.insert(protocol);
         Ok(self)
     }
+}
+
+impl<T: AsyncTransport> AsyncMonitor<T> {
+    /// Subscribes to notifications, through what `make` makes of a socket.
+    ///
+    /// # Errors
+    /// [`Error::Monitor`].
+    pub fn over(make: fn(Socket) -> Result<T, netlink_batch::Error>) -> Result<Self, Error> {
+        Ok(Self {
+            transport: subscribe(make, false).map_err(|error| open_error(&error))?,
+            make,
+            buffer: vec![0; BUFFER],
+            settle: Duration::ZERO,
+            filter: Filter::default(),
+            routing: false,
+            changes: Changes::default(),
+            due: None,
+        })
+    }
+
+    /// Subscribes anew, with the same settings, after an error. The next [`next`](Self::next) returns
+    /// at once with [`Changes::lost`].
+    ///
+    /// # Errors
+    /// [`Error::Monitor`]: the monitor is as it was, and this can be tried again.
+    pub fn reopen(&mut self) -> Result<(), Error> {
+        self.transport = subscribe(self.make, self.routing).map_err(|error| open_error(&error))?;
+        // Changes before it was opened are unknown.
+        self.filter.lose(&mut self.changes);
+        Ok(())
+    }
+
+    /// Waits until something changes, and returns all that has changed by then as one report.
+    ///
+    /// # Errors
+    /// As [`Monitor::wait`].
+    pub async fn next(&mut self) -> Result<Changes, Error> {
+        loop {
+            if let Some(changes) = self.report(None).await? {
+                return Ok(changes);
+            }
+        }
+    }
 
     fn subscribe_to_routing(&mut self) -> Result<(), Error> {
         self.routing = true;
-        join(&mut self.socket, &ROUTING).map_err(|error| monitor_error("open", &error))
+        join(&mut self.transport, &ROUTING).map_err(|error| open_error(&error))
     }
 
-    fn with_interest(mut self, link: LinkName, interest: Interest) -> Self {
-        self.filter.add(link, interest);
-        self
-    }
-
-    /// After the first notification waits this long for more, so that a burst is one report (default:
-    /// no wait; what has arrived is one report). Further notifications do not prolong the wait, and the
-    /// timeout ends it.
-    #[must_use]
-    pub fn settling(mut self, settle: Duration) -> Self {
-        self.settle = settle;
-        self
-    }
-
-    /// Waits until something changes, at most for this time, and returns all that has changed by then
-    /// as one report. `None`: nothing changed. With a timeout of 0 it does not block.
-    ///
-    /// # Errors
-    /// [`Error::Monitor`] if the socket fails; [`reopen`](Self::reopen) it then. Notifications that the
-    /// kernel had to drop (`ENOBUFS`) are not an error but [`Changes::lost`].
-    pub fn wait(&mut self, timeout: Duration) -> Result<Option<Changes>, Error> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut changes = Changes::default();
-        if std::mem::take(&mut self.reopened) {
-            self.filter.lose(&mut changes);
-        }
-        let mut settled = None;
+    /// What changes until the deadline, or if nothing does, `None`.
+    async fn report(&mut self, deadline: Option<Instant>) -> Result<Option<Changes>, Error> {
         loop {
-            self.receive(&mut changes)?;
-            let until = match (changes.is_any(), settled) {
-                (false, _) => deadline,
-                (true, Some(settled)) => Some(settled),
-                (true, None) => {
-                    let end = Instant::now().checked_add(self.settle);
-                    let end = end.into_iter().chain(deadline).min();
-                    settled = end;
-                    end
-                }
+            self.receive_all().await?;
+            let until = if self.changes.is_any() {
+                let settled = || Instant::now().checked_add(self.settle);
+                self.due = self.due.or_else(settled);
+                self.due.into_iter().chain(deadline).min()
+            } else {
+                deadline
             };
             // What can still be read at the end is for the next report.
-            if !self.is_readable(until)? || until.is_some_and(|until| until <= Instant::now()) {
+            let is_over = until.is_some_and(|until| until <= Instant::now());
+            if is_over
+                || !self
+                    .receive(until.map_or(Wait::Forever, Wait::Until))
+                    .await?
+            {
+                self.due = None;
+                let changes = std::mem::take(&mut self.changes);
                 return Ok(changes.is_any().then_some(changes));
             }
         }
     }
 
-    /// Adds what has arrived, without waiting.
-    fn receive(&mut self, changes: &mut Changes) -> Result<(), Error> {
+    /// Takes what has arrived, without waiting.
+    async fn receive_all(&mut self) -> Result<(), Error> {
         for _ in 0..MAX_DATAGRAMS {
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_TRUNC;
-            match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
-                Ok(length) => self.read(length, changes),
-                Err(Errno::EAGAIN) => break,
-                Err(Errno::EINTR) => {}
-                Err(Errno::ENOBUFS) => self.filter.lose(changes),
-                Err(errno) => return Err(monitor_error("read", &errno.into())),
+            if !self.receive(Wait::No).await? {
+                break;
             }
         }
         Ok(())
     }
 
+    /// Takes a datagram. `false` if none came.
+    async fn receive(&mut self, wait: Wait) -> Result<bool, Error> {
+        let received =
+            poll_fn(|context| self.transport.poll_receive(context, &mut self.buffer, wait));
+        match received.await {
+            Ok(length) => self.read(length),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => match Os::from(error) {
+                Os(errno::EINTR) => {}
+                Os(errno::ENOBUFS) => self.filter.lose(&mut self.changes),
+                os => return Err(monitor_error("read", os)),
+            },
+        }
+        Ok(true)
+    }
+
     /// Reads a datagram of this length.
-    fn read(&mut self, length: usize, changes: &mut Changes) {
+    fn read(&mut self, length: usize) {
         let Some(datagram) = self.buffer.get(..length) else {
-            return self.filter.lose(changes);
+            return self.filter.lose(&mut self.changes);
         };
         for message in messages(datagram) {
             match message {
-                Ok(message) => self.filter.record(&message, changes),
-                Err(_) => self.filter.lose(changes),
-            }
-        }
-    }
-
-    /// Whether there is something to read before the deadline; without one, waits for it.
-    fn is_readable(&self, deadline: Option<Instant>) -> Result<bool, Error> {
-        loop {
-            let timeout = match deadline {
-                None => PollTimeout::NONE,
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    // Rounded up, so as not to poll again and again during the last millisecond.
-                    let milliseconds = left.as_micros().div_ceil(1000);
-                    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
-                }
-            };
-            let mut sockets = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
-            match poll(&mut sockets, timeout) {
-                Ok(0) if deadline.is_some_and(|deadline| deadline > Instant::now()) => {}
-                Ok(ready) => return Ok(ready > 0),
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(monitor_error("wait for", &errno.into())),
+                Ok(message) => self.filter.record(&message, &mut self.changes),
+                Err(_) => self.filter.lose(&mut self.changes),
             }
         }
     }
 }
 
-fn subscribe(routing: bool) -> Result<Socket, io::Error> {
-    let mut socket = Socket::new(NETLINK_ROUTE)?;
-    // With a smaller buffer more is lost, which is reported.
-    let _ = setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER);
-    socket.bind(&SocketAddr::new(0, 0))?;
-    // Connected, the socket accepts messages from the kernel only.
-    socket.connect(&SocketAddr::new(0, 0))?;
-    join(&mut socket, &LINKS)?;
+fn subscribe<T: AsyncTransport>(make: Make<T>, routing: bool) -> Result<T, netlink_batch::Error> {
+    // With a smaller receive buffer more is lost, which is reported.
+    let options = SocketOptions::default();
+    let options = options.buffers(options.send_buffer, RECEIVE_BUFFER);
+    let mut transport = make(Socket::open(NETLINK_ROUTE, &options)?)?;
+    join(&mut transport, &LINKS)?;
     if routing {
-        join(&mut socket, &ROUTING)?;
+        join(&mut transport, &ROUTING)?;
     }
-    Ok(socket)
+    Ok(transport)
 }
 
-fn join(socket: &mut Socket, groups: &[u32]) -> Result<(), io::Error> {
+fn join(transport: &mut impl AsyncTransport, groups: &[u32]) -> Result<(), netlink_batch::Error> {
     groups
         .iter()
-        .try_for_each(|group| socket.add_membership(*group))
+        .try_for_each(|group| transport.join_group(*group))
 }
 
-fn monitor_error(action: &'static str, error: &io::Error) -> Error {
+fn open_error(error: &netlink_batch::Error) -> Error {
+    use netlink_batch::Error as Netlink;
+    let os = match error {
+        Netlink::Open { reason, .. } | Netlink::SocketOption { reason, .. } => Some(*reason),
+        _ => None,
+    };
     Error::Monitor {
-        action,
-        reason: error.to_string(),
-        code: error.raw_os_error(),
+        action: "open",
+        reason: os.map_or_else(|| error.to_string(), |os| os.to_string()),
+        code: os.map(|os| os.0),
     }
 }
 
-impl AsFd for Monitor {
+fn monitor_error(action: &'static str, os: Os) -> Error {
+    Error::Monitor {
+        action,
+        reason: os.to_string(),
+        code: Some(os.0),
+    }
+}
+
+impl<T: AsFd> AsFd for Monitor<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.0.transport.as_fd()
     }
 }

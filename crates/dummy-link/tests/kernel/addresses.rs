@@ -5,14 +5,14 @@ use std::net::{IpAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dummy_link::{Client, Error, Outcome, host_address};
+use dummy_link::{Error, Outcome, host_address};
 use ipnetwork::IpNetwork;
 use kernel_test::{cmd, cmd_input, set_sysctl};
 
 use crate::{all, ip_lists, name, nets};
 
 pub(crate) fn addresses_written_by_us_read_by_ip() {
-    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    let (link, mut client) = (name("d0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     let wanted = nets(&[
         "10.96.0.1/32",
@@ -75,7 +75,7 @@ pub(crate) fn addresses_written_by_ip_read_by_us() {
          addr add 10.1.1.1 peer 10.1.1.2/32 dev v1
          addr add 10.2.2.2/31 dev d1 label d1:alias",
     );
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let d0 = client.addresses(name("d0")).unwrap();
     assert_eq!(
         d0,
@@ -108,7 +108,7 @@ pub(crate) fn addresses_written_by_ip_read_by_us() {
 }
 
 pub(crate) fn ipv6_addresses_are_usable_at_once() {
-    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    let (link, mut client) = (name("d0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     for text in ["fd00::5", "fd00::6", "10.96.0.5"] {
         let ip: IpAddr = text.parse().unwrap();
@@ -122,7 +122,7 @@ pub(crate) fn ipv6_addresses_are_usable_at_once() {
 }
 
 pub(crate) fn addresses_with_peers_are_removed_as_listed() {
-    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    let (link, mut client) = (name("d0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     cmd_input(
         "ip -batch -",
@@ -173,7 +173,7 @@ pub(crate) fn addresses_with_peers_are_removed_as_listed() {
 }
 
 pub(crate) fn an_address_with_and_without_a_peer_takes_two_removals() {
-    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    let (link, mut client) = (name("d0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     cmd("ip addr add 10.1.1.1 peer 10.1.1.2/32 dev d0 && ip addr add 10.1.1.1/32 dev d0");
     let address = nets(&["10.1.1.1/32"]);
@@ -187,7 +187,7 @@ pub(crate) fn an_address_with_and_without_a_peer_takes_two_removals() {
 }
 
 pub(crate) fn disabled_ipv6_fails_alone_with_its_reason() {
-    let (link, mut client) = (name("d0"), Client::open().unwrap());
+    let (link, mut client) = (name("d0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     set_sysctl("net.ipv6.conf.d0.disable_ipv6", "1");
     let wanted = nets(&["10.0.0.1/32", "fd00::1/128", "10.0.0.2/32"]);
@@ -212,7 +212,7 @@ pub(crate) fn disabled_ipv6_fails_alone_with_its_reason() {
 }
 
 pub(crate) fn ten_thousand_addresses() {
-    let (link, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
+    let (link, mut client) = (name("kube-ipvs0"), crate::open().unwrap());
     client.ensure(link).unwrap();
     let wanted: Vec<IpNetwork> = (0..10_000_u32)
         .map(|number| match number % 2 {
@@ -249,7 +249,7 @@ pub(crate) fn ten_thousand_addresses() {
 
 pub(crate) fn listings_survive_changes_meanwhile() {
     let (steady, busy) = (name("steady"), name("busy"));
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     client.ensure(steady).unwrap();
     client.ensure(busy).unwrap();
     let stays: Vec<IpNetwork> = (0..500_u32)
@@ -261,7 +261,7 @@ pub(crate) fn listings_survive_changes_meanwhile() {
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut other = Client::open().unwrap();
+            let mut other = crate::open().unwrap();
             let comes_and_goes: Vec<_> = (1..50)
                 .map(|n| host_address(IpAddr::V4([192, 0, 2, n].into())))
                 .collect();

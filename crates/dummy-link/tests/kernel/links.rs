@@ -1,12 +1,13 @@
 //! Links.
 
-use dummy_link::{AddressFlags, AddressProtocol, Client, Error, Outcome};
+use dummy_link::{AddressFlags, AddressProtocol, Error, Outcome};
 use kernel_test::{cmd, cmd_input, try_cmd};
 
+use crate::Client;
 use crate::{all, ip_lists, name, nets};
 
 pub(crate) fn made_by_us_read_by_ip() {
-    let (link, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
+    let (link, mut client) = (name("kube-ipvs0"), crate::open().unwrap());
     assert_eq!(client.delete(link), Ok(Outcome::Unchanged));
     assert_eq!(client.ensure(link), Ok(Outcome::Changed));
     assert_eq!(client.ensure(link), Ok(Outcome::Unchanged));
@@ -31,7 +32,7 @@ pub(crate) fn made_by_us_read_by_ip() {
 pub(crate) fn made_by_ip_read_by_us() {
     cmd("ip link add d1 type dummy && ip link add d0 type dummy && ip link set d1 up");
     cmd("ip link add v0 type veth peer name v1");
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let dummies: Vec<_> = client
         .dummies()
         .unwrap()
@@ -62,7 +63,7 @@ pub(crate) fn made_by_ip_read_by_us() {
 
 pub(crate) fn other_links_are_left_alone() {
     cmd("ip link add v0 type veth peer name v1 && ip link property add dev v0 altname ours");
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let veth = Error::NotDummy {
         link: name("v0"),
         kind: Some("veth".into()),
@@ -85,7 +86,7 @@ pub(crate) fn other_links_are_left_alone() {
 
 pub(crate) fn links_of_another_kind_are_not_changed() {
     cmd("ip link add kube-ipvs0 type bridge && ip addr add 10.0.0.9/32 dev kube-ipvs0");
-    let (link, mut client) = (name("kube-ipvs0"), Client::open().unwrap());
+    let (link, mut client) = (name("kube-ipvs0"), crate::open().unwrap());
     let addresses = nets(&["10.0.0.1/32", "10.0.0.9/32"]);
     let bridge = Error::NotDummy {
         link,
@@ -120,7 +121,7 @@ pub(crate) fn links_are_found_by_kind_and_any_name() {
          link add d1 type dummy
          link property add dev d1 altname kube-ipvs0 altname a-name-of-more-than-fifteen-bytes",
     );
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let of_kind = |client: &mut Client, kind: &str| {
         let links = client.links_of_kind(kind).unwrap();
         links.iter().map(|link| link.name).collect::<Vec<_>>()
@@ -143,7 +144,7 @@ pub(crate) fn links_are_found_by_kind_and_any_name() {
 
 pub(crate) fn marked_addresses_are_recognised_on_a_renamed_link() {
     let mark = AddressProtocol(42);
-    let mut client = Client::open().unwrap().with_address_protocol(mark);
+    let mut client = crate::open().unwrap().with_address_protocol(mark);
     let ours = nets(&["10.96.0.1/32", "fd00::1/128"]);
     client.ensure(name("d0")).unwrap();
     all(client.add_addresses(name("d0"), &ours).unwrap());
@@ -169,7 +170,7 @@ pub(crate) fn marked_addresses_are_recognised_on_a_renamed_link() {
 }
 
 pub(crate) fn missing_links_are_reported_as_missing() {
-    let (link, mut client) = (name("d9"), Client::open().unwrap());
+    let (link, mut client) = (name("d9"), crate::open().unwrap());
     let missing = Error::LinkMissing { link };
     let wanted = nets(&["10.0.0.1/32"]);
     assert_eq!(client.add_addresses(link, &wanted), Err(missing.clone()));
@@ -181,7 +182,7 @@ pub(crate) fn missing_links_are_reported_as_missing() {
 
 pub(crate) fn a_kernel_without_dummy_links() {
     let by_ip = try_cmd("ip link add probe type dummy");
-    let by_us = Client::open().unwrap().ensure(name("d0"));
+    let by_us = crate::open().unwrap().ensure(name("d0"));
     match by_ip {
         Ok(_) => assert_eq!(by_us, Ok(Outcome::Changed)),
         Err(_) => assert_eq!(by_us, Err(Error::DummyUnsupported { link: name("d0") })),

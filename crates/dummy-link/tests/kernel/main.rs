@@ -14,10 +14,19 @@ use std::process::ExitCode;
 
 use dummy_link::{Error, LinkName, Outcome};
 use ipnetwork::IpNetwork;
-use kernel_test::{Needs, cmd, tests};
+use kernel_test::{AnySocket, Needs, Test, cmd, tests};
+use netlink_batch::{Connection, Limits, SocketOptions, uapi::NETLINK_ROUTE};
 
 fn main() -> ExitCode {
-    let anywhere = tests![
+    let on_tokio = anywhere().into_iter().map(Test::on_tokio);
+    let here =
+        tests![links::a_kernel_without_dummy_links].map(|test| test.needs(Needs::NetNamespace));
+    kernel_test::main(anywhere().into_iter().chain(on_tokio).chain(here))
+}
+
+/// The tests of both clients.
+fn anywhere() -> impl IntoIterator<Item = Test> {
+    tests![
         links::made_by_us_read_by_ip,
         links::made_by_ip_read_by_us,
         links::other_links_are_left_alone,
@@ -42,10 +51,17 @@ fn main() -> ExitCode {
         routing::a_failing_item_fails_alone,
         routing::marked_packets_are_delivered_here,
         routing::ten_thousand_routes,
-    ];
-    let here =
-        tests![links::a_kernel_without_dummy_links].map(|test| test.needs(Needs::NetNamespace));
-    kernel_test::main(anywhere.into_iter().chain(here))
+    ]
+}
+
+/// The blocking client, or the async one on a tokio runtime.
+type Client = dummy_link::Client<AnySocket>;
+
+/// As `Client::open` does.
+fn open() -> Result<Client, Error> {
+    let socket = AnySocket::open(NETLINK_ROUTE, &SocketOptions::default().strict(true))?;
+    let limits = Limits::default().attempts(30);
+    Ok(Client::new(Connection::new(socket).with_limits(limits)))
 }
 
 fn name(text: &str) -> LinkName {

@@ -5,12 +5,13 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use dummy_link::{
-    Client, Error, Family, LocalRoute, Mark, MarkRule, Outcome, RouteKind, RoutingProtocol, Table,
+    Error, Family, LocalRoute, Mark, MarkRule, Outcome, RouteKind, RoutingProtocol, Table,
     every_address,
 };
 use kernel_test::{Namespace, Netns, cmd, cmd_input, set_sysctl, try_cmd};
 
 use super::{all, name};
+use crate::Client;
 
 const TABLE: Table = Table(8192);
 const OURS: RoutingProtocol = RoutingProtocol(77);
@@ -55,7 +56,7 @@ fn ip_lists_rules(flag: &str) -> Vec<String> {
 }
 
 pub(crate) fn rules_written_by_us_read_by_ip() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     for (family, flag) in FAMILIES {
         let low = MarkRule {
             mark: Mark::whole(7),
@@ -89,7 +90,7 @@ pub(crate) fn rules_written_by_us_read_by_ip() {
 }
 
 pub(crate) fn rules_written_by_ip_read_by_us() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let before = client.rules().unwrap();
     assert_eq!(before.iter().filter(|rule| rule.has_more).count(), 0);
     for (family, flag) in FAMILIES {
@@ -144,7 +145,7 @@ fn ip_lists(flag: &str, table: Table) -> BTreeSet<(String, String)> {
 }
 
 pub(crate) fn routes_written_by_us_read_by_ip() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     for (flag, destinations, as_ip_has_them) in [
         (
             "-4",
@@ -175,7 +176,7 @@ pub(crate) fn routes_written_by_us_read_by_ip() {
 }
 
 pub(crate) fn routes_written_by_ip_read_by_us() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     assert_eq!(client.routes(TABLE), Ok(vec![]), "no such table");
     cmd("ip route add local default dev lo table 8192 proto 77");
     cmd("ip -6 route add local default dev lo table 8192 proto 77");
@@ -200,7 +201,7 @@ pub(crate) fn routes_written_by_ip_read_by_us() {
 }
 
 pub(crate) fn what_others_made_stays() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     for (family, flag) in FAMILIES {
         cmd(&format!(
             "ip {flag} rule add priority 100 fwmark 0x2000/0x2000 table 8192 protocol static"
@@ -245,7 +246,7 @@ pub(crate) fn what_others_made_stays() {
 }
 
 pub(crate) fn another_route_to_the_same_addresses_is_reported() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     cmd("ip route add blackhole default table 8192");
     // IPv6 routes have a metric of their own, 1024 by default.
     cmd("ip -6 route add blackhole default table 8192 metric 1024");
@@ -264,7 +265,7 @@ pub(crate) fn another_route_to_the_same_addresses_is_reported() {
 }
 
 pub(crate) fn a_failing_item_fails_alone() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let nowhere = LocalRoute {
         link: 4711,
         ..route("10.96.0.2/32")
@@ -317,7 +318,7 @@ pub(crate) fn marked_packets_are_delivered_here(namespace: &Namespace) {
     send("10.96.0.1", "without a rule");
     everything_arrived();
 
-    let mut routing = Client::open().unwrap();
+    let mut routing = crate::open().unwrap();
     let lo = routing.link(name("lo")).unwrap().index;
     let local = LocalRoute {
         link: lo,
@@ -341,7 +342,7 @@ pub(crate) fn marked_packets_are_delivered_here(namespace: &Namespace) {
 }
 
 pub(crate) fn ten_thousand_routes() {
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let routes: Vec<_> = (0..10_000_u32)
         .map(|n| {
             route(&format!(

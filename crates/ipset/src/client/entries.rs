@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-use netlink_batch::Transport;
+use netlink_batch::AsyncTransport;
 
-use crate::client::Client;
+use crate::client::{AsyncClient, Client};
 use crate::message::{EntryBatch, Mode, Request};
 use crate::{Entry, Error, ErrorKind, Operation, SetName};
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Adds entries, in order, as many to a message as fit: about 800 to a system call.
     ///
     /// With [`Mode::Idempotent`] an entry that exists is updated with the options given.
@@ -27,8 +27,9 @@ impl<T: Transport> Client<T> {
     /// index): those before it are added, those behind it are not. [`ErrorKind::EntryExists`] (unless
     /// [`Mode::Idempotent`]), [`ErrorKind::Full`], [`ErrorKind::NoSuchSet`], and whatever
     /// [`SetSpec::check`](crate::SetSpec::check) would have found.
-    pub fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
+    pub async fn add(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
         self.each_batch(set, entries, |entries| Request::Add { set, entries, mode })
+            .await
     }
 
     /// Deletes entries, in order, as many to a message as fit.
@@ -36,8 +37,14 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`add`](Self::add), with [`Operation::Delete`]; [`ErrorKind::EntryMissing`] unless
     /// [`Mode::Idempotent`].
-    pub fn delete(&mut self, set: SetName, entries: &[Entry], mode: Mode) -> Result<(), Error> {
+    pub async fn delete(
+        &mut self,
+        set: SetName,
+        entries: &[Entry],
+        mode: Mode,
+    ) -> Result<(), Error> {
         self.each_batch(set, entries, |entries| Request::Del { set, entries, mode })
+            .await
     }
 
     /// Tests whether an entry matches. In a set of networks an address inside a network matches, unless
@@ -45,19 +52,24 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::Kernel`] for every answer but "not in the set".
-    pub fn test(&mut self, set: SetName, entry: &Entry) -> Result<bool, Error> {
-        match self.send(&Request::Test {
-            set,
-            entry: Cow::Borrowed(entry),
-        }) {
+    pub async fn test(&mut self, set: SetName, entry: &Entry) -> Result<bool, Error> {
+        match self
+            .send(&Request::Test {
+                set,
+                entry: Cow::Borrowed(entry),
+            })
+            .await
+        {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == Some(ErrorKind::EntryMissing) => Ok(false),
             Err(error) => Err(error),
         }
     }
+}
 
+impl<T: AsyncTransport> AsyncClient<T> {
     /// Sends one message after the other, so that entries behind a refused one are not tried.
-    fn each_batch<'e>(
+    async fn each_batch<'e>(
         &mut self,
         set: SetName,
         entries: &'e [Entry],
@@ -76,6 +88,7 @@ impl<T: Transport> Client<T> {
         while let Some((batch, after)) = EntryBatch::split(rest) {
             let before = entries.len() - rest.len();
             self.send(&request(batch))
+                .await
                 .map_err(|error| moved(error, before))?;
             rest = after;
         }

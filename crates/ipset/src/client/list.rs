@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use netlink_batch::{Dumped, Transport};
+use netlink_batch::{AsyncTransport, Dumped};
 use netlink_wire::Problem;
 
-use crate::client::{Client, header_of};
+use crate::client::{AsyncClient, Client, header_of};
 use crate::message::{Detail, Payload, Reply, Request, SetInfo, SetPart};
 use crate::{DecodeError, Entry, Error, Family, Operation, Set, SetName, SetType};
 
@@ -62,12 +62,12 @@ impl<'a> Part<'a> {
     }
 }
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// The names of all sets, without those that [`SetName`] cannot hold: the kernel takes any bytes.
     ///
     /// # Errors
     /// [`Error::Kernel`], [`Error::Netlink`], [`Error::Decode`].
-    pub fn names(&mut self) -> Result<Vec<SetName>, Error> {
+    pub async fn names(&mut self) -> Result<Vec<SetName>, Error> {
         let mut names = Vec::new();
         self.parts(None, Detail::Name, |part| {
             match part {
@@ -76,7 +76,8 @@ impl<T: Transport> Client<T> {
                 Part::StartOver => names.clear(),
             }
             Ok(ControlFlow::<()>::Continue(()))
-        })?;
+        })
+        .await?;
         Ok(names)
     }
 
@@ -84,39 +85,28 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`names`](Self::names).
-    pub fn headers(&mut self) -> Result<Vec<SetInfo>, Error> {
-        self.infos(None)
+    pub async fn headers(&mut self) -> Result<Vec<SetInfo>, Error> {
+        self.infos(None).await
     }
 
     /// One set, without its entries.
     ///
     /// # Errors
     /// As [`names`](Self::names); [`ErrorKind::NoSuchSet`](crate::ErrorKind::NoSuchSet).
-    pub fn info(&mut self, set: SetName) -> Result<SetInfo, Error> {
-        self.infos(Some(set))?
+    pub async fn info(&mut self, set: SetName) -> Result<SetInfo, Error> {
+        self.infos(Some(set))
+            .await?
             .pop()
             .ok_or_else(|| headless_set(set))
-    }
-
-    fn infos(&mut self, set: Option<SetName>) -> Result<Vec<SetInfo>, Error> {
-        let mut infos = Vec::new();
-        self.parts(set, Detail::Header, |part| {
-            match part {
-                Part::Set(part) => infos.extend(part.info.map(|info| *info)),
-                Part::Unnameable(_) => {}
-                Part::StartOver => infos.clear(),
-            }
-            Ok(ControlFlow::<()>::Continue(()))
-        })?;
-        Ok(infos)
     }
 
     /// One set with its entries.
     ///
     /// # Errors
     /// As [`names`](Self::names); [`ErrorKind::NoSuchSet`](crate::ErrorKind::NoSuchSet).
-    pub fn list(&mut self, set: SetName) -> Result<Listed, Error> {
-        self.collect(Some(set))?
+    pub async fn list(&mut self, set: SetName) -> Result<Listed, Error> {
+        self.collect(Some(set))
+            .await?
             .pop()
             .ok_or_else(|| headless_set(set))
     }
@@ -126,27 +116,8 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`names`](Self::names).
-    pub fn list_all(&mut self) -> Result<Vec<Listed>, Error> {
-        self.collect(None)
-    }
-
-    fn collect(&mut self, set: Option<SetName>) -> Result<Vec<Listed>, Error> {
-        let mut all: Vec<Listed> = Vec::new();
-        self.for_each(set, |item| {
-            match (item, all.last_mut()) {
-                (Item::Set(info), _) => all.push(Listed {
-                    set: Set::new(info.spec.clone()),
-                    info: *info,
-                    unreadable: Vec::new(),
-                }),
-                (Item::Entry(entry), Some(last)) => last.set.entries.push(entry),
-                (Item::UnreadableEntry(error), Some(last)) => last.unreadable.push(error),
-                (Item::StartOver, _) => all.clear(),
-                (Item::UnreadableSet(_), _) | (_, None) => {}
-            }
-            ControlFlow::<()>::Continue(())
-        })?;
-        Ok(all)
+    pub async fn list_all(&mut self) -> Result<Vec<Listed>, Error> {
+        self.collect(None).await
     }
 
     /// Reads a set, or all, and passes each entry to `visit` as it arrives, in memory that does not grow
@@ -157,11 +128,12 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// As [`names`](Self::names). Sets and entries of other programs that this crate cannot read are
     /// not errors: they are passed on as [`Item::UnreadableEntry`] or [`Item::UnreadableSet`].
-    pub fn for_each<B>(
+    pub async fn for_each<B>(
         &mut self,
         set: Option<SetName>,
-        mut visit: impl FnMut(Item) -> ControlFlow<B>,
+        visit: impl FnMut(Item) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
+        let mut visit = visit;
         let mut current: Option<(SetName, SetType, Option<Family>)> = None;
         self.parts(set, Detail::Entries, |part| {
             let part = match part {
@@ -196,10 +168,47 @@ impl<T: Transport> Client<T> {
             }
             Ok(ControlFlow::Continue(()))
         })
+        .await
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn infos(&mut self, set: Option<SetName>) -> Result<Vec<SetInfo>, Error> {
+        let mut infos = Vec::new();
+        self.parts(set, Detail::Header, |part| {
+            match part {
+                Part::Set(part) => infos.extend(part.info.map(|info| *info)),
+                Part::Unnameable(_) => {}
+                Part::StartOver => infos.clear(),
+            }
+            Ok(ControlFlow::<()>::Continue(()))
+        })
+        .await?;
+        Ok(infos)
+    }
+
+    async fn collect(&mut self, set: Option<SetName>) -> Result<Vec<Listed>, Error> {
+        let mut all: Vec<Listed> = Vec::new();
+        self.for_each(set, |item| {
+            match (item, all.last_mut()) {
+                (Item::Set(info), _) => all.push(Listed {
+                    set: Set::new(info.spec.clone()),
+                    info: *info,
+                    unreadable: Vec::new(),
+                }),
+                (Item::Entry(entry), Some(last)) => last.set.entries.push(entry),
+                (Item::UnreadableEntry(error), Some(last)) => last.unreadable.push(error),
+                (Item::StartOver, _) => all.clear(),
+                (Item::UnreadableSet(_), _) | (_, None) => {}
+            }
+            ControlFlow::<()>::Continue(())
+        })
+        .await?;
+        Ok(all)
     }
 
     /// Hands over each part of a dump.
-    fn parts<B>(
+    async fn parts<B>(
         &mut self,
         set: Option<SetName>,
         detail: Detail,
@@ -210,14 +219,16 @@ impl<T: Transport> Client<T> {
             protocol: self.protocol,
             request: &request,
         };
-        let result =
-            self.connection.dump(header_of(&request), &payload, |item| {
+        let result = self
+            .connection
+            .dump(header_of(&request), &payload, |item| {
                 match Part::read(item).and_then(&mut visit) {
                     Ok(ControlFlow::Continue(())) => ControlFlow::Continue(()),
                     Ok(ControlFlow::Break(value)) => ControlFlow::Break(Ok(value)),
                     Err(error) => ControlFlow::Break(Err(error)),
                 }
-            });
+            })
+            .await;
         match result {
             Ok(None) => Ok(None),
             Ok(Some(Ok(value))) => Ok(Some(value)),
@@ -225,7 +236,7 @@ impl<T: Transport> Client<T> {
                 operation: Box::new(Operation::List(set)),
                 error,
             }),
-            Err(error) => Err(self.error(&request, error)),
+            Err(error) => Err(self.error(&request, error).await),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A blocking client of the kernel's ipset.
+//! A blocking client of the kernel's ipset, and an async one.
 //!
 //! ```no_run
 //! use ipset_netlink::message::Mode;
@@ -26,7 +26,11 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use netlink_batch::{Connection, Header, KernelError, Socket, Transport, uapi as netlink};
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
+use netlink_batch::{
+    AsyncConnection, AsyncTransport, Connection, Header, KernelError, Socket, uapi as netlink,
+};
 
 pub use crate::client::{
     list::{Item, Listed},
@@ -34,21 +38,38 @@ pub use crate::client::{
 };
 use crate::message::{EntryBatch, Mode, Payload, Reply, Request, TypeInfo};
 use crate::uapi::{IPSET_PROTOCOL, IPSET_PROTOCOL_MIN};
-use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetSpec, SetType};
+use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetName, SetSpec, SetType};
 
-/// A connection to the kernel's ipset, in the network namespace that the opening thread was in.
+/// A connection to the kernel's ipset, in the network namespace that the opening thread was in. It
+/// blocks; [`AsyncClient`] has the same methods for async code.
 ///
 /// Every method sends one request and reads its answer, unless it documents more. All need `CAP_NET_ADMIN` in
 /// the user namespace that owns the network namespace.
 #[derive(Debug)]
-pub struct Client<T = Socket> {
-    connection: Connection<T>,
+pub struct Client<T = Socket>(AsyncClient<T>);
+
+/// The same as [`Client`], for async code.
+///
+/// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
+///
+/// # When a future is dropped
+/// The client stays good. A change of one set was made or not. Of [`add`](Self::add) and
+/// [`delete`](Self::delete) the entries up to some point were carried out, in order, and none behind it;
+/// of [`execute`](Self::execute) the requests up to some point:
+/// [more](netlink_batch::AsyncConnection). Of [`replace`](Self::replace) the set has its old contents
+/// or all of its new ones; the temporary set may stay, until the client replaces again.
+#[derive(Debug)]
+pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    connection: AsyncConnection<T>,
     /// The protocol version in use, and the kernel's oldest and newest.
     protocol: u8,
     kernel_protocols: (u8, u8),
     /// The types that the kernel was asked for.
     types: HashMap<(SetType, Option<Family>), TypeInfo>,
     retry_policy: RetryPolicy,
+    /// The temporary set of a replacement that has not come to its end.
+    temporary: Option<SetName>,
 }
 
 impl Client {
@@ -58,39 +79,76 @@ impl Client {
     /// [`Error::NoIpset`] for a kernel without it, [`Error::Netlink`], [`Error::ProtocolVersion`],
     /// and [`Error::Kernel`] with [`ErrorKind::Permission`] without `CAP_NET_ADMIN`.
     pub fn open() -> Result<Self, Error> {
-        let connection = Connection::open(netlink::NETLINK_NETFILTER).map_err(|error| {
-            if error.lacks_protocol() {
-                Error::NoIpset
-            } else {
-                Error::Netlink {
-                    operation: Box::new(Operation::Negotiate),
-                    error,
-                }
-            }
-        })?;
-        Self::over(connection)
+        Self::over(Connection::open(netlink::NETLINK_NETFILTER).map_err(open_error)?)
     }
 }
 
-impl<T: Transport> Client<T> {
+#[cfg(feature = "tokio")]
+impl AsyncClient<AsyncSocket> {
+    /// As [`Client::open`], for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub async fn open() -> Result<Self, Error> {
+        let connection = AsyncConnection::open(netlink::NETLINK_NETFILTER);
+        Self::over(connection.map_err(open_error)?).await
+    }
+}
+
+impl<T: AsyncTransport> Client<T> {
     /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], in the
     /// network namespace that it was opened in.
     ///
     /// # Errors
     /// As [`open`](Client::open).
     pub fn over(connection: Connection<T>) -> Result<Self, Error> {
+        netlink_batch::block_on(AsyncClient::over(connection.into_async())).map(Self)
+    }
+
+    /// The client with another policy for busy sets.
+    #[must_use]
+    pub fn with_retry_policy(self, retry_policy: RetryPolicy) -> Self {
+        Self(self.0.with_retry_policy(retry_policy))
+    }
+
+    /// The protocol version in use: 6 or 7.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.0.protocol()
+    }
+
+    /// The client with protocol version 6, as older tools use it, even if the kernel has 7. Version 6 has
+    /// no indexes of sets.
+    #[must_use]
+    pub fn with_protocol_6(self) -> Self {
+        Self(self.0.with_protocol_6())
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`], in the
+    /// network namespace that it was opened in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn over(connection: AsyncConnection<T>) -> Result<Self, Error> {
         let mut client = Self {
             connection,
             protocol: IPSET_PROTOCOL,
             kernel_protocols: (0, 0),
             types: HashMap::new(),
             retry_policy: RetryPolicy::default(),
+            temporary: None,
         };
         let (min, max) = client
             .get(&Request::Protocol, |reply| match reply {
                 Reply::Protocol { max, min } => Some((min, max)),
                 _ => None,
             })
+            .await
             .map_err(|error| {
                 if error.kind() == Some(ErrorKind::Invalid) {
                     Error::NoIpset
@@ -127,12 +185,37 @@ impl<T: Transport> Client<T> {
         self
     }
 
+    fn needs_protocol_7(&self, operation: Operation) -> Result<(), Error> {
+        if self.protocol < IPSET_PROTOCOL {
+            Err(self.needs_protocol(operation, IPSET_PROTOCOL))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn needs_protocol(&self, operation: Operation, needed: u8) -> Error {
+        let (min, max) = self.kernel_protocols;
+        let max = if needed > self.protocol {
+            self.protocol
+        } else {
+            max
+        };
+        Error::ProtocolVersion {
+            operation: Box::new(operation),
+            min,
+            max,
+            needed,
+        }
+    }
+}
+
+netlink_batch::methods! { Client, AsyncClient;
     /// Which revisions of a type the kernel has. Loads its module; asked once for each type and
     /// family.
     ///
     /// # Errors
     /// [`Error::Kernel`] with [`ErrorKind::UnknownType`] where it has none.
-    pub fn type_info(
+    pub async fn type_info(
         &mut self,
         set_type: SetType,
         family: impl Into<Option<Family>>,
@@ -142,10 +225,12 @@ impl<T: Transport> Client<T> {
             return Ok(*info);
         }
         let request = Request::Type { set_type, family };
-        let info = self.get(&request, |reply| match reply {
-            Reply::Type(info) => Some(info),
-            _ => None,
-        })?;
+        let info = self
+            .get(&request, |reply| match reply {
+                Reply::Type(info) => Some(info),
+                _ => None,
+            })
+            .await?;
         self.types.insert((set_type, family), info);
         Ok(info)
     }
@@ -156,13 +241,13 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::InvalidSpec`], [`Error::OldRevision`] for options that this kernel would ignore,
     /// and those of [`type_info`](Self::type_info).
-    pub fn create_request<'s>(
+    pub async fn create_request<'s>(
         &mut self,
         spec: &'s SetSpec,
         mode: Mode,
     ) -> Result<Request<'s>, Error> {
         spec.validate()?;
-        let info = self.type_info(spec.set_type, spec.family)?;
+        let info = self.type_info(spec.set_type, spec.family).await?;
         let revision = spec
             .set_type
             .newest_revision()
@@ -192,75 +277,64 @@ impl<T: Transport> Client<T> {
     /// Those of [`create_request`](Self::create_request); [`ErrorKind::SetExists`] if it exists;
     /// with [`Mode::Idempotent`] only if it has another type or other options
     /// ([`SetSpec::same_set`]).
-    pub fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
-        let request = self.create_request(spec, mode)?;
-        self.send(&request)
+    pub async fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
+        let request = self.create_request(spec, mode).await?;
+        self.send(&request).await
     }
+}
 
-    fn needs_protocol_7(&self, operation: Operation) -> Result<(), Error> {
-        if self.protocol < IPSET_PROTOCOL {
-            Err(self.needs_protocol(operation, IPSET_PROTOCOL))
-        } else {
-            Ok(())
-        }
-    }
-
-    fn needs_protocol(&self, operation: Operation, needed: u8) -> Error {
-        let (min, max) = self.kernel_protocols;
-        let max = if needed > self.protocol {
-            self.protocol
-        } else {
-            max
-        };
-        Error::ProtocolVersion {
-            operation: Box::new(operation),
-            min,
-            max,
-            needed,
-        }
-    }
-
+impl<T: AsyncTransport> AsyncClient<T> {
     /// Sends a request that has no reply but its acknowledgement.
-    fn send(&mut self, request: &Request<'_>) -> Result<(), Error> {
+    async fn send(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        let payload = Payload {
+            protocol: self.protocol,
+            request,
+        };
+        let sent = self.connection.request(header_of(request), &payload).await;
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.error(request, error).await),
+        }
+    }
+
+    /// Sends a request and reads its reply.
+    async fn get<R>(
+        &mut self,
+        request: &Request<'_>,
+        read: impl FnMut(Reply<'_>) -> Option<R>,
+    ) -> Result<R, Error> {
+        match self.ask(request, read).await {
+            Ok(reply) => Ok(reply),
+            Err(Failure::Netlink(error)) => Err(self.error(request, error).await),
+            Err(Failure::Decode(error)) => Err(Error::Decode {
+                operation: Box::new(Operation::of(request, None)),
+                error,
+            }),
+        }
+    }
+
+    async fn ask<R>(
+        &mut self,
+        request: &Request<'_>,
+        mut read: impl FnMut(Reply<'_>) -> Option<R>,
+    ) -> Result<R, Failure> {
         let payload = Payload {
             protocol: self.protocol,
             request,
         };
         self.connection
-            .request(header_of(request), &payload)
-            .map_err(|error| self.error(request, error))
-    }
-
-    /// Sends a request and reads its reply.
-    fn get<R>(
-        &mut self,
-        request: &Request<'_>,
-        mut read: impl FnMut(Reply<'_>) -> Option<R>,
-    ) -> Result<R, Error> {
-        let payload = Payload {
-            protocol: self.protocol,
-            request,
-        };
-        let result = self
-            .connection
             .get(header_of(request), &payload, |message| {
                 let reply = Reply::parse(message.message_type, message.payload)?;
                 read(reply).ok_or(Failure::Decode(DecodeError::MessageType {
                     message_type: message.message_type,
                 }))
-            });
-        result.map_err(|failure| match failure {
-            Failure::Netlink(error) => self.error(request, error),
-            Failure::Decode(error) => Error::Decode {
-                operation: Box::new(Operation::of(request, None)),
-                error,
-            },
-        })
+            })
+            .await
     }
 
     /// The error with its meaning for this request. Asks the kernel for the type of the set if the number
     /// depends on it.
-    fn error(&mut self, request: &Request<'_>, error: netlink_batch::Error) -> Error {
+    async fn error(&mut self, request: &Request<'_>, error: netlink_batch::Error) -> Error {
         let netlink_batch::Error::Kernel(KernelError {
             code,
             message,
@@ -275,10 +349,10 @@ impl<T: Transport> Client<T> {
         };
         let set_type = match request {
             Request::Create { spec, .. } => Some(spec.set_type),
-            _ if ErrorKind::depends_on_type(code) => request
-                .set()
-                .and_then(|set| self.header(set).ok())
-                .map(|info| info.set_type),
+            _ if ErrorKind::depends_on_type(code) => match request.set() {
+                Some(set) => self.type_of(set).await,
+                None => None,
+            },
             _ => None,
         };
         Error::Kernel {
@@ -286,6 +360,27 @@ impl<T: Transport> Client<T> {
             kind: ErrorKind::new(code, request.command(), set_type.as_ref()),
             code,
             message,
+        }
+    }
+
+    /// The type of a set, if the kernel has it.
+    async fn type_of(&mut self, set: SetName) -> Option<SetType> {
+        let request = Request::Header { set };
+        let info = self.ask(&request, |reply| match reply {
+            Reply::Header { info, .. } => Some(info.set_type),
+            _ => None,
+        });
+        info.await.ok()
+    }
+}
+
+fn open_error(error: netlink_batch::Error) -> Error {
+    if error.lacks_protocol() {
+        Error::NoIpset
+    } else {
+        Error::Netlink {
+            operation: Box::new(Operation::Negotiate),
+            error,
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use netlink_batch::Transport;
+use netlink_batch::AsyncTransport;
 
-use crate::client::Client;
-use crate::message::Mode;
+use crate::client::sets::destroyed;
+use crate::client::{AsyncClient, Client};
+use crate::message::{Mode, Request};
 use crate::{Entry, Error, ErrorKind, Operation, SetName, SetSpec};
 
 /// How many temporary names are tried.
@@ -14,7 +15,7 @@ const NAMES: u32 = 16;
 /// Part of the temporary name, so that two clients of one process do not meet.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Replaces the contents of the set `spec` with exactly `entries`, atomically for packets. Options
     /// such as `maxelem` may change, type and family may not ([`SetSpec::swappable`]). A missing set is
     /// created.
@@ -28,37 +29,52 @@ impl<T: Transport> Client<T> {
     /// As [`create`](Self::create), [`add`](Self::add) and [`swap`](Self::swap), naming the set
     /// itself: then it is as it was and the temporary one is gone. [`Error::Leftover`] where the
     /// set is replaced, but its old contents could not be destroyed.
-    pub fn replace(&mut self, spec: &SetSpec, entries: &[Entry]) -> Result<(), Error> {
-        let temporary = self.create_temporary(spec, entries.len())?;
-        let filled = self.add(temporary, entries, Mode::Strict);
-        let placed = filled.and_then(|()| self.put_in_place(temporary, spec.name));
+    pub async fn replace(&mut self, spec: &SetSpec, entries: &[Entry]) -> Result<(), Error> {
+        if let Some(left) = self.temporary {
+            self.destroy_patiently(left).await?;
+        }
+        let temporary = self.create_temporary(spec, entries.len()).await?;
+        let placed = match self.add(temporary, entries, Mode::Strict).await {
+            Ok(()) => self.put_in_place(temporary, spec.name).await,
+            Err(error) => Err(error),
+        };
         match placed {
-            Ok(Placed::Renamed) => Ok(()),
+            Ok(Placed::Renamed) => {
+                self.temporary = None;
+                Ok(())
+            }
             Ok(Placed::Swapped) => {
-                self.destroy_patiently(temporary)
-                    .map_err(|error| Error::Leftover {
-                        set: spec.name,
-                        leftover: temporary,
-                        error: Box::new(error),
-                    })
+                let destroyed = self.destroy_patiently(temporary).await;
+                destroyed.map_err(|error| Error::Leftover {
+                    set: spec.name,
+                    leftover: temporary,
+                    error: Box::new(error),
+                })
             }
             Err(error) => {
                 // The first error is the one to report; the name of a temporary set that stays shows
                 // where it came from.
-                let _ = self.destroy_patiently(temporary);
+                let _ = self.destroy_patiently(temporary).await;
                 Err(named(error, temporary, spec.name))
             }
         }
     }
+}
 
-    fn create_temporary(&mut self, spec: &SetSpec, entries: usize) -> Result<SetName, Error> {
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn create_temporary(&mut self, spec: &SetSpec, entries: usize) -> Result<SetName, Error> {
         let mut temporary = spec.clone();
         temporary.options.hashsize = hashsize(spec, entries);
         let mut attempts = 0;
         loop {
             attempts += 1;
             temporary.name = temporary_name(&spec.name)?;
-            match self.create(&temporary, Mode::Strict) {
+            self.temporary = Some(temporary.name);
+            let created = self.create(&temporary, Mode::Strict).await;
+            if created.is_err() {
+                self.temporary = None;
+            }
+            match created {
                 Ok(()) => return Ok(temporary.name),
                 Err(error) if error.kind() == Some(ErrorKind::SetExists) && attempts < NAMES => {}
                 Err(error) => return Err(named(error, temporary.name, spec.name)),
@@ -66,24 +82,31 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    fn put_in_place(&mut self, temporary: SetName, name: SetName) -> Result<Placed, Error> {
-        match self.swap(temporary, name) {
+    async fn put_in_place(&mut self, temporary: SetName, name: SetName) -> Result<Placed, Error> {
+        match self.swap(temporary, name).await {
             Err(error) if error.kind() == Some(ErrorKind::NoSecondSet) => {}
             result => return result.map(|()| Placed::Swapped),
         }
-        match self.rename(temporary, name) {
+        match self.rename(temporary, name).await {
             // Another program created it in between.
             Err(error) if error.kind() == Some(ErrorKind::NameTaken) => {
-                self.swap(temporary, name).map(|()| Placed::Swapped)
+                self.swap(temporary, name).await.map(|()| Placed::Swapped)
             }
             result => result.map(|()| Placed::Renamed),
         }
     }
 
     /// Nothing but a listing can refer to a temporary set.
-    fn destroy_patiently(&mut self, set: SetName) -> Result<(), Error> {
-        let retry_policy = self.retry_policy;
-        retry_policy.retry(|| self.destroy(set, Mode::Idempotent))
+    async fn destroy_patiently(&mut self, set: SetName) -> Result<(), Error> {
+        let mode = Mode::Idempotent;
+        let request = Request::Destroy {
+            set: Some(set),
+            mode,
+        };
+        let result = destroyed(self.send_patiently(&request).await, mode);
+        // Where it stays, the error names it.
+        self.temporary = None;
+        result
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use netlink_batch::AsyncTransport;
+
+use crate::client::AsyncClient;
+use crate::message::Request;
 use crate::{Error, ErrorKind};
 
 /// How often a request is sent again while its set is busy, and after which delays.
@@ -40,20 +44,26 @@ impl RetryPolicy {
         }
     }
 
-    /// Attempts until the result is not [`ErrorKind::InUse`], or until the attempts are used up.
-    pub(super) fn retry<R>(
-        self,
-        mut attempt: impl FnMut() -> Result<R, Error>,
-    ) -> Result<R, Error> {
-        let mut wait = self.first_delay;
-        for _ in 1..self.attempts {
-            match attempt() {
+    /// The delays after all attempts but the last.
+    pub(super) fn delays(self) -> impl Iterator<Item = Duration> {
+        std::iter::successors(Some(self.first_delay), |delay| {
+            Some((*delay * 2).min(Self::LONGEST))
+        })
+        .zip(1..self.attempts)
+        .map(|(delay, _)| delay)
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// Sends a request until its result is not [`ErrorKind::InUse`], or until the attempts are used up.
+    pub(super) async fn send_patiently(&mut self, request: &Request<'_>) -> Result<(), Error> {
+        for delay in self.retry_policy.delays() {
+            match self.send(request).await {
                 Err(error) if error.kind() == Some(ErrorKind::InUse) => {}
                 result => return result,
             }
-            std::thread::sleep(wait);
-            wait = (wait * 2).min(Self::LONGEST);
+            self.connection.sleep(delay).await;
         }
-        attempt()
+        self.send(request).await
     }
 }

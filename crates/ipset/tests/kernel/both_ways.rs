@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Client, Error, ErrorKind, Set, SetType, parse_save};
+use ipset_netlink::{Error, ErrorKind, Set, SetType, parse_save};
 use kernel_test::{cmd, cmd_input};
 
-use super::{client, name, spec};
+use super::{Client, client, name, spec};
 
 /// Sets with entries; what the tests of each attribute need is here. Timeouts are long, so that
 /// they are told apart from one another while they run down.

@@ -13,7 +13,7 @@ use super::{client, name, spec};
 
 /// Lists `s` in another thread and lingers in the middle; says when it is there, goes on when told.
 fn linger(
-    client: ipset_netlink::Client,
+    client: super::Client,
 ) -> (
     std::thread::JoinHandle<usize>,
     mpsc::Receiver<()>,

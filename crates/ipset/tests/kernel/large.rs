@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ipset_netlink::client::Item;
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Client, Element, Entry};
+use ipset_netlink::{Element, Entry};
 use kernel_test::cmd;
 
 use super::{client, entries, name, numbered, spec};
@@ -122,7 +122,7 @@ pub(crate) fn two_writers_of_a_set_with_room() {
         std::thread::scope(|scope| {
             let writers: Vec<_> = all
                 .chunks(EACH as usize)
-                .map(|part| scope.spawn(move || Client::open()?.add(set, part, Mode::Strict)))
+                .map(|part| scope.spawn(move || super::open()?.add(set, part, Mode::Strict)))
                 .collect();
             let results = writers.into_iter().map(|writer| writer.join().unwrap());
             results.collect::<Result<(), _>>()

@@ -20,15 +20,30 @@ mod sets;
 use std::process::ExitCode;
 
 use ipset_netlink::message::Mode;
-use ipset_netlink::{Client, Entry, Error, Family, Protocol, SetName, SetSpec, SetType};
-use kernel_test::{Needs, Test, tests};
+use ipset_netlink::{Entry, Error, Family, Protocol, SetName, SetSpec, SetType};
+use kernel_test::{AnySocket, Needs, Test, tests};
+use netlink_batch::uapi::NETLINK_NETFILTER;
 
 fn main() -> ExitCode {
     if std::env::var_os(refusals::PROBE).is_some() {
         return refusals::probe();
     }
-    // The guest has every type of set.
-    let guest = tests![
+    kernel_test::main(guest().into_iter().chain(here()).chain(on_tokio()))
+}
+
+/// Those of both clients again, but for the large ones, over a tokio runtime.
+fn on_tokio() -> impl Iterator<Item = Test> {
+    let small = |test: &Test| !test.name().contains("large::");
+    guest()
+        .into_iter()
+        .chain(here())
+        .filter(small)
+        .map(Test::on_tokio)
+}
+
+/// The guest has every type of set.
+fn guest() -> impl IntoIterator<Item = Test> {
+    tests![
         both_ways::every_type_is_written_and_read,
         both_ways::we_write_ipset_reads,
         both_ways::ipset_writes_we_read,
@@ -65,59 +80,61 @@ fn main() -> ExitCode {
         sets::old_revisions_are_told,
         sets::more_sets_than_the_first_table_holds,
         sets::a_list_takes_more_than_its_size,
-    ];
-    // This machine's kernel is newer, if it has ipset at all.
-    let here = [
-        here(
+    ]
+}
+
+/// This machine's kernel is newer, if it has ipset at all.
+fn here() -> impl IntoIterator<Item = Test> {
+    [
+        on_this_kernel(
             "here::we_write_ipset_reads",
             both_ways::we_write_ipset_reads,
         ),
-        here(
+        on_this_kernel(
             "here::ipset_writes_we_read",
             both_ways::ipset_writes_we_read,
         ),
-        here("here::masks_of_linux_6_3", both_ways::masks_of_linux_6_3),
-        here("here::refusals_of_entries", refusals::of_entries),
-        here("here::refusals_of_linux_6_3", refusals::of_linux_6_3),
-        here(
+        on_this_kernel("here::masks_of_linux_6_3", both_ways::masks_of_linux_6_3),
+        on_this_kernel("here::refusals_of_entries", refusals::of_entries),
+        on_this_kernel("here::refusals_of_linux_6_3", refusals::of_linux_6_3),
+        on_this_kernel(
             "here::what_ipset_takes_is_read_as_it_reads_it",
             restore_forms::what_ipset_takes_is_read_as_it_reads_it,
         ),
-        here(
+        on_this_kernel(
             "here::what_ipset_refuses_is_refused",
             restore_forms::what_ipset_refuses_is_refused,
         ),
-        here(
+        on_this_kernel(
             "here::comments_need_not_be_utf8",
             restore_forms::comments_need_not_be_utf8,
         ),
-        here(
+        on_this_kernel(
             "here::rename_swap_flush_destroy",
             sets::rename_swap_flush_destroy,
         ),
-        here(
+        on_this_kernel(
             "here::replaces_contents_and_options",
             replace::replaces_contents_and_options,
         ),
-        here(
+        on_this_kernel(
             "here::a_swap_waits_for_a_listing",
             busy::a_swap_waits_for_a_listing,
         ),
-        here(
+        on_this_kernel(
             "here::two_writers_of_a_set_with_room",
             large::two_writers_of_a_set_with_room,
         ),
-        here(
+        on_this_kernel(
             "here::a_hundred_thousand_entries_as_fast_as_ipset",
             large::a_hundred_thousand_entries_as_fast_as_ipset,
         ),
-    ];
-    kernel_test::main(guest.into_iter().chain(here))
+    ]
 }
 
 /// The test on this machine's kernel, where that has ipset.
-fn here(name: &str, test: fn()) -> Test {
-    let body = move || match Client::open() {
+fn on_this_kernel(name: &str, test: fn()) -> Test {
+    let body = move || match ipset_netlink::Client::open() {
         Err(Error::NoIpset) => println!("this machine's kernel has no ipset: nothing tested"),
         _ => test(),
     };
@@ -128,8 +145,15 @@ fn name(text: &str) -> SetName {
     SetName::new(text).unwrap()
 }
 
+/// The blocking client, or the async one on a tokio runtime.
+type Client = ipset_netlink::Client<AnySocket>;
+
+fn open() -> Result<Client, Error> {
+    Client::over(AnySocket::connect(NETLINK_NETFILTER).unwrap())
+}
+
 fn client() -> Client {
-    Client::open().unwrap()
+    open().unwrap()
 }
 
 /// A spec as ipset writes it, of the set `s` where the line names none.

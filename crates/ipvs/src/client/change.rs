@@ -1,8 +1,8 @@
 //! Requests that change something, one by one or many at once.
 
-use netlink_batch::{Report, Transport};
+use netlink_batch::Report;
 
-use crate::client::{Client, with_header};
+use crate::client::{AsyncClient, Client, with_header};
 use crate::{
     Daemon, DaemonRole, Destination, DestinationId, Error, Request, Result, Timeouts,
     VirtualServerConfig, VirtualServerId,
@@ -52,32 +52,18 @@ impl Outcome<'_> {
     }
 }
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Sends all requests in as few system calls as possible; the kernel carries them out in order.
     /// One that fails fails alone, those after it are carried out as well. What requests get is
     /// dropped, and those for a whole table cannot be sent this way.
-    ///
-    /// ```no_run
-    /// use ipvs_netlink::{Client, Family, Request, Scheduler, VirtualServerConfig};
-    ///
-    /// let config = VirtualServerConfig::new(Scheduler::RR);
-    /// let marks = (1..=1000).filter_map(std::num::NonZeroU32::new);
-    /// let requests: Vec<Request> = marks
-    ///     .map(|mark| ipvs_netlink::VirtualServerId::FirewallMark { family: Family::V4, mark })
-    ///     .map(|id| Request::NewService { id, config })
-    ///     .collect();
-    /// for (index, error) in Client::open()?.apply(&requests).failures() {
-    ///     eprintln!("request {index}: {error}");
-    /// }
-    /// # Ok::<(), ipvs_netlink::Error>(())
-    /// ```
-    pub fn apply<'a>(&mut self, requests: &'a [Request]) -> Outcome<'a> {
+    pub async fn apply<'a>(&mut self, requests: &'a [Request]) -> Outcome<'a> {
         let header = self.header();
         let report = self
             .connection
             .execute_all(&mut self.batch, requests, |batch, request| {
                 batch.push(header, &with_header(request));
-            });
+            })
+            .await;
         Outcome { requests, report }
     }
 
@@ -85,9 +71,10 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// [`Error::Refused`], or [`Error::Transport`] if it was not sent or its answer lost.
-    pub fn request(&mut self, request: &Request) -> Result<()> {
+    pub async fn request(&mut self, request: &Request) -> Result<()> {
         self.connection
             .request(self.header(), &with_header(request))
+            .await
             .map_err(|error| Error::transport(Some(*request), error))
     }
 
@@ -97,8 +84,12 @@ impl<T: Transport> Client<T> {
     /// [`Error::Refused`] if it [exists](super::Reason::ServiceExists), if the module of its
     /// [scheduler or engine](super::Reason::ModuleMissing) is missing, …; as
     /// [`request`](Self::request) else.
-    pub fn add_service(&mut self, id: VirtualServerId, config: VirtualServerConfig) -> Result<()> {
-        self.request(&Request::NewService { id, config })
+    pub async fn add_service(
+        &mut self,
+        id: VirtualServerId,
+        config: VirtualServerConfig,
+    ) -> Result<()> {
+        self.request(&Request::NewService { id, config }).await
     }
 
     /// Configures a virtual server anew; its connections live on.
@@ -106,8 +97,12 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if there is [no such virtual server](super::Reason::NoSuchService), …;
     /// as [`request`](Self::request) else.
-    pub fn set_service(&mut self, id: VirtualServerId, config: VirtualServerConfig) -> Result<()> {
-        self.request(&Request::SetService { id, config })
+    pub async fn set_service(
+        &mut self,
+        id: VirtualServerId,
+        config: VirtualServerConfig,
+    ) -> Result<()> {
+        self.request(&Request::SetService { id, config }).await
     }
 
     /// Deletes a virtual server with its destinations.
@@ -115,8 +110,8 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if there is [no such virtual server](super::Reason::NoSuchService); as
     /// [`request`](Self::request) else.
-    pub fn delete_service(&mut self, id: VirtualServerId) -> Result<()> {
-        self.request(&Request::DeleteService { id })
+    pub async fn delete_service(&mut self, id: VirtualServerId) -> Result<()> {
+        self.request(&Request::DeleteService { id }).await
     }
 
     /// Adds a destination.
@@ -127,7 +122,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if it [exists](super::Reason::DestinationExists), or there is [no such
     /// virtual server](super::Reason::NoSuchService), …; as [`request`](Self::request) else.
-    pub fn add_destination(
+    pub async fn add_destination(
         &mut self,
         service: VirtualServerId,
         destination: Destination,
@@ -136,6 +131,7 @@ impl<T: Transport> Client<T> {
             service,
             destination,
         })
+        .await
     }
 
     /// Configures a destination anew; its connections live on, also at weight 0.
@@ -143,7 +139,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if there is [no such destination](super::Reason::NoSuchDestination), …;
     /// as [`request`](Self::request) else.
-    pub fn set_destination(
+    pub async fn set_destination(
         &mut self,
         service: VirtualServerId,
         destination: Destination,
@@ -152,6 +148,7 @@ impl<T: Transport> Client<T> {
             service,
             destination,
         })
+        .await
     }
 
     /// Deletes a destination.
@@ -159,20 +156,21 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if there is [no such destination](super::Reason::NoSuchDestination), …;
     /// as [`request`](Self::request) else.
-    pub fn delete_destination(
+    pub async fn delete_destination(
         &mut self,
         service: VirtualServerId,
         id: DestinationId,
     ) -> Result<()> {
         self.request(&Request::DeleteDestination { service, id })
+            .await
     }
 
     /// Deletes all virtual servers of the network namespace, whoever made them.
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    pub fn flush(&mut self) -> Result<()> {
-        self.request(&Request::Flush)
+    pub async fn flush(&mut self) -> Result<()> {
+        self.request(&Request::Flush).await
     }
 
     /// Zeroes the counters of a virtual server and its destinations; without one, all counters.
@@ -180,8 +178,8 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if there is [no such virtual server](super::Reason::NoSuchService); as
     /// [`request`](Self::request) else.
-    pub fn zero(&mut self, service: Option<VirtualServerId>) -> Result<()> {
-        self.request(&Request::Zero(service))
+    pub async fn zero(&mut self, service: Option<VirtualServerId>) -> Result<()> {
+        self.request(&Request::Zero(service)).await
     }
 
     /// Sets the timeouts that are not 0, in seconds.
@@ -189,8 +187,8 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if one is [out of range](super::Reason::Invalid); as
     /// [`request`](Self::request) else.
-    pub fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<()> {
-        self.request(&Request::SetTimeouts(timeouts))
+    pub async fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<()> {
+        self.request(&Request::SetTimeouts(timeouts)).await
     }
 
     /// Starts a sync daemon.
@@ -198,8 +196,8 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if one of its role [runs](super::Reason::DaemonRunning), or there is [no
     /// such interface](super::Reason::NoSuchInterface), …; as [`request`](Self::request) else.
-    pub fn start_daemon(&mut self, daemon: Daemon) -> Result<()> {
-        self.request(&Request::NewDaemon(daemon))
+    pub async fn start_daemon(&mut self, daemon: Daemon) -> Result<()> {
+        self.request(&Request::NewDaemon(daemon)).await
     }
 
     /// Stops a sync daemon.
@@ -207,7 +205,7 @@ impl<T: Transport> Client<T> {
     /// # Errors
     /// [`Error::Refused`] if [none runs](super::Reason::NoSuchDaemon); as
     /// [`request`](Self::request) else.
-    pub fn stop_daemon(&mut self, role: DaemonRole) -> Result<()> {
-        self.request(&Request::DeleteDaemon(role))
+    pub async fn stop_daemon(&mut self, role: DaemonRole) -> Result<()> {
+        self.request(&Request::DeleteDaemon(role)).await
     }
 }

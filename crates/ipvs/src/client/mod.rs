@@ -1,4 +1,4 @@
-//! The blocking client, over [`netlink_batch`].
+//! The blocking client and the async one, over [`netlink_batch`].
 
 mod change;
 mod read;
@@ -6,8 +6,11 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
 use netlink_batch::{
-    Batch, Connection, Header, Prefixed, Socket, Transport, uapi::NETLINK_GENERIC,
+    AsyncConnection, AsyncTransport, Batch, Connection, Header, Prefixed, Socket,
+    uapi::NETLINK_GENERIC,
 };
 use netlink_packet_generic::GenlFamily;
 
@@ -18,13 +21,40 @@ pub use change::Outcome;
 pub use refusal::{Reason, Refusal};
 
 /// A connection to IPVS in one network namespace: that of the thread which opened it, wherever it
-/// is used later.
+/// is used later. It blocks; [`AsyncClient`] has the same methods for async code.
 ///
 /// Everything it does needs `CAP_NET_ADMIN` in the initial user namespace: root, but not the root
 /// of a rootless container.
+///
+/// ```no_run
+/// use ipvs_netlink::{Client, Family, Request, Scheduler, VirtualServerConfig};
+///
+/// let config = VirtualServerConfig::new(Scheduler::RR);
+/// let marks = (1..=1000).filter_map(std::num::NonZeroU32::new);
+/// let requests: Vec<Request> = marks
+///     .map(|mark| ipvs_netlink::VirtualServerId::FirewallMark { family: Family::V4, mark })
+///     .map(|id| Request::NewService { id, config })
+///     .collect();
+/// for (index, error) in Client::open()?.apply(&requests).failures() {
+///     eprintln!("request {index}: {error}");
+/// }
+/// # Ok::<(), ipvs_netlink::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Client<T = Socket> {
-    connection: Connection<T>,
+pub struct Client<T = Socket>(AsyncClient<T>);
+
+/// The same as [`Client`], for async code.
+///
+/// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
+///
+/// # When a future is dropped
+/// The client stays good. A change of one object was made or not: read it back, or make it again. Of
+/// [`apply`](Self::apply) the requests up to some point were carried out, in order, and none behind it:
+/// [more](netlink_batch::AsyncConnection). What only reads leaves nothing behind.
+#[derive(Debug)]
+pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    connection: AsyncConnection<T>,
     /// The message type that the kernel gave the family.
     family: u16,
     /// Memory that batches use again.
@@ -42,14 +72,45 @@ impl Client<Socket> {
     }
 }
 
-impl<T: Transport> Client<T> {
+#[cfg(feature = "tokio")]
+impl AsyncClient<AsyncSocket> {
+    /// As [`Client::open`], for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub async fn open() -> Result<Self> {
+        let connection = AsyncConnection::open(NETLINK_GENERIC);
+        Self::new(connection.map_err(|error| Error::transport(None, error))?).await
+    }
+}
+
+impl<T: AsyncTransport> Client<T> {
     /// A client over a connection of protocol generic netlink, with the limits it was given.
     ///
     /// # Errors
     /// As [`open`](Client::open).
-    pub fn new(mut connection: Connection<T>) -> Result<Self> {
+    pub fn new(connection: Connection<T>) -> Result<Self> {
+        netlink_batch::block_on(AsyncClient::new(connection.into_async())).map(Self)
+    }
+
+    /// The connection, to be used otherwise.
+    pub fn into_connection(self) -> Connection<T> {
+        self.0.into_connection().into_blocking()
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// A client over a connection of protocol generic netlink, with the limits it was given.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn new(mut connection: AsyncConnection<T>) -> Result<Self> {
         let family = connection
             .family(IPVS_GENL_NAME)
+            .await
             .map_err(|error| Error::transport(None, error))?
             .id;
         Ok(Self {
@@ -60,7 +121,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// The connection, to be used otherwise.
-    pub fn into_connection(self) -> Connection<T> {
+    pub fn into_connection(self) -> AsyncConnection<T> {
         self.connection
     }
 

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use netlink_batch::{Batch, Dumped, KernelError, Message, Transport, errno};
+use netlink_batch::{AsyncTransport, Batch, Dumped, KernelError, Message, errno};
 use netlink_wire::{DecodeError, Problem};
 
 use crate::client::refusal::Reason;
-use crate::client::{Client, with_header};
+use crate::client::{AsyncClient, Client, with_header};
 use crate::{
     Daemon, DestinationStatus, Error, Info, Reply, Request, Result, TableEntry, Timeouts,
     VirtualServer, VirtualServerId,
@@ -17,38 +17,42 @@ const SERVICE_REQUEST: usize = 68;
 /// Room for the reply to a request for one virtual server, which is 368 bytes long at most.
 const SERVICE_REPLY: usize = 512;
 
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Version of IPVS and size of its connection table.
     ///
     /// # Errors
     /// [`Error::Refused`] without the permission, [`Error::Transport`], [`Error::Decode`].
-    pub fn info(&mut self) -> Result<Info> {
+    pub async fn info(&mut self) -> Result<Info> {
         self.get(Request::GetInfo, |reply| match reply {
             Reply::Info(info) => Some(info),
             _ => None,
         })
+        .await
     }
 
     /// The timeouts of connections.
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn timeouts(&mut self) -> Result<Timeouts> {
+    pub async fn timeouts(&mut self) -> Result<Timeouts> {
         self.get(Request::GetTimeouts, |reply| match reply {
             Reply::Timeouts(timeouts) => Some(timeouts),
             _ => None,
         })
+        .await
     }
 
     /// A virtual server; `None` if the kernel has no such server.
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn service(&mut self, id: VirtualServerId) -> Result<Option<VirtualServer>> {
-        let found = self.get(Request::GetService { id }, |reply| match reply {
-            Reply::Service(server) => Some(server),
-            _ => None,
-        });
+    pub async fn service(&mut self, id: VirtualServerId) -> Result<Option<VirtualServer>> {
+        let found = self
+            .get(Request::GetService { id }, |reply| match reply {
+                Reply::Service(server) => Some(server),
+                _ => None,
+            })
+            .await;
         match found {
             Err(Error::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => Ok(None),
             other => other.map(Some),
@@ -63,12 +67,13 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn services(&mut self) -> Result<Vec<VirtualServer>> {
+    pub async fn services(&mut self) -> Result<Vec<VirtualServer>> {
         let found = |reply| match reply {
             Reply::Service(server) => Some(server),
             _ => None,
         };
         self.sorted(Request::GetServices, found, |server| server.id)
+            .await
     }
 
     /// The destinations of a virtual server, sorted.
@@ -77,9 +82,12 @@ impl<T: Transport> Client<T> {
     /// [`Error::Refused`] also if there is [no such virtual server](Reason::NoSuchService), which
     /// the kernel itself does not distinguish from one without destinations; else as
     /// [`info`](Self::info).
-    pub fn destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
-        let destinations = self.dump_destinations(service)?;
-        if destinations.is_empty() && self.service(service)?.is_none() {
+    pub async fn destinations(
+        &mut self,
+        service: VirtualServerId,
+    ) -> Result<Vec<DestinationStatus>> {
+        let destinations = self.dump_destinations(service).await?;
+        if destinations.is_empty() && self.service(service).await?.is_none() {
             let missing = KernelError::new(errno::ESRCH);
             return Err(Error::transport(
                 Some(Request::GetDestinations { service }),
@@ -95,8 +103,8 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn table(&mut self) -> Result<Vec<TableEntry>> {
-        self.map_table(|entry| entry)
+    pub async fn table(&mut self) -> Result<Vec<TableEntry>> {
+        self.map_table(|entry| entry).await
     }
 
     /// As [`table`](Self::table), but holds only what `map` makes of each entry, which takes less
@@ -104,11 +112,12 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn map_table<R>(&mut self, mut map: impl FnMut(TableEntry) -> R) -> Result<Vec<R>> {
+    pub async fn map_table<R>(&mut self, map: impl FnMut(TableEntry) -> R) -> Result<Vec<R>> {
+        let mut map = map;
         let mut table = Vec::new();
         let mut empty = Vec::new();
-        for server in self.services()? {
-            let destinations = self.dump_destinations(server.id)?;
+        for server in self.services().await? {
+            let destinations = self.dump_destinations(server.id).await?;
             if destinations.is_empty() {
                 empty.push(server.id);
             }
@@ -121,7 +130,7 @@ impl<T: Transport> Client<T> {
             ));
         }
         // Sorted, as the services are.
-        let missing = self.missing(&empty)?;
+        let missing = self.missing(&empty).await?;
         table.retain(|(id, _)| missing.binary_search(id).is_err());
         Ok(table.into_iter().map(|(_, mapped)| mapped).collect())
     }
@@ -130,15 +139,21 @@ impl<T: Transport> Client<T> {
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn daemons(&mut self) -> Result<Vec<Daemon>> {
+    pub async fn daemons(&mut self) -> Result<Vec<Daemon>> {
         let found = |reply| match reply {
             Reply::Daemon(daemon) => Some(daemon),
             _ => None,
         };
         self.sorted(Request::GetDaemons, found, |daemon| daemon.role)
+            .await
     }
+}
 
-    fn dump_destinations(&mut self, service: VirtualServerId) -> Result<Vec<DestinationStatus>> {
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn dump_destinations(
+        &mut self,
+        service: VirtualServerId,
+    ) -> Result<Vec<DestinationStatus>> {
         let found = |reply| match reply {
             Reply::Destination(status) => Some(status),
             _ => None,
@@ -146,10 +161,11 @@ impl<T: Transport> Client<T> {
         self.sorted(Request::GetDestinations { service }, found, |status| {
             status.destination.id
         })
+        .await
     }
 
     /// Which of these virtual servers are not there, in the order given.
-    fn missing(&mut self, ids: &[VirtualServerId]) -> Result<Vec<VirtualServerId>> {
+    async fn missing(&mut self, ids: &[VirtualServerId]) -> Result<Vec<VirtualServerId>> {
         let mut batch = Batch::with_capacity(ids.len(), ids.len() * SERVICE_REQUEST);
         batch.set_idempotent(true);
         batch.set_reply_room(SERVICE_REPLY);
@@ -160,7 +176,7 @@ impl<T: Transport> Client<T> {
             );
         }
         let mut missing = Vec::new();
-        for (index, error) in self.connection.execute(&mut batch).into_failures() {
+        for (index, error) in self.connection.execute(&mut batch).await.into_failures() {
             match (error.code(), ids.get(index)) {
                 (Some(errno::ESRCH), Some(id)) => missing.push(*id),
                 (_, id) => {
@@ -173,7 +189,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// The one reply to a request.
-    fn get<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<R> {
+    async fn get<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<R> {
         let wrong = Problem::Invalid {
             expected: "the reply to this request",
         }
@@ -182,11 +198,12 @@ impl<T: Transport> Client<T> {
             .get(self.header(), &with_header(&request), |message| {
                 found(decode(&message)?).ok_or(Failure::Decode(wrong))
             })
+            .await
             .map_err(|failure| failure.of(request))
     }
 
     /// A dump, sorted by key, read again as long as a key comes twice.
-    fn sorted<R, K: Ord>(
+    async fn sorted<R, K: Ord>(
         &mut self,
         request: Request,
         found: fn(Reply) -> Option<R>,
@@ -194,7 +211,7 @@ impl<T: Transport> Client<T> {
     ) -> Result<Vec<R>> {
         let mut attempts = self.connection.limits().attempts;
         loop {
-            let mut all = self.dump(request, found)?;
+            let mut all = self.dump(request, found).await?;
             all.sort_unstable_by_key(key);
             let before = all.len();
             all.dedup_by_key(|object| key(object));
@@ -206,7 +223,7 @@ impl<T: Transport> Client<T> {
         }
     }
 
-    fn dump<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<Vec<R>> {
+    async fn dump<R>(&mut self, request: Request, found: fn(Reply) -> Option<R>) -> Result<Vec<R>> {
         let mut all = Vec::new();
         let broken = self
             .connection
@@ -220,6 +237,7 @@ impl<T: Transport> Client<T> {
                 }
                 ControlFlow::Continue(())
             })
+            .await
             .map_err(|error| Error::transport(Some(request), error))?;
         broken.map_or(Ok(all), |error| Err(error.into()))
     }

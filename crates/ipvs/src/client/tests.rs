@@ -166,7 +166,7 @@ fn a_dump_that_always_repeats_is_taken_without_the_repetition() {
         }
     })
     .unwrap();
-    let attempts = client.connection.limits().attempts;
+    let attempts = client.0.connection.limits().attempts;
     assert_eq!(client.services(), Ok(vec![server(1)]));
     drop(client);
     assert_eq!(dumps, attempts);

@@ -4,17 +4,16 @@ use std::net::UdpSocket;
 use std::path::Path;
 
 use ipvs_netlink::client::Reason;
-use ipvs_netlink::{
-    Client, Destination, Error, Request, SaveLine, Tunnel, TunnelFlags, VirtualServerId,
-};
+use ipvs_netlink::{Destination, Error, Request, SaveLine, Tunnel, TunnelFlags, VirtualServerId};
 use kernel_test::{Namespace, Netns, cmd};
 
+use crate::Client;
 use crate::{add, client, request, saved_by_ipvsadm, set};
 
 /// A client opened on a thread in another namespace, used on this one.
 pub fn a_client_stays_in_the_namespace_it_was_opened_in(here: &Namespace) {
     let elsewhere = Netns::new().unwrap();
-    let mut client = elsewhere.run(|| Client::open().unwrap());
+    let mut client = elsewhere.run(|| crate::open().unwrap());
     add(&mut client, &["-A -f 7 -s rr"]);
     assert_eq!(elsewhere.cmd("ipvsadm -Sn"), "-A -f 7 -s rr\n");
     assert_eq!(here.netns().cmd("ipvsadm -Sn"), "");
@@ -115,7 +114,7 @@ pub fn a_gue_tunnel_needs_a_port() {
 
 /// On the kernel of this machine, whichever that is: without IPVS, opening is an error that names it.
 pub fn a_kernel_without_ipvs_is_told_apart() {
-    let opened = Client::open();
+    let opened = ipvs_netlink::Client::open();
     // The file is there with the module; opening may have loaded it.
     match Path::new("/proc/net/ip_vs").exists() {
         true => assert!(opened.is_ok(), "{opened:?}"),

@@ -23,11 +23,20 @@ mod tables;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use ipvs_netlink::{Client, Request, SaveLine};
-use kernel_test::{Needs, cmd, cmd_input, tests};
+use ipvs_netlink::{Error, Request, SaveLine};
+use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, tests};
+use netlink_batch::uapi::NETLINK_GENERIC;
 
 fn main() -> ExitCode {
-    let ipvs = tests![
+    let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
+        .map(|test| test.needs(Needs::NetNamespace));
+    let on_tokio = ipvs().into_iter().map(Test::on_tokio);
+    kernel_test::main(ipvs().into_iter().chain(on_tokio).chain(any_kernel))
+}
+
+/// The tests of both clients.
+fn ipvs() -> impl IntoIterator<Item = Test> {
+    tests![
         services::ours_are_read_by_ipvsadm,
         services::those_of_ipvsadm_are_read_by_us,
         services::every_scheduler_is_loaded,
@@ -63,14 +72,18 @@ fn main() -> ExitCode {
         behaviour::a_destination_added_again_has_its_connections_back,
         behaviour::a_gue_tunnel_needs_a_port,
         tables::the_kernel_becomes_what_is_wanted,
-    ];
-    let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
-        .map(|test| test.needs(Needs::NetNamespace));
-    kernel_test::main(ipvs.into_iter().chain(any_kernel))
+    ]
+}
+
+/// The blocking client, or the async one on a tokio runtime.
+type Client = ipvs_netlink::Client<AnySocket>;
+
+fn open() -> Result<Client, Error> {
+    Client::new(AnySocket::connect(NETLINK_GENERIC).unwrap())
 }
 
 fn client() -> Client {
-    Client::open().unwrap()
+    open().unwrap()
 }
 
 /// The request that adds the object of the line.

@@ -1,7 +1,7 @@
 //! Without `CAP_NET_ADMIN`.
 
 use ipvs_netlink::client::Reason;
-use ipvs_netlink::{Client, Error, Request};
+use ipvs_netlink::{Error, Request};
 use kernel_test::cmd;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
@@ -15,7 +15,7 @@ pub fn is_asked_for_by_name() {
     setresuid(nobody.0, nobody.0, nobody.0).unwrap();
 
     // Looking up the family is free to all, all else is not.
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     for error in [
         client.info().err(),
         client.services().err(),

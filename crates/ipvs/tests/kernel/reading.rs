@@ -3,11 +3,12 @@
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::listing::{Listing, Row};
 use ipvs_netlink::{
-    Client, Destination, DestinationConfig, DestinationId, Error, Protocol, Request, Scheduler,
+    Destination, DestinationConfig, DestinationId, Error, Protocol, Request, Scheduler,
     VirtualServerConfig, VirtualServerId,
 };
 use kernel_test::{cmd, cmd_input};
 
+use crate::Client;
 use crate::client;
 
 /// A listing of the kernel's table, as it is now.
@@ -110,7 +111,7 @@ pub fn a_table_that_changes_meanwhile_is_read() {
     let stay: Vec<_> = (0..200).map(|d| new_service(http(0, d))).collect();
     client.apply(&stay).into_result().unwrap();
     let changer = std::thread::spawn(|| {
-        let mut client = Client::open().unwrap();
+        let mut client = crate::open().unwrap();
         let add: Vec<_> = (0..200).map(|d| new_service(http(1, d))).collect();
         let delete: Vec<_> = (0..200)
             .map(|d| Request::DeleteService { id: http(1, d) })

@@ -4,9 +4,10 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use ipvs_netlink::listing::{Counted, CounterListing};
-use ipvs_netlink::{Client, Connections, Counters, SaveLine, VirtualServerId};
+use ipvs_netlink::{Connections, Counters, SaveLine, VirtualServerId};
 use kernel_test::cmd;
 
+use crate::Client;
 use crate::{add, client};
 
 const SERVICE: &str = "-A -u 10.0.0.1:53 -s rr -p 60";

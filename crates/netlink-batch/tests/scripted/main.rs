@@ -10,7 +10,10 @@
 )]
 
 mod batches;
+mod dropped;
 mod dumps;
 mod kernel;
 mod losses;
 mod properties;
+#[path = "../suspending/mod.rs"]
+mod suspending;

@@ -1,14 +1,14 @@
 //! Transactions.
 
-use netlink_batch::{Answers, Header, KernelError, Socket, Transport, errno};
+use netlink_batch::{Answers, AsyncTransport, Header, KernelError, errno};
 use netlink_wire::{Writer, measure};
 
-use super::{Client, ERESTART};
+use super::{AsyncClient, Client, ERESTART};
 use crate::Error;
 use crate::message::{Transaction, begin, end};
 use crate::uapi::{NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END};
 
-impl Client<Socket> {
+netlink_batch::methods! { Client, AsyncClient;
     /// Makes all changes of a transaction, or none: one message to the kernel, one system call to send it.
     /// The socket's send buffer grows as far as it takes.
     ///
@@ -18,18 +18,18 @@ impl Client<Socket> {
     /// [`Error::NotPermitted`], [`Error::NoNftables`], [`Error::NotCommitted`], [`Error::TooLong`]:
     /// nothing was changed. [`Error::Netlink`] with
     /// [`netlink_batch::Error::Unknown`]: the answer got lost; read the rule set.
-    pub fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
+    pub async fn apply(&mut self, transaction: &Transaction) -> Result<(), Error> {
         self.encode(transaction)?;
         let length = self.batch.byte_len();
         let socket = self.connection.transport_mut();
-        if length > socket.send_limit() {
-            socket.set_send_buffer(length).map_err(Error::Netlink)?;
+        if length > socket.socket_info().send_limit {
+            socket.reserve_send(length).map_err(Error::Netlink)?;
         }
-        self.send(transaction)
+        self.send(transaction).await
     }
 }
 
-impl<T: Transport> Client<T> {
+impl<T: AsyncTransport> AsyncClient<T> {
     /// Writes a transaction into the batch: what begins it, its changes, what ends it.
     pub(super) fn encode(&mut self, transaction: &Transaction) -> Result<(), Error> {
         self.batch.clear();
@@ -55,7 +55,7 @@ impl<T: Transport> Client<T> {
     }
 
     /// Sends the transaction that is in the batch.
-    pub(super) fn send(&mut self, transaction: &Transaction) -> Result<(), Error> {
+    pub(super) async fn send(&mut self, transaction: &Transaction) -> Result<(), Error> {
         if transaction.is_empty() && transaction.generation().is_none() {
             return Ok(());
         }
@@ -64,6 +64,7 @@ impl<T: Transport> Client<T> {
         let answers = self
             .connection
             .execute_whole(&mut self.batch, last)
+            .await
             .map_err(Error::Netlink)?;
         outcome(transaction, answers)
     }

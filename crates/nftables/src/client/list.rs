@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use netlink_batch::{Header, Transport, errno};
+use netlink_batch::{AsyncTransport, Header, errno};
 
-use super::{Client, GetError};
+use super::{AsyncClient, Client, GetError};
 use crate::message::{Get, Item, Reply, parse};
 use crate::{
     Chain, Element, Error, FilledSet, Flowtable, Name, Object, Rule, Ruleset, Set, Table,
@@ -14,41 +14,42 @@ use crate::{
 
 macro_rules! listing {
     ($client:ident, $get:expr, $variant:ident) => {
-        $client.items(&$get, |item| match item {
-            Item::$variant(item) => Some(item),
-            _ => None,
-        })
+        $client
+            .items(&$get, |item| match item {
+                Item::$variant(item) => Some(item),
+                _ => None,
+            })
+            .await
     };
 }
 
-/// Lists of what there is. All begin again when the rule set changes meanwhile, a bounded number of times
-/// ([`netlink_batch::Limits::attempts`]).
-///
-/// Their errors: [`Error::NoNftables`], [`Error::NotPermitted`], [`Error::AlwaysChanging`],
-/// [`Error::Malformed`], [`Error::Netlink`], with `ENOENT` where the table, chain or set that was asked for
-/// does not exist.
-impl<T: Transport> Client<T> {
+netlink_batch::methods! { Client, AsyncClient;
     /// The tables of a family.
     ///
+    /// As every listing it begins again when the rule set changes meanwhile, a bounded number of times
+    /// ([`netlink_batch::Limits::attempts`]).
+    ///
     /// # Errors
-    /// See above.
-    pub fn tables(&mut self, family: TableFamily) -> Result<Vec<Table>, Error> {
+    /// [`Error::NoNftables`], [`Error::NotPermitted`], [`Error::AlwaysChanging`],
+    /// [`Error::Malformed`], [`Error::Netlink`], with `ENOENT` where the table, chain or set that was asked
+    /// for does not exist.
+    pub async fn tables(&mut self, family: TableFamily) -> Result<Vec<Table>, Error> {
         listing!(self, Get::Tables(family), Table)
     }
 
     /// The chains of all tables of a family.
     ///
     /// # Errors
-    /// See above.
-    pub fn chains(&mut self, family: TableFamily) -> Result<Vec<Chain>, Error> {
+    /// As [`tables`](Self::tables).
+    pub async fn chains(&mut self, family: TableFamily) -> Result<Vec<Chain>, Error> {
         listing!(self, Get::Chains(family), Chain)
     }
 
     /// The rules of a family, of one table, or of one chain of it, in order within each chain.
     ///
     /// # Errors
-    /// See above.
-    pub fn rules(
+    /// As [`tables`](Self::tables).
+    pub async fn rules(
         &mut self,
         family: TableFamily,
         table: Option<&Name>,
@@ -66,8 +67,12 @@ impl<T: Transport> Client<T> {
     /// The sets and maps of a family or of one table, without their elements.
     ///
     /// # Errors
-    /// See above.
-    pub fn sets(&mut self, family: TableFamily, table: Option<&Name>) -> Result<Vec<Set>, Error> {
+    /// As [`tables`](Self::tables).
+    pub async fn sets(
+        &mut self,
+        family: TableFamily,
+        table: Option<&Name>,
+    ) -> Result<Vec<Set>, Error> {
         let table = table.cloned();
         listing!(self, Get::Sets { family, table }, Set)
     }
@@ -79,8 +84,8 @@ impl<T: Transport> Client<T> {
     /// too.
     ///
     /// # Errors
-    /// See above.
-    pub fn elements(
+    /// As [`tables`](Self::tables).
+    pub async fn elements(
         &mut self,
         family: TableFamily,
         table: &Name,
@@ -95,7 +100,8 @@ impl<T: Transport> Client<T> {
             if !any_twice(&elements) {
                 return Ok(elements);
             }
-            std::thread::sleep(Duration::from_millis(u64::from(attempt)));
+            let pause = Duration::from_millis(u64::from(attempt));
+            self.connection.sleep(pause).await;
         }
         Err(Error::AlwaysChanging { attempts })
     }
@@ -103,8 +109,8 @@ impl<T: Transport> Client<T> {
     /// The objects of a family or of one table.
     ///
     /// # Errors
-    /// See above.
-    pub fn objects(
+    /// As [`tables`](Self::tables).
+    pub async fn objects(
         &mut self,
         family: TableFamily,
         table: Option<&Name>,
@@ -116,66 +122,79 @@ impl<T: Transport> Client<T> {
     /// The flowtables of a family.
     ///
     /// # Errors
-    /// See above.
-    pub fn flowtables(&mut self, family: TableFamily) -> Result<Vec<Flowtable>, Error> {
+    /// As [`tables`](Self::tables).
+    pub async fn flowtables(&mut self, family: TableFamily) -> Result<Vec<Flowtable>, Error> {
         listing!(self, Get::Flowtables(family), Flowtable)
     }
 
     /// The whole rule set of a family, or of all with [`TableFamily::ANY`], as it was at one generation.
     ///
     /// # Errors
-    /// See above.
-    pub fn ruleset(&mut self, family: TableFamily) -> Result<Ruleset, Error> {
+    /// As [`tables`](Self::tables).
+    pub async fn ruleset(&mut self, family: TableFamily) -> Result<Ruleset, Error> {
         let attempts = self.connection.limits().attempts.max(1);
         for _ in 0..attempts {
-            let generation = self.generation()?;
-            let ruleset = self.read_ruleset(family, generation);
+            let generation = self.generation().await?;
+            let ruleset = self.read_ruleset(family, generation).await;
             // What was read at different times is an error of nobody's.
-            if self.generation()? == generation {
+            if self.generation().await? == generation {
                 return ruleset;
             }
         }
         Err(Error::AlwaysChanging { attempts })
     }
+}
 
-    fn read_ruleset(&mut self, family: TableFamily, generation: u32) -> Result<Ruleset, Error> {
+impl<T: AsyncTransport> AsyncClient<T> {
+    async fn read_ruleset(
+        &mut self,
+        family: TableFamily,
+        generation: u32,
+    ) -> Result<Ruleset, Error> {
         let mut sets = Vec::new();
-        let tables = self.tables(family)?;
-        for set in self.sets(family, None)? {
-            let elements = self.elements(set.family, &set.table, &set.name)?;
+        let tables = self.tables(family).await?;
+        for set in self.sets(family, None).await? {
+            let elements = self.elements(set.family, &set.table, &set.name).await?;
             sets.push(FilledSet { set, elements });
         }
         Ok(Ruleset {
             generation,
             tables,
             sets,
-            chains: self.chains(family)?,
-            rules: self.rules(family, None, None)?,
-            objects: self.objects(family, None)?,
-            flowtables: self.flowtables_if_any(family)?,
+            chains: self.chains(family).await?,
+            rules: self.rules(family, None, None).await?,
+            objects: self.objects(family, None).await?,
+            flowtables: self.flowtables_if_any(family).await?,
         })
     }
 
     /// Kernels before 4.16 have no flowtables.
-    fn flowtables_if_any(&mut self, family: TableFamily) -> Result<Vec<Flowtable>, Error> {
-        match self.flowtables(family) {
+    async fn flowtables_if_any(&mut self, family: TableFamily) -> Result<Vec<Flowtable>, Error> {
+        match self.flowtables(family).await {
             Err(Error::NoNftables) => Ok(Vec::new()),
             result => result,
         }
     }
 
     /// Asks, and keeps what `keep` makes of each answer. Begins again when the kernel reports a change.
-    fn items<R>(&mut self, get: &Get, keep: impl Fn(Item) -> Option<R>) -> Result<Vec<R>, Error> {
+    async fn items<R>(
+        &mut self,
+        get: &Get,
+        keep: impl Fn(Item) -> Option<R>,
+    ) -> Result<Vec<R>, Error> {
         let attempts = self.connection.limits().attempts.max(1);
         for _ in 0..attempts {
             let header = Header::dump(get.message_type());
-            let all = self.connection.dump_all(header, get, |message| {
-                let reply = parse(message.message_type, message.payload);
-                Ok::<_, GetError>(match reply.map_err(Error::Malformed)? {
-                    Reply::New(item) => keep(item),
-                    _ => None,
+            let all = self
+                .connection
+                .dump_all(header, get, |message| {
+                    let reply = parse(message.message_type, message.payload);
+                    Ok::<_, GetError>(match reply.map_err(Error::Malformed)? {
+                        Reply::New(item) => keep(item),
+                        _ => None,
+                    })
                 })
-            });
+                .await;
             match all {
                 // Some dumps end with this error where others set a flag.
                 Err(GetError(Error::Netlink(error))) if error.code() == Some(errno::EINTR) => {}

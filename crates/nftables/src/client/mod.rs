@@ -1,12 +1,16 @@
-//! The blocking client.
+//! The blocking client and the async one, and their monitors.
 
 mod apply;
 mod list;
 mod monitor;
 
-pub use monitor::{Change, Changes, Event, Monitor};
+pub use monitor::{AsyncMonitor, Change, Changes, Event, Monitor};
 
-use netlink_batch::{Batch, Connection, Header, Socket, Transport, errno, uapi as netlink};
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
+use netlink_batch::{
+    AsyncConnection, AsyncTransport, Batch, Connection, Header, Socket, errno, uapi as netlink,
+};
 
 use crate::message::{Get, Reply, parse};
 use crate::{Error, Generation};
@@ -14,15 +18,29 @@ use crate::{Error, Generation};
 /// `ERESTART`: the generation is not the one that a transaction asks for.
 const ERESTART: i32 = 85;
 
-/// A client for nf_tables, over one nfnetlink socket.
+/// A client for nf_tables, over one nfnetlink socket. It blocks; [`AsyncClient`] has the same methods for
+/// async code.
 ///
 /// It works in the network namespace that the opening thread was in, and needs `CAP_NET_ADMIN` there for
 /// everything. Tables that it makes with [`TableFlags::OWNER`](crate::TableFlags::OWNER) belong to its
 /// socket: they are gone when it is dropped, unless they are
 /// [`PERSIST`](crate::TableFlags::PERSIST) too.
 #[derive(Debug)]
-pub struct Client<T = Socket> {
-    connection: Connection<T>,
+pub struct Client<T = Socket>(AsyncClient<T>);
+
+/// The same as [`Client`], for async code.
+///
+/// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
+///
+/// # When a future is dropped
+/// The client stays good. A transaction was made whole or not at all: only the kernel's answer is lost
+/// ([more](netlink_batch::AsyncConnection)). [`generation`](Self::generation) shows which, if nobody else
+/// changes the rule set. The thread waits while the kernel carries a transaction out, which takes
+/// a second for a million elements: send such on a thread of their own.
+#[derive(Debug)]
+pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
+    connection: AsyncConnection<T>,
     batch: Batch,
 }
 
@@ -38,9 +56,37 @@ impl Client {
     }
 }
 
-impl<T: Transport> Client<T> {
+#[cfg(feature = "tokio")]
+impl AsyncClient<AsyncSocket> {
+    /// Opens a socket for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub fn open() -> Result<Self, Error> {
+        AsyncConnection::open(netlink::NETLINK_NETFILTER)
+            .map(Self::new)
+            .map_err(open_error)
+    }
+}
+
+impl<T: AsyncTransport> Client<T> {
     /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`].
     pub fn new(connection: Connection<T>) -> Self {
+        Self(AsyncClient::new(connection.into_async()))
+    }
+
+    /// The port of its socket, which is the [`owner`](crate::Table::owner) of its tables.
+    pub fn port(&self) -> u32 {
+        self.0.port()
+    }
+}
+
+impl<T: AsyncTransport> AsyncClient<T> {
+    /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`].
+    pub fn new(connection: AsyncConnection<T>) -> Self {
         Self {
             connection,
             batch: Batch::new(),
@@ -49,22 +95,27 @@ impl<T: Transport> Client<T> {
 
     /// The port of its socket, which is the [`owner`](crate::Table::owner) of its tables.
     pub fn port(&self) -> u32 {
-        self.connection.transport().port()
+        self.connection.transport().socket_info().port
     }
+}
 
+netlink_batch::methods! { Client, AsyncClient;
     /// The generation: a number that each change anywhere in the rule set raises.
     ///
     /// # Errors
     /// [`Error::NoNftables`], [`Error::NotPermitted`], [`Error::Malformed`], [`Error::Netlink`].
-    pub fn generation(&mut self) -> Result<u32, Error> {
+    pub async fn generation(&mut self) -> Result<u32, Error> {
         let get = Get::Generation;
         let header = Header::new(get.message_type());
-        let reply: Result<Generation, GetError> = self.connection.get(header, &get, |message| {
-            match parse(message.message_type, message.payload).map_err(Error::Malformed)? {
-                Reply::Generation(generation) => Ok(generation),
-                _ => Err(netlink_batch::Error::NoReply.into()),
-            }
-        });
+        let reply: Result<Generation, GetError> = self
+            .connection
+            .get(header, &get, |message| {
+                match parse(message.message_type, message.payload).map_err(Error::Malformed)? {
+                    Reply::Generation(generation) => Ok(generation),
+                    _ => Err(netlink_batch::Error::NoReply.into()),
+                }
+            })
+            .await;
         Ok(reply.map_err(|error| error.0)?.id)
     }
 }

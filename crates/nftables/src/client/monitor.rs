@@ -1,9 +1,15 @@
 //! Changes as they happen.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netlink_batch::{Os, Socket, SocketOptions, Transport, errno, messages, uapi as netlink};
+#[cfg(feature = "tokio")]
+use netlink_batch::AsyncSocket;
+use netlink_batch::{
+    AsyncTransport, Os, Socket, SocketOptions, Wait, errno, messages, uapi as netlink,
+};
 
 use super::open_error;
 use crate::message::{Item, Reply, parse};
@@ -63,18 +69,26 @@ impl Change {
     }
 }
 
-/// Receives what anybody changes in the rule set of a network namespace, and who.
+/// Receives what anybody changes in the rule set of a network namespace, and who. It blocks;
+/// [`AsyncMonitor`] is for async code.
 ///
 /// The kernel reports changes of the process itself too. Nothing is reported from before it was opened:
 /// open it, then read the rule set.
 #[derive(Debug)]
-pub struct Monitor<T = Socket> {
+pub struct Monitor<T = Socket>(AsyncMonitor<T>);
+
+/// The same as [`Monitor`], for async code.
+///
+/// A dropped future loses nothing: the next one returns what it would have returned.
+#[derive(Debug)]
+pub struct AsyncMonitor<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
+{
     transport: T,
     buffer: Vec<u8>,
     /// Changes whose transaction is not over.
     pending: Changes,
     /// Received and not yet returned.
-    ready: std::collections::VecDeque<Event>,
+    ready: VecDeque<Event>,
 }
 
 impl Monitor {
@@ -83,27 +97,48 @@ impl Monitor {
     /// # Errors
     /// [`Error::NoNftables`], [`Error::NotPermitted`], [`Error::Netlink`].
     pub fn open() -> Result<Self, Error> {
-        let mut socket = Socket::open(netlink::NETLINK_NETFILTER, &SocketOptions::default())
-            .map_err(open_error)?;
-        socket.join(NFNLGRP_NFTABLES).map_err(|error| match error {
-            netlink_batch::Error::SocketOption { reason, .. } if reason.0 == errno::EPERM => {
-                Error::NotPermitted
-            }
-            error => Error::Netlink(error),
-        })?;
-        Ok(Self::new(socket))
+        Self::over(Ok)
     }
 }
 
-impl<T: Transport> Monitor<T> {
+#[cfg(feature = "tokio")]
+impl AsyncMonitor<AsyncSocket> {
+    /// Opens a socket in the network namespace of this thread, for the tokio runtime that this is called in.
+    ///
+    /// # Errors
+    /// As [`Monitor::open`].
+    ///
+    /// # Panics
+    /// As [`AsyncSocket::new`].
+    pub fn open() -> Result<Self, Error> {
+        Self::over(AsyncSocket::new)
+    }
+}
+
+fn subscribe() -> Result<Socket, Error> {
+    let mut socket =
+        Socket::open(netlink::NETLINK_NETFILTER, &SocketOptions::default()).map_err(open_error)?;
+    socket.join(NFNLGRP_NFTABLES).map_err(|error| match error {
+        netlink_batch::Error::SocketOption { reason, .. } if reason.0 == errno::EPERM => {
+            Error::NotPermitted
+        }
+        error => Error::Netlink(error),
+    })?;
+    Ok(socket)
+}
+
+impl<T: AsyncTransport> Monitor<T> {
+    /// A monitor over what `make` makes of a socket.
+    ///
+    /// # Errors
+    /// As [`open`](Monitor::open), and those of `make`.
+    pub fn over(make: fn(Socket) -> Result<T, netlink_batch::Error>) -> Result<Self, Error> {
+        AsyncMonitor::over(make).map(Self)
+    }
+
     /// A monitor over a socket that has joined the group [`NFNLGRP_NFTABLES`].
     pub fn new(transport: T) -> Self {
-        Self {
-            transport,
-            buffer: vec![0; BUFFER],
-            pending: Changes::default(),
-            ready: std::collections::VecDeque::new(),
-        }
+        Self(AsyncMonitor::new(transport))
     }
 
     /// The next event: one that is there, or one that comes within the time; `None` if none does. Without a
@@ -112,12 +147,50 @@ impl<T: Transport> Monitor<T> {
     /// # Errors
     /// [`Error::Netlink`]: the socket failed.
     pub fn next(&mut self, wait: Option<Duration>) -> Result<Option<Event>, Error> {
-        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let wait = wait.map_or(Wait::No, Wait::within);
+        netlink_batch::block_on(self.0.next_within(wait))
+    }
+}
+
+impl<T: AsyncTransport> AsyncMonitor<T> {
+    /// A monitor over what `make` makes of a socket.
+    ///
+    /// # Errors
+    /// As [`Monitor::open`], and those of `make`.
+    pub fn over(make: fn(Socket) -> Result<T, netlink_batch::Error>) -> Result<Self, Error> {
+        make(subscribe()?).map(Self::new).map_err(Error::Netlink)
+    }
+
+    /// A monitor over a socket that has joined the group [`NFNLGRP_NFTABLES`].
+    pub fn new(transport: T) -> Self {
+        Self {
+            transport,
+            buffer: vec![0; BUFFER],
+            pending: Changes::default(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// As [`Monitor::next`].
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Some(event) = self.next_within(Wait::Forever).await? {
+                return Ok(event);
+            }
+        }
+    }
+
+    async fn next_within(&mut self, wait: Wait) -> Result<Option<Event>, Error> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Some(event));
             }
-            match self.transport.receive(&mut self.buffer, deadline) {
+            let received =
+                poll_fn(|context| self.transport.poll_receive(context, &mut self.buffer, wait));
+            match received.await {
                 Ok(length) if length > self.buffer.len() => {
                     self.buffer.resize(length.min(1 << 28), 0);
                     self.lose();
@@ -174,8 +247,8 @@ impl<T: Transport> Monitor<T> {
     }
 }
 
-impl AsFd for Monitor {
+impl<T: AsFd> AsFd for Monitor<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.transport.as_fd()
+        self.0.transport.as_fd()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use netlink_batch::{Limits, Loss, messages};
+use netlink_batch::{Limits, Loss, Transport, messages};
 
 use super::*;
 use crate::message::Transaction;
@@ -84,19 +84,17 @@ fn three_tables() -> Transaction {
 
 fn apply(answers: Answers, transaction: &Transaction) -> Result<(), Error> {
     let mut client = client(&[answers]);
-    client.encode(transaction)?;
-    client.send(transaction)
+    client.apply(transaction)
 }
 
 #[test]
 fn a_transaction_is_one_datagram_of_which_the_last_change_is_acknowledged() {
     let mut client = client(&[&[(3, 0)]]);
-    client.encode(&three_tables()).unwrap();
-    assert_eq!(client.send(&three_tables()), Ok(()));
+    assert_eq!(client.apply(&three_tables()), Ok(()));
     let ack = netlink::NLM_F_REQUEST | netlink::NLM_F_ACK;
     let table = (0xa00, netlink::NLM_F_REQUEST | netlink::NLM_F_CREATE);
     assert_eq!(
-        client.connection.transport().sent,
+        client.0.connection.transport().sent,
         [
             (0x10, netlink::NLM_F_REQUEST),
             table,
@@ -148,14 +146,13 @@ fn silence_is_never_success() {
 #[test]
 fn a_transaction_is_never_divided() {
     let mut client = client(&[]);
-    client.connection.transport_mut().limit = 64;
-    client.encode(&three_tables()).unwrap();
-    let error = client.send(&three_tables()).unwrap_err();
+    client.0.connection.transport_mut().limit = 64;
+    let error = client.apply(&three_tables()).unwrap_err();
     assert!(matches!(
         error,
         Error::Netlink(netlink_batch::Error::TooLong { .. })
     ));
-    assert_eq!(client.connection.transport().sent, []);
+    assert_eq!(client.0.connection.transport().sent, []);
 }
 
 /// Receives these datagrams; `None` is one that the kernel had to drop.

@@ -4,10 +4,11 @@ use kernel_test::{cmd, cmd_input};
 use nftables_netlink::build::{Body, key};
 use nftables_netlink::message::Transaction;
 use nftables_netlink::{
-    Chain, Client, DataType, Element, Elements, Hook, HookNumber, Rule, Ruleset, Set, TableFamily,
+    Chain, DataType, Element, Elements, Hook, HookNumber, Rule, Ruleset, Set, TableFamily,
     VerdictCode, userdata,
 };
 
+use crate::Client;
 use crate::{name, table};
 
 const IP: TableFamily = TableFamily::IPV4;
@@ -83,7 +84,7 @@ fn listed() -> String {
 pub(crate) fn what_nft_made_is_listed_and_made_again() {
     cmd_input("nft -f -", include_str!("../data/ruleset.nft"));
     let theirs = listed();
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let ruleset = client.ruleset(TableFamily::ANY).unwrap();
     let counts = (
         ruleset.tables.len(),
@@ -196,12 +197,12 @@ pub(crate) fn text_is_what_nft_lists() {
         cmd("nft flush ruleset");
         cmd_input("nft -f -", rules);
         let theirs = cmd("nft list ruleset");
-        let ours = Client::open().unwrap().ruleset(TableFamily::ANY).unwrap();
+        let ours = crate::open().unwrap().ruleset(TableFamily::ANY).unwrap();
         assert_eq!(same_text(&ours.to_string(), &theirs), hidden);
 
         // And once more, made again by us.
         cmd("nft flush ruleset");
-        Client::open().unwrap().apply(&again(&ours)).unwrap();
+        crate::open().unwrap().apply(&again(&ours)).unwrap();
         same_text(&ours.to_string(), &cmd("nft list ruleset"));
     }
 }
@@ -216,7 +217,7 @@ pub(crate) fn bodies_of_newer_statements() {
         "nft -f -",
         "table ip t { chain c { tcp flags syn tcp option maxseg size set rt mtu; }; }",
     );
-    let theirs = clamp(Client::open().unwrap());
+    let theirs = clamp(crate::open().unwrap());
     cmd("nft flush ruleset");
     let (mut client, mut transaction) = table();
     let syn = Body::new().protocol(6).masked(

@@ -18,9 +18,10 @@ mod watch;
 
 use std::process::ExitCode;
 
-use kernel_test::{Needs, Test};
+use kernel_test::{AnySocket, Needs, Test};
+use netlink_batch::uapi::NETLINK_NETFILTER;
 use nftables_netlink::message::Transaction;
-use nftables_netlink::{Client, Name, Table, TableFamily};
+use nftables_netlink::{Error, Name, Table, TableFamily};
 
 fn main() -> ExitCode {
     // The guest's kernel has no nf_tables.
@@ -76,19 +77,26 @@ fn main() -> ExitCode {
         ),
         ("owner::owned_tables", owner::owned_tables),
     ];
-    kernel_test::main(
-        tests.map(|(name, body)| Test::new(name, here(body)).needs(Needs::NetNamespace)),
-    )
+    let all = || tests.map(|(name, body)| Test::new(name, here(body)).needs(Needs::NetNamespace));
+    kernel_test::main(all().into_iter().chain(all().map(Test::on_tokio)))
 }
 
 /// The test, where this kernel has nf_tables.
 fn here(test: fn()) -> impl Fn() + Send + Sync + 'static {
-    move || match Client::open().and_then(|mut client| client.generation()) {
-        Err(nftables_netlink::Error::NoNftables) => {
+    move || match open().and_then(|mut client| client.generation()) {
+        Err(Error::NoNftables) => {
             println!("this machine's kernel has no nf_tables: nothing tested");
         }
         _ => test(),
     }
+}
+
+/// The blocking client, or the async one on a tokio runtime.
+type Client = nftables_netlink::Client<AnySocket>;
+
+fn open() -> Result<Client, Error> {
+    let connection = AnySocket::connect(NETLINK_NETFILTER);
+    connection.map(Client::new).map_err(Error::Netlink)
 }
 
 fn name(text: &str) -> Name {
@@ -99,5 +107,5 @@ fn name(text: &str) -> Name {
 fn table() -> (Client, Transaction) {
     let mut transaction = Transaction::new();
     transaction.add(Table::new(TableFamily::IPV4, name("t")));
-    (Client::open().unwrap(), transaction)
+    (open().unwrap(), transaction)
 }

@@ -2,14 +2,14 @@
 
 use kernel_test::{cmd, try_cmd};
 use nftables_netlink::message::Transaction;
-use nftables_netlink::{Client, Table, TableFamily, TableFlags};
+use nftables_netlink::{Table, TableFamily, TableFlags};
 
 use crate::name;
 
 const IP: TableFamily = TableFamily::IPV4;
 
 fn tables() -> Vec<String> {
-    let tables = Client::open().unwrap().tables(TableFamily::ANY).unwrap();
+    let tables = crate::open().unwrap().tables(TableFamily::ANY).unwrap();
     tables.iter().map(|table| table.name.to_string()).collect()
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn owned_tables() {
         .add(owned)
         .add(kept.clone())
         .add(Table::new(IP, name("free")));
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     client.apply(&transaction).unwrap();
     let listed = client.tables(IP).unwrap();
     assert_eq!(listed[0].owner, Some(client.port()));
@@ -32,7 +32,7 @@ pub(crate) fn owned_tables() {
     cmd("nft flush ruleset");
     assert!(try_cmd("nft delete table ip owned").is_err());
     assert_eq!(tables(), ["owned", "kept"]);
-    let mut other = Client::open().unwrap();
+    let mut other = crate::open().unwrap();
     let mut delete = Transaction::new();
     delete.delete(Table::new(IP, name("kept")));
     assert!(other.apply(&delete).is_err());

@@ -3,9 +3,10 @@
 use kernel_test::cmd;
 use nftables_netlink::message::Transaction;
 use nftables_netlink::{
-    Chain, Client, DataType, Element, Elements, Set, SetFlags, TableFamily, Verdict, VerdictCode,
+    Chain, DataType, Element, Elements, Set, SetFlags, TableFamily, Verdict, VerdictCode,
 };
 
+use crate::Client;
 use crate::{name, table};
 
 const IP: TableFamily = TableFamily::IPV4;
@@ -138,7 +139,7 @@ pub(crate) fn timeouts_counters_and_verdicts() {
     assert_eq!(read_back, elements);
 
     // Only what is named is deleted.
-    let mut client = Client::open().unwrap();
+    let mut client = crate::open().unwrap();
     let mut transaction = Transaction::new();
     transaction.delete(Elements::new(
         IP,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernel_test::cmd;
+use kernel_test::{AnySocket, cmd};
 use nftables_netlink::message::{Item, Transaction};
 use nftables_netlink::{
     Change, DataType, Element, Elements, Event, Monitor, Set, Table, TableFamily,
@@ -13,13 +13,13 @@ use crate::{name, table};
 const IP: TableFamily = TableFamily::IPV4;
 
 /// The next event, or `None` if none is there.
-fn next(monitor: &mut Monitor) -> Option<Event> {
+fn next(monitor: &mut Monitor<AnySocket>) -> Option<Event> {
     // What was changed is reported before the change returns.
     monitor.next(None).unwrap()
 }
 
 pub(crate) fn changes_of_another_process() {
-    let mut monitor = Monitor::open().unwrap();
+    let mut monitor = Monitor::over(AnySocket::new).unwrap();
     assert_eq!(next(&mut monitor), None);
     assert_eq!(monitor.next(Some(Duration::from_millis(1))).unwrap(), None);
     cmd("nft 'add table ip other; add chain ip other c'");
@@ -64,7 +64,7 @@ pub(crate) fn changes_of_another_process() {
 }
 
 pub(crate) fn more_than_the_buffer_holds() {
-    let mut monitor = Monitor::open().unwrap();
+    let mut monitor = Monitor::over(AnySocket::new).unwrap();
     let (mut client, mut transaction) = table();
     transaction.add(Set::new(IP, name("t"), name("s"), &[DataType::MARK]));
     let many = (0..200_000_u32).map(|n| Element::new(&[&n.to_ne_bytes()]));
