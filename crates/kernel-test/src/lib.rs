@@ -45,6 +45,8 @@
 //! - `PROXIER_SKIP_KERNEL_TESTS=1` reports every test as ignored.
 //! - `PROXIER_KERNEL_TESTS_IN=guest` runs tests that need IPVS in the guest even if this machine's kernel
 //!   has it, `=here` on this machine even if it seems not to, `=debian` under Debian's kernel.
+//! - `PROXIER_KERNEL_TESTS_CLOCK=instructions` boots Debian's kernel on one processor, and the guest's clock counts its
+//!   instructions, a nanosecond each (QEMU's `-icount`): for times that stand apart from what else this machine does.
 //! - `PROXIER_KERNEL_TESTS_PART=1/3` runs every third test, from the first; `proxier-linux/kernel=1/3` does so in that
 //!   test binary only.
 //!

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::guest::{Guest, GuestKernel};
+use crate::guest::{Clock, Guest, GuestKernel};
 use crate::report::Outcome;
 use crate::{Needs, machine, packages, process};
 
@@ -46,6 +46,8 @@ struct Guests {
     kernel: fn() -> Result<GuestKernel, Error>,
     /// Of each guest, in MiB.
     memory: u64,
+    /// Of emulated machines.
+    clock: Clock,
     first: Mutex<GuestState>,
     more: Vec<Mutex<GuestState>>,
 }
@@ -60,8 +62,8 @@ enum GuestState {
 }
 
 impl Runner {
-    /// A runner set up from the environment, with at most `guests` guests of `memory` MiB each, and half
-    /// as many with Debian's kernel, because those have two processors.
+    /// A runner set up from the environment, with at most `guests` guests of `memory` MiB each, and as many
+    /// with Debian's kernel: those have two processors, but a test seldom uses both.
     ///
     /// # Errors
     /// A text, if an environment variable is invalid.
@@ -77,15 +79,13 @@ impl Runner {
                 ));
             }
         };
+        let clock = Clock::from_environment()?;
+        let debian_memory = memory.max(DEBIAN_MEMORY);
         Ok(Self {
             chosen,
             host_has_ipvs: OnceLock::new(),
-            guests: Guests::new(packages::guest_kernel, guests, memory),
-            debian_guests: Guests::new(
-                packages::debian_kernel,
-                guests / 2,
-                memory.max(DEBIAN_MEMORY),
-            ),
+            guests: Guests::new(packages::guest_kernel, guests, memory, clock),
+            debian_guests: Guests::new(packages::debian_kernel, guests, debian_memory, clock),
         })
     }
 
@@ -140,10 +140,16 @@ impl Runner {
 
 impl Guests {
     /// At most this many guests, but at least one.
-    fn new(kernel: fn() -> Result<GuestKernel, Error>, number: usize, memory: u64) -> Self {
+    fn new(
+        kernel: fn() -> Result<GuestKernel, Error>,
+        number: usize,
+        memory: u64,
+        clock: Clock,
+    ) -> Self {
         Self {
             kernel,
             memory,
+            clock,
             first: Mutex::default(),
             more: (1..number).map(|_| Mutex::default()).collect(),
         }
@@ -154,16 +160,16 @@ impl Guests {
         if let GuestState::Off = *state {
             let guests = 1 + self.more.len() as u64;
             let room = self.memory.saturating_mul(guests);
-            *state =
-                match (self.kernel)().and_then(|kernel| Guest::boot(&kernel, self.memory, room)) {
-                    Ok(guest) => GuestState::Running(guest),
-                    Err(error) => {
-                        let text = error.to_string();
-                        let first = text.lines().next().unwrap_or_default();
-                        *state = GuestState::Broken(format!("{first} (see the first failure)"));
-                        return Err(error);
-                    }
-                };
+            let boot = |kernel| Guest::boot(&kernel, self.memory, room, self.clock);
+            *state = match (self.kernel)().and_then(boot) {
+                Ok(guest) => GuestState::Running(guest),
+                Err(error) => {
+                    let text = error.to_string();
+                    let first = text.lines().next().unwrap_or_default();
+                    *state = GuestState::Broken(format!("{first} (see the first failure)"));
+                    return Err(error);
+                }
+            };
         }
         match &mut *state {
             GuestState::Running(guest) => {

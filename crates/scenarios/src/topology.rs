@@ -11,6 +11,7 @@
 //! masquerade is lost there. IPv6 is laid out alike.
 
 use std::net::{IpAddr, SocketAddr};
+use std::thread;
 
 use kernel_test::{Netns, cmd_input, set_sysctl};
 use proxier::cluster::Family;
@@ -63,11 +64,15 @@ impl Topology {
             netns.run(without_dad);
             netns
         };
+        let [client, stranger, pod, elsewhere] = thread::scope(|scope| {
+            let made = [(); 4].map(|()| scope.spawn(alone));
+            made.map(|made| made.join().unwrap())
+        });
         let topology = Self {
-            client: alone(),
-            stranger: alone(),
-            pod: alone(),
-            elsewhere: alone(),
+            client,
+            stranger,
+            pod,
+            elsewhere,
             node: node.clone(),
         };
         let peers = [
@@ -82,28 +87,36 @@ impl Topology {
             format!("link add {link} up type veth peer name eth0 netns {there}\n")
         });
         ip(&node, &(links.concat() + AT_NODE));
-        ip(
-            &topology.client,
-            &leaf(
-                ["192.168.10.2/24", "192.168.10.10"],
-                ["2001:db8:10::2/64", "2001:db8:10::10"],
+        let leaves = [
+            (
+                &topology.client,
+                leaf(
+                    ["192.168.10.2/24", "192.168.10.10"],
+                    ["2001:db8:10::2/64", "2001:db8:10::10"],
+                ),
             ),
-        );
-        ip(
-            &topology.stranger,
-            &leaf(
-                ["192.168.20.2/24", "192.168.20.10"],
-                ["2001:db8:20::2/64", "2001:db8:20::10"],
+            (
+                &topology.stranger,
+                leaf(
+                    ["192.168.20.2/24", "192.168.20.10"],
+                    ["2001:db8:20::2/64", "2001:db8:20::10"],
+                ),
             ),
-        );
-        ip(
-            &topology.pod,
-            &leaf(
-                ["10.244.1.5/24", "10.244.1.1"],
-                ["fd00:10:244:1::5/64", "fd00:10:244:1::1"],
+            (
+                &topology.pod,
+                leaf(
+                    ["10.244.1.5/24", "10.244.1.1"],
+                    ["fd00:10:244:1::5/64", "fd00:10:244:1::1"],
+                ),
             ),
-        );
-        ip(&topology.elsewhere, AT_ELSEWHERE);
+            (&topology.elsewhere, AT_ELSEWHERE.to_owned()),
+        ];
+        // At once: starting a program is what takes long on an emulated machine, and that has two processors.
+        thread::scope(|scope| {
+            for (netns, lines) in &leaves {
+                scope.spawn(|| ip(netns, lines));
+            }
+        });
         topology
     }
 }

@@ -13,6 +13,7 @@ mod qemu;
 mod tree;
 mod uml;
 
+use std::env::VarError;
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::symlink;
@@ -40,6 +41,9 @@ pub(crate) use memory::MEBIBYTES;
 /// Environment (of the guest's first process): the folder of the [`Job`].
 const JOB: &str = "KERNEL_TEST_JOB";
 
+/// Environment: `instructions`, see [`Clock`].
+const CLOCK: &str = "PROXIER_KERNEL_TESTS_CLOCK";
+
 /// A boot takes two seconds, emulated ones ten, and several times that on a busy machine.
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 const HALT_LIMIT: Duration = Duration::from_secs(5);
@@ -56,6 +60,31 @@ pub(crate) enum Machine {
         /// The kernel, `vmlinuz-RELEASE`.
         image: PathBuf,
     },
+}
+
+/// What the clock of an emulated machine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// This machine's time.
+    #[default]
+    Time,
+    /// The instructions that its only processor has carried out, a nanosecond each: what a test measures does not depend on
+    /// what else this machine does. While the processor has nothing to do, the clock jumps to the next timer.
+    Instructions,
+}
+
+impl Clock {
+    /// The one that the environment asks for.
+    ///
+    /// # Errors
+    /// A text, if the variable is invalid.
+    pub(crate) fn from_environment() -> Result<Self, String> {
+        match std::env::var(CLOCK).as_deref() {
+            Ok("instructions") => Ok(Self::Instructions),
+            Ok("") | Err(VarError::NotPresent) => Ok(Self::Time),
+            other => Err(format!("{CLOCK} is {other:?}: expected `instructions`")),
+        }
+    }
 }
 
 /// A guest kernel's files.
@@ -86,11 +115,16 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB. Returns when it is ready for tests.
-    pub(crate) fn boot(kernel: &GuestKernel, memory: u64, room: u64) -> Result<Self, Error> {
+    pub(crate) fn boot(
+        kernel: &GuestKernel,
+        memory: u64,
+        room: u64,
+        clock: Clock,
+    ) -> Result<Self, Error> {
         let folder = job_folder(kernel)?;
         let mut command = match &kernel.machine {
             Machine::UserMode => uml::command(kernel, folder.path(), memory, room),
-            Machine::Qemu { image } => qemu::command(kernel, image, folder.path(), memory),
+            Machine::Qemu { image } => qemu::command(kernel, image, folder.path(), memory, clock),
         };
         let mut child = command
             .process_group(0)

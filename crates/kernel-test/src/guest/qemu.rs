@@ -1,6 +1,6 @@
 //! The command that runs Debian's kernel in QEMU, and the kernel's initial file system.
 //!
-//! QEMU emulates two processors. Its virtio serial port is the connection to the harness, over the same
+//! QEMU emulates two processors, or one whose instructions are the guest's clock. Its virtio serial port is the connection to the harness, over the same
 //! pipes as in User Mode Linux; its serial line is the kernel's console. This machine's file tree is a
 //! 9p file system, read-only; the folder in which writes are kept is another one.
 
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::cpio::Archive;
-use super::{GuestKernel, JOB};
+use super::{Clock, GuestKernel, JOB};
 
 /// The name of the virtio serial port.
 const PORT: &str = "kernel-test";
@@ -31,13 +31,19 @@ const MODULES: [&str; 5] = [
 ];
 
 /// QEMU's command for this image of a kernel.
-pub(super) fn command(kernel: &GuestKernel, image: &Path, folder: &Path, memory: u64) -> Command {
+pub(super) fn command(
+    kernel: &GuestKernel,
+    image: &Path,
+    folder: &Path,
+    memory: u64,
+    clock: Clock,
+) -> Command {
     let mut command = Command::new(&kernel.program);
     command
         .args(["-no-user-config", "-nodefaults", "-no-reboot"])
         .args(["-display", "none", "-monitor", "none"])
-        .args(["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"])
-        .args(["-smp", "2", "-m", &memory.to_string()])
+        .args(["-M", "q35", "-cpu", "max", "-m", &memory.to_string()])
+        .args(processors(clock))
         .args(["-chardev", "stdio,id=tests,signal=off"])
         .args(["-device", "virtio-serial-pci"])
         .arg("-device")
@@ -67,6 +73,21 @@ pub(super) fn command(kernel: &GuestKernel, image: &Path, folder: &Path, memory:
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
+}
+
+/// Two processors, each a thread of QEMU; but one where instructions are counted.
+const fn processors(clock: Clock) -> &'static [&'static str] {
+    match clock {
+        Clock::Time => &["-accel", "tcg,thread=multi", "-smp", "2"],
+        Clock::Instructions => &[
+            "-accel",
+            "tcg,thread=single",
+            "-smp",
+            "1",
+            "-icount",
+            "shift=0,sleep=off",
+        ],
+    }
 }
 
 /// Offers a folder of this machine to the guest.
