@@ -3,15 +3,15 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use proxier::{Config, DetectLocal, NodePortAddresses};
+use proxier::{Config, DetectLocal, NodePortAddresses, nftables};
 use serde_json::{Value, json};
 
 use crate::config::{LogFormat, Process};
 use crate::layout::LayoutChoice;
 
 /// A `KubeProxyConfiguration` with every field. An address that is not served on has no form in it, as in
-/// kube-proxy, whose empty address is the default one. The layout is a field only where one was named: kube-proxy does not
-/// know it.
+/// kube-proxy, whose empty address is the default one. The layout is a field only where one was named, and so are marks and
+/// routing only where they are not the usual ones: kube-proxy does not know them.
 pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) -> Value {
     let texts = |networks: &[_]| networks.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (mode, cidrs, bridge, prefix) = match &config.detect_local {
@@ -91,6 +91,17 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
     if let (Some(layout), Some(Value::Object(ipvs))) = (layout.named(), value.pointer_mut("/ipvs"))
     {
         ipvs.insert("layout".to_owned(), json!(layout.as_str()));
+    }
+    let (marks, usual) = (&config.nftables, nftables::Options::default());
+    let own = [
+        ("routeMark", marks.route_mark, usual.route_mark),
+        ("serviceMarks", marks.service_marks, usual.service_marks),
+        ("routingTable", marks.routing_table.0, usual.routing_table.0),
+        ("rulePriority", marks.rule_priority, usual.rule_priority),
+    ];
+    if let Some(Value::Object(ipvs)) = value.pointer_mut("/ipvs") {
+        let set = own.into_iter().filter(|(_, number, usual)| number != usual);
+        ipvs.extend(set.map(|(field, number, _)| (field.to_owned(), number.into())));
     }
     value
 }

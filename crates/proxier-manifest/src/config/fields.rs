@@ -125,6 +125,14 @@ pub struct IpvsConfiguration {
     /// Which kernel state is programmed, by the name of a [`Layout`](proxier::Layout). Kubernetes has no such field; who
     /// runs the proxy reads it.
     pub layout: Option<String>,
+    /// [`Options::route_mark`](proxier::nftables::Options::route_mark), for layout `nftables` alone, like those that follow.
+    pub route_mark: Option<i64>,
+    /// [`Options::service_marks`](proxier::nftables::Options::service_marks).
+    pub service_marks: Option<i64>,
+    /// [`Options::routing_table`](proxier::nftables::Options::routing_table).
+    pub routing_table: Option<i64>,
+    /// [`Options::rule_priority`](proxier::nftables::Options::rule_priority).
+    pub rule_priority: Option<i64>,
 }
 
 /// `clientConnection`.

@@ -345,6 +345,26 @@ fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) 
             *timeout = u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
         }
     }
+    let marks = &mut config.nftables;
+    let numbers = [
+        ("routeMark", raw.route_mark, &mut marks.route_mark),
+        ("serviceMarks", raw.service_marks, &mut marks.service_marks),
+        (
+            "routingTable",
+            raw.routing_table,
+            &mut marks.routing_table.0,
+        ),
+        ("rulePriority", raw.rule_priority, &mut marks.rule_priority),
+    ];
+    for (field, given, value) in numbers {
+        match given.map(u32::try_from) {
+            None => {}
+            Some(Ok(number)) => *value = number,
+            Some(Err(_)) => {
+                errors.add(format!("ipvs.{field}"), "is not from 0 to 4294967295");
+            }
+        }
+    }
 }
 
 fn detect_local(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) -> DetectLocal {

@@ -70,6 +70,26 @@ fn iptables_mode_has_fields_of_its_own() {
 }
 
 #[test]
+fn marks_and_routing_of_layout_nftables_are_fields_of_ipvs() {
+    let config =
+        read("ipvs: {routeMark: 0x8, serviceMarks: 48, routingTable: 77000, rulePriority: 500}\n");
+    let marks = config.unwrap().nftables;
+    assert_eq!(
+        (
+            marks.route_mark,
+            marks.service_marks,
+            marks.routing_table.0,
+            marks.rule_priority
+        ),
+        (0x8, 0x30, 77_000, 500)
+    );
+    assert_eq!(
+        wrong_fields("ipvs: {routeMark: -1, serviceMarks: 4294967296, routingTable: -1}\n"),
+        ["ipvs.routeMark", "ipvs.routingTable", "ipvs.serviceMarks"]
+    );
+}
+
+#[test]
 fn a_misspelt_field_is_named_at_any_depth() {
     let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
     let text = format!("{head}ipvs: {{schedular: rr, scheduler: wrr}}\nclusterCidr: 10.0.0.0/8\n");

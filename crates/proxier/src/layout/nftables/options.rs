@@ -48,26 +48,23 @@ impl Options {
     pub fn check(&self, masquerade_mark: u32) -> Result<(), InvalidConfig> {
         let invalid = |field, reason| Err(InvalidConfig { field, reason });
         if self.route_mark.count_ones() != 1 {
-            return invalid("nftables.routeMark", "is not exactly one bit");
+            return invalid("ipvs.routeMark", "is not exactly one bit");
         }
         if self.route_mark == masquerade_mark {
             return invalid(
-                "nftables.routeMark",
+                "ipvs.routeMark",
                 "is the bit of iptables.masqueradeBit; choose another",
             );
         }
         if self.service_marks == 0 {
-            return invalid("nftables.serviceMarks", "has no bits");
+            return invalid("ipvs.serviceMarks", "has no bits");
         }
         if self.service_marks & self.route_mark != 0 {
-            return invalid(
-                "nftables.serviceMarks",
-                "contains the bit of nftables.routeMark",
-            );
+            return invalid("ipvs.serviceMarks", "contains the bit of ipvs.routeMark");
         }
         if self.service_marks & masquerade_mark != 0 {
             return invalid(
-                "nftables.serviceMarks",
+                "ipvs.serviceMarks",
                 "contains the bit of iptables.masqueradeBit",
             );
         }
@@ -76,13 +73,13 @@ impl Options {
             Table::UNSPEC | Table::DEFAULT | Table::MAIN | Table::LOCAL
         ) {
             return invalid(
-                "nftables.routingTable",
+                "ipvs.routingTable",
                 "is one of the kernel's own tables; choose another number",
             );
         }
         if !(1..32_765).contains(&self.rule_priority) {
             return invalid(
-                "nftables.rulePriority",
+                "ipvs.rulePriority",
                 "is not from 1 to 32764, before the rule of the main table",
             );
         }
@@ -204,18 +201,18 @@ mod tests {
             change(&mut options);
             options.check(1 << 14).unwrap_err().field
         };
-        assert_eq!(field(|o| o.route_mark = 0), "nftables.routeMark");
-        assert_eq!(field(|o| o.route_mark = 0x3000), "nftables.routeMark");
-        assert_eq!(field(|o| o.route_mark = 0x4000), "nftables.routeMark");
-        assert_eq!(field(|o| o.service_marks = 0), "nftables.serviceMarks");
-        assert_eq!(field(|o| o.service_marks = 0x2001), "nftables.serviceMarks");
-        assert_eq!(field(|o| o.service_marks = 0x4001), "nftables.serviceMarks");
+        assert_eq!(field(|o| o.route_mark = 0), "ipvs.routeMark");
+        assert_eq!(field(|o| o.route_mark = 0x3000), "ipvs.routeMark");
+        assert_eq!(field(|o| o.route_mark = 0x4000), "ipvs.routeMark");
+        assert_eq!(field(|o| o.service_marks = 0), "ipvs.serviceMarks");
+        assert_eq!(field(|o| o.service_marks = 0x2001), "ipvs.serviceMarks");
+        assert_eq!(field(|o| o.service_marks = 0x4001), "ipvs.serviceMarks");
         assert_eq!(
             field(|o| o.routing_table = Table::MAIN),
-            "nftables.routingTable"
+            "ipvs.routingTable"
         );
-        assert_eq!(field(|o| o.rule_priority = 32_765), "nftables.rulePriority");
-        assert_eq!(field(|o| o.rule_priority = 0), "nftables.rulePriority");
+        assert_eq!(field(|o| o.rule_priority = 32_765), "ipvs.rulePriority");
+        assert_eq!(field(|o| o.rule_priority = 0), "ipvs.rulePriority");
     }
 
     #[test]
