@@ -26,8 +26,8 @@ use super::status::Reporter;
 use super::sync::{self, Fallback, Syncer};
 use super::watch::{self, ApiError, ApiSource, NodeScope, Recorder};
 use super::{
-    Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, guard, http,
-    links, process,
+    Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http,
+    notices, process,
 };
 
 /// How many events may wait for the loop before the watches do.
@@ -95,7 +95,7 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
     let connections = Connections::new(open_files);
     let (recorder, conflicts) = Recorder::new();
     let handle = runtime.handle().clone();
-    let in_force = InForce::new(options.config.layout, machine.nftables_port());
+    let in_force = InForce::new(&options.config, machine.nftables_port());
     let connections_of_services = connections.clone();
     let reporter = Reporter::new(
         &options,
@@ -170,18 +170,12 @@ fn proxy(
             }
         });
     threads.push(sync.map_err(DaemonError::Start)?);
-    match links::follow(events.clone(), stop.clone()) {
+    match notices::follow(events.clone(), stop.clone(), in_force.clone()) {
         Ok(thread) => threads.push(thread),
         Err(error) => tracing::warn!(
             %error,
-            "cannot start the thread that follows links and addresses; their changes are found at the next full sync"
-        ),
-    }
-    match guard::follow(&events, &stop, in_force) {
-        Ok(guards) => threads.extend(guards),
-        Err(error) => tracing::warn!(
-            %error,
-            "cannot start the threads that guard layout nftables; what others do to it is found at the next full sync"
+            "cannot start the thread that receives what the kernel reports; changes of links, and what others do to layout nftables, \
+             are found at the next full sync"
         ),
     }
     let node_name = options.node_name.clone();

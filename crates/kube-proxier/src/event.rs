@@ -25,7 +25,7 @@ pub enum Event {
     ApiServers(BTreeSet<SocketAddr>),
     /// This machine's links or their addresses changed.
     Links,
-    /// This was removed from our own link, perhaps by us.
+    /// This was removed from our own link or routing, perhaps by us.
     Removed(Vec<Removal>),
     /// Others changed tables, rules or routes of layout `nftables`: what, and who did.
     Tampered(String),

@@ -2,85 +2,70 @@
 //!
 //! Other layouts are not guarded so: what they are made of is looked at each second (`sync::others`).
 
-use std::fmt;
+use std::convert::Infallible;
 use std::io;
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use dummy_link::Removal;
+use dummy_link::Table;
 use nftables_netlink::Name;
 use nftables_netlink::message::Item;
 use nftables_netlink::{Change, Changes, Event as Notification, Monitor};
-use proxier::Layout;
-use proxier::nftables::{Options, ROUTING_PROTOCOL, TABLE};
+use proxier::nftables::{ROUTING_PROTOCOL, TABLE};
 use tokio::sync::mpsc::Sender;
 
 use super::Event;
 use super::layout::InForce;
-use super::links::retrying;
-use super::stop::Stop;
+use super::notices::{Readable, send};
 
-/// How often a thread looks whether it is to end, or whether there is anything to guard.
-const ATTENTION: Duration = Duration::from_millis(250);
-/// How soon it is noticed that this is the layout now.
-const LAYOUT: Duration = Duration::from_secs(1);
-/// How long until changes are followed again after that failed.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How many changed things an event names.
 const NAMED: usize = 3;
 
-/// Reports what others do, from threads of its own, until stopped. What cannot be followed is tried again; meanwhile
-/// changes are found at the next full sync.
-///
-/// # Errors
-///
-/// Where no thread can be had.
-pub(super) fn follow(
-    events: &Sender<Event>,
-    stop: &Stop,
-    in_force: &InForce,
-) -> io::Result<[JoinHandle<()>; 2]> {
-    let spawn = |name: &str, watch: Watch| {
-        let (events, stop, in_force) = (events.clone(), stop.clone(), in_force.clone());
-        let what = format!("changes of {name} by others");
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            retrying(&what, &events, &stop, AGAIN, || {
-                if in_force.layout() == Layout::Nftables {
-                    return watch(&events, &stop, &in_force);
-                }
-                stop.wait(LAYOUT);
-                Ok(())
-            });
-        })
-    };
-    Ok([spawn("nf_tables", tables)?, spawn("routing", routing)?])
+/// Why changes cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GuardError {
+    /// nf_tables does not report them.
+    #[error(transparent)]
+    Tables(#[from] nftables_netlink::Error),
+    /// Routing does not report them.
+    #[error(transparent)]
+    Routing(#[from] dummy_link::Error),
+    /// The socket cannot be waited for.
+    #[error("waiting for a socket: {0}")]
+    Wait(#[from] io::Error),
 }
 
-/// Follows while it is to.
-type Watch = fn(&Sender<Event>, &Stop, &InForce) -> Result<(), Box<dyn fmt::Display>>;
-
-fn boxed<E: fmt::Display + 'static>(error: E) -> Box<dyn fmt::Display> {
-    Box::new(error)
-}
-
-fn tables(
+/// Reports what others do to the tables, while they are those of the layout in force.
+pub(super) async fn tables(
     events: &Sender<Event>,
-    stop: &Stop,
     in_force: &InForce,
-) -> Result<(), Box<dyn fmt::Display>> {
-    let mut monitor = Monitor::open().map_err(boxed)?;
-    while !stop.is_set() && in_force.layout() == Layout::Nftables {
-        let found = match monitor.next(Some(ATTENTION)).map_err(boxed)? {
-            Some(Notification::Changed(changes)) => of_others(&changes, in_force.port()),
-            Some(_) => Some("reports of changes of nf_tables were lost".to_owned()),
-            None => None,
-        };
-        let event = found.map(Event::Tampered);
-        if event.is_some_and(|event| events.blocking_send(event).is_err()) {
-            return Ok(());
+) -> Result<Infallible, GuardError> {
+    loop {
+        let table = in_force.guarded().await;
+        tokio::select! {
+            failed = follow_tables(events, in_force) => return failed,
+            () = in_force.guarded_no_more(table) => {}
         }
     }
-    Ok(())
+}
+
+async fn follow_tables(
+    events: &Sender<Event>,
+    in_force: &InForce,
+) -> Result<Infallible, GuardError> {
+    let mut monitor = Monitor::open()?;
+    let readable = Readable::of(&monitor)?;
+    loop {
+        readable.wait().await?;
+        while let Some(notification) = monitor.next(None)? {
+            let found = match notification {
+                Notification::Changed(changes) => of_others(&changes, in_force.port()),
+                _ => Some("reports of changes of nf_tables were lost".to_owned()),
+            };
+            if let Some(found) = found {
+                send(events, Event::Tampered(found)).await;
+            }
+        }
+    }
 }
 
 /// What a transaction changed in the proxy's tables, unless it is the proxy's own.
@@ -153,42 +138,42 @@ fn described(change: &Change) -> String {
     }
 }
 
-fn routing(
+/// Reports what others do to rules and routes, while they are those of the layout in force.
+pub(super) async fn routing(
     events: &Sender<Event>,
-    stop: &Stop,
     in_force: &InForce,
-) -> Result<(), Box<dyn fmt::Display>> {
-    let table = Options::default().routing_table;
-    let monitor = dummy_link::Monitor::open().map_err(boxed)?;
-    let monitor = monitor.watching_protocol(ROUTING_PROTOCOL).map_err(boxed)?;
-    let mut monitor = monitor.watching_table(table).map_err(boxed)?;
-    while !stop.is_set() && in_force.layout() == Layout::Nftables {
-        let Some(changes) = monitor.wait(ATTENTION).map_err(boxed)? else {
-            continue;
-        };
-        let mut found: Vec<_> = changes.removed.iter().filter_map(removed).collect();
-        if changes.routes {
-            found.push(format!("a route of table {table} replaced"));
-        }
-        if changes.lost {
-            found.push("reports of changes of routing were lost".to_owned());
-        }
-        found.truncate(NAMED);
-        let event = (!found.is_empty()).then(|| Event::Tampered(found.join(", ")));
-        if event.is_some_and(|event| events.blocking_send(event).is_err()) {
-            return Ok(());
+) -> Result<Infallible, GuardError> {
+    loop {
+        let table = in_force.guarded().await;
+        tokio::select! {
+            failed = follow_routing(events, table) => return failed,
+            () = in_force.guarded_no_more(table) => {}
         }
     }
-    Ok(())
 }
 
-fn removed(removal: &Removal) -> Option<String> {
-    match removal {
-        Removal::Rule(rule) => Some(format!("routing rule {} removed", rule.priority)),
-        Removal::Route(route) => Some(format!(
-            "route {} of table {} removed",
-            route.destination, route.table
-        )),
-        _ => None,
+async fn follow_routing(events: &Sender<Event>, table: Table) -> Result<Infallible, GuardError> {
+    let monitor = dummy_link::Monitor::open()?;
+    let monitor = monitor.watching_protocol(ROUTING_PROTOCOL)?;
+    let mut monitor = monitor.watching_table(table)?;
+    let readable = Readable::of(&monitor)?;
+    loop {
+        readable.wait().await?;
+        while let Some(changes) = monitor.wait(Duration::ZERO)? {
+            let mut found = Vec::new();
+            if changes.routes {
+                found.push(format!("a route of table {table} replaced"));
+            }
+            if changes.lost {
+                found.push("reports of changes of routing were lost".to_owned());
+            }
+            if !found.is_empty() {
+                send(events, Event::Tampered(found.join(", "))).await;
+            }
+            if !changes.removed.is_empty() {
+                // Perhaps by this process.
+                send(events, Event::Removed(changes.removed)).await;
+            }
+        }
     }
 }

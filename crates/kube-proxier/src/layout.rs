@@ -25,8 +25,9 @@
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use dummy_link::Table;
 use proxier::cluster::Family;
-use proxier::{LINK, Layout};
+use proxier::{Config, LINK, Layout};
 use proxier_linux::{OpenError, Traces, probe_nftables};
 use tokio::sync::watch;
 
@@ -159,17 +160,30 @@ pub(super) struct InForce(Arc<watch::Sender<Force>>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Force {
     layout: Layout,
+    /// The proxy's routing table, in a layout that has one.
+    table: Option<Table>,
     /// The port by which tables of nf_tables are changed.
     port: Option<u32>,
 }
 
+impl Force {
+    fn of(config: &Config, port: Option<u32>) -> Self {
+        let layout = config.layout;
+        Self {
+            layout,
+            table: (layout == Layout::Nftables).then_some(config.nftables.routing_table),
+            port,
+        }
+    }
+}
+
 impl InForce {
-    pub(super) fn new(layout: Layout, port: Option<u32>) -> Self {
-        Self(Arc::new(watch::Sender::new(Force { layout, port })))
+    pub(super) fn new(config: &Config, port: Option<u32>) -> Self {
+        Self(Arc::new(watch::Sender::new(Force::of(config, port))))
     }
 
-    pub(super) fn set(&self, layout: Layout, port: Option<u32>) {
-        let now = Force { layout, port };
+    pub(super) fn set(&self, config: &Config, port: Option<u32>) {
+        let now = Force::of(config, port);
         let replace = |force: &mut Force| std::mem::replace(force, now) != now;
         self.0.send_if_modified(replace);
     }
@@ -180,6 +194,24 @@ impl InForce {
 
     pub(super) fn port(&self) -> Option<u32> {
         self.0.borrow().port
+    }
+
+    /// Completes while layout `nftables` is in force, with its routing table.
+    pub(super) async fn guarded(&self) -> Table {
+        let mut force = self.0.subscribe();
+        loop {
+            if let Some(table) = force.borrow_and_update().table {
+                return table;
+            }
+            // The sender lives as long as this does.
+            let _ = force.changed().await;
+        }
+    }
+
+    /// Completes when that is no longer so, or the table is another.
+    pub(super) async fn guarded_no_more(&self, table: Table) {
+        let mut force = self.0.subscribe();
+        let _ = force.wait_for(|force| force.table != Some(table)).await;
     }
 }
 

@@ -44,6 +44,7 @@ mod local_ports;
 pub mod logging;
 mod machine;
 pub mod metrics;
+mod notices;
 pub mod options;
 mod process;
 pub mod service_health;

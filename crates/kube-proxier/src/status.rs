@@ -397,8 +397,7 @@ impl<M: Machine> Observer<M> for Reporter {
         self.metrics
             .set_mode(engine.config().layout, syncer.missing());
         let machine = syncer.machine();
-        self.in_force
-            .set(engine.config().layout, machine.nftables_port());
+        self.in_force.set(engine.config(), machine.nftables_port());
         self.log(report);
         self.count(report, engine);
         self.health.set_ipv6(engine.host().ipv6);

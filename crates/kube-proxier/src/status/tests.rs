@@ -38,7 +38,7 @@ impl Observed {
                 connections,
                 runtime.handle().clone(),
                 Recorder::new().0,
-                InForce::new(options.config.layout, None),
+                InForce::new(&options.config, None),
             )
             .unwrap(),
             now,

@@ -11,7 +11,7 @@ mod schedule;
 mod triggers;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dummy_link::LinkName;
@@ -24,6 +24,7 @@ pub use report::{Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
+use self::noticing::Own;
 use self::others::{Due, Others};
 use self::triggers::Triggers;
 use super::event::Event;
@@ -43,8 +44,8 @@ pub struct Syncer<M> {
     listed: Listed,
     links_changed: bool,
     api_servers: BTreeSet<SocketAddr>,
-    /// Addresses that were unbound here, and whose removal has not been reported yet.
-    unbound: BTreeSet<IpAddr>,
+    /// What was taken away here, and whose removal has not been reported yet.
+    taken: BTreeSet<Own>,
     triggers: Triggers,
     others: Others,
     renamed: BTreeSet<LinkName>,
@@ -102,7 +103,7 @@ impl<M: Machine> Syncer<M> {
             listed: Listed::default(),
             links_changed: false,
             api_servers: BTreeSet::new(),
-            unbound: BTreeSet::new(),
+            taken: BTreeSet::new(),
             triggers: Triggers::default(),
             others: Others::default(),
             renamed: BTreeSet::new(),
@@ -233,7 +234,7 @@ impl<M: Machine> Syncer<M> {
         match task {
             Task::Full => {
                 // Reports that were lost must not pile up.
-                self.unbound.clear();
+                self.taken.clear();
                 let mut observed = self.machine.observe()?;
                 report.unread_rules = self.machine.unread_rules();
                 self.believe(&mut observed)?;
@@ -322,11 +323,8 @@ impl<M: Machine> Syncer<M> {
             return;
         }
         tracing::debug!(%plan, "carrying out");
-        for (_, operation) in plan.iter() {
-            if let Operation::UnbindAddress(address) = operation {
-                self.unbound.insert(address.ip());
-            }
-        }
+        let operations = plan.iter().map(|(_, operation)| operation);
+        self.taken.extend(operations.filter_map(Own::taken_by));
         let applied = self.machine.apply(plan);
         self.engine.applied(plan, &applied);
         report.count(plan, &applied);

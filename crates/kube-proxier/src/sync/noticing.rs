@@ -1,33 +1,76 @@
 //! Notices what others changed, and tools that answer again.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
-use dummy_link::Removal;
+use dummy_link::{LocalRoute, MarkRule, Removal};
 use proxier::cluster::Family;
-use proxier::{KernelError, Observed};
+use proxier::{KernelError, Observed, Operation};
 
 use super::believed::believed;
 use super::schedule::Task;
 use super::{Syncer, TOOLS};
 use crate::machine::Machine;
 
-impl<M: Machine> Syncer<M> {
-    /// Something was removed from our link. What others removed is put back at once.
-    pub(super) fn removed(&mut self, removed: &[Removal], now: Instant) {
-        let mut by_others = Vec::new();
-        for removal in removed {
-            match removal {
-                Removal::Address { address, .. } if self.unbound.remove(&address.ip()) => {}
-                Removal::Address { address, .. } => by_others.push(address.to_string()),
-                other => by_others.push(format!("{other:?}")),
-            }
+/// How many removed things are named one by one.
+const NAMED: usize = 10;
+
+/// Something of which the kernel reports that it is gone, also where this process took it away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Own {
+    Address(IpAddr),
+    Rule(MarkRule),
+    Route(LocalRoute),
+}
+
+impl Own {
+    /// What an operation takes away.
+    pub(super) fn taken_by(operation: &Operation) -> Option<Self> {
+        match operation {
+            Operation::UnbindAddress(address) => Some(Self::Address(address.ip())),
+            Operation::DeleteRoutingRule(rule) => Some(Self::Rule(*rule)),
+            Operation::DeleteRoute(route) => Some(Self::Route(*route)),
+            _ => None,
         }
+    }
+
+    fn of_removal(removal: &Removal) -> Option<Self> {
+        match removal {
+            Removal::Address { address, .. } => Some(Self::Address(address.ip())),
+            Removal::Rule(rule) => rule.by_mark().map(Self::Rule),
+            Removal::Route(route) => route.local().map(Self::Route),
+            _ => None,
+        }
+    }
+}
+
+fn described(removal: &Removal) -> String {
+    match removal {
+        Removal::Link(link) => format!("link {link}"),
+        Removal::Address { link, address } => format!("{address} from {link}"),
+        Removal::Rule(rule) => format!("routing rule {}", rule.priority),
+        Removal::Route(route) => format!("route {} of table {}", route.destination, route.table),
+        other => format!("{other:?}"),
+    }
+}
+
+impl<M: Machine> Syncer<M> {
+    /// Something of ours was removed. What others removed is put back at once.
+    pub(super) fn removed(&mut self, removed: &[Removal], now: Instant) {
+        let by_others = removed
+            .iter()
+            .filter(|removal| !Own::of_removal(removal).is_some_and(|own| self.taken.remove(&own)));
+        let mut by_others: Vec<_> = by_others.map(described).collect();
         if by_others.is_empty() || !self.listed.all() {
             return;
         }
+        let more = by_others.len().saturating_sub(NAMED);
+        by_others.truncate(NAMED);
+        if more > 0 {
+            by_others.push(format!("{more} more"));
+        }
         tracing::warn!(
-            "others removed from {}: {}; everything is compared with the kernel",
-            proxier::LINK,
+            "others removed: {}; everything is compared with the kernel",
             by_others.join(", ")
         );
         self.schedule.want_full_at_once(now);

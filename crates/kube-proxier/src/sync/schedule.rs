@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 const GATHER: Duration = Duration::from_millis(10);
 /// How long after a first failure the next attempt is made; it doubles with each failure in a row.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The least time between a sync and a full one that is wanted at once.
-const URGENT: Duration = Duration::from_millis(500);
+/// After a full sync that was wanted at once the next such one waits for so many times the time that it took, but no longer
+/// than [`LONGEST_PAUSE`]: whoever changes the kernel again and again has a tenth of a processor compare at the most.
+const PAUSE: u32 = 9;
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// How often destinations that wait for their connections to end are looked at.
 const DRAIN: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,8 @@ pub struct Schedule {
     full: Instant,
     /// Whether that one waits for nothing.
     urgent: bool,
+    /// When the next one may that waits for nothing.
+    rested: Option<Instant>,
     retry: Option<Instant>,
     drain: Option<Instant>,
     failures: u32,
@@ -50,6 +54,7 @@ impl Schedule {
             last: None,
             full: now,
             urgent: false,
+            rested: None,
             retry: None,
             drain: None,
             failures: 0,
@@ -76,10 +81,9 @@ impl Schedule {
     }
 
     /// A full sync is wanted at once: others changed something, or a tool answers again. It waits neither for the least
-    /// time between two syncs nor for what failed to be retried, but half a second at the most.
+    /// time between two syncs nor for what failed to be retried; only after another such one half a second at the most.
     pub fn want_full_at_once(&mut self, now: Instant) {
-        let pause = URGENT.min(self.min);
-        let at = self.last.map_or(now, |last| now.max(last + pause));
+        let at = self.rested.map_or(now, |rested| now.max(rested));
         self.full = self.full.min(at);
         self.urgent = true;
     }
@@ -131,8 +135,8 @@ impl Schedule {
             self.retry = Some(now + wait.min(self.max));
             self.failures = self.failures.saturating_add(1);
         }
-        if task == Task::Full {
-            self.urgent = false;
+        if task == Task::Full && std::mem::take(&mut self.urgent) {
+            self.rested = Some(now + ((now - began) * PAUSE).min(LONGEST_PAUSE).min(self.min));
         }
         match task {
             Task::Full if ok => self.full = began + self.max,
@@ -240,13 +244,19 @@ mod tests {
         schedule.done(Task::Full, start, start, true, false);
         schedule.want_full_at_once(at(start, 2000));
         assert_eq!(schedule.due(at(start, 2000)), Some(Task::Full));
-        // One after the other keep half a second between them.
-        let now = at(start, 2000);
-        schedule.done(Task::Full, now, now, false, false);
-        schedule.want_full_at_once(at(start, 2100));
-        assert_eq!(schedule.due(at(start, 2400)), None);
-        assert_eq!(schedule.due(at(start, 2500)), Some(Task::Full));
-        let now = at(start, 2500);
+        // Long ones keep half a second between them, one after the other.
+        schedule.done(Task::Full, at(start, 2000), at(start, 2100), false, false);
+        schedule.want_full_at_once(at(start, 2200));
+        assert_eq!(schedule.due(at(start, 2599)), None);
+        assert_eq!(schedule.due(at(start, 2600)), Some(Task::Full));
+        // Short ones less; and what was done for another reason keeps none waiting.
+        schedule.done(Task::Full, at(start, 2600), at(start, 2602), true, false);
+        let changed = at(start, 2610);
+        schedule.done(Task::Changes, changed, changed, true, false);
+        schedule.want_full_at_once(at(start, 2610));
+        assert_eq!(schedule.due(at(start, 2619)), None);
+        assert_eq!(schedule.due(at(start, 2620)), Some(Task::Full));
+        let now = at(start, 2620);
         schedule.done(Task::Full, now, now, true, false);
         assert_eq!(schedule.next(), now + MAX);
     }

@@ -29,7 +29,11 @@ const UNCONFIRMED: Duration = Duration::from_secs(20);
 
 /// A client as kube makes it from the configuration, over connections that are probed. The addresses that the server's name
 /// is resolved to are kept.
-pub(super) fn client(config: Config, addresses: Arc<ApiAddresses>) -> kube::Result<Client> {
+pub(super) fn client(mut config: Config, addresses: Arc<ApiAddresses>) -> kube::Result<Client> {
+    // The system's authorities are read only where some are needed: an image with nothing but the program has none.
+    if config.accept_invalid_certs || config.cluster_url.scheme_str() == Some("http") {
+        config.root_cert.get_or_insert_default();
+    }
     if config.proxy_url.is_some() {
         // kube was built without proxies, which its error names.
         return Client::try_from(config);

@@ -140,11 +140,19 @@ impl Setup {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(BINARY);
-        let mut config = std::ffi::OsString::from("--config=");
-        config.push(self.path("config.yaml"));
-        command.arg(config).args(&self.flags);
+        command.arg(self.config_flag()).args(&self.flags);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// Where its files are.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The flag that names the configuration.
+    pub(crate) fn config_flag(&self) -> String {
+        format!("--config={}", self.path("config.yaml").display())
     }
 
     /// Starts it; what it logs is added to the log.
@@ -200,7 +208,13 @@ impl Setup {
     /// Starts it, and waits for its first sync.
     #[track_caller]
     pub(crate) fn started(&self) -> Daemon {
-        let mut daemon = self.start();
+        self.started_by(self.command())
+    }
+
+    /// The same by another command.
+    #[track_caller]
+    pub(crate) fn started_by(&self, command: Command) -> Daemon {
+        let mut daemon = self.spawn(command);
         daemon.wait_until("its first sync", || {
             (syncs() >= 1.0).then_some(()).ok_or_else(|| self.log())
         });

@@ -179,10 +179,12 @@ fn on_debian() -> impl Iterator<Item = Test> {
     let all = tests![
         nftables::without_any_tool,
         nftables::options_are_followed,
-        nftables::what_others_do_is_mended_at_once,
+        nftables::image::with_nothing_but_the_program,
+        nftables::moving::from_the_state_of_kube_proxy,
+        nftables::mending::what_others_do_is_mended_at_once,
     ];
     // It takes minutes on an emulated machine, and has passed only once.
-    let unseen = tests![nftables::moves_live_and_back].map(Test::ignored);
+    let unseen = tests![nftables::moving::moves_live_and_back].map(Test::ignored);
     let all = all.into_iter().chain(unseen);
     // With the iptables of nft.
     let by_nft = [

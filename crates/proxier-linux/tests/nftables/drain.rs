@@ -1,5 +1,7 @@
 //! Endpoints that shut down: what is open goes on, and what is new does not hang.
 
+use std::net::SocketAddr;
+
 use kernel_test::set_sysctl;
 use proxier::Layout;
 use proxier::cluster::Family;
@@ -83,4 +85,43 @@ pub(crate) fn of_local_endpoints(layout: Layout, family: Family) {
         conversation.say("at the end");
         assert_eq!(answer(&net.client, Protocol::Tcp, to).by, "pod");
     }
+}
+
+/// `externalTrafficPolicy` becomes `Local`: what the outside has open to either pod goes on, and what is new stays here.
+pub(crate) fn to_policy_local(layout: Layout, family: Family) {
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    let mut open: Vec<_> = outside(family)
+        .into_iter()
+        .flat_map(|to| [(); 2].map(|()| Conversation::with(&net.client, to).0))
+        .collect();
+    node.set(&Web::new().with("externalTrafficPolicy: Local"));
+    for conversation in &mut open {
+        conversation.say("still here");
+    }
+    for to in outside(family) {
+        for _ in 0..3 {
+            assert_eq!(answer(&net.client, Protocol::Tcp, to).by, "pod");
+        }
+    }
+}
+
+/// It becomes `Cluster`. It fails: the virtual server by mark goes at once, and what it has open with it.
+pub(crate) fn to_policy_cluster(layout: Layout, family: Family) {
+    let local = Web::new().with("externalTrafficPolicy: Local");
+    let (net, mut node) = Node::serving(layout, &local);
+    let to = outside(family);
+    let mut open = to.map(|to| Conversation::with(&net.client, to).0);
+    node.set(&Web::new());
+    for conversation in &mut open {
+        conversation.say("still here");
+    }
+}
+
+/// All addresses of the Service but the cluster IP.
+fn outside(family: Family) -> [SocketAddr; 3] {
+    [
+        EXTERNAL_IP.port(family, PORT),
+        BALANCER.port(family, PORT),
+        NODE.port(family, NODE_PORT),
+    ]
 }
