@@ -40,8 +40,11 @@ pub fn serve(netns: &Netns, name: &'static str, port: u16) {
     });
 }
 
+/// How long a connection may be silent: on an emulated and busy machine a daemon takes more than a minute to start.
+const SILENCE: Duration = Duration::from_secs(1800);
+
 fn converse(mut stream: &TcpStream, name: &str) -> io::Result<()> {
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(SILENCE))?;
     let peer = stream.peer_addr()?.ip().to_canonical();
     writeln!(stream, "{name} {peer}")?;
     for line in BufReader::new(stream).lines() {

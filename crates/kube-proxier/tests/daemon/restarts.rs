@@ -68,6 +68,9 @@ pub(crate) fn killed_at_random_moments(rounds: usize, layout: Layout) {
         let left = missing(&server, &mut kernel, &config);
         assert_eq!(left, "", "round {round}, after one sync: {}", setup.log());
         open.say("still here");
+        if round % 10 == 0 {
+            println!("round {round}, {} changes so far", churn.made());
+        }
         churn.go_on();
         thread::sleep(Duration::from_millis(dice.below(500)));
         daemon.kill();
