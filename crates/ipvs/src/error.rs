@@ -70,6 +70,10 @@ pub enum Error {
     #[cfg(feature = "client")]
     #[error("the kernel has no IPVS: load the module ip_vs (modprobe ip_vs), or install it")]
     NotLoaded,
+    /// The connection table cannot be read.
+    #[cfg(feature = "client")]
+    #[error("cannot read /proc/net/ip_vs_conn: {0}")]
+    ConnectionTable(netlink_batch::Os),
     /// No socket could be had, the request did not get to the kernel, or its answer did not come.
     #[cfg(feature = "client")]
     #[error("cannot {}: {error}", request.as_ref().map_or("talk to the kernel".to_owned(), ToString::to_string))]

@@ -35,13 +35,15 @@
 //!   [`DestinationConfig`], … are what identifies an object and how it is configured, as small
 //!   `Copy` values that compare as equal when the kernel does not distinguish them;
 //! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
+//! - [`ConnectionEntry`], a line of `/proc/net/ip_vs_conn`, which [`client::connections`] reads, and
+//!   [`connection_changes`] between two readings;
 //! - [`Table`] and [`diff`]: a whole table, and the requests that change one into another;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
 //! - [`uapi`]: the kernel's constants;
 //! - [`client`]: a blocking [`Client`] that sends many requests per system call, and an [`AsyncClient`].
 //!
-//! Not here: sysctls, the connection table, loading modules (see [`Error::NotLoaded`]).
+//! Not here: sysctls, loading modules (see [`Error::NotLoaded`]).
 //!
 //! # Features
 //! - `client` (default): [`client`], on the crate `netlink-batch`. Without it the crate is a codec
@@ -99,6 +101,7 @@
 //! | sockets belong to a network namespace | `behaviour::a_client_stays_in_the_namespace_it_was_opened_in` |
 //! | a difference of tables, carried out in one batch | `tables::the_kernel_becomes_what_is_wanted` |
 //! | no IPVS in the kernel | `behaviour::a_kernel_without_ipvs_is_told_apart` |
+//! | the connection table | `connections::are_those_of_ipvsadm` |
 //! | the tables of `ipvsadm -Ln`, `--stats`, `--rate` | `reading::the_listing_is_that_of_ipvsadm`, `statistics::listings_are_those_of_ipvsadm` |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -134,7 +137,9 @@ pub use model::{
 };
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use table::{Table, diff};
-pub use text::{SaveLine, listing};
+pub use text::{
+    ConnectionChange, ConnectionEntry, SaveLine, connection_changes, listing, parse_connections,
+};
 
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,7 @@
 //! The blocking client and the async one, over [`netlink_batch`].
 
 mod change;
+mod connections;
 mod read;
 mod refusal;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 use crate::{Error, Request, Result};
 
 pub use change::Outcome;
+pub use connections::connections;
 pub use refusal::{Reason, Refusal};
 
 /// A connection to IPVS in one network namespace: that of the thread which opened it, wherever it

@@ -1,5 +1,6 @@
 //! The text of `ipvsadm`: lines to save and restore, and its table.
 
+mod connections;
 pub mod listing;
 
 pub(crate) mod id;
@@ -10,5 +11,6 @@ mod save;
 mod tests;
 mod tunnel;
 
+pub use connections::{ConnectionChange, ConnectionEntry, connection_changes, parse_connections};
 pub(crate) use protocol::ProtocolName;
 pub use save::SaveLine;

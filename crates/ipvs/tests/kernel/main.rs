@@ -10,6 +10,7 @@
 
 mod batches;
 mod behaviour;
+mod connections;
 mod daemons;
 mod destinations;
 mod permission;
@@ -28,10 +29,17 @@ use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, tests};
 use netlink_batch::uapi::NETLINK_GENERIC;
 
 fn main() -> ExitCode {
+    let any_client = tests![connections::are_those_of_ipvsadm];
     let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
         .map(|test| test.needs(Needs::NetNamespace));
     let on_tokio = ipvs().into_iter().map(Test::on_tokio);
-    kernel_test::main(ipvs().into_iter().chain(on_tokio).chain(any_kernel))
+    kernel_test::main(
+        ipvs()
+            .into_iter()
+            .chain(on_tokio)
+            .chain(any_client)
+            .chain(any_kernel),
+    )
 }
 
 /// The tests of both clients.
