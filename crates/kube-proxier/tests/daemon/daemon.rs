@@ -131,7 +131,7 @@ impl Setup {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder().join(name)
     }
 
     pub(crate) fn log(&self) -> String {

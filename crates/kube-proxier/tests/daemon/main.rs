@@ -18,6 +18,7 @@ mod conntrack;
 mod daemon;
 mod debug;
 mod doctor;
+mod documents;
 mod fallback;
 mod hanging;
 mod healing;
@@ -157,6 +158,8 @@ fn long() -> impl Iterator<Item = Test> {
             churn::nothing_is_lost_while_others_change(Duration::from_secs(60), Layout::Current);
         })
         .ignored(),
+        test("documents::debugging", documents::debugging),
+        test("documents::troubleshooting", documents::troubleshooting),
         test("process::ends_in_order", || process::ends_in_order(10)),
         test("process::ends_in_order_two_hundred_times", || {
             process::ends_in_order(200);
