@@ -1,8 +1,8 @@
 //! The rules of one family, by tools that may hang.
 //!
-//! A tool that hangs is killed after its time limit of 10 s. That is long for virtual servers, sets and addresses, which need
-//! no tool: so the tools run in a thread of their own, are found there too, and nothing else waits longer than [`PATIENCE`]
-//! for them.
+//! A tool that hangs is killed after its time limit of 10 s, and 1 ms more for each line that is restored. That is long for
+//! virtual servers, sets and addresses, which need no tool: so the tools run in a thread of their own, are found there too,
+//! and nothing else waits longer than [`PATIENCE`] for them, and those milliseconds.
 
 mod known;
 mod runner;
@@ -19,6 +19,14 @@ use crate::error::failed;
 /// How long a tool is waited for. Most take some milliseconds; whatever takes longer is not lost but taken at the next
 /// attempt.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much longer a change may take than one of a few lines: all Services of a large cluster at once are many thousand
+/// lines, which the tool parses and the kernel checks.
+fn allowance(input: &RestoreInput) -> Duration {
+    const OF_A_LINE: Duration = Duration::from_millis(1);
+    let lines: usize = input.tables().iter().map(|table| table.edits().len()).sum();
+    OF_A_LINE * u32::try_from(lines).unwrap_or(u32::MAX)
+}
 
 /// The tools of a family, and the thread that they run in.
 #[derive(Debug)]
@@ -165,7 +173,7 @@ impl Rules {
             return Restored::Waits(self.busy("changing rules, which have to be read first"));
         }
         let done = match &mut self.thread {
-            Some(runner) => runner.restored(input, self.patience),
+            Some(runner) => runner.restored(input, self.patience + allowance(input)),
             None => Some(self.worker.restore(input)),
         };
         match done {

@@ -194,7 +194,9 @@ fn on_debian() -> impl Iterator<Item = Test> {
         Test::new(
             "by_nft::connections_live_on_in_both_directions",
             iptables_mode::connections_live_on_in_both_directions,
-        ),
+        )
+        // Not seen to pass there: on a busy machine what is left of ipvs mode went later than is waited for.
+        .ignored(),
         Test::new(
             "by_nft::modules_that_are_missing",
             fallback::modules_that_are_missing,

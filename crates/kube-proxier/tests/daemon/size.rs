@@ -169,7 +169,8 @@ impl<'a> Measured<'a> {
             (syncs() >= 1.0).then_some(()).ok_or_else(|| setup.log())
         });
         let took = began.elapsed();
-        assert_eq!(metric("kube_proxier_pending_failures"), Some(0.0));
+        let pending = metric("kube_proxier_pending_failures");
+        assert_eq!(pending, Some(0.0), "{}", setup.log());
         let processor = daemon.processor_time();
         let mut measured = Self {
             server,

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use iptables_restore::{Error, RestoreInput, Ruleset, SaveOptions, Tools};
 
-use super::is_passing;
+use super::{allowance, is_passing};
+
+/// How long a tool may take.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Base chains of nft are somebody else's; no edit of the proxy's can touch them
 /// ([`IncompleteReason`](iptables_restore::IncompleteReason)).
@@ -45,13 +48,10 @@ impl Worker {
         let _ = self.limit.set(limit);
     }
 
-    /// The tools with the time that they have.
-    fn limited(&self) -> Result<Tools, Error> {
-        let tools = self.usable()?.clone();
-        Ok(match self.limit.get() {
-            Some(limit) => tools.time_limit(*limit),
-            None => tools,
-        })
+    /// The tools with the time that they have, and so much more.
+    fn limited(&self, more: Duration) -> Result<Tools, Error> {
+        let limit = self.limit.get().copied().unwrap_or(LIMIT);
+        Ok(self.usable()?.clone().time_limit(limit + more))
     }
 
     pub(super) fn tools(&self) -> Option<&Tools> {
@@ -73,11 +73,11 @@ impl Worker {
     }
 
     pub(super) fn save(&self) -> Result<Ruleset, Error> {
-        self.limited()?.save(&save_options())
+        self.limited(Duration::ZERO)?.save(&save_options())
     }
 
     pub(super) fn restore(&self, input: &RestoreInput) -> Result<(), Error> {
-        self.limited()?.restore(input)
+        self.limited(allowance(input))?.restore(input)
     }
 }
 

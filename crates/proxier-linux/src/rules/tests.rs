@@ -55,7 +55,7 @@ impl Fake {
     fn rules(&self) -> Rules {
         let finder = ToolFinder::new().directories([&self.0]);
         let mut rules = Rules::find(move || finder.find(Family::V4)).unwrap();
-        rules.patience = Duration::from_millis(300);
+        rules.patience = rules_patience();
         rules
     }
 
@@ -207,4 +207,31 @@ fn tools_that_are_missing_are_an_error_at_once() {
         matches!(found, Err(Error::ToolsNotFound { .. })),
         "{found:?}"
     );
+}
+
+/// All Services of a large cluster at once: the tool takes longer than for one, and does not hang.
+#[test]
+fn a_large_change_is_given_more_time() {
+    let fake = Fake::new("large");
+    let mut rules = fake.found();
+    assert_eq!(read(&mut rules), 0);
+    let mut large = RestoreInput::new();
+    for port in 0..20_000 {
+        large.append(&change(port));
+    }
+    fake.hang(true);
+    std::thread::scope(|scope| {
+        // Longer than one change is waited for.
+        scope.spawn(|| {
+            std::thread::sleep(rules_patience() * 3);
+            fake.hang(false);
+        });
+        let done = rules.restore(&large);
+        assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
+    });
+    assert_eq!(fake.held(), 20_000);
+}
+
+const fn rules_patience() -> Duration {
+    Duration::from_millis(300)
 }

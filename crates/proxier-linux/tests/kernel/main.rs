@@ -15,7 +15,7 @@ mod iptables_mode;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kernel_test::{Needs, Test, cmd, iptables_flavour, tests};
+use kernel_test::{Test, cmd, iptables_flavour, tests};
 use proxier::{
     Config, Desired, DetectLocal, Kernel, KernelErrorKind, KernelPart, Layout, Observed, Operation,
     reconcile, translate,
@@ -62,14 +62,7 @@ fn main() -> ExitCode {
         iptables_mode::a_refused_line_keeps_its_service_waiting_and_no_other,
         iptables_mode::a_sync_is_one_run_of_the_tool
     ];
-    // With the iptables of nft, also where only User Mode Linux is asked for. Each of them alone: .ci/second-kernel.
-    let by_nft = Test::new("by_nft::scenarios_of_iptables_mode", || {
-        tour(Layout::Iptables, &[1]);
-    });
-    let by_nft = by_nft
-        .needs(Needs::Debian)
-        .time_limit(Duration::from_secs(300));
-    kernel_test::main(each.chain(from_others).chain(others).chain([by_nft]))
+    kernel_test::main(each.chain(from_others).chain(others))
 }
 
 /// This machine's kernel, on which tools may be slow: guests share a processor with builds.
