@@ -1,9 +1,9 @@
 //! The async client beside the blocking one and beside `rtnetlink` on `netlink-proto`, in one run:
 //! `cargo bench -p benches --bench async`.
 //!
-//! Each way adds 1,000 addresses to a dummy link, lists them, and removes them. Runs in a network namespace
-//! of this machine's kernel. Times are the best of several rounds, ways in turn; system calls are counted by
-//! `strace`, where it is installed, without those of starting.
+//! Each way adds 1,000 addresses to a dummy link, lists them, and removes them. Runs where the kernel tests
+//! run, mostly in a User Mode Linux guest. Times are the best of several rounds, ways in turn; system calls
+//! are counted by `strace`, where it is installed, without those of starting.
 
 #![allow(
     clippy::expect_used,
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         way.map(|(_, go)| go());
         return ExitCode::SUCCESS;
     }
-    kernel_test::exec(Needs::NetNamespace, program)
+    kernel_test::exec(Needs::Ipvs, program)
 }
 
 fn program() {
