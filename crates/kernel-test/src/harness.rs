@@ -101,6 +101,27 @@ pub fn exec_with_memory<R: Returns>(
     mebibytes: u64,
     program: impl FnOnce() -> R,
 ) -> ExitCode {
+    exec_on(Runner::new(1, mebibytes), needs, program)
+}
+
+/// Runs another program under Debian's kernel, in a guest with `mebibytes` MiB of memory and one processor whose clock
+/// counts instructions: it advances one nanosecond for each. A time measured there is a number of instructions, and does
+/// not depend on what else this machine does. It contains no cost of a cache that misses.
+///
+/// Call it first, like [`main`].
+pub fn exec_counting_instructions<R: Returns>(
+    mebibytes: u64,
+    program: impl FnOnce() -> R,
+) -> ExitCode {
+    let runner = Runner::new(1, mebibytes).map(Runner::counting_instructions);
+    exec_on(runner, Needs::Debian, program)
+}
+
+fn exec_on<R: Returns>(
+    runner: Result<Runner, String>,
+    needs: Needs,
+    program: impl FnOnce() -> R,
+) -> ExitCode {
     guest::run_if_init();
     if child::assigned().is_some() {
         return child::run(|_: &Namespace| program().into_result());
@@ -109,7 +130,7 @@ pub fn exec_with_memory<R: Returns>(
         Ok(outcome) => outcome,
         Err(error) => Err(error.to_string()),
     };
-    match Runner::new(1, mebibytes).and_then(run) {
+    match runner.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             print_notice(why);

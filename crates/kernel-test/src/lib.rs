@@ -77,7 +77,7 @@ mod test;
 
 pub use command::{CommandError, cmd, cmd_input, modprobe, try_cmd, try_cmd_input};
 pub use error::Error;
-pub use harness::{exec, exec_with_memory, main};
+pub use harness::{exec, exec_counting_instructions, exec_with_memory, main};
 pub use machine::iptables_flavour;
 pub use namespace::Namespace;
 pub use netns::Netns;

@@ -89,6 +89,12 @@ impl Runner {
         })
     }
 
+    /// The same, but the clock of guests with Debian's kernel counts instructions.
+    pub(crate) fn counting_instructions(mut self) -> Self {
+        self.debian_guests.clock = Clock::Instructions;
+        self
+    }
+
     /// The reason to skip all tests, if there is one.
     pub(crate) fn skip_reason() -> Option<String> {
         let value = std::env::var_os(SKIP)?;

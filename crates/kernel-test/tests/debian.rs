@@ -7,7 +7,7 @@
 
 use std::process::{Command, ExitCode, Stdio, id};
 use std::thread::{self, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use kernel_test::{Needs, Test, cmd, tests};
@@ -27,6 +27,10 @@ fn main() -> ExitCode {
             tests_run_and_failures_come_through as fn(),
         ),
         ("a_dead_kernel_fails_one_test", a_dead_kernel_fails_one_test),
+        (
+            "the_clock_counts_instructions",
+            the_clock_counts_instructions,
+        ),
     ]
     .map(|(name, run)| {
         Trial::test(name, move || {
@@ -50,6 +54,7 @@ fn subject() -> Vec<Test> {
         nothing_is_there_and_writes_are_kept,
         prints_and_panics,
         crashes_the_kernel,
+        a_loop_takes_its_instructions,
     ]);
     subject.extend(tests![hangs].map(|test| test.time_limit(limit)));
     let mut subject: Vec<_> = subject
@@ -114,8 +119,31 @@ fn crashes_the_kernel() {
     cmd("echo c >/proc/sysrq-trigger");
 }
 
+/// On one processor, whose clock runs ahead while it has nothing to do.
+fn a_loop_takes_its_instructions() {
+    assert_eq!(thread::available_parallelism().unwrap().get(), 1);
+    sleep(Duration::from_secs(1000));
+    let times = [1_u32, 1, 2].map(|times| {
+        let start = Instant::now();
+        for n in 0..times * 1_000_000 {
+            std::hint::black_box(n);
+        }
+        start.elapsed().as_micros()
+    });
+    // What timers and the scheduler do in between is little.
+    let [first, second, twice] = times;
+    assert!(first.abs_diff(second) * 20 < first, "{times:?}");
+    assert!(twice.abs_diff(2 * first) * 20 < first, "{times:?}");
+    // At least one instruction, and not a thousand.
+    assert!((1_000..1_000_000).contains(&first), "{times:?}");
+}
+
 /// Runs the subject with these arguments, and returns its exit status and output.
 fn run(arguments: &str, kept: &str) -> (Option<i32>, String) {
+    run_with_clock("", arguments, kept)
+}
+
+fn run_with_clock(clock: &str, arguments: &str, kept: &str) -> (Option<i32>, String) {
     let output = Command::new("sh")
         .args(["-c", r#"exec "$0" "$@" 2>&1"#])
         .arg(env::current_exe().unwrap())
@@ -123,6 +151,7 @@ fn run(arguments: &str, kept: &str) -> (Option<i32>, String) {
         .args(["--test-threads", "1"])
         .env(SUBJECT, kept)
         .env("PROXIER_KERNEL_TESTS_IN", "debian")
+        .env("PROXIER_KERNEL_TESTS_CLOCK", clock)
         .env_remove("RUST_BACKTRACE")
         .env_remove("PROXIER_SKIP_KERNEL_TESTS")
         .stdout(Stdio::piped())
@@ -144,7 +173,7 @@ fn assert_lines(text: &str, lines: &[&str]) {
 
 fn tests_run_and_failures_come_through() {
     let kept = format!("{}/debian-{}", env!("CARGO_TARGET_TMPDIR"), id());
-    let (status, text) = run("--skip hangs --skip crashes", &kept);
+    let (status, text) = run("--skip hangs --skip crashes --skip a_loop", &kept);
     assert_eq!(status, Some(101), "{text}");
     assert_lines(
         &text,
@@ -166,9 +195,21 @@ fn tests_run_and_failures_come_through() {
     fs::remove_file(kept).unwrap();
 }
 
+fn the_clock_counts_instructions() {
+    let (status, text) = run_with_clock("instructions", "a_loop", "");
+    assert_eq!(status, Some(0), "{text}");
+    assert_lines(&text, &["1 passed; 0 failed"]);
+    let (status, text) = run_with_clock("minutes", "a_loop", "");
+    assert_eq!(status, Some(1), "{text}");
+    assert_lines(&text, &["minutes", "expected `instructions`"]);
+}
+
 fn a_dead_kernel_fails_one_test() {
     // In this order. Each test has a guest of its own, because the one before is gone.
-    let (status, text) = run("--skip two --skip nf_ --skip nothing --skip prints", "");
+    let (status, text) = run(
+        "--skip two --skip nf_ --skip nothing --skip prints --skip a_loop",
+        "",
+    );
     assert_eq!(status, Some(101), "{text}");
     assert_lines(
         &text,
