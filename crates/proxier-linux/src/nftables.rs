@@ -30,48 +30,53 @@ pub(crate) struct Nftables {
 }
 
 /// A transaction as it is written.
+#[derive(Default)]
 struct Batch {
     transaction: Transaction,
-    family: Family,
     pending: Option<Pending>,
 }
 
 /// Elements of one set that go into one message.
 struct Pending {
     verb: Verb,
+    family: Family,
     set: SetId,
     list: Vec<nftables_netlink::Element>,
 }
 
 impl Batch {
-    fn of(family: Family) -> Self {
-        Self {
-            transaction: Transaction::new(),
-            family,
-            pending: None,
-        }
-    }
-
     fn push(&mut self, verb: Verb, item: impl Into<Item>) {
         self.flush();
         self.transaction.push(verb, item.into());
     }
 
     fn flush(&mut self) {
-        if let Some(Pending { verb, set, list }) = self.pending.take() {
-            let elements = Elements::new(self.family, table(), name(set.as_str()), list);
+        if let Some(pending) = self.pending.take() {
+            let Pending {
+                verb,
+                family,
+                set,
+                list,
+            } = pending;
+            let elements = Elements::new(family, table(), name(set.as_str()), list);
             self.push(verb, elements);
         }
     }
 
-    fn element(&mut self, verb: Verb, element: &Element) {
+    fn element(&mut self, verb: Verb, family: Family, element: &Element) {
         let (set, made) = (element.set(), element.to_netlink());
         match &mut self.pending {
-            Some(pending) if (pending.verb, pending.set) == (verb, set) => pending.list.push(made),
+            Some(pending) if (pending.verb, pending.family, pending.set) == (verb, family, set) => {
+                pending.list.push(made);
+            }
             _ => {
                 self.flush();
-                let list = vec![made];
-                self.pending = Some(Pending { verb, set, list });
+                self.pending = Some(Pending {
+                    verb,
+                    family,
+                    set,
+                    list: vec![made],
+                });
             }
         }
     }
@@ -152,16 +157,12 @@ impl Nftables {
         Ok(ObservedTable::of(&ruleset, family))
     }
 
-    /// Carries out operations on the table of one family in one transaction: all of them or none.
-    pub(crate) fn apply(
-        &mut self,
-        family: Family,
-        operations: &[&Operation],
-    ) -> Result<(), KernelError> {
+    /// Carries out operations on the tables in one transaction: all of them or none.
+    pub(crate) fn apply(&mut self, operations: &[&Operation]) -> Result<(), KernelError> {
         self.read = None;
         // Neither can a table be deleted that is not there, nor one be added with other flags.
-        let exists = self.exists(family, operations).map_err(failed)?;
-        let transaction = self.transaction(family, operations, exists);
+        let exist = self.rewritten(operations).map_err(failed)?;
+        let transaction = self.transaction(operations, exist);
         self.client.apply(&transaction).map_err(|error| {
             let change = match &error {
                 Error::Refused { index, .. } => transaction.operations().get(*index),
@@ -171,18 +172,30 @@ impl Nftables {
         })
     }
 
-    fn transaction(&self, family: Family, operations: &[&Operation], exists: bool) -> Transaction {
-        let mut batch = Batch::of(family);
+    fn transaction(&self, operations: &[&Operation], exist: PerFamily<bool>) -> Transaction {
+        let mut batch = Batch::default();
         for operation in operations {
             match operation {
-                Operation::AddElement { element, .. } => batch.element(Verb::Create, element),
-                Operation::DeleteElement { element, .. } => batch.element(Verb::Delete, element),
-                Operation::ChangeElement { element, was, .. } => {
-                    batch.element(Verb::Delete, was);
-                    batch.element(Verb::Create, element);
+                Operation::AddElement { family, element } => {
+                    batch.element(Verb::Create, *family, element);
                 }
-                Operation::DeleteTable(_) => batch.push(Verb::Delete, Table::new(family, table())),
-                Operation::WriteTable(write) => self.write(&mut batch, write, exists),
+                Operation::DeleteElement { family, element } => {
+                    batch.element(Verb::Delete, *family, element);
+                }
+                Operation::ChangeElement {
+                    family,
+                    element,
+                    was,
+                } => {
+                    batch.element(Verb::Delete, *family, was);
+                    batch.element(Verb::Create, *family, element);
+                }
+                Operation::DeleteTable(family) => {
+                    batch.push(Verb::Delete, Table::new(*family, table()));
+                }
+                Operation::WriteTable(write) => {
+                    self.write(&mut batch, write, *exist.get(write.rules.family));
+                }
                 _ => {}
             }
         }
@@ -207,18 +220,21 @@ impl Nftables {
             batch.push(Verb::Add, rule);
         }
         for element in &write.elements {
-            batch.element(Verb::Create, element);
+            batch.element(Verb::Create, write.rules.family, element);
         }
     }
 
-    /// Whether there is a table, where one is to be written.
-    fn exists(&mut self, family: Family, operations: &[&Operation]) -> Result<bool, Error> {
-        let writes = |operation: &&Operation| matches!(operation, Operation::WriteTable(_));
-        if !operations.iter().any(writes) {
-            return Ok(false);
+    /// Of which families a table is to be written where there is one.
+    fn rewritten(&mut self, operations: &[&Operation]) -> Result<PerFamily<bool>, Error> {
+        let mut exist = PerFamily::default();
+        for operation in operations {
+            if let Operation::WriteTable(write) = operation {
+                let family = write.rules.family;
+                let tables = self.client.tables(family.into())?;
+                *exist.get_mut(family) = tables.iter().any(Structure::is_own);
+            }
         }
-        let tables = self.client.tables(family.into())?;
-        Ok(tables.iter().any(Structure::is_own))
+        Ok(exist)
     }
 
     /// Takes over a table that its owner has left: from now on others can neither change nor flush it.

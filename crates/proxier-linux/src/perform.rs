@@ -28,7 +28,7 @@ enum Way {
     Bind,
     Unbind,
     Rules,
-    Table(Family),
+    Tables,
     Alone,
 }
 
@@ -45,7 +45,8 @@ fn way(operation: &Operation) -> Way {
         Operation::BindAddress(_) => Way::Bind,
         Operation::UnbindAddress(_) => Way::Unbind,
         Operation::RestoreRules(_) => Way::Rules,
-        other => other.table().map_or(Way::Alone, Way::Table),
+        other if other.table().is_some() => Way::Tables,
+        _ => Way::Alone,
     }
 }
 
@@ -81,7 +82,7 @@ impl LinuxKernel {
             }),
             Way::Bind | Way::Unbind => self.addresses(operations),
             Way::Rules => self.rules(operations),
-            Way::Table(family) => self.tables(family, operations),
+            Way::Tables => self.tables(operations),
             Way::Alone => operations
                 .iter()
                 .map(|operation| self.alone(operation))
@@ -233,10 +234,10 @@ impl LinuxKernel {
         }
     }
 
-    /// A table of nf_tables in one transaction: all operations have the result of all.
-    fn tables(&mut self, family: Family, operations: &[&Operation]) -> Results {
+    /// The tables of nf_tables, of both families in one transaction: all operations have the result of all.
+    fn tables(&mut self, operations: &[&Operation]) -> Results {
         let result = match &mut self.nftables {
-            Some(nftables) => nftables.apply(family, operations),
+            Some(nftables) => nftables.apply(operations),
             None => Err(failed(nftables_netlink::Error::NoNftables)),
         };
         operations.iter().map(|_| result.clone()).collect()

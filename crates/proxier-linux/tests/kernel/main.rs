@@ -11,6 +11,7 @@
 mod calls;
 mod errors;
 mod iptables_mode;
+mod trace;
 
 use std::process::ExitCode;
 use std::time::Duration;

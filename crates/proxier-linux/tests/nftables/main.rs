@@ -13,6 +13,7 @@ mod addresses;
 mod api_server;
 mod bad_element;
 mod bulk;
+mod calls;
 #[path = "../packets/connections.rs"]
 mod connections;
 mod drain;
@@ -24,6 +25,8 @@ mod sctp;
 #[path = "../packets/source_ranges.rs"]
 mod source_ranges;
 mod state;
+#[path = "../kernel/trace.rs"]
+mod trace;
 mod web;
 
 use std::process::ExitCode;
@@ -119,6 +122,7 @@ fn main() -> ExitCode {
         state::a_route_of_others_is_in_the_way,
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
+        calls::of_a_change,
         bad_element::costs_only_its_own_service,
         with_an_empty_path,
     ];

@@ -130,8 +130,9 @@ impl fmt::Display for Failure {
 /// `together` decides whether an operation may be handed over along with the one before it: neither may then
 /// rest upon the other but in ways that the kernel itself sees to.
 ///
-/// Operations on one table of nf_tables ([`Operation::table`]) that are handed over together are to be one transaction:
-/// `run` gives success for all of them, or an error for each.
+/// Operations on tables of nf_tables ([`Operation::table`]) that are handed over together are to be one transaction:
+/// `run` gives success for all of them, or an error for each. A transaction that is refused is tried again in parts: for
+/// each family, and then by halves, if what is refused is about an object of its own.
 ///
 /// Changes of rules that are handed over together may be of later phases too. Those that `run` could not try, since another
 /// of them was refused, have [`KernelErrorKind::Unattempted`]: they are handed over again, without it and what rests upon
@@ -199,10 +200,12 @@ impl<'a, R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<'a, R> {
         }
         let results = (self.run)(&self.allowed);
         if self.allowed.len() > 1 && is_refused_transaction(&self.allowed, &results) {
-            // One that the kernel never takes must not stop the others: it is looked for by halves.
+            // One that the kernel never takes must not stop the others: it is looked for by halves. Nor must one family
+            // stop the other.
             let tried = batch.iter().filter(|(index, ..)| !self.has_failed(*index));
             let tried: Vec<_> = tried.copied().collect();
-            let (first, second) = tried.split_at(tried.len() / 2);
+            let other = other_family(&self.allowed).unwrap_or(tried.len() / 2);
+            let (first, second) = tried.split_at(other);
             self.hand_over(first);
             self.hand_over(second);
             return;
@@ -261,8 +264,8 @@ impl<'a, R: FnMut(&[&Operation]) -> Vec<Result<(), KernelError>>> Way<'a, R> {
     }
 }
 
-/// Whether these operations were a transaction that the kernel refused for what one of them is about, so that others of
-/// them may be carried out without it.
+/// Whether these operations were a transaction that the kernel refused for what one of them is about, or perhaps for
+/// what one family is about, so that others of them may be carried out without it.
 fn is_refused_transaction(operations: &[&Operation], results: &[Result<(), KernelError>]) -> bool {
     let of_object = |result: &Result<(), KernelError>| {
         let kind = result.as_ref().err().map(|error| error.kind);
@@ -274,12 +277,23 @@ fn is_refused_transaction(operations: &[&Operation], results: &[Result<(), Kerne
             )
         })
     };
+    let is_unknown = |result: &Result<(), KernelError>| {
+        let kind = result.as_ref().err().map(|error| error.kind);
+        kind == Some(KernelErrorKind::Unknown)
+    };
     operations
         .first()
         .is_some_and(|first| first.table().is_some())
         && !results.is_empty()
         && results.iter().all(Result::is_err)
-        && results.iter().any(of_object)
+        && (results.iter().any(of_object)
+            || other_family(operations).is_some() && !results.iter().any(is_unknown))
+}
+
+/// The position of the first operation that is on the table of another family than the first.
+fn other_family(operations: &[&Operation]) -> Option<usize> {
+    let family = operations.first()?.table();
+    operations.iter().position(|next| next.table() != family)
 }
 
 /// The error of an operation that a kernel gave no result for: it may have been carried out or not.

@@ -27,8 +27,8 @@ pub enum Phase {
     Serve,
     /// Addresses are bound, now that something answers there.
     Bind,
-    /// Elements of nf_tables are added, changed and deleted, or the whole table is written or deleted: one transaction
-    /// for each family.
+    /// Elements of nf_tables are added, changed and deleted, or whole tables are written or deleted: one transaction for
+    /// both families.
     Map,
     /// Addresses are unbound, before their virtual servers go.
     Unbind,

@@ -25,8 +25,8 @@ fn engine() -> (Engine, MemoryKernel) {
 }
 
 /// What goes to the kernel at once, one after the other, if all that belongs together goes together.
-fn handed_over(plan: &Plan) -> Vec<(KernelPart, Option<Family>)> {
-    let of = |operation: &Operation| (KernelPart::of(operation), operation.table());
+fn handed_over(plan: &Plan) -> Vec<KernelPart> {
+    let of = KernelPart::of;
     let mut handed_over = Vec::new();
     let applied = carry_out(
         plan,
@@ -40,9 +40,8 @@ fn handed_over(plan: &Plan) -> Vec<(KernelPart, Option<Family>)> {
     handed_over
 }
 
-const IPVS: (KernelPart, Option<Family>) = (KernelPart::Ipvs, None);
-const V4: (KernelPart, Option<Family>) = (KernelPart::Nftables, Some(Family::V4));
-const V6: (KernelPart, Option<Family>) = (KernelPart::Nftables, Some(Family::V6));
+const IPVS: KernelPart = KernelPart::Ipvs;
+const TABLES: KernelPart = KernelPart::Nftables;
 
 fn other() -> Change {
     let manifests = "
@@ -56,16 +55,16 @@ spec: {clusterIPs: [10.0.0.8, 'fd00::8'], type: NodePort, ports: [{name: a, port
 }
 
 #[test]
-fn a_service_is_one_batch_and_one_transaction_for_each_family() {
+fn a_service_is_one_batch_and_one_transaction() {
     let (mut engine, mut kernel) = engine();
     engine.change(other());
     let plan = engine.plan();
-    assert_eq!(handed_over(&plan), [IPVS, V4, V6], "{plan}");
+    assert_eq!(handed_over(&plan), [IPVS, TABLES], "{plan}");
     engine.applied(&plan, &kernel.apply(&plan));
 
     engine.change(Change::ServiceGone(ObjectName::new("default", "other")));
     let plan = engine.plan();
-    assert_eq!(handed_over(&plan), [V4, V6, IPVS], "{plan}");
+    assert_eq!(handed_over(&plan), [TABLES, IPVS], "{plan}");
     engine.applied(&plan, &kernel.apply(&plan));
     assert!(engine.plan().is_empty());
 }
@@ -89,7 +88,7 @@ fn an_endpoint_is_ipvs_alone_unless_it_is_on_this_node() {
     assert_eq!(become_(&["10.244.0.4"]), [IPVS], "drains");
     assert_eq!(
         become_(&["10.244.0.4", "10.244.0.5"]),
-        [IPVS, V4],
+        [IPVS, TABLES],
         "on this node"
     );
 }

@@ -188,3 +188,36 @@ fn a_plan_goes_on_without_the_element_at_fault() {
     assert_eq!((applied.done, applied.failures.len()), (0, 100));
     assert!(kernel.state().tables.v4.unwrap().elements.is_empty());
 }
+
+/// Both families go in one transaction; where the kernel lacks what one of them takes, it still gets the other.
+#[test]
+fn a_family_that_is_refused_does_not_stop_the_other() {
+    let mut desired = Desired::new(Layout::Nftables, Ownership::Only([].into()));
+    for family in Family::ALL {
+        let table = proxier::DesiredTable::new(TableRules::new(family), Vec::new());
+        *desired.tables.get_mut(family) = Some(table);
+    }
+    let plan = reconcile(&desired, &MemoryKernel::new().state());
+    let outcome = |kind| {
+        let mut runs = Vec::new();
+        let together = |_: &Operation, next: &Operation| next.table().is_some();
+        let applied = proxier::kernel::carry_out(&plan, together, |operations| {
+            let families: Vec<_> = operations.iter().filter_map(|one| one.table()).collect();
+            let refused = families.contains(&Family::V6);
+            if !families.is_empty() {
+                runs.push(families);
+            }
+            let error = KernelError::new(KernelPart::Nftables, kind, "no");
+            let result = if refused { Err(error) } else { Ok(()) };
+            operations.iter().map(|_| result.clone()).collect()
+        });
+        (runs, applied.failures.len())
+    };
+    let (both, four, six) = (Family::ALL.to_vec(), vec![V4], vec![Family::V6]);
+    assert_eq!(
+        outcome(KernelErrorKind::Unsupported),
+        (vec![both.clone(), four, six], 1)
+    );
+    // It may have been carried out: that is for the next look at the kernel.
+    assert_eq!(outcome(KernelErrorKind::Unknown), (vec![both], 2));
+}

@@ -348,10 +348,9 @@ impl Kernel for MemoryKernel {
     }
 
     fn apply(&mut self, plan: &Plan) -> Applied {
-        // Only those on a table of nf_tables go together: as one transaction.
-        let together = |one: &Operation, next: &Operation| {
-            next.table().is_some() && one.table() == next.table()
-        };
+        // Only those on tables of nf_tables go together: as one transaction.
+        let together =
+            |one: &Operation, next: &Operation| one.table().is_some() && next.table().is_some();
         carry_out(plan, together, |operations| match operations {
             [first, _, ..] if first.table().is_some() => self.transaction(operations),
             _ => operations
