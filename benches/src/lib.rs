@@ -1,6 +1,8 @@
 //! Inputs shared by the benchmarks.
 
+pub mod calls;
 pub mod dump;
+pub mod kube_proxy;
 pub mod machine;
 pub mod requests;
 pub mod steps;

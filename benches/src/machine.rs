@@ -36,6 +36,18 @@ pub fn memory(field: &str) -> Option<u64> {
     Some(kibibytes << 10)
 }
 
+/// What uses a kernel module: of one that schedules, its virtual servers in all network namespaces.
+#[must_use]
+pub fn module_users(module: &str) -> u64 {
+    users(&read("/proc/modules"), module).unwrap_or_default()
+}
+
+/// The third word of the module's line.
+fn users(modules: &str, module: &str) -> Option<u64> {
+    let mut lines = modules.lines().map(str::split_whitespace);
+    lines.find_map(|mut words| (words.next()? == module).then(|| words.nth(1)?.parse().ok())?)
+}
+
 /// Bytes of memory that nobody uses: `MemFree`.
 #[must_use]
 pub fn free_memory() -> u64 {
@@ -43,4 +55,18 @@ pub fn free_memory() -> u64 {
     let line = info.lines().find(|line| line.starts_with("MemFree:"));
     let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
     kibibytes.unwrap_or_default() << 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_of_a_module_are_in_its_line() {
+        let modules = "ip_vs_rr 16384 110000 - Live 0x0000000000000000\n\
+                       ip_vs 221184 110002 ip_vs_rr, Live 0x0000000000000000\n";
+        assert_eq!(users(modules, "ip_vs_rr"), Some(110_000));
+        assert_eq!(users(modules, "ip_vs"), Some(110_002));
+        assert_eq!(users(modules, "dummy"), None);
+    }
 }

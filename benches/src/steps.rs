@@ -21,7 +21,13 @@ pub fn all_done(plan: &Plan) -> Applied {
 /// An engine that was told a cluster and knows nothing of any kernel.
 #[must_use]
 pub fn started(cluster: Cluster) -> Engine {
-    let mut engine = Engine::new(crate::host(), Config::default());
+    started_as(Config::default(), cluster)
+}
+
+/// The same with another configuration.
+#[must_use]
+pub fn started_as(config: Config, cluster: Cluster) -> Engine {
+    let mut engine = Engine::new(crate::host(), config);
     engine.change(Change::Nodes(cluster.nodes.into_values().collect()));
     engine.change(Change::Services(cluster.services.into_values().collect()));
     engine.change(Change::Slices(cluster.slices.into_values().collect()));

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 
+use benches::calls::{between_marks, mark};
 use benches::machine::memory;
 use benches::steps::{Wheel, large_service, moved, settled, started};
 use proxier::cluster::Change;
@@ -24,9 +25,6 @@ const CALLS: [&str; 5] = [
     "a Service with 10 endpoints added",
     "that Service removed",
 ];
-
-/// Calls by which memory is had from the kernel: how many depends on the allocator's mood.
-const MEMORY: [&str; 5] = ["brk", "madvise", "mmap", "mremap", "munmap"];
 
 /// Does one part.
 pub(crate) fn part(words: &[String]) {
@@ -136,11 +134,6 @@ fn calls_of(services: u32) {
     }
 }
 
-/// A call that nothing else makes.
-fn mark() {
-    let _ = std::os::unix::process::parent_id();
-}
-
 fn command(line: &[&str], name: &str, times: u32, services: u32) -> Command {
     let program = std::env::current_exe().expect("this program has a path");
     let mut words = line.iter();
@@ -169,20 +162,7 @@ pub(crate) fn calls(services: u32) -> Vec<String> {
     };
     assert!(output.status.success(), "{output:?}");
     let text = std::fs::read_to_string(&log).expect("strace's log");
-    let names: Vec<_> = text
-        .lines()
-        .map(|line| line.split('(').next().unwrap_or_default())
-        .collect();
-    let between = names
-        .split(|name| *name == "getppid")
-        .skip(1)
-        .step_by(2)
-        .map(|calls| {
-            let calls = calls.iter().copied();
-            calls
-                .filter(|name| !MEMORY.contains(name))
-                .collect::<Vec<_>>()
-        });
+    let between = between_marks(&text);
     let row = |(what, calls): (_, Vec<_>)| {
         let (count, names) = (calls.len(), calls.join(", "));
         format!("| system calls: {what} ({names}) | {count} |")

@@ -49,7 +49,7 @@ impl Figures {
         row.seconds.get(&services).copied()
     }
 
-    /// A table of some rows, in so many parts of a second.
+    /// A table of some rows in a unit.
     pub(crate) fn table(&self, names: &[&str], sizes: &[u32], unit: Unit) -> String {
         let mut text = format!("| {} |", unit.name());
         sizes
@@ -61,7 +61,7 @@ impl Figures {
             let _ = write!(text, "\n| {} |", row.name);
             for services in sizes {
                 let _ = match row.seconds.get(services) {
-                    Some(seconds) => write!(text, " {} |", rounded(seconds * unit.per_second())),
+                    Some(seconds) => write!(text, " {} |", rounded(unit.of(*seconds))),
                     None => write!(text, " |"),
                 };
             }
@@ -98,6 +98,8 @@ impl Figures {
 pub(crate) enum Unit {
     Milliseconds,
     Microseconds,
+    /// How many of it there are in a second.
+    EachSecond,
 }
 
 impl Unit {
@@ -105,13 +107,16 @@ impl Unit {
         match self {
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
+            Self::EachSecond => "a second",
         }
     }
 
-    pub(crate) fn per_second(self) -> f64 {
+    /// A time in this unit.
+    pub(crate) fn of(self, seconds: f64) -> f64 {
         match self {
-            Self::Milliseconds => 1e3,
-            Self::Microseconds => 1e6,
+            Self::Milliseconds => seconds * 1e3,
+            Self::Microseconds => seconds * 1e6,
+            Self::EachSecond => 1.0 / seconds,
         }
     }
 }

@@ -17,6 +17,7 @@
 mod apply;
 mod codec;
 mod counts;
+#[allow(dead_code, reason = "shared")]
 mod figures;
 #[path = "../kernel/floor.rs"]
 mod floor;

@@ -24,14 +24,16 @@ const HEIGHT: u32 = 400;
 const LINE: u32 = 20;
 
 /// A plot of some rows: its file, its title, what is on it.
-pub(crate) struct Plot {
-    pub(crate) file: &'static str,
-    pub(crate) title: &'static str,
+pub(crate) struct Plot<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) title: &'a str,
+    /// What the axis across is.
+    pub(crate) across: &'a str,
     pub(crate) unit: Unit,
-    pub(crate) rows: &'static [&'static str],
+    pub(crate) rows: &'a [&'a str],
 }
 
-impl Plot {
+impl Plot<'_> {
     /// Writes it into a folder; does nothing if there is nothing to show.
     ///
     /// # Errors
@@ -41,7 +43,7 @@ impl Plot {
             .rows(self.rows)
             .map(|row| {
                 let point = |(services, seconds): (&u32, &f64)| {
-                    (f64::from(*services), seconds * self.unit.per_second())
+                    (f64::from(*services), self.unit.of(*seconds))
                 };
                 let name = row.name.replace('`', "");
                 (name, row.seconds.iter().map(point).collect())
@@ -73,7 +75,7 @@ impl Plot {
             )?;
         chart
             .configure_mesh()
-            .x_desc("Services, 10 endpoints each")
+            .x_desc(self.across)
             .y_desc(self.unit.name())
             .x_label_formatter(&|x| label(*x))
             .y_label_formatter(&|y| label(*y))

@@ -45,28 +45,32 @@ const APPLY: &[&str] = &[
     apply::FLOOR_ADDRESSES,
 ];
 
-const PLOTS: [Plot; 4] = [
+const PLOTS: [Plot<'_>; 4] = [
     Plot {
         file: "scale-change.svg",
         title: "One change",
+        across: "Services, 10 endpoints each",
         unit: Unit::Microseconds,
         rows: CHANGE,
     },
     Plot {
         file: "scale-whole.svg",
         title: "All Services",
+        across: "Services, 10 endpoints each",
         unit: Unit::Milliseconds,
         rows: WHOLE,
     },
     Plot {
         file: "scale-codec.svg",
         title: "IPVS messages for all Services",
+        across: "Services, 10 endpoints each",
         unit: Unit::Milliseconds,
         rows: CODEC,
     },
     Plot {
         file: "scale-apply.svg",
         title: "A kernel programmed from nothing",
+        across: "Services, 10 endpoints each",
         unit: Unit::Milliseconds,
         rows: APPLY,
     },
