@@ -151,6 +151,7 @@ fn replaced(object: &Object, place: usize) -> Vec<Change> {
     vec![Change::Slice(Box::new(slice))]
 }
 
+#[allow(clippy::print_stdout, reason = "the counts are what it is about")]
 pub(crate) fn of_a_change() {
     let mut kernel = crate::proxy::open(Layout::Nftables);
     let host = kernel.host("node-a").unwrap();

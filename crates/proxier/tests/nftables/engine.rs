@@ -1,8 +1,8 @@
 //! What one change costs: transactions of nf_tables and batches of IPVS.
 
-use proxier::cluster::{Change, Family, ObjectName};
+use proxier::cluster::{Change, ObjectName};
 use proxier::kernel::carry_out;
-use proxier::{Engine, Kernel, KernelPart, MemoryKernel, Operation, Plan};
+use proxier::{Engine, Kernel, KernelPart, MemoryKernel, Plan};
 
 use super::{cluster, config, endpoints, host, service};
 
