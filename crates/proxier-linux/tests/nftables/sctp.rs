@@ -14,11 +14,15 @@ use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use crate::icmp::sockaddr;
 
+/// How long connecting, accepting and receiving may take, seconds: a chunk that is lost is sent again after 3, 6 and 12 s
+/// (RFC 9260, section 6.3), and an emulated machine that has much else to do loses some.
+const PATIENCE: i64 = 45;
+
 fn open(netns: &Netns, family: AddressFamily) -> io::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let fd = netns.run(|| socket(family, SockType::Stream, flags, SockProtocol::Sctp))?;
     // Of connecting and accepting, too.
-    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::seconds(20))?;
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::seconds(PATIENCE))?;
     Ok(fd)
 }
 
@@ -46,7 +50,7 @@ pub(crate) fn ask(from: &Netns, to: SocketAddr) -> String {
         SocketAddr::V6(_) => AddressFamily::Inet6,
     };
     let fd = open(from, family).unwrap();
-    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(20)).unwrap();
+    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE)).unwrap();
     connect(fd.as_raw_fd(), &*sockaddr(to)).unwrap_or_else(|error| panic!("to {to}: {error}"));
     let mut stream = TcpStream::from(fd);
     let mut name = [0; 32];
