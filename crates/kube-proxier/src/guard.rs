@@ -34,18 +34,26 @@ pub(super) enum GuardError {
     Wait(#[from] io::Error),
 }
 
+/// Runs `follow` while layout `nftables` is in force, with its routing table, and anew when the table is another.
+async fn while_guarded(
+    in_force: &InForce,
+    follow: impl AsyncFn(Table) -> Result<Infallible, GuardError>,
+) -> Result<Infallible, GuardError> {
+    loop {
+        let table = in_force.guarded().await;
+        tokio::select! {
+            failed = follow(table) => return failed,
+            () = in_force.guarded_no_more(table) => {}
+        }
+    }
+}
+
 /// Reports what others do to the tables, while they are those of the layout in force.
 pub(super) async fn tables(
     events: &Sender<Event>,
     in_force: &InForce,
 ) -> Result<Infallible, GuardError> {
-    loop {
-        let table = in_force.guarded().await;
-        tokio::select! {
-            failed = follow_tables(events, in_force) => return failed,
-            () = in_force.guarded_no_more(table) => {}
-        }
-    }
+    while_guarded(in_force, async |_| follow_tables(events, in_force).await).await
 }
 
 async fn follow_tables(
@@ -143,13 +151,7 @@ pub(super) async fn routing(
     events: &Sender<Event>,
     in_force: &InForce,
 ) -> Result<Infallible, GuardError> {
-    loop {
-        let table = in_force.guarded().await;
-        tokio::select! {
-            failed = follow_routing(events, table) => return failed,
-            () = in_force.guarded_no_more(table) => {}
-        }
-    }
+    while_guarded(in_force, async |table| follow_routing(events, table).await).await
 }
 
 async fn follow_routing(events: &Sender<Event>, table: Table) -> Result<Infallible, GuardError> {
