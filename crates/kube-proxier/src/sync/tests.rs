@@ -15,7 +15,7 @@ use proxier::{KernelErrorKind, KernelPart, MemoryKernel, Observed};
 use super::*;
 use crate::logging::tests::captured;
 
-const YAML: &str = "
+pub(super) const YAML: &str = "
 apiVersion: v1
 kind: Service
 metadata: {name: web}

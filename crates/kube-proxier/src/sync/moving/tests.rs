@@ -19,24 +19,15 @@ use super::*;
 use crate::event::Event;
 use crate::logging::tests::captured;
 use crate::machine::SwitchError;
+use crate::sync::tests::YAML;
 
-const WEB: &str = "
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {clusterIP: 10.96.0.7, ports: [{name: http, port: 80}]}
+/// A Service without endpoints, beside those of the loop's tests.
+const OTHER: &str = "
 ---
 apiVersion: v1
 kind: Service
 metadata: {name: other}
 spec: {clusterIP: 10.96.0.8, ports: [{name: http, port: 80}]}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
-addressType: IPv4
-endpoints: [{addresses: [10.244.1.5]}]
-ports: [{name: http, port: 8080}]
 ";
 
 /// A machine that lacks something of what ipvs mode needs, and whether it was released from what another mode needed.
@@ -138,7 +129,7 @@ impl Fixture {
 #[test]
 fn virtual_servers_with_connections_stay_until_these_end() {
     let mut fixture = Fixture::new("");
-    let reading = proxier_manifest::read_cluster("test", WEB.as_bytes());
+    let reading = proxier_manifest::read_cluster("test", format!("{YAML}{OTHER}").as_bytes());
     let cluster = reading.cluster;
     for change in [
         Change::Services(cluster.services.into_values().collect()),
