@@ -208,7 +208,7 @@ impl InForce {
         }
     }
 
-    /// Completes when that is no longer so, or the table is another.
+    /// Completes once layout `nftables` is left, or uses another routing table.
     pub(super) async fn guarded_no_more(&self, table: Table) {
         let mut force = self.0.subscribe();
         let _ = force.wait_for(|force| force.table != Some(table)).await;

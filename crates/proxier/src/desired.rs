@@ -144,8 +144,8 @@ pub struct Server {
     pub config: VirtualServerConfig,
     /// Its destinations, by id. Virtual servers of one Service port mostly share one list.
     pub destinations: Arc<[Destination]>,
-    /// Whether a destination that is no longer wanted gets weight 0 and stays until its connections have ended, as those of TCP
-    /// do.
+    /// Whether a destination that is no longer wanted drains: it gets weight 0 and stays until its connections have ended.
+    /// Those of TCP do.
     pub drains: bool,
 }
 

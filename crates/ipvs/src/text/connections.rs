@@ -84,7 +84,7 @@ pub fn parse_connections(text: &str) -> Result<Vec<ConnectionEntry>> {
         .collect()
 }
 
-/// The changes that lead from one reading of the table to another, sorted. That time goes by is no change.
+/// The changes that lead from one reading of the table to another, sorted. The time that is left to an entry is not compared.
 #[must_use]
 pub fn connection_changes(
     before: &[ConnectionEntry],

@@ -56,8 +56,8 @@ impl Machine {
             false => Check::no(
                 Verdict::Warning,
                 name,
-                "there is no default route: without one, or a route to the Services' addresses, this node itself cannot \
-                 reach Services",
+                "there is no default route: this node itself can reach Services only with one, or with a route to \
+                 their addresses",
                 format!(
                     "ip {flag}route add default via GATEWAY, or for the cluster's service CIDR: ip {flag}route add CIDR dev LINK"
                 ),

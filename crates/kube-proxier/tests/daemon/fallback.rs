@@ -254,8 +254,8 @@ pub(crate) fn a_set_type_that_is_missing() {
     takes_ipvs_mode(&mut daemon, &setup);
 }
 
-/// A container that may not load modules, on a node where nobody has yet. This is no reason to fall back: the kernel loads
-/// IPVS by itself when it is first asked for it.
+/// A container that may not load modules, on a node where IPVS is not loaded yet. The daemon does not fall back: the kernel
+/// loads IPVS by itself when it is first asked for it.
 pub(crate) fn a_capability_to_load_modules_is_not_needed() {
     drop(Hidden::unload(&["xt_ipvs", "ip_vs"]));
     let server = ApiServer::start();
