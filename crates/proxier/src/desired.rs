@@ -42,6 +42,10 @@ pub struct Desired {
     pub link: bool,
     /// Which virtual servers that are not among `servers` are the proxy's to remove.
     pub ownership: Ownership,
+    /// Whether virtual servers by firewall mark that are to be removed drain first: their destinations get weight 0, and
+    /// they stay until the TCP and SCTP connections through them have ended. What is open at an address and port goes
+    /// on so when the Service's `externalTrafficPolicy` becomes `Cluster`, or the node moves to another layout.
+    pub drain_marks: bool,
     /// Claims that were not granted.
     pub conflicts: Vec<Conflict>,
 }
@@ -69,6 +73,7 @@ impl Desired {
             },
             link: true,
             ownership,
+            drain_marks: true,
             conflicts: Vec::new(),
         }
     }
@@ -95,6 +100,7 @@ impl Desired {
         let own = own.map(|server| server.id);
         Self {
             link: false,
+            drain_marks: false,
             ..Self::new(Layout::default(), Ownership::Only(own.collect()))
         }
     }

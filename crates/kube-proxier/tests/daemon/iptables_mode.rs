@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kernel_test::{cmd, iptables_flavour, try_cmd};
+use kernel_test::{CommandError, cmd, iptables_flavour, try_cmd};
 use proxier::cluster::Family;
 
 use crate::api_server::ApiServer;
@@ -14,8 +14,16 @@ use scenarios::topology::{ELSEWHERE, POD, Topology};
 
 const PERIOD: &str = "iptables: {minSyncPeriod: 100ms}\nipvs: {minSyncPeriod: 100ms}\n";
 
+/// The nat table. The tool fails when a set goes that it has just read a rule of: then it reads again.
 pub(crate) fn nat() -> String {
-    cmd(&format!("iptables-{}-save -t nat", iptables_flavour()))
+    let line = format!("iptables-{}-save -t nat", iptables_flavour());
+    let gone = |error: &CommandError| error.to_string().contains("in kernel doesn't exist");
+    loop {
+        match try_cmd(&line) {
+            Err(error) if gone(&error) => {}
+            read => return read.unwrap(),
+        }
+    }
 }
 
 /// Waits until the nat table has all of some texts and none of others.

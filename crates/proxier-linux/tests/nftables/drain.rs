@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use kernel_test::set_sysctl;
 use proxier::Layout;
 use proxier::cluster::Family;
-use scenarios::client::{Conversation, Protocol, answer, assert_dropped, assert_refused};
-use scenarios::topology::NODE;
+use scenarios::client::{Conversation, Protocol, answer, answers, assert_dropped, assert_refused};
+use scenarios::topology::{NODE, Topology};
 
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
 
@@ -105,16 +105,30 @@ pub(crate) fn to_policy_local(layout: Layout, family: Family) {
     }
 }
 
-/// It becomes `Cluster`. It fails: the virtual server by mark goes at once, and what it has open with it.
+/// It becomes `Cluster`: what the outside has open here goes on, and the virtual server by mark stays until it has ended.
 pub(crate) fn to_policy_cluster(layout: Layout, family: Family) {
     let local = Web::new().with("externalTrafficPolicy: Local");
     let (net, mut node) = Node::serving(layout, &local);
     let to = outside(family);
     let mut open = to.map(|to| Conversation::with(&net.client, to).0);
+    let by_mark = |net: &Topology| net.node.cmd("ipvsadm -Sn").contains("-f ");
     node.set(&Web::new());
     for conversation in &mut open {
         conversation.say("still here");
     }
+    for to in to {
+        let by = answers(&net.client, Protocol::Tcp, to, 6);
+        assert_eq!(by.len(), 2, "{by:?}");
+    }
+    node.set(&Web::new());
+    for conversation in &mut open {
+        conversation.say("after another look");
+    }
+    assert!(by_mark(&net));
+    open.iter_mut().for_each(Conversation::bye);
+    drop(open);
+    node.set(&Web::new());
+    assert!(!by_mark(&net));
 }
 
 /// All addresses of the Service but the cluster IP.

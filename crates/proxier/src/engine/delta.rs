@@ -104,6 +104,7 @@ impl DeltaBuilder<'_> {
             timeouts: settings::timeouts(config),
             link: config.layout.has_ipset(),
             ownership: Ownership::Only(BTreeSet::new()),
+            drain_marks: config.layout.uses_ipvs(),
             conflicts: Vec::new(),
         };
         let observed = Observed {

@@ -202,7 +202,7 @@ impl Engine {
             let wanted = desired.next_if(|server| server.id == *id);
             let found = observed.next_if(|server| server.id == *id);
             let destinations = found.iter().flat_map(|found| &found.destinations);
-            if drains(destinations.map(|found| &found.destination), wanted) {
+            if drains(id, destinations.map(|found| &found.destination), wanted) {
                 self.draining.insert(*id);
             } else {
                 self.draining.remove(id);
@@ -245,7 +245,7 @@ impl Engine {
         }
         last_applied.take(done, |id, destinations| {
             let wanted = wanted.server(id);
-            if drains(destinations, wanted.as_ref()) {
+            if drains(id, destinations, wanted.as_ref()) {
                 draining.insert(*id);
             } else {
                 draining.remove(id);
@@ -403,16 +403,24 @@ impl Engine {
     }
 }
 
-/// Whether there are destinations that get no new connections and that a virtual server should not have; if
-/// it should not be at all, they go with it.
-fn drains<'a>(found: impl IntoIterator<Item = &'a Destination>, wanted: Option<&Server>) -> bool {
-    let idle = |found: &&Destination| found.config.weight == 0;
-    wanted.is_some_and(|wanted| {
-        // Both are sorted.
-        let mut wanted = wanted.destinations.iter().peekable();
-        found.into_iter().filter(idle).any(|found| {
-            while wanted.next_if(|wanted| wanted.id < found.id).is_some() {}
-            wanted.peek().is_none_or(|wanted| wanted.id != found.id)
-        })
+/// Whether there are destinations that get no new connections and that a virtual server should not have. If it should not
+/// be at all, they go with it, unless it is one by mark.
+fn drains<'a>(
+    id: &VirtualServerId,
+    found: impl IntoIterator<Item = &'a Destination>,
+    wanted: Option<&Server>,
+) -> bool {
+    let by_mark = matches!(id, VirtualServerId::FirewallMark { .. });
+    let wanted = match wanted {
+        Some(wanted) => &*wanted.destinations,
+        None if by_mark => &[],
+        None => return false,
+    };
+    // Both are sorted.
+    let mut wanted = wanted.iter().peekable();
+    let drained = |found: &&Destination| found.config.weight == 0;
+    found.into_iter().filter(drained).any(|found| {
+        while wanted.next_if(|wanted| wanted.id < found.id).is_some() {}
+        wanted.peek().is_none_or(|wanted| wanted.id != found.id)
     })
 }

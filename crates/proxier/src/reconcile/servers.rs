@@ -19,7 +19,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
             (Some(wanted), None) => add(wanted, plan),
             (Some(wanted), Some(found)) => change(wanted, found, &mut of_marks, plan),
             (None, Some(found)) if desired.owns(&found.id, observed) => {
-                plan.push(Phase::Retire, Operation::DeleteServer(found.id));
+                remove(desired, found, plan);
             }
             _ => {}
         },
@@ -51,6 +51,21 @@ fn add(wanted: &Server, plan: &mut Plan) {
                 destination,
             },
         );
+    }
+}
+
+/// Deletes a virtual server that is not wanted. One by mark lets its connections come to their end first, since their packets
+/// find their way by address and port whatever the mark. Those of UDP count as inactive: they go on elsewhere.
+fn remove(desired: &Desired, found: &ObservedServer, plan: &mut Plan) {
+    let by_mark = matches!(found.id, VirtualServerId::FirewallMark { .. });
+    if !(by_mark && desired.drain_marks && found.destinations.iter().any(is_active)) {
+        plan.push(Phase::Retire, Operation::DeleteServer(found.id));
+        return;
+    }
+    for found_one in &found.destinations {
+        if let Some(operation) = drain(found.id, found_one) {
+            plan.push(Phase::Retire, operation);
+        }
     }
 }
 
@@ -106,11 +121,18 @@ fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>
 
 /// Deletes a destination that is not wanted, or lets its connections come to their end first.
 fn retire(wanted: &Server, found: &ObservedDestination) -> Option<Operation> {
-    let Destination { id, config } = found.destination;
-    let server = wanted.id;
-    if !wanted.drains || is_idle(found) {
-        return Some(Operation::DeleteDestination { server, id });
+    if wanted.drains && !is_idle(found) {
+        return drain(wanted.id, found);
     }
+    Some(Operation::DeleteDestination {
+        server: wanted.id,
+        id: found.destination.id,
+    })
+}
+
+/// Keeps new connections away from a destination.
+fn drain(server: VirtualServerId, found: &ObservedDestination) -> Option<Operation> {
+    let Destination { id, config } = found.destination;
     let destination = Destination {
         id,
         config: config.with_weight(0),
@@ -126,4 +148,10 @@ fn retire(wanted: &Server, found: &ObservedDestination) -> Option<Operation> {
 /// Whether a destination has no connections. Templates of persistence are none.
 pub(crate) const fn is_idle(found: &ObservedDestination) -> bool {
     found.connections.active == 0 && found.connections.inactive == 0
+}
+
+/// Whether a destination has connections that are established, of TCP or SCTP. IPVS counts all others as inactive
+/// (`IP_VS_CONN_F_INACTIVE` in `net/netfilter/ipvs/ip_vs_ctl.c` and `ip_vs_proto_tcp.c`).
+const fn is_active(found: &ObservedDestination) -> bool {
+    found.connections.active > 0
 }

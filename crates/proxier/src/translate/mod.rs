@@ -90,6 +90,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         timeouts: settings::timeouts(config),
         link: config.layout.has_ipset(),
         ownership: config.ownership(host),
+        drain_marks: config.layout.uses_ipvs(),
         conflicts: all.conflicts,
     }
 }

@@ -1,6 +1,7 @@
 //! What one change costs: transactions of nf_tables and batches of IPVS.
 
-use proxier::cluster::{Change, ObjectName};
+use ipvs_netlink::{Connections, VirtualServerId};
+use proxier::cluster::{Change, ObjectName, TrafficPolicy};
 use proxier::kernel::carry_out;
 use proxier::{Engine, Kernel, KernelPart, MemoryKernel, Plan};
 
@@ -127,4 +128,67 @@ fn a_service_that_goes_gives_its_mark_to_another() {
         proxier::reconcile(&engine.desired(), &kernel.state()),
         Plan::default()
     );
+}
+
+/// `externalTrafficPolicy` becomes `Cluster`: what is open goes on until it ends.
+#[test]
+fn a_virtual_server_by_mark_drains_before_it_goes() {
+    let mut engine = Engine::new(host(), config());
+    let mut kernel = MemoryKernel::new();
+    let cluster = cluster(&crate::split("a", 1, 1));
+    let mut service = cluster.services.values().next().unwrap().clone();
+    engine.change(Change::Services(cluster.services.into_values().collect()));
+    engine.change(Change::Slices(cluster.slices.into_values().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    let by_mark = |kernel: &MemoryKernel| {
+        let mut servers = kernel.state().servers.into_iter();
+        servers.find(|server| matches!(server.id, VirtualServerId::FirewallMark { .. }))
+    };
+    let marked = by_mark(&kernel).unwrap();
+    let endpoint = marked.destinations.first().unwrap().destination.id;
+    let connected = |kernel: &mut MemoryKernel, active, inactive| {
+        let connections = Connections {
+            active,
+            inactive,
+            ..Connections::default()
+        };
+        kernel.set_connections(&marked.id, &endpoint, connections);
+    };
+    connected(&mut kernel, 1, 0);
+
+    service.external_policy = TrafficPolicy::Cluster;
+    engine.change(Change::Service(Box::new(service)));
+    let plan = engine.plan();
+    engine.applied(&plan, &kernel.apply(&plan));
+    let weight = |kernel: &MemoryKernel| {
+        by_mark(kernel).map(|s| s.destinations[0].destination.config.weight)
+    };
+    assert_eq!(weight(&kernel), Some(0), "{plan}");
+    assert!(
+        kernel
+            .state()
+            .tables
+            .v4
+            .unwrap()
+            .elements
+            .iter()
+            .all(|e| e.mark().is_none())
+    );
+    assert_eq!(engine.draining().collect::<Vec<_>>(), [marked.id]);
+    let plan = engine.drained(&kernel.connections(&[marked.id]).unwrap());
+    assert!(plan.is_empty(), "{plan}");
+    // Another process does not end it either.
+    let plan = proxier::reconcile(&engine.desired(), &kernel.state());
+    assert!(plan.is_empty(), "{plan}");
+    let plan = engine.audit(&kernel.state());
+    assert!(plan.is_empty(), "{plan}");
+
+    // What is closing, or is of UDP, keeps nothing.
+    connected(&mut kernel, 0, 1);
+    let draining: Vec<_> = engine.draining().collect();
+    let plan = engine.drained(&kernel.connections(&draining).unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(by_mark(&kernel), None, "{plan}");
+    assert_eq!(engine.draining().count(), 0);
 }
