@@ -54,6 +54,7 @@ mod parse;
 mod protocol;
 mod restore;
 mod rule;
+mod rules;
 mod ruleset;
 #[cfg(feature = "serde")]
 mod serde;
@@ -79,6 +80,7 @@ pub use restore::{
     ApplyError, ApplyErrorKind, Edit, InsertAt, InvalidEdit, RestoreInput, TableEdits,
 };
 pub use rule::{Counters, InvalidRule, Rule};
+pub use rules::Rules;
 pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
 pub use target::{Mark, Masquerade, OtherTarget, Target};
 #[cfg(feature = "tools")]

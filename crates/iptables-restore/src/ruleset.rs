@@ -4,7 +4,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use crate::name::{ChainName, Policy, TableName};
-use crate::rule::{Counters, Rule};
+use crate::rule::Counters;
+use crate::rules::Rules;
 use crate::text::to_bytes;
 
 /// All tables of one address family. Displays as what `iptables-save` prints, less its comment lines.
@@ -111,7 +112,7 @@ pub struct Chain {
     #[cfg_attr(feature = "serde", serde(default))]
     pub counters: Option<Counters>,
     /// Its rules in the order in which they are tried.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
 }
 
 impl Chain {
@@ -121,7 +122,7 @@ impl Chain {
             name,
             policy: None,
             counters: None,
-            rules: Vec::new(),
+            rules: Rules::default(),
         }
     }
 

@@ -37,7 +37,7 @@ fn table(name: TableName) -> impl Strategy<Value = Table> {
                             name: ChainName::new(name).unwrap(),
                             policy: policy.map(|policy| Policy::from(policy.as_str())),
                             counters,
-                            rules,
+                            rules: rules.into(),
                         })
                 })
                 .collect::<Vec<_>>()

@@ -222,8 +222,8 @@ impl LinuxKernel {
             );
             return changes.iter().map(|_| Err(none.clone())).collect();
         };
-        let run = Run::of(changes);
-        match rules.restore(run.input()) {
+        let run = Run::of(changes.iter().map(|change| &change.input));
+        match rules.restore(&run) {
             Restored::Done(Ok(())) => changes.iter().map(|_| Ok(())).collect(),
             Restored::Done(Err(RulesError::Rejected(rejection))) => run.rejected(&rejection),
             Restored::Done(Err(error)) => {

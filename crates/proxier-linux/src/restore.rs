@@ -1,48 +1,78 @@
 //! Many changes of rules in one run of `iptables-restore`, and which of them a refused line belongs to.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use iptables_restore::{Edit, Match, RejectReason, Rejection, RestoreInput, TableEdits, Target};
-use proxier::{KernelError, KernelErrorKind, KernelPart, RulesChange};
+use proxier::{KernelError, KernelErrorKind, KernelPart};
 
 use crate::error::failed;
 
 /// One run for several changes.
+///
+/// All Services at once are ten thousands of lines, so this copies none of their edits: the text is made of the changes
+/// themselves.
 pub(crate) struct Run<'a> {
-    changes: &'a [&'a RulesChange],
-    input: RestoreInput,
-    /// The tables of the text in order, each with the changes that it is made of and how many lines each has there.
-    sections: Vec<Vec<(usize, usize)>>,
+    changes: Vec<&'a RestoreInput>,
+    /// The tables of the text in order, each with the edits of the changes that it is made of.
+    sections: Vec<Vec<(usize, &'a TableEdits)>>,
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn of(changes: &'a [&'a RulesChange]) -> Self {
-        let mut input = RestoreInput::new();
-        let mut sections: Vec<Vec<(usize, usize)>> = Vec::new();
+    pub(crate) fn of(changes: impl IntoIterator<Item = &'a RestoreInput>) -> Self {
+        let changes: Vec<_> = changes.into_iter().collect();
+        let mut sections: Vec<Vec<(usize, &TableEdits)>> = Vec::new();
         for (n, change) in changes.iter().enumerate() {
-            for table in change.input.tables() {
-                let lines = table.edits().len();
-                if lines == 0 {
+            for table in change.tables() {
+                if table.edits().is_empty() {
                     continue;
                 }
-                let last = input.tables().last();
-                let joins = last.is_some_and(|last| last.name() == table.name());
-                match sections.last_mut().filter(|_| joins) {
-                    Some(section) => section.push((n, lines)),
-                    None => sections.push(vec![(n, lines)]),
+                let last = sections.last_mut();
+                let joins = |section: &&mut Vec<(usize, &TableEdits)>| {
+                    let (_, last) = section.last()?;
+                    Some(last.name() == table.name())
+                };
+                match last.filter(|section| joins(section) == Some(true)) {
+                    Some(section) => section.push((n, table)),
+                    None => sections.push(vec![(n, table)]),
                 }
-                input.append(&RestoreInput::from(table.clone()));
             }
         }
-        Self {
-            changes,
-            input,
-            sections,
-        }
+        Self { changes, sections }
     }
 
-    pub(crate) const fn input(&self) -> &RestoreInput {
-        &self.input
+    /// The changes, one after the other.
+    pub(crate) fn changes(&self) -> &[&'a RestoreInput] {
+        &self.changes
+    }
+
+    /// How many lines the edits are.
+    pub(crate) fn lines(&self) -> usize {
+        let tables = self.sections.iter().flatten();
+        tables.map(|(_, table)| table.edits().len()).sum()
+    }
+
+    /// The text for the tool: that of [`input`](Self::input).
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for section in &self.sections {
+            let name = section.first().map(|(_, table)| table.name());
+            let edits = section.iter().flat_map(|(_, table)| table.edits());
+            // Nothing fails that is written to a string.
+            let _ = name.map_or(Ok(()), |name| writeln!(text, "*{name}"));
+            edits.for_each(|edit| {
+                let _ = writeln!(text, "{edit}");
+            });
+            text.push_str("COMMIT\n");
+        }
+        text
+    }
+
+    /// All changes as one.
+    pub(crate) fn input(&self) -> RestoreInput {
+        let mut input = RestoreInput::new();
+        self.changes.iter().for_each(|change| input.append(change));
+        input
     }
 
     /// What became of each change after a line was refused. The tool stops there: tables before it are committed, and the
@@ -82,15 +112,15 @@ impl<'a> Run<'a> {
     fn place(&self, line: usize) -> (usize, Option<usize>) {
         let mut left = line.saturating_sub(1);
         for (at, section) in self.sections.iter().enumerate() {
-            let edits: usize = section.iter().map(|(_, lines)| lines).sum();
+            let edits: usize = section.iter().map(|(_, table)| table.edits().len()).sum();
             if left >= edits + 2 {
                 left -= edits + 2;
                 continue;
             }
             let mut line = left.checked_sub(1);
-            let change = section.iter().find_map(|(n, lines)| {
+            let change = section.iter().find_map(|(n, table)| {
                 let within = line?;
-                line = within.checked_sub(*lines);
+                line = within.checked_sub(table.edits().len());
                 line.is_none().then_some(*n)
             });
             let only = match section.as_slice() {
@@ -119,7 +149,7 @@ impl<'a> Run<'a> {
             }
         };
         let changes = self.changes.iter().enumerate().filter(|(_, change)| {
-            let mut edits = change.input.tables().iter().flat_map(TableEdits::edits);
+            let mut edits = change.tables().iter().flat_map(TableEdits::edits);
             edits.any(needs)
         });
         changes.map(|(n, _)| n).collect()
@@ -130,24 +160,22 @@ impl<'a> Run<'a> {
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use iptables_restore::{Rule, TableName};
-    use proxier::cluster::Family;
 
     use super::*;
 
-    fn change(table: &TableName, chains: &[&str]) -> RulesChange {
+    fn change(table: &TableName, chains: &[&str]) -> RestoreInput {
         let mut input = RestoreInput::new();
         for chain in chains {
             let rule = Rule::new().jump("RETURN");
             input.table(table.clone()).append(chain, rule).unwrap();
         }
-        RulesChange::new(Family::V4, input)
+        input
     }
 
     /// `+` was committed, `!` is what was refused, `?` was not tried.
-    fn outcome(changes: &[RulesChange], line: usize, reason: &RejectReason) -> String {
-        let changes: Vec<_> = changes.iter().collect();
+    fn outcome(changes: &[RestoreInput], line: usize, reason: &RejectReason) -> String {
         let error = KernelError::new(KernelPart::Rules, KernelErrorKind::Invalid, "refused");
-        let results = Run::of(&changes).refused(line, reason, &error);
+        let results = Run::of(changes).refused(line, reason, &error);
         let sign = |result: &Result<(), KernelError>| match result {
             Ok(()) => '+',
             Err(error) if error.kind == KernelErrorKind::Unattempted => '?',
@@ -165,8 +193,10 @@ mod tests {
             change(&TableName::Nat, &["F"]),
             change(&TableName::Filter, &["G"]),
         ];
-        let all: Vec<_> = changes.iter().collect();
-        let text = Run::of(&all).input().to_string();
+        let run = Run::of(&changes);
+        let text = run.text();
+        assert_eq!(text, run.input().to_string());
+        assert_eq!(run.lines() + 2 * 3, text.lines().count());
         let line = |of: &str| text.lines().position(|line| line.contains(of)).unwrap() + 1;
         for (chain, expected) in [
             ("-A A", "!????"),
@@ -202,7 +232,7 @@ mod tests {
             let mut input = RestoreInput::new();
             let rule = Rule::new().matching(Match::new("recent", ["--set".into()]));
             input.table(TableName::Nat).append(name, rule).unwrap();
-            RulesChange::new(Family::V4, input)
+            input
         };
         let changes = [with("A"), change(&TableName::Nat, &["B"]), with("C")];
         let reason = RejectReason::NoSuchMatch("recent".to_owned());

@@ -9,12 +9,13 @@ mod runner;
 
 use std::time::{Duration, Instant};
 
-use iptables_restore::{Error, RestoreInput, Ruleset, Tools};
+use iptables_restore::{Error, Rejection, RestoreInput, Ruleset, Tools};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 
 use self::known::Known;
 use self::runner::{Runner, Worker};
 use crate::error::failed;
+use crate::restore::Run;
 
 /// How long a tool is waited for. Most take some milliseconds; whatever takes longer is not lost but taken at the next
 /// attempt.
@@ -22,9 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How much longer a change may take than one of a few lines: all Services of a large cluster at once are many thousand
 /// lines, which the tool parses and the kernel checks.
-fn allowance(input: &RestoreInput) -> Duration {
+fn allowance(lines: usize) -> Duration {
     const OF_A_LINE: Duration = Duration::from_millis(1);
-    let lines: usize = input.tables().iter().map(|table| table.edits().len()).sum();
     OF_A_LINE * u32::try_from(lines).unwrap_or(u32::MAX)
 }
 
@@ -168,24 +168,26 @@ impl Rules {
     }
 
     /// Changes the rules.
-    pub(crate) fn restore(&mut self, input: &RestoreInput) -> Restored {
+    pub(crate) fn restore(&mut self, run: &Run<'_>) -> Restored {
         if self.doubtful {
             return Restored::Waits(self.busy("changing rules, which have to be read first"));
         }
         let done = match &mut self.thread {
-            Some(runner) => runner.restored(input, self.patience + allowance(input)),
-            None => Some(self.worker.restore(input)),
+            Some(runner) => runner.restored(run, self.patience + allowance(run.lines())),
+            None => Some(self.worker.restore(&run.text(), run.lines())),
         };
         match done {
             Some(Ok(())) => {
-                self.note(input);
+                self.note(run.changes());
                 Restored::Done(Ok(()))
+            }
+            Some(Err(Error::Rejected(rejection))) => {
+                let input = run.input();
+                self.note(&[&input.before_line(rejection.line)]);
+                Restored::Done(Err(Error::Rejected(self.explained(rejection, input))))
             }
             Some(Err(error)) => {
                 self.doubtful = matches!(error, Error::TimedOut { .. });
-                if let Error::Rejected(rejection) = &error {
-                    self.note(&input.before_line(rejection.line));
-                }
                 Restored::Done(Err(error))
             }
             None => {
@@ -195,10 +197,18 @@ impl Rules {
         }
     }
 
-    /// Notes a change that was made.
-    fn note(&mut self, input: &RestoreInput) {
+    /// Notes changes that were made.
+    fn note(&mut self, changes: &[&RestoreInput]) {
         let known = self.known.take();
-        self.known = known.and_then(|known| known.note(input));
+        self.known = known.and_then(|known| known.note(changes));
+    }
+
+    /// A rejection with what the table as it is now tells of it, if that can be read in time.
+    fn explained(&mut self, rejection: Box<Rejection>, input: RestoreInput) -> Box<Rejection> {
+        match &mut self.thread {
+            Some(runner) => runner.explained(rejection, input, self.patience),
+            None => self.worker.explain(rejection, &input),
+        }
     }
 
     fn busy(&self, what: &str) -> KernelError {

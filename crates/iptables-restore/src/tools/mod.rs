@@ -279,30 +279,40 @@ impl Tools {
             return Ok(());
         }
         let started = Instant::now();
-        let Err(error) = self.restore_text(&input.to_string(), options) else {
-            return Ok(());
-        };
-        let Error::Rejected(mut rejection) = error else {
-            return Err(error);
-        };
+        match self.restore_text(&input.to_string(), options) {
+            Err(Error::Rejected(mut rejection)) => {
+                let left = self.time_limit.saturating_sub(started.elapsed());
+                self.explain_within(&mut rejection, input, left);
+                Err(Error::Rejected(rejection))
+            }
+            done => done,
+        }
+    }
+
+    /// Fills in what [`Tools::restore_text`] could not say of a rejection: the edit, and where the legacy tool gave no
+    /// reason, the reason, inferred from the table as it is now. `input` is what the text was made of.
+    pub fn explain(&self, rejection: &mut Rejection, input: &RestoreInput) {
+        self.explain_within(rejection, input, self.time_limit);
+    }
+
+    fn explain_within(&self, rejection: &mut Rejection, input: &RestoreInput, limit: Duration) {
         rejection.find_edit(input);
         let unexplained = rejection
             .table
             .clone()
             .filter(|_| rejection.is_unexplained());
-        if let Some(table) = unexplained {
-            let left = self.time_limit.saturating_sub(started.elapsed());
-            let found = self.save_within(&SaveOptions::new().table(table.clone()), left);
-            if let Ok((found, None)) = found {
-                let table = found
-                    .tables
-                    .into_iter()
-                    .find(|found| found.name == table)
-                    .unwrap_or(Table::builtin(table));
-                rejection.infer(input, table);
-            }
+        let Some(table) = unexplained else {
+            return;
+        };
+        let found = self.save_within(&SaveOptions::new().table(table.clone()), limit);
+        if let Ok((found, None)) = found {
+            let table = found
+                .tables
+                .into_iter()
+                .find(|found| found.name == table)
+                .unwrap_or(Table::builtin(table));
+            rejection.infer(input, table);
         }
-        Err(Error::Rejected(rejection))
     }
 
     /// Changes the kernel's rules by a text made elsewhere, with `--noflush`.

@@ -24,19 +24,23 @@ impl Known {
         Some(rules)
     }
 
-    /// Notes a change. They are made in the text once they are longer than it.
-    pub(super) fn note(mut self, change: &RestoreInput) -> Option<Self> {
-        self.changes.append(change);
-        let edits = self
-            .changes
-            .tables()
-            .iter()
-            .map(|table| table.edits().len());
+    /// Notes changes. They are made in the text once they are longer than it.
+    pub(super) fn note(mut self, changes: &[&RestoreInput]) -> Option<Self> {
+        let noted = changes.iter().copied().chain([&self.changes]);
+        let tables = noted.flat_map(RestoreInput::tables);
+        let edits: usize = tables.map(|table| table.edits().len()).sum();
         let about = 100;
-        if edits.sum::<usize>() * about <= self.text.len() + SPARED {
+        if edits * about <= self.text.len() + SPARED {
+            changes
+                .iter()
+                .for_each(|change| self.changes.append(change));
             return Some(self);
         }
-        self.rules().as_ref().map(Self::of)
+        let mut rules = self.rules()?;
+        for change in changes {
+            change.apply(&mut rules).ok()?;
+        }
+        Some(Self::of(&rules))
     }
 }
 

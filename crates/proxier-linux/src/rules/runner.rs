@@ -6,9 +6,12 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use iptables_restore::{Error, RestoreInput, Ruleset, SaveOptions, Tools};
+use iptables_restore::{
+    Error, Rejection, RestoreInput, RestoreOptions, Ruleset, SaveOptions, Tools,
+};
 
 use super::{allowance, is_passing};
+use crate::restore::Run;
 
 /// How long a tool may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -76,8 +79,23 @@ impl Worker {
         self.limited(Duration::ZERO)?.save(&save_options())
     }
 
-    pub(super) fn restore(&self, input: &RestoreInput) -> Result<(), Error> {
-        self.limited(allowance(input))?.restore(input)
+    pub(super) fn restore(&self, text: &str, lines: usize) -> Result<(), Error> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let tools = self.limited(allowance(lines))?;
+        tools.restore_text(text, &RestoreOptions::default())
+    }
+
+    pub(super) fn explain(
+        &self,
+        mut rejection: Box<Rejection>,
+        input: &RestoreInput,
+    ) -> Box<Rejection> {
+        if let Ok(tools) = self.limited(Duration::ZERO) {
+            tools.explain(&mut rejection, input);
+        }
+        rejection
     }
 }
 
@@ -86,7 +104,9 @@ impl Worker {
 enum Request {
     Find,
     Save,
-    Restore(Box<RestoreInput>),
+    /// A text, and how many lines it has.
+    Restore(String, usize),
+    Explain(Box<Rejection>, Box<RestoreInput>),
 }
 
 /// What it did.
@@ -95,6 +115,7 @@ enum Reply {
     Found(Result<(), Error>),
     Saved(Result<Ruleset, Error>),
     Restored(Result<(), Error>),
+    Explained(Box<Rejection>),
 }
 
 #[derive(Debug)]
@@ -114,6 +135,7 @@ enum Running {
     Find,
     Save,
     Restore,
+    Explain,
 }
 
 impl Runner {
@@ -128,7 +150,10 @@ impl Runner {
                 let reply = match request {
                     Request::Find => Reply::Found(worker.find()),
                     Request::Save => Reply::Saved(worker.save()),
-                    Request::Restore(input) => Reply::Restored(worker.restore(&input)),
+                    Request::Restore(text, lines) => Reply::Restored(worker.restore(&text, lines)),
+                    Request::Explain(rejection, input) => {
+                        Reply::Explained(worker.explain(rejection, &input))
+                    }
                 };
                 if sender.send(reply).is_err() {
                     return;
@@ -153,7 +178,8 @@ impl Runner {
         let running = match request {
             Request::Find => Running::Find,
             Request::Save => Running::Save,
-            Request::Restore(_) => Running::Restore,
+            Request::Restore(..) => Running::Restore,
+            Request::Explain(..) => Running::Explain,
         };
         let sent = self.requests.send(request).is_ok();
         if sent {
@@ -186,7 +212,7 @@ impl Runner {
     pub(super) fn found(&mut self, patience: Duration) -> Option<Result<(), Error>> {
         match self.wait(patience)? {
             Reply::Found(found) => Some(found),
-            Reply::Saved(_) | Reply::Restored(_) => None,
+            Reply::Saved(_) | Reply::Restored(_) | Reply::Explained(_) => None,
         }
     }
 
@@ -205,7 +231,7 @@ impl Runner {
         let read = |reply: &Reply| match reply {
             Reply::Saved(saved) => !saved.as_ref().is_err_and(is_passing),
             // What it read is older than that change.
-            Reply::Found(_) | Reply::Restored(_) => false,
+            Reply::Found(_) | Reply::Restored(_) | Reply::Explained(_) => false,
         };
         let done = self.early.take_if(|reply| !read(reply)).is_some();
         if done || self.running.is_none() {
@@ -227,23 +253,40 @@ impl Runner {
         }
         match self.wait(left())? {
             Reply::Saved(saved) => Some(saved),
-            Reply::Found(_) | Reply::Restored(_) => None,
+            Reply::Found(_) | Reply::Restored(_) | Reply::Explained(_) => None,
         }
     }
 
     pub(super) fn restored(
         &mut self,
-        input: &RestoreInput,
+        run: &Run<'_>,
         patience: Duration,
     ) -> Option<Result<(), Error>> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        if !self.send(Request::Restore(Box::new(input.clone())), left()) {
+        if !self.send(Request::Restore(run.text(), run.lines()), left()) {
             return None;
         }
         match self.wait(left())? {
             Reply::Restored(done) => Some(done),
-            Reply::Found(_) | Reply::Saved(_) => None,
+            Reply::Found(_) | Reply::Saved(_) | Reply::Explained(_) => None,
+        }
+    }
+
+    /// A rejection with its explanation, or as it is if there is none in time.
+    pub(super) fn explained(
+        &mut self,
+        rejection: Box<Rejection>,
+        input: RestoreInput,
+        patience: Duration,
+    ) -> Box<Rejection> {
+        let asked = Request::Explain(rejection.clone(), Box::new(input));
+        if !self.send(asked, patience) {
+            return rejection;
+        }
+        match self.wait(patience) {
+            Some(Reply::Explained(explained)) => explained,
+            _ => rejection,
         }
     }
 }

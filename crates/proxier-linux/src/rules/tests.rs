@@ -109,12 +109,19 @@ fn read(rules: &mut Rules) -> usize {
     }
 }
 
+fn restore(rules: &mut Rules, change: &RestoreInput) -> Restored {
+    rules.restore(&Run::of([change]))
+}
+
 #[test]
 fn a_tool_that_hangs_is_not_waited_for_and_its_rules_are_neither_lost_nor_doubled() {
     let fake = Fake::new("rules-hang");
     let mut rules = fake.found();
     assert_eq!(read(&mut rules), 0);
-    assert!(matches!(rules.restore(&change(1)), Restored::Done(Ok(()))));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Done(Ok(()))
+    ));
     fake.hang(true);
     // What was changed is known without reading it.
     let Saved::Believed(believed, error) = rules.save() else {
@@ -131,20 +138,32 @@ fn a_tool_that_hangs_is_not_waited_for_and_its_rules_are_neither_lost_nor_double
     assert!(error.to_string().contains("has not ended"), "{error}");
     rules.patience = Duration::from_millis(300);
     // Nothing is changed on the strength of what is only believed.
-    assert!(matches!(rules.restore(&change(2)), Restored::Waits(_)));
+    assert!(matches!(
+        restore(&mut rules, &change(2)),
+        Restored::Waits(_)
+    ));
     fake.hang(false);
     assert_eq!(read(&mut rules), 1);
     assert_eq!(fake.held(), 1);
 
     fake.hang(true);
-    assert!(matches!(rules.restore(&change(2)), Restored::Waits(_)));
-    assert!(matches!(rules.restore(&change(2)), Restored::Waits(_)));
+    assert!(matches!(
+        restore(&mut rules, &change(2)),
+        Restored::Waits(_)
+    ));
+    assert!(matches!(
+        restore(&mut rules, &change(2)),
+        Restored::Waits(_)
+    ));
     assert!(matches!(rules.save(), Saved::Believed(..)));
     fake.hang(false);
     // It came through in the end, once.
     assert_eq!(read(&mut rules), 2);
     assert_eq!(fake.held(), 2);
-    assert!(matches!(rules.restore(&change(3)), Restored::Done(Ok(()))));
+    assert!(matches!(
+        restore(&mut rules, &change(3)),
+        Restored::Done(Ok(()))
+    ));
     assert_eq!(read(&mut rules), 3);
 }
 
@@ -155,10 +174,16 @@ fn a_tool_that_hangs_from_the_start_leaves_nothing_known() {
     fake.hang(true);
     assert!(matches!(rules.save(), Saved::Unknown(_)));
     // A change may be tried only after that was read.
-    assert!(matches!(rules.restore(&change(1)), Restored::Waits(_)));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Waits(_)
+    ));
     fake.hang(false);
     assert_eq!(read(&mut rules), 0);
-    assert!(matches!(rules.restore(&change(1)), Restored::Done(Ok(()))));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Done(Ok(()))
+    ));
 }
 
 #[test]
@@ -166,7 +191,10 @@ fn without_a_thread_it_works_all_the_same() {
     let fake = Fake::new("rules-alone");
     let mut rules = fake.found();
     rules.thread = None;
-    assert!(matches!(rules.restore(&change(1)), Restored::Done(Ok(()))));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Done(Ok(()))
+    ));
     assert_eq!(read(&mut rules), 1);
 }
 
@@ -181,7 +209,10 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
         .unwrap();
     assert!(rules.tools().is_none());
     assert!(matches!(rules.save(), Saved::Unknown(_)));
-    assert!(matches!(rules.restore(&change(1)), Restored::Waits(_)));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Waits(_)
+    ));
     assert!(!rules.answered());
     fake.hang(false);
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -195,7 +226,10 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
     assert!(rules.tools().is_some());
     assert!(!rules.answered(), "nothing was waited for");
     rules.patience = Duration::from_secs(30);
-    assert!(matches!(rules.restore(&change(1)), Restored::Done(Ok(()))));
+    assert!(matches!(
+        restore(&mut rules, &change(1)),
+        Restored::Done(Ok(()))
+    ));
 }
 
 #[test]
@@ -226,7 +260,7 @@ fn a_large_change_is_given_more_time() {
             std::thread::sleep(rules_patience() * 3);
             fake.hang(false);
         });
-        let done = rules.restore(&large);
+        let done = restore(&mut rules, &large);
         assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
     });
     assert_eq!(fake.held(), 20_000);

@@ -252,6 +252,9 @@ impl Engine {
             }
             wanted.map(|server| server.destinations)
         });
+        if rules::changes_all(plan) {
+            rules::settle(self.config.layout, last_applied);
+        }
     }
 
     /// The kernel as it was just observed: the last-applied state from now on. Gives the plan that heals any difference:
@@ -276,7 +279,15 @@ impl Engine {
         }
         self.last_applied = Some(last_applied);
         self.compare();
-        self.plan()
+        let plan = self.plan();
+        if let Some(last_applied) = self
+            .last_applied
+            .as_mut()
+            .filter(|_| !rules::changes_all(&plan))
+        {
+            rules::settle(self.config.layout, last_applied);
+        }
+        plan
     }
 
     /// Virtual servers with destinations that only wait for their connections to end.

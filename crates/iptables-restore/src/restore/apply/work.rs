@@ -7,6 +7,7 @@ use super::ApplyErrorKind;
 use crate::name::{ChainName, Policy, TableName};
 use crate::restore::Edit;
 use crate::rule::Rule;
+use crate::rules::Rules;
 use crate::ruleset::{Chain, Table};
 use crate::target::Target;
 
@@ -33,7 +34,7 @@ enum Undo {
     /// A chain was made.
     Made,
     /// A chain was emptied: its rules.
-    Emptied(Vec<Rule>),
+    Emptied(Rules),
     /// It had another policy.
     Policy(Option<Policy>),
     /// A rule was added at this index.

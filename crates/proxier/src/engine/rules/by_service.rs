@@ -93,7 +93,7 @@ impl ByService {
             own.sort_unstable_by_key(|(name, _)| *name);
             nat.chains.extend(own.into_iter().map(|(name, text)| {
                 let mut chain = Chain::new(name.clone());
-                chain.rules = FoundChain::Text(text).rules();
+                chain.rules = FoundChain::Text(text).rules().into();
                 chain
             }));
         }

@@ -239,7 +239,7 @@ impl Difference {
     fn rewrite(&mut self, name: &ChainName, before: Option<&FoundChain<'_>>, rules: &[Rule]) {
         self.before.extend(before.map(|before| {
             let mut chain = Chain::new(name.clone());
-            chain.rules = before.rules();
+            chain.rules = before.rules().into();
             chain
         }));
         self.declare.push(Edit::DeclareChain {

@@ -103,7 +103,7 @@ mod tests {
         let edits = edits(&own, &rules(found), extent)?;
         let mut kernel = Ruleset::parse("*nat\n:X -\nCOMMIT\n").unwrap();
         let table = kernel.table_mut(&TableName::Nat).unwrap();
-        table.chain_mut("X").unwrap().rules = rules(found);
+        table.chain_mut("X").unwrap().rules = rules(found).into();
         let count = edits.len();
         let mut input = RestoreInput::new();
         for edit in edits {
