@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ipset_netlink::SetName;
 use ipvs_netlink::VirtualServerId;
-use kernel_test::{cmd, iptables_flavour};
+use kernel_test::{cmd, cmd_input, iptables_flavour};
 use proxier::Kernel as _;
 use proxier_linux::LinuxKernel;
 use serde_json::Value;
@@ -136,11 +136,13 @@ pub(crate) fn in_both_modes(services: u32) {
             "iptables" => format!("mode: iptables\n{fields}"),
             _ => fields,
         };
-        Measured::start(&server, services, &fields).print(mode);
+        let restored = Measured::start(&server, services, &fields).print(mode);
         // The next one begins with nothing.
-        let mut cleanup = Command::new(BINARY);
-        let output = cleanup.arg("--cleanup").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+        clean_up();
+        if mode == "iptables" {
+            print_floor(&restored);
+            clean_up();
+        }
         for number in 0..services {
             server.put(slice(&format!("service-{number}"), &pods_of(number)));
         }
@@ -150,13 +152,22 @@ pub(crate) fn in_both_modes(services: u32) {
     }
 }
 
+fn clean_up() {
+    let output = Command::new(BINARY).arg("--cleanup").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// What was measured of a daemon.
 struct Measured<'a> {
     server: &'a ApiServer,
     services: u32,
     daemon: Daemon,
     tools: Tools,
+    /// Whether a change of endpoints takes a tool.
+    has_tools: bool,
     lines: Vec<String>,
+    /// What tools were given for each step.
+    restored: Vec<(String, String)>,
 }
 
 impl<'a> Measured<'a> {
@@ -177,17 +188,24 @@ impl<'a> Measured<'a> {
             services,
             daemon,
             tools,
+            has_tools: fields.contains("mode: iptables"),
             lines: Vec::new(),
+            restored: Vec::new(),
         };
         measured.note("start", took, processor);
         measured
     }
 
     fn note(&mut self, what: &str, took: Duration, processor: Duration) {
-        let (runs, bytes) = self.tools.taken();
+        let taken = self.tools.take();
         self.lines.push(format!(
-            "{what}: {took:.0?}, {processor:.0?} of processor time; {runs} runs of tools, {bytes} bytes restored"
+            "{what}: {took:.1?}, {processor:.1?} of processor time; {} runs of tools, {} bytes restored",
+            taken.runs,
+            taken.restored.len()
         ));
+        if !taken.restored.is_empty() {
+            self.restored.push((what.to_owned(), taken.restored));
+        }
     }
 
     /// Makes changes of so many EndpointSlices, and waits until a sync has programmed them.
@@ -198,10 +216,17 @@ impl<'a> Measured<'a> {
         let pending = || metric("kubeproxy_sync_proxy_rules_endpoint_changes_pending");
         let before = seen().unwrap();
         let processor = self.daemon.processor_time();
-        self.tools.taken();
+        self.tools.take();
         make(self.server);
         let began = Instant::now();
         let expected = before + f64::from(slices);
+        // What the daemon measures of itself takes processor time to ask for: a tool is waited for without.
+        if self.has_tools {
+            self.daemon.wait_until(what, || match self.tools.ended() {
+                0 => Err("no tool has ended".to_owned()),
+                _ => Ok(()),
+            });
+        }
         self.daemon.wait_until(what, || match (seen(), pending()) {
             (Some(seen), Some(0.0)) if seen >= expected => Ok(()),
             other => Err(format!("{other:?}")),
@@ -212,7 +237,8 @@ impl<'a> Measured<'a> {
         self.note(what, took, processor);
     }
 
-    fn print(mut self, mode: &str) {
+    /// Prints how long each step takes, and gives what the tools were given for it.
+    fn print(mut self, mode: &str) -> Vec<(String, String)> {
         let middle = self.services / 2;
         for n in 0..3 {
             self.change("one endpoint replaced", 1, |server| {
@@ -246,6 +272,7 @@ impl<'a> Measured<'a> {
             self.services
         );
         assert!(peak < LIMIT, "{peak} KiB");
+        self.restored
     }
 }
 
@@ -256,9 +283,27 @@ fn changed(service: u32, number: u32) -> Value {
     slice(&format!("service-{service}"), &pods)
 }
 
-/// The iptables tools behind scripts that note each run, and keep what is restored.
+/// The floor of iptables mode: what `iptables-restore` takes for the same texts, one after the other, on tables without any
+/// of these chains.
+fn print_floor(restored: &[(String, String)]) {
+    println!("iptables-restore --noflush alone, with the same texts:");
+    for (what, text) in restored {
+        let began = Instant::now();
+        let line = format!("iptables-{}-restore -w --noflush", iptables_flavour());
+        cmd_input(&line, text);
+        println!("  {what}: {:.1?}, {} bytes", began.elapsed(), text.len());
+    }
+}
+
+/// The iptables tools behind scripts that note each run, and keep what is restored of IPv4.
 struct Tools {
     folder: TempDir,
+}
+
+/// What tools were run for.
+struct Taken {
+    runs: usize,
+    restored: String,
 }
 
 impl Tools {
@@ -272,12 +317,14 @@ impl Tools {
                 let path = folder.path().join(&tool);
                 let at = folder.path().display();
                 let run = match what {
-                    "-restore" => format!("tee -a {at}/restored | {of} \"$@\""),
-                    _ => format!("exec {of} \"$@\""),
+                    "-restore" if family == "iptables" => {
+                        format!("tee -a {at}/restored | {of} \"$@\"")
+                    }
+                    _ => format!("{of} \"$@\""),
                 };
                 fs::write(
                     &path,
-                    format!("#!/bin/sh\necho {tool} >> {at}/runs\n{run}\n"),
+                    format!("#!/bin/sh\necho {tool} >> {at}/runs\n{run}\nstatus=$?\necho {tool} >> {at}/ended\nexit $status\n"),
                 )
                 .unwrap();
                 fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -286,16 +333,24 @@ impl Tools {
         Self { folder }
     }
 
-    /// How many were run since this was last asked, and how many bytes were restored.
-    fn taken(&self) -> (usize, usize) {
-        let take = |name: &str| {
-            let path = self.folder.path().join(name);
-            let bytes = fs::read(&path).unwrap_or_default();
-            fs::write(&path, "").unwrap();
-            bytes
-        };
-        let runs = take("runs");
-        let count = runs.iter().filter(|byte| **byte == b'\n').count();
-        (count, take("restored").len())
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// How many have ended since they were last taken.
+    fn ended(&self) -> usize {
+        self.read("ended").lines().count()
+    }
+
+    /// What was run since they were last taken.
+    fn take(&self) -> Taken {
+        let [runs, restored] = ["runs", "restored"].map(|name| self.read(name));
+        for name in ["runs", "restored", "ended"] {
+            fs::write(self.folder.path().join(name), "").unwrap();
+        }
+        Taken {
+            runs: runs.lines().count(),
+            restored,
+        }
     }
 }

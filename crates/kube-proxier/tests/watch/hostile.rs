@@ -298,7 +298,7 @@ fn retry_after_is_respected() {
     server.break_watches();
     watched.until_counted("failures", |counters| counters.failures() >= 3);
     // Nor is it asked whether it is ready.
-    std::thread::sleep(200 * MILLIS);
+    thread::sleep(200 * MILLIS);
     let asked = server.requests();
     let again = asked
         .iter()
