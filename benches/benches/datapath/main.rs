@@ -6,7 +6,7 @@
 //!
 //! Runs under Debian's kernel in QEMU, whose clock counts instructions there: what is measured does not depend on what else
 //! the machine does, and contains no cost of caches that miss. Prints its tables and writes them to `results/datapath.md`,
-//! with plots beside it; `-- --quick` takes small clusters and only prints.
+//! with plots beside it; `-- --quick` takes small clusters and only prints, `-- --services 10000` does so with one size.
 
 #![allow(
     clippy::expect_used,
@@ -44,10 +44,12 @@ const GUEST_MEMORY: u64 = 4 * 1024;
 
 fn main() -> ExitCode {
     let quick = env::args().any(|word| word == "--quick");
-    let sizes: &[u32] = if quick {
-        &[1, 30]
-    } else {
-        &[1, 10, 1_000, 10_000]
+    let one = env::args().skip_while(|word| word != "--services").nth(1);
+    let one = one.map(|number| [number.parse().expect("a number of Services")]);
+    let sizes: &[u32] = match &one {
+        Some(one) => one,
+        None if quick => &[1, 30],
+        None => &[1, 10, 1_000, 10_000],
     };
     // In the guest this program comes by here as well, before it measures.
     let _ = fs::remove_file(draft());
@@ -63,7 +65,7 @@ fn main() -> ExitCode {
     figures.read(&fs::read_to_string(draft()).unwrap_or_default());
     let text = report::text(&figures, sizes);
     println!("{text}");
-    if !quick && code == ExitCode::SUCCESS {
+    if !quick && one.is_none() && code == ExitCode::SUCCESS {
         report::keep(&figures, &text).expect("the results are written");
     }
     code
