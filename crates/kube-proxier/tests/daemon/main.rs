@@ -184,11 +184,9 @@ fn on_debian() -> impl Iterator<Item = Test> {
         nftables::options_are_followed,
         nftables::image::with_nothing_but_the_program,
         nftables::moving::from_the_state_of_kube_proxy,
+        nftables::moving::moves_live_and_back,
         nftables::mending::what_others_do_is_mended_at_once,
     ];
-    // On a busy emulated machine the tools of layout `current` do not end within their 10 s.
-    let unseen = tests![nftables::moving::moves_live_and_back].map(Test::ignored);
-    let all = all.into_iter().chain(unseen);
     // With the iptables of nft.
     let by_nft = [
         Test::new(
@@ -202,7 +200,7 @@ fn on_debian() -> impl Iterator<Item = Test> {
             fallback::modules_that_are_missing,
         ),
     ];
-    let all = all.chain(by_nft);
+    let all = all.into_iter().chain(by_nft);
     let all = all.map(move |test| test.time_limit(short));
     let long = [
         Test::new("nftables::killed_four_times", || {
