@@ -43,7 +43,7 @@ pub struct Desired {
     /// Which virtual servers that are not among `servers` are the proxy's to remove.
     pub ownership: Ownership,
     /// Whether virtual servers by firewall mark that are to be removed drain first: their destinations get weight 0, and
-    /// they stay until the TCP and SCTP connections through them have ended. What is open at an address and port goes
+    /// they stay until the TCP connections through them have ended. What is open at an address and port goes
     /// on so when the Service's `externalTrafficPolicy` becomes `Cluster`, or the node moves to another layout.
     pub drain_marks: bool,
     /// Claims that were not granted.

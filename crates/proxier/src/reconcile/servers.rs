@@ -1,11 +1,16 @@
 //! Virtual servers and destinations.
 
-use ipvs_netlink::{Destination, VirtualServerId};
+use std::num::NonZeroU32;
+
+use ipvs_netlink::{Destination, Protocol, VirtualServerId};
 
 use super::merge;
+use crate::cluster::Family;
 use crate::desired::{Desired, Server};
+use crate::layout::nftables::Element;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Phase, Plan};
+use crate::translate::drains;
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     // Of virtual servers by mark, which may have been another Service's: before elements lead there.
@@ -19,7 +24,7 @@ pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
             (Some(wanted), None) => add(wanted, plan),
             (Some(wanted), Some(found)) => change(wanted, found, &mut of_marks, plan),
             (None, Some(found)) if desired.owns(&found.id, observed) => {
-                remove(desired, found, plan);
+                remove(desired, observed, found, plan);
             }
             _ => {}
         },
@@ -55,18 +60,35 @@ fn add(wanted: &Server, plan: &mut Plan) {
 }
 
 /// Deletes a virtual server that is not wanted. One by mark lets its connections come to their end first, since their packets
-/// find their way by address and port whatever the mark. Those of UDP count as inactive: they go on elsewhere.
-fn remove(desired: &Desired, found: &ObservedServer, plan: &mut Plan) {
-    let by_mark = matches!(found.id, VirtualServerId::FirewallMark { .. });
-    if !(by_mark && desired.drain_marks && found.destinations.iter().any(is_active)) {
+/// find their way by address and port whatever the mark.
+fn remove(desired: &Desired, observed: &Observed, found: &ObservedServer, plan: &mut Plan) {
+    let drains = match found.id {
+        VirtualServerId::FirewallMark { family, mark } => {
+            desired.drain_marks
+                && found.destinations.iter().any(is_active)
+                && protocol_of_mark(family, mark, observed).is_none_or(drains)
+        }
+        VirtualServerId::Address { .. } => false,
+    };
+    if !drains {
         plan.push(Phase::Retire, Operation::DeleteServer(found.id));
         return;
     }
-    for found_one in &found.destinations {
-        if let Some(operation) = drain(found.id, found_one) {
-            plan.push(Phase::Retire, operation);
-        }
+    let operations = found.destinations.iter();
+    for operation in operations.filter_map(|destination| drain(found.id, destination)) {
+        plan.push(Phase::Retire, operation);
     }
+}
+
+/// The protocol of the packets that get a mark. Nothing shows it once they get it no more.
+fn protocol_of_mark(family: Family, mark: NonZeroU32, observed: &Observed) -> Option<Protocol> {
+    let table = observed.tables.get(family).as_ref()?;
+    let of_mark = |element: &Element| match element {
+        Element::ServiceMark(at, of) if *of == mark.get() => Some(at.protocol),
+        Element::NodePortMark(at, of) if *of == mark.get() => Some(at.protocol),
+        _ => None,
+    };
+    table.elements.iter().find_map(of_mark)
 }
 
 fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>, plan: &mut Plan) {
@@ -150,7 +172,7 @@ pub(crate) const fn is_idle(found: &ObservedDestination) -> bool {
     found.connections.active == 0 && found.connections.inactive == 0
 }
 
-/// Whether a destination has connections that are established, of TCP or SCTP. IPVS counts all others as inactive
+/// Whether a destination has connections that are established. IPVS counts those that close, and all of UDP, as inactive
 /// (`IP_VS_CONN_F_INACTIVE` in `net/netfilter/ipvs/ip_vs_ctl.c` and `ip_vs_proto_tcp.c`).
 const fn is_active(found: &ObservedDestination) -> bool {
     found.connections.active > 0

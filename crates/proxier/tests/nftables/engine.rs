@@ -3,7 +3,7 @@
 use ipvs_netlink::{Connections, VirtualServerId};
 use proxier::cluster::{Change, ObjectName, TrafficPolicy};
 use proxier::kernel::carry_out;
-use proxier::{Engine, Kernel, KernelPart, MemoryKernel, Plan};
+use proxier::{Engine, Kernel, KernelPart, MemoryKernel, ObservedServer, Plan};
 
 use super::{cluster, config, endpoints, host, service};
 
@@ -141,10 +141,6 @@ fn a_virtual_server_by_mark_drains_before_it_goes() {
     engine.change(Change::Slices(cluster.slices.into_values().collect()));
     let plan = engine.audit(&kernel.observe().unwrap());
     engine.applied(&plan, &kernel.apply(&plan));
-    let by_mark = |kernel: &MemoryKernel| {
-        let mut servers = kernel.state().servers.into_iter();
-        servers.find(|server| matches!(server.id, VirtualServerId::FirewallMark { .. }))
-    };
     let marked = by_mark(&kernel).unwrap();
     let endpoint = marked.destinations.first().unwrap().destination.id;
     let connected = |kernel: &mut MemoryKernel, active, inactive| {
@@ -191,4 +187,27 @@ fn a_virtual_server_by_mark_drains_before_it_goes() {
     engine.applied(&plan, &kernel.apply(&plan));
     assert_eq!(by_mark(&kernel), None, "{plan}");
     assert_eq!(engine.draining().count(), 0);
+}
+
+/// Those of UDP go on elsewhere at once.
+#[test]
+fn a_virtual_server_by_mark_of_udp_goes_at_once() {
+    let mut engine = Engine::new(host(), config());
+    let mut kernel = MemoryKernel::new();
+    let udp = crate::split("a", 1, 1).replace("{port: 80", "{protocol: UDP, port: 80");
+    let cluster = cluster(&udp);
+    engine.change(Change::Services(cluster.services.into_values().collect()));
+    engine.change(Change::Slices(cluster.slices.into_values().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(by_mark(&kernel).unwrap().destinations.len(), 1);
+    engine.change(Change::ServiceGone(ObjectName::new("default", "a")));
+    let plan = engine.plan();
+    engine.applied(&plan, &kernel.apply(&plan));
+    assert_eq!(by_mark(&kernel), None, "{plan}");
+}
+
+fn by_mark(kernel: &MemoryKernel) -> Option<ObservedServer> {
+    let mut servers = kernel.state().servers.into_iter();
+    servers.find(|server| matches!(server.id, VirtualServerId::FirewallMark { .. }))
 }
