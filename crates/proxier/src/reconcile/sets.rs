@@ -39,7 +39,7 @@ pub(super) fn plan(
     for set in wanted {
         let name = set.spec.name;
         match observed.sets.get(&name) {
-            None => make(&set.spec, &set.entries, plan),
+            None => make(set, &reached, plan),
             Some(found) if fits(&set.spec, &found.spec) && has_room(set, found) => {
                 members(set, &found.entries, &reached, plan);
             }
@@ -49,7 +49,7 @@ pub(super) fn plan(
             Some(_) => {
                 misfits.insert(name);
                 plan.push(Phase::Fill, Operation::DestroySet(name));
-                make(&set.spec, &set.entries, plan);
+                make(set, &reached, plan);
             }
         }
     }
@@ -63,34 +63,31 @@ pub(super) fn plan(
     misfits
 }
 
-fn make(spec: &SetSpec, entries: &[Entry], plan: &mut Plan) {
-    plan.push(Phase::Fill, Operation::CreateSet(Box::new(spec.clone())));
+fn make(set: &DesiredSet, reached: &Reached, plan: &mut Plan) {
+    let create = Operation::CreateSet(Box::new(set.spec.clone()));
+    plan.push(Phase::Fill, create);
+    add(set, &set.entries, reached, plan);
+}
+
+/// Adds members; exemptions of virtual servers already there come only after the destinations elsewhere are gone.
+fn add<'a>(
+    set: &DesiredSet,
+    entries: impl IntoIterator<Item = &'a Entry>,
+    reached: &Reached,
+    plan: &mut Plan,
+) {
     for entry in entries {
-        plan.push(
-            Phase::Fill,
-            Operation::AddEntry {
-                set: spec.name,
-                entry: entry.clone(),
-            },
-        );
+        let late = set.id.exempts() && reached.contains(set.id, entry);
+        let phase = if late { Phase::Settle } else { Phase::Fill };
+        let (set, entry) = (set.spec.name, entry.clone());
+        plan.push(phase, Operation::AddEntry { set, entry });
     }
 }
 
-/// Adds the members that are missing; exemptions of virtual servers already there come only after the
-/// destinations elsewhere are gone.
+/// Adds the members that are missing, and takes back exemptions.
 fn members(set: &DesiredSet, found: &[Entry], reached: &Reached, plan: &mut Plan) {
     let name = set.spec.name;
-    for entry in missing(&set.entries, found) {
-        let late = set.id.exempts() && reached.contains(set.id, entry);
-        let phase = if late { Phase::Settle } else { Phase::Fill };
-        plan.push(
-            phase,
-            Operation::AddEntry {
-                set: name,
-                entry: entry.clone(),
-            },
-        );
-    }
+    add(set, missing(&set.entries, found), reached, plan);
     if set.id.exempts() {
         for entry in missing(found, &set.entries) {
             plan.push(
