@@ -118,8 +118,12 @@ pub(crate) fn a_sync_is_one_run_of_the_tool() {
     fs::create_dir_all(&folder).unwrap();
     let log = folder.join("runs");
     let flavour = iptables_flavour();
-    for what in ["", "-save", "-restore"] {
-        let tool = format!("iptables-{flavour}{what}");
+    // Those called just `iptables` come first where they are of the flavour in use.
+    let stems = ["iptables".to_owned(), format!("iptables-{flavour}")];
+    let tools = stems
+        .iter()
+        .flat_map(|stem| ["", "-save", "-restore"].map(|what| format!("{stem}{what}")));
+    for tool in tools {
         let of = cmd(&format!("command -v {tool}")).trim().to_owned();
         let path = folder.join(&tool);
         let script = format!(
