@@ -161,6 +161,7 @@ fn clean_up() {
 struct Measured<'a> {
     server: &'a ApiServer,
     services: u32,
+    setup: Setup,
     daemon: Daemon,
     tools: Tools,
     /// Whether a change of endpoints takes a tool.
@@ -186,6 +187,7 @@ impl<'a> Measured<'a> {
         let mut measured = Self {
             server,
             services,
+            setup,
             daemon,
             tools,
             has_tools: fields.contains("mode: iptables"),
@@ -232,7 +234,8 @@ impl<'a> Measured<'a> {
             other => Err(format!("{other:?}")),
         });
         let took = began.elapsed();
-        assert_eq!(metric("kube_proxier_pending_failures"), Some(0.0));
+        let pending = metric("kube_proxier_pending_failures");
+        assert_eq!(pending, Some(0.0), "{}", self.setup.log());
         let processor = self.daemon.processor_time() - processor;
         self.note(what, took, processor);
     }
