@@ -1,9 +1,11 @@
 //! Many changes of rules in one run of `iptables-restore`, and which of them a refused line belongs to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
-use iptables_restore::{Edit, Match, RejectReason, Rejection, RestoreInput, TableEdits, Target};
+use iptables_restore::{
+    ChainName, Edit, Match, RejectReason, Rejection, RestoreInput, TableEdits, Target,
+};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 
 use crate::error::failed;
@@ -22,6 +24,8 @@ impl<'a> Run<'a> {
     pub(crate) fn of(changes: impl IntoIterator<Item = &'a RestoreInput>) -> Self {
         let changes: Vec<_> = changes.into_iter().collect();
         let mut sections: Vec<Vec<(usize, &TableEdits)>> = Vec::new();
+        // The chains that the last section writes rules into.
+        let mut written = HashSet::new();
         for (n, change) in changes.iter().enumerate() {
             for table in change.tables() {
                 if table.edits().is_empty() {
@@ -30,12 +34,16 @@ impl<'a> Run<'a> {
                 let last = sections.last_mut();
                 let joins = |section: &&mut Vec<(usize, &TableEdits)>| {
                     let (_, last) = section.last()?;
-                    Some(last.name() == table.name())
+                    Some(last.name() == table.name() && !deletes_from(table, &written))
                 };
                 match last.filter(|section| joins(section) == Some(true)) {
                     Some(section) => section.push((n, table)),
-                    None => sections.push(vec![(n, table)]),
+                    None => {
+                        sections.push(vec![(n, table)]);
+                        written.clear();
+                    }
                 }
+                written.extend(table.edits().iter().filter_map(written_by));
             }
         }
         Self { changes, sections }
@@ -71,7 +79,15 @@ impl<'a> Run<'a> {
     /// All changes as one.
     pub(crate) fn input(&self) -> RestoreInput {
         let mut input = RestoreInput::new();
-        self.changes.iter().for_each(|change| input.append(change));
+        for section in &self.sections {
+            let mut tables = section.iter().map(|(_, table)| table);
+            if let Some(first) = tables.next() {
+                let edits = input.begin(first);
+                tables.for_each(|table| {
+                    edits.extend(table);
+                });
+            }
+        }
         input
     }
 
@@ -156,6 +172,23 @@ impl<'a> Run<'a> {
     }
 }
 
+/// The chain that an edit writes a rule into.
+const fn written_by(edit: &Edit) -> Option<&ChainName> {
+    match edit {
+        Edit::Append { chain, .. } | Edit::Insert { chain, .. } => Some(chain),
+        _ => None,
+    }
+}
+
+/// Whether edits delete a rule of one of these chains: before that, what was written there has to be committed
+/// ([`RestoreInput::begin`]).
+fn deletes_from(table: &TableEdits, written: &HashSet<&ChainName>) -> bool {
+    table
+        .edits()
+        .iter()
+        .any(|edit| matches!(edit, Edit::Delete { chain, .. } if written.contains(chain)))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
@@ -237,5 +270,29 @@ mod tests {
         let changes = [with("A"), change(&TableName::Nat, &["B"]), with("C")];
         let reason = RejectReason::NoSuchMatch("recent".to_owned());
         assert_eq!(outcome(&changes, 2, &reason), "!?!");
+    }
+
+    /// The nft back end deletes no rule that was written since the last commit.
+    #[test]
+    fn a_rule_is_deleted_after_a_commit_of_what_was_written_to_its_chain() {
+        let rule = || Rule::new().jump("RETURN");
+        let mut written = RestoreInput::new();
+        let table = written.table(TableName::Nat);
+        table.declare_chain("A").unwrap();
+        table.append("A", rule()).unwrap();
+        let deleted = |chain: &str| {
+            let mut input = RestoreInput::new();
+            input.table(TableName::Nat).delete(chain, rule()).unwrap();
+            input
+        };
+        let changes = [written, deleted("B"), deleted("A")];
+        let run = Run::of(&changes);
+        assert_eq!(
+            run.text(),
+            "*nat\n:A - [0:0]\n-A A -j RETURN\n-D B -j RETURN\nCOMMIT\n*nat\n-D A -j RETURN\nCOMMIT\n"
+        );
+        assert_eq!(run.text(), run.input().to_string());
+        assert_eq!(outcome(&changes, 4, &RejectReason::Unexplained), "?!?");
+        assert_eq!(outcome(&changes, 7, &RejectReason::Unexplained), "++!");
     }
 }

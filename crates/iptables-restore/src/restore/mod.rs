@@ -51,6 +51,24 @@ impl RestoreInput {
         &mut self.tables[place]
     }
 
+    /// Begins a table that is committed on its own, also where the one before it is the same: with edits of another
+    /// transaction.
+    ///
+    /// iptables-nft-restore (seen with 1.8.9) cannot delete a rule that was written since the last commit: `-D` says
+    /// `RULE_DELETE failed (No such file or directory)`.
+    pub fn begin(&mut self, edits: &TableEdits) -> &mut TableEdits {
+        self.tables.push(edits.clone());
+        // Of what was pushed just now.
+        #[allow(
+            clippy::indexing_slicing,
+            reason = "the vector was pushed to in the line above"
+        )]
+        {
+            let last = self.tables.len() - 1;
+            &mut self.tables[last]
+        }
+    }
+
     /// Adds the edits of another transaction behind these. A table that comes again is committed again, unless its edits
     /// are the last ones here.
     pub fn append(&mut self, other: &Self) {
@@ -161,6 +179,12 @@ impl TableEdits {
     /// The edits, in order.
     pub fn edits(&self) -> &[Edit] {
         &self.edits
+    }
+
+    /// Adds the edits of another transaction behind these.
+    pub fn extend(&mut self, other: &Self) -> &mut Self {
+        self.edits.extend(other.edits.iter().cloned());
+        self
     }
 
     /// `:CHAIN - [0:0]`: makes a user's chain, or empties the one that is there. A built-in chain is left as it is.

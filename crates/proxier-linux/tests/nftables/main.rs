@@ -13,6 +13,7 @@ mod addresses;
 mod api_server;
 mod bad_element;
 mod bulk;
+mod by_nft;
 mod calls;
 #[path = "../packets/connections.rs"]
 mod connections;
@@ -119,6 +120,7 @@ fn main() -> ExitCode {
         state::a_route_of_others_is_in_the_way,
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
+        by_nft::a_rule_goes_from_a_chain_that_is_written_anew,
         calls::of_a_change,
         bad_element::costs_only_its_own_service,
         with_an_empty_path,
