@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+/// The unit of [`WatchError::TooLarge`] where one answer is too long.
+pub(super) const BYTES: &str = "bytes";
+/// HTTP's "bad request".
+const BAD_REQUEST: u16 = 400;
 /// HTTP's "gone": that version, or the rest of that list, is no longer kept.
 const GONE: u16 = 410;
 /// HTTP's "forbidden".
@@ -14,6 +18,10 @@ const FORBIDDEN: u16 = 403;
 const CONFLICT: u16 = 409;
 /// HTTP's "too many requests".
 const TOO_MANY_REQUESTS: u16 = 429;
+
+/// In the message of a Status by which an API server reports that its cache has not come to a version: such a Status has the
+/// code 504 (`NewTooLargeResourceVersionError` in apiserver's `pkg/storage/errors.go`).
+const TOO_LARGE: &str = "Too large resource version";
 
 /// How long a server is left alone at the most, whatever it asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -55,6 +63,25 @@ impl WatchError {
     /// Whether the version that is known, or the rest of a list, can no longer be had: everything has to be listed.
     pub(super) const fn is_expired(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == GONE)
+    }
+
+    /// Whether a list of no older than a version cannot be had: the version is gone, or one that this server never had, as
+    /// after a restore from a backup.
+    pub(super) fn is_version_unavailable(&self) -> bool {
+        match self {
+            Self::Refused { message, .. } => self.is_expired() || message.contains(TOO_LARGE),
+            _ => false,
+        }
+    }
+
+    /// Whether the answer of one request has more bytes than are read.
+    pub(super) fn has_too_many_bytes(&self) -> bool {
+        matches!(self, Self::TooLarge { unit, .. } if *unit == BYTES)
+    }
+
+    /// Whether the server does not understand the request.
+    pub(super) const fn is_bad_request(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == BAD_REQUEST)
     }
 
     /// Whether what was to be created exists.

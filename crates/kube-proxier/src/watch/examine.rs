@@ -102,7 +102,9 @@ async fn missing_rights(
 async fn has_node(client: &ApiClient, name: &str) -> Result<bool, WatchError> {
     let kind = Kind::Node(name.into());
     let params = ListParams {
-        field_selector: kind.field_selector(),
+        field_selector: kind.field_selector(true),
+        // The server's cache will do.
+        resource_version: Some("0".into()),
         ..ListParams::default()
     };
     let request = kube::core::Request::new(kind.path())

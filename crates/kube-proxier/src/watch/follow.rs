@@ -40,8 +40,16 @@ pub(super) struct Follower {
     pub(super) counters: Arc<Counters>,
     pub(super) availability: Arc<Availability>,
     pub(super) intake: Intake,
-    /// The version up to which everything is known; `None`: it is not, so a list is needed.
+    /// The version that was last listed or watched; `None` before the first list.
     pub(super) version: Option<String>,
+    /// What happens from the version on cannot be watched before a list.
+    pub(super) needs_list: bool,
+    /// The last list of no older than the version was refused because of the version.
+    pub(super) version_is_unavailable: bool,
+    /// Lists have to come in pages: the server has no cache, or the list is too large for one answer.
+    pub(super) in_pages: bool,
+    /// The server has not refused the selector that not all servers know, since the last list.
+    pub(super) knows_selector: bool,
     scope: NodeScope,
     /// The API server's addresses that were last sent.
     addresses: BTreeSet<SocketAddr>,
@@ -75,6 +83,10 @@ impl Follower {
             addresses: BTreeSet::new(),
             events,
             version: None,
+            needs_list: true,
+            version_is_unavailable: false,
+            in_pages: false,
+            knows_selector: true,
             resumed_early: false,
             relisting: false,
         }
@@ -96,7 +108,7 @@ impl Follower {
         }
         loop {
             self.follow_scope();
-            if self.version.is_none() {
+            if self.needs_list {
                 let listed = self.list().await;
                 // First: an address of the API server's must not be bound, and one that is must be freed again.
                 if self.send_addresses().await.is_err() {
@@ -159,7 +171,7 @@ impl Follower {
             }
             let gone = why.as_ref().is_err_and(WatchError::needs_list);
             if gone || refused >= WATCHES_REFUSED {
-                self.version = None;
+                self.needs_list = true;
             }
             // Even a watch that ends in good order is not started again at once, where it was short: it
             // may go on that way.
@@ -191,11 +203,7 @@ impl Follower {
             self.availability.failed(kind, error);
             self.counters.set_away_since(self.availability.away_since());
         } else {
-            let next = if self.version.is_some() {
-                "watch"
-            } else {
-                "list"
-            };
+            let next = if self.needs_list { "list" } else { "watch" };
             let again = humantime::format_duration(Duration::from_millis(
                 u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             ));
@@ -250,7 +258,7 @@ impl Follower {
         if self.kind.scope().is_some_and(|scope| scope != wanted) {
             self.kind = self.kind.clone().with_scope(wanted);
             self.intake.set_kind(self.kind.clone());
-            self.version = None;
+            self.needs_list = true;
         }
     }
 

@@ -8,6 +8,10 @@ use serde_json::Value;
 
 use super::scope::Scope;
 
+/// Services that have an address of their own. Headless ones are served by DNS alone. An API server before 1.31 does not
+/// know this field (kubernetes/kubernetes#123905) and answers 400. kube-proxy asks for it too, since
+/// kubernetes/kubernetes#126769.
+const NOT_HEADLESS: &str = "spec.clusterIP!=None";
 /// A label that gives a Service, and its slices, to another proxy.
 const NO_PROXY_NAME: &str = "!service.kubernetes.io/service-proxy-name";
 /// The same, and one that slices of headless Services have. kube-proxy up to v1.34 asked for both with
@@ -63,11 +67,18 @@ impl Kind {
         }
     }
 
-    pub(super) fn field_selector(&self) -> Option<String> {
+    /// What to select by a field. `known`: the server knows the fields that not all servers know.
+    pub(super) fn field_selector(&self, known: bool) -> Option<String> {
         match self {
-            Self::Services | Self::Slices | Self::Nodes(_) => None,
+            Self::Services => known.then(|| NOT_HEADLESS.into()),
+            Self::Slices | Self::Nodes(_) => None,
             Self::Node(name) => Some(format!("metadata.name={name}")),
         }
+    }
+
+    /// Whether it is selected by a field that not all servers know.
+    pub(super) const fn has_optional_selector(&self) -> bool {
+        matches!(self, Self::Services)
     }
 
     /// The name of this node's own Node, of the kinds that are Nodes.
@@ -139,6 +150,15 @@ mod tests {
             "/apis/discovery.k8s.io/v1/endpointslices"
         );
         assert_eq!(Kind::Node("a".into()).path(), "/api/v1/nodes");
+    }
+
+    #[test]
+    fn only_services_have_a_selector_that_a_server_may_not_know() {
+        let own = Kind::Node("a".into());
+        for kind in [Kind::Services, Kind::Slices, own, Kind::Nodes("a".into())] {
+            let differs = kind.field_selector(true) != kind.field_selector(false);
+            assert_eq!(differs, kind.has_optional_selector(), "{kind:?}");
+        }
     }
 
     #[test]

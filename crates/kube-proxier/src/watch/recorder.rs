@@ -132,6 +132,8 @@ async fn uid(
 ) -> Result<Option<String>, WatchError> {
     let params = ListParams {
         field_selector: Some(format!("metadata.name={name}")),
+        // All nodes ask at once: the server's cache will do.
+        resource_version: Some("0".into()),
         ..ListParams::default()
     };
     let request = kube::core::Request::new(Service::url_path(&(), Some(namespace)))

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::addresses::ApiAddresses;
-use super::error::WatchError;
+use super::error::{BYTES, WatchError};
 use super::protocol::refusal;
 use super::token::TokenFile;
 use crate::metrics::RequestMetrics;
@@ -260,10 +260,7 @@ fn within(text: &[u8], limit: usize) -> Result<(), WatchError> {
     if text.len() <= limit {
         return Ok(());
     }
-    Err(WatchError::TooLarge {
-        limit,
-        unit: "bytes",
-    })
+    Err(WatchError::TooLarge { limit, unit: BYTES })
 }
 
 #[cfg(test)]

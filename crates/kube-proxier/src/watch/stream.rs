@@ -19,7 +19,13 @@ impl Follower {
     pub(super) async fn watch(&mut self) -> Result<End, Closed> {
         self.counters.count_watch();
         let mut was_useful = false;
-        let why = match self.open_watch().await {
+        let mut opened = self.open_watch().await;
+        if let Err(error) = &opened
+            && self.drop_selector(error)
+        {
+            opened = self.open_watch().await;
+        }
+        let why = match opened {
             Ok((lines, lasts)) => {
                 self.answered();
                 self.read_watch(lines, lasts, &mut was_useful).await?
@@ -34,7 +40,7 @@ impl Follower {
         let lasts = lengthened(self.timing.watch, 0.25);
         let params = WatchParams {
             label_selector: self.kind.label_selector(),
-            field_selector: self.kind.field_selector(),
+            field_selector: self.kind.field_selector(self.knows_selector),
             timeout: Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX).max(1)),
             ..WatchParams::default()
         };

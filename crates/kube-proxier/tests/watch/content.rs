@@ -8,7 +8,9 @@ use proxier::cluster::{Change, ObjectName};
 use serde_json::json;
 
 use crate::api_server::{ApiServer, Asked};
-use crate::objects::{NODE, NODES, SERVICES, SLICES, labelled, node, service, slice};
+use crate::objects::{
+    NODE, NODES, SERVICES, SLICES, headless_service, labelled, node, service, slice,
+};
 use crate::watched::{Watched, timing};
 
 #[test]
@@ -78,6 +80,7 @@ fn selectors_are_kube_proxys() {
         slice("web-1", "10.1.0.1"),
         labelled(slice("others-1", "10.1.0.2"), proxy),
         labelled(slice("headless-1", "10.1.0.3"), headless),
+        headless_service("headless"),
         node(NODE),
         node("node-b"),
     ]);
@@ -87,7 +90,10 @@ fn selectors_are_kube_proxys() {
     assert_eq!(watched.cluster.nodes.len(), 1);
     for asked in server.requests() {
         let (labels, fields) = match &*asked.path {
-            SERVICES => (Some(format!("!{proxy}")), None),
+            SERVICES => (
+                Some(format!("!{proxy}")),
+                Some("spec.clusterIP!=None".to_owned()),
+            ),
             SLICES => (Some(format!("!{proxy},!{headless}")), None),
             NODES => (None, Some(format!("metadata.name={NODE}"))),
             other => panic!("{other}"),
@@ -105,6 +111,7 @@ fn selectors_are_kube_proxys() {
 #[test]
 fn lists_come_in_pages() {
     let server = ApiServer::start();
+    server.without_cache();
     let names: Vec<_> = (0..7).map(|n| format!("web-{n}")).collect();
     server.apply_step(names.iter().map(|name| service(name, 80)));
     let timing = Timing {
@@ -130,6 +137,7 @@ fn lists_come_in_pages() {
 fn a_large_list_is_paged_and_waits_for_nobody() {
     const COUNT: usize = 10_000;
     let server = ApiServer::start();
+    server.without_cache();
     let services = (0..COUNT).map(|n| service(&format!("web-{n}"), 80));
     server.apply_step(services.chain([node(NODE)]));
     let mut watched = Watched::start_slow(&server, timing(), 1);

@@ -14,6 +14,7 @@ mod encoded;
 mod examined;
 mod hostile;
 mod kubeconfigs;
+mod listed;
 mod nodes;
 mod objects;
 mod outages;

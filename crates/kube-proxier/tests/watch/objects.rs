@@ -15,6 +15,12 @@ pub(crate) fn service(name: &str, port: u32) -> Value {
         "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": port}]}})
 }
 
+pub(crate) fn headless_service(name: &str) -> Value {
+    let mut service = service(name, 80);
+    service["spec"]["clusterIP"] = "None".into();
+    service
+}
+
 pub(crate) fn slice(name: &str, address: &str) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",

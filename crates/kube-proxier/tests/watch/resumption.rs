@@ -106,6 +106,7 @@ fn what_vanished_meanwhile_goes_with_a_new_list() {
 #[test]
 fn a_list_whose_rest_is_gone_begins_anew() {
     let server = ApiServer::start();
+    server.without_cache();
     server.apply_step((0..4).map(|n| service(&format!("web-{n}"), 80)));
     server.hold_lists(SERVICES);
     let mut watched = Watched::start(

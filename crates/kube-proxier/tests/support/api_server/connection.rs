@@ -142,6 +142,16 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
                 continue;
             }
         };
+        let unknown = shared.lock().faults.no_cluster_ip_selector;
+        if unknown
+            && asked
+                .get("fieldSelector")
+                .is_some_and(|field| field.contains("clusterIP"))
+        {
+            let message = "field label not supported: spec.clusterIP";
+            answer(stream, 400, &status(400, message))?;
+            continue;
+        }
         if asked.is_watch() {
             watch(shared, stream, &asked, &selector)?;
         } else {
@@ -177,10 +187,33 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         let head = head(200, &format!("content-length: {}", body.len()));
         return stream.write_all(format!("{head}{body}").as_bytes());
     }
-    let limit = asked.get("limit").and_then(|limit| limit.parse().ok());
+    let mut limit = asked.get("limit").and_then(|limit| limit.parse().ok());
     let path = store_path(&asked.path);
     let page = {
         let mut state = shared.lock();
+        let since = asked
+            .get("resourceVersion")
+            .map(|since| since.parse::<u64>().unwrap());
+        if since == Some(0) && !state.faults.no_cache {
+            limit = None;
+        }
+        let known = state.store.version();
+        if since.is_some_and(|since| since > known) {
+            drop(state);
+            let message = format!(
+                "Timeout: Too large resource version: {}, current: {known}",
+                since.unwrap()
+            );
+            return answer(stream, 504, &status(504, &message));
+        }
+        if since.is_some_and(|since| since > 0) && state.faults.lists_gone {
+            drop(state);
+            return answer(
+                stream,
+                410,
+                &status(410, "the resourceVersion for the provided list is too old"),
+            );
+        }
         let from = asked.get("continue");
         state.store.list(&path, selector, limit, from)
     };

@@ -40,6 +40,12 @@ pub(super) struct Faults {
     pub(super) hang_up: bool,
     /// Whether it answers 503 to all but `/readyz`, and 500 to that.
     pub(super) unready: bool,
+    /// Whether lists are read from its storage, in pages, whatever version is asked for.
+    pub(super) no_cache: bool,
+    /// Whether it does not know how to select Services by their cluster IP.
+    pub(super) no_cluster_ip_selector: bool,
+    /// Whether lists of no older than a version are answered that it is gone.
+    pub(super) lists_gone: bool,
     /// What lists of a path are answered with, status 200.
     pub(super) bodies: BTreeMap<String, String>,
     /// Rights that nobody has, such as `list nodes`.
@@ -72,6 +78,9 @@ impl Default for Faults {
             short_watches: false,
             hang_up: false,
             unready: false,
+            no_cache: false,
+            no_cluster_ip_selector: false,
+            lists_gone: false,
             bodies: BTreeMap::new(),
             denied: Vec::new(),
             endless: None,

@@ -54,6 +54,26 @@ impl ApiServer {
         self.change(|state| state.odd_lines.clear());
     }
 
+    /// Has no cache: all lists come in pages.
+    pub(crate) fn without_cache(&self) {
+        self.change(|state| state.faults.no_cache = true);
+    }
+
+    /// Is of a release that does not know how to select Services by their cluster IP, or of a later one.
+    pub(crate) fn know_cluster_ip_selector(&self, known: bool) {
+        self.change(|state| state.faults.no_cluster_ip_selector = !known);
+    }
+
+    /// Has no list that is not older than a version, or has them again.
+    pub(crate) fn forget_listed_versions(&self, forgotten: bool) {
+        self.change(|state| state.faults.lists_gone = forgotten);
+    }
+
+    /// Is as it was at an earlier version, but for its objects.
+    pub(crate) fn restore(&self, version: u64) {
+        self.change(|state| state.store.rewind(version));
+    }
+
     /// Answers that fail ask to be left alone for so many seconds.
     pub(crate) fn retry_after(&self, seconds: Option<u64>) {
         self.change(|state| state.faults.retry_after = seconds);

@@ -28,7 +28,8 @@ impl Selector {
         let fields = parse(fields)?;
         for field in &fields {
             match field {
-                Term::Is(name, _) | Term::IsNot(name, _) if name.starts_with("metadata.name") => {}
+                Term::Is(name, _) | Term::IsNot(name, _)
+                    if name.starts_with("metadata.name") || name == "spec.clusterIP" => {}
                 other => return Err(format!("field selector {other:?} is not supported")),
             }
         }

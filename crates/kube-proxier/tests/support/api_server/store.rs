@@ -63,6 +63,14 @@ impl Store {
         self.version += by;
     }
 
+    /// A backup of an earlier version was restored: what happened since is forgotten, and versions go on from there.
+    pub(super) fn rewind(&mut self, version: u64) {
+        self.version = version;
+        self.compacted = 0;
+        self.happened.clear();
+        self.rests.clear();
+    }
+
     pub(super) fn compact(&mut self) {
         self.compacted = self.version;
         self.happened.clear();
