@@ -3,6 +3,12 @@
 
 use std::sync::LazyLock;
 
+#[cfg(feature = "protobuf")]
+use crate::ObjectError;
+#[cfg(feature = "protobuf")]
+use crate::list::ListKind;
+#[cfg(feature = "protobuf")]
+use crate::protobuf::{EncodedObject, Event, ListReader};
 use crate::snapshot::Snapshot;
 use crate::{ObjectReading, read_cluster, read_config, read_links, read_object};
 use proxier::Observed;
@@ -61,6 +67,65 @@ pub fn object(bytes: &[u8]) {
     without.change(goes.clone());
     cluster.change(goes);
     assert_eq!(cluster, without);
+}
+
+/// Bytes as a list, as an event and as an object in protobuf.
+#[cfg(feature = "protobuf")]
+pub fn protobuf(bytes: &[u8]) {
+    for kind in ListKind::ALL {
+        let whole = protobuf_list(kind, bytes, bytes.len().max(1));
+        let pieces = protobuf_list(kind, bytes, 7);
+        assert_eq!(whole, pieces);
+        let object = match Event::decode(kind, bytes.to_vec().into()) {
+            Ok(Event::Object(_, object)) => *object,
+            Ok(Event::Failed(_)) => continue,
+            Err(error) => {
+                assert!(!error.to_string().contains(char::is_control));
+                EncodedObject::enveloped(kind, bytes.to_vec().into())
+            }
+        };
+        let name = object.name().to_owned();
+        let read = object.clone().read();
+        assert_eq!(object.read(), read);
+        match read {
+            Ok(ObjectReading {
+                object: Some(object),
+                ..
+            }) => {
+                assert_eq!(
+                    (object.kind(), object.name().name()),
+                    (kind.item_kind(), &*name)
+                );
+                let mut cluster = CLUSTER.clone();
+                cluster.change(Change::from(object));
+                settles(&cluster, &node(), &Config::default());
+            }
+            Ok(_) => {}
+            Err(error) => assert!(!error.reason.is_empty(), "{error:?}"),
+        }
+    }
+}
+
+/// What the items of a list are read to, and whether it is one.
+#[cfg(feature = "protobuf")]
+fn protobuf_list(
+    kind: ListKind,
+    bytes: &[u8],
+    size: usize,
+) -> (Vec<Result<ObjectReading, ObjectError>>, bool) {
+    let mut reader = ListReader::new(kind, 1 << 20);
+    let mut items = Vec::new();
+    for piece in bytes.chunks(size) {
+        reader.push(piece);
+        loop {
+            match reader.next() {
+                Ok(Some(item)) => items.push(item.read()),
+                Ok(None) => break,
+                Err(_) => return (items, false),
+            }
+        }
+    }
+    (items, reader.finish().is_ok())
 }
 
 /// A `KubeProxyConfiguration`.
@@ -176,6 +241,12 @@ mod tests {
     #[test]
     fn object_seeds() {
         replay("object", object);
+    }
+
+    #[cfg(feature = "protobuf")]
+    #[test]
+    fn protobuf_seeds() {
+        replay("protobuf", protobuf);
     }
 
     #[test]

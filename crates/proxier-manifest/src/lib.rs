@@ -1,4 +1,4 @@
-//! Kubernetes objects and configuration, read from YAML and JSON.
+//! Kubernetes objects and configuration, read from YAML and JSON, and with the feature `protobuf` from protobuf.
 //!
 //! Objects are read as `kubectl get services,endpointslices,nodes -A -o yaml` prints them: a `List`, a list as
 //! an API server returns it, a stream of documents, or several JSON values in a row. Fields that no proxy
@@ -22,6 +22,8 @@ pub mod list;
 mod manifests;
 mod object;
 mod objects;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 mod quantity;
 pub mod snapshot;
 mod text;

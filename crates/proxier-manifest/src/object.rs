@@ -43,20 +43,7 @@ pub struct ObjectReading {
 /// # Errors
 /// [`ObjectError`] where the object as a whole cannot be used, with the field at fault.
 pub fn read_object(value: serde_json::Value) -> Result<ObjectReading, ObjectError> {
-    let read = convert::object(value);
-    match read.object {
-        Ok(object) => Ok(ObjectReading {
-            object,
-            left_out: read.notes.left_out,
-            warnings: read.notes.warnings,
-        }),
-        Err(error) => Err(ObjectError {
-            kind: read.kind,
-            name: read.name,
-            field: error.field,
-            reason: error.reason,
-        }),
-    }
+    convert::object(value).into_reading()
 }
 
 #[cfg(test)]

@@ -15,9 +15,26 @@ use serde_json::Value;
 pub(super) struct Metadata {
     pub(super) name: Option<String>,
     pub(super) namespace: Option<String>,
-    pub(super) creation_timestamp: Option<String>,
+    pub(super) creation_timestamp: Option<Timestamp>,
     pub(super) resource_version: Option<String>,
     pub(super) labels: Option<BTreeMap<String, Value>>,
+}
+
+/// When an object was created.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+pub(super) enum Timestamp {
+    /// As RFC 3339 writes it.
+    Text(String),
+    /// In seconds since the Unix epoch.
+    #[cfg(feature = "protobuf")]
+    Seconds(i64),
+}
+
+impl From<String> for Timestamp {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
 }
 
 #[derive(Deserialize)]

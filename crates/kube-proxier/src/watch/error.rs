@@ -10,6 +10,8 @@ use thiserror::Error;
 pub(super) const BYTES: &str = "bytes";
 /// HTTP's "bad request".
 const BAD_REQUEST: u16 = 400;
+/// HTTP's "not acceptable": there is no answer in a format that was asked for.
+const NOT_ACCEPTABLE: u16 = 406;
 /// HTTP's "gone": that version, or the rest of that list, is no longer kept.
 const GONE: u16 = 410;
 /// HTTP's "forbidden".
@@ -51,6 +53,8 @@ pub(super) enum WatchError {
     BrokenOff(#[source] io::Error),
     #[error("the answer is not the JSON that was expected: {0}")]
     Unreadable(#[source] serde_json::Error),
+    #[error("the answer is not the protobuf that was expected: {0}")]
+    Malformed(String),
     #[error("the answer is not a {expected}: {reason}")]
     NotTheList { expected: String, reason: String },
     #[error("the answer has more than {limit} {unit}; is this an API server?")]
@@ -79,6 +83,14 @@ impl WatchError {
         matches!(self, Self::TooLarge { unit, .. } if *unit == BYTES)
     }
 
+    /// Whether the server cannot answer in protobuf as it is understood here.
+    pub(super) const fn is_of_format(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => *code == NOT_ACCEPTABLE,
+            error => matches!(error, Self::Malformed(_)),
+        }
+    }
+
     /// Whether the server does not understand the request.
     pub(super) const fn is_bad_request(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == BAD_REQUEST)
@@ -97,7 +109,11 @@ impl WatchError {
     /// Whether a watch that ended with this has to be preceded by a list.
     pub(super) const fn needs_list(&self) -> bool {
         // What could not be read would be sent again.
-        self.is_expired() || matches!(self, Self::Unreadable(_) | Self::TooLarge { .. })
+        self.is_expired()
+            || matches!(
+                self,
+                Self::Unreadable(_) | Self::Malformed(_) | Self::TooLarge { .. }
+            )
     }
 
     /// Whether the server was not there to answer, or was not able to.

@@ -113,7 +113,7 @@ async fn has_node(client: &ApiClient, name: &str) -> Result<bool, WatchError> {
     let text = body(client, request).await?;
     let page = Page::parse(&text, &kind)?;
     let is_it = |item: &&serde_json::value::RawValue| {
-        serde_json::from_str(item.get()).is_ok_and(|item: Value| kind.wants(&item))
+        serde_json::from_str(item.get()).is_ok_and(|item: Value| kind.wants(&item.into()))
     };
     Ok(page.items.iter().any(is_it))
 }

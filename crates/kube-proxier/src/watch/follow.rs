@@ -48,6 +48,8 @@ pub(super) struct Follower {
     pub(super) version_is_unavailable: bool,
     /// Lists have to come in pages: the server has no cache, or the list is too large for one answer.
     pub(super) in_pages: bool,
+    /// Whether protobuf is asked for: until it is not understood.
+    pub(super) accepts_protobuf: bool,
     /// The server has not refused the selector that not all servers know, since the last list.
     pub(super) knows_selector: bool,
     scope: NodeScope,
@@ -86,6 +88,7 @@ impl Follower {
             needs_list: true,
             version_is_unavailable: false,
             in_pages: false,
+            accepts_protobuf: true,
             knows_selector: true,
             resumed_early: false,
             relisting: false,

@@ -6,13 +6,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use proxier::cluster::{Change, Node, ObjectName};
-use proxier_manifest::{FieldError, Object};
-use serde_json::Value;
-
 use self::nodes::is_deleting;
 use super::super::Event;
+use super::item::Item;
 use super::{Counters, Kind};
+use proxier::cluster::{Change, Node, ObjectName};
+use proxier_manifest::{FieldError, Object};
 
 /// When the cause of an EndpointSlice's last change came about.
 const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
@@ -92,15 +91,16 @@ impl Intake {
     }
 
     /// An item of the list.
-    pub(super) fn list_item(&mut self, value: Value) {
-        if !self.kind.wants(&value) {
+    pub(super) fn list_item(&mut self, item: impl Into<Item>) {
+        let item = item.into();
+        if !self.kind.wants(&item) {
             return;
         }
-        let name = self.name(&value);
+        let name = self.name(&item);
         if self.kind.own() == Some(name.name()) {
-            self.listing.deleting = Some(is_deleting(&value));
+            self.listing.deleting = Some(is_deleting(&item));
         }
-        match self.read(value, &name) {
+        match self.read(item, &name) {
             Read::Usable { object, partial } => {
                 self.listing.objects.push(object);
                 if partial {
@@ -187,15 +187,16 @@ impl Intake {
     }
 
     /// An object was added or changed.
-    pub(super) fn applied(&mut self, value: Value) -> Vec<Event> {
-        if !self.kind.wants(&value) {
+    pub(super) fn applied(&mut self, item: impl Into<Item>) -> Vec<Event> {
+        let item = item.into();
+        if !self.kind.wants(&item) {
             return Vec::new();
         }
-        let triggered = triggered(&value);
-        let name = self.name(&value);
+        let triggered = triggered(&item);
+        let name = self.name(&item);
         let own = self.kind.own() == Some(name.name());
-        let deleting = own.then(|| is_deleting(&value));
-        let read = self.read(value, &name);
+        let deleting = own.then(|| is_deleting(&item));
+        let read = self.read(item, &name);
         let refused = matches!(
             read,
             Read::Refused { .. } | Read::Usable { partial: true, .. }
@@ -215,14 +216,15 @@ impl Intake {
     }
 
     /// An object is gone, usable or not.
-    pub(super) fn gone(&mut self, value: &Value) -> Option<Event> {
-        if !self.kind.wants(value) {
+    pub(super) fn gone(&mut self, item: impl Into<Item>) -> Option<Event> {
+        let item = item.into();
+        if !self.kind.wants(&item) {
             return None;
         }
-        let name = self.name(value);
+        let name = self.name(&item);
         self.refuse_one(&name, false);
         let change = self.forget(name)?;
-        let triggered = triggered(value);
+        let triggered = triggered(&item);
         Some(Event::Cluster { change, triggered })
     }
 
@@ -252,12 +254,8 @@ impl Intake {
         self.known.remove(&name).then(|| self.change_gone(name))
     }
 
-    fn read(&mut self, mut value: Value, name: &ObjectName) -> Read {
-        self.kind.mark(&mut value);
-        if let Some(found) = self.kind.contradicts(&value) {
-            return self.refused(name, found, "is not what was asked for");
-        }
-        match proxier_manifest::read_object(value) {
+    fn read(&mut self, item: Item, name: &ObjectName) -> Read {
+        match item.read(&self.kind) {
             Ok(reading) => {
                 let partial = !reading.left_out.is_empty();
                 if partial {
@@ -324,13 +322,12 @@ impl Intake {
     }
 
     /// What an object goes by, usable or not. Nodes have no namespace.
-    fn name(&self, value: &Value) -> ObjectName {
-        let text = |pointer| value.pointer(pointer).and_then(Value::as_str);
+    fn name(&self, item: &Item) -> ObjectName {
         let namespace = match self.kind {
             Kind::Node(_) | Kind::Nodes(_) => "",
-            Kind::Services | Kind::Slices => text("/metadata/namespace").unwrap_or("default"),
+            Kind::Services | Kind::Slices => item.namespace().unwrap_or("default"),
         };
-        ObjectName::new(namespace, text("/metadata/name").unwrap_or_default())
+        ObjectName::new(namespace, item.name())
     }
 
     fn change_gone(&self, name: ObjectName) -> Change {
@@ -342,9 +339,8 @@ impl Intake {
     }
 }
 
-fn triggered(value: &Value) -> Option<SystemTime> {
-    let text = value.pointer("/metadata/annotations")?.get(TRIGGERED)?;
-    humantime::parse_rfc3339_weak(text.as_str()?).ok()
+fn triggered(item: &Item) -> Option<SystemTime> {
+    humantime::parse_rfc3339_weak(&item.annotation(TRIGGERED)?).ok()
 }
 
 mod nodes;

@@ -6,6 +6,7 @@ use kube::Resource;
 use proxier_manifest::list::ListKind;
 use serde_json::Value;
 
+use super::item::Item;
 use super::scope::Scope;
 
 /// Services that have an address of their own. Headless ones are served by DNS alone. An API server before 1.31 does not
@@ -108,12 +109,10 @@ impl Kind {
     }
 
     /// Whether an object is one that was asked for: a server may not know field selectors.
-    pub(super) fn wants(&self, value: &Value) -> bool {
+    pub(super) fn wants(&self, item: &Item) -> bool {
         match self {
             Self::Services | Self::Slices | Self::Nodes(_) => true,
-            Self::Node(name) => {
-                value.pointer("/metadata/name").and_then(Value::as_str) == Some(&**name)
-            }
+            Self::Node(name) => item.name() == &**name,
         }
     }
 
@@ -167,6 +166,7 @@ mod tests {
         Kind::Slices.mark(&mut item);
         assert_eq!(item["kind"], "EndpointSlice");
         assert_eq!(item["apiVersion"], "discovery.k8s.io/v1");
+        let item = Item::from(item);
         assert!(Kind::Node("a".into()).wants(&item) && !Kind::Node("b".into()).wants(&item));
     }
 }

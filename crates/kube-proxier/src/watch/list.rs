@@ -1,4 +1,4 @@
-//! A list: from the server's cache where that will do, page by page where it will not.
+//! A list, in protobuf where the server has it: from the server's cache where that will do, page by page where it will not.
 //!
 //! What is asked for is what client-go's reflector asks for (`relistResourceVersion` and `list` in its
 //! `tools/cache/reflector.go`). Five thousand nodes that start at once then cost the API server no read of etcd.
@@ -6,13 +6,20 @@
 use std::collections::BTreeSet;
 
 use axum::http::Request;
+use axum::http::header::{ACCEPT, HeaderValue};
 use axum::http::uri::Uri;
+use futures_util::{AsyncBufRead, AsyncBufReadExt};
 use kube::api::ListParams;
+use proxier_manifest::protobuf::ListReader;
+use serde_json::Value;
+use tokio::time::timeout;
 
 use super::super::Event;
-use super::error::WatchError;
+use super::error::{BYTES, WatchError};
 use super::follow::Follower;
-use super::protocol::Page;
+use super::item::Item;
+use super::protocol::{Format, PROTOBUF_OR_JSON, Page, not_the_list};
+use super::request::read_all;
 
 /// How recent a list has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +32,18 @@ enum Recency {
     NotOlderThan(String),
     /// As it is now, in pages: each server reads it from etcd.
     MostRecent,
+}
+
+/// The end of a page.
+struct PageEnd {
+    /// The version of the whole list.
+    version: String,
+    /// What to ask for the next page with, if there is one.
+    next: Option<String>,
+}
+
+fn too_many(limit: usize, unit: &'static str) -> WatchError {
+    WatchError::TooLarge { limit, unit }
 }
 
 impl Follower {
@@ -58,23 +77,12 @@ impl Follower {
 
     async fn list_since(&mut self, recency: &Recency) -> Result<Vec<Event>, WatchError> {
         self.intake.begin_list();
-        let limits = self.timing.limits;
-        let too_many = |limit, unit| WatchError::TooLarge { limit, unit };
+        let pages = self.timing.limits.pages;
         let mut objects = 0;
         let mut tokens = BTreeSet::new();
         let mut next = None;
-        for _ in 0..limits.pages {
-            let text = self.list_page(recency, next).await?;
-            let page = Page::parse(&text, &self.kind)?;
-            objects += page.items.len();
-            if objects > limits.objects {
-                return Err(too_many(limits.objects, "objects"));
-            }
-            for item in page.items {
-                // What is JSON as a whole is so in its parts.
-                let item = serde_json::from_str(item.get()).unwrap_or_default();
-                self.intake.list_item(item);
-            }
+        for _ in 0..pages {
+            let page = self.list_page(recency, next, &mut objects).await?;
             let Some(token) = page.next else {
                 self.version = Some(page.version);
                 return Ok(self.intake.end_list());
@@ -86,22 +94,108 @@ impl Follower {
             }
             next = Some(token);
         }
-        Err(too_many(limits.pages, "pages"))
+        Err(too_many(pages, "pages"))
     }
 
-    /// A page, asked for once more where the server does not know a field to select by.
+    /// A page, whose objects are taken in; asked for once more where the server does not know a field to select by.
     async fn list_page(
         &mut self,
         recency: &Recency,
         next: Option<String>,
-    ) -> Result<Vec<u8>, WatchError> {
+        objects: &mut usize,
+    ) -> Result<PageEnd, WatchError> {
         loop {
             let request = self.list_request(recency, next.clone())?;
-            let answer = self.client.body(request, self.timing.limits.page_bytes);
-            match self.within(answer).await {
+            let limit = self.timing.answer;
+            let page = timeout(limit, self.take_page(request, objects)).await;
+            match page.unwrap_or(Err(WatchError::Timeout(limit))) {
                 Err(error) if self.drop_selector(&error) => {}
-                answer => return answer,
+                Err(error) => {
+                    self.drop_protobuf(&error);
+                    return Err(error);
+                }
+                page => return page,
             }
+        }
+    }
+
+    async fn take_page(
+        &mut self,
+        request: Request<Vec<u8>>,
+        objects: &mut usize,
+    ) -> Result<PageEnd, WatchError> {
+        let (format, body) = self.client.stream(request).await?;
+        if format == Format::Protobuf {
+            return self.take_protobuf(body, objects).await;
+        }
+        let limits = self.timing.limits;
+        let text = read_all(body, limits.page_bytes).await?;
+        let page = Page::parse(&text, &self.kind)?;
+        *objects += page.items.len();
+        if *objects > limits.objects {
+            return Err(too_many(limits.objects, "objects"));
+        }
+        for item in page.items {
+            // What is JSON as a whole is so in its parts.
+            let item: Value = serde_json::from_str(item.get()).unwrap_or_default();
+            self.intake.list_item(item);
+        }
+        Ok(PageEnd {
+            version: page.version,
+            next: page.next,
+        })
+    }
+
+    /// Takes objects in while they arrive, so that no more than one of them is kept as it was sent.
+    async fn take_protobuf(
+        &mut self,
+        body: impl AsyncBufRead,
+        objects: &mut usize,
+    ) -> Result<PageEnd, WatchError> {
+        let (kind, limits) = (self.kind.list(), self.timing.limits);
+        let mut body = std::pin::pin!(body);
+        let mut reader = ListReader::new(kind, limits.line_bytes);
+        let mut left = limits.page_bytes;
+        loop {
+            let piece = body.fill_buf().await?;
+            let length = piece.len();
+            if length == 0 {
+                break;
+            }
+            left = match left.checked_sub(length) {
+                Some(left) => left,
+                None => return Err(too_many(limits.page_bytes, BYTES)),
+            };
+            reader.push(piece);
+            body.as_mut().consume(length);
+            while let Some(object) = reader.next().map_err(|error| not_the_list(kind, error))? {
+                *objects += 1;
+                if *objects > limits.objects {
+                    return Err(too_many(limits.objects, "objects"));
+                }
+                self.intake.list_item(Item::Protobuf(Box::new(object)));
+            }
+        }
+        let list = reader.finish().map_err(|error| not_the_list(kind, error))?;
+        Ok(PageEnd {
+            version: list.resource_version.into(),
+            next: list.continue_token.map(Into::into),
+        })
+    }
+
+    /// Asks for protobuf, and for JSON of a server that does not have it.
+    pub(super) fn ask_for_protobuf(&self, request: &mut Request<Vec<u8>>) {
+        if self.accepts_protobuf {
+            let formats = HeaderValue::from_static(PROTOBUF_OR_JSON);
+            request.headers_mut().insert(ACCEPT, formats);
+        }
+    }
+
+    /// From now on JSON is asked for, where protobuf was not understood.
+    pub(super) fn drop_protobuf(&mut self, error: &WatchError) {
+        if error.is_of_format() && std::mem::replace(&mut self.accepts_protobuf, false) {
+            let kind = self.kind.name();
+            tracing::warn!(kind, "{error}; from now on JSON is asked for");
         }
     }
 
@@ -136,6 +230,7 @@ impl Follower {
             // kube leaves this out where there is a limit, which a server without a cache needs.
             *request.uri_mut() = with_query(request.uri(), "resourceVersion=0");
         }
+        self.ask_for_protobuf(&mut request);
         Ok(request)
     }
 }

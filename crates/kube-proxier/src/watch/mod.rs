@@ -24,6 +24,7 @@ mod error;
 mod examine;
 mod follow;
 mod intake;
+mod item;
 mod kind;
 mod kubeconfig;
 mod list;

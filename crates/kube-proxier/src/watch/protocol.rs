@@ -1,12 +1,35 @@
 //! What an API server answers, parsed no further than needed, so that nothing in one object can spoil the rest.
 
-use proxier_manifest::list::{ListError, RawList};
+use proxier_manifest::list::{ListError, ListKind, RawList};
+use proxier_manifest::protobuf;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Kind;
 use super::error::WatchError;
+use super::item::Item;
+
+/// The formats that lists and watches are asked for in: the second where a server does not have the first.
+pub(super) const PROTOBUF_OR_JSON: &str = "application/vnd.kubernetes.protobuf,application/json";
+
+/// The format of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Protobuf,
+}
+
+impl Format {
+    /// The format of a media type, which may have parameters (`;stream=watch`). What is not known is tried as JSON.
+    pub(super) fn of(media_type: &str) -> Self {
+        let name = media_type.split(';').next().unwrap_or_default();
+        match name.trim().eq_ignore_ascii_case(protobuf::MEDIA_TYPE) {
+            true => Self::Protobuf,
+            false => Self::Json,
+        }
+    }
+}
 
 /// A page of a list that was checked to be one of the list asked for.
 pub(super) struct Page<'a> {
@@ -26,42 +49,87 @@ impl<'a> Page<'a> {
     pub(super) fn parse(text: &'a [u8], kind: &Kind) -> Result<Self, WatchError> {
         let answer: RawList<&RawValue> =
             serde_json::from_slice(text).map_err(WatchError::Unreadable)?;
-        match answer.check(kind.list()) {
-            Ok(list) => Ok(Self {
-                version: list.resource_version.into(),
-                next: list.continue_token.map(Into::into),
-                items: list.items,
-            }),
-            Err(ListError::Status { code, message }) => Err(WatchError::Refused {
-                code: code.unwrap_or(200),
-                message: message.into(),
-                retry_after: None,
-            }),
-            Err(error) => Err(WatchError::NotTheList {
-                expected: kind.list().kind().to_owned(),
-                reason: error.to_string(),
-            }),
-        }
+        let list = answer.check(kind.list());
+        let list = list.map_err(|error| not_the_list(kind.list(), error))?;
+        Ok(Self {
+            version: list.resource_version.into(),
+            next: list.continue_token.map(Into::into),
+            items: list.items,
+        })
     }
 }
 
-/// A line of a watch.
-#[derive(Deserialize)]
-pub(super) struct Line {
-    #[serde(rename = "type")]
-    pub(super) event: EventType,
-    #[serde(default)]
-    pub(super) object: Value,
+/// Why an answer is not the list that was asked for.
+pub(super) fn not_the_list(asked: ListKind, error: ListError) -> WatchError {
+    match error {
+        ListError::Status { code, message } => WatchError::Refused {
+            code: code.unwrap_or(200),
+            message: message.into(),
+            retry_after: None,
+        },
+        // Of JSON that was found before.
+        error @ ListError::Malformed(_) => WatchError::Malformed(error.to_string()),
+        error => WatchError::NotTheList {
+            expected: asked.kind().to_owned(),
+            reason: error.to_string(),
+        },
+    }
 }
 
-impl Line {
-    /// Parses a line. A Status in the place of an event is what the server has to report.
+/// An event of a watch.
+pub(super) struct Received {
+    pub(super) event: EventType,
+    pub(super) object: Item,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "type")]
+    event: EventType,
+    #[serde(default)]
+    object: Value,
+}
+
+impl Received {
+    /// Parses a line of JSON. A Status in the place of an event, or in one, is what the server has to report.
     pub(super) fn parse(text: &[u8]) -> Result<Self, WatchError> {
-        serde_json::from_slice(text).map_err(|error| match serde_json::from_slice::<Value>(text) {
-            Ok(status) if status.get("kind").is_some_and(|kind| kind == "Status") => {
-                refusal(&status, 200)
-            }
-            _ => WatchError::Unreadable(error),
+        let line: Line =
+            serde_json::from_slice(text).map_err(|error| {
+                match serde_json::from_slice::<Value>(text) {
+                    Ok(status) if status.get("kind").is_some_and(|kind| kind == "Status") => {
+                        refusal(&status, 200)
+                    }
+                    _ => WatchError::Unreadable(error),
+                }
+            })?;
+        if line.event == EventType::Error {
+            return Err(refusal(&line.object, 500));
+        }
+        Ok(Self {
+            event: line.event,
+            object: line.object.into(),
+        })
+    }
+
+    /// Decodes an event in protobuf. A Status in it is what the server has to report.
+    pub(super) fn decode(bytes: Vec<u8>, kind: &Kind) -> Result<Self, WatchError> {
+        let malformed = |error: protobuf::Malformed| WatchError::Malformed(error.to_string());
+        let event = protobuf::Event::decode(kind.list(), bytes.into()).map_err(malformed)?;
+        let (event, object) = match event {
+            protobuf::Event::Object(event, object) => (event, object),
+            protobuf::Event::Failed(status) => return Err(refusal_in(status, 500)),
+            _ => return Err(WatchError::Malformed("it is an event of a new kind".into())),
+        };
+        let event = match event {
+            protobuf::EventType::Added => EventType::Added,
+            protobuf::EventType::Modified => EventType::Modified,
+            protobuf::EventType::Deleted => EventType::Deleted,
+            protobuf::EventType::Bookmark => EventType::Bookmark,
+            _ => EventType::Error,
+        };
+        Ok(Self {
+            event,
+            object: Item::Protobuf(object),
         })
     }
 }
@@ -77,12 +145,30 @@ pub(super) enum EventType {
     Error,
 }
 
-/// The version of an object, or of the cluster, where it is a bookmark.
-pub(super) fn version(object: &Value) -> Option<&str> {
-    object
-        .pointer("/metadata/resourceVersion")
-        .and_then(Value::as_str)
-        .filter(|version| !version.is_empty())
+/// The body of an answer that failed, if it is a Status in either format.
+pub(super) fn failure(body: &[u8], code: u16) -> WatchError {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(status) if status.is_object() => return refusal(&status, code),
+        _ => {}
+    }
+    match protobuf::Status::decode(body.to_vec().into()) {
+        Ok(status) => refusal_in(status, code),
+        Err(_) => WatchError::Refused {
+            code,
+            message: String::from_utf8_lossy(body).trim().to_owned(),
+            retry_after: None,
+        },
+    }
+}
+
+/// A Status in protobuf.
+fn refusal_in(status: protobuf::Status, code: u16) -> WatchError {
+    let filled = |text: String| Some(text).filter(|text| !text.is_empty());
+    WatchError::Refused {
+        code: if status.code == 0 { code } else { status.code },
+        message: filled(status.message).unwrap_or_else(|| "no reason given".into()),
+        retry_after: None,
+    }
 }
 
 /// The Status that is in an ERROR line, or is the body of an answer.
@@ -191,9 +277,46 @@ mod tests {
     #[test]
     fn a_bookmark_needs_no_more_than_a_version() {
         let text = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}"#;
-        let line: Line = serde_json::from_str(text).unwrap();
-        assert_eq!(line.event, EventType::Bookmark);
-        assert_eq!(version(&line.object), Some("9"));
-        assert!(serde_json::from_str::<Line>(r#"{"type":"NOVEL","object":{}}"#).is_err());
+        let received = Received::parse(text.as_bytes()).unwrap();
+        assert_eq!(received.event, EventType::Bookmark);
+        assert_eq!(received.object.version(), Some("9"));
+        assert!(Received::parse(br#"{"type":"NOVEL","object":{}}"#).is_err());
+    }
+
+    #[test]
+    fn a_format_is_known_by_its_media_type() {
+        for (media_type, format) in [
+            ("application/json", Format::Json),
+            ("application/vnd.kubernetes.protobuf", Format::Protobuf),
+            (
+                "application/vnd.kubernetes.protobuf;stream=watch",
+                Format::Protobuf,
+            ),
+            (
+                "Application/Vnd.Kubernetes.Protobuf ; stream=watch",
+                Format::Protobuf,
+            ),
+            ("application/vnd.kubernetes.protobuf2", Format::Json),
+            ("text/html", Format::Json),
+            ("", Format::Json),
+        ] {
+            assert_eq!(Format::of(media_type), format, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shown_in_its_own_words_in_either_format() {
+        let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "code": 410, "message": "too old"});
+        for body in [
+            status.to_string().into_bytes(),
+            protobuf::encode::object(&status),
+        ] {
+            assert_eq!(
+                failure(&body, 500).to_string(),
+                "the API server answers 410: too old"
+            );
+        }
+        let plain = failure(b" no such path\n", 404).to_string();
+        assert_eq!(plain, "the API server answers 404: no such path");
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION,
+    RETRY_AFTER,
 };
 use axum::http::{Request, Response, StatusCode};
 use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, TryStreamExt};
@@ -16,13 +17,12 @@ use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
 use proxier_manifest::printable_within;
-use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::addresses::ApiAddresses;
 use super::error::{BYTES, WatchError};
-use super::protocol::refusal;
+use super::protocol::{Format, failure};
 use super::token::TokenFile;
 use crate::metrics::RequestMetrics;
 
@@ -92,15 +92,15 @@ impl ApiClient {
         request: Request<Vec<u8>>,
         limit: usize,
     ) -> Result<Vec<u8>, WatchError> {
-        let body = self.stream(request).await?;
+        let (_, body) = self.stream(request).await?;
         read_all(body, limit).await
     }
 
-    /// The body of an answer as it comes.
+    /// The body of an answer as it comes, and its format.
     pub(super) async fn stream(
         &self,
         request: Request<Vec<u8>>,
-    ) -> Result<impl AsyncBufRead + Send + use<>, WatchError> {
+    ) -> Result<(Format, impl AsyncBufRead + Send + use<>), WatchError> {
         let answer = self.send(request).await?;
         let status = answer.status();
         let code = status.as_u16();
@@ -120,20 +120,14 @@ impl ApiClient {
                 },
             });
         }
+        let format = text(answer.headers(), &CONTENT_TYPE).map_or(Format::Json, Format::of);
         let body = lines(answer);
         if status.is_success() {
-            return Ok(body);
+            return Ok((format, body));
         }
         // An error without a body is an error all the same.
         let text = read_all(body, ERROR_BODY).await.unwrap_or_default();
-        let mut error = match serde_json::from_slice::<Value>(&text) {
-            Ok(status) if status.is_object() => refusal(&status, code),
-            _ => WatchError::Refused {
-                code,
-                message: String::from_utf8_lossy(&text).trim().to_owned(),
-                retry_after: None,
-            },
-        };
+        let mut error = failure(&text, code);
         if let WatchError::Refused { retry_after, .. } = &mut error {
             *retry_after = asked;
         }
@@ -232,7 +226,7 @@ fn lines(answer: Response<Body>) -> impl AsyncBufRead + Send + use<> {
     stream.map_err(io::Error::other).into_async_read()
 }
 
-async fn read_all(body: impl AsyncBufRead, limit: usize) -> Result<Vec<u8>, WatchError> {
+pub(super) async fn read_all(body: impl AsyncBufRead, limit: usize) -> Result<Vec<u8>, WatchError> {
     let mut text = Vec::new();
     let body = std::pin::pin!(body);
     body.take(one_more(limit)).read_to_end(&mut text).await?;
@@ -250,6 +244,27 @@ pub(super) async fn read_line(
     let read = bounded.read_until(b'\n', line).await?;
     within(line, limit)?;
     Ok(read)
+}
+
+/// Reads what is behind its length in four bytes, big endian; 0 at the end of the stream, also where that comes too early.
+pub(super) async fn read_frame(
+    mut frames: Pin<&mut impl AsyncBufRead>,
+    frame: &mut Vec<u8>,
+    limit: usize,
+) -> Result<usize, WatchError> {
+    let mut length = Vec::new();
+    frames.as_mut().take(4).read_to_end(&mut length).await?;
+    let Ok(length) = <[u8; 4]>::try_from(length) else {
+        return Ok(0);
+    };
+    let length = u32::from_be_bytes(length);
+    let wanted = usize::try_from(length).unwrap_or(usize::MAX);
+    if wanted > limit {
+        return Err(WatchError::TooLarge { limit, unit: BYTES });
+    }
+    // Nothing is reserved for a length that is only claimed.
+    let read = frames.take(length.into()).read_to_end(frame).await?;
+    Ok(if read == wanted { 4 + read } else { 0 })
 }
 
 fn one_more(limit: usize) -> u64 {

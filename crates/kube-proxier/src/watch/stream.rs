@@ -11,8 +11,8 @@ use tokio::time::timeout;
 use super::backoff::lengthened;
 use super::error::WatchError;
 use super::follow::{Closed, End, Follower};
-use super::protocol::{EventType, Line, refusal, version};
-use super::request::read_line;
+use super::protocol::{EventType, Format, Received};
+use super::request::{read_frame, read_line};
 
 impl Follower {
     /// Follows what happens from the known version on, for as long as the server sends it.
@@ -26,17 +26,23 @@ impl Follower {
             opened = self.open_watch().await;
         }
         let why = match opened {
-            Ok((lines, lasts)) => {
+            Ok((format, lines, lasts)) => {
                 self.answered();
-                self.read_watch(lines, lasts, &mut was_useful).await?
+                self.read_watch(format, lines, lasts, &mut was_useful)
+                    .await?
             }
             Err(error) => Err(error),
         };
+        if let Err(error) = &why {
+            self.drop_protobuf(error);
+        }
         Ok(End { why, was_useful })
     }
 
-    /// The watch, and how long it should last at the most.
-    async fn open_watch(&self) -> Result<(impl AsyncBufRead + Send + use<>, Duration), WatchError> {
+    /// The watch with its format, and how long it should last at the most.
+    async fn open_watch(
+        &self,
+    ) -> Result<(Format, impl AsyncBufRead + Send + use<>, Duration), WatchError> {
         let lasts = lengthened(self.timing.watch, 0.25);
         let params = WatchParams {
             label_selector: self.kind.label_selector(),
@@ -44,15 +50,17 @@ impl Follower {
             timeout: Some(u32::try_from(lasts.as_secs()).unwrap_or(u32::MAX).max(1)),
             ..WatchParams::default()
         };
-        let request = Request::new(self.kind.path())
+        let mut request = Request::new(self.kind.path())
             .watch(&params, self.version.as_deref().unwrap_or_default())
             .map_err(kube::Error::BuildRequest)?;
-        let lines = self.within(self.client.stream(request)).await?;
-        Ok((lines, lasts))
+        self.ask_for_protobuf(&mut request);
+        let (format, lines) = self.within(self.client.stream(request)).await?;
+        Ok((format, lines, lasts))
     }
 
     async fn read_watch(
         &mut self,
+        format: Format,
         lines: impl AsyncBufRead,
         lasts: Duration,
         was_useful: &mut bool,
@@ -63,34 +71,39 @@ impl Follower {
         loop {
             text.clear();
             let limit = self.timing.limits.line_bytes;
-            match timeout(silence, read_line(lines.as_mut(), &mut text, limit)).await {
+            let next = async {
+                match format {
+                    Format::Json => read_line(lines.as_mut(), &mut text, limit).await,
+                    Format::Protobuf => read_frame(lines.as_mut(), &mut text, limit).await,
+                }
+            };
+            match timeout(silence, next).await {
                 Err(_) => return Ok(Err(WatchError::Timeout(silence))),
                 Ok(Err(error)) => return Ok(Err(error)),
                 Ok(Ok(0)) => return Ok(Ok(())),
                 Ok(Ok(_)) => {}
             }
-            if text.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            let line = match Line::parse(&text) {
-                Ok(line) => line,
+            let received = match format {
+                Format::Json if text.iter().all(u8::is_ascii_whitespace) => continue,
+                Format::Json => Received::parse(&text),
+                Format::Protobuf => Received::decode(std::mem::take(&mut text), &self.kind),
+            };
+            let Received { event, object } = match received {
+                Ok(received) => received,
                 // The last line of a stream that was cut.
                 Err(WatchError::Unreadable(error)) if error.is_eof() && !text.ends_with(b"\n") => {
                     return Ok(Ok(()));
                 }
                 Err(error) => return Ok(Err(error)),
             };
-            if line.event == EventType::Error {
-                return Ok(Err(refusal(&line.object, 500)));
-            }
             *was_useful = true;
-            let version = version(&line.object).map(ToOwned::to_owned);
-            if line.event == EventType::Bookmark {
+            let version = object.version().map(ToOwned::to_owned);
+            if event == EventType::Bookmark {
                 silence = self.timing.silence.min(silence);
             }
-            let events = match line.event {
-                EventType::Added | EventType::Modified => self.intake.applied(line.object),
-                EventType::Deleted => self.intake.gone(&line.object).into_iter().collect(),
+            let events = match event {
+                EventType::Added | EventType::Modified => self.intake.applied(object),
+                EventType::Deleted => self.intake.gone(object).into_iter().collect(),
                 EventType::Bookmark | EventType::Error => Vec::new(),
             };
             self.send(events).await?;

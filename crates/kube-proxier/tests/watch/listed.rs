@@ -78,13 +78,11 @@ fn what_is_listed_again_is_not_older() {
 fn where_no_such_list_is_kept_the_most_recent_is_listed() {
     let server = server();
     let mut watched = Watched::settled(&server, timing());
-    for round in 0..2 {
+    for port in [80_u16, 81] {
         let version = server.version().to_string();
         server.send_bookmarks();
-        server.put(service("behind", 80 + round));
-        watched.until("the bookmark", |w| {
-            w.services().contains(&("behind", 80 + round as u16))
-        });
+        server.put(service("behind", port.into()));
+        watched.until("the bookmark", |w| w.services().contains(&("behind", port)));
         let version = [version, server.version().to_string()];
         server.forget_requests();
         server.forget_listed_versions(true);
@@ -108,12 +106,13 @@ fn where_no_such_list_is_kept_the_most_recent_is_listed() {
 #[test]
 fn a_version_that_a_server_never_had_is_not_insisted_on() {
     let server = server();
+    // The line is JSON.
+    server.speak_json();
     let before = server.version();
     server.advance(1000);
     let mut watched = Watched::settled(&server, timing());
-    server.restore(before);
-    server.put(service("restored", 81));
     server.forget_requests();
+    server.restore(before, service("restored", 81));
     server.send_line(SERVICES, TOO_OLD);
     watched.until("what there is now", |w| w.services().len() == 2);
     server.forget_lines();

@@ -12,6 +12,7 @@ mod api_server;
 mod content;
 mod encoded;
 mod examined;
+mod formats;
 mod hostile;
 mod kubeconfigs;
 mod listed;

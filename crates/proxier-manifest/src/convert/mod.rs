@@ -18,8 +18,15 @@ use serde_path_to_error::{Path, Segment};
 pub(super) use self::notes::Notes;
 use super::diagnostic::Location;
 use super::field_error::FieldError;
+#[cfg(feature = "protobuf")]
+use super::list::ListKind;
+use super::object::{ObjectError, ObjectReading};
 use super::objects::{Metadata, RawNode, RawService, RawSlice};
 use proxier::cluster::{Change, Cluster, EndpointSlice, Node, ObjectName, Service};
+
+/// The labels that are read, of objects of any kind.
+#[cfg(feature = "protobuf")]
+pub(super) const LABELS: [&str; 3] = [service::PROXY_NAME, slice::SERVICE_NAME, node::ZONE];
 
 /// An object that a proxy needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +112,25 @@ struct Head {
     metadata: Option<Value>,
 }
 
+impl Read {
+    /// What is told of it to whoever asked for this object alone.
+    pub(super) fn into_reading(self) -> Result<ObjectReading, ObjectError> {
+        match self.object {
+            Ok(object) => Ok(ObjectReading {
+                object,
+                left_out: self.notes.left_out,
+                warnings: self.notes.warnings,
+            }),
+            Err(error) => Err(ObjectError {
+                kind: self.kind,
+                name: self.name,
+                field: error.field,
+                reason: error.reason,
+            }),
+        }
+    }
+}
+
 pub(super) fn object(value: Value) -> Read {
     let head = Head::deserialize(&value);
     let Ok(Head {
@@ -128,31 +154,17 @@ pub(super) fn object(value: Value) -> Read {
     let metadata = metadata
         .and_then(|m| serde_json::from_value::<Metadata>(m).ok())
         .unwrap_or_default();
-    let name = metadata.name.as_ref().map(|name| {
-        ObjectName::new(
-            metadata
-                .namespace
-                .clone()
-                .unwrap_or_else(|| "default".into()),
-            name.clone(),
-        )
-    });
-    let version = metadata
-        .resource_version
-        .and_then(|v| v.parse().ok())
-        .unwrap_or_default();
+    let (name, version) = name_and_version(&metadata);
     let mut notes = Notes::default();
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
     let object = match (group, kind.as_str()) {
-        ("", "Service") => typed(value, &mut notes)
-            .and_then(|raw: RawService| service::convert(raw, &mut notes))
-            .map(|service| Some(Object::Service(Box::new(service)))),
-        ("discovery.k8s.io", "EndpointSlice") => typed(value, &mut notes)
-            .and_then(|raw: RawSlice| slice::convert(raw, &mut notes))
-            .map(|slice| slice.map(|slice| Object::Slice(Box::new(slice)))),
-        ("", "Node") => typed(value, &mut notes)
-            .and_then(|raw: RawNode| node::convert(raw, &mut notes))
-            .map(|node| Some(Object::Node(Box::new(node)))),
+        ("", "Service") => {
+            typed(value, &mut notes).and_then(|raw: RawService| raw.convert(&mut notes))
+        }
+        ("discovery.k8s.io", "EndpointSlice") => {
+            typed(value, &mut notes).and_then(|raw: RawSlice| raw.convert(&mut notes))
+        }
+        ("", "Node") => typed(value, &mut notes).and_then(|raw: RawNode| raw.convert(&mut notes)),
         _ => Ok(None),
     };
     Read {
@@ -162,6 +174,61 @@ pub(super) fn object(value: Value) -> Read {
         version,
         notes: notes.finished(),
     }
+}
+
+/// What objects of both formats are read to, and converted from.
+pub(super) trait Convert {
+    /// `Ok(None)`: of no concern to a proxy.
+    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError>;
+}
+
+impl Convert for RawService {
+    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
+        let service = service::convert(self, notes)?;
+        Ok(Some(Object::Service(Box::new(service))))
+    }
+}
+
+impl Convert for RawSlice {
+    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
+        let slice = slice::convert(self, notes)?;
+        Ok(slice.map(|slice| Object::Slice(Box::new(slice))))
+    }
+}
+
+impl Convert for RawNode {
+    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
+        let node = node::convert(self, notes)?;
+        Ok(Some(Object::Node(Box::new(node))))
+    }
+}
+
+/// An object whose metadata were decoded, with what became of the rest of it.
+#[cfg(feature = "protobuf")]
+pub(super) fn encoded(
+    kind: ListKind,
+    metadata: Metadata,
+    convert: impl FnOnce(Metadata, &mut Notes) -> Result<Option<Object>, FieldError>,
+) -> Read {
+    let (name, version) = name_and_version(&metadata);
+    let mut notes = Notes::default();
+    let object = convert(metadata, &mut notes);
+    Read {
+        object,
+        kind: Some(kind.item_kind().into()),
+        name,
+        version,
+        notes: notes.finished(),
+    }
+}
+
+fn name_and_version(metadata: &Metadata) -> (Option<ObjectName>, u64) {
+    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let name = metadata.name.as_deref();
+    let name = name.map(|name| ObjectName::new(namespace, name));
+    let version = metadata.resource_version.as_deref();
+    let version = version.and_then(|version| version.parse().ok());
+    (name, version.unwrap_or_default())
 }
 
 /// How many entries of an object may have a wrong type before all of it is rejected.

@@ -5,7 +5,7 @@ use super::fields::{Result, name};
 use crate::objects::{NodeSpec, RawNode};
 use proxier::cluster::Node;
 
-const ZONE: &str = "topology.kubernetes.io/zone";
+pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
 pub(super) fn convert(raw: RawNode, notes: &mut Notes) -> Result<Node> {
     let name = name(&raw.metadata)?;

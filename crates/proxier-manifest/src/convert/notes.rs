@@ -21,7 +21,7 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Notes that an entry cannot be used.
-    pub(super) fn leave_out(&mut self, field: impl AsRef<str>, reason: impl AsRef<str>) {
+    pub(crate) fn leave_out(&mut self, field: impl AsRef<str>, reason: impl AsRef<str>) {
         if self.left_out.len() < MAX_REPORTED {
             self.left_out.push(FieldError::new(field, reason));
         } else {

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use super::Notes;
 use super::fields::{Result, name, optional_port, port, protocol};
 use crate::field_error::FieldError;
-use crate::objects::{RawService, RawServicePort, ServiceSpec, ServiceStatus};
+use crate::objects::{RawService, RawServicePort, ServiceSpec, ServiceStatus, Timestamp};
 use crate::quantity;
 use proxier::cluster::{Family, Service, ServicePort, ServiceType, TrafficPolicy};
 
@@ -15,7 +15,7 @@ use proxier::cluster::{Family, Service, ServicePort, ServiceType, TrafficPolicy}
 const DEFAULT_AFFINITY: i64 = 10_800;
 
 /// A label that gives a Service to another proxy, whatever its value.
-const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
+pub(super) const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 
 pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     let RawService {
@@ -24,8 +24,12 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
         status,
     } = raw;
     let name = name(&metadata)?;
-    let created = metadata.creation_timestamp.as_deref();
-    let created = created.map(quantity::timestamp).transpose();
+    let created = metadata.creation_timestamp.as_ref().map(|time| match time {
+        Timestamp::Text(text) => quantity::timestamp(text),
+        #[cfg(feature = "protobuf")]
+        Timestamp::Seconds(seconds) => Ok(*seconds),
+    });
+    let created = created.transpose();
     let created = notes.usable(|| "metadata.creationTimestamp".into(), created);
     let service_type = service_type(&spec)?;
     let affinity_seconds = affinity(&spec)?;

@@ -10,7 +10,7 @@ use crate::field_error::FieldError;
 use crate::objects::{Hint, RawEndpoint, RawEndpointPort, RawSlice};
 use proxier::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, Hints};
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// `Ok(None)`: it belongs to no Service, or its addresses are names.
 pub(super) fn convert(raw: RawSlice, notes: &mut Notes) -> Result<Option<EndpointSlice>> {

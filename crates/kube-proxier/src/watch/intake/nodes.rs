@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::super::super::Event;
+use super::super::item::Item;
+use super::Intake;
 use proxier::cluster::{Change, Node};
 use proxier_manifest::Object;
-use serde_json::Value;
-
-use super::super::super::Event;
-use super::Intake;
 
 /// The taint of a Node that is about to go, which load balancers should learn of.
 pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
@@ -80,12 +79,6 @@ impl Intake {
 }
 
 /// As kube-proxy sees it: by the taint's key, or because its deletion was asked for.
-pub(super) fn is_deleting(node: &Value) -> bool {
-    let taints = node.pointer("/spec/taints").and_then(Value::as_array);
-    let tainted = taints
-        .into_iter()
-        .flatten()
-        .any(|taint| taint.get("key").and_then(Value::as_str) == Some(TO_BE_DELETED));
-    let deleted = node.pointer("/metadata/deletionTimestamp");
-    tainted || deleted.is_some_and(|time| !time.is_null())
+pub(super) fn is_deleting(node: &Item) -> bool {
+    node.has_taint(TO_BE_DELETED) || node.is_being_deleted()
 }

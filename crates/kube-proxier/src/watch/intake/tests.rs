@@ -1,5 +1,5 @@
 use proxier::cluster::Cluster;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::nodes::TO_BE_DELETED;
 use super::*;
@@ -81,7 +81,7 @@ fn objects_are_counted_while_they_are_bad() {
     list(&mut services, [service("a", 0), service("bad", 0)]);
     assert_eq!(counters.refused_objects(), 3);
     services.applied(service("a", 2));
-    services.gone(&service("bad", 0));
+    services.gone(service("bad", 0));
     assert_eq!(counters.refused_objects(), 1);
     list(&mut slices, []);
     assert_eq!(counters.refused_objects(), 0);
@@ -117,11 +117,11 @@ fn what_is_gone_is_said_once_and_only_of_what_was_sent() {
     let mut intake = intake(Kind::Services);
     list(&mut intake, [service("a", 1), service("bad", 0)]);
     assert_eq!(
-        changes(intake.gone(&service("a", 1))),
+        changes(intake.gone(service("a", 1))),
         [Change::ServiceGone(ObjectName::new("shop", "a"))]
     );
-    assert!(intake.gone(&service("a", 1)).is_none());
-    assert!(intake.gone(&service("bad", 0)).is_none());
+    assert!(intake.gone(service("a", 1)).is_none());
+    assert!(intake.gone(service("bad", 0)).is_none());
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn only_what_changes_of_this_node_is_said() {
     );
     assert!(list(&mut intake, [node("a", "y", 4, TO_BE_DELETED)]).is_empty());
     assert_eq!(
-        changes(intake.gone(&node("a", "y", 4, ""))),
+        changes(intake.gone(node("a", "y", 4, ""))),
         [Change::NodeGone("a".into())]
     );
     assert_eq!(changes(intake.applied(node("a", "y", 5, ""))).len(), 1);
@@ -208,10 +208,8 @@ fn only_what_changes_of_this_node_is_said() {
 
 #[test]
 fn a_node_that_is_being_deleted_counts_as_tainted() {
-    assert!(is_deleting(
-        &json!({"metadata": {"deletionTimestamp": "2026-01-31T12:00:00Z"}})
-    ));
-    assert!(!is_deleting(
-        &json!({"metadata": {}, "spec": {"taints": null}})
-    ));
+    let deleted = json!({"metadata": {"deletionTimestamp": "2026-01-31T12:00:00Z"}});
+    assert!(is_deleting(&deleted.into()));
+    let other = json!({"metadata": {}, "spec": {"taints": null}});
+    assert!(!is_deleting(&other.into()));
 }

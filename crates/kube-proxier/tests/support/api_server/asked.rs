@@ -9,6 +9,8 @@ pub(crate) struct Asked {
     pub(crate) query: BTreeMap<String, String>,
     /// The header of that name.
     pub(crate) authorization: Option<String>,
+    /// The header of that name; empty where there is none.
+    pub(crate) accept: String,
 }
 
 impl Asked {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::faults::{Endless, Gone};
+use super::format::{self, Format, refuse};
 use super::selector::Selector;
 use super::tls::Wire;
 use super::{Asked, Shared, events, odd};
@@ -48,6 +49,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             return Ok(());
         };
         let mut authorization = None;
+        let mut accept = String::new();
         let mut length = 0;
         // Of the rest of the head nothing else is needed.
         while let Some(header) = line(&mut reader)?.filter(|header| !header.is_empty()) {
@@ -57,6 +59,9 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             }
             if name.eq_ignore_ascii_case("authorization") {
                 authorization = Some(value.trim().to_owned());
+            }
+            if name.eq_ignore_ascii_case("accept") {
+                value.trim().clone_into(&mut accept);
             }
         }
         let mut body = vec![0; length];
@@ -68,6 +73,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             path: path.into(),
             query: parse_query(query),
             authorization,
+            accept,
         };
         let (delay, failure) = {
             let mut state = shared.lock();
@@ -87,7 +93,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             continue;
         }
         if unready {
-            answer(stream, 503, &status(503, "not ready yet"))?;
+            refuse(shared, stream, &asked, 503, "not ready yet")?;
             continue;
         }
         if path.ends_with("/selfsubjectaccessreviews") {
@@ -116,19 +122,18 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
                 .denied
                 .contains(&"list all nodes".to_owned())
         {
-            answer(stream, 403, &status(403, "nodes is forbidden"))?;
+            refuse(shared, stream, &asked, 403, "nodes is forbidden")?;
             continue;
         }
         if let Some(code) = failure {
-            let body = status(code, "as the test wants it").to_string();
+            let format = Format::of(shared, &asked);
+            let body = format.write(&status(code, "as the test wants it"));
             let after = shared.lock().faults.retry_after;
             let after = after.map_or_else(String::new, |after| format!("\r\nretry-after: {after}"));
             let more = shared.lock().faults.headers.clone();
-            let head = head(
-                code,
-                &format!("content-length: {}{after}{more}", body.len()),
-            );
-            stream.write_all(format!("{head}{body}").as_bytes())?;
+            let lines = format!("content-length: {}{after}{more}", body.len());
+            stream.write_all(format::head(code, format, &lines).as_bytes())?;
+            stream.write_all(&body)?;
             continue;
         }
         if odd::answered(shared, stream, &asked)? {
@@ -138,7 +143,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
         let selector = match selector {
             Ok(selector) => selector,
             Err(message) => {
-                answer(stream, 400, &status(400, &message))?;
+                refuse(shared, stream, &asked, 400, &message)?;
                 continue;
             }
         };
@@ -149,7 +154,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
                 .is_some_and(|field| field.contains("clusterIP"))
         {
             let message = "field label not supported: spec.clusterIP";
-            answer(stream, 400, &status(400, message))?;
+            refuse(shared, stream, &asked, 400, message)?;
             continue;
         }
         if asked.is_watch() {
@@ -204,36 +209,31 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
                 "Timeout: Too large resource version: {}, current: {known}",
                 since.unwrap()
             );
-            return answer(stream, 504, &status(504, &message));
+            return refuse(shared, stream, asked, 504, &message);
         }
         if since.is_some_and(|since| since > 0) && state.faults.lists_gone {
             drop(state);
-            return answer(
-                stream,
-                410,
-                &status(410, "the resourceVersion for the provided list is too old"),
-            );
+            let message = "the resourceVersion for the provided list is too old";
+            return refuse(shared, stream, asked, 410, message);
         }
         let from = asked.get("continue");
         state.store.list(&path, selector, limit, from)
     };
     let Ok(page) = page else {
-        return answer(stream, 410, &status(410, "that list is no longer kept"));
+        return refuse(shared, stream, asked, 410, "that list is no longer kept");
     };
     let body = json!({
         "kind": kind,
         "apiVersion": api_version,
         "metadata": {"resourceVersion": page.version.to_string(), "continue": page.next},
         "items": page.items,
-    })
-    .to_string();
-    write!(
-        stream,
-        "{}",
-        head(200, &format!("content-length: {}", body.len()))
-    )?;
+    });
+    let format = Format::of(shared, asked);
+    let body = format.write(&body);
+    let length = format!("content-length: {}", body.len());
+    stream.write_all(format::head(200, format, &length).as_bytes())?;
     let (first, second) = body.split_at(body.len() / 2);
-    stream.write_all(first.as_bytes())?;
+    stream.write_all(first)?;
     let mut state = shared.lock();
     if state.faults.holds_list(&asked.path) {
         state.held += 1;
@@ -243,7 +243,7 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         state = shared.changed.wait(state).unwrap();
     }
     drop(state);
-    stream.write_all(second.as_bytes())
+    stream.write_all(second)
 }
 
 /// Where the objects are that a path is about. Those of one namespace are served as those of all: who asks for one by
@@ -272,11 +272,22 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
         .get("resourceVersion")
         .and_then(|version| version.parse().ok())
         .unwrap_or_default();
+    let format = Format::of(shared, asked);
+    let (list_kind, api_version) = list_kind(&asked.path);
+    let kind = list_kind.strip_suffix("List").unwrap_or_default();
+    let write = |line: &Value| format.write_event(line, kind, api_version);
+    let media_type = match format {
+        Format::Json => "application/json",
+        Format::Protobuf => "application/vnd.kubernetes.protobuf;stream=watch",
+    };
+    let begin = format!(
+        "HTTP/1.1 200 -\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
     let mut state = shared.lock();
     let too_old = state.store.since(&asked.path, selector, version).is_err();
     if too_old && state.faults.gone == Gone::Status {
         drop(state);
-        return answer(stream, 410, &status(410, "too old resource version"));
+        return refuse(shared, stream, asked, 410, "too old resource version");
     }
     let (breaks, ends) = (state.breaks, state.ends);
     let mut bookmarks = state.bookmarks;
@@ -285,10 +296,10 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     let short = state.faults.short_watches;
     if too_old || short {
         drop(state);
-        write!(stream, "{}", head(200, "transfer-encoding: chunked"))?;
+        stream.write_all(begin.as_bytes())?;
         if too_old {
             let gone = status(410, "too old resource version");
-            chunk(stream, &json!({"type": "ERROR", "object": gone}))?;
+            chunk(stream, &write(&json!({"type": "ERROR", "object": gone})))?;
         }
         return stream.write_all(b"0\r\n\r\n");
     }
@@ -296,14 +307,15 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     shared.changed.notify_all();
     drop(state);
     let served = (|| -> io::Result<()> {
-        write!(stream, "{}", head(200, "transfer-encoding: chunked"))?;
+        stream.write_all(begin.as_bytes())?;
         loop {
             let mut state = shared.lock();
             let (lines, odd) = loop {
                 if state.breaks != breaks {
                     drop(state);
                     // A chunk that never comes whole.
-                    stream.write_all(b"40\r\n{\"type\":\"MODI")?;
+                    stream.write_all(b"40\r\n")?;
+                    stream.write_all(format.broken_event())?;
                     stream.shutdown()?;
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
@@ -312,7 +324,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
                     let Ok(mut lines) = since else {
                         let gone = status(410, "too old resource version");
                         drop(state);
-                        chunk(stream, &json!({"type": "ERROR", "object": gone}))?;
+                        chunk(stream, &write(&json!({"type": "ERROR", "object": gone})))?;
                         return stream.write_all(b"0\r\n\r\n");
                     };
                     version = state.store.version();
@@ -330,10 +342,10 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
                         lines.push(json!({"type": "BOOKMARK", "object": {"filler": filler}}));
                     }
                     let new = state.odd_lines.get(odd_lines..).unwrap_or_default();
-                    let odd: String = new
+                    let odd: Vec<u8> = new
                         .iter()
                         .filter(|(path, _)| *path == asked.path)
-                        .map(|(_, line)| line.as_str())
+                        .flat_map(|(_, line)| line.iter().copied())
                         .collect();
                     odd_lines = state.odd_lines.len();
                     if !(lines.is_empty() && odd.is_empty()) {
@@ -354,10 +366,10 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
             };
             drop(state);
             for line in &lines {
-                chunk(stream, line)?;
+                chunk(stream, &write(line))?;
             }
             if !odd.is_empty() {
-                write!(stream, "{:x}\r\n{odd}\r\n", odd.len())?;
+                chunk(stream, &odd)?;
             }
             let marks = lines.iter().filter(|line| line["type"] == "BOOKMARK");
             shared.lock().bookmarks_sent += marks.count();
@@ -371,9 +383,9 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     served
 }
 
-fn chunk(stream: &mut Wire, line: &Value) -> io::Result<()> {
-    let line = format!("{line}\n");
-    stream.write_all(format!("{:x}\r\n{line}\r\n", line.len()).as_bytes())
+fn chunk(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+    let length = format!("{:x}\r\n", bytes.len());
+    stream.write_all(&[length.as_bytes(), bytes, b"\r\n"].concat())
 }
 
 pub(super) fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<()> {
@@ -383,7 +395,7 @@ pub(super) fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<(
 }
 
 pub(super) fn head(code: u16, length: &str) -> String {
-    format!("HTTP/1.1 {code} -\r\ncontent-type: application/json\r\n{length}\r\n\r\n")
+    format::head(code, Format::Json, length)
 }
 
 pub(super) fn status(code: u16, message: &str) -> Value {

@@ -40,6 +40,8 @@ pub(super) struct Faults {
     pub(super) hang_up: bool,
     /// Whether it answers 503 to all but `/readyz`, and 500 to that.
     pub(super) unready: bool,
+    /// Whether it has JSON and no protobuf.
+    pub(super) json_only: bool,
     /// Whether lists are read from its storage, in pages, whatever version is asked for.
     pub(super) no_cache: bool,
     /// Whether it does not know how to select Services by their cluster IP.
@@ -78,6 +80,7 @@ impl Default for Faults {
             short_watches: false,
             hang_up: false,
             unready: false,
+            json_only: false,
             no_cache: false,
             no_cluster_ip_selector: false,
             lists_gone: false,

@@ -16,6 +16,7 @@ mod asked;
 mod connection;
 mod events;
 mod faults;
+mod format;
 mod odd;
 mod selector;
 mod store;
@@ -76,7 +77,7 @@ struct State {
     long_lines: usize,
     long_line: usize,
     /// Lines to be sent on watches of a path, as they are.
-    odd_lines: Vec<(String, String)>,
+    odd_lines: Vec<(String, Vec<u8>)>,
     /// Counts the answers that were held back.
     held: usize,
 }
@@ -107,7 +108,11 @@ impl ApiServer {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 store: Store::new(),
-                faults: Faults::default(),
+                faults: Faults {
+                    // The tests of the watch are run with each format.
+                    json_only: module_path!().starts_with("watch_json"),
+                    ..Faults::default()
+                },
                 tls,
                 requests: Vec::new(),
                 events: Vec::new(),

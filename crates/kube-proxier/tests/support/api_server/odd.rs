@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::connection::{answer, head, status};
+use serde_json::Value;
+
+use super::connection::head;
+use super::format::refuse;
 use super::tls::Wire;
 use super::{ApiServer, Asked, Shared};
 
@@ -15,12 +18,12 @@ pub(super) fn answered(shared: &Shared, stream: &mut Wire, asked: &Asked) -> io:
         let before = state.faults.before_unauthorized.take();
         before.into_iter().for_each(|before| before());
         drop(state);
-        answer(stream, 401, &status(401, "Unauthorized"))?;
+        refuse(shared, stream, asked, 401, "Unauthorized")?;
         return Ok(true);
     }
     if state.faults.forbidden.contains(&asked.path) {
         drop(state);
-        answer(stream, 403, &status(403, "that is forbidden"))?;
+        refuse(shared, stream, asked, 403, "that is forbidden")?;
         return Ok(true);
     }
     let raw = state.faults.raw.get(&asked.path).cloned();
@@ -45,7 +48,7 @@ impl ApiServer {
 
     /// Sends a line as it is on the watches of a path that there are, and on each that begins.
     pub(crate) fn send_line(&self, path: &str, line: &str) {
-        let line = (path.to_owned(), format!("{line}\n"));
+        let line = (path.to_owned(), format!("{line}\n").into_bytes());
         self.change(|state| state.odd_lines.push(line));
     }
 
@@ -69,9 +72,13 @@ impl ApiServer {
         self.change(|state| state.faults.lists_gone = forgotten);
     }
 
-    /// Is as it was at an earlier version, but for its objects.
-    pub(crate) fn restore(&self, version: u64) {
-        self.change(|state| state.store.rewind(version));
+    /// Is as it was at an earlier version, but for its objects, of which this is another.
+    pub(crate) fn restore(&self, version: u64, object: Value) {
+        // At once: a watch must not come to the earlier version.
+        self.change(|state| {
+            state.store.rewind(version);
+            state.store.put(object);
+        });
     }
 
     /// Answers that fail ask to be left alone for so many seconds.

@@ -1,0 +1,592 @@
+//! Objects and lists in protobuf, held against the same in JSON, and against what Kubernetes' own serializer wrote.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proxier_manifest::list::{List, ListError, ListKind};
+use proxier_manifest::protobuf::{
+    Bytes, EncodedObject, Event, EventType, ListReader, Status, encode,
+};
+use proxier_manifest::{ObjectError, ObjectReading, read_object};
+use serde_json::{Map, Value, json};
+
+const FIXTURES: [(ListKind, &str, &[u8]); 3] = [
+    (
+        ListKind::Services,
+        include_str!("cases/protobuf/core.v1.Service.json"),
+        include_bytes!("cases/protobuf/core.v1.Service.pb"),
+    ),
+    (
+        ListKind::EndpointSlices,
+        include_str!("cases/protobuf/discovery.k8s.io.v1.EndpointSlice.json"),
+        include_bytes!("cases/protobuf/discovery.k8s.io.v1.EndpointSlice.pb"),
+    ),
+    (
+        ListKind::Nodes,
+        include_str!("cases/protobuf/core.v1.Node.json"),
+        include_bytes!("cases/protobuf/core.v1.Node.pb"),
+    ),
+];
+
+fn in_json(kind: ListKind, mut object: Value) -> Result<ObjectReading, ObjectError> {
+    kind.complete(&mut object);
+    read_object(object)
+}
+
+fn in_protobuf(kind: ListKind, object: &Value) -> Result<ObjectReading, ObjectError> {
+    let bytes = encode::item(object, kind.item_kind());
+    EncodedObject::item(kind, bytes.into()).read()
+}
+
+/// The encoder of the tests writes what Kubernetes writes, to the byte, of what proxies need most of.
+#[test]
+fn the_encoder_writes_what_kubernetes_writes() {
+    for (kind, json, expected) in &FIXTURES[..2] {
+        let written = encode::object(&serde_json::from_str(json).unwrap());
+        assert_eq!(written, *expected, "{kind:?}");
+    }
+}
+
+#[test]
+fn what_kubernetes_wrote_is_read_as_its_json_is() {
+    for (kind, text, bytes) in FIXTURES {
+        let object = EncodedObject::enveloped(kind, bytes.into());
+        assert_eq!(object.name(), "nameValue");
+        assert_eq!(object.namespace(), Some("namespaceValue"));
+        assert_eq!(object.uid(), "uidValue");
+        assert_eq!(object.resource_version(), Some("resourceVersionValue"));
+        assert_eq!(
+            object.annotation("annotationsKey").as_deref(),
+            Some("annotationsValue")
+        );
+        assert_eq!(object.annotation("annotations"), None);
+        assert!(object.is_being_deleted());
+        assert_eq!(object.has_taint("keyValue"), kind == ListKind::Nodes);
+        assert_eq!(object.contradicts(), None);
+        let json: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(object.read(), read_object(json.clone()));
+        // Its texts are the names of its fields, so nothing of it can be used as it is. With values of the right kind:
+        let json = text
+            .replace("\"typeValue\"", "\"LoadBalancer\"")
+            .replace("\"addressTypeValue\"", "\"IPv4\"")
+            .replace("\"labelsKey\"", "\"kubernetes.io/service-name\"")
+            .replace("\"sessionAffinityValue\"", "\"ClientIP\"")
+            .replace("\"protocolValue\"", "\"SCTP\"");
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(in_protobuf(kind, &json), in_json(kind, json));
+    }
+}
+
+#[test]
+fn a_status_is_read() {
+    let bytes = include_bytes!("cases/protobuf/core.v1.Status.pb");
+    let status = Status::decode(Bytes::from_static(bytes)).unwrap();
+    assert_eq!(
+        (status.code, &*status.message, &*status.reason),
+        (6, "messageValue", "reasonValue")
+    );
+    let service = FIXTURES[0].2;
+    let error = Status::decode(service.into()).unwrap_err().to_string();
+    assert!(error.contains("Service"), "{error}");
+}
+
+/// Whatever a list is cut into, it is read alike; and what is cut off is never a list.
+#[test]
+fn a_list_is_read_in_pieces_of_any_size() {
+    let items: Vec<_> = (0..20).map(|n| service(&format!("web-{n}"))).collect();
+    let list = json!({"kind": "ServiceList", "apiVersion": "v1",
+        "metadata": {"resourceVersion": "7", "continue": "more", "remainingItemCount": 3}, "items": items});
+    let bytes = encode::list(&list);
+    for size in [1, 2, 3, 7, 100, bytes.len()] {
+        let (names, list) = read_list(&bytes, size).unwrap();
+        assert_eq!(names.len(), 20);
+        assert_eq!(names[19], "web-19");
+        assert_eq!(
+            (&*list.resource_version, list.continue_token.as_deref()),
+            ("7", Some("more"))
+        );
+    }
+    // All fields behind the content are empty.
+    for cut in 0..bytes.len() - 4 {
+        assert!(read_list(&bytes[..cut], 100).is_err(), "{cut}");
+    }
+    let mut more = bytes;
+    more.push(0);
+    assert!(read_list(&more, 100).is_err());
+}
+
+/// An item may have so many bytes and no more, and nothing is reserved for what only claims to be long.
+#[test]
+fn no_item_is_longer_than_the_limit() {
+    let list = json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"},
+        "items": [service("web"), service(&"x".repeat(5000))]});
+    let bytes = encode::list(&list);
+    let error = read_list(&bytes, 100).unwrap_err().to_string();
+    assert!(error.contains("more than 4000 bytes"), "{error}");
+    let mut reader = ListReader::new(ListKind::Services, 4000);
+    // An envelope of 2^60 bytes whose first item has 2^50.
+    let head = [
+        b"k8s\0".as_slice(),
+        b"\x0a\x11\x0a\x02v1\x12\x0bServiceList",
+    ]
+    .concat();
+    let claim = [
+        head,
+        b"\x12\x80\x80\x80\x80\x80\x80\x80\x80\x10\x12\x80\x80\x80\x80\x80\x80\x80\x02".to_vec(),
+    ]
+    .concat();
+    reader.push(&claim);
+    assert!(reader.next().is_err());
+}
+
+#[test]
+fn what_is_not_the_list_asked_for_is_refused_and_says_why() {
+    let list = |kind: &str, version: &str, raw: &[u8]| encode::envelope(version, kind, raw);
+    let meta = b"\x0a\x03\x12\x017";
+    for (bytes, says) in [
+        (list("PodList", "v1", meta), "its kind is \"PodList\""),
+        (list("", "v1", meta), "it has no kind"),
+        (list("ServiceList", "v2", meta), "its apiVersion is \"v2\""),
+        (list("ServiceList", "", meta), "it has no apiVersion"),
+        (
+            list("ServiceList", "v1", b""),
+            "it has no metadata.resourceVersion",
+        ),
+        (
+            list("ServiceList", "v1", b"\x0a\x02\x12\x00"),
+            "it has no metadata.resourceVersion",
+        ),
+        (
+            list("ServiceList", "v1", b"\x0a\x05\x12\x017"),
+            "longer than the list",
+        ),
+        (list("ServiceList", "v1", b"\x0b"), "it has no field here"),
+        (b"{}".to_vec(), "it breaks off"),
+        (b"{\"kind\":1}".to_vec(), "does not begin with"),
+        (b"k8s\0".to_vec(), "it has no kind"),
+        (Vec::new(), "it breaks off"),
+        (
+            include_bytes!("cases/protobuf/core.v1.Status.pb").to_vec(),
+            "it is a Status: messageValue",
+        ),
+    ] {
+        let error = read_list(&bytes, 100).unwrap_err().to_string();
+        assert!(error.contains(says), "{bytes:?}: {error}");
+    }
+}
+
+/// A malformed entry costs that entry, a malformed object that object, whose name is known all the same.
+#[test]
+fn what_is_malformed_costs_no_more_than_itself() {
+    let kind = ListKind::EndpointSlices;
+    let slice = json!({"metadata": {"name": "web-1", "namespace": "shop",
+        "labels": {"kubernetes.io/service-name": "web"}}, "addressType": "IPv4"});
+    let whole = encode::item(&slice, kind.item_kind());
+    let endpoint = |address: &[u8]| {
+        let length = u8::try_from(address.len()).unwrap();
+        [&[0x12, length + 2, 0x0a, length], address].concat()
+    };
+    let bytes = [
+        whole.clone(),
+        endpoint(b"10.1.0.1"),
+        endpoint(b"\xff"),
+        endpoint(b"10.1.0.3"),
+    ]
+    .concat();
+    let read = EncodedObject::item(kind, bytes.into()).read().unwrap();
+    assert!(read.object.is_some());
+    let [left_out] = &read.left_out[..] else {
+        panic!("{read:?}");
+    };
+    assert_eq!(&*left_out.field, "endpoints[1]");
+    // A field whose length is beyond the end.
+    let bytes = [whole, vec![0x12, 0x7f, 0x0a]].concat();
+    let object = EncodedObject::item(kind, bytes.into());
+    assert_eq!(object.name(), "web-1");
+    let error = object.read().unwrap_err();
+    assert_eq!(error.name.as_ref().unwrap().name(), "web-1");
+    assert!(!error.reason.is_empty());
+}
+
+#[test]
+fn events_are_read() {
+    let mut web = service("web");
+    ListKind::Services.complete(&mut web);
+    web["metadata"]["resourceVersion"] = "8".into();
+    let event = |name: &str, object: &Value| {
+        let bytes = encode::event(name, &encode::object(object));
+        let (length, rest) = bytes.split_at(4);
+        assert_eq!(
+            u32::from_be_bytes(length.try_into().unwrap()) as usize,
+            rest.len()
+        );
+        Event::decode(ListKind::Services, rest.to_vec().into())
+    };
+    for (name, expected) in [
+        ("ADDED", EventType::Added),
+        ("MODIFIED", EventType::Modified),
+        ("DELETED", EventType::Deleted),
+        ("BOOKMARK", EventType::Bookmark),
+    ] {
+        let Event::Object(found, object) = event(name, &web).unwrap() else {
+            panic!("{name}");
+        };
+        assert_eq!((found, object.name()), (expected, "web"));
+        assert_eq!(object.resource_version(), Some("8"));
+        assert_eq!(object.contradicts(), None);
+    }
+    let pod = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}});
+    let Event::Object(_, object) = event("ADDED", &pod).unwrap() else {
+        panic!();
+    };
+    assert_eq!(object.contradicts(), Some("kind"));
+    let status = json!({"kind": "Status", "apiVersion": "v1", "code": 410, "message": "too old"});
+    let Event::Failed(status) = event("ERROR", &status).unwrap() else {
+        panic!();
+    };
+    assert_eq!((status.code, &*status.message), (410, "too old"));
+    assert!(event("NOVEL", &web).is_err());
+    assert!(event("ERROR", &web).is_err());
+}
+
+fn service(name: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "shop"},
+        "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80}]}})
+}
+
+fn read_list(bytes: &[u8], size: usize) -> Result<(Vec<String>, List<()>), ListError> {
+    let mut reader = ListReader::new(ListKind::Services, 4000);
+    let mut names = Vec::new();
+    for piece in bytes.chunks(size) {
+        reader.push(piece);
+        while let Some(object) = reader.next()? {
+            names.push(object.name().to_owned());
+        }
+    }
+    Ok((names, reader.finish()?))
+}
+
+/// Reads bytes as an object and as an event of any kind, twice alike.
+fn read_as_anything(bytes: &[u8]) {
+    for kind in ListKind::ALL {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let event = Event::decode(kind, bytes.clone());
+        let objects = [
+            EncodedObject::item(kind, bytes.clone()),
+            EncodedObject::enveloped(kind, bytes),
+        ];
+        let of_event = match event {
+            Ok(Event::Object(_, object)) => Some(*object),
+            _ => None,
+        };
+        for object in objects.into_iter().chain(of_event) {
+            assert_eq!(object.clone().read(), object.read());
+        }
+    }
+}
+
+/// An object of these fields, without those that are not set, as Go leaves them out.
+fn object(fields: impl IntoIterator<Item = (&'static str, Option<Value>)>) -> Value {
+    let set = fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(set.collect::<Map<_, _>>())
+}
+
+fn maybe(values: &'static [&'static str]) -> impl Strategy<Value = Option<Value>> {
+    option::of(select(values).prop_map(Value::from))
+}
+
+fn many(values: &'static [&'static str], most: usize) -> impl Strategy<Value = Option<Value>> {
+    option::of(vec(select(values), 1..=most).prop_map(Value::from))
+}
+
+fn number() -> impl Strategy<Value = i32> {
+    prop_oneof![Just(80), Just(65_536), Just(-1), any::<i32>(), 1..1000]
+}
+
+const ADDRESSES: &[&str] = &[
+    "10.0.0.1",
+    "10.0.0.2",
+    "010.0.0.3",
+    "fd00::1",
+    "127.0.0.1",
+    "::",
+    "None",
+    "no address",
+    "1.2.3.4.5",
+];
+const NETWORKS: &[&str] = &[
+    "10.0.0.0/8",
+    "fd00::/64",
+    "0.0.0.0/0",
+    "10.0.0.1",
+    " 10.1.0.0/16 ",
+    "::/x",
+];
+const PROTOCOLS: &[&str] = &["TCP", "UDP", "SCTP", "ICMP"];
+const LABELS: &[&str] = &[
+    "kubernetes.io/service-name",
+    "service.kubernetes.io/service-proxy-name",
+    "topology.kubernetes.io/zone",
+    "app",
+];
+
+fn metadata() -> impl Strategy<Value = Value> {
+    let map = || {
+        option::of(
+            btree_map(select(LABELS), select(&["web", "a", ""][..]), 1..4)
+                .prop_map(|map| json!(map)),
+        )
+    };
+    (
+        maybe(&["web", "db"]),
+        maybe(&["shop", "kube-system"]),
+        maybe(&["2026-01-31T12:00:00Z", "1970-01-01T00:00:00Z"]),
+        maybe(&["1", "12345"]),
+        map(),
+        map(),
+        option::of(Just(json!([{"manager": "m", "fieldsV1": {"f:spec": {}}}]))),
+    )
+        .prop_map(
+            |(name, namespace, created, version, labels, annotations, managed)| {
+                object([
+                    ("name", name),
+                    ("namespace", namespace),
+                    ("creationTimestamp", created),
+                    ("resourceVersion", version),
+                    ("labels", labels),
+                    ("annotations", annotations),
+                    ("managedFields", managed),
+                ])
+            },
+        )
+}
+
+fn service_port() -> impl Strategy<Value = Value> {
+    (
+        maybe(&["http", "dns"]),
+        maybe(PROTOCOLS),
+        number(),
+        option::of(number()),
+    )
+        .prop_map(|(name, protocol, port, node_port)| {
+            // Go leaves a node port of 0 out.
+            let node_port = node_port.filter(|port| *port != 0);
+            object([
+                ("name", name),
+                ("protocol", protocol),
+                ("port", Some(port.into())),
+                ("nodePort", node_port.map(Value::from)),
+                ("targetPort", Some(8080.into())),
+            ])
+        })
+}
+
+fn services() -> impl Strategy<Value = Value> {
+    let ingress = (
+        maybe(ADDRESSES),
+        maybe(&["VIP", "Proxy", "", "Other"]),
+        maybe(&["lb.example"]),
+    )
+        .prop_map(|(ip, mode, host)| object([("ip", ip), ("ipMode", mode), ("hostname", host)]));
+    let affinity = (maybe(&["ClientIP", "None", "Other"]), option::of(number())).prop_map(
+        |(affinity, seconds)| {
+            let config = seconds.map(|seconds| json!({"clientIP": {"timeoutSeconds": seconds}}));
+            (affinity, config)
+        },
+    );
+    let addresses = (
+        maybe(ADDRESSES),
+        many(ADDRESSES, 3),
+        many(ADDRESSES, 3),
+        many(&["IPv4", "IPv6"], 2),
+        many(NETWORKS, 3),
+    );
+    let rest = (
+        maybe(&[
+            "ClusterIP",
+            "NodePort",
+            "LoadBalancer",
+            "ExternalName",
+            "Magic",
+        ]),
+        maybe(&["Cluster", "Local", "", "Other"]),
+        maybe(&["Cluster", "Local", "Other"]),
+        option::of(number()),
+    );
+    let ports = option::of(vec(service_port(), 0..4));
+    (
+        metadata(),
+        addresses,
+        rest,
+        affinity,
+        ports,
+        option::of(vec(ingress, 1..3)),
+    )
+        .prop_map(
+            |(
+                metadata,
+                (ip, ips, external, families, ranges),
+                rest,
+                (affinity, config),
+                ports,
+                ingress,
+            )| {
+                let (service_type, internal, outer, health) = rest;
+                let spec = object([
+                    ("clusterIP", ip),
+                    ("clusterIPs", ips),
+                    ("externalIPs", external),
+                    ("ipFamilies", families),
+                    ("loadBalancerSourceRanges", ranges),
+                    ("type", service_type),
+                    ("internalTrafficPolicy", internal),
+                    ("externalTrafficPolicy", outer),
+                    (
+                        "healthCheckNodePort",
+                        health.filter(|port| *port != 0).map(Value::from),
+                    ),
+                    ("sessionAffinity", affinity),
+                    ("sessionAffinityConfig", config),
+                    ("ports", ports.map(Value::from)),
+                ]);
+                let status = ingress.map(|ingress| json!({"loadBalancer": {"ingress": ingress}}));
+                object([
+                    ("metadata", Some(metadata)),
+                    ("spec", Some(spec)),
+                    ("status", status),
+                ])
+            },
+        )
+}
+
+fn slices() -> impl Strategy<Value = Value> {
+    let flag = || option::of(any::<bool>().prop_map(Value::from));
+    let conditions = (flag(), flag(), flag()).prop_map(|(ready, serving, terminating)| {
+        object([
+            ("ready", ready),
+            ("serving", serving),
+            ("terminating", terminating),
+        ])
+    });
+    let names = || {
+        option::of(vec(select(&["a", "b"][..]), 1..3).prop_map(|names| {
+            let named = names.iter().map(|name| json!({"name": name}));
+            named.collect::<Value>()
+        }))
+    };
+    let hints = (names(), names())
+        .prop_map(|(zones, nodes)| object([("forZones", zones), ("forNodes", nodes)]));
+    let endpoint = (
+        many(ADDRESSES, 2),
+        option::of(conditions),
+        maybe(&["node-a", ""]),
+        option::of(hints),
+    )
+        .prop_map(|(addresses, conditions, node, hints)| {
+            object([
+                ("addresses", Some(addresses.unwrap_or_else(|| json!([])))),
+                ("conditions", conditions),
+                ("nodeName", node),
+                ("hints", hints),
+            ])
+        });
+    let port = (
+        maybe(&["http", ""]),
+        maybe(&["TCP", "UDP", "", "ICMP"]),
+        option::of(number()),
+    )
+        .prop_map(|(name, protocol, port)| {
+            object([
+                ("name", name),
+                ("protocol", protocol),
+                ("port", port.map(Value::from)),
+            ])
+        });
+    (
+        metadata(),
+        select(&["IPv4", "IPv6", "FQDN", "", "IPX"][..]),
+        option::of(vec(endpoint, 0..5)),
+        option::of(vec(port, 0..3)),
+    )
+        .prop_map(|(metadata, address_type, endpoints, ports)| {
+            object([
+                ("metadata", Some(metadata)),
+                ("addressType", Some(address_type.into())),
+                ("endpoints", endpoints.map(Value::from)),
+                ("ports", ports.map(Value::from)),
+            ])
+        })
+}
+
+fn nodes() -> impl Strategy<Value = Value> {
+    let address = (
+        select(&["InternalIP", "ExternalIP", "Hostname"][..]),
+        select(ADDRESSES),
+    )
+        .prop_map(|(kind, address)| json!({"type": kind, "address": address}));
+    (
+        metadata(),
+        maybe(NETWORKS),
+        many(NETWORKS, 3),
+        option::of(vec(address, 1..4)),
+    )
+        .prop_map(|(metadata, cidr, cidrs, addresses)| {
+            let spec = object([("podCIDR", cidr), ("podCIDRs", cidrs)]);
+            let status = addresses.map(|addresses| json!({"addresses": addresses}));
+            object([
+                ("metadata", Some(metadata)),
+                ("spec", Some(spec)),
+                ("status", status),
+            ])
+        })
+}
+
+proptest! {
+    /// The same object in both formats is the same value, with the same errors and warnings.
+    #[test]
+    fn both_formats_are_read_alike(
+        (kind, object) in prop_oneof![
+            services().prop_map(|object| (ListKind::Services, object)),
+            slices().prop_map(|object| (ListKind::EndpointSlices, object)),
+            nodes().prop_map(|object| (ListKind::Nodes, object)),
+        ]
+    ) {
+        prop_assert_eq!(in_protobuf(kind, &object), in_json(kind, object));
+    }
+
+    /// A list of which one byte is another, or that is cut, is read as well as it can be, in pieces of any size.
+    #[test]
+    fn a_list_that_is_damaged_stops_nobody(
+        objects in vec(services(), 1..4), at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>(), size in 1..90_usize
+    ) {
+        let list = json!({"kind": "ServiceList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": objects});
+        let mut bytes = encode::list(&list);
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] = byte;
+        }
+        read_as_anything(&bytes);
+        let names = |size| read_list(&bytes, size).ok().map(|(names, _)| names);
+        prop_assert_eq!(names(bytes.len().max(1)), names(size));
+    }
+
+    /// Any bytes can be read.
+    #[test]
+    fn any_bytes_are_read(bytes in vec(any::<u8>(), 0..200), size in 1..50_usize) {
+        read_as_anything(&bytes);
+        let names = |size| read_list(&bytes, size).ok().map(|(names, _)| names);
+        prop_assert_eq!(names(bytes.len().max(1)), names(size));
+    }
+}
