@@ -8,28 +8,24 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Output};
 
 use kernel_test::{Needs, cmd, tests, try_cmd};
 
 fn main() -> ExitCode {
     let guest = tests![
         ipvs_list_prints_what_ipvsadm_prints,
-        ipvs_tokio_prints_what_ipvsadm_saves,
         ipset_list_prints_what_ipset_prints,
         ipset_swap_replaces_all_or_nothing,
         conntrack_list_lists_what_conntrack_lists,
         dummy_links_are_those_of_ip,
         modules_are_those_of_the_kernel,
-        tokio_together_programs_and_watches,
     ];
     // On this machine's kernel: of iptables the flavour that the machine uses.
     let here = tests![
         links_are_looked_up_in_one_call,
         iptables_diff_says_what_restore_does,
         a_kernel_without_ipvs_is_said,
-        tokio_together_makes_a_map,
     ]
     .map(|test| test.needs(Needs::NetNamespace));
     kernel_test::main(guest.into_iter().chain(here))
@@ -112,14 +108,6 @@ fn ipvs_list_prints_what_ipvsadm_prints() {
             .bad()
             .contains("--rate")
     );
-}
-
-fn ipvs_tokio_prints_what_ipvsadm_saves() {
-    assert_eq!(example!("ipvs-tokio").good(), "");
-    virtual_servers();
-    let printed = example!("ipvs-tokio").good();
-    assert_eq!(sorted(&printed), sorted(&cmd("ipvsadm -Sn")));
-    assert_eq!(printed.lines().count(), 6);
 }
 
 fn ipset_list_prints_what_ipset_prints() {
@@ -309,53 +297,6 @@ fn iptables_diff_says_what_restore_does() {
     assert!(example!("iptables-diff", &wanted).bad().contains("NO-SUCH"));
 }
 
-fn tokio_together_programs_and_watches() {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_tokio-together"))
-        .args(["192.0.2.10:80", "10.1.0.1:8080", "10.1.0.2:8080"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
-    let made: Vec<_> = lines.by_ref().take(4).map(Result::unwrap).collect();
-    assert_eq!(
-        made,
-        [
-            "TCP 192.0.2.10:80: 2 destinations",
-            "lb0: 1 addresses",
-            "set lb: 1 entries",
-            "no nf_tables for IPv4 in this kernel",
-        ]
-    );
-    let rules = cmd("ipvsadm -Sn");
-    assert_eq!(rules.lines().count(), 3, "{rules}");
-    assert_eq!(
-        cmd("ip -o addr show dev lb0 | awk '{print $4}'"),
-        "192.0.2.10/32\n"
-    );
-    assert!(cmd("ipset save lb").ends_with("add lb 192.0.2.10,tcp:80\n"));
-
-    // What is added does not end it, what it watches for does.
-    cmd("ip addr add 192.0.2.11/32 dev lb0 && ip addr del 192.0.2.11/32 dev lb0");
-    cmd("ip addr del 192.0.2.10/32 dev lb0");
-    let last: Vec<_> = lines.map(Result::unwrap).collect();
-    assert_eq!(last, ["lb0 lost 192.0.2.10"]);
-    assert!(program.wait().unwrap().success());
-}
-
-/// On this machine's kernel, where that has nf_tables.
-fn tokio_together_makes_a_map() {
-    if try_cmd("nft list ruleset && ip link add probe type dummy").is_err() {
-        return;
-    }
-    let ran = example!("tokio-together", "192.0.2.10:80", "10.1.0.1:8080", "--once").good();
-    assert!(ran.ends_with("table lb: 3 changes\n"), "{ran}");
-    let map = cmd("nft list map ip lb servers");
-    assert!(
-        map.contains("elements = { 192.0.2.10 . 80 : 0x00002000 }"),
-        "{map}"
-    );
-}
-
 fn links_are_looked_up_in_one_call() {
     cmd("ip link add v0 type veth peer name v1");
     let ran = example!("netlink-batch-links", "v1", "none", "lo");
@@ -385,5 +326,4 @@ fn a_kernel_without_ipvs_is_said() {
             .bad()
             .contains("the kernel has no IPVS")
     );
-    assert!(example!("ipvs-tokio").bad().contains("looking up IPVS"));
 }

@@ -42,13 +42,7 @@ type Done = Result<String, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    examples::run("tokio-together", |out| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(run(&args, out))?;
-        Ok(ExitCode::SUCCESS)
-    })
+    examples_tokio::run("tokio-together", async |out| run(&args, out).await)
 }
 
 async fn run(args: &Args, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {

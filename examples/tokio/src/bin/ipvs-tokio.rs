@@ -26,13 +26,7 @@ struct Args {}
 
 fn main() -> ExitCode {
     let Args {} = Args::parse();
-    examples::run("ipvs-tokio", |out| {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(list(out))?;
-        Ok(ExitCode::SUCCESS)
-    })
+    examples_tokio::run("ipvs-tokio", list)
 }
 
 async fn list(out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
