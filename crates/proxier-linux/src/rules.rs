@@ -21,8 +21,11 @@ use crate::restore::Run;
 /// attempt.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much longer a change may take than one of a few lines: all Services of a large cluster at once are many thousand
-/// lines, which the tool parses and the kernel checks.
+/// How much longer a change may take than one of a few lines on few rules: all Services of a large cluster at once are many
+/// thousand lines, which the tool parses and the kernel checks. The legacy tool reads and writes the whole table for a single
+/// line: so many rules that are there count like one line.
+const RULES_LIKE_A_LINE: usize = 10;
+
 fn allowance(lines: usize) -> Duration {
     const OF_A_LINE: Duration = Duration::from_millis(1);
     OF_A_LINE * u32::try_from(lines).unwrap_or(u32::MAX)
@@ -143,8 +146,9 @@ impl Rules {
 
     /// Reads the rules.
     pub(crate) fn save(&mut self) -> Saved {
+        let held = self.held();
         let answered = match &mut self.thread {
-            Some(runner) => runner.saved(self.patience),
+            Some(runner) => runner.saved(self.patience + allowance(held)),
             None => Some(self.worker.save()),
         };
         match answered {
@@ -172,9 +176,10 @@ impl Rules {
         if self.doubtful {
             return Restored::Waits(self.busy("changing rules, which have to be read first"));
         }
+        let lines = run.lines() + self.held();
         let done = match &mut self.thread {
-            Some(runner) => runner.restored(run, self.patience + allowance(run.lines())),
-            None => Some(self.worker.restore(&run.text(), run.lines())),
+            Some(runner) => runner.restored(run, lines, self.patience + allowance(lines)),
+            None => Some(self.worker.restore(&run.text(), lines)),
         };
         match done {
             Some(Ok(())) => {
@@ -195,6 +200,11 @@ impl Rules {
                 Restored::Waits(self.busy("changing rules"))
             }
         }
+    }
+
+    /// What the rules that are there are in lines of a change.
+    fn held(&self) -> usize {
+        self.known.as_ref().map_or(0, Known::about_lines) / RULES_LIKE_A_LINE
     }
 
     /// Notes changes that were made.

@@ -24,13 +24,17 @@ impl Known {
         Some(rules)
     }
 
+    /// About how many rules they are.
+    pub(super) fn about_lines(&self) -> usize {
+        self.text.len() / LINE
+    }
+
     /// Notes changes. They are made in the text once they are longer than it.
     pub(super) fn note(mut self, changes: &[&RestoreInput]) -> Option<Self> {
         let noted = changes.iter().copied().chain([&self.changes]);
         let tables = noted.flat_map(RestoreInput::tables);
         let edits: usize = tables.map(|table| table.edits().len()).sum();
-        let about = 100;
-        if edits * about <= self.text.len() + SPARED {
+        if edits * LINE <= self.text.len() + SPARED {
             changes
                 .iter()
                 .for_each(|change| self.changes.append(change));
@@ -43,6 +47,9 @@ impl Known {
         Some(Self::of(&rules))
     }
 }
+
+/// About how many bytes a line has.
+const LINE: usize = 100;
 
 /// How long the changes may be, in bytes, however short the text is.
 const SPARED: usize = 100_000;

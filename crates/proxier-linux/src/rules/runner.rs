@@ -104,7 +104,7 @@ impl Worker {
 enum Request {
     Find,
     Save,
-    /// A text, and how many lines it has.
+    /// A text, and how many lines count for the time that it may take.
     Restore(String, usize),
     Explain(Box<Rejection>, Box<RestoreInput>),
 }
@@ -260,11 +260,12 @@ impl Runner {
     pub(super) fn restored(
         &mut self,
         run: &Run<'_>,
+        lines: usize,
         patience: Duration,
     ) -> Option<Result<(), Error>> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
-        if !self.send(Request::Restore(run.text(), run.lines()), left()) {
+        if !self.send(Request::Restore(run.text(), lines), left()) {
             return None;
         }
         match self.wait(left())? {

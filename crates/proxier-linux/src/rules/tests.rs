@@ -264,6 +264,18 @@ fn a_large_change_is_given_more_time() {
         assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
     });
     assert_eq!(fake.held(), 20_000);
+    // One more, for which the tool reads and writes all of them, and a look at them.
+    assert_eq!(read(&mut rules), 20_000);
+    fake.hang(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(rules_patience() * 3);
+            fake.hang(false);
+        });
+        let done = restore(&mut rules, &change(20_000));
+        assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
+    });
+    assert_eq!(fake.held(), 20_001);
 }
 
 const fn rules_patience() -> Duration {
