@@ -6,7 +6,7 @@ use netlink_wire::DecodeError;
 
 use crate::LinkNameError;
 #[cfg(feature = "client")]
-use crate::{Family, LinkName, LocalRoute, MarkRule};
+use crate::{Family, Lifetimes, LinkName, LocalRoute, MarkRule};
 
 /// Why an operation on a link, rule or route failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +71,20 @@ pub enum Error {
         link: LinkName,
         /// The address to be added.
         address: IpNetwork,
+    },
+    /// The lifetimes are none that an address can have.
+    #[error(
+        "cannot add {address} to {link} with {lifetimes}: the valid lifetime must not be 0, \
+         nor shorter than the preferred one"
+    )]
+    #[cfg(feature = "client")]
+    InvalidLifetimes {
+        /// The link.
+        link: LinkName,
+        /// The address to be added.
+        address: IpNetwork,
+        /// Its lifetimes.
+        lifetimes: Lifetimes,
     },
     /// The kernel rejected the address.
     #[error("cannot {action} address {address} of link {link}: {reason}")]

@@ -7,7 +7,7 @@
 //! A packet can also be made local by its mark, without an address on any link: by a routing rule that
 //! looks such packets up in a table with a local route.
 //!
-//! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NodeLinks`]; [`MarkRule`] and
+//! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NewAddress`], [`NodeLinks`]; [`MarkRule`] and
 //!   [`LocalRoute`], and [`Rule`] and [`Route`] for what a listing finds. Plain values.
 //! - [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport.
 #![cfg_attr(
@@ -46,9 +46,10 @@ pub mod uapi;
 pub use client::{AsyncClient, Client, Outcome};
 pub use error::Error;
 pub use model::{
-    AddressFlags, AddressProtocol, BoundAddress, DUMMY, Link, LinkName, LinkNameError, LocalRoute,
-    MAX_NAME_LEN, Mark, MarkRule, NodeLinks, ParseMarkError, Route, RouteKind, RoutingProtocol,
-    Rule, RuleAction, Table, every_address, host_address,
+    AddressFlags, AddressLabel, AddressLabelError, AddressProtocol, AddressScope, BoundAddress,
+    DUMMY, Lifetime, Lifetimes, Link, LinkName, LinkNameError, LocalRoute, MAX_NAME_LEN, Mark,
+    MarkRule, NewAddress, NodeLinks, ParseMarkError, Route, RouteKind, RoutingProtocol, Rule,
+    RuleAction, Table, every_address, host_address,
 };
 #[cfg(feature = "client")]
 pub use monitor::{AsyncMonitor, Changes, Monitor, Removal};

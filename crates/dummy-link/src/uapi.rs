@@ -71,6 +71,13 @@ pub const IFLA_INFO_KIND: u16 = 1;
 pub const IFA_ADDRESS: u16 = 1;
 /// The local address, where there may be a peer.
 pub const IFA_LOCAL: u16 = 2;
+/// The label of an IPv4 address, with a NUL.
+pub const IFA_LABEL: u16 = 3;
+/// The broadcast address of an IPv4 subnet.
+pub const IFA_BROADCAST: u16 = 4;
+/// `struct ifa_cacheinfo`: preferred and valid lifetime in seconds, when it was made and last changed in hundredths
+/// of a second since the boot; 4 bytes each.
+pub const IFA_CACHEINFO: u16 = 6;
 /// All flags, 32 bits; the header has the lower 8.
 pub const IFA_FLAGS: u16 = 8;
 /// Where the address comes from, 8 bits (Linux 5.18).

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use netlink_batch::{
     AsyncTransport, Batch, Header, errno,
-    uapi::{NLM_F_CREATE, NLM_F_EXCL},
+    uapi::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE},
 };
 
 use super::{AsyncClient, Client, Outcome, Outcomes, link_error};
 use crate::message;
 use crate::uapi::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
-use crate::{BoundAddress, Error, LinkName, NodeLinks};
+use crate::{AddressProtocol, BoundAddress, Error, LinkName, NewAddress, NodeLinks};
 
 netlink_batch::methods! { Client, AsyncClient;
     /// Adds addresses to a dummy link, many at a time; the result of each is at its place.
@@ -29,26 +29,42 @@ netlink_batch::methods! { Client, AsyncClient;
         addresses: &[IpNetwork],
     ) -> Result<Outcomes, Error> {
         let index = self.dummy(link).await?.index;
-        let header = Header::new(RTM_NEWADDR).with(NLM_F_CREATE | NLM_F_EXCL);
-        let protocol = self.protocol;
-        let push = |batch: &mut Batch, address: &IpNetwork| {
-            batch.push(header, &message::new_address(index, *address, protocol));
-        };
-        Ok(self
-            .change(addresses, push, |address, reason| {
-                let address = *address;
-                match (reason.code(), address) {
-                    (Some(errno::EEXIST), _) => Ok(Outcome::Unchanged),
-                    (Some(errno::EACCES), IpNetwork::V6(_)) => {
-                        Err(Error::Ipv6Disabled { link, address })
-                    }
-                    (Some(errno::EOPNOTSUPP | errno::EAFNOSUPPORT), IpNetwork::V6(_)) => {
-                        Err(Error::Ipv6Unsupported { link, address })
-                    }
-                    _ => Err(address_error("add", link, address, reason)),
-                }
-            })
-            .await)
+        let news = addresses.iter().copied().map(NewAddress::new).collect::<Vec<_>>();
+        Ok(self.add(link, index, &news, NLM_F_EXCL).await)
+    }
+
+    /// As [`add_addresses`](Self::add_addresses), with the choices that the kernel offers: peer, broadcast
+    /// address, label, scope, lifetimes, flags, protocol.
+    ///
+    /// [`Outcome::Unchanged`]: the link has the address, whatever its choices are;
+    /// [`replace_addresses`](Self::replace_addresses) changes these.
+    ///
+    /// # Errors
+    /// As [`add_addresses`](Self::add_addresses), and of an address [`Error::InvalidLifetimes`].
+    pub async fn add_addresses_with(
+        &mut self,
+        link: LinkName,
+        addresses: &[NewAddress],
+    ) -> Result<Outcomes, Error> {
+        let index = self.dummy(link).await?.index;
+        Ok(self.add(link, index, addresses, NLM_F_EXCL).await)
+    }
+
+    /// Adds addresses to a dummy link, and gives those that the link has new lifetimes and another protocol (of
+    /// IPv6 other flags and another peer too), as `ip address replace` does. Label, scope and broadcast address of
+    /// an address that is there stay.
+    ///
+    /// The kernel does not report whether it had the address: the outcome is always [`Outcome::Changed`].
+    ///
+    /// # Errors
+    /// As [`add_addresses_with`](Self::add_addresses_with).
+    pub async fn replace_addresses(
+        &mut self,
+        link: LinkName,
+        addresses: &[NewAddress],
+    ) -> Result<Outcomes, Error> {
+        let index = self.dummy(link).await?.index;
+        Ok(self.add(link, index, addresses, NLM_F_REPLACE).await)
     }
 
     /// Removes addresses from a dummy link, many at a time; the result of each is at its place.
@@ -105,6 +121,21 @@ netlink_batch::methods! { Client, AsyncClient;
         Ok(outcomes)
     }
 
+    /// Removes addresses as they were listed, with their peers, from the dummy link of this name; the result of
+    /// each is at its place. Of several that differ in their peers it removes the one that is meant.
+    ///
+    /// # Errors
+    /// As [`remove_addresses`](Self::remove_addresses).
+    pub async fn remove_bound_addresses(
+        &mut self,
+        link: LinkName,
+        addresses: &[BoundAddress],
+    ) -> Result<Outcomes, Error> {
+        let index = self.dummy(link).await?.index;
+        let addresses: Vec<_> = addresses.iter().map(|bound| (bound.address, bound.peer)).collect();
+        Ok(self.remove(link, index, &addresses).await)
+    }
+
     /// The addresses of a link, of whatever kind. Of an address with a peer: the local address.
     ///
     /// # Errors
@@ -114,7 +145,7 @@ netlink_batch::methods! { Client, AsyncClient;
         Ok(bound.into_iter().map(|bound| bound.address).collect())
     }
 
-    /// The addresses of a link, of whatever kind, with peers, flags and protocol, as the kernel orders
+    /// The addresses of a link, of whatever kind, with all that the kernel lists of them, as it orders
     /// them.
     ///
     /// # Errors
@@ -124,7 +155,7 @@ netlink_batch::methods! { Client, AsyncClient;
         self.bound_to(link, index).await
     }
 
-    /// The addresses of all links, with peers, flags and protocol, as the kernel orders them.
+    /// The addresses of all links, with all that the kernel lists of them, as it orders them.
     ///
     /// # Errors
     /// [`Error::Netlink`], [`Error::Malformed`].
@@ -159,6 +190,45 @@ netlink_batch::methods! { Client, AsyncClient;
 }
 
 impl<T: AsyncTransport> AsyncClient<T> {
+    /// Adds addresses, with this flag beside `NLM_F_CREATE`.
+    async fn add(
+        &mut self,
+        link: LinkName,
+        index: u32,
+        addresses: &[NewAddress],
+        flag: u16,
+    ) -> Outcomes {
+        let header = Header::new(RTM_NEWADDR).with(NLM_F_CREATE | flag);
+        let protocol = self.protocol;
+        let push = |batch: &mut Batch, new: &NewAddress| {
+            let is_marked = new.protocol != AddressProtocol::UNSPEC;
+            let protocol = if is_marked { new.protocol } else { protocol };
+            let new = new.with_protocol(protocol);
+            batch.push(header, &message::address_with(index, &new));
+        };
+        self.change(addresses, push, |new, reason| {
+            let address = new.address;
+            match (reason.code(), address) {
+                (Some(errno::EEXIST), _) => Ok(Outcome::Unchanged),
+                (Some(errno::EINVAL), _) if !new.lifetimes.is_valid() => {
+                    Err(Error::InvalidLifetimes {
+                        link,
+                        address,
+                        lifetimes: new.lifetimes,
+                    })
+                }
+                (Some(errno::EACCES), IpNetwork::V6(_)) => {
+                    Err(Error::Ipv6Disabled { link, address })
+                }
+                (Some(errno::EOPNOTSUPP | errno::EAFNOSUPPORT), IpNetwork::V6(_)) => {
+                    Err(Error::Ipv6Unsupported { link, address })
+                }
+                _ => Err(address_error("add", link, address, reason)),
+            }
+        })
+        .await
+    }
+
     async fn remove(
         &mut self,
         link: LinkName,

@@ -13,12 +13,14 @@ mod routing;
 
 pub use read::{parse_address, parse_link};
 pub use request::{
-    all_addresses, all_links, delete_address, link_by_any_name, link_by_index, link_by_name,
-    new_address, new_dummy, set_up,
+    address_with, all_addresses, all_links, delete_address, link_by_any_name, link_by_index,
+    link_by_name, new_address, new_dummy, set_up,
 };
 pub use routing::{
     all_rules, local_route, mark_rule, parse_route, parse_rule, routes_by, routes_of,
 };
 
+#[cfg(test)]
+mod address_tests;
 #[cfg(test)]
 mod tests;

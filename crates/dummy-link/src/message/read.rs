@@ -6,10 +6,14 @@ use ipnetwork::IpNetwork;
 use netlink_wire::{Attribute, DecodeError, Family, Fault, Names, Problem, require, walk};
 
 use crate::uapi::{
-    IFA_ADDRESS, IFA_FLAGS, IFA_LOCAL, IFA_PROTO, IFF_LOOPBACK, IFF_UP, IFLA_ALT_IFNAME,
-    IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO, IFLA_PROP_LIST,
+    IFA_ADDRESS, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_PROTO,
+    IFF_LOOPBACK, IFF_UP, IFLA_ALT_IFNAME, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINKINFO,
+    IFLA_PROP_LIST,
 };
-use crate::{AddressFlags, AddressProtocol, BoundAddress, Link, LinkName};
+use crate::{
+    AddressFlags, AddressLabel, AddressProtocol, AddressScope, BoundAddress, Lifetime, Lifetimes,
+    Link, LinkName,
+};
 
 const LINK_NAMES: &Names = &[
     (IFLA_IFNAME, "IFLA_IFNAME"),
@@ -20,6 +24,9 @@ const LINK_NAMES: &Names = &[
 const ADDRESS_NAMES: &Names = &[
     (IFA_ADDRESS, "IFA_ADDRESS"),
     (IFA_LOCAL, "IFA_LOCAL"),
+    (IFA_LABEL, "IFA_LABEL"),
+    (IFA_BROADCAST, "IFA_BROADCAST"),
+    (IFA_CACHEINFO, "IFA_CACHEINFO"),
     (IFA_FLAGS, "IFA_FLAGS"),
     (IFA_PROTO, "IFA_PROTO"),
 ];
@@ -121,17 +128,21 @@ fn printable(byte: u8) -> char {
 /// [`DecodeError`]: the payload is cut off, or the address is missing or malformed.
 pub fn parse_address(payload: &[u8]) -> Result<Option<BoundAddress>, DecodeError> {
     // struct ifaddrmsg: family, prefix length, flags, scope (1 byte each), index (4 bytes).
-    let (&[family, prefix, flags, _, i0, i1, i2, i3], attributes) =
+    let (&[family, prefix, flags, scope, i0, i1, i2, i3], attributes) =
         header::<8>(payload, "ifaddrmsg")?;
     let Some(family) = Family::from_number(family.into()) else {
         return Ok(None);
     };
     let (mut local, mut address) = (None, None);
     let (mut flags, mut protocol) = (u32::from(flags), 0);
+    let (mut label, mut broadcast, mut lifetimes) = (None, None, Lifetimes::FOREVER);
     walk(attributes, "RTM_NEWADDR", ADDRESS_NAMES, |attribute| {
         match attribute.kind() {
             IFA_LOCAL => local = Some(ip(attribute, family)?),
             IFA_ADDRESS => address = Some(ip(attribute, family)?),
+            IFA_LABEL => label = address_label(attribute.until_nul()),
+            IFA_BROADCAST => broadcast = Some(attribute.ipv4()?),
+            IFA_CACHEINFO => lifetimes = read_lifetimes(attribute)?,
             IFA_FLAGS => flags = attribute.u32()?,
             IFA_PROTO => protocol = attribute.u8()?,
             _ => {}
@@ -147,9 +158,49 @@ pub fn parse_address(payload: &[u8]) -> Result<Option<BoundAddress>, DecodeError
         index: u32::from_ne_bytes([i0, i1, i2, i3]),
         address: bound,
         peer: address.filter(|address| *address != own),
+        broadcast,
+        label,
+        scope: AddressScope(scope),
+        lifetimes,
         flags: AddressFlags::from_bits_retain(flags),
         protocol: AddressProtocol(protocol),
     }))
+}
+
+/// A label; in one that is not text, every byte that is not printable ASCII becomes `?`.
+fn address_label(bytes: &[u8]) -> Option<AddressLabel> {
+    if let Some(label) = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| AddressLabel::new(text).ok())
+    {
+        return Some(label);
+    }
+    let is_printable = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+    let printable: String = bytes
+        .iter()
+        .map(|byte| {
+            if is_printable(*byte) {
+                char::from(*byte)
+            } else {
+                '?'
+            }
+        })
+        .collect();
+    AddressLabel::new(&printable).ok()
+}
+
+/// `struct ifa_cacheinfo`, which newer kernels may make longer.
+fn read_lifetimes(attribute: Attribute<'_>) -> Result<Lifetimes, Problem> {
+    let Some(&[p0, p1, p2, p3, v0, v1, v2, v3]) = attribute.value().first_chunk() else {
+        return Err(Problem::Length {
+            expected: 16,
+            found: attribute.value().len(),
+        });
+    };
+    Ok(Lifetimes {
+        preferred: Lifetime::from_wire(u32::from_ne_bytes([p0, p1, p2, p3])),
+        valid: Lifetime::from_wire(u32::from_ne_bytes([v0, v1, v2, v3])),
+    })
 }
 
 /// An address of the family in the header.

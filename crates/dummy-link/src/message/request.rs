@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::DefaultNla;
 use netlink_packet_route::AddressFamily;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use netlink_packet_route::address::{
+    AddressAttribute, AddressFlags, AddressMessage, AddressScope, CacheInfo,
+};
 use netlink_packet_route::link::{
     InfoKind, LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
 };
 
-use crate::{AddressProtocol, LinkName, uapi};
+use crate::{AddressLabel, AddressProtocol, Lifetimes, LinkName, NewAddress, uapi};
 
 /// A new dummy link, for `RTM_NEWLINK` with `NLM_F_CREATE | NLM_F_EXCL`. It is not set up.
 pub fn new_dummy(name: LinkName) -> LinkMessage {
@@ -72,18 +74,34 @@ pub fn link_by_any_name(name: &str) -> LinkMessage {
 /// behind it. `protocol` is sent unless it is [`AddressProtocol::UNSPEC`]; kernels before 5.18 ignore
 /// it.
 pub fn new_address(index: u32, address: IpNetwork, protocol: AddressProtocol) -> AddressMessage {
-    let mut message = address_message(index, address, address.ip());
-    if address.is_ipv6() {
-        let mut flags = AddressFlags::Nodad;
-        if address.prefix() == 128 {
-            flags |= AddressFlags::Noprefixroute;
-        }
+    address_with(index, &NewAddress::new(address).with_protocol(protocol))
+}
+
+/// An address of a link with all its choices, for `RTM_NEWADDR`: with `NLM_F_CREATE | NLM_F_EXCL` a new one, with
+/// `NLM_F_CREATE | NLM_F_REPLACE` a new one or a change of that with the same address, peer and prefix length.
+///
+/// Lifetimes without an end are not sent, nor is a protocol that is [`AddressProtocol::UNSPEC`].
+pub fn address_with(index: u32, new: &NewAddress) -> AddressMessage {
+    let other_end = new.peer.unwrap_or(new.address.ip());
+    let mut message = address_message(index, new.address, other_end);
+    message.header.scope = new.scope.0.into();
+    if !new.flags.is_empty() {
+        let flags = AddressFlags::from_bits_retain(new.flags.bits());
         message.attributes.insert(1, AddressAttribute::Flags(flags));
     }
-    if protocol != AddressProtocol::UNSPEC {
-        let protocol = AddressAttribute::Protocol(protocol.0.into());
-        message.attributes.push(protocol);
-    }
+    let lifetimes = new.lifetimes;
+    let mut cache_info = CacheInfo::default();
+    cache_info.ifa_preferred = lifetimes.preferred.to_wire();
+    cache_info.ifa_valid = lifetimes.valid.to_wire();
+    let label = |label: AddressLabel| AddressAttribute::Label(label.as_str().to_owned());
+    let protocol = AddressAttribute::Protocol(new.protocol.0.into());
+    let choices = [
+        new.broadcast.map(AddressAttribute::Broadcast),
+        new.label.map(label),
+        (lifetimes != Lifetimes::FOREVER).then_some(AddressAttribute::CacheInfo(cache_info)),
+        (new.protocol != AddressProtocol::UNSPEC).then_some(protocol),
+    ];
+    message.attributes.extend(choices.into_iter().flatten());
     message
 }
 

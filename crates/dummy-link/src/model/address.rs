@@ -1,9 +1,11 @@
 //! Addresses.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::IpNetwork;
+
+use crate::{AddressLabel, AddressScope, Lifetimes};
 
 /// The address with the prefix length 32 (IPv4) or 128 (IPv6), as a virtual address is bound.
 pub fn host_address(address: IpAddr) -> IpNetwork {
@@ -23,6 +25,15 @@ pub struct BoundAddress {
     pub address: IpNetwork,
     /// The address of the other end of a point-to-point link.
     pub peer: Option<IpAddr>,
+    /// The broadcast address of an IPv4 subnet.
+    pub broadcast: Option<Ipv4Addr>,
+    /// The label of an IPv4 address.
+    pub label: Option<AddressLabel>,
+    /// Where it is valid.
+    pub scope: AddressScope,
+    /// How long it is still used, from when it was listed. Where `valid` has no end, the kernel lists none of
+    /// `preferred` either: [`AddressFlags::DEPRECATED`] tells whether it is over.
+    pub lifetimes: Lifetimes,
     /// Its flags.
     pub flags: AddressFlags,
     /// What added it, as far as that is known.

@@ -50,6 +50,10 @@ impl LinkName {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+
+    pub(super) const fn inline(self) -> InlineName<MAX_NAME_LEN> {
+        self.0
+    }
 }
 
 /// As `dev_valid_name`, whose `isspace` works on bytes: 0xA0 is a space, also in the middle of a UTF-8

@@ -6,6 +6,7 @@
 )]
 
 mod addresses;
+mod choices;
 mod links;
 mod routing;
 
@@ -42,6 +43,10 @@ fn anywhere() -> impl IntoIterator<Item = Test> {
         links::missing_links_are_reported_as_missing,
         addresses::ten_thousand_addresses,
         addresses::listings_survive_changes_meanwhile,
+        choices::choices_written_by_us_read_by_ip,
+        choices::choices_written_by_ip_read_by_us,
+        choices::lifetimes_are_renewed_and_end,
+        choices::of_several_with_the_same_address_the_one_is_removed,
         routing::rules_written_by_us_read_by_ip,
         routing::rules_written_by_ip_read_by_us,
         routing::routes_written_by_us_read_by_ip,
