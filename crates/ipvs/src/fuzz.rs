@@ -4,7 +4,7 @@
 use netlink_packet_core::Emitable;
 use netlink_packet_generic::GenlFamily;
 
-use crate::{Reply, Request, SaveLine, Timeouts};
+use crate::{Reply, Request, SaveLine, Timeouts, connection_changes, parse_connections};
 
 /// A reply: the command, three bytes that are ignored, attributes.
 pub fn reply(bytes: &[u8]) {
@@ -26,6 +26,19 @@ pub fn request(bytes: &[u8]) {
         return;
     };
     assert_eq!(Request::decode(read.command(), &emit(&read)), Ok(read));
+}
+
+/// `/proc/net/ip_vs_conn`: no reading differs from itself, and each entry is printed on a line.
+pub fn connections(bytes: &[u8]) {
+    let Ok(entries) = parse_connections(&String::from_utf8_lossy(bytes)) else {
+        return;
+    };
+    assert_eq!(connection_changes(&entries, &entries), []);
+    assert!(
+        entries
+            .iter()
+            .all(|entry| !entry.to_string().contains('\n'))
+    );
 }
 
 /// A line of `ipvsadm -S`.
@@ -76,6 +89,14 @@ mod tests {
     #[test]
     fn replies() {
         replay("reply", reply);
+    }
+
+    #[test]
+    fn connection_tables() {
+        replay("connections", connections);
+        // An entry twice.
+        let table = include_str!("../tests/data/ip_vs_conn");
+        connections([table, table].concat().as_bytes());
     }
 
     #[test]

@@ -36,7 +36,7 @@
 //!   `Copy` values that compare as equal when the kernel does not distinguish them;
 //! - [`SaveLine`], a line of `ipvsadm -Sn`, and [`listing`], the tables of `ipvsadm -Ln`;
 //! - [`ConnectionEntry`], a line of `/proc/net/ip_vs_conn`, which [`client::connections`] reads, and
-//!   [`connection_changes`] between two readings;
+//!   [`connection_changes`] between two readings, which [`ConnectionLog`] keeps and [`client::ConnectionMonitor`] makes;
 //! - [`Table`] and [`diff`]: a whole table, and the requests that change one into another;
 //! - [`message`]: [`Request`] and [`Reply`], with the traits of rust-netlink for use with
 //!   `netlink-proto` and `genetlink`. Writing a request allocates nothing;
@@ -101,7 +101,7 @@
 //! | sockets belong to a network namespace | `behaviour::a_client_stays_in_the_namespace_it_was_opened_in` |
 //! | a difference of tables, carried out in one batch | `tables::the_kernel_becomes_what_is_wanted` |
 //! | no IPVS in the kernel | `behaviour::a_kernel_without_ipvs_is_told_apart` |
-//! | the connection table | `connections::are_those_of_ipvsadm` |
+//! | the connection table | `connections::are_those_of_ipvsadm`, `connections::are_followed` |
 //! | the tables of `ipvsadm -Ln`, `--stats`, `--rate` | `reading::the_listing_is_that_of_ipvsadm`, `statistics::listings_are_those_of_ipvsadm` |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -138,7 +138,8 @@ pub use model::{
 pub use netlink_wire::{DecodeError, Family, Problem, Protocol};
 pub use table::{Table, diff};
 pub use text::{
-    ConnectionChange, ConnectionEntry, SaveLine, connection_changes, listing, parse_connections,
+    ConnectionChange, ConnectionEntry, ConnectionLog, SaveLine, connection_changes, listing,
+    parse_connections,
 };
 
 #[cfg(all(doctest, feature = "tokio"))]

@@ -19,7 +19,7 @@ use crate::uapi::{IPVS_GENL_NAME, IPVS_GENL_VERSION};
 use crate::{Error, Request, Result};
 
 pub use change::Outcome;
-pub use connections::connections;
+pub use connections::{ConnectionMonitor, connections};
 pub use refusal::{Reason, Refusal};
 
 /// A connection to IPVS in one network namespace: that of the thread which opened it, wherever it

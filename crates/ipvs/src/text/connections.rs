@@ -1,6 +1,5 @@
 //! The connection table, as `/proc/net/ip_vs_conn` prints it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -35,10 +34,10 @@ pub struct ConnectionEntry {
 }
 
 /// What distinguishes a connection.
-type Key = (Protocol, SocketAddr, SocketAddr);
+pub(super) type Key = (Protocol, SocketAddr, SocketAddr);
 
 impl ConnectionEntry {
-    fn key(&self) -> Key {
+    pub(super) fn key(&self) -> Key {
         (self.protocol, self.client, self.server)
     }
 
@@ -47,24 +46,6 @@ impl ConnectionEntry {
     pub fn is_template(&self) -> bool {
         self.client.port() == 0
     }
-}
-
-/// What became of a connection between two readings of the table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub enum ConnectionChange {
-    /// It is new.
-    Opened(ConnectionEntry),
-    /// It has another state or destination than before.
-    Changed {
-        /// As it was.
-        before: ConnectionEntry,
-        /// As it is.
-        after: ConnectionEntry,
-    },
-    /// It is gone.
-    Closed(ConnectionEntry),
 }
 
 /// Parses `/proc/net/ip_vs_conn`.
@@ -82,36 +63,6 @@ pub fn parse_connections(text: &str) -> Result<Vec<ConnectionEntry>> {
             })
         })
         .collect()
-}
-
-/// The changes that lead from one reading of the table to another, sorted. The time that is left to an entry is not compared.
-#[must_use]
-pub fn connection_changes(
-    before: &[ConnectionEntry],
-    after: &[ConnectionEntry],
-) -> Vec<ConnectionChange> {
-    let mut known: BTreeMap<Key, &ConnectionEntry> =
-        before.iter().map(|entry| (entry.key(), entry)).collect();
-    let mut changes = BTreeMap::new();
-    for entry in after {
-        let change = match known.remove(&entry.key()) {
-            None => ConnectionChange::Opened(entry.clone()),
-            Some(before)
-                if (&before.state, before.destination) == (&entry.state, entry.destination) =>
-            {
-                continue;
-            }
-            Some(before) => ConnectionChange::Changed {
-                before: before.clone(),
-                after: entry.clone(),
-            },
-        };
-        changes.insert(entry.key(), change);
-    }
-    for (key, entry) in known {
-        changes.insert(key, ConnectionChange::Closed(entry.clone()));
-    }
-    changes.into_values().collect()
 }
 
 /// [`ip_vs_conn_seq_show`](https://github.com/torvalds/linux/blob/v6.12/net/netfilter/ipvs/ip_vs_conn.c).
@@ -241,35 +192,5 @@ mod tests {
         ] {
             assert!(parse_connections(&broken).is_err(), "{broken}");
         }
-    }
-
-    #[test]
-    fn changes_lead_from_one_table_to_another() {
-        let line = |port: u16, state: &str, expires: u32| {
-            let text =
-                format!("TCP 0A000001 {port:04X} 0A600001 0050 0A010001 1F90 {state} {expires}");
-            parse(&text).unwrap()
-        };
-        let before = [
-            line(1, "ESTABLISHED", 900),
-            line(2, "SYN_RECV", 60),
-            line(3, "CLOSE", 1),
-        ];
-        let after = [
-            line(4, "SYN_RECV", 60),
-            line(2, "ESTABLISHED", 900),
-            line(1, "ESTABLISHED", 7),
-        ];
-        let changes = connection_changes(&before, &after);
-        let expected = [
-            ConnectionChange::Changed {
-                before: before[1].clone(),
-                after: after[1].clone(),
-            },
-            ConnectionChange::Closed(before[2].clone()),
-            ConnectionChange::Opened(after[0].clone()),
-        ];
-        assert_eq!(changes, expected);
-        assert_eq!(connection_changes(&after, &after), []);
     }
 }

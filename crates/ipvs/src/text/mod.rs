@@ -1,5 +1,6 @@
 //! The text of `ipvsadm`: lines to save and restore, and its table.
 
+mod connection_log;
 mod connections;
 pub mod listing;
 
@@ -11,6 +12,7 @@ mod save;
 mod tests;
 mod tunnel;
 
-pub use connections::{ConnectionChange, ConnectionEntry, connection_changes, parse_connections};
+pub use connection_log::{ConnectionChange, ConnectionLog, connection_changes};
+pub use connections::{ConnectionEntry, parse_connections};
 pub(crate) use protocol::ProtocolName;
 pub use save::SaveLine;

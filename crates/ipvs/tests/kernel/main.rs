@@ -29,7 +29,7 @@ use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, tests};
 use netlink_batch::uapi::NETLINK_GENERIC;
 
 fn main() -> ExitCode {
-    let any_client = tests![connections::are_those_of_ipvsadm];
+    let any_client = tests![connections::are_those_of_ipvsadm, connections::are_followed];
     let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
         .map(|test| test.needs(Needs::NetNamespace));
     let on_tokio = ipvs().into_iter().map(Test::on_tokio);
