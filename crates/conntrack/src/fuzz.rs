@@ -4,7 +4,7 @@
 
 use netlink_packet_core::Emitable;
 
-use crate::message::{Request, parse_flow};
+use crate::message::{FLOW, FLOW_GONE, Request, parse_event, parse_flow};
 use crate::{Flow, FlowKey};
 
 /// A flow, which is what follows the netlink header: what is read from it is written again the same.
@@ -21,7 +21,17 @@ pub fn reply(bytes: &[u8]) {
     let reply = emitted(&Flow::new(flow.original, flow.reply));
     let tuple = emitted(&Request::Delete(FlowKey::new(flow.original))).len();
     request.extend(reply.get(tuple..).unwrap_or_default());
-    assert_eq!(parse_flow(&request), Ok(flow));
+    let mut identity = Flow::new(flow.original, flow.reply);
+    (identity.zone, identity.id) = (flow.zone, flow.id);
+    assert_eq!(parse_flow(&request), Ok(identity));
+    // Both forms of it can be printed, and it is the flow of an event.
+    let shown = [format!("{flow}"), format!("{flow:#}")];
+    assert!(!shown.iter().any(|line| line.contains('\n')));
+    for message_type in [FLOW, FLOW_GONE] {
+        let event = parse_event(message_type, 0, bytes);
+        let event = event.ok().flatten().map(|event| *event.flow());
+        assert_eq!(event, Some(flow));
+    }
 }
 
 fn emitted(message: &impl Emitable) -> Vec<u8> {

@@ -19,10 +19,57 @@ pub const IPCTNL_MSG_CT_DELETE: u16 = 2;
 pub const CTA_TUPLE_ORIG: u16 = 1;
 /// Nest: the packets that come back.
 pub const CTA_TUPLE_REPLY: u16 = 2;
+/// Status bits, `u32`.
+pub const CTA_STATUS: u16 = 3;
+/// Nest: the state of the protocol.
+pub const CTA_PROTOINFO: u16 = 4;
+/// Seconds until the flow is forgotten, `u32`.
+pub const CTA_TIMEOUT: u16 = 7;
+/// The mark, `u32`.
+pub const CTA_MARK: u16 = 8;
+/// Nest: what the original direction carried.
+pub const CTA_COUNTERS_ORIG: u16 = 9;
+/// Nest: what the reply direction carried.
+pub const CTA_COUNTERS_REPLY: u16 = 10;
+/// How many parts of the kernel refer to the flow, `u32`.
+pub const CTA_USE: u16 = 11;
 /// Tells flows apart that have the same tuple one after the other, 4 bytes.
 pub const CTA_ID: u16 = 12;
 /// The zone of both directions, `u16`; 0, the default, is left out.
 pub const CTA_ZONE: u16 = 18;
+
+/// Nest: when the flow began and ended.
+pub const CTA_TIMESTAMP: u16 = 20;
+/// Of a filter, the bits of the mark that are compared; of an update, those that change, `u32`.
+pub const CTA_MARK_MASK: u16 = 21;
+/// Of a filter, the status bits that are compared, `u32` (Linux 5.14).
+pub const CTA_STATUS_MASK: u16 = 26;
+
+/// In `CTA_COUNTERS_*`: packets, `u64`.
+pub const CTA_COUNTERS_PACKETS: u16 = 1;
+/// In `CTA_COUNTERS_*`: bytes, `u64`.
+pub const CTA_COUNTERS_BYTES: u16 = 2;
+
+/// When the flow began, nanoseconds since 1970, `u64`.
+pub const CTA_TIMESTAMP_START: u16 = 1;
+/// When the flow ended, nanoseconds since 1970, `u64`.
+pub const CTA_TIMESTAMP_STOP: u16 = 2;
+
+/// In [`CTA_PROTOINFO`], nest: TCP.
+pub const CTA_PROTOINFO_TCP: u16 = 1;
+/// In [`CTA_PROTOINFO`], nest: SCTP.
+pub const CTA_PROTOINFO_SCTP: u16 = 3;
+/// The state of TCP, `u8`.
+pub const CTA_PROTOINFO_TCP_STATE: u16 = 1;
+/// The state of SCTP, `u8`.
+pub const CTA_PROTOINFO_SCTP_STATE: u16 = 1;
+
+/// Multicast group of new flows.
+pub const NFNLGRP_CONNTRACK_NEW: u32 = 1;
+/// Multicast group of changes of flows.
+pub const NFNLGRP_CONNTRACK_UPDATE: u32 = 2;
+/// Multicast group of flows that end.
+pub const NFNLGRP_CONNTRACK_DESTROY: u32 = 3;
 
 /// In a tuple, nest: addresses.
 pub const CTA_TUPLE_IP: u16 = 1;

@@ -10,10 +10,19 @@ use netlink_batch::{
 };
 
 use crate::message::{FLOW, Request, parse_flow};
-use crate::{Error, Family, Flow, FlowKey};
+use crate::{Error, Family, Filter, Flow, FlowKey};
+
+mod change;
+mod monitor;
+
+pub use monitor::{AsyncMonitor, Event, EventKinds, Monitor};
 
 /// What [`Client::visit`] hands to its visitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly all are flows, and each lives as long as one call of the visitor"
+)]
 pub enum DumpItem {
     /// A flow.
     Flow(Flow),
@@ -34,8 +43,9 @@ pub struct Client<T = Socket>(AsyncClient<T>);
 /// `AsyncClient::open`, with the feature `tokio`, opens one for a tokio runtime.
 ///
 /// # When a future is dropped
-/// The client stays good. Of [`delete`](Self::delete) the flows up to some point are deleted, in order,
-/// and none behind it: [more](netlink_batch::AsyncConnection). To delete them again does no harm.
+/// The client stays good. Of [`delete`](Self::delete) and [`update`](Self::update) the flows up to some point are
+/// deleted or changed, in order, and none behind it: [more](netlink_batch::AsyncConnection). To do it again does no
+/// harm.
 #[derive(Debug)]
 pub struct AsyncClient<#[cfg(feature = "tokio")] T = AsyncSocket, #[cfg(not(feature = "tokio"))] T>
 {
@@ -82,7 +92,7 @@ impl<T: AsyncTransport> AsyncClient<T> {
     /// A client over a connection of protocol [`netlink::NETLINK_NETFILTER`].
     pub fn new(connection: AsyncConnection<T>) -> Self {
         let mut batch = Batch::new();
-        // A flow that is gone cannot be deleted again.
+        // A flow that is gone cannot be deleted again, and one that is changed can be changed to the same.
         batch.set_idempotent(true);
         Self { connection, batch }
     }
@@ -101,26 +111,19 @@ netlink_batch::methods! { Client, AsyncClient;
         family: Family,
         visit: impl FnMut(DumpItem) -> ControlFlow<B>,
     ) -> Result<Option<B>, Error> {
-        let mut visit = visit;
-        let request = Request::List(family);
-        let header = Header::new(request.message_type()).with(request.flags());
-        let stopped = self
-            .connection
-            .dump(header, &request, |item| {
-                let item = match item {
-                    Dumped::StartOver => DumpItem::Restart,
-                    Dumped::Message(message) if message.message_type == FLOW => {
-                        match parse_flow(message.payload) {
-                            Ok(flow) => DumpItem::Flow(flow),
-                            Err(error) => return ControlFlow::Break(Err(error)),
-                        }
-                    }
-                    Dumped::Message(_) => return ControlFlow::Continue(()),
-                };
-                visit(item).map_break(Ok)
-            })
-            .await;
-        Ok(stopped.map_err(list_error)?.transpose()?)
+        self.dump(Request::List(family), None, visit).await
+    }
+
+    /// As [`visit`](Self::visit), of the flows that a filter means.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub async fn visit_where<B>(
+        &mut self,
+        filter: &Filter,
+        visit: impl FnMut(DumpItem) -> ControlFlow<B>,
+    ) -> Result<Option<B>, Error> {
+        self.dump(Request::ListWhere(*filter), Some(*filter), visit).await
     }
 
     /// All flows of a family, in no order. There may be hundreds of thousands: see
@@ -129,7 +132,37 @@ netlink_batch::methods! { Client, AsyncClient;
     /// # Errors
     /// As [`visit`](Self::visit).
     pub async fn flows(&mut self, family: Family) -> Result<Vec<Flow>, Error> {
-        self.collect(family, Some).await
+        self.collect(Request::List(family), None, Some).await
+    }
+
+    /// The flows that a filter means, in no order.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub async fn flows_where(&mut self, filter: &Filter) -> Result<Vec<Flow>, Error> {
+        self.collect(Request::ListWhere(*filter), Some(*filter), Some).await
+    }
+
+    /// The flow with the original tuple and the zone of this key, and with its id if it has one; `None` if there is
+    /// no such flow.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit).
+    pub async fn flow(&mut self, key: &FlowKey) -> Result<Option<Flow>, Error> {
+        let request = Request::Get(*key);
+        let header = Header::new(request.message_type()).with(request.flags());
+        let found = self
+            .connection
+            .get(header, &request, |message| {
+                parse_flow(message.payload).map_err(Error::Malformed)
+            })
+            .await;
+        match found {
+            Ok(flow) => Ok(Some(flow).filter(|flow| key.id.is_none() || key.id == flow.id)),
+            Err(Error::Netlink(error)) if error.code() == Some(errno::ENOENT) => Ok(None),
+            Err(Error::Netlink(error)) => Err(list_error(error)),
+            Err(error) => Err(error),
+        }
     }
 
     /// Deletes flows, many to a system call, and returns how many of them were there. That one is gone
@@ -139,35 +172,19 @@ netlink_batch::methods! { Client, AsyncClient;
     /// [`Error::NotPermitted`]; [`Error::NotDeleted`] with the first that could not be deleted: the
     /// others are tried all the same.
     pub async fn delete(&mut self, keys: &[FlowKey]) -> Result<usize, Error> {
-        let report = self
-            .connection
-            .execute_all(&mut self.batch, keys, |batch, key| {
-                let request = Request::Delete(*key);
-                let header = Header::new(request.message_type()).with(request.flags());
-                batch.push(header, &request);
-            })
-            .await;
-        let mut deleted = keys.len();
-        let mut failed: Option<(FlowKey, netlink_batch::Error)> = None;
-        let mut failures = 0;
-        for (request, error) in report.into_failures() {
-            deleted -= 1;
-            if error.code() == Some(errno::ENOENT) {
-                continue;
-            }
-            failures += 1;
-            if let (None, Some(key)) = (&failed, keys.get(request)) {
-                failed = Some((*key, error));
-            }
-        }
+        let not_deleted = |flow, others, reason| Error::NotDeleted {
+            flow,
+            others,
+            reason,
+        };
+        let (deleted, failed) = self.change(keys, |key| Request::Delete(*key)).await;
         match failed {
             None => Ok(deleted),
-            Some((_, error)) if error.code() == Some(errno::EPERM) => Err(Error::NotPermitted),
-            Some((key, reason)) => Err(Error::NotDeleted {
-                flow: Box::new(key),
-                others: failures - 1,
-                reason,
-            }),
+            Some(failed) if failed.reason.code() == Some(errno::EPERM) => Err(Error::NotPermitted),
+            Some(failed) => {
+                let key = keys.get(failed.place).copied();
+                Err(failed.into_error(key, not_deleted))
+            }
         }
     }
 
@@ -183,21 +200,76 @@ netlink_batch::methods! { Client, AsyncClient;
     ) -> Result<usize, Error> {
         let mut matches = matches;
         let keys = self
-            .collect(family, |flow| matches(&flow).then(|| flow.key()))
+            .collect(Request::List(family), None, |flow| {
+                matches(&flow).then(|| flow.key())
+            })
+            .await?;
+        self.delete(&keys).await
+    }
+
+    /// Deletes the flows that a filter means, and returns how many. As [`delete_matching`](Self::delete_matching), with
+    /// a listing that the kernel narrows.
+    ///
+    /// # Errors
+    /// As [`visit`](Self::visit) and [`delete`](Self::delete).
+    pub async fn delete_where(&mut self, filter: &Filter) -> Result<usize, Error> {
+        let request = Request::ListWhere(*filter);
+        let keys = self
+            .collect(request, Some(*filter), |flow| Some(flow.key()))
             .await?;
         self.delete(&keys).await
     }
 }
 
 impl<T: AsyncTransport> AsyncClient<T> {
-    /// The results of `keep` for all flows.
+    /// Hands each flow of a listing that the filter means to `visit`.
+    async fn dump<B>(
+        &mut self,
+        request: Request,
+        filter: Option<Filter>,
+        mut visit: impl FnMut(DumpItem) -> ControlFlow<B>,
+    ) -> Result<Option<B>, Error> {
+        let header = Header::new(request.message_type()).with(request.flags());
+        let stopped = self
+            .connection
+            .dump(header, &request, |item| {
+                let item = match item {
+                    Dumped::StartOver => DumpItem::Restart,
+                    Dumped::Message(message) if message.message_type == FLOW => {
+                        match parse_flow(message.payload) {
+                            Ok(flow) if filter.is_none_or(|filter| filter.matches(&flow)) => {
+                                DumpItem::Flow(flow)
+                            }
+                            Ok(_) => return ControlFlow::Continue(()),
+                            Err(error) => return ControlFlow::Break(Err(error)),
+                        }
+                    }
+                    Dumped::Message(_) => return ControlFlow::Continue(()),
+                };
+                visit(item).map_break(Ok)
+            })
+            .await;
+        match stopped {
+            // Without zones, no flow is in this one.
+            Err(error)
+                if error.code() == Some(errno::EOPNOTSUPP)
+                    && filter.is_some_and(|filter| filter.zone.is_some()) =>
+            {
+                Ok(None)
+            }
+            stopped => Ok(stopped.map_err(list_error)?.transpose()?),
+        }
+    }
+
+    /// The results of `keep` for all flows of a listing that the filter means.
     async fn collect<R>(
         &mut self,
-        family: Family,
+        request: Request,
+        filter: Option<Filter>,
         mut keep: impl FnMut(Flow) -> Option<R>,
     ) -> Result<Vec<R>, Error> {
         let mut all = Vec::new();
-        self.visit(family, |item| {
+        self.dump(request, filter, |item| {
             match item {
                 DumpItem::Flow(flow) => all.extend(keep(flow)),
                 DumpItem::Restart => all.clear(),

@@ -1,7 +1,8 @@
 //! The messages of connection tracking, without a socket.
 //!
 //! A [`Request`] is sent with [`Request::message_type`] and [`Request::flags`] in its netlink
-//! header; what it emits begins with the header of nfnetlink. Flows are read with [`parse_flow`].
+//! header; what it emits begins with the header of nfnetlink. Flows are read with [`parse_flow`], events with
+//! [`parse_event`].
 //!
 //! ```
 //! use conntrack_netlink::message::Request;
@@ -18,15 +19,24 @@
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
 
-use netlink_packet_core::{Emitable, NLM_F_DUMP};
+mod event;
+mod request;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use netlink_packet_core::Emitable;
 use netlink_wire::{DecodeError, Family, Names, Problem, Writer, measure, require, walk};
 
-use crate::uapi::{
-    CTA_ID, CTA_TUPLE_ORIG, CTA_TUPLE_REPLY, CTA_ZONE, IPCTNL_MSG_CT_DELETE, IPCTNL_MSG_CT_GET,
-    IPCTNL_MSG_CT_NEW, NFNL_SUBSYS_CTNETLINK,
-};
-use crate::wire::{decode_tuple, encode_tuple};
-use crate::{Flow, FlowKey};
+#[allow(
+    clippy::wildcard_imports,
+    reason = "the kernel's names, all with a prefix of their own"
+)]
+use crate::uapi::*;
+use crate::wire::{decode_detail, decode_tuple, encode_details, encode_tuple};
+use crate::{Flow, Layer4, Protocol, Tuple};
+
+pub use event::{FLOW_GONE, FlowEvent, parse_event};
+pub use request::Request;
 
 /// Length of the header of nfnetlink, `struct nfgenmsg`.
 const HEADER_LEN: usize = 4;
@@ -34,72 +44,27 @@ const HEADER_LEN: usize = 4;
 const NAMES: &Names = &[
     (CTA_TUPLE_ORIG, "CTA_TUPLE_ORIG"),
     (CTA_TUPLE_REPLY, "CTA_TUPLE_REPLY"),
-    (CTA_ZONE, "CTA_ZONE"),
+    (CTA_STATUS, "CTA_STATUS"),
+    (CTA_PROTOINFO, "CTA_PROTOINFO"),
+    (CTA_TIMEOUT, "CTA_TIMEOUT"),
+    (CTA_MARK, "CTA_MARK"),
+    (CTA_COUNTERS_ORIG, "CTA_COUNTERS_ORIG"),
+    (CTA_COUNTERS_REPLY, "CTA_COUNTERS_REPLY"),
+    (CTA_USE, "CTA_USE"),
     (CTA_ID, "CTA_ID"),
+    (CTA_ZONE, "CTA_ZONE"),
+    (CTA_TIMESTAMP, "CTA_TIMESTAMP"),
 ];
 
 /// The message type of flows in a listing.
 pub const FLOW: u16 = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
-
-/// A request.
-///
-/// There is none that deletes all flows, although the kernel has one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Request {
-    /// Lists all flows of a family.
-    List(Family),
-    /// Deletes one flow.
-    Delete(FlowKey),
-}
-
-impl Request {
-    /// `nlmsg_type`.
-    #[must_use]
-    pub const fn message_type(&self) -> u16 {
-        let command = match self {
-            Self::List(_) => IPCTNL_MSG_CT_GET,
-            Self::Delete(_) => IPCTNL_MSG_CT_DELETE,
-        };
-        NFNL_SUBSYS_CTNETLINK << 8 | command
-    }
-
-    /// `nlmsg_flags`, beside `NLM_F_REQUEST` and `NLM_F_ACK`.
-    #[must_use]
-    pub const fn flags(&self) -> u16 {
-        match self {
-            Self::List(_) => NLM_F_DUMP,
-            Self::Delete(_) => 0,
-        }
-    }
-
-    fn encode(&self, writer: &mut Writer<'_>) {
-        match self {
-            Self::List(family) => encode_header(writer, *family),
-            Self::Delete(key) => {
-                encode_header(writer, key.original.family());
-                encode_tuple(writer, CTA_TUPLE_ORIG, &key.original);
-                encode_zone_and_id(writer, key.zone, key.id);
-            }
-        }
-    }
-}
-
-impl Emitable for Request {
-    fn buffer_len(&self) -> usize {
-        measure(|writer| self.encode(writer))
-    }
-
-    fn emit(&self, buffer: &mut [u8]) {
-        self.encode(&mut Writer::new(buffer));
-    }
-}
 
 fn encode_flow(flow: &Flow, writer: &mut Writer<'_>) {
     encode_header(writer, flow.family());
     encode_tuple(writer, CTA_TUPLE_ORIG, &flow.original);
     encode_tuple(writer, CTA_TUPLE_REPLY, &flow.reply);
     encode_zone_and_id(writer, flow.zone, flow.id);
+    encode_details(writer, flow);
 }
 
 /// Flows emit what [`parse_flow`] reads.
@@ -131,32 +96,40 @@ fn encode_zone_and_id(writer: &mut Writer<'_>, zone: u16, id: Option<u32>) {
 /// Reads a flow from what follows the netlink header of a message of type [`FLOW`].
 ///
 /// # Errors
-/// [`DecodeError`]: the payload is cut off, or one of the two tuples is missing or malformed.
+/// [`DecodeError`]: the payload is cut off, one of the two tuples is missing, or an attribute is malformed.
 pub fn parse_flow(payload: &[u8]) -> Result<Flow, DecodeError> {
-    let (mut original, mut reply, mut zone, mut id) = (None, None, 0, None);
     let cut = Problem::Length {
         expected: HEADER_LEN,
         found: payload.len(),
     };
     let attributes = payload.get(HEADER_LEN..).ok_or(cut.of("nfgenmsg"))?;
+    let (mut original, mut reply) = (None, None);
+    let mut flow = Flow::new(NO_TUPLE, NO_TUPLE);
     walk(attributes, "the message", NAMES, |attribute| {
         let value = attribute.value();
         match attribute.kind() {
             CTA_TUPLE_ORIG => original = Some(decode_tuple(value, "CTA_TUPLE_ORIG")?),
             CTA_TUPLE_REPLY => reply = Some(decode_tuple(value, "CTA_TUPLE_REPLY")?),
-            CTA_ZONE => zone = attribute.u16_be()?,
-            CTA_ID => id = Some(attribute.u32_be()?),
-            _ => {}
+            CTA_ZONE => flow.zone = attribute.u16_be()?,
+            CTA_ID => flow.id = Some(attribute.u32_be()?),
+            _ => decode_detail(attribute, &mut flow)?,
         }
         Ok(())
     })?;
-    Ok(Flow {
-        original: require(original, "CTA_TUPLE_ORIG")?,
-        reply: require(reply, "CTA_TUPLE_REPLY")?,
-        zone,
-        id,
-    })
+    flow.original = require(original, "CTA_TUPLE_ORIG")?;
+    flow.reply = require(reply, "CTA_TUPLE_REPLY")?;
+    Ok(flow)
 }
 
+/// What stands for a tuple until it is read.
+const NO_TUPLE: Tuple = Tuple::new(
+    Protocol(0),
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    Layer4::None,
+);
+
+#[cfg(test)]
+mod detail_tests;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,15 @@
 //! Flows, and what identifies them.
 
+use std::time::{Duration, SystemTime};
+
 use netlink_wire::Family;
 
-use crate::Tuple;
+use crate::{ProtocolState, Status, Tuple};
 
 /// A flow that the kernel tracks: a connection, or what comes nearest to one.
 ///
-/// Displays as `conntrack` prints it, without counters, marks, states and timeouts.
+/// Displays as `conntrack` prints it, without counters, marks, states and timeouts; with them in the alternate form
+/// (`{:#}`), which is a line of `conntrack -L -o id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
@@ -21,10 +24,40 @@ pub struct Flow {
     /// The kernel's number of the flow, which an earlier or later flow with the same tuples does not
     /// share.
     pub id: Option<u32>,
+    /// Status bits.
+    pub status: Option<Status>,
+    /// In how long it is forgotten unless packets come, in whole seconds. An event of a flow that is gone may lack
+    /// it.
+    pub timeout: Option<Duration>,
+    /// The state of its protocol, if it has one.
+    pub state: Option<ProtocolState>,
+    /// Its mark. Events lack it where it is 0.
+    pub mark: Option<u32>,
+    /// The packets of the original direction so far, if the kernel counts (sysctl
+    /// `net.netfilter.nf_conntrack_acct`, at the time of the first packet).
+    pub original_counters: Option<Counters>,
+    /// The packets of the reply direction, likewise.
+    pub reply_counters: Option<Counters>,
+    /// When it began, if the kernel takes the time (sysctl `net.netfilter.nf_conntrack_timestamp`).
+    pub started: Option<SystemTime>,
+    /// When it ended: in the event of its end, if the kernel takes the time.
+    pub ended: Option<SystemTime>,
+    /// How many parts of the kernel refer to it. Events lack it.
+    pub uses: Option<u32>,
+}
+
+/// What a flow has carried in one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Counters {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, with the headers of IP.
+    pub bytes: u64,
 }
 
 impl Flow {
-    /// A flow in the default zone, of unknown id.
+    /// A flow in the default zone, of which nothing else is known.
     #[must_use]
     pub const fn new(original: Tuple, reply: Tuple) -> Self {
         Self {
@@ -32,6 +65,15 @@ impl Flow {
             reply,
             zone: 0,
             id: None,
+            status: None,
+            timeout: None,
+            state: None,
+            mark: None,
+            original_counters: None,
+            reply_counters: None,
+            started: None,
+            ended: None,
+            uses: None,
         }
     }
 

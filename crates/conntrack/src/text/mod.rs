@@ -6,7 +6,8 @@ use std::fmt;
 
 use netlink_wire::Protocol;
 
-use crate::{Flow, FlowKey, Layer4, Tuple};
+use crate::message::FlowEvent;
+use crate::{Counters, Flow, FlowKey, Layer4, Status, Tuple};
 pub use protocol::{protocol_by_name, protocol_name};
 
 /// A tuple, with the keyword for its zone: it depends on the direction.
@@ -36,9 +37,22 @@ impl fmt::Display for Directed<'_> {
             Layer4::Icmp { kind, code, id } => write!(f, " type={kind} code={code} id={id}")?,
             Layer4::None => {}
         }
-        match tuple.zone {
+        self.write_zone(f)
+    }
+}
+
+impl Directed<'_> {
+    fn write_zone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.tuple.zone {
             Some(zone) => write!(f, " {}={zone}", self.zone),
             None => Ok(()),
+        }
+    }
+
+    fn without_zone(&self) -> Tuple {
+        Tuple {
+            zone: None,
+            ..*self.tuple
         }
     }
 }
@@ -56,8 +70,82 @@ impl fmt::Display for Flow {
         let [original, reply] = [(&self.original, ORIGINAL), (&self.reply, REPLY)]
             .map(|(tuple, zone)| Directed { tuple, zone });
         let name = protocol_name(protocol);
-        write!(f, "{name:<8} {} {original} {reply}", protocol.0)?;
+        write!(f, "{name:<8} {}", protocol.0)?;
+        if f.alternate() {
+            return self.write_in_full(f, &original, &reply);
+        }
+        write!(f, " {original} {reply}")?;
         write_zone(f, self.zone)
+    }
+}
+
+impl Flow {
+    /// With everything that `conntrack -L -o id` prints after the protocol.
+    fn write_in_full(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        original: &Directed<'_>,
+        reply: &Directed<'_>,
+    ) -> fmt::Result {
+        if let Some(timeout) = self.timeout {
+            write!(f, " {}", timeout.as_secs())?;
+        }
+        if let Some(state) = self.state {
+            write!(f, " {state}")?;
+        }
+        // The zone of a direction is printed after its counters.
+        write!(f, " {}", original.without_zone())?;
+        write_counters(f, self.original_counters)?;
+        original.write_zone(f)?;
+        if self.has_status(Status::SEEN_REPLY) == Some(false) {
+            f.write_str(" [UNREPLIED]")?;
+        }
+        write!(f, " {}", reply.without_zone())?;
+        write_counters(f, self.reply_counters)?;
+        reply.write_zone(f)?;
+        let marks = [
+            (Status::HW_OFFLOAD, " [HW_OFFLOAD]"),
+            (Status::OFFLOAD, " [OFFLOAD]"),
+            (Status::ASSURED, " [ASSURED]"),
+        ];
+        let mark = marks
+            .into_iter()
+            .find(|(bit, _)| self.has_status(*bit) == Some(true));
+        f.write_str(mark.map_or("", |(_, mark)| mark))?;
+        if let Some(mark) = self.mark {
+            write!(f, " mark={mark}")?;
+        }
+        write_zone(f, self.zone)?;
+        if let Some(uses) = self.uses {
+            write!(f, " use={uses}")?;
+        }
+        match self.id {
+            Some(id) => write!(f, " id={id}"),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether it has these status bits; `None` if that is unknown.
+    fn has_status(&self, bits: Status) -> Option<bool> {
+        self.status.map(|status| status.contains(bits))
+    }
+}
+
+fn write_counters(f: &mut fmt::Formatter<'_>, counters: Option<Counters>) -> fmt::Result {
+    match counters {
+        Some(Counters { packets, bytes }) => write!(f, " packets={packets} bytes={bytes}"),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Display for FlowEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::New(_) => "[NEW]",
+            Self::Updated(_) => "[UPDATE]",
+            Self::Destroyed(_) => "[DESTROY]",
+        };
+        write!(f, "{kind:>9} {:#}", self.flow())
     }
 }
 

@@ -6,20 +6,31 @@
     reason = "tests fail by panicking"
 )]
 
+mod details;
+mod events;
+mod zones;
+
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use conntrack_netlink::{DumpItem, Error, Family, Flow, FlowKey, Protocol, Tuple};
-use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, modprobe, set_sysctl, tests, try_cmd};
-use netlink_batch::{errno, uapi::NETLINK_NETFILTER};
+use conntrack_netlink::{
+    DumpItem, Error, EventKinds, Family, Flow, FlowKey, FlowUpdate, Mark, Monitor, Protocol, Tuple,
+};
+use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, modprobe, set_sysctl, tests};
+use netlink_batch::uapi::NETLINK_NETFILTER;
 use nix::unistd::{Gid, Uid, setresgid, setresuid};
 
 fn main() -> ExitCode {
     let on_tokio = anywhere().into_iter().map(Test::on_tokio);
     // The guest's kernel has no zones, this machine's may have.
-    let here = tests![zones_of_this_kernel].map(|test| test.needs(Needs::NetNamespace));
+    let here = tests![
+        zones::zones_of_this_kernel,
+        zones::filters_by_zone,
+        events::times_of_this_kernel,
+    ]
+    .map(|test| test.needs(Needs::NetNamespace));
     kernel_test::main(anywhere().into_iter().chain(on_tokio).chain(here))
 }
 
@@ -29,11 +40,18 @@ fn anywhere() -> impl IntoIterator<Item = Test> {
         listed_as_conntrack_lists_them,
         packets_make_flows_and_those_that_match_are_deleted,
         deleting_what_is_gone_is_not_an_error,
-        a_kernel_without_zones,
+        zones::a_kernel_without_zones,
         a_newer_flow_of_the_same_tuple_stays,
         six_thousand_flows,
         a_visitor_may_have_enough,
         through_ipvs_the_reply_comes_from_the_destination,
+        details::filters_narrow_listings_and_deletions,
+        details::updates_are_read_by_conntrack,
+        details::what_cannot_be_changed_is_named,
+        details::a_family_is_flushed_and_then_all,
+        events::a_connection_from_its_first_packet_to_its_last,
+        events::what_others_change_is_reported,
+        events::more_than_the_buffer_holds,
         without_permission,
     ]
 }
@@ -84,10 +102,9 @@ fn ours(client: &mut Client, family: Family) -> Vec<String> {
 
 /// Makes the kernel track, in this network namespace.
 fn track() {
-    for tool in ["iptables-legacy", "ip6tables-legacy"] {
-        cmd(&format!(
-            "{tool} -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT"
-        ));
+    for tool in ["iptables", "ip6tables"] {
+        let rule = "-A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT";
+        cmd(&format!("{tool}-legacy {rule} || {tool} {rule}"));
     }
 }
 
@@ -227,60 +244,6 @@ fn deleting_what_is_gone_is_not_an_error() {
     assert_eq!(theirs(Family::V4), [""; 0]);
 }
 
-/// A flow in a zone that this kernel cannot have is refused, not taken for one in the default zone.
-fn a_kernel_without_zones() {
-    assert!(try_cmd("conntrack -I -w 7 -p 50 -s 10.0.0.1 -d 10.0.0.2 -t 300").is_err());
-    let tuples = make_flows(3);
-    let mut client = open().unwrap();
-    let mut keys: Vec<FlowKey> = tuples.iter().map(|tuple| (*tuple).into()).collect();
-    keys[0].zone = 7;
-    keys[2].zone = 9;
-    match client.delete(&keys).unwrap_err() {
-        Error::NotDeleted {
-            flow,
-            others,
-            reason,
-        } => {
-            assert_eq!((*flow, others), (keys[0], 1));
-            assert_eq!(reason.code(), Some(errno::EOPNOTSUPP));
-        }
-        error => panic!("{error}"),
-    }
-    assert_eq!(theirs(Family::V4).len(), 2, "the other is gone");
-}
-
-fn zones_of_this_kernel() {
-    let line = "-I -p udp -s 10.0.0.1 -d 10.96.0.10 --sport 10000 --dport 53 -t 300";
-    let mut client = open().unwrap();
-    if try_cmd("conntrack -L").is_err() {
-        assert_eq!(client.flows(Family::V4), Err(Error::NoConntrack));
-        return;
-    }
-    if try_cmd(&format!("conntrack {line} -w 7")).is_err() {
-        return a_kernel_without_zones();
-    }
-    cmd(&format!("conntrack {line} 2>/dev/null"));
-    // The way back has no zone of its own, so that it must differ otherwise.
-    cmd(&format!(
-        "conntrack {line} --orig-zone 9 -r 10.244.1.5 -q 10.0.0.1 \
-         --reply-port-src 53 --reply-port-dst 10000 2>/dev/null"
-    ));
-    let flows = client.flows(Family::V4).unwrap();
-    let mut zones: Vec<_> = flows
-        .iter()
-        .map(|flow| (flow.zone, flow.original.zone))
-        .collect();
-    zones.sort_unstable();
-    assert_eq!(zones, [(0, None), (0, Some(9)), (7, None)]);
-    assert_eq!(ours(&mut client, Family::V4), theirs(Family::V4));
-    for flow in &flows {
-        assert_eq!(client.delete(&[flow.key()]), Ok(1), "{flow}");
-        let left = client.flows(Family::V4).unwrap();
-        assert!(!left.contains(flow));
-    }
-    assert_eq!(theirs(Family::V4), [""; 0]);
-}
-
 fn a_newer_flow_of_the_same_tuple_stays() {
     let mut client = open().unwrap();
     let tuples = make_flows(1);
@@ -382,5 +345,10 @@ fn without_permission() {
     assert_eq!(client.flows(Family::V4), Err(Error::NotPermitted));
     let deleted = client.delete(&[tuples[0].into()]);
     assert_eq!(deleted, Err(Error::NotPermitted));
+    let update = FlowUpdate::new(tuples[0]).mark(Mark::exactly(1));
+    assert_eq!(client.update(&[update]), Err(Error::NotPermitted));
+    assert_eq!(client.flush(), Err(Error::NotPermitted));
+    let monitor = Monitor::over(EventKinds::all(), AnySocket::new);
+    assert_eq!(monitor.unwrap_err(), Error::NotPermitted);
     assert!(Error::NotPermitted.to_string().contains("CAP_NET_ADMIN"));
 }
