@@ -22,12 +22,14 @@ const DIRECTORIES: [&str; 5] = [
 /// Longest text of a rule that is shown, in characters.
 const SHOWN: usize = 120;
 
-/// A rule of the administrator that decides over the loading of a module, and where it is written.
+/// A rule of the administrator about the loading of modules, and where it is written.
 ///
 /// Displays as `/etc/modprobe.d/cis.conf line 3: install sctp /bin/true`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rule {
+    /// The module that it is about as it is written there, or a pattern of names.
+    pub name: String,
     /// What the rule does.
     pub directive: Directive,
     /// The file it is written in, or `/proc/cmdline`.
@@ -52,6 +54,19 @@ pub enum Directive {
     /// `alias NAME MODULE`: `modprobe` loads this module when asked for the name. `off` is the
     /// traditional name of no module.
     Alias(String),
+    /// `options MODULE PARAMETER…`, or `MODULE.PARAMETER` on the kernel's command line: parameters that the module is
+    /// loaded with.
+    Options(String),
+    /// `softdep MODULE pre: MODULE… post: MODULE…`: modules that `modprobe` loads before and after it where they can
+    /// be loaded.
+    SoftDependencies {
+        /// Those before it.
+        pre: Vec<String>,
+        /// Those after it.
+        post: Vec<String>,
+    },
+    /// `remove MODULE COMMAND`: `modprobe -r` runs this shell command instead of unloading the module.
+    Remove(String),
 }
 
 impl Directive {
@@ -82,14 +97,20 @@ impl fmt::Display for Rule {
     }
 }
 
-/// All rules below one root.
-#[derive(Debug, Default)]
-pub(crate) struct Config {
+/// The administrator's configuration of `modprobe`: modprobe.d(5), and parameters of the kernel's command line. Made
+/// by [`Modules::configuration`](crate::Modules::configuration).
+///
+/// Of two files of one name, that in the earlier directory counts (`/etc`, `/run`, `/usr/local/lib`, `/usr/lib`,
+/// `/lib`), and a link to `/dev/null` or an empty file shadows those behind it. Files are read in the order of their names. A
+/// line that ends in `\` goes on in the next; one that starts with `#`, or with a word that modprobe.d(5) does not
+/// have, is passed over.
+#[derive(Clone, Debug, Default)]
+pub struct Configuration {
     rules: Vec<(Pattern, Rule)>,
 }
 
 /// Which names a rule is about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Pattern {
     /// This module. The text of an outsider need not be a module's name.
     Module(String),
@@ -97,7 +118,35 @@ enum Pattern {
     Names(String),
 }
 
-impl Config {
+impl Configuration {
+    /// All rules, in the order in which they are read.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().map(|(_, rule)| rule)
+    }
+
+    /// The rules about this module or alias, in the order in which they are read. Where `modprobe` follows one rule
+    /// only ([`Directive::Install`], [`Directive::Remove`]), it is the first of its kind.
+    pub fn about(&self, name: &ModuleName) -> impl Iterator<Item = &Rule> {
+        let about = self
+            .rules
+            .iter()
+            .filter(move |(pattern, _)| pattern.covers(name.as_str()));
+        about.map(|(_, rule)| rule)
+    }
+
+    /// The parameters that the module is loaded with, parted by blanks; empty if there are none.
+    #[must_use]
+    pub fn options(&self, module: &ModuleName) -> String {
+        let options: Vec<_> = self
+            .about(module)
+            .filter_map(|rule| match &rule.directive {
+                Directive::Options(options) => Some(options.as_str()),
+                _ => None,
+            })
+            .collect();
+        options.join(" ")
+    }
+
     /// Reads the files of modprobe.d(5) and the kernel's command line.
     pub(crate) fn read(root: &Path) -> Result<Self, Error> {
         // By file name, which is the order in which they are read.
@@ -194,7 +243,7 @@ fn logical_lines(text: &str) -> impl Iterator<Item = (usize, String)> {
     })
 }
 
-/// A line of modprobe.d(5); `None` if it neither forbids nor names anything.
+/// A line of modprobe.d(5); `None` if it is a comment, unknown or lacks something.
 fn parse(path: &Path, line: usize, text: &str) -> Option<(Pattern, Rule)> {
     let text = text.trim();
     let (keyword, rest) = text.split_once([' ', '\t'])?;
@@ -208,14 +257,51 @@ fn parse(path: &Path, line: usize, text: &str) -> Option<(Pattern, Rule)> {
             (names(), Directive::Install(command.to_owned()))
         }
         ("alias", module) if !module.is_empty() => (names(), Directive::Alias(module.to_owned())),
+        ("options", options) if !options.is_empty() => {
+            let module = Pattern::Module(name.to_owned());
+            (module, Directive::Options(options.to_owned()))
+        }
+        ("softdep", dependencies) => (names(), soft_dependencies(dependencies)?),
+        ("remove", command) if !command.is_empty() => {
+            (names(), Directive::Remove(command.to_owned()))
+        }
         _ => return None,
     };
-    Some((pattern, rule(directive, path, line, text)))
+    Some((pattern, rule(name, directive, path, line, text)))
 }
 
-/// The modules that a parameter of the kernel's command line forbids.
+/// `pre: MODULE… post: MODULE…`; `None` without a module. What comes before one of these words belongs to neither.
+fn soft_dependencies(text: &str) -> Option<Directive> {
+    let (mut pre, mut post) = (Vec::new(), Vec::new());
+    let mut list = None;
+    for word in text.split_whitespace() {
+        match word {
+            "pre:" => list = Some(&mut pre),
+            "post:" => list = Some(&mut post),
+            module => {
+                if let Some(list) = &mut list {
+                    list.push(module.to_owned());
+                }
+            }
+        }
+    }
+    (!pre.is_empty() || !post.is_empty()).then_some(Directive::SoftDependencies { pre, post })
+}
+
+/// What a parameter of the kernel's command line forbids, or sets of a module.
 fn parse_parameter(path: &Path, parameter: &str) -> Vec<(Pattern, Rule)> {
     let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let of_module = key
+        .split_once('.')
+        .filter(|(module, _)| !matches!(*module, "" | "modprobe"));
+    if let Some((module, name)) = of_module {
+        let options = match parameter.split_once('=') {
+            Some(_) => format!("{name}={value}"),
+            None => name.to_owned(),
+        };
+        let rule = rule(module, Directive::Options(options), path, 1, parameter);
+        return vec![(Pattern::Module(module.to_owned()), rule)];
+    }
     let directive = match key {
         "modprobe.blacklist" => Directive::Blacklist,
         "module_blacklist" => Directive::KernelBlacklist,
@@ -224,14 +310,15 @@ fn parse_parameter(path: &Path, parameter: &str) -> Vec<(Pattern, Rule)> {
     let modules = value.split(',').filter(|module| !module.is_empty());
     modules
         .map(|module| {
-            let rule = rule(directive.clone(), path, 1, parameter);
+            let rule = rule(module, directive.clone(), path, 1, parameter);
             (Pattern::Module(module.to_owned()), rule)
         })
         .collect()
 }
 
-fn rule(directive: Directive, path: &Path, line: usize, text: &str) -> Rule {
+fn rule(name: &str, directive: Directive, path: &Path, line: usize, text: &str) -> Rule {
     Rule {
+        name: name.to_owned(),
         directive,
         path: path.to_owned(),
         line,

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use netlink_wire::ParseKernelVersionError;
 
-use crate::{Absence, Directive, ModuleName, RejectReason, Rule};
+use crate::{Absence, Directive, ModuleName, RejectReason, Rule, UnloadReason};
 
-/// Why a module could not be found or loaded.
+/// Why a module could not be found, loaded or unloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -56,6 +56,15 @@ pub enum Error {
         module: ModuleName,
         /// The kernel's reason.
         reason: RejectReason,
+    },
+
+    /// The module could not be unloaded.
+    #[error("cannot unload module {module}: {reason}")]
+    NotUnloaded {
+        /// The module.
+        module: ModuleName,
+        /// Why it stays.
+        reason: UnloadReason,
     },
 
     /// The administrator of this machine forbids the module.

@@ -1,9 +1,11 @@
-//! Finds out whether a kernel module is loaded, built in or loadable, and loads it.
+//! Finds out whether a kernel module is loaded, built in or loadable, and loads and unloads it.
 //!
 //! A program that uses IPVS, ipset or another part of the kernel that may be a module needs to know
 //! early whether the kernel has it, can load it, or why not. [`Modules::presence`] finds out, with a
 //! reason where the module is missing ([`Absence`]); [`Modules::load`] loads it, with the kernel's
-//! reason where that fails ([`RejectReason`]), or the administrator's rule ([`Rule`]).
+//! reason where that fails ([`RejectReason`]), or the administrator's rule ([`Rule`]): `modprobe` ends with success
+//! where `install sctp /bin/true` keeps it from loading anything. [`Modules::unload`] unloads it, with the reason
+//! where it is in use ([`UnloadReason`]). [`Modules::configuration`] has all rules of modprobe.d(5) as values.
 //!
 //! ```
 //! use kmod_probe::{Modules, Presence, required_modules};
@@ -35,7 +37,9 @@
 //! | built in | `/sys/module/NAME`, `modules.builtin`, `modules.builtin.modinfo` (5.2 and later) |
 //! | loadable | `modules.dep`, `modules.alias`; `.ko`, `.ko.gz`, `.ko.xz`, `.ko.zst` |
 //! | forbidden | `/etc`, `/run`, `/usr/local/lib`, `/usr/lib` and `/lib/modprobe.d/*.conf`; `/proc/cmdline` |
+//! | parameters | the same |
 //! | loading | `/proc/sys/kernel/modprobe`, `modprobe` in `PATH`, `finit_module(2)` |
+//! | unloading | `/proc/modules`, `delete_module(2)` |
 //!
 //! All of them below a root that can be chosen ([`Modules::at`]).
 #![forbid(unsafe_code)]
@@ -53,8 +57,9 @@ mod presence;
 mod process;
 mod reject;
 mod tree;
+mod unload;
 
-pub use config::{Directive, Rule};
+pub use config::{Configuration, Directive, Rule};
 pub use error::Error;
 pub use ipvs::required_modules;
 pub use modules::{LoadOutcome, Modules};
@@ -62,6 +67,7 @@ pub use name::ModuleName;
 pub use netlink_wire::KernelVersion;
 pub use presence::{Absence, Compression, ModuleFile, ModuleState, Presence};
 pub use reject::RejectReason;
+pub use unload::{UnloadOutcome, UnloadReason};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

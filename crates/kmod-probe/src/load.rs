@@ -1,5 +1,6 @@
 //! Loading: by `modprobe`, or without.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -97,14 +98,16 @@ fn errno_in(stderr: &str) -> Option<Errno> {
         .find_map(|(text, errno)| line.ends_with(text).then_some(errno))
 }
 
-/// Gives the file to the kernel. A module that is loaded already is a success.
-pub(crate) fn insert(root: &Path, file: &ModuleFile) -> Result<(), Error> {
+/// Gives the file to the kernel, with parameters. A module that is loaded already is a success.
+pub(crate) fn insert(root: &Path, file: &ModuleFile, parameters: &str) -> Result<(), Error> {
+    // A text has no NUL but where somebody wrote one into a file.
+    let parameters = CString::new(parameters.replace('\0', " ")).unwrap_or_default();
     let opened = File::open(&file.path).map_err(|error| Error::read(&file.path, error))?;
     let flags = match file.compression {
         Some(_) => COMPRESSED_FILE,
         None => ModuleInitFlags::empty(),
     };
-    match finit_module(&opened, c"", flags) {
+    match finit_module(&opened, &parameters, flags) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(rejected(root, &file.name, errno, file.compression)?),
     }

@@ -91,7 +91,7 @@ impl Modules {
     /// With this process's own tree: by `modprobe` (the one that the kernel would run, or one in
     /// `PATH`), which follows modprobe.d(5) and is given 30 seconds. Without `modprobe`, or with another
     /// tree: by `finit_module(2)`, dependencies first. Then rules that forbid the module
-    /// ([`forbidden_by`](Self::forbidden_by)) are followed, but parameters, soft dependencies and other
+    /// ([`forbidden_by`](Self::forbidden_by)) and parameters are followed, but soft dependencies and other
     /// install commands are not; a compressed file is left to the kernel to unpack, which not every
     /// kernel can.
     ///
@@ -128,11 +128,12 @@ impl Modules {
         if let Some(rule) = self.forbidden_by(name)? {
             return Err(forbidden(name, rule));
         }
+        let config = self.configuration()?;
         for file in &files {
             // Of a module that it has, the kernel would check the caller's rights first.
             let there = live::presence(&self.root, &file.name)?;
             if !there.is_some_and(|presence| presence.is_ready()) {
-                load::insert(&self.root, file)?;
+                load::insert(&self.root, file, &config.options(&file.name))?;
             }
         }
         Ok(LoadOutcome::ByFinitModule)
@@ -270,6 +271,7 @@ enum Found {
     Nothing(Absence),
 }
 
+mod removal;
 mod rules;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Configuration files made for the purpose; `tests/kernel.rs` holds the same against `modprobe`.
+//! Configuration files made for the purpose; `tests/kernel` holds the same against `modprobe`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -20,8 +20,8 @@ impl Tree {
         Self(root)
     }
 
-    fn config(&self) -> Config {
-        Config::read(self.0.path()).unwrap()
+    fn config(&self) -> Configuration {
+        Configuration::read(self.0.path()).unwrap()
     }
 }
 
@@ -147,4 +147,65 @@ fn any_text_is_read() {
     let config = tree.config();
     assert_eq!(config.install(&name("a")), None);
     assert_eq!(config.aliases("x").count(), 0);
+}
+
+#[test]
+fn all_directives_are_read_as_values() {
+    let tree = Tree::new(&[
+        (
+            "etc/modprobe.d/b.conf",
+            "# comment\n\
+             \x20 # another\n\
+             options ip-vs conn_tab_bits=20 \\\n\
+             debug_level=3\n\
+             softdep ip_vs pre: nf_conntrack  libcrc32c post: ip_vs_rr\n\
+             softdep ip_vs nothing\n\
+             softdep nf_* post: nf_nat\n\
+             remove ip_vs* /sbin/modprobe -r --ignore-remove ip_vs\n\
+             remove ip_vs\n\
+             options ip_vs\n\
+             include /etc/other\n",
+        ),
+        ("run/modprobe.d/a.conf", "options ip_vs first=1\n"),
+        (
+            "proc/cmdline",
+            "ro ip_vs.last=7 ip_vs.flag .x=1 modprobe.x=1 a.b.c=d\n",
+        ),
+    ]);
+    let config = tree.config();
+    let shown: Vec<_> = config
+        .rules()
+        .map(|rule| (rule.name.as_str(), rule.line, rule.directive.clone()))
+        .collect();
+    let options = |text: &str| Directive::Options(text.to_owned());
+    let words = |text: &str| text.split_whitespace().map(ToOwned::to_owned).collect();
+    let soft = |pre, post| Directive::SoftDependencies {
+        pre: words(pre),
+        post: words(post),
+    };
+    let expected = [
+        ("ip_vs", 1, options("first=1")),
+        ("ip-vs", 3, options("conn_tab_bits=20 debug_level=3")),
+        ("ip_vs", 5, soft("nf_conntrack libcrc32c", "ip_vs_rr")),
+        ("nf_*", 7, soft("", "nf_nat")),
+        (
+            "ip_vs*",
+            8,
+            Directive::Remove("/sbin/modprobe -r --ignore-remove ip_vs".to_owned()),
+        ),
+        ("ip_vs", 1, options("last=7")),
+        ("ip_vs", 1, options("flag")),
+        ("a", 1, options("b.c=d")),
+    ];
+    assert_eq!(shown, expected);
+
+    assert_eq!(config.about(&name("ip_vs")).count(), 6);
+    assert_eq!(
+        config.options(&name("ip-vs")),
+        "first=1 conn_tab_bits=20 debug_level=3 last=7 flag"
+    );
+    assert_eq!(config.options(&name("ip_vs_rr")), "");
+    // What sets parameters or an order forbids nothing.
+    assert_eq!(config.install(&name("ip_vs")), None);
+    assert_eq!(config.blacklist(&name("ip_vs")), None);
 }

@@ -1,11 +1,22 @@
 //! The administrator's rules about a module.
 
-use crate::config::Config;
-use crate::{Directive, Error, ModuleFile, ModuleName, Modules, RejectReason, Rule, live, reject};
+use crate::{
+    Configuration, Directive, Error, ModuleFile, ModuleName, Modules, RejectReason, Rule, live,
+    reject,
+};
 
 use super::Found;
 
 impl Modules {
+    /// The administrator's configuration of `modprobe`, as values: what forbids modules, gives them other names,
+    /// parameters or an order.
+    ///
+    /// # Errors
+    /// [`Error::Read`] if a file exists but cannot be read.
+    pub fn configuration(&self) -> Result<Configuration, Error> {
+        Configuration::read(&self.root)
+    }
+
     /// Whether `modprobe` failed because of a rule that forbids the module.
     pub(super) fn explains(&self, rule: &Rule, error: &Error) -> Result<bool, Error> {
         Ok(match error {
@@ -39,7 +50,7 @@ impl Modules {
     /// # Errors
     /// [`Error::Read`] if a file exists but cannot be read.
     pub fn forbidden_by(&self, name: &ModuleName) -> Result<Option<Rule>, Error> {
-        let config = Config::read(&self.root)?;
+        let config = Configuration::read(&self.root)?;
         for (module, rule) in config.aliases(name.as_str()) {
             let module = module.parse::<ModuleName>();
             let is_known = match &module {
@@ -70,7 +81,7 @@ impl Modules {
 
     /// The rule by which `modprobe` does something else than load the module.
     pub(super) fn diverted_by(&self, name: &ModuleName) -> Result<Option<Rule>, Error> {
-        let config = Config::read(&self.root)?;
+        let config = Configuration::read(&self.root)?;
         let (files, _) = self.files(name)?;
         let install = files.iter().find_map(|file| config.install(&file.name));
         let alias = || config.aliases(name.as_str()).next().map(|(_, rule)| rule);

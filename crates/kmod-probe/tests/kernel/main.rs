@@ -1,5 +1,11 @@
 //! Modules of a running kernel, held against the kernel's own lists and kmod's tools.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod removal;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -30,6 +36,12 @@ fn main() -> ExitCode {
         a_blacklist_counts_for_aliases_only,
         an_alias_to_nothing_is_named,
         another_install_command_is_modprobes_to_run,
+        removal::a_module_is_unloaded_unless_it_is_in_use,
+        removal::an_alias_is_unloaded,
+        removal::a_built_in_module_stays,
+        removal::a_user_may_not_unload,
+        removal::options_are_followed_without_modprobe_too,
+        removal::the_configuration_is_that_of_modprobe,
     ])
 }
 
