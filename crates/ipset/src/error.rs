@@ -41,7 +41,7 @@ pub enum Error {
         /// What should have followed.
         expected: &'static str,
     },
-    /// A line of saved text.
+    /// A line of a text: it cannot be read, or what it asks for failed.
     #[error("line {line}: {error}")]
     Line {
         /// Counted from 1.
@@ -49,7 +49,7 @@ pub enum Error {
         /// What is wrong with it.
         error: Box<Error>,
     },
-    /// An entry that is added to a set which no line before has created.
+    /// An entry of a set which no line before has created, and which is not known otherwise.
     #[error("set {set} has not been created before this line")]
     UnknownSet {
         /// The name in the line.

@@ -7,7 +7,7 @@ use netlink_wire::{Writer, measure};
 use crate::message::{EntryBatch, Reply, SetPart};
 use crate::uapi::NFNL_SUBSYS_IPSET;
 use crate::wire::{decode_entry, encode_entry};
-use crate::{DecodeError, Entry, Family, Set, SetSpec, SetType, parse_save};
+use crate::{DecodeError, Entry, Family, RestoreFile, Set, SetName, SetSpec, SetType, parse_save};
 
 /// A reply: its command, then what follows the netlink header.
 pub fn reply(bytes: &[u8]) {
@@ -57,6 +57,20 @@ pub fn save(bytes: &[u8]) {
     };
     let printed: Vec<u8> = sets.iter().flat_map(Set::to_bytes).collect();
     assert_eq!(parse_save(&printed), Ok(sets));
+}
+
+/// A file for `ipset restore`, where sets that it does not create are of a type chosen by their name.
+pub fn restore(bytes: &[u8]) {
+    let type_of = |set: SetName| {
+        let sum: usize = set.as_str().bytes().map(usize::from).sum();
+        SetType::ALL.get(sum % SetType::ALL.len()).copied()
+    };
+    let Ok(file) = RestoreFile::parse_with(bytes, type_of) else {
+        return;
+    };
+    let printed = file.to_bytes();
+    let again = RestoreFile::parse_with(&printed, type_of).map(|file| file.to_bytes());
+    assert_eq!(again, Ok(printed));
 }
 
 /// An entry as text: a line for the set, one for the entry.
@@ -110,6 +124,11 @@ mod tests {
     #[test]
     fn saved_text() {
         replay("save", save);
+    }
+
+    #[test]
+    fn restore_files() {
+        replay("restore", restore);
     }
 
     #[test]

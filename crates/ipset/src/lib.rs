@@ -22,7 +22,7 @@
 //! ```
 //!
 //! # Layers
-//! - The model and its text, at the root: [`SetSpec`], [`Entry`], [`parse_save`], [`Listing`].
+//! - The model and its text, at the root: [`SetSpec`], [`Entry`], [`parse_save`], [`RestoreFile`], [`Listing`].
 //! - [`uapi`]: the kernel's numbers. [`message`]: requests and replies without a socket, also for
 //!   `netlink-proto`.
 //! - `client` (feature `client`, on by default): the blocking client.
@@ -66,6 +66,7 @@ mod error;
 pub mod fuzz;
 pub mod message;
 mod model;
+mod restore;
 mod text;
 pub mod uapi;
 mod wire;
@@ -80,6 +81,7 @@ pub use crate::{
         EntryOptions, Interface, InterfaceName, MAX_TIMEOUT, MacAddr, Method, PortRange, Ports,
         Position, Set, SetName, SetSpec, SetType, SkbInfo, Usage,
     },
+    restore::{RestoreCommand, RestoreFile, RestoreLine},
     text::{Listing, SaveLine, parse_save},
     wire::DecodeError,
 };

@@ -14,16 +14,17 @@
 //! # Ok::<(), ipset_netlink::Error>(())
 //! ```
 
+mod create;
 mod entries;
 mod list;
 mod many;
 mod replace;
+mod restore;
 mod retry;
 mod sets;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 #[cfg(feature = "tokio")]
@@ -36,9 +37,9 @@ pub use crate::client::{
     list::{Item, Listed},
     retry::RetryPolicy,
 };
-use crate::message::{EntryBatch, Mode, Payload, Reply, Request, TypeInfo};
+use crate::message::{EntryBatch, Payload, Reply, Request, TypeInfo};
 use crate::uapi::{IPSET_PROTOCOL, IPSET_PROTOCOL_MIN};
-use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetName, SetSpec, SetType};
+use crate::{DecodeError, Error, ErrorKind, Family, Operation, SetName, SetType};
 
 /// A connection to the kernel's ipset, in the network namespace that the opening thread was in. It
 /// blocks; [`AsyncClient`] has the same methods for async code.
@@ -55,7 +56,7 @@ pub struct Client<T = Socket>(AsyncClient<T>);
 /// # When a future is dropped
 /// The client stays good. A change of one set was made or not. Of [`add`](Self::add) and
 /// [`delete`](Self::delete) the entries up to some point were carried out, in order, and none behind it;
-/// of [`execute`](Self::execute) the requests up to some point:
+/// of [`execute`](Self::execute) the requests up to some point, of [`restore`](Self::restore) the lines:
 /// [more](netlink_batch::AsyncConnection). Of [`replace`](Self::replace) the set has its old contents
 /// or all of its new ones; the temporary set may stay, until the client replaces again.
 #[derive(Debug)]
@@ -206,80 +207,6 @@ impl<T: AsyncTransport> AsyncClient<T> {
             max,
             needed,
         }
-    }
-}
-
-netlink_batch::methods! { Client, AsyncClient;
-    /// Which revisions of a type the kernel has. Loads its module; asked once for each type and
-    /// family.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`] with [`ErrorKind::UnknownType`] where it has none.
-    pub async fn type_info(
-        &mut self,
-        set_type: SetType,
-        family: impl Into<Option<Family>>,
-    ) -> Result<TypeInfo, Error> {
-        let family = family.into();
-        if let Some(info) = self.types.get(&(set_type, family)) {
-            return Ok(*info);
-        }
-        let request = Request::Type { set_type, family };
-        let info = self
-            .get(&request, |reply| match reply {
-                Reply::Type(info) => Some(info),
-                _ => None,
-            })
-            .await?;
-        self.types.insert((set_type, family), info);
-        Ok(info)
-    }
-
-    /// The request that creates a set, with the newest revision of its type that both the kernel
-    /// and this crate know.
-    ///
-    /// # Errors
-    /// [`Error::InvalidSpec`], [`Error::OldRevision`] for options that this kernel would ignore,
-    /// and those of [`type_info`](Self::type_info).
-    pub async fn create_request<'s>(
-        &mut self,
-        spec: &'s SetSpec,
-        mode: Mode,
-    ) -> Result<Request<'s>, Error> {
-        spec.validate()?;
-        let info = self.type_info(spec.set_type, spec.family).await?;
-        let revision = spec
-            .set_type
-            .newest_revision()
-            .map_or(info.revision, |newest| newest.min(info.revision));
-        let missing = spec
-            .needed_revision()
-            .filter(|(needed, _)| *needed > revision);
-        if let Some((needed, option)) = missing {
-            return Err(Error::OldRevision {
-                set: spec.name,
-                set_type: spec.set_type,
-                option,
-                needed,
-                revision,
-            });
-        }
-        Ok(Request::Create {
-            spec: Cow::Borrowed(spec),
-            revision,
-            mode,
-        })
-    }
-
-    /// Creates a set.
-    ///
-    /// # Errors
-    /// Those of [`create_request`](Self::create_request); [`ErrorKind::SetExists`] if it exists;
-    /// with [`Mode::Idempotent`] only if it has another type or other options
-    /// ([`SetSpec::same_set`]).
-    pub async fn create(&mut self, spec: &SetSpec, mode: Mode) -> Result<(), Error> {
-        let request = self.create_request(spec, mode).await?;
-        self.send(&request).await
     }
 }
 

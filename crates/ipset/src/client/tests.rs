@@ -12,8 +12,8 @@ use netlink_batch::{Connection, Transport, uapi};
 use netlink_packet_core::Emitable;
 
 use super::*;
-use crate::message::{EntryData, SetInfo, SetPart};
-use crate::{Entry, SetName, Usage};
+use crate::message::{EntryData, Mode, SetInfo, SetPart};
+use crate::{Entry, SetName, SetSpec, Usage};
 
 /// What the kernel does with one datagram.
 #[derive(Clone, Copy, Debug)]
@@ -345,4 +345,44 @@ fn a_visitor_can_break_off() {
     assert_eq!(first.unwrap(), Some(Entry::port(1)));
     // The connection is as good as before.
     client.flush(name("p")).unwrap();
+}
+
+/// Lines that follow one another with entries of one set are one message, and nothing is sent behind a refusal.
+#[test]
+fn a_restore_file_takes_few_messages_and_stops_at_a_refusal() {
+    let text = "create a hash:ip\nadd a 10.0.0.1\n\nadd a 10.0.0.2\n# x\nadd a 10.0.0.3\ndel a 10.0.0.1\n\
+                del a 10.0.0.2\nflush a\nswap a b\nrename a c\ntest c 10.0.0.3\ndestroy c\nflush\n";
+    // `swap` makes of `a` what `b` was: the kernel is asked, and this one has no such set.
+    let (mut client, sent) = ready(&[Answer::Result(2)]);
+    let error = client.restore(text, Mode::Strict).unwrap_err();
+    assert!(matches!(error, Error::Line { line: 12, .. }), "{error}");
+    assert_eq!(commands(&sent), [1, 12]);
+
+    let text = text.replace("swap a b\n", "\n");
+    let answers = [&[Answer::Type(6)][..], &[Answer::Result(0); 9]].concat();
+    let (mut client, sent) = ready(&answers);
+    client.restore(&text, Mode::Strict).unwrap();
+    assert_eq!(commands(&sent), [1, 13, 2, 9, 10, 4, 5, 11, 3, 4]);
+
+    let refused = [
+        Answer::Type(6),
+        Answer::Result(0),
+        Answer::Result(0),
+        Answer::Result(0),
+        Answer::Result(0),
+        Answer::Result(2),
+    ];
+    let (mut client, sent) = ready(&refused);
+    let error = client.restore(&text, Mode::Strict).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 9: emptying set a: the set does not exist"
+    );
+    assert_eq!(commands(&sent), [1, 13, 2, 9, 10, 4]);
+
+    // Nothing is sent of a text that cannot be read.
+    let (mut client, sent) = ready(&[]);
+    let error = client.restore("create a hash:ip\nadd a 10.0.0\n", Mode::Strict);
+    assert!(matches!(error, Err(Error::Line { line: 2, .. })));
+    assert_eq!(commands(&sent), [1]);
 }

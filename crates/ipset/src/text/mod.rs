@@ -11,8 +11,11 @@ mod tests;
 mod words;
 
 pub(crate) use crate::text::{
-    command::Command, create::parse_create, entry::parse as parse_entry, header::family_name,
-    words::Words,
+    command::Command,
+    create::parse_create,
+    entry::parse as parse_entry,
+    header::family_name,
+    words::{Words, text},
 };
 pub use crate::text::{
     listing::Listing,

@@ -49,7 +49,7 @@ impl Set {
 /// `create` and `add` lines.
 ///
 /// Lines are read as ipset 7 reads them: commands may be abbreviated or old options (`n`, `-N`,
-/// `--add`), `-exist` and `-!` may stand anywhere, names of options may have `--` in front of them, and
+/// `--add`), `-exist` and `-!` may stand anywhere and hold from their line on, names of options may have `--` in front of them, and
 /// types may have their old names (`iphash`). Numbers behind `0x` are hexadecimal and those behind `0`
 /// octal. Empty lines, comments (`#`), `COMMIT` and options such as `-exist` and `-quiet` mean nothing
 /// here and are passed over; `quit` ends the text. (ipset 7.17 skips what follows a line with an old
@@ -87,6 +87,8 @@ struct Saved {
     sets: Vec<Set>,
     /// Where each set is in `sets`.
     positions: HashMap<SetName, usize>,
+    /// `-exist` was on a line so far: it holds to the end.
+    exist: bool,
 }
 
 impl Saved {
@@ -96,6 +98,7 @@ impl Saved {
         }
         let mut words = Words::new(line);
         let Some(word) = words.next()? else {
+            self.exist |= words.exist();
             return Ok(ControlFlow::Continue(()));
         };
         match Command::of(&word) {
@@ -111,6 +114,7 @@ impl Saved {
                 ));
             }
         }
+        self.exist |= words.exist();
         Ok(ControlFlow::Continue(()))
     }
 
@@ -123,7 +127,7 @@ impl Saved {
                 self.sets.push(Set::new(spec));
                 Ok(())
             }
-            Some(set) if words.exist() && set.spec.same_set(&spec) => Ok(()),
+            Some(set) if (self.exist || words.exist()) && set.spec.same_set(&spec) => Ok(()),
             Some(_) => Err(Error::DuplicateSet { set: spec.name }),
         }
     }

@@ -14,6 +14,7 @@ mod entries;
 mod large;
 mod refusals;
 mod replace;
+mod restore_files;
 mod restore_forms;
 mod sets;
 
@@ -70,6 +71,9 @@ fn guest() -> impl IntoIterator<Item = Test> {
         replace::makes_what_is_missing,
         replace::leaves_nothing_behind_when_it_fails,
         replace::rules_see_the_new_set,
+        restore_files::what_ipset_carries_out,
+        restore_files::what_ipset_stops_at,
+        restore_files::lines_of_large_files,
         restore_forms::what_ipset_takes_is_read_as_it_reads_it,
         restore_forms::what_ipset_refuses_is_refused,
         restore_forms::comments_need_not_be_utf8,
@@ -97,6 +101,14 @@ fn here() -> impl IntoIterator<Item = Test> {
         on_this_kernel("here::masks_of_linux_6_3", both_ways::masks_of_linux_6_3),
         on_this_kernel("here::refusals_of_entries", refusals::of_entries),
         on_this_kernel("here::refusals_of_linux_6_3", refusals::of_linux_6_3),
+        on_this_kernel(
+            "here::what_ipset_carries_out",
+            restore_files::what_ipset_carries_out,
+        ),
+        on_this_kernel(
+            "here::what_ipset_stops_at",
+            restore_files::what_ipset_stops_at,
+        ),
         on_this_kernel(
             "here::what_ipset_takes_is_read_as_it_reads_it",
             restore_forms::what_ipset_takes_is_read_as_it_reads_it,
