@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use crate::address::InvalidAddress;
 use crate::name::{InvalidChainName, TableName};
-use crate::restore::{ApplyError, InvalidEdit};
+use crate::restore::{ApplyError, InvalidEdit, RestoreFileError};
 use crate::text::Shown;
 #[cfg(feature = "tools")]
 use crate::tools::{Backend, IncompleteTable, Rejection};
@@ -23,6 +23,9 @@ pub enum Error {
     /// An edit that this rule set does not allow.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// A line of a file that this rule set does not allow.
+    #[error(transparent)]
+    File(#[from] RestoreFileError),
     #[cfg(feature = "tools")]
     /// iptables-restore refused a line.
     #[error(transparent)]
@@ -193,6 +196,9 @@ pub enum ParseReason {
     /// Not a name of an interface.
     #[error("`{}` is not an interface name: wanted 1 to 15 bytes without white space", Shown(.0))]
     BadInterface(String),
+    /// Not the place of a rule.
+    #[error("`{}` is not a position: wanted a number from 1", Shown(.0))]
+    BadPosition(String),
     /// An option without its value.
     #[error("{} needs a value", Shown(.0))]
     MissingValue(String),

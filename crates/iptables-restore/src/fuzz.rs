@@ -2,7 +2,7 @@
 //!
 //! They change with the crate and follow no version.
 
-use crate::{Ruleset, SaveFormat};
+use crate::{ApplyOptions, RestoreFile, Ruleset, SaveFormat};
 
 /// Parses any text, renders the result and parses that: both rule sets are equal.
 ///
@@ -31,6 +31,30 @@ pub fn save_text(data: &[u8]) {
     }
 }
 
+/// Parses any text as a file for `iptables-restore`, renders it and parses that: the commands are equal. What it makes of no
+/// tables at all is computed in both ways.
+///
+/// # Panics
+/// If they differ.
+pub fn restore_file(data: &[u8]) {
+    let Ok(file) = RestoreFile::parse_bytes(data) else {
+        return;
+    };
+    let rendered = file.to_bytes();
+    let again = RestoreFile::parse_bytes(&rendered);
+    let twice = again.as_ref().map(RestoreFile::to_bytes);
+    assert_eq!(twice.as_ref(), Ok(&rendered));
+    let commands = |file: &RestoreFile| -> Vec<_> {
+        let lines = file.sections.iter().flat_map(|section| &section.lines);
+        lines.map(|line| line.command.clone()).collect()
+    };
+    assert_eq!(again.map(|again| commands(&again)), Ok(commands(&file)));
+    for options in [ApplyOptions::new(), ApplyOptions::noflush()] {
+        // Any result is right, but it must not panic.
+        let _ = file.apply(&mut Ruleset::new(), options);
+    }
+}
+
 /// Any message of a tool is understood or not, without a panic.
 #[cfg(feature = "tools")]
 pub fn tool_message(data: &[u8]) {
@@ -51,6 +75,11 @@ mod tests {
     #[test]
     fn seeds_of_save_text() {
         replay("save_text", super::save_text);
+    }
+
+    #[test]
+    fn seeds_of_restore_file() {
+        replay("restore_file", super::restore_file);
     }
 
     #[test]

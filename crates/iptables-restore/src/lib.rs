@@ -6,6 +6,8 @@
 //! - [`Ruleset::parse`] and [`std::fmt::Display`] are inverses on canonical text, that is on what `iptables-save` prints.
 //! - [`RestoreInput`]: a list of edits per table, checked when they are added, rendered for `iptables-restore`;
 //!   [`RestoreInput::apply`] computes the tables afterwards, by the kernel's own rules.
+//! - [`RestoreFile`]: a file for `iptables-restore` that others wrote, with every command; [`RestoreFile::apply`] computes
+//!   what it makes of the tables.
 //!
 //! - `ToolFinder` and `Tools`: the programs themselves, of both back ends: found, distinguished by version, run with
 //!   limits, and understood when they fail.
@@ -70,19 +72,25 @@ mod strategies;
 pub use address::{Address, InvalidAddress, Negatable};
 pub use error::{Error, ParseError, ParseReason};
 pub use matches::{
-    AddressTypes, AddrtypeMatch, ConntrackMatch, CtStates, Direction, IpvsMatch, LimitInterface,
-    MarkMatch, Match, MultiportMatch, OtherMatch, PhysdevMatch, PortRange, PortsMatch, SetMatch,
+    AddressTypes, AddrtypeMatch, ByteRate, ConntrackMatch, CtStates, Direction, HashlimitMatch,
+    HashlimitMode, HashlimitRate, IpvsMatch, LimitInterface, LimitMatch, MarkMatch, Match,
+    MultiportMatch, OtherMatch, PhysdevMatch, PortRange, PortsMatch, Probability, Rate,
+    RecentAction, RecentMatch, SetMatch, StatisticMatch, StatisticMode,
 };
 pub use name::{ChainName, CustomName, InvalidChainName, Policy, TableName};
 pub use netlink_wire::Family;
 pub use protocol::Protocol;
 pub use restore::{
-    ApplyError, ApplyErrorKind, Edit, InsertAt, InvalidEdit, RestoreInput, TableEdits,
+    ApplyError, ApplyErrorKind, ApplyOptions, Edit, InsertAt, InvalidEdit, RestoreCommand,
+    RestoreFile, RestoreFileError, RestoreInput, RestoreLine, RestoreSection, TableEdits,
 };
 pub use rule::{Counters, InvalidRule, Rule};
 pub use rules::Rules;
 pub use ruleset::{Chain, Ruleset, SaveFormat, Table};
-pub use target::{Mark, Masquerade, OtherTarget, Target};
+pub use target::{
+    Connmark, Ct, CtDirection, CtEvents, CtZone, Dnat, Log, Mark, Masquerade, NatRange, Nflog,
+    OtherTarget, Redirect, Snat, Target, Tproxy,
+};
 #[cfg(feature = "tools")]
 pub use tools::{
     Backend, BackendRules, Features, IncompleteReason, IncompleteTable, RejectReason, Rejection,

@@ -292,7 +292,7 @@ fn unparsed(start: &str, lines: &mut Lines<'_>) -> String {
     }
 }
 
-fn next_word(text: &str) -> (&str, &str) {
+pub(crate) fn next_word(text: &str) -> (&str, &str) {
     let text = text.trim_start_matches([' ', '\t']);
     let (word, rest) = text.split_once([' ', '\t']).unwrap_or((text, ""));
     (word, rest.trim_start_matches([' ', '\t']))

@@ -1,5 +1,7 @@
 //! Random rule sets for property tests.
 
+mod extensions;
+
 use proptest::collection::{btree_set, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -177,6 +179,27 @@ pub(crate) fn rule_word() -> impl Strategy<Value = String> {
         "--set-mark",
         "--to-ports",
         "--random",
+        "--to-destination",
+        "--log-prefix",
+        "--zone",
+        "--save-mark",
+        "--limit",
+        "--hashlimit-name",
+        "--hashlimit-upto",
+        "--mode",
+        "--probability",
+        "--set",
+        "--name",
+        "limit",
+        "hashlimit",
+        "statistic",
+        "recent",
+        "DNAT",
+        "CT",
+        "CONNMARK",
+        "5/min",
+        "0.5",
+        "random",
         "set",
         "mark",
         "comment",
@@ -281,6 +304,7 @@ fn a_match() -> impl Strategy<Value = Match> {
             }
         )),
         vec(ports(), 1..5).prop_map(|ports| MultiportMatch::either(ports).into()),
+        extensions::a_match(),
         ("[a-z][a-z0-9]{0,8}|set|mark|tcp|ipvs", vec(word(), 0..6)).prop_map(
             |(name, mut options)| {
                 // A trailing `!` would belong to what follows.
@@ -304,6 +328,7 @@ fn target() -> impl Strategy<Value = Target> {
             .prop_map(Target::from),
         "[a-z][a-z0-9-]{0,20}".prop_map(Target::reject),
         any::<(u32, u32)>().prop_map(|(value, mask)| Mark { value, mask }.into()),
+        extensions::target(),
         (option::of(ports()), any::<bool>(), any::<bool>()).prop_map(
             |(to_ports, random, random_fully)| Masquerade {
                 to_ports,

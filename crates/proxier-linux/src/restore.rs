@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
-use iptables_restore::{
-    ChainName, Edit, Match, RejectReason, Rejection, RestoreInput, TableEdits, Target,
-};
+use iptables_restore::{ChainName, Edit, RejectReason, Rejection, RestoreInput, TableEdits};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 
 use crate::error::failed;
@@ -153,13 +151,12 @@ impl<'a> Run<'a> {
         let needs = |edit: &Edit| {
             let rule = edit.rule();
             match reason {
-                RejectReason::NoSuchMatch(name) => rule.is_some_and(|rule| {
-                    rule.matches
-                        .iter()
-                        .any(|part| matches!(part, Match::Other(part) if part.name() == name))
-                }),
+                RejectReason::NoSuchMatch(name) => {
+                    rule.is_some_and(|rule| rule.matches.iter().any(|part| part.name() == name))
+                }
                 RejectReason::NoSuchTarget(name) => rule.is_some_and(|rule| {
-                    matches!(&rule.target, Some(Target::Other(target)) if target.name() == name)
+                    let target = rule.target.as_ref();
+                    target.is_some_and(|target| target.name() == name)
                 }),
                 _ => false,
             }
@@ -192,7 +189,7 @@ fn deletes_from(table: &TableEdits, written: &HashSet<&ChainName>) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use iptables_restore::{Rule, TableName};
+    use iptables_restore::{Match, Rule, TableName};
 
     use super::*;
 

@@ -2,24 +2,32 @@
 
 mod addrtype;
 mod conntrack;
+mod hashlimit;
 mod ipvs;
+mod limit;
 mod mark;
 mod options;
 mod physdev;
 mod ports;
+mod recent;
 mod set;
+mod statistic;
 
 use std::fmt;
 
 pub use addrtype::{AddressTypes, AddrtypeMatch, LimitInterface};
 pub use conntrack::{ConntrackMatch, CtStates};
+pub use hashlimit::{ByteRate, HashlimitMatch, HashlimitMode, HashlimitRate};
 pub use ipvs::{Direction, IpvsMatch};
+pub use limit::{LimitMatch, Rate};
 pub use mark::MarkMatch;
 pub(crate) use mark::{mark_and_mask, number};
-pub(crate) use options::Options;
+pub(crate) use options::{Options, put};
 pub use physdev::PhysdevMatch;
 pub use ports::{MultiportMatch, PortRange, PortsMatch};
+pub use recent::{RecentAction, RecentMatch};
 pub use set::SetMatch;
+pub use statistic::{Probability, StatisticMatch, StatisticMode};
 
 use crate::word::{OptionWalk, Word};
 
@@ -33,6 +41,16 @@ pub enum Match {
     Set(SetMatch),
     /// `-m mark --mark VALUE/MASK`
     Mark(MarkMatch),
+    /// `-m connmark --mark VALUE/MASK`: as [`Match::Mark`], of the connection's mark.
+    Connmark(MarkMatch),
+    /// `-m limit --limit NUMBER/UNIT`
+    Limit(LimitMatch),
+    /// `-m hashlimit --hashlimit-upto NUMBER/UNIT --hashlimit-name NAME …`
+    Hashlimit(Box<HashlimitMatch>),
+    /// `-m statistic --mode random --probability P`, `--mode nth …`
+    Statistic(StatisticMatch),
+    /// `-m recent --set --name NAME …`
+    Recent(Box<RecentMatch>),
     /// `-m conntrack --ctstate STATES`
     Conntrack(ConntrackMatch),
     /// `-m addrtype --src-type TYPES --dst-type TYPES`
@@ -77,8 +95,8 @@ impl Match {
     ///
     /// ```
     /// use iptables_restore::{Match, Word};
-    /// let rare = Match::new("limit", ["--limit", "5/min"].map(Word::from));
-    /// assert_eq!(rare.to_string(), "-m limit --limit 5/min");
+    /// let rare = Match::new("length", ["--length", "64:128"].map(Word::from));
+    /// assert_eq!(rare.to_string(), "-m length --length 64:128");
     /// let mark = Match::new("mark", ["--mark", "16384/16384"].map(Word::from));
     /// assert_eq!(mark.to_string(), "-m mark --mark 0x4000/0x4000");
     /// ```
@@ -94,6 +112,11 @@ impl Match {
             Self::Comment(_) => "comment",
             Self::Set(_) => "set",
             Self::Mark(_) => "mark",
+            Self::Connmark(_) => "connmark",
+            Self::Limit(_) => "limit",
+            Self::Hashlimit(_) => "hashlimit",
+            Self::Statistic(_) => "statistic",
+            Self::Recent(_) => "recent",
             Self::Conntrack(_) => "conntrack",
             Self::Addrtype(_) => "addrtype",
             Self::Physdev(_) => "physdev",
@@ -125,6 +148,11 @@ impl Match {
             "comment" => Self::Comment(comment(options)?),
             "set" => Self::Set(SetMatch::parse(options)?),
             "mark" => Self::Mark(MarkMatch::parse(options)?),
+            "connmark" => Self::Connmark(MarkMatch::parse(options)?),
+            "limit" => Self::Limit(LimitMatch::parse(options)?),
+            "hashlimit" => Self::Hashlimit(Box::new(HashlimitMatch::parse(options)?)),
+            "statistic" => Self::Statistic(StatisticMatch::parse(options)?),
+            "recent" => Self::Recent(Box::new(RecentMatch::parse(options)?)),
             "conntrack" => Self::Conntrack(ConntrackMatch::parse(options)?),
             "addrtype" => Self::Addrtype(AddrtypeMatch::parse(options)?),
             "physdev" => Self::Physdev(PhysdevMatch::parse(options)?),
@@ -153,7 +181,11 @@ impl fmt::Display for Match {
         match self {
             Self::Comment(text) => write!(f, " --comment {}", Word::free_text(text)),
             Self::Set(set) => set.write(f),
-            Self::Mark(mark) => mark.write(f),
+            Self::Mark(mark) | Self::Connmark(mark) => mark.write(f),
+            Self::Limit(limit) => limit.write(f),
+            Self::Hashlimit(hashlimit) => hashlimit.write(f),
+            Self::Statistic(statistic) => statistic.write(f),
+            Self::Recent(recent) => recent.write(f),
             Self::Conntrack(conntrack) => conntrack.write(f),
             Self::Addrtype(addrtype) => addrtype.write(f),
             Self::Physdev(physdev) => physdev.write(f),
@@ -179,8 +211,20 @@ macro_rules! from_match {
 }
 from_match!(
     SetMatch => Set, MarkMatch => Mark, ConntrackMatch => Conntrack, AddrtypeMatch => Addrtype, PhysdevMatch => Physdev,
-    IpvsMatch => Ipvs, MultiportMatch => Multiport
+    IpvsMatch => Ipvs, MultiportMatch => Multiport, LimitMatch => Limit, StatisticMatch => Statistic
 );
+
+impl From<HashlimitMatch> for Match {
+    fn from(value: HashlimitMatch) -> Self {
+        Self::Hashlimit(Box::new(value))
+    }
+}
+
+impl From<RecentMatch> for Match {
+    fn from(value: RecentMatch) -> Self {
+        Self::Recent(Box::new(value))
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use crate::word::Word;
 
 /// A cursor over the options of one match. Each step gives `None` for what is not understood; the match is then kept
 /// word by word.
+#[derive(Clone)]
 pub(crate) struct Options<'a> {
     words: std::slice::Iter<'a, Word>,
 }

@@ -30,6 +30,8 @@ fn typed_matches_print_as_captured() {
         "-m physdev --physdev-in eth0 ! --physdev-out veth+ --physdev-is-bridged",
         "-m physdev ! --physdev-is-in --physdev-is-out",
         "-m set ! --match-set S src,dst",
+        "-m limit --limit 5/min --limit-burst 7",
+        "-m statistic --mode random --probability 0.50000000000",
         "-m ipvs --vproto 6 --vaddr 198.51.100.7 --vport 80",
     ] {
         let read = parse(text);
@@ -44,9 +46,9 @@ fn other_options_are_kept() {
     for text in [
         "-m tcp --tcp-flags FIN,SYN,RST,ACK SYN",
         "-m set --match-set S1 src --return-nomatch",
-        "-m limit --limit 5/min --limit-burst 7",
+        "-m length --length 64:128",
         "-m string --string \"GET /x y\" --algo bm",
-        "-m statistic --mode random --probability 0.50000000000",
+        "-m time --timestart 09:00:00 --timestop 17:00:00 --datestop 2038-01-19T03:14:07",
         "-m icmp --icmp-type 8",
     ] {
         let read = parse(text);

@@ -1,11 +1,15 @@
 //! The kernel's tables after a transaction.
 
+mod chains;
+mod file;
 mod loops;
 mod work;
 
+pub use file::{ApplyOptions, RestoreFileError};
+
 use self::work::Work;
 use super::{RestoreInput, TableEdits};
-use crate::name::{ChainName, TableName};
+use crate::name::{ChainName, Policy, TableName};
 use crate::ruleset::{Ruleset, Table};
 use crate::text::Shown;
 
@@ -116,7 +120,21 @@ pub enum ApplyErrorKind {
         /// How many rules the chain has.
         len: usize,
     },
-    /// Built-in chains cannot be removed.
+    /// The position of a rule to delete, replace or zero is behind the last one.
+    #[error("the chain has {len} rules, none at position {position}")]
+    NoRuleAt {
+        /// The position asked for, from 1.
+        position: usize,
+        /// How many rules the chain has.
+        len: usize,
+    },
+    /// A chain that is to be made is there.
+    #[error("there is a chain {0}")]
+    ChainExists(ChainName),
+    /// No kernel has this policy.
+    #[error("there is no policy {}: wanted ACCEPT or DROP", Shown(.0.as_str()))]
+    NoSuchPolicy(Policy),
+    /// Built-in chains cannot be removed or renamed.
     #[error("{0} is a built-in chain, which cannot be removed")]
     BuiltinChain(ChainName),
     /// Only built-in chains have a policy.

@@ -3,12 +3,14 @@
 mod apply;
 mod edit;
 mod ensure;
+mod file;
 
 use std::fmt;
 
-pub use apply::{ApplyError, ApplyErrorKind};
+pub use apply::{ApplyError, ApplyErrorKind, ApplyOptions, RestoreFileError};
 pub use edit::{Edit, InvalidEdit};
 pub use ensure::InsertAt;
+pub use file::{RestoreCommand, RestoreFile, RestoreLine, RestoreSection};
 
 use crate::name::{ChainName, Policy, TableName};
 use crate::rule::Rule;

@@ -1,5 +1,6 @@
 //! One rule.
 
+mod extensions;
 mod options;
 mod parse;
 mod validate;
@@ -8,10 +9,12 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 pub(crate) use options::{
-    exact as exact_option, glued as glued_option, is_foreign as is_foreign_option,
+    command as command_letter, exact as exact_option, glued as glued_option,
+    is_foreign as is_foreign_option,
 };
+pub(crate) use parse::counter;
 pub use validate::InvalidRule;
-pub(crate) use validate::interface_problem;
+pub(crate) use validate::{interface_problem, is_plain_word};
 
 use crate::address::{Address, Negatable, bang};
 use crate::matches::{Match, SetMatch};

@@ -1,8 +1,9 @@
 //! The options of rules and of extensions, as getopt_long(3) finds them in the tools: exact names, then abbreviations
 //! that fit only one.
 //!
-//! Names are those of iptables 1.8.9 (`iptables-extensions(8)`); a match that is not listed takes all options that follow
-//! it.
+//! A match that is not listed in [`EXTENSIONS`] takes all options that follow it.
+
+use super::extensions::{EXTENSIONS, of_extension};
 
 /// A long option of the rule itself or of the tool, with the letter of its short form.
 const LONG: &[(&str, char)] = &[
@@ -48,126 +49,6 @@ const LONG: &[(&str, char)] = &[
 /// Short options that take a value, which may follow in the same word.
 const WITH_VALUE: &[char] = &['s', 'd', 'i', 'o', 'p', 'm', 'j', 'g', 'c'];
 
-/// The options of extensions, all of them for each that is listed, so that an option it does not have is known to be
-/// another's.
-const EXTENSIONS: &[(&str, &[&str])] = &[
-    ("ACCEPT", &[]),
-    ("DROP", &[]),
-    (
-        "MARK",
-        &["set-xmark", "set-mark", "and-mark", "or-mark", "xor-mark"],
-    ),
-    ("MASQUERADE", &["to-ports", "random", "random-fully"]),
-    ("REJECT", &["reject-with"]),
-    ("RETURN", &[]),
-    (
-        "addrtype",
-        &["src-type", "dst-type", "limit-iface-in", "limit-iface-out"],
-    ),
-    ("comment", &["comment"]),
-    (
-        "conntrack",
-        &[
-            "ctstate",
-            "ctproto",
-            "ctorigsrc",
-            "ctorigdst",
-            "ctreplsrc",
-            "ctrepldst",
-            "ctorigsrcport",
-            "ctorigdstport",
-            "ctreplsrcport",
-            "ctrepldstport",
-            "ctstatus",
-            "ctexpire",
-            "ctdir",
-        ],
-    ),
-    ("icmp", &["icmp-type"]),
-    ("icmp6", &["icmpv6-type"]),
-    (
-        "ipvs",
-        &[
-            "ipvs", "vproto", "vaddr", "vport", "vdir", "vmethod", "vportctl",
-        ],
-    ),
-    ("limit", &["limit", "limit-burst"]),
-    ("mark", &["mark"]),
-    (
-        "multiport",
-        &[
-            "source-ports",
-            "sports",
-            "destination-ports",
-            "dports",
-            "ports",
-        ],
-    ),
-    (
-        "physdev",
-        &[
-            "physdev-in",
-            "physdev-out",
-            "physdev-is-in",
-            "physdev-is-out",
-            "physdev-is-bridged",
-        ],
-    ),
-    (
-        "sctp",
-        &[
-            "source-port",
-            "sport",
-            "destination-port",
-            "dport",
-            "chunk-types",
-        ],
-    ),
-    (
-        "set",
-        &[
-            "match-set",
-            "set",
-            "return-nomatch",
-            "update-counters",
-            "update-subcounters",
-            "packets-eq",
-            "packets-lt",
-            "packets-gt",
-            "bytes-eq",
-            "bytes-lt",
-            "bytes-gt",
-        ],
-    ),
-    ("state", &["state"]),
-    (
-        "string",
-        &["from", "to", "algo", "string", "hex-string", "icase"],
-    ),
-    (
-        "tcp",
-        &[
-            "source-port",
-            "sport",
-            "destination-port",
-            "dport",
-            "syn",
-            "tcp-flags",
-            "tcp-option",
-        ],
-    ),
-    (
-        "udp",
-        &["source-port", "sport", "destination-port", "dport"],
-    ),
-];
-
-/// The options of a match or target; `None` for one that is not listed.
-pub(super) fn of_extension(name: &str) -> Option<&'static [&'static str]> {
-    let (_, options) = EXTENSIONS.iter().find(|(listed, _)| *listed == name)?;
-    Some(options)
-}
-
 /// The letter of a rule's own option that is written out, `--jump`. No extension has an option of such a name, so that it
 /// ends those of any match.
 pub(crate) fn exact(word: &str) -> Option<char> {
@@ -185,6 +66,30 @@ pub(crate) fn glued(word: &str) -> Option<(char, &str)> {
     let value = chars.as_str();
     ((letter == 'f' || WITH_VALUE.contains(&letter)) && !value.is_empty())
         .then_some((letter, value))
+}
+
+/// The letter of the command that a word is, and the chain where it stands in the same word: `-A`, `--append`, `--app`,
+/// `-AINPUT`, `--append=INPUT`. Those that only print are not among them.
+pub(crate) fn command(word: &str) -> Option<(char, Option<&str>)> {
+    const LETTERS: &str = "ADIRFNXPEZC";
+    let known = |letter: &char| LETTERS.contains(*letter);
+    if let Some(long) = word.strip_prefix("--") {
+        let (name, chain) = match long.split_once('=') {
+            Some((name, chain)) => (name, Some(chain)),
+            None => (long, None),
+        };
+        let whole = LONG.iter().find(|(long, _)| *long == name);
+        let letter = match (whole, abbreviated(name, &[])) {
+            (Some((_, letter)), _) => *letter,
+            (None, Some(Found::Own(letter))) => letter,
+            _ => return None,
+        };
+        return Some((letter, chain)).filter(|(letter, _)| known(letter));
+    }
+    let mut chars = word.strip_prefix('-')?.chars();
+    let letter = chars.next().filter(known)?;
+    let chain = chars.as_str();
+    Some((letter, (!chain.is_empty()).then_some(chain)))
 }
 
 /// True if `option`, among those of the extension `name`, would be read as another's or as an abbreviation.

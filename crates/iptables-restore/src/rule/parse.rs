@@ -3,6 +3,7 @@
 use std::str::FromStr;
 use std::vec::IntoIter;
 
+use super::extensions;
 use super::options::{self, Found};
 use super::{Counters, Rule, interface_problem};
 use crate::address::{Address, Negatable};
@@ -47,7 +48,7 @@ struct Extension {
 impl Extension {
     /// The options that it has, where they are known.
     fn known(&self) -> Option<&'static [&'static str]> {
-        options::of_extension(&self.name)
+        extensions::of_extension(&self.name)
     }
 }
 
@@ -185,7 +186,7 @@ impl Parser {
             .as_ref()
             .map(|protocol| protocol_match(&protocol.value))
             .filter(|name| self.extensions.iter().all(|loaded| loaded.name != *name));
-        let has_protocol = of_protocol.as_deref().and_then(options::of_extension);
+        let has_protocol = of_protocol.as_deref().and_then(extensions::of_extension);
         let by_protocol =
             has_protocol.and_then(|options| options.iter().copied().find(|option| *option == name));
         let unlisted = current.filter(|(_, extension)| extension.known().is_none());

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::address::Negatable;
 use crate::matches::Match;
 use crate::name::{ChainName, InvalidChainName};
-use crate::target::Target;
+use crate::target::{Log, Nflog, Target};
 use crate::text::{Shown, byte_len};
 use crate::word::{Splitter, Word};
 
@@ -162,6 +162,10 @@ fn check_match(part: &Match) -> Result<(), InvalidRule> {
             (slots == 0 || slots > 15)
                 .then_some("a multiport match takes 1 to 15 ports, a range counting twice")
         }
+        Match::Limit(limit) => limit.problem(),
+        Match::Hashlimit(hashlimit) => hashlimit.problem(),
+        Match::Statistic(statistic) => statistic.problem(),
+        Match::Recent(recent) => recent.problem(),
         Match::Other(other) => name_problem(other.name()),
         _ => None,
     };
@@ -188,6 +192,11 @@ fn check_target(target: &Target) -> Result<(), InvalidRule> {
             (!plain || with.starts_with('-'))
                 .then_some("--reject-with takes the name of an ICMP type")
         }
+        Target::Dnat(dnat) => dnat.to.problem(true),
+        Target::Snat(snat) => snat.to.problem(false),
+        Target::Log(log) => log.problem(),
+        Target::Nflog(nflog) => nflog.problem(),
+        Target::Ct(ct) => ct.problem(),
         Target::Other(other) => name_problem(other.name()),
         _ => None,
     };
@@ -209,8 +218,12 @@ fn check_arguments(rule: &Rule, before: usize) -> Result<(), InvalidRule> {
             _ => {}
         }
     }
-    if let Some(Target::Other(other)) = &rule.target {
-        texts.extend(other.options().iter().map(Word::as_str));
+    match &rule.target {
+        Some(Target::Other(other)) => texts.extend(other.options().iter().map(Word::as_str)),
+        Some(Target::Log(Log { prefix, .. }) | Target::Nflog(Nflog { prefix, .. })) => {
+            texts.extend(prefix.as_deref());
+        }
+        _ => {}
     }
     for text in &texts {
         if text.contains(['\n', '\0']) {
@@ -225,8 +238,8 @@ fn check_arguments(rule: &Rule, before: usize) -> Result<(), InvalidRule> {
             });
         }
     }
-    // No typed match has more than 16 words, so that few rules need to be counted.
-    if rule.matches.len() > 10 || texts.len() > 30 {
+    // No typed match has more than 24 words, so that few rules need to be counted.
+    if rule.matches.len() > 8 || texts.len() > 30 {
         let mut splitter = Splitter::default();
         splitter.feed(&rule.to_string());
         let count = before + splitter.into_words().len();
@@ -245,6 +258,11 @@ fn name_problem(name: &str) -> Option<&'static str> {
     (name.is_empty() || name.starts_with(['-', '!']) || name.contains(odd)).then_some(
         "a match, target or protocol has a name of one word that does not start with `-` or `!`",
     )
+}
+
+/// Whether a name is printed and read back as one word without quotes.
+pub(crate) fn is_plain_word(name: &str) -> bool {
+    name_problem(name).is_none()
 }
 
 /// Why an interface cannot have this name; names are 15 bytes at most (`IFNAMSIZ` less its NUL).

@@ -9,6 +9,8 @@
 
 mod differential;
 mod errors;
+mod extensions;
+mod files;
 mod others;
 mod refusals;
 mod runner;
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
         "legacy::rules_of_a_service_proxy",
         written::rules_of_a_service_proxy,
     ));
+    for (name, body) in LEGACY_ONLY {
+        tests.push(Test::new(format!("legacy::{name}"), *body));
+    }
     for (name, body) in NFT_ONLY {
         tests.push(Test::new(format!("nft::{name}"), *body).needs(Needs::NfTables));
     }
@@ -98,12 +103,29 @@ const BODIES: &[(&str, Body)] = &[
     ("bytes_of_others_survive", others::bytes_of_others_survive),
     ("spellings", others::spellings),
     (
+        "typed_extensions_come_back",
+        extensions::typed_extensions_come_back,
+    ),
+    (
+        "files_do_what_the_model_says",
+        files::files_do_what_the_model_says,
+    ),
+    (
         "a_jump_found_twice_is_there_once_afterwards",
         others::a_jump_found_twice_is_there_once_afterwards,
     ),
     (
         "patterns_with_an_apostrophe",
         others::patterns_with_an_apostrophe,
+    ),
+];
+
+const LEGACY_ONLY: &[(&str, fn())] = &[
+    ("counters_of_files", files::counters_of_files),
+    ("refusals_of_files", files::refusals_of_files),
+    (
+        "random_files_do_what_the_model_says",
+        files::random_files_do_what_the_model_says,
     ),
 ];
 

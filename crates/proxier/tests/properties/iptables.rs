@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use iptables_restore::{AddressTypes, CtStates, Match, Rule, Ruleset, Table, TableName, Target};
+use iptables_restore::{
+    AddressTypes, CtStates, Match, RecentAction, Rule, Ruleset, Table, TableName, Target,
+};
 use proptest::prelude::*;
 use proxier::cluster::{Cluster, Family, Host};
 use proxier::{Config, Layout, MemoryKernel, Observed, reconcile, translate};
@@ -109,8 +111,8 @@ impl Node<'_> {
                     continue;
                 }
                 Some(Target::Jump(chain)) => self.chain(table, chain, packet),
-                Some(Target::Other(other)) if other.name() == "DNAT" => {
-                    let to = other.options()[1].as_str().parse().unwrap();
+                Some(Target::Dnat(dnat)) => {
+                    let to = dnat.to.socket_addr().unwrap();
                     [Verdict::Translate(to)].into()
                 }
                 _ => [Verdict::Through].into(),
@@ -190,14 +192,11 @@ impl Node<'_> {
             }
             // Whether it is marked decides about masquerading only.
             Match::Mark(_) => Matches::No,
-            Match::Other(other) if other.name() == "statistic" => Matches::Perhaps,
-            Match::Other(other) if other.name() == "recent" => {
-                let sets = other.options().iter().any(|word| word.as_str() == "--set");
-                match sets {
-                    true => Matches::Yes,
-                    false => Matches::Perhaps,
-                }
-            }
+            Match::Statistic(_) => Matches::Perhaps,
+            Match::Recent(recent) => match recent.action {
+                RecentAction::Set => Matches::Yes,
+                _ => Matches::Perhaps,
+            },
             other => panic!("no rule of iptables mode has {other}"),
         }
     }

@@ -16,17 +16,17 @@ const MANY: usize = 32;
 
 /// A table with what undoes the edits so far. Its cost depends on the edits, not on how large the table is.
 pub(super) struct Work<'t> {
-    table: &'t mut Table,
+    pub(super) table: &'t mut Table,
     /// The places of the chains, for many edits.
-    places: Option<HashMap<ChainName, usize>>,
+    pub(super) places: Option<HashMap<ChainName, usize>>,
     /// Chains that are deleted; they are taken out in the end.
-    removed: HashSet<usize>,
+    pub(super) removed: HashSet<usize>,
     /// How many rules jump to each chain, once that is needed.
-    references: Option<HashMap<String, usize>>,
+    pub(super) references: Option<HashMap<String, usize>>,
     /// Each with the place of its chain.
     undo: Vec<(usize, Undo)>,
     /// The chains that rules were added for which jump to them.
-    jumps: Vec<String>,
+    pub(super) jumps: Vec<String>,
 }
 
 /// How an edit of a chain is taken back. Chains that were deleted are still there.
@@ -115,12 +115,16 @@ impl<'t> Work<'t> {
         chains.find(found).map(|(place, _)| place)
     }
 
-    fn place(&self, name: &ChainName) -> Result<usize, ApplyErrorKind> {
+    pub(super) fn place(&self, name: &ChainName) -> Result<usize, ApplyErrorKind> {
         self.find(name.as_str())
             .ok_or_else(|| ApplyErrorKind::NoSuchChain(name.clone()))
     }
 
-    fn at(&mut self, place: usize, name: &ChainName) -> Result<&mut Chain, ApplyErrorKind> {
+    pub(super) fn at(
+        &mut self,
+        place: usize,
+        name: &ChainName,
+    ) -> Result<&mut Chain, ApplyErrorKind> {
         let chain = self.table.chains.get_mut(place);
         chain.ok_or_else(|| ApplyErrorKind::NoSuchChain(name.clone()))
     }
@@ -183,7 +187,7 @@ impl<'t> Work<'t> {
         Ok(())
     }
 
-    fn make(&mut self, name: &ChainName) {
+    pub(super) fn make(&mut self, name: &ChainName) {
         if let Some(places) = &mut self.places {
             places.insert(name.clone(), self.table.chains.len());
         }
@@ -211,10 +215,15 @@ impl<'t> Work<'t> {
         self.at(place, name)?.rules.insert(index, rule.clone());
         self.undo.push((place, Undo::Added(index)));
         self.count(rule, |count| *count += 1);
+        self.jumps_to(rule);
+        Ok(())
+    }
+
+    /// Remembers where a rule that is added jumps to.
+    pub(super) fn jumps_to(&mut self, rule: &Rule) {
         if let Some(target) = target(rule) {
             self.jumps.push(target.to_owned());
         }
-        Ok(())
     }
 
     fn count(&mut self, rule: &Rule, change: impl FnOnce(&mut usize)) {
@@ -223,7 +232,7 @@ impl<'t> Work<'t> {
         }
     }
 
-    fn check_target(&self, rule: &Rule) -> Result<(), ApplyErrorKind> {
+    pub(super) fn check_target(&self, rule: &Rule) -> Result<(), ApplyErrorKind> {
         if self.table.name == TableName::Nat && rule.target == Some(Target::Drop) {
             return Err(ApplyErrorKind::DropInNat);
         }
@@ -237,46 +246,6 @@ impl<'t> Work<'t> {
             }
             Some(_) => Ok(()),
         }
-    }
-
-    fn delete_chain(&mut self, name: &ChainName) -> Result<(), ApplyErrorKind> {
-        let place = self.place(name)?;
-        let found = self.at(place, name)?;
-        if found.policy.is_some() {
-            return Err(ApplyErrorKind::BuiltinChain(name.clone()));
-        }
-        if !found.rules.is_empty() {
-            return Err(ApplyErrorKind::NotEmpty {
-                chain: name.clone(),
-                rules: found.rules.len(),
-            });
-        }
-        let jumped_to = {
-            let references = self.references.take().unwrap_or_else(|| {
-                let mut references: HashMap<String, usize> = HashMap::new();
-                for target in self.chains().flat_map(targets) {
-                    *references.entry(target.to_owned()).or_default() += 1;
-                }
-                references
-            });
-            let count = references.get(name.as_str()).copied();
-            self.references = Some(references);
-            count.is_some_and(|count| count > 0)
-        };
-        if jumped_to {
-            let jumps = |from: &&Chain| targets(from).any(|target| target == name.as_str());
-            if let Some(from) = self.chains().find(jumps) {
-                return Err(ApplyErrorKind::StillReferenced {
-                    chain: name.clone(),
-                    from: from.name.clone(),
-                });
-            }
-        }
-        if let Some(places) = &mut self.places {
-            places.remove(name.as_str());
-        }
-        self.removed.insert(place);
-        Ok(())
     }
 }
 
