@@ -117,7 +117,8 @@ impl RestoreFile {
     /// Lines are read as ipset 7 reads them: commands may be abbreviated or old options (`-N`, `--add`), `-exist`
     /// and `-!` may stand anywhere and hold from their line to the end of the file, and types may have their old
     /// names (`iphash`). Empty lines, lines that start with `#`, and `COMMIT` mean nothing; lines may end in CR LF;
-    /// `quit` ends the file.
+    /// `quit` ends the file. (There ipset 7.17 drops entries that it has collected and not sent yet; here all lines
+    /// before it count.)
     ///
     /// Only the text is checked. Whether the kernel takes an entry is known when it has been sent;
     /// [`parse_save`](crate::parse_save) checks files that are nothing but `create` and `add` lines.

@@ -142,7 +142,11 @@ pub(crate) fn files_do_what_the_model_says(backend: Backend) {
         }
     }
     for text in FLUSH {
-        same(&tools, text, ApplyOptions::new());
+        // Those of nft remove the table itself, and its policies with it: it is missing while nothing is added.
+        let own = text.starts_with("*filter\nCOMMIT") || text.starts_with("*filter\n:FORWARD DROP");
+        if backend == Backend::Legacy || !own {
+            same(&tools, text, ApplyOptions::new());
+        }
     }
 }
 

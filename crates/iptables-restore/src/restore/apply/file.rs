@@ -14,7 +14,8 @@ use crate::ruleset::{Chain, Ruleset, Table};
 #[non_exhaustive]
 pub struct ApplyOptions {
     /// `--noflush`: what the file does not mention stays. Without it, each `*TABLE` line first removes all rules and all
-    /// users' chains of that table; policies stay.
+    /// users' chains of that table; policies stay, as with the legacy tools. (Those of nft 1.8.9 remove the table, so that
+    /// policies are ACCEPT again and a table without anything is missing.)
     pub noflush: bool,
     /// `--counters`: rules and policies have the counters that the file gives them. Without it, they have none.
     pub counters: bool,
