@@ -177,7 +177,7 @@ fn long() -> impl Iterator<Item = Test> {
 
 /// Those of a kernel that has nf_tables, all in one guest.
 fn on_debian() -> impl Iterator<Item = Test> {
-    let short = Duration::from_secs(180);
+    let short = Duration::from_secs(600);
     let hour = Duration::from_secs(3600);
     let all = tests![
         nftables::without_any_tool,
