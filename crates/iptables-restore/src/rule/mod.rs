@@ -180,6 +180,8 @@ impl Rule {
     /// One more match, after those there are.
     #[must_use]
     pub fn matching(mut self, next: impl Into<Match>) -> Self {
+        // A table has tens of thousands of rules with two or three each: no room is made for more.
+        self.matches.reserve_exact(1);
         self.matches.push(next.into());
         self
     }

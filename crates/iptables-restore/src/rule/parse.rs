@@ -337,7 +337,10 @@ impl Parser {
         } in self.extensions
         {
             match kind {
-                Kind::Match => self.rule.matches.push(Match::new(name, options)),
+                Kind::Match => {
+                    self.rule.matches.reserve_exact(1);
+                    self.rule.matches.push(Match::new(name, options));
+                }
                 Kind::Jump => self.rule.target = Some(Target::new(name, options)),
                 Kind::Goto => self.rule.target = Some(Target::goto(name, options)),
             }
