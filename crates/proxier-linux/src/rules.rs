@@ -21,11 +21,12 @@ use crate::restore::Run;
 /// attempt.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How much longer a change may take than one of a few lines on few rules: all Services of a large cluster at once are many
-/// thousand lines, which the tool parses and the kernel checks. The legacy tool reads and writes the whole table for a single
-/// line: so many rules that are there count like one line.
+/// How many rules that are there count like one line of a change: the legacy tool reads and writes the whole table for a
+/// single line.
 const RULES_LIKE_A_LINE: usize = 10;
 
+/// How much longer a change may take than one of a few lines: all Services of a large cluster at once are many thousand
+/// lines, which the tool parses and the kernel checks.
 fn allowance(lines: usize) -> Duration {
     const OF_A_LINE: Duration = Duration::from_millis(1);
     OF_A_LINE * u32::try_from(lines).unwrap_or(u32::MAX)
