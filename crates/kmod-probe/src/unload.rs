@@ -16,7 +16,7 @@ use crate::{Error, ModuleName, RejectReason, live};
 pub enum UnloadOutcome {
     /// The kernel no longer has it.
     Unloaded,
-    /// The kernel did not have it, or there is no such module.
+    /// The module was not loaded, or no module has this name.
     NotLoaded,
 }
 

@@ -32,7 +32,7 @@ enum Ending {
     Done,
     /// The kernel dropped part of it.
     Overflow,
-    /// It is no listing but one flow.
+    /// One flow, and no listing.
     Single,
 }
 

@@ -25,7 +25,7 @@ bitflags::bitflags! {
         const SRC_NAT_DONE = 1 << 7;
         /// Whether to translate its destination is decided.
         const DST_NAT_DONE = 1 << 8;
-        /// It is no longer in the table.
+        /// The flow has left the table.
         const DYING = 1 << 9;
         /// Its timeout is not changed, neither by packets nor by requests.
         const FIXED_TIMEOUT = 1 << 10;

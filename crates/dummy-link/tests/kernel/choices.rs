@@ -117,7 +117,7 @@ pub(crate) fn choices_written_by_us_read_by_ip() {
     assert_eq!(after.len(), wanted.len());
     for ((before, between), after) in before.iter().zip(&between).zip(&after) {
         let lifetimes = [before.lifetimes, *between, after.lifetimes];
-        // They become shorter, and are no longer than what was chosen.
+        // Lifetimes count down: each is at most what was chosen.
         assert!(lifetimes.is_sorted_by(|a, b| a.valid >= b.valid && a.preferred >= b.preferred));
         let chosen = wanted
             .iter()
