@@ -22,22 +22,61 @@ impl RestoreInput {
     /// [`ApplyError`] with the edit that the kernel would refuse. Tables before that edit's own are changed by then, its
     /// own and later ones are not: the kernel commits each table whole, in order.
     pub fn apply(&self, ruleset: &mut Ruleset) -> Result<(), ApplyError> {
-        self.tables
-            .iter()
-            .filter(|table| !table.edits.is_empty())
-            .try_for_each(|edits| match ruleset.table_mut(&edits.name) {
-                Some(table) => edits.apply(table),
-                None => {
-                    let mut table = Table::builtin(edits.name.clone());
-                    if table.chains.is_empty() {
-                        return Err(edits.error(0, ApplyErrorKind::NoSuchTable));
-                    }
-                    edits.apply(&mut table)?;
-                    ruleset.tables.push(table);
-                    Ok(())
-                }
-            })
+        let mut tables = self.tables.iter().filter(|table| !table.edits.is_empty());
+        tables.try_for_each(|table| apply_run(&[table], ruleset))
     }
+
+    /// Applies transactions one after the other. The chains of a table are indexed, and searched for loops, once for all
+    /// of its edits that follow one another: many small transactions cost no more than one large one.
+    ///
+    /// # Errors
+    /// As for [`apply`](Self::apply), but that edits of one table that follow one another, in whatever transactions, are
+    /// made as a whole or not at all.
+    pub fn apply_all<'a>(
+        all: impl IntoIterator<Item = &'a Self>,
+        ruleset: &mut Ruleset,
+    ) -> Result<(), ApplyError> {
+        let tables = all.into_iter().flat_map(|input| &input.tables);
+        let tables: Vec<_> = tables.filter(|table| !table.edits.is_empty()).collect();
+        tables
+            .chunk_by(|one, next| one.name == next.name)
+            .try_for_each(|run| apply_run(run, ruleset))
+    }
+}
+
+/// Makes all edits of one table, or none.
+fn apply_run(run: &[&TableEdits], ruleset: &mut Ruleset) -> Result<(), ApplyError> {
+    let Some(first) = run.first() else {
+        return Ok(());
+    };
+    if let Some(table) = ruleset.table_mut(&first.name) {
+        return apply_to_table(run, table);
+    }
+    let mut table = Table::builtin(first.name.clone());
+    if table.chains.is_empty() {
+        return Err(first.error(0, ApplyErrorKind::NoSuchTable));
+    }
+    apply_to_table(run, &mut table)?;
+    ruleset.tables.push(table);
+    Ok(())
+}
+
+fn apply_to_table(run: &[&TableEdits], table: &mut Table) -> Result<(), ApplyError> {
+    let mut work = Work::new(table, run.iter().map(|edits| edits.edits.len()).sum());
+    for edits in run {
+        for (index, edit) in edits.edits.iter().enumerate() {
+            if let Err(kind) = work.edit(edit) {
+                work.undo();
+                return Err(edits.error(index, kind));
+            }
+        }
+    }
+    if let (Err(kind), Some(last)) = (loops::check(&work), run.last()) {
+        work.undo();
+        return Err(last.error(last.edits.len(), kind));
+    }
+    work.finish();
+    Ok(())
 }
 
 impl TableEdits {
@@ -46,19 +85,7 @@ impl TableEdits {
     /// # Errors
     /// [`ApplyError`] with the edit that the kernel would refuse; the table is as it was then.
     pub fn apply(&self, table: &mut Table) -> Result<(), ApplyError> {
-        let mut work = Work::new(table, self.edits.len());
-        for (index, edit) in self.edits.iter().enumerate() {
-            if let Err(kind) = work.edit(edit) {
-                work.undo();
-                return Err(self.error(index, kind));
-            }
-        }
-        if let Err(kind) = loops::check(&work) {
-            work.undo();
-            return Err(self.error(self.edits.len(), kind));
-        }
-        work.finish();
-        Ok(())
+        apply_to_table(&[self], table)
     }
 
     fn error(&self, index: usize, kind: ApplyErrorKind) -> ApplyError {

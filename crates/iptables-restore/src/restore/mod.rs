@@ -292,6 +292,12 @@ impl TableEdits {
         self.edits.push(edit);
         Ok(self)
     }
+
+    /// Makes room for so many more edits and no others: a list that grows by itself may take twice the memory that it needs.
+    pub fn reserve_exact(&mut self, more: usize) -> &mut Self {
+        self.edits.reserve_exact(more);
+        self
+    }
 }
 
 fn name(chain: impl AsRef<str>) -> Result<ChainName, InvalidEdit> {

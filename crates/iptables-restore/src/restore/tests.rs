@@ -439,3 +439,49 @@ fn a_table_may_come_again() {
             .all(|chain| filter.chain(chain).is_some())
     );
 }
+
+#[test]
+fn many_are_applied_as_one_after_the_other() {
+    let chain = |name: &str| {
+        let mut input = RestoreInput::new();
+        let table = input.table(TableName::Raw);
+        table.declare_chain(name).unwrap();
+        input
+    };
+    let mut inputs = [chain("X"), chain("Y"), RestoreInput::new()];
+    inputs[0]
+        .table(TableName::Raw)
+        .append("OUTPUT", to("X"))
+        .unwrap();
+    inputs[1]
+        .table(TableName::Raw)
+        .append("X", to("Y"))
+        .unwrap();
+    inputs[2]
+        .table(TableName::Raw)
+        .delete("OUTPUT", to("X"))
+        .unwrap();
+    let mut one_by_one = raw("");
+    for input in &inputs {
+        input.apply(&mut one_by_one).unwrap();
+    }
+    let mut all = raw("");
+    RestoreInput::apply_all(&inputs, &mut all).unwrap();
+    assert_eq!(all, one_by_one);
+
+    // One that is refused takes those before it back, and names its own line.
+    let before = raw(":X -\n");
+    let mut refused = RestoreInput::new();
+    let table = refused.table(TableName::Raw);
+    table.append("X", to("RETURN")).unwrap();
+    table.flush("Z").unwrap();
+    let mut ruleset = before.clone();
+    let error = RestoreInput::apply_all([&inputs[0], &refused], &mut ruleset).unwrap_err();
+    assert_eq!((error.index, error.line.as_str()), (1, "-F Z"));
+    assert_eq!(ruleset, before);
+    // What another table has already is committed.
+    let mut nat = RestoreInput::new();
+    nat.table(TableName::Nat).declare_chain("N").unwrap();
+    RestoreInput::apply_all([&nat, &refused], &mut ruleset).unwrap_err();
+    assert!(ruleset.table(&TableName::Nat).unwrap().chain("N").is_some());
+}

@@ -19,7 +19,7 @@ use crate::cluster::{Family, ObjectName, PerFamily};
 use crate::desired::FamilyState;
 use crate::layout::{Layout, SetIds, is_plain};
 use crate::plan::{Operation, Plan, RulesChange};
-use crate::reconcile::{ServiceChanges, ServicePair};
+use crate::reconcile::ServiceChanges;
 
 /// The rules of a family.
 #[derive(Debug)]
@@ -57,9 +57,6 @@ impl RuleCounts {
         }
     }
 }
-
-/// So many changes are made one by one.
-const FEW: usize = 4;
 
 impl AppliedRules {
     pub(super) fn counts(&self) -> RuleCounts {
@@ -99,7 +96,19 @@ impl AppliedRules {
     }
 
     /// Makes changes that were carried out.
-    pub(super) fn take(&mut self, changes: &[&RulesChange]) {
+    pub(super) fn take(&mut self, family: Family, changes: &[&RulesChange]) {
+        let shared = changes.iter().rposition(|c| c.services.is_empty());
+        let (until, rest) = changes.split_at(shared.map_or(0, |at| at + 1));
+        self.make(until);
+        // As values, what Services get in the beginning would take as much memory as the plan that has it.
+        let plain = |change: &&RulesChange| change.services.iter().all(is_plain);
+        if !rest.is_empty() && rest.iter().all(plain) {
+            self.keep_by_service(family);
+        }
+        self.make(rest);
+    }
+
+    fn make(&mut self, changes: &[&RulesChange]) {
         if changes.is_empty() {
             return;
         }
@@ -111,15 +120,11 @@ impl AppliedRules {
             *self = Self::Whole(rules.whole());
         }
         if let Self::Whole(rules) = self {
-            // Many at once cost less than one by one, but for their copy: a few may be very large.
-            let mut all = RestoreInput::new();
-            if changes.len() > FEW {
-                changes.iter().for_each(|change| all.append(&change.input));
-            }
-            if all.is_empty() || all.apply(rules).is_err() {
+            let all = changes.iter().map(|change| &change.input);
+            if RestoreInput::apply_all(all.clone(), rules).is_err() {
                 // The kernel took them; if this copy does not take one, the next audit shows why.
-                for change in changes {
-                    let _ = change.input.apply(rules);
+                for change in all {
+                    let _ = change.apply(rules);
                 }
             }
         }
@@ -196,18 +201,15 @@ impl DeltaBuilder<'_> {
     ) {
         let mut rules = self.context(family).rules(SetIds::NONE, BTreeSet::new());
         rules.iptables.ports = self.wanted.ports(family, names);
-        let mut wanted = rules.service_tables();
-        let pairs = names.iter().map(|name| {
-            let wanted = wanted.remove(name).unwrap_or_default();
-            let found = applied.found(name, wanted.chains.keys());
-            ServicePair {
-                name: name.clone(),
-                wanted,
-                found,
-            }
+        let chains = rules.service_chains();
+        let found = names.iter().map(|name| {
+            let chains = chains.get(name).into_iter().flatten();
+            (name.clone(), applied.found(name, chains))
         });
-        let pairs: Vec<_> = pairs.collect();
-        ServiceChanges::of(family, &pairs, &|chain| applied.is_kept(chain)).into_plan(plan);
+        let found: Vec<_> = found.collect();
+        let wanted = |name: &ObjectName| rules.service_tables(name);
+        let is_kept = |chain: &str| applied.is_kept(chain);
+        ServiceChanges::of(family, &found, &wanted, &is_kept).into_plan(plan);
     }
 }
 
@@ -222,7 +224,7 @@ impl<'a> Taken<'a> {
 
     pub(super) fn apply(self, rules: &mut PerFamily<AppliedRules>) {
         for family in Family::ALL {
-            rules.get_mut(family).take(self.0.get(family));
+            rules.get_mut(family).take(family, self.0.get(family));
         }
     }
 }

@@ -9,7 +9,7 @@ mod sets;
 
 pub(crate) use merge::merge;
 pub(crate) use nftables::overlap;
-pub(crate) use rules::{FoundChain, FoundService, ServiceChanges, ServicePair, targets_of_others};
+pub(crate) use rules::{FoundChain, FoundService, ServiceChanges, targets_of_others};
 pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;
 

@@ -104,18 +104,30 @@ impl FamilyRules {
         [nat, filter]
     }
 
-    /// What each Service adds, by name.
-    pub(crate) fn service_tables(&self) -> BTreeMap<ObjectName, ServiceTables> {
-        let mut services: BTreeMap<ObjectName, ServiceTables> = BTreeMap::new();
+    /// The Services that have ports, each with the chains that it adds, sorted.
+    pub(crate) fn service_chains(&self) -> BTreeMap<ObjectName, Vec<ChainName>> {
+        let mut services: BTreeMap<ObjectName, Vec<ChainName>> = BTreeMap::new();
         for port in &self.iptables.ports {
             let all = services.entry(port.spec.service.clone()).or_default();
+            all.extend(self.port_tables(port).chains.into_keys());
+        }
+        services
+    }
+
+    /// What a Service adds: nothing, if it has no ports.
+    pub(crate) fn service_tables(&self, name: &ObjectName) -> ServiceTables {
+        let ports = &self.iptables.ports;
+        let first = ports.partition_point(|port| port.spec.service < *name);
+        let ports = ports.iter().skip(first);
+        let mut all = ServiceTables::default();
+        for port in ports.take_while(|port| port.spec.service == *name) {
             let ServiceTables { shared, chains } = self.port_tables(port);
             for (all, rules) in all.shared.iter_mut().zip(shared) {
                 all.extend(rules);
             }
             all.chains.extend(chains);
         }
-        services
+        all
     }
 
     /// What one port adds.

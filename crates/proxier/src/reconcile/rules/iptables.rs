@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use iptables_restore::{Chain, ChainName, Rule, Ruleset, TableName};
+use iptables_restore::{Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, TableName};
 
 use super::change::{Change, Extent};
-use super::services::{FoundChain, FoundService, ServiceChanges, ServicePair};
+use super::services::{FoundChain, FoundService, ServiceChanges};
 use crate::cluster::{Family, ObjectName};
 use crate::layout::{
-    FamilyRules, ServiceTables, SharedChain, TableRules, is_plain, is_service_chain_name,
+    FamilyRules, OwnChain, SharedChain, TableRules, is_plain, is_service_chain,
+    is_service_chain_name,
 };
 use crate::plan::{Phase, Plan, RulesChange};
 
 /// Plans the rules of a family in iptables mode, and makes the changes in this copy of the kernel's rules.
 pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, plan: &mut Plan) {
     let [nat, filter] = wanted.base_tables();
-    let [all_nat, all_filter] = wanted.tables();
-    let services = wanted.service_tables();
-    let odd = odd_rules(&services);
+    let chains = wanted.service_chains();
+    let odd = odd_rules(wanted, chains.keys());
     let owner = |chain: SharedChain, rule: &Rule| {
         let odd = odd.get(&chain).and_then(|odd| odd.get(rule));
         odd.cloned().or_else(|| chain.service_of(rule))
@@ -28,17 +28,19 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
     make(translation.as_ref(), kernel);
 
     let changes = {
-        let pairs = pairs(services, &owner, kernel);
+        let found = found(&chains, &owner, kernel);
         let kept = targets_of_others(family, kernel);
-        ServiceChanges::of(family, &pairs, &|name| kept.contains(name))
+        let tables = |name: &ObjectName| wanted.service_tables(name);
+        ServiceChanges::of(family, &found, &tables, &|name| kept.contains(name))
     };
-    make(&changes.refuse, kernel);
-    make(&changes.translate, kernel);
-    make(&changes.trim, kernel);
+    make_bare(&changes.refuse, kernel);
+    make_bare(&changes.translate, kernel);
+    make_bare(&changes.trim, kernel);
     let widening = widen(family, &nat, kernel);
     make(widening.as_ref(), kernel);
+    let all_nat = with_chains(&nat, chains);
     let nat = trim(family, (&nat, &all_nat), &owner, kernel);
-    let filter = trim(family, (&filter, &all_filter), &owner, kernel);
+    let filter = trim(family, (&filter, &filter), &owner, kernel);
     for (phase, changes) in [
         (Phase::Rules, shared.into_iter().collect()),
         (Phase::Rules, changes.refuse),
@@ -54,17 +56,33 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
 }
 
 /// The rules of Services whose names do not show in them.
-fn odd_rules(
-    services: &BTreeMap<ObjectName, ServiceTables>,
+fn odd_rules<'a>(
+    wanted: &FamilyRules,
+    names: impl Iterator<Item = &'a ObjectName>,
 ) -> BTreeMap<SharedChain, HashMap<Rule, ObjectName>> {
     let mut odd: BTreeMap<SharedChain, HashMap<Rule, ObjectName>> = BTreeMap::new();
-    for (name, tables) in services.iter().filter(|(name, _)| !is_plain(name)) {
-        for (chain, rules) in SharedChain::ALL.into_iter().zip(&tables.shared) {
-            let rules = rules.iter().map(|rule| (rule.clone(), name.clone()));
+    for name in names.filter(|name| !is_plain(name)) {
+        let tables = wanted.service_tables(name);
+        for (chain, rules) in SharedChain::ALL.into_iter().zip(tables.shared) {
+            let rules = rules.into_iter().map(|rule| (rule, name.clone()));
             odd.entry(chain).or_default().extend(rules);
         }
     }
     odd
+}
+
+/// The nat table with the chains of Services, whose rules no longer matter.
+fn with_chains(nat: &TableRules, chains: BTreeMap<ObjectName, Vec<ChainName>>) -> TableRules {
+    let mut all = nat.clone();
+    let own = chains.into_values().flatten().map(|name| OwnChain {
+        name,
+        shared: false,
+        unordered: false,
+        tail: 0,
+        rules: Vec::new(),
+    });
+    all.chains.extend(own);
+    all
 }
 
 /// The chains of the nat table that rules of others jump to: they cannot be deleted.
@@ -74,14 +92,26 @@ pub(crate) fn targets_of_others(family: Family, kernel: &Ruleset) -> HashSet<Str
     targets.map(str::to_owned).collect()
 }
 
-/// Makes changes in a copy of the kernel's rules.
-fn make<'c>(changes: impl IntoIterator<Item = &'c RulesChange>, kernel: &mut Ruleset) {
-    let mut all = iptables_restore::RestoreInput::new();
-    for change in changes {
-        all.append(&change.input);
+/// Makes a change in this copy of the kernel's rules.
+fn make(change: Option<&RulesChange>, kernel: &mut Ruleset) {
+    // A kernel that refuses reports it when the plan is carried out.
+    let _ = change.map(|change| change.input.apply(kernel));
+}
+
+/// Makes changes of Services in this copy of the kernel's rules, with their chains left empty: nothing looks into those any
+/// more, and their rules would take as much memory as the plan itself.
+fn make_bare(changes: &[RulesChange], kernel: &mut Ruleset) {
+    let mut bare = RestoreInput::new();
+    for table in changes.iter().flat_map(|change| change.input.tables()) {
+        let edits = table.edits().iter();
+        let is_rule = |edit: &&Edit| edit.rule().is_some() && is_service_chain(edit.chain());
+        for edit in edits.filter(|edit| !is_rule(edit)) {
+            // It was taken once.
+            let _ = bare.table(table.name().clone()).push(edit.clone());
+        }
     }
     // A kernel that refuses reports it when the plan is carried out.
-    let _ = all.apply(kernel);
+    let _ = bare.apply(kernel);
 }
 
 type Owner<'a> = &'a dyn Fn(SharedChain, &Rule) -> Option<ObjectName>;
@@ -193,17 +223,18 @@ fn trim(
     change.finish()
 }
 
-/// All Services that are wanted or that the kernel has something of, sorted.
-fn pairs<'a>(
-    wanted: BTreeMap<ObjectName, ServiceTables>,
+/// All Services that are wanted or that the kernel has something of, sorted, with what it has of each. `wanted` has the
+/// chains that each is to have.
+fn found<'a>(
+    wanted: &BTreeMap<ObjectName, Vec<ChainName>>,
     owner: Owner<'_>,
     kernel: &'a Ruleset,
-) -> Vec<ServicePair<'a>> {
+) -> Vec<(ObjectName, FoundService<'a>)> {
     let nat = kernel.table(&TableName::Nat);
     let chains = nat.iter().flat_map(|table| &table.chains);
     let chains: HashMap<&str, &'a Chain> =
         chains.map(|chain| (chain.name.as_str(), chain)).collect();
-    let mut found: BTreeMap<ObjectName, FoundService<'a>> = BTreeMap::new();
+    let mut services: BTreeMap<ObjectName, FoundService<'a>> = BTreeMap::new();
     let mut places = Vec::new();
     for shared in SharedChain::ALL {
         let table = kernel.table(&shared.table());
@@ -213,7 +244,7 @@ fn pairs<'a>(
             let Some(name) = owner(shared, rule) else {
                 continue;
             };
-            let service = found.entry(name.clone()).or_default();
+            let service = services.entry(name.clone()).or_default();
             if let Some(rules) = service.shared.get_mut(shared.index()) {
                 rules.push(rule);
             }
@@ -222,21 +253,14 @@ fn pairs<'a>(
         let sorted = owners.is_sorted_by(|(one, _), (next, _)| one <= next);
         places.push(sorted.then_some(owners));
     }
-    let all_wanted: HashSet<ChainName> = wanted
-        .values()
-        .flat_map(|tables| tables.chains.keys().cloned())
-        .collect();
-    let mut pairs: BTreeMap<ObjectName, (ServiceTables, FoundService<'a>)> = BTreeMap::new();
-    for (name, tables) in wanted {
-        let found = found.remove(&name).unwrap_or_default();
-        pairs.insert(name, (tables, found));
+    for name in wanted.keys() {
+        services.entry(name.clone()).or_default();
     }
-    let gone = found.into_iter();
-    pairs.extend(gone.map(|(name, found)| (name, (ServiceTables::default(), found))));
-    let pairs = pairs.into_iter().map(|(name, (wanted, mut found))| {
+    let all_wanted: HashSet<&ChainName> = wanted.values().flatten().collect();
+    for (name, found) in &mut services {
         for (before, owners) in found.before.iter_mut().zip(&places) {
             *before = owners.as_ref().map(|owners| {
-                let at = owners.partition_point(|(owner, _)| *owner < name);
+                let at = owners.partition_point(|(owner, _)| owner < name);
                 let behind = || owners.last().map_or(0, |(_, at)| at + 1);
                 owners.get(at).map_or_else(behind, |(_, at)| *at)
             });
@@ -244,26 +268,21 @@ fn pairs<'a>(
         let reached = reached(&found.shared, |name| {
             chains.get(name).map(|chain| chain.rules.as_slice())
         });
+        let wanted = wanted.get(name).map_or(&[][..], Vec::as_slice);
         for (name, rules) in reached {
             // That of another Service is left to it.
-            if wanted.chains.contains_key(&name) || !all_wanted.contains(&name) {
+            if !all_wanted.contains(&name) || wanted.contains(&name) {
                 found.chains.insert(name, FoundChain::Rules(rules));
             }
         }
-        for name in wanted.chains.keys() {
+        for name in wanted {
             if let Some(chain) = chains.get(name.as_str()) {
-                found
-                    .chains
-                    .insert(name.clone(), FoundChain::Rules(&chain.rules));
+                let rules = FoundChain::Rules(&chain.rules);
+                found.chains.insert(name.clone(), rules);
             }
         }
-        ServicePair {
-            name,
-            wanted,
-            found,
-        }
-    });
-    pairs.collect()
+    }
+    services.into_iter().collect()
 }
 
 /// The chains of Services and endpoints that rules of shared chains lead to.

@@ -14,7 +14,7 @@ mod services;
 mod unordered;
 
 pub(crate) use iptables::targets_of_others;
-pub(crate) use services::{FoundChain, FoundService, ServiceChanges, ServicePair};
+pub(crate) use services::{FoundChain, FoundService, ServiceChanges};
 
 use std::collections::{BTreeSet, HashSet};
 

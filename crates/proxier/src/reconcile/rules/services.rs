@@ -68,13 +68,6 @@ impl FoundChain<'_> {
     }
 }
 
-/// A Service, as it is wanted and as it was found.
-pub(crate) struct ServicePair<'a> {
-    pub(crate) name: ObjectName,
-    pub(crate) wanted: ServiceTables,
-    pub(crate) found: FoundService<'a>,
-}
-
 /// The changes of a plan, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct ServiceChanges {
@@ -87,15 +80,18 @@ pub(crate) struct ServiceChanges {
 }
 
 impl ServiceChanges {
-    /// Of Services sorted by name. `is_kept` names chains that others jump to, which cannot be deleted.
+    /// Of Services sorted by name, with what was found of each. `wanted` gives what one is to have, which is never there
+    /// for all of them at once: it takes as much memory as the changes. `is_kept` names chains that others jump to, which
+    /// cannot be deleted.
     pub(crate) fn of(
         family: Family,
-        services: &[ServicePair<'_>],
+        services: &[(ObjectName, FoundService<'_>)],
+        wanted: &dyn Fn(&ObjectName) -> ServiceTables,
         is_kept: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut singles = Vec::new();
-        for (n, pair) in services.iter().enumerate() {
-            let difference = Difference::of(pair, false, is_kept);
+        for (n, (name, found)) in services.iter().enumerate() {
+            let difference = Difference::of(wanted(name), found, false, is_kept);
             if !difference.is_empty() {
                 singles.push((n, difference));
             }
@@ -104,17 +100,17 @@ impl ServiceChanges {
         let joined = joined(&singles);
         for (n, difference) in singles.into_iter().rev() {
             if !joined.iter().any(|group| group.contains(&n)) {
-                let name = services.get(n).map(|pair| pair.name.clone());
+                let name = services.get(n).map(|(name, _)| name.clone());
                 changes.push(family, name.as_slice(), difference);
             }
         }
         for group in joined {
-            let pairs = || group.iter().filter_map(|n| services.get(*n));
+            let services = || group.iter().filter_map(|n| services.get(*n));
             let mut all = Difference::default();
-            for pair in pairs() {
-                all.extend(Difference::of(pair, true, is_kept));
+            for (name, found) in services() {
+                all.extend(Difference::of(wanted(name), found, true, is_kept));
             }
-            let names: Vec<_> = pairs().map(|pair| pair.name.clone()).collect();
+            let names: Vec<_> = services().map(|(name, _)| name.clone()).collect();
             changes.push(family, &names, all);
         }
         changes
@@ -130,10 +126,11 @@ impl ServiceChanges {
             before,
             ..
         } = difference;
-        let change = |table: TableName, edits: Vec<Edit>, before: Vec<Chain>| {
+        let change = |table: TableName, edits: [Vec<Edit>; 3], before: Vec<Chain>| {
             let mut input = RestoreInput::new();
             let table = input.table(table);
-            for edit in edits {
+            table.reserve_exact(edits.iter().map(Vec::len).sum());
+            for edit in edits.into_iter().flatten() {
                 // All names and rules are the proxy's own or were read from the kernel: none is invalid.
                 let _ = table.push(edit);
             }
@@ -145,12 +142,11 @@ impl ServiceChanges {
                 dependents: Dependents::At(Vec::new()),
             })
         };
-        let nat = [declare, translate, delete].concat();
-        self.refuse
-            .extend(change(TableName::Filter, refuse, Vec::new()));
+        let filter = |edits| change(TableName::Filter, [edits, vec![], vec![]], Vec::new());
+        self.refuse.extend(filter(refuse));
+        let nat = [declare, translate, delete];
         self.translate.extend(change(TableName::Nat, nat, before));
-        self.trim
-            .extend(change(TableName::Filter, trim, Vec::new()));
+        self.trim.extend(filter(trim));
     }
 
     /// Adds them to a plan that changes nothing else of the rules.
@@ -187,29 +183,33 @@ struct Difference {
 
 impl Difference {
     /// With rules put before all others in their chains, if `in_front`.
-    fn of(pair: &ServicePair<'_>, in_front: bool, is_kept: &dyn Fn(&str) -> bool) -> Self {
-        let ServicePair { wanted, found, .. } = pair;
+    fn of(
+        wanted: ServiceTables,
+        found: &FoundService<'_>,
+        in_front: bool,
+        is_kept: &dyn Fn(&str) -> bool,
+    ) -> Self {
         let mut difference = Self::default();
-        for (name, rules) in &wanted.chains {
-            let before = found.chains.get(name);
-            if before.is_none_or(|before| !before.has(rules)) {
-                difference.rewrite(name, before, rules);
+        let gone = found.chains.iter();
+        let gone: Vec<_> = gone
+            .filter(|(name, _)| !wanted.chains.contains_key(*name))
+            .collect();
+        for (name, rules) in wanted.chains {
+            let before = found.chains.get(&name);
+            if before.is_none_or(|before| !before.has(&rules)) {
+                difference.rewrite(&name, before, rules);
             }
         }
-        for chain in SharedChain::ALL {
+        for (chain, rules) in SharedChain::ALL.into_iter().zip(wanted.shared) {
             let at = chain.index();
-            let rules = wanted.shared.get(at).map_or(&[][..], Vec::as_slice);
             let before = found.shared.get(at).map_or(&[][..], Vec::as_slice);
             let place = found.before.get(at).copied().flatten();
-            difference.shared(chain, rules, before, place.filter(|_| !in_front));
+            difference.shared(chain, &rules, before, place.filter(|_| !in_front));
         }
-        for (name, rules) in &found.chains {
-            if wanted.chains.contains_key(name) {
-                continue;
-            }
+        for (name, rules) in gone {
             let kept = is_kept(name.as_str());
             if !(kept && rules.is_empty()) {
-                difference.rewrite(name, Some(rules), &[]);
+                difference.rewrite(name, Some(rules), Vec::new());
             }
             if !kept {
                 let chain = name.clone();
@@ -236,7 +236,7 @@ impl Difference {
         self.before.extend(other.before);
     }
 
-    fn rewrite(&mut self, name: &ChainName, before: Option<&FoundChain<'_>>, rules: &[Rule]) {
+    fn rewrite(&mut self, name: &ChainName, before: Option<&FoundChain<'_>>, rules: Vec<Rule>) {
         self.before.extend(before.map(|before| {
             let mut chain = Chain::new(name.clone());
             chain.rules = before.rules().into();
@@ -245,9 +245,9 @@ impl Difference {
         self.declare.push(Edit::DeclareChain {
             chain: name.clone(),
         });
-        let appended = rules.iter().map(|rule| Edit::Append {
+        let appended = rules.into_iter().map(|rule| Edit::Append {
             chain: name.clone(),
-            rule: rule.clone(),
+            rule,
         });
         self.translate.extend(appended);
     }
