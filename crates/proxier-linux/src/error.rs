@@ -230,6 +230,7 @@ impl PartError for iptables_restore::Rejection {
             | RejectReason::NoSuchTarget(_)
             | RejectReason::TableUnavailable(_) => Kind::Unsupported,
             RejectReason::Unexplained => Kind::Unknown,
+            RejectReason::TooLong => return (Kind::Exhausted, Some(errno::EMSGSIZE)),
             _ => Kind::Invalid,
         };
         (kind, None)

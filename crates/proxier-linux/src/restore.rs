@@ -102,7 +102,11 @@ impl<'a> Run<'a> {
         reason: &RejectReason,
         error: &KernelError,
     ) -> Vec<Result<(), KernelError>> {
-        let (at, culprit) = self.place(line);
+        let (at, mut culprit) = self.place(line);
+        if *reason == RejectReason::TooLong {
+            // It is no line's fault.
+            culprit = self.only(at);
+        }
         let culprits = culprit.into_iter().chain(self.alike(reason));
         let culprits: BTreeSet<usize> = culprits.collect();
         let left = self.sections.get(at..).unwrap_or_default().iter().flatten();
@@ -137,13 +141,17 @@ impl<'a> Run<'a> {
                 line = within.checked_sub(table.edits().len());
                 line.is_none().then_some(*n)
             });
-            let only = match section.as_slice() {
-                [(n, _)] => Some(*n),
-                _ => None,
-            };
-            return (at, change.or(only));
+            return (at, change.or_else(|| self.only(at)));
         }
         (self.sections.len(), None)
+    }
+
+    /// The change that a section is all of.
+    fn only(&self, section: usize) -> Option<usize> {
+        match self.sections.get(section)?.as_slice() {
+            [(n, _)] => Some(*n),
+            _ => None,
+        }
     }
 
     /// The changes that need the same extension as the refused line, which is not there.
@@ -253,6 +261,19 @@ mod tests {
         assert_eq!(outcome(&changes, at(1), &RejectReason::Commit), "+????");
         assert_eq!(outcome(&changes, at(2), &RejectReason::Commit), "++++!");
         assert_eq!(outcome(&changes[..1], at(0), &RejectReason::Commit), "!");
+    }
+
+    /// The tool names the last line of a table that is too long, which is as good as any other.
+    #[test]
+    fn what_is_too_long_is_no_changes_fault() {
+        let changes = [
+            change(&TableName::Filter, &["A"]),
+            change(&TableName::Nat, &["B", "C"]),
+            change(&TableName::Nat, &["D"]),
+        ];
+        assert_eq!(outcome(&changes, 7, &RejectReason::TooLong), "+??");
+        assert_eq!(outcome(&changes, 2, &RejectReason::TooLong), "!??");
+        assert_eq!(outcome(&changes[1..2], 3, &RejectReason::TooLong), "!");
     }
 
     /// A match that this system lacks is looked for once, not once for each change that needs it.

@@ -99,10 +99,12 @@ fn one_line(line: &str) -> Option<(usize, RejectReason)> {
         return Some((line, RejectReason::Unexplained));
     }
     if let Some(reason) = rest.strip_prefix(" failed: ") {
-        return Some((
-            line,
-            RejectReason::Other(reason.trim_end_matches('.').to_owned()),
-        ));
+        let reason = match reason.trim_end_matches('.') {
+            // EMSGSIZE, from sendmsg(2).
+            "Message too long" => RejectReason::TooLong,
+            other => RejectReason::Other(other.to_owned()),
+        };
+        return Some((line, reason));
     }
     let rest = rest.strip_prefix(": ")?;
     let kernel = || {

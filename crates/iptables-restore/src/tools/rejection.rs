@@ -11,13 +11,14 @@ use crate::text::Shown;
 /// iptables-restore refused a line. Its table is as it was, tables before it are committed, later ones are untouched.
 ///
 /// # Where it comes from
-/// The tools print six kinds of messages; each becomes an [`Error`](crate::Error) that holds the line, its [`Edit`], its table and the tables
+/// The tools print seven kinds of messages; each becomes an [`Error`](crate::Error) that holds the line, its [`Edit`], its table and the tables
 /// committed before it ([`Rejection`]). All were provoked with iptables 1.8.9, legacy and nft, in `tests/kernel`.
 ///
 /// | What is printed | By | Becomes | Tests |
 /// | --- | --- | --- | --- |
 /// | `line N failed` | legacy | [`RejectReason::Inferred`] from the table as read back, at COMMIT [`RejectReason::Commit`] | `each_refusal_names_its_edit`, `what_only_the_commit_shows` |
 /// | `line N failed: reason` | nft | [`RejectReason::Other`] | `each_refusal_names_its_edit` |
+/// | `line N failed: Message too long` | nft | [`RejectReason::TooLong`] | `captured_messages` |
 /// | `reason`, `Error occurred at line: N` | both | [`RejectReason::NoSuchSet`], [`NoSuchTarget`](RejectReason::NoSuchTarget), [`NoSuchMatch`](RejectReason::NoSuchMatch), [`TableUnavailable`](RejectReason::TableUnavailable), else [`Other`](RejectReason::Other) | `each_refusal_names_its_edit`, `texts_made_elsewhere` |
 /// | `line N: CHAIN_DEL failed (…): chain X` | nft | [`RejectReason::Kernel`] | `each_refusal_names_its_edit`, `what_only_the_commit_shows` |
 /// | `COMMIT expected at line N` | both | [`RejectReason::CommitMissing`] | `texts_made_elsewhere` |
@@ -102,6 +103,14 @@ pub enum RejectReason {
         /// What with, `chain X` for one.
         object: String,
     },
+    /// A table's edits do not fit into the netlink message that carries them, which is sent as a whole: nft tools. The line
+    /// is the last one, whatever it says. The room is that of a socket's send buffer: `net.core.wmem_max`, unless the tool
+    /// has CAP_NET_ADMIN in the first user namespace.
+    #[error(
+        "the edits of this table are too long for one netlink message: restore fewer lines at a time, or raise \
+         net.core.wmem_max"
+    )]
+    TooLong,
     /// The text ended inside a table.
     #[error("the text ends without COMMIT")]
     CommitMissing,

@@ -1,9 +1,17 @@
 //! Iptables mode by the iptables of nft, where it differs from the legacy one.
 
-use proxier::cluster::Family;
-use proxier::{Config, Layout, NodePortAddresses};
+use std::net::Ipv4Addr;
+use std::num::NonZeroU16;
+use std::process::Command;
 
-use crate::proxy::{Node, Web};
+use iptables_restore::{Error, RejectReason, RestoreInput, TableName, ToolFinder};
+use ipvs_netlink::Protocol;
+use proxier::cluster::{
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, ObjectName, Service, ServicePort,
+};
+use proxier::{Config, Kernel, Layout, NodePortAddresses, Operation, reconcile, translate};
+
+use crate::proxy::{Node, Web, open};
 use scenarios::topology::NODE;
 
 /// A Service loses its last endpoint in the sync that writes anew the chain that leads to it. This back end cannot delete a
@@ -16,4 +24,66 @@ pub(crate) fn a_rule_goes_from_a_chain_that_is_written_anew() {
     let plan = node.set(&Web::on(&[]));
     assert!(!plan.is_empty());
     assert!(node.set(&Web::on(&[])).is_empty());
+}
+
+/// All Services of a cluster where the tool may send short messages only, as in a user namespace: they are restored in
+/// parts, and none is to blame.
+pub(crate) fn too_many_lines_for_one_message() {
+    let program = std::env::current_exe().unwrap();
+    let status = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(program)
+        .env(crate::IN_A_USER_NAMESPACE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// In the process that this is tried in.
+pub(crate) fn in_a_user_namespace() {
+    let config = Config::with_layout(Layout::Iptables);
+    let mut kernel = open(config.layout);
+    let host = kernel.host("node-a").unwrap();
+    let desired = translate(&many_services(), &host, &config);
+    let plan = reconcile(&desired, &kernel.observe().unwrap());
+    let mut at_once = RestoreInput::new();
+    for (_, operation) in plan.iter() {
+        let Operation::RestoreRules(change) = operation else {
+            continue;
+        };
+        for table in change.input.tables() {
+            if change.family == Family::V4 && *table.name() == TableName::Nat {
+                at_once.table(TableName::Nat).extend(table);
+            }
+        }
+    }
+    let tools = ToolFinder::new().find_in_use(Family::V4);
+    let refused = tools.unwrap().restore(&at_once);
+    let Err(Error::Rejected(rejection)) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(rejection.reason, RejectReason::TooLong);
+    let applied = kernel.apply(&plan);
+    let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{failures:#?}");
+    let left = reconcile(&desired, &kernel.observe().unwrap()).to_string();
+    assert!(left.is_empty(), "{left}");
+}
+
+fn many_services() -> Cluster {
+    let mut cluster = Cluster::default();
+    let port = NonZeroU16::new(80).unwrap();
+    for number in 0..600_u32 {
+        let name = format!("service-{number}");
+        let address = |network: u32| Ipv4Addr::from((network << 24) + number + 1).into();
+        let mut service = Service::new(ObjectName::new("many", &name), vec![address(10)]);
+        let http = ServicePort::new("http", Protocol::TCP, port);
+        service.ports.push(http);
+        let slice = EndpointSlice::new(ObjectName::new("many", &name), name, Family::V4)
+            .with_ports([EndpointPort::new("http", Protocol::TCP, port)])
+            .with_endpoints([Endpoint::ready(address(100)).on("node-b")]);
+        cluster.add_service(service);
+        cluster.add_slice(slice);
+    }
+    cluster
 }

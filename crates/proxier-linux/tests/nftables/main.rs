@@ -49,9 +49,16 @@ macro_rules! bodies {
 /// In the environment of a process that has no other variable: it serves without any program.
 const WITHOUT_TOOLS: &str = "NFTABLES_WITHOUT_TOOLS";
 
+/// In the environment of a process in a user namespace of its own.
+const IN_A_USER_NAMESPACE: &str = "NFTABLES_IN_A_USER_NAMESPACE";
+
 fn main() -> ExitCode {
     use packets::*;
 
+    if std::env::var_os(IN_A_USER_NAMESPACE).is_some() {
+        by_nft::in_a_user_namespace();
+        return ExitCode::SUCCESS;
+    }
     if std::env::var_os(WITHOUT_TOOLS).is_some() {
         without_tools();
         return ExitCode::SUCCESS;
@@ -121,6 +128,7 @@ fn main() -> ExitCode {
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
         by_nft::a_rule_goes_from_a_chain_that_is_written_anew,
+        by_nft::too_many_lines_for_one_message,
         calls::of_a_change,
         bad_element::costs_only_its_own_service,
         with_an_empty_path,

@@ -25,6 +25,12 @@ fn captured_messages() {
             3,
             other("Index of insertion too big"),
         ),
+        // 42,000 lines in a user namespace.
+        (
+            "sendmsg() failed: Message too long\niptables-nft-restore: line 42001 failed: Message too long.\n",
+            42001,
+            R::TooLong,
+        ),
         (
             "iptables-restore v1.8.9 (legacy): unknown option \"--bogus\"\nError occurred at line: 3\n\
              Try `iptables-restore -h' or 'iptables-restore --help' for more information.\n",
