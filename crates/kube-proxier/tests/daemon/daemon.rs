@@ -31,6 +31,12 @@ mode: ipvs
 hostnameOverride: node-a
 ";
 
+/// PATH with a folder before all others.
+pub(crate) fn path_with(folder: &Path) -> String {
+    let path = std::env::var("PATH").unwrap();
+    format!("{}:{path}", folder.display())
+}
+
 /// Fields with those that every configuration has; they may name another mode.
 fn headed(fields: &str) -> String {
     match fields.contains("mode: iptables\n") {
@@ -103,9 +109,7 @@ impl Setup {
 
     /// Finds tools in this folder first.
     pub(crate) fn tools_in(mut self, folder: &Path) -> Self {
-        let path = std::env::var("PATH").unwrap();
-        let path = format!("{}:{path}", folder.display());
-        self.variables.push(("PATH", path));
+        self.variables.push(("PATH", path_with(folder)));
         self
     }
 

@@ -16,8 +16,8 @@ use crate::daemon::{Daemon, Setup};
 
 /// Tools that do what the real ones do, but hang for good while a file `hang` is beside them, or `hang-` and the last part
 /// of their name, with the number of their process in a file `hanging`. Asked for their version they hang only while there is
-/// a file `hang-version`.
-fn tools() -> TempDir {
+/// a file `hang-version`. While there is a file `slow-` and the last part of their name, they take 3 s longer than usual.
+pub(crate) fn tools() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().display();
     for family in ["iptables", "ip6tables"] {
@@ -34,7 +34,7 @@ fn tools() -> TempDir {
             let part = name.rsplit('-').next().unwrap_or_default();
             let script = format!(
                 "#!/bin/sh\ncase $1 in -V|--version) v=hang-version;; *) v=hang;; esac\nif [ $v = hang -o -e {at}/$v ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
-                 fi\nexec {} \"$@\"\n",
+                 fi\n[ -e {at}/slow-{part} ] && sleep 3\nexec {} \"$@\"\n",
                 real.trim()
             );
             fs::write(&path, script).unwrap();

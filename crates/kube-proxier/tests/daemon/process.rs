@@ -1,5 +1,6 @@
 //! How it starts and ends.
 
+use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use nix::sys::signal::Signal;
 
 use crate::api_server::ApiServer;
 use crate::cluster::{Churn, slice, steady};
-use crate::daemon::{HEALTH, METRICS, Setup, get};
+use crate::daemon::{HEALTH, METRICS, Setup, get, path_with};
+use crate::hanging;
 
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
@@ -162,7 +164,12 @@ pub(crate) fn cleans_up() {
     let (status, said) = output(cleanup());
     assert_eq!(status, Some(1), "while one runs it would be undone: {said}");
     daemon.stop(Signal::SIGTERM);
-    let (status, said) = output(cleanup());
+    // The machine is busy, or has many rules.
+    let tools = hanging::tools();
+    fs::write(tools.path().join("slow-save"), "").unwrap();
+    let mut slow = cleanup();
+    slow.env("PATH", path_with(tools.path()));
+    let (status, said) = output(slow);
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(state().matches("KUBE").count(), 0, "{}", state());
     assert!(try_cmd("ip link show kube-ipvs0").is_err());

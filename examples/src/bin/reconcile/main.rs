@@ -74,7 +74,7 @@ fn run(args: &Args) -> Result<Outcome> {
     } = Inputs::read(args)?;
     if args.apply || args.cleanup {
         let mut machine = Machine {
-            kernel: LinuxKernel::open()?,
+            kernel: LinuxKernel::open()?.for_a_command(),
         };
         if args.cleanup {
             return clean_up(&mut machine, args.output);
