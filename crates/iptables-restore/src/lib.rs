@@ -94,7 +94,7 @@ pub use target::{
 #[cfg(feature = "tools")]
 pub use tools::{
     Backend, BackendRules, Features, IncompleteReason, IncompleteTable, RejectReason, Rejection,
-    RestoreOptions, SaveOptions, ToolFinder, Tools, Version,
+    RestoreOptions, SaveOptions, SavedText, ToolFinder, Tools, Version,
 };
 pub use word::Word;
 

@@ -152,7 +152,7 @@ impl Rules {
             Some(runner) => runner.saved(self.patience + allowance(held)),
             None => Some(self.worker.save()),
         };
-        match answered {
+        match answered.map(|text| text?.parse()) {
             Some(Err(error)) if is_passing(&error) => self.believed(failed(error)),
             Some(Err(error)) => Saved::Failed(error),
             Some(Ok(rules)) => {

@@ -150,7 +150,7 @@ impl ToolFinder {
         let mut found = Vec::with_capacity(candidates.len());
         for tools in candidates {
             let all = SaveOptions::new().hidden_base_chains();
-            let saved = tools.save_within(&all, tools.time_limit);
+            let saved = tools.save_text(&all).and_then(|text| text.parse_all());
             found.push(match saved {
                 // What cannot be shown is something all the same.
                 Ok((ruleset, Some(incomplete))) => {

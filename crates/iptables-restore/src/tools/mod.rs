@@ -6,6 +6,7 @@ mod lock;
 mod outcome;
 mod process;
 mod rejection;
+mod saved;
 mod version;
 
 use std::ffi::OsString;
@@ -18,6 +19,7 @@ pub use incomplete::{IncompleteReason, IncompleteTable};
 pub(crate) use outcome::read as read_message;
 
 pub use rejection::{RejectReason, Rejection};
+pub use saved::SavedText;
 pub use version::{Backend, Features, Version};
 
 use crate::Family;
@@ -227,19 +229,10 @@ impl Tools {
     /// fails, for one because the table does not exist; [`Error::Output`] if it prints what this crate cannot read;
     /// [`Error::OutputTooLong`]; [`Error::TimedOut`]; [`Error::Io`].
     pub fn save(&self, options: &SaveOptions) -> Result<Ruleset, Error> {
-        let (ruleset, incomplete) = self.save_within(options, self.time_limit)?;
-        match incomplete {
-            Some(incomplete) => Err(Error::IncompleteTable(Box::new(incomplete))),
-            None => Ok(ruleset),
-        }
+        self.save_text(options)?.parse()
     }
 
-    /// All that could be read, and the first table that could not be read whole.
-    fn save_within(
-        &self,
-        options: &SaveOptions,
-        limit: Duration,
-    ) -> Result<(Ruleset, Option<IncompleteTable>), Error> {
+    fn save_text_within(&self, options: &SaveOptions, limit: Duration) -> Result<SavedText, Error> {
         let mut args: Vec<OsString> = Vec::new();
         if options.counters {
             args.push("-c".into());
@@ -251,7 +244,11 @@ impl Tools {
         if !output.status.success() {
             return Err(outcome::failure(&self.save, &output));
         }
-        incomplete::read(&self.save, &output, options)
+        Ok(SavedText {
+            program: self.save.clone(),
+            output,
+            options: options.clone(),
+        })
     }
 
     /// Changes the kernel's rules: [`Tools::restore_with`] with the default options.
@@ -304,7 +301,8 @@ impl Tools {
         let Some(table) = unexplained else {
             return;
         };
-        let found = self.save_within(&SaveOptions::new().table(table.clone()), limit);
+        let found = self.save_text_within(&SaveOptions::new().table(table.clone()), limit);
+        let found = found.and_then(|text| text.parse_all());
         if let Ok((found, None)) = found {
             let table = found
                 .tables

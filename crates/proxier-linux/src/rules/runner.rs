@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use iptables_restore::{
-    Error, Rejection, RestoreInput, RestoreOptions, Ruleset, SaveOptions, Tools,
+    Error, Rejection, RestoreInput, RestoreOptions, SaveOptions, SavedText, Tools,
 };
 
 use super::{allowance, is_passing};
@@ -75,8 +75,8 @@ impl Worker {
         self.usable().map(|_| ())
     }
 
-    pub(super) fn save(&self) -> Result<Ruleset, Error> {
-        self.limited(Duration::ZERO)?.save(&save_options())
+    pub(super) fn save(&self) -> Result<SavedText, Error> {
+        self.limited(Duration::ZERO)?.save_text(&save_options())
     }
 
     pub(super) fn restore(&self, text: &str, lines: usize) -> Result<(), Error> {
@@ -113,7 +113,7 @@ enum Request {
 #[derive(Debug)]
 enum Reply {
     Found(Result<(), Error>),
-    Saved(Result<Ruleset, Error>),
+    Saved(Result<SavedText, Error>),
     Restored(Result<(), Error>),
     Explained(Box<Rejection>),
 }
@@ -244,8 +244,9 @@ impl Runner {
         self.early.is_some()
     }
 
-    /// The rules. A save that runs already is waited for: since it began nothing was changed by this.
-    pub(super) fn saved(&mut self, patience: Duration) -> Option<Result<Ruleset, Error>> {
+    /// The rules as text. They are parsed by the thread that keeps them: memory that this one has freed would stay its own. A save
+    /// that runs already is waited for: since it began nothing was changed by this.
+    pub(super) fn saved(&mut self, patience: Duration) -> Option<Result<SavedText, Error>> {
         let deadline = Instant::now() + patience;
         let left = || deadline.saturating_duration_since(Instant::now());
         if self.running != Some(Running::Save) && !self.send(Request::Save, left()) {
