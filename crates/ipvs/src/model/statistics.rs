@@ -22,8 +22,7 @@ pub struct Counters {
 /// Statistics of a virtual server or destination.
 ///
 /// From the kernel's 64-bit counters where it has them (Linux 4.1), else from its 32-bit ones,
-/// which wrap around. The kernel brings them up to date every two seconds; connections are counted
-/// at once.
+/// which wrap around. The kernel brings all of them up to date every two seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
