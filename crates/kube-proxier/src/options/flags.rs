@@ -193,8 +193,8 @@ pub(super) struct IptablesFlags {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) iptables_sync_period: Option<String>,
 
-    /// The shortest time between two syncs in iptables mode, during which changes are gathered: a duration up to the sync
-    /// period [default: 1s].
+    /// The shortest time between two syncs in iptables mode, during which changes are gathered, but for the first one after
+    /// twice this time without any: a duration up to the sync period [default: 1s].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) iptables_min_sync_period: Option<String>,
 }
@@ -211,8 +211,8 @@ pub(super) struct IpvsFlags {
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_sync_period: Option<String>,
 
-    /// The shortest time between two syncs, during which changes are gathered: a duration up to the sync period
-    /// [default: 1s].
+    /// The shortest time between two syncs, during which changes are gathered, but for the first one after twice this time
+    /// without any: a duration up to the sync period [default: 1s].
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub(super) ipvs_min_sync_period: Option<String>,
 

@@ -1,9 +1,18 @@
 //! When to sync: at once after a change but not too often, again after a failure, and every so often anyway.
+//!
+//! A change that comes after a quiet time is carried out immediately. What follows it within [`GATHER`] is one more sync, at the
+//! end of that time; this is when all of it would have been synced, had the first change been gathered too. So an immediate
+//! sync makes nothing else later, and costs one sync at the most. In a burst that goes on there is no quiet time, and all
+//! changes are gathered.
 
 use std::time::{Duration, Instant};
 
-/// How long the changes of one burst are waited for, so that they are one sync.
+/// How long the changes of one burst are waited for, so that they are one sync. It is also the quiet time after which a change
+/// is carried out immediately: changes that are further apart would not have been gathered anyway.
 const GATHER: Duration = Duration::from_millis(10);
+/// So many times the least time between two syncs have to be quiet too. An immediate sync and the one that follows it then
+/// count as two, and on average there are no more syncs than one for each such time.
+const SAVED: u32 = 2;
 /// How long after a first failure the next attempt is made; it doubles with each failure in a row.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// After a full sync that was wanted at once the next such one waits for so many times the time that it took, but no longer
@@ -31,8 +40,18 @@ pub struct Schedule {
     min: Duration,
     /// The most time between two full ones.
     max: Duration,
-    changed: Option<Instant>,
+    /// When what has changed may be synced, while anything has.
+    changed: Option<Wanted>,
+    /// Until when what follows an immediate sync is gathered.
+    gathering: Option<Instant>,
+    /// When the last sync began, from which the next one keeps its distance; an immediate one is in `immediate` first.
     last: Option<Instant>,
+    /// The immediate sync that was the last one.
+    immediate: Option<Immediate>,
+    /// When it ended.
+    ended: Option<Instant>,
+    /// Whether a sync of changes takes longer than changes are gathered. Then an immediate one would delay what follows it.
+    slow: bool,
     full: Instant,
     /// Whether that one waits for nothing.
     urgent: bool,
@@ -43,6 +62,23 @@ pub struct Schedule {
     failures: u32,
 }
 
+/// A sync of a change after a quiet time.
+#[derive(Clone, Copy, Debug)]
+struct Immediate {
+    began: Instant,
+    /// When what follows it is synced, and it would have been had it been gathered: the next changes keep their distance from
+    /// that.
+    end: Instant,
+}
+
+/// When changes may be synced.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    at: Instant,
+    /// Whether it keeps the least time after the sync before.
+    spaced: bool,
+}
+
 impl Schedule {
     /// A full sync is due at once, at `now`.
     #[must_use]
@@ -51,7 +87,11 @@ impl Schedule {
             min,
             max,
             changed: None,
+            gathering: None,
             last: None,
+            immediate: None,
+            ended: None,
+            slow: false,
             full: now,
             urgent: false,
             rested: None,
@@ -70,9 +110,41 @@ impl Schedule {
 
     /// Something changed. Whether it is the first since the last sync.
     pub fn changed(&mut self, now: Instant) -> bool {
-        let first = self.changed.is_none();
-        self.changed.get_or_insert(now);
-        first
+        if self.changed.is_some() {
+            return false;
+        }
+        let follows = self.gathering.take().filter(|end| now <= *end);
+        self.changed = Some(match follows {
+            Some(at) => Wanted { at, spaced: false },
+            None if self.is_quiet(now) => {
+                self.last = self.spaced_from();
+                self.immediate = None;
+                self.gathering = Some(now + GATHER);
+                Wanted {
+                    at: now,
+                    spaced: true,
+                }
+            }
+            None => Wanted {
+                at: now + GATHER,
+                spaced: true,
+            },
+        });
+        true
+    }
+
+    /// Whether a change at `now` is carried out immediately.
+    fn is_quiet(&self, now: Instant) -> bool {
+        let lasts = |since: Option<Instant>, time| {
+            since.is_some_and(|since| now.saturating_duration_since(since) >= time)
+        };
+        let saved = self.min.saturating_mul(SAVED);
+        !self.slow && lasts(self.ended, GATHER) && lasts(self.spaced_from(), saved)
+    }
+
+    /// What the next changes keep their distance from.
+    fn spaced_from(&self) -> Option<Instant> {
+        self.immediate.map(|immediate| immediate.end).or(self.last)
     }
 
     /// A full sync is wanted as soon as one may be: after a failure, when that is retried.
@@ -91,33 +163,53 @@ impl Schedule {
     /// When the next task is due.
     #[must_use]
     pub fn next(&self) -> Instant {
-        let spaced = |at: Instant| self.last.map_or(at, |last| at.max(last + self.min));
-        let full = if self.urgent {
-            self.full
-        } else {
-            spaced(self.full)
-        };
-        let changes = self.changed.map(|at| spaced(at + GATHER));
-        [changes, self.retry.map(spaced), self.drain]
+        [self.changes_due(), self.drain]
             .into_iter()
             .flatten()
-            .fold(full, Instant::min)
+            .fold(self.full_due(), Instant::min)
     }
 
     /// What is due at `now`, if anything. A full sync does all the rest too.
     #[must_use]
     pub fn due(&self, now: Instant) -> Option<Task> {
-        if now < self.next() {
-            return None;
-        }
         let past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if self.full <= now {
+        if self.full_due() <= now {
             Some(Task::Full)
-        } else if past(self.changed) || past(self.retry) {
+        } else if past(self.changes_due()) {
             Some(Task::Changes)
         } else {
-            Some(Task::Drain)
+            past(self.drain).then_some(Task::Drain)
         }
+    }
+
+    fn full_due(&self) -> Instant {
+        if self.urgent {
+            self.full
+        } else {
+            self.spaced(self.full)
+        }
+    }
+
+    /// When what has changed, or failed, is synced.
+    fn changes_due(&self) -> Option<Instant> {
+        let changes = self.changed.map(|changed| match changed.spaced {
+            true => self.apart(self.spaced_from(), changed.at),
+            false => changed.at,
+        });
+        let retry = self.retry.map(|at| self.spaced(at));
+        changes.into_iter().chain(retry).min()
+    }
+
+    fn spaced(&self, at: Instant) -> Instant {
+        match self.immediate {
+            Some(immediate) if at < immediate.end => at,
+            Some(immediate) => self.apart(Some(immediate.began), at),
+            None => self.apart(self.last, at),
+        }
+    }
+
+    fn apart(&self, last: Option<Instant>, at: Instant) -> Instant {
+        last.map_or(at, |last| at.max(last + self.min))
     }
 
     /// A task that began at `began` ended at `now`: whether all of it was done, and whether destinations
@@ -125,7 +217,19 @@ impl Schedule {
     pub fn done(&mut self, task: Task, began: Instant, now: Instant, ok: bool, draining: bool) {
         if task != Task::Drain {
             self.changed = None;
-            self.last = Some(began);
+            self.ended = Some(now);
+            let end = self.gathering.take().filter(|end| began <= *end);
+            match end.filter(|_| task == Task::Changes) {
+                Some(end) => {
+                    self.immediate = Some(Immediate { began, end });
+                    // Where it took longer than that nothing could be received meanwhile.
+                    self.gathering = Some(if end < now { now + GATHER } else { end });
+                }
+                None => (self.last, self.immediate) = (Some(began), None),
+            }
+        }
+        if task == Task::Changes {
+            self.slow = now - began > GATHER;
         }
         if ok {
             self.failures = 0;
@@ -153,6 +257,9 @@ impl Schedule {
 }
 
 #[cfg(test)]
+mod immediate;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -176,11 +283,12 @@ mod tests {
         let start = Instant::now();
         let mut schedule = running(start);
         assert_eq!(schedule.next(), start + MAX);
-        assert!(schedule.changed(at(start, 5000)));
-        assert!(!schedule.changed(at(start, 5003)));
-        assert_eq!(schedule.due(at(start, 5003)), None);
-        assert_eq!(schedule.due(at(start, 5010)), Some(Task::Changes));
-        schedule.done(Task::Changes, at(start, 5010), at(start, 5011), true, false);
+        // This comes too soon after the last one to be carried out immediately.
+        assert!(schedule.changed(at(start, 1500)));
+        assert!(!schedule.changed(at(start, 1503)));
+        assert_eq!(schedule.due(at(start, 1503)), None);
+        assert_eq!(schedule.due(at(start, 1510)), Some(Task::Changes));
+        schedule.done(Task::Changes, at(start, 1510), at(start, 1511), true, false);
         assert_eq!(schedule.next(), start + MAX);
     }
 
