@@ -123,6 +123,9 @@ impl Rules {
     pub(crate) fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
         self.worker.set_limit(patience);
+        if let Some(runner) = &mut self.thread {
+            runner.wait_again();
+        }
     }
 
     /// The tools. `None` while they hang as they are looked for.

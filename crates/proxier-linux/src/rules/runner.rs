@@ -170,6 +170,11 @@ impl Runner {
         })
     }
 
+    /// What runs is waited for, also where it was once in vain.
+    pub(super) const fn wait_again(&mut self) {
+        self.overdue = false;
+    }
+
     /// Sends a request once nothing runs any more. Whether it was sent.
     fn send(&mut self, request: Request, patience: Duration) -> bool {
         if self.running.is_some() && self.wait(patience).is_none() {

@@ -232,6 +232,29 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
     ));
 }
 
+/// A command has nothing to do meanwhile, and looking for the tools takes long where there are many rules.
+#[test]
+fn tools_that_are_slow_as_they_are_looked_for_are_waited_for_with_more_patience() {
+    let fake = Fake::new("rules-patient");
+    fs::write(fake.0.join("hang-all"), "").unwrap();
+    fake.hang(true);
+    let mut rules = fake.rules();
+    rules
+        .wait_until_found(Instant::now() + Duration::from_millis(100))
+        .unwrap();
+    assert!(rules.tools().is_none());
+    rules.set_patience(Duration::from_secs(30));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(rules_patience());
+            fake.hang(false);
+        });
+        let saved = rules.save();
+        assert!(matches!(saved, Saved::Read(_)), "{saved:?}");
+    });
+    assert!(rules.tools().is_some());
+}
+
 #[test]
 fn tools_that_are_missing_are_an_error_at_once() {
     let finder = ToolFinder::new().directories(["/nowhere"]);
