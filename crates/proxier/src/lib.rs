@@ -14,6 +14,7 @@
 //!   working at every step.
 //! - [`Engine`]: both in one, for programs that follow a cluster. It takes changes and gives plans; a plan costs as much
 //!   as the change, however large the cluster is.
+//! - [`explain`](mod@explain): why a Service or an address is served on a node, or not.
 //! - [`kernel`]: where plans are carried out. [`MemoryKernel`] keeps a kernel's rules in memory; the crate
 //!   `proxier-linux` has the kernel of this machine.
 //!
@@ -126,6 +127,7 @@ mod config;
 mod conflict;
 mod desired;
 mod engine;
+pub mod explain;
 mod health;
 pub mod kernel;
 mod layout;

@@ -354,7 +354,7 @@ impl<'a> Context<'a> {
 
     /// The ranges in force: none means that everybody may come. A range of length 0 means the same, and
     /// no set could hold it.
-    pub(super) fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
+    pub(crate) fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
         let own = || {
             service
                 .source_ranges

@@ -13,7 +13,7 @@ pub(crate) use claims::{Context, drains};
 pub(crate) use iptables::{AddressKind, PortClaim, Ports};
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
-pub(crate) use reserved::{Reserved, bindable, node_addresses};
+pub(crate) use reserved::{Reserved, ReservedIn, bindable, node_addresses};
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -31,8 +31,6 @@ use crate::layout::nftables::Marks;
 use crate::layout::nftables::{Element, Routing, least_of_each_key};
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 use crate::settings;
-
-use self::reserved::ReservedIn;
 
 /// Translates a cluster, seen from one of its nodes, into the kernel state that serves it there.
 ///

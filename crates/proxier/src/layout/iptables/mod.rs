@@ -131,7 +131,7 @@ impl FamilyRules {
     }
 
     /// What one port adds.
-    fn port_tables(&self, port: &PortRules) -> ServiceTables {
+    pub(crate) fn port_tables(&self, port: &PortRules) -> ServiceTables {
         let named = Named::new(port);
         let common = Common {
             masquerade_all: self.masquerade_all,

@@ -1,0 +1,397 @@
+//! What is wrong with a port.
+
+use std::sync::Arc;
+
+use ipvs_netlink::{DestinationId, VirtualServerId};
+
+use super::answer::{
+    EndpointAnswer, Finding, Frontend, FrontendKind, Origin, Part, PartState, PortAnswer,
+};
+use super::cause::{Cause, NoEndpoint};
+use super::compare::{self, Shared};
+use super::input;
+use super::path::{Packet, another_link};
+use super::view::{PortView, View};
+use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName};
+use crate::layout::Layout;
+use crate::translate::Claim;
+
+/// The answer about a port, and what is wrong with it.
+pub(super) fn port(
+    view: &View<'_>,
+    port: &PortView<'_>,
+    shared: &Shared,
+    findings: &mut Vec<Finding>,
+) -> PortAnswer {
+    let parts = compare::port(view, port);
+    let mut all = Findings { port, findings };
+    all.conflicts();
+    all.endpoints();
+    if !view.desired.layout.uses_ipvs() {
+        let missing = missing(&parts, &["iptables", "ip6tables"]);
+        all.rules(missing);
+    }
+    let mut frontends = Vec::new();
+    for claim in port.claims.iter().filter(|claim| port.is_granted(claim)) {
+        frontends.push(frontend(
+            view,
+            port,
+            claim,
+            (parts.as_slice(), shared),
+            &mut all,
+        ));
+    }
+    for conflict in &port.conflicts {
+        if frontends.iter().any(|known| known.at == conflict.server) {
+            continue;
+        }
+        frontends.push(Frontend {
+            at: conflict.server,
+            kind: port.kind(conflict.server),
+            granted: false,
+            source_ranges: None,
+            parts: Vec::new(),
+            paths: Vec::new(),
+        });
+    }
+    let (service, own) = (port.service, port.port);
+    PortAnswer {
+        service: service.name.clone(),
+        name: Arc::clone(&own.name),
+        protocol: own.protocol,
+        number: own.port.get(),
+        node_port: own.node_port.map(std::num::NonZero::get),
+        family: port.family,
+        service_type: service.service_type,
+        internal_policy: service.internal_policy,
+        external_policy: service.external_policy,
+        affinity_seconds: service.affinity_seconds,
+        endpoints: endpoints(view, port),
+        parts,
+        frontends,
+    }
+}
+
+/// What is wrong with the state that all Services share.
+pub(super) fn shared(
+    view: &View<'_>,
+    ports: &[PortView<'_>],
+    shared: &Shared,
+    findings: &mut Vec<Finding>,
+) {
+    // The Service that was asked for is named, since the fault concerns it too.
+    let port = ports.first().map(name);
+    let mut push = |cause| {
+        findings.push(Finding {
+            port: port.clone(),
+            at: None,
+            cause,
+        });
+    };
+    for family in Family::ALL {
+        let rules = missing(shared.rules.get(family), &["iptables", "ip6tables"]);
+        if !rules.is_empty() {
+            let missing = rules;
+            push(Cause::Rules { family, missing });
+        }
+        let table = shared.tables.get(family).as_ref();
+        if let Some(table) = table.filter(|table| !table.is_present()) {
+            let found = table.state != PartState::Missing;
+            push(Cause::Table { family, found });
+        }
+        let routing = missing(shared.routing.get(family), &["rule", "route"]);
+        if !routing.is_empty() {
+            push(Cause::Routing(routing));
+        }
+    }
+    for &(sysctl, wanted) in &view.desired.sysctls {
+        let found = view.evidence.observed.sysctls.get(&sysctl).copied();
+        if found != Some(wanted) {
+            push(Cause::Sysctl {
+                sysctl,
+                wanted,
+                found,
+            });
+        }
+    }
+}
+
+fn name(port: &PortView<'_>) -> (ObjectName, Arc<str>) {
+    (port.service.name.clone(), Arc::clone(&port.port.name))
+}
+
+/// The parts of these subjects that are missing.
+fn missing(parts: &[Part], subjects: &[&str]) -> Vec<String> {
+    let of_subject = parts
+        .iter()
+        .filter(|part| subjects.contains(&part.subject) && !part.is_present());
+    of_subject.map(|part| part.text.clone()).collect()
+}
+
+fn endpoints(view: &View<'_>, port: &PortView<'_>) -> Vec<EndpointAnswer> {
+    let mut all = Vec::new();
+    for slice in port.slices.iter().filter(|s| s.family == port.family) {
+        for serving in slice.ports.iter().filter(|p| serves(port, p)) {
+            all.extend(slice.endpoints.iter().map(|endpoint| EndpointAnswer {
+                id: DestinationId {
+                    address: endpoint.address,
+                    port: serving.port.get(),
+                },
+                node: endpoint.node.clone(),
+                local: endpoint.node.as_deref() == Some(&*view.evidence.host.node_name),
+                ready: endpoint.ready,
+                serving: endpoint.serving,
+                terminating: endpoint.terminating,
+            }));
+        }
+    }
+    all.sort_by_key(|endpoint| endpoint.id);
+    all.dedup();
+    all
+}
+
+/// Whether a slice's port is for the Service's.
+fn serves(port: &PortView<'_>, slice_port: &EndpointPort) -> bool {
+    (&slice_port.name, slice_port.protocol) == (&port.port.name, port.port.protocol)
+}
+
+/// Whether a slice has a port for the Service's.
+fn has_port(port: &PortView<'_>, slice: &EndpointSlice) -> bool {
+    slice.ports.iter().any(|one| serves(port, one))
+}
+
+/// Collects what is wrong with a port.
+struct Findings<'a> {
+    port: &'a PortView<'a>,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn push(&mut self, at: Option<VirtualServerId>, cause: Cause) {
+        let port = Some(name(self.port));
+        self.findings.push(Finding { port, at, cause });
+    }
+
+    fn rules(&mut self, missing: Vec<String>) {
+        if !missing.is_empty() {
+            let family = self.port.family;
+            self.push(None, Cause::Rules { family, missing });
+        }
+    }
+
+    fn conflicts(&mut self) {
+        for conflict in self.port.conflicts.clone() {
+            self.push(Some(conflict.server), Cause::Conflict(conflict));
+        }
+    }
+
+    /// Why there is no endpoint, if there is none.
+    fn endpoints(&mut self) {
+        let port = self.port;
+        let slices = port.slices.iter().copied();
+        let of_family: Vec<_> = slices.filter(|slice| slice.family == port.family).collect();
+        let Some(first) = of_family.first() else {
+            self.push(None, Cause::NoEndpoint(NoEndpoint::NoSlice(port.family)));
+            return;
+        };
+        let endpoints = || of_family.iter().flat_map(|slice| &slice.endpoints);
+        if endpoints().next().is_none() {
+            self.push(None, Cause::NoEndpoint(NoEndpoint::Empty));
+            return;
+        }
+        let fitting = || of_family.iter().filter(|slice| has_port(port, slice));
+        if fitting().next().is_none() {
+            let found = of_family.iter().flat_map(|slice| &slice.ports);
+            let mut found: Vec<_> = found.cloned().collect();
+            found.sort_unstable();
+            found.dedup();
+            let cause = Cause::WrongPortName {
+                name: Arc::clone(&port.port.name),
+                protocol: port.port.protocol,
+                slice: first.name.clone(),
+                found,
+            };
+            self.push(None, cause);
+            return;
+        }
+        let usable = fitting()
+            .flat_map(|slice| &slice.endpoints)
+            .any(|endpoint| endpoint.ready || (endpoint.serving && endpoint.terminating));
+        if !usable {
+            let count = endpoints().count();
+            self.push(None, Cause::NoEndpoint(NoEndpoint::NotReady(count)));
+        }
+    }
+}
+
+fn frontend(
+    view: &View<'_>,
+    port: &PortView<'_>,
+    claim: &Claim,
+    (port_parts, shared): (&[Part], &Shared),
+    all: &mut Findings<'_>,
+) -> Frontend {
+    let kind = port.kind(claim.id);
+    let parts = compare::frontend(view, port, claim);
+    let at = Some(claim.id);
+    let from = view.client.map(|client| view.origin(client, port));
+    if view.desired.layout.uses_ipvs() {
+        server(view, claim, all);
+        // What comes from outside may go by mark.
+        if let Some(by_mark) = port.by_mark.as_ref().filter(|_| kind.is_external()) {
+            server(view, by_mark, all);
+        }
+    } else {
+        all.rules(missing(&parts, &["iptables", "ip6tables"]));
+    }
+    address(view, kind, claim, all);
+    // What the node itself sends does not come in.
+    let refusal = input::refusal(view, claim.id).filter(|_| from != Some(Origin::Node));
+    if let Some(rule) = refusal {
+        let family = port.family;
+        all.push(at, Cause::Input { family, rule });
+    }
+    let members = missing(&parts, &["ipset", "nft"]);
+    if !members.is_empty() {
+        all.push(at, Cause::Members(members));
+    }
+    stale_flows(view, port, claim, all);
+    no_local(view, port, (kind, claim), from, all);
+    let ranges = port.ranges.as_ref();
+    let ranges = ranges.filter(|_| kind == FrontendKind::LoadBalancer);
+    if let Some(ranges) = ranges {
+        let client = view.client;
+        let admits = |client| ranges.iter().any(|range| range.contains(client));
+        if ranges.is_empty() || client.is_some_and(|client| !admits(client)) {
+            let ranges = ranges.clone();
+            all.push(at, Cause::SourceRanges { client, ranges });
+        }
+    }
+    let every: Vec<_> = parts.iter().chain(port_parts).cloned().collect();
+    let origins = Origin::ALL.into_iter();
+    let origins = origins.filter(|origin| from.is_none_or(|from| from == *origin));
+    let paths = origins.map(|from| {
+        let parts = &every;
+        let packet = Packet {
+            view,
+            port,
+            claim,
+            kind,
+            parts,
+            shared,
+            from,
+        };
+        packet.path()
+    });
+    Frontend {
+        at: claim.id,
+        kind,
+        granted: true,
+        source_ranges: ranges.cloned(),
+        paths: paths.collect(),
+        parts,
+    }
+}
+
+/// What is wrong with a virtual server and its destinations.
+fn server(view: &View<'_>, claim: &Claim, all: &mut Findings<'_>) {
+    let (at, server) = (Some(claim.id), claim.id);
+    let Some(found) = view.evidence.observed.server(&server) else {
+        all.push(at, Cause::NoServer(server));
+        return;
+    };
+    let wanted = claim.destinations.len();
+    let destinations = found.destinations.iter().map(|found| found.destination);
+    if wanted > 0 && found.destinations.is_empty() {
+        all.push(at, Cause::NoDestination { server, wanted });
+        return;
+    }
+    if wanted > 0 && destinations.clone().all(|one| one.config.weight == 0) {
+        let destinations = destinations.map(|one| one.id).collect();
+        let cause = Cause::AllWeightsZero {
+            server,
+            destinations,
+        };
+        all.push(at, cause);
+        return;
+    }
+    let parts = compare::server(view, claim.id, claim.config, &claim.destinations);
+    // A destination that is not wanted any more drains at weight 0.
+    let drains = |part: &Part| {
+        part.state == PartState::Unwanted && format!("{} ", part.text).contains(" -w 0 ")
+    };
+    let wrong = parts
+        .iter()
+        .filter(|part| !part.is_present() && !drains(part));
+    let parts: Vec<_> = wrong.map(super::words::difference).collect();
+    if !parts.is_empty() {
+        all.push(at, Cause::ServerDiffers { server, parts });
+    }
+}
+
+/// What is wrong with the address, in layouts that bind addresses.
+fn address(view: &View<'_>, kind: FrontendKind, claim: &Claim, all: &mut Findings<'_>) {
+    let VirtualServerId::Address { address, .. } = claim.id else {
+        return;
+    };
+    let observed = view.evidence.observed;
+    if claim.bind {
+        if !observed.binds(address) {
+            let link = observed.addresses.is_some();
+            all.push(Some(claim.id), Cause::NotBound { address, link });
+        }
+    } else if kind == FrontendKind::ClusterIp && view.desired.layout.has_ipset() {
+        if let Some(link) = another_link(view, address) {
+            all.push(Some(claim.id), Cause::AnotherLink { address, link });
+        }
+    }
+}
+
+/// Flows of UDP that still go to what is no endpoint any more.
+fn stale_flows(view: &View<'_>, port: &PortView<'_>, claim: &Claim, all: &mut Findings<'_>) {
+    let server = claim.id;
+    let known = endpoints(view, port);
+    let taking = |one: &&EndpointAnswer| one.ready || (one.serving && one.terminating);
+    let here = |id: DestinationId| known.iter().filter(taking).any(|one| one.id == id);
+    let facts = &view.evidence.facts;
+    let of_server = facts.flows.iter().filter(|flow| flow.to == server);
+    let client = view.client;
+    let of_client = of_server.filter(|flow| client.is_none_or(|one| flow.client.ip() == one));
+    let stale = of_client.filter(|flow| !here(flow.answers)).copied();
+    let flows: Vec<_> = stale.collect();
+    // Without endpoints that is not what is wrong.
+    if !flows.is_empty() && !known.is_empty() {
+        all.push(Some(server), Cause::StaleFlows { server, flows });
+    }
+}
+
+/// Whether a policy `Local` finds no endpoint on this node, so that somebody is not served.
+fn no_local(
+    view: &View<'_>,
+    port: &PortView<'_>,
+    (kind, claim): (FrontendKind, &Claim),
+    from: Option<Origin>,
+    all: &mut Findings<'_>,
+) {
+    let external = kind.is_external();
+    let layout = view.desired.layout;
+    let concerned = if external {
+        port.no_local.external && from.is_none_or(|from| from == Origin::Outside)
+    } else {
+        let falls_back = layout.has_ipset() && !claim.destinations.is_empty();
+        port.no_local.internal && !falls_back
+    };
+    if !concerned || (layout == Layout::Classic && !external) {
+        return;
+    }
+    let here = &*view.evidence.host.node_name;
+    let endpoints = endpoints(view, port);
+    let elsewhere = endpoints
+        .iter()
+        .filter(|endpoint| endpoint.ready && endpoint.node.as_deref() != Some(here));
+    let cause = Cause::NoLocalEndpoint {
+        external,
+        elsewhere: elsewhere.count(),
+    };
+    all.push(Some(claim.id), cause);
+}
