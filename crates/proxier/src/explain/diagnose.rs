@@ -13,7 +13,6 @@ use super::input;
 use super::path::{Packet, another_link};
 use super::view::{PortView, View};
 use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName};
-use crate::layout::Layout;
 use crate::translate::Claim;
 
 /// The answer about a port, and what is wrong with it.
@@ -80,10 +79,12 @@ pub(super) fn shared(
     findings: &mut Vec<Finding>,
 ) {
     // The Service that was asked for is named, since the fault concerns it too.
-    let port = ports.first().map(name);
+    let Some(port) = ports.first().map(name) else {
+        return;
+    };
     let mut push = |cause| {
         findings.push(Finding {
-            port: port.clone(),
+            port: Some(port.clone()),
             at: None,
             cause,
         });
@@ -234,7 +235,11 @@ fn frontend(
     let kind = port.kind(claim.id);
     let parts = compare::frontend(view, port, claim);
     let at = Some(claim.id);
-    let from = view.client.map(|client| view.origin(client, port));
+    let from = match claim.id {
+        // Only the node itself reaches its loopback addresses.
+        VirtualServerId::Address { address, .. } if address.is_loopback() => Some(Origin::Node),
+        _ => view.client.map(|client| view.origin(client, port)),
+    };
     if view.desired.layout.uses_ipvs() {
         server(view, claim, all);
         // What comes from outside may go by mark.
@@ -374,21 +379,19 @@ fn no_local(
     all: &mut Findings<'_>,
 ) {
     let external = kind.is_external();
-    let layout = view.desired.layout;
     let concerned = if external {
         port.no_local.external && from.is_none_or(|from| from == Origin::Outside)
     } else {
-        let falls_back = layout.has_ipset() && !claim.destinations.is_empty();
+        let falls_back = view.desired.layout.has_ipset() && !claim.destinations.is_empty();
         port.no_local.internal && !falls_back
     };
-    if !concerned || (layout == Layout::Classic && !external) {
+    if !concerned {
         return;
     }
     let here = &*view.evidence.host.node_name;
     let endpoints = endpoints(view, port);
-    let elsewhere = endpoints
-        .iter()
-        .filter(|endpoint| endpoint.ready && endpoint.node.as_deref() != Some(here));
+    let is_there = |one: &&EndpointAnswer| one.ready && one.node.as_deref() != Some(here);
+    let elsewhere = endpoints.iter().filter(is_there);
     let cause = Cause::NoLocalEndpoint {
         external,
         elsewhere: elsewhere.count(),

@@ -172,12 +172,11 @@ pub fn explain(evidence: &Evidence<'_>, question: &Question) -> Explanation {
     let (found, wrong) = find::ports(&view, &question.target);
     findings.extend(wrong);
     let shared = compare::shared(&view, &found);
+    // Of causes of one kind, what concerns all Services comes first.
+    diagnose::shared(&view, &found, &shared, &mut findings);
     let mut ports = Vec::new();
     for port in &found {
         ports.push(diagnose::port(&view, port, &shared, &mut findings));
-    }
-    if !ports.is_empty() {
-        diagnose::shared(&view, &found, &shared, &mut findings);
     }
     findings.sort_by_key(|finding| finding.cause.rank());
     findings.dedup();

@@ -97,11 +97,12 @@ fn an_address_on_another_link() {
 }
 
 #[test]
-fn a_jump_that_was_flushed() {
+fn rules_that_were_flushed() {
     for layout in [Layout::Current, Layout::Iptables] {
         let mut node = TestNode::new(layout);
         // As `iptables -t nat -F PREROUTING` does.
-        let table = node.observed.rules.v4.table_mut(&TableName::Nat).unwrap();
+        let nat = TableName::Nat;
+        let table = node.observed.rules.v4.table_mut(&nat).unwrap();
         let jump = table.chain_mut("PREROUTING").unwrap();
         jump.rules = Vec::new().into();
         let cause = node.cause("10.0.0.10:80");
@@ -111,24 +112,38 @@ fn a_jump_that_was_flushed() {
             cause.contains("-j KUBE-SERVICES is missing"),
             "{layout:?}: {cause}"
         );
+        let table = node.observed.rules.v4.table_mut(&nat).unwrap();
+        table.chains.retain(|chain| chain.name != "KUBE-SERVICES");
+        let cause = node.cause("10.0.0.10:80");
+        assert!(cause.starts_with(start), "{layout:?}: {cause}");
+        assert!(cause.contains(" and "), "{layout:?}: {cause}");
+        // All of the node's tables.
+        node.observed.rules.v4 = Ruleset::new();
+        let cause = node.cause("default/web");
+        assert!(
+            cause.contains("lacks rules of iptables"),
+            "{layout:?}: {cause}"
+        );
     }
-}
-
-#[test]
-fn rules_that_were_flushed() {
-    let mut node = TestNode::new(Layout::Current);
-    let table = node.observed.rules.v4.table_mut(&TableName::Nat).unwrap();
-    let jump = table.chain_mut("PREROUTING").unwrap();
-    jump.rules = Vec::new().into();
-    table.chains.retain(|chain| chain.name != "KUBE-SERVICES");
+    let mut node = TestNode::new(Layout::Nftables);
+    node.observed.tables.v4 = None;
     let cause = node.cause("10.0.0.10:80");
-    let start = "default/web:http lacks rules of iptables: iptables -t nat -A PREROUTING";
+    let start =
+        "default/web:http depends on the table ip kube-proxier of nf_tables, which is missing";
     assert!(cause.starts_with(start), "{cause}");
-    assert!(cause.contains(" and "), "{cause}");
-    // All of the node's tables.
-    node.observed.rules.v4 = Ruleset::new();
-    let cause = node.cause("default/web");
-    assert!(cause.contains("lacks rules of iptables"), "{cause}");
+    let mut node = TestNode::new(Layout::Nftables);
+    let table = node.observed.tables.v4.as_mut().unwrap();
+    table.structure.rules.pop();
+    let cause = node.cause("10.0.0.10:80");
+    assert!(
+        cause.contains("which has other chains, rules or sets"),
+        "{cause}"
+    );
+    let mut node = TestNode::new(Layout::Nftables);
+    node.observed.routing.routes.clear();
+    let cause = node.cause("10.0.0.10:80");
+    let start = "default/web:http is not routed to this node: missing are local 0.0.0.0/0";
+    assert!(cause.starts_with(start), "{cause}");
 }
 
 /// The chain of a Service, of which others know nothing.

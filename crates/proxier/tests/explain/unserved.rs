@@ -51,7 +51,7 @@ fn a_port_of_another_name() {
 
 #[test]
 fn policy_local_without_an_endpoint_here() {
-    for layout in [Layout::Current, Layout::Nftables] {
+    for layout in LAYOUTS {
         let node = TestNode::new(layout);
         for question in ["192.168.10.10:30443", "default/local"] {
             let cause = node.cause(question);
