@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::Uri;
-use axum::http::header::{ACCEPT_ENCODING, HeaderName, HeaderValue};
+use axum::http::header::{HeaderName, HeaderValue};
 use axum::http::uri::InvalidUri;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -131,9 +131,6 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
         HeaderName::from_static("user-agent"),
         HeaderValue::from_static(concat!("kube-proxier/", env!("CARGO_PKG_VERSION"))),
     ));
-    config
-        .headers
-        .push((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     let url = config.cluster_url.to_string();
     let certificate = client_certificate(&config.auth_info);
     let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::unpack::UnpackError;
+
 /// The unit of [`WatchError::TooLarge`] where one answer is too long.
 pub(super) const BYTES: &str = "bytes";
+/// The same of an answer in gzip.
+const UNPACKED_BYTES: &str = "bytes when unpacked";
 /// HTTP's "bad request".
 const BAD_REQUEST: u16 = 400;
 /// HTTP's "not acceptable": there is no answer in a format that was asked for.
@@ -47,6 +51,8 @@ pub(super) enum WatchError {
     Redirected { code: u16, to: String },
     #[error("the answer is encoded as {0}, which was not asked for; is there a proxy in between?")]
     Encoded(String),
+    #[error("the answer is in gzip and cannot be unpacked: {0}")]
+    NotUnpacked(#[source] UnpackError),
     #[error("the API server sent nothing for {}", humantime::format_duration(*.0))]
     Timeout(Duration),
     #[error("the answer breaks off: {}", chain(.0))]
@@ -80,7 +86,7 @@ impl WatchError {
 
     /// Whether the answer of one request has more bytes than are read.
     pub(super) fn has_too_many_bytes(&self) -> bool {
-        matches!(self, Self::TooLarge { unit, .. } if *unit == BYTES)
+        matches!(self, Self::TooLarge { unit, .. } if [BYTES, UNPACKED_BYTES].contains(unit))
     }
 
     /// Whether the server cannot answer in protobuf as it is understood here.
@@ -147,7 +153,14 @@ impl From<kube::Error> for WatchError {
 
 impl From<io::Error> for WatchError {
     fn from(error: io::Error) -> Self {
-        Self::BrokenOff(error)
+        match error.downcast::<UnpackError>() {
+            Ok(UnpackError::TooLarge(limit)) => Self::TooLarge {
+                limit,
+                unit: UNPACKED_BYTES,
+            },
+            Ok(error) => Self::NotUnpacked(error),
+            Err(error) => Self::BrokenOff(error),
+        }
     }
 }
 

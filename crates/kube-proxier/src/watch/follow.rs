@@ -50,6 +50,8 @@ pub(super) struct Follower {
     pub(super) in_pages: bool,
     /// Whether protobuf is asked for: until it is not understood.
     pub(super) accepts_protobuf: bool,
+    /// Whether lists are asked for in gzip: until one cannot be unpacked.
+    pub(super) accepts_gzip: bool,
     /// The server has not refused the selector that not all servers know, since the last list.
     pub(super) knows_selector: bool,
     scope: NodeScope,
@@ -89,6 +91,7 @@ impl Follower {
             version_is_unavailable: false,
             in_pages: false,
             accepts_protobuf: true,
+            accepts_gzip: true,
             knows_selector: true,
             resumed_early: false,
             relisting: false,

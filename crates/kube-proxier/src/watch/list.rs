@@ -112,6 +112,7 @@ impl Follower {
                 Err(error) if self.drop_selector(&error) => {}
                 Err(error) => {
                     self.drop_protobuf(&error);
+                    self.drop_gzip(&error);
                     return Err(error);
                 }
                 page => return page,
@@ -124,11 +125,12 @@ impl Follower {
         request: Request<Vec<u8>>,
         objects: &mut usize,
     ) -> Result<PageEnd, WatchError> {
-        let (format, body) = self.client.stream(request).await?;
+        let limits = self.timing.limits;
+        let unpacked = self.accepts_gzip.then_some(limits.page_bytes);
+        let (format, body) = self.client.stream(request, unpacked).await?;
         if format == Format::Protobuf {
             return self.take_protobuf(body, objects).await;
         }
-        let limits = self.timing.limits;
         let text = read_all(body, limits.page_bytes).await?;
         let page = Page::parse(&text, &self.kind)?;
         *objects += page.items.len();
@@ -196,6 +198,15 @@ impl Follower {
         if error.is_of_format() && std::mem::replace(&mut self.accepts_protobuf, false) {
             let kind = self.kind.name();
             tracing::warn!(kind, "{error}; from now on JSON is asked for");
+        }
+    }
+
+    /// From now on lists are asked for as they are, where gzip could not be unpacked.
+    fn drop_gzip(&mut self, error: &WatchError) {
+        if matches!(error, WatchError::NotUnpacked(_)) {
+            self.accepts_gzip = false;
+            let kind = self.kind.name();
+            tracing::warn!(kind, "from now on lists are not asked for in gzip");
         }
     }
 

@@ -34,6 +34,7 @@ mod request;
 mod scope;
 mod stream;
 mod token;
+mod unpack;
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;

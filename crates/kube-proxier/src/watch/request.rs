@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, LOCATION,
-    RETRY_AFTER,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName,
+    HeaderValue, LOCATION, RETRY_AFTER,
 };
 use axum::http::{Request, Response, StatusCode};
 use futures_util::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, TryStreamExt};
@@ -24,12 +24,16 @@ use super::addresses::ApiAddresses;
 use super::error::{BYTES, WatchError};
 use super::protocol::{Format, failure};
 use super::token::TokenFile;
+use super::unpack::Unpacked;
 use crate::metrics::RequestMetrics;
 
 /// How much of an error's body is read. A Status has a few hundred bytes.
 const ERROR_BODY: usize = 64 << 10;
 /// How much of a header is shown, in bytes.
 const SHOWN: usize = 300;
+/// Content codings, as HTTP names them.
+const GZIP: &str = "gzip";
+const IDENTITY: &str = "identity";
 /// How long a probe may take.
 const PROBE: Duration = Duration::from_secs(2);
 
@@ -92,15 +96,22 @@ impl ApiClient {
         request: Request<Vec<u8>>,
         limit: usize,
     ) -> Result<Vec<u8>, WatchError> {
-        let (_, body) = self.stream(request).await?;
+        let (_, body) = self.stream(request, None).await?;
         read_all(body, limit).await
     }
 
-    /// The body of an answer as it comes, and its format.
+    /// The body of an answer as it comes, and its format. With `unpacked` it is asked for in gzip, and unpacked to no more than
+    /// so many bytes.
     pub(super) async fn stream(
         &self,
-        request: Request<Vec<u8>>,
+        mut request: Request<Vec<u8>>,
+        unpacked: Option<usize>,
     ) -> Result<(Format, impl AsyncBufRead + Send + use<>), WatchError> {
+        let coding = HeaderValue::from_static(match unpacked {
+            Some(_) => GZIP,
+            None => IDENTITY,
+        });
+        request.headers_mut().insert(ACCEPT_ENCODING, coding);
         let answer = self.send(request).await?;
         let status = answer.status();
         let code = status.as_u16();
@@ -110,18 +121,26 @@ impl ApiClient {
             let to = printable_within(to, SHOWN, &[]).into_owned();
             return Err(WatchError::Redirected { code, to });
         }
-        if let Some(encoding) = encoding(answer.headers()) {
-            return Err(match status.is_success() {
-                true => WatchError::Encoded(encoding),
-                false => WatchError::Refused {
-                    code,
-                    message: format!("the reason is encoded as {encoding}"),
-                    retry_after: asked,
-                },
-            });
-        }
+        let gzip = match (encoding(answer.headers()), unpacked) {
+            (None, _) => None,
+            (Some(encoding), Some(limit)) if is_gzip(&encoding) => Some(limit),
+            (Some(encoding), _) => {
+                return Err(match status.is_success() {
+                    true => WatchError::Encoded(encoding),
+                    false => WatchError::Refused {
+                        code,
+                        message: format!("the reason is encoded as {encoding}"),
+                        retry_after: asked,
+                    },
+                });
+            }
+        };
         let format = text(answer.headers(), &CONTENT_TYPE).map_or(Format::Json, Format::of);
-        let body = lines(answer);
+        let body = Box::pin(lines(answer));
+        let body = match gzip {
+            Some(limit) => Unpacked::gzip(body, limit),
+            None => Unpacked::plain(body),
+        };
         if status.is_success() {
             return Ok((format, body));
         }
@@ -213,12 +232,19 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(until.duration_since(now).unwrap_or_default())
 }
 
-/// How an answer is encoded, if it is. Nothing but plain text is asked for, so that what is read is as long as what was sent.
+/// How an answer is encoded, if it is.
 fn encoding(headers: &HeaderMap) -> Option<String> {
     let encoding = headers.get(CONTENT_ENCODING)?;
     let encoding = String::from_utf8_lossy(encoding.as_bytes());
-    let plain = ["", "identity"].contains(&encoding.trim());
+    let plain = ["", IDENTITY].contains(&encoding.trim());
     (!plain).then(|| printable_within(encoding.trim(), SHOWN, &[]).into_owned())
+}
+
+/// Whether that is gzip, by either of its names (RFC 9110, section 8.4.1.3).
+fn is_gzip(encoding: &str) -> bool {
+    [GZIP, "x-gzip"]
+        .iter()
+        .any(|name| encoding.eq_ignore_ascii_case(name))
 }
 
 fn lines(answer: Response<Body>) -> impl AsyncBufRead + Send + use<> {
@@ -317,5 +343,15 @@ mod tests {
         assert_eq!(encoding(&HeaderMap::new()), None);
         assert_eq!(of("identity"), None);
         assert_eq!(of("gzip").as_deref(), Some("gzip"));
+        for (encoding, gzip) in [
+            ("gzip", true),
+            ("x-gzip", true),
+            ("GZip", true),
+            ("gzip, gzip", false),
+            ("deflate", false),
+            ("br", false),
+        ] {
+            assert_eq!(is_gzip(encoding), gzip, "{encoding}");
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Follower {
             .watch(&params, self.version.as_deref().unwrap_or_default())
             .map_err(kube::Error::BuildRequest)?;
         self.ask_for_protobuf(&mut request);
-        let (format, lines) = self.within(self.client.stream(request)).await?;
+        let (format, lines) = self.within(self.client.stream(request, None)).await?;
         Ok((format, lines, lasts))
     }
 

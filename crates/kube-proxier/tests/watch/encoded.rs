@@ -1,7 +1,5 @@
 //! Answers that are encoded, lead elsewhere, or refuse.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kube_proxier::watch::{ApiSource, Timing};
@@ -16,46 +14,11 @@ fn server() -> ApiServer {
     server
 }
 
+/// Makes the next watches, and so the next lists, begin anew.
 fn list_again(server: &ApiServer) {
     server.advance(10);
     server.compact();
     server.end_watches();
-}
-
-/// As gzip(1) packs it.
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut gzip = Command::new("gzip");
-    let gzip = gzip.arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = gzip.spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let text = text.to_vec();
-    let writer = std::thread::spawn(move || input.write_all(&text));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap().unwrap();
-    output.stdout
-}
-
-/// Nothing compressed is asked for, and nothing unpacked, however right it is or much it would become.
-#[test]
-fn what_is_compressed_is_not_unpacked_and_changes_nothing() {
-    let list = br#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"1000"},"items":[]}"#;
-    let right = gzip(list);
-    let half = right[..right.len() / 2].to_vec();
-    let bomb = gzip(&vec![b' '; 64 << 20]);
-    assert!(bomb.len() < 1 << 20);
-    let server = server();
-    let mut watched = Watched::settled(&server, timing());
-    for (what, bytes) in [("right", right), ("half", half), ("bomb", bomb)] {
-        let (before, failures) = (watched.cluster.clone(), watched.counters.failures());
-        server.answer_bytes(SERVICES, Some(("content-encoding: gzip", bytes)));
-        list_again(&server);
-        watched.until_counted("failures", |counters| counters.failures() >= failures + 3);
-        watched.take_in();
-        assert_eq!(watched.cluster, before, "{what}");
-        server.answer_bytes(SERVICES, None);
-        server.put(service(what, 1));
-        watched.until("what comes after", |w| w.services().contains(&(what, 1)));
-    }
 }
 
 /// Neither the request nor the token goes anywhere else.

@@ -19,6 +19,7 @@ mod listed;
 mod nodes;
 mod objects;
 mod outages;
+mod packed;
 mod recorded;
 mod resumption;
 mod secured;

@@ -21,6 +21,8 @@ mod nodes;
 mod objects;
 #[path = "../watch/outages.rs"]
 mod outages;
+#[path = "../watch/packed.rs"]
+mod packed;
 #[path = "../watch/resumption.rs"]
 mod resumption;
 #[path = "../watch/watched.rs"]

@@ -11,6 +11,8 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// The header of that name; empty where there is none.
     pub(crate) accept: String,
+    /// The header `accept-encoding`; empty where there is none.
+    pub(crate) accept_encoding: String,
 }
 
 impl Asked {

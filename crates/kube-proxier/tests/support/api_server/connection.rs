@@ -13,7 +13,7 @@ use super::faults::{Endless, Gone};
 use super::format::{self, Format, refuse};
 use super::selector::Selector;
 use super::tls::Wire;
-use super::{Asked, Shared, events, odd};
+use super::{Asked, Shared, events, odd, packed};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
@@ -50,6 +50,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
         };
         let mut authorization = None;
         let mut accept = String::new();
+        let mut accept_encoding = String::new();
         let mut length = 0;
         // Of the rest of the head nothing else is needed.
         while let Some(header) = line(&mut reader)?.filter(|header| !header.is_empty()) {
@@ -63,6 +64,9 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             if name.eq_ignore_ascii_case("accept") {
                 value.trim().clone_into(&mut accept);
             }
+            if name.eq_ignore_ascii_case("accept-encoding") {
+                value.trim().clone_into(&mut accept_encoding);
+            }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
@@ -74,6 +78,7 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             query: parse_query(query),
             authorization,
             accept,
+            accept_encoding,
         };
         let (delay, failure) = {
             let mut state = shared.lock();
@@ -229,8 +234,8 @@ fn list(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector) 
         "items": page.items,
     });
     let format = Format::of(shared, asked);
-    let body = format.write(&body);
-    let length = format!("content-length: {}", body.len());
+    let (coding, body) = packed::packed(shared, asked, format.write(&body));
+    let length = format!("content-length: {}{coding}", body.len());
     stream.write_all(format::head(200, format, &length).as_bytes())?;
     let (first, second) = body.split_at(body.len() / 2);
     stream.write_all(first)?;

@@ -42,6 +42,8 @@ pub(super) struct Faults {
     pub(super) unready: bool,
     /// Whether it has JSON and no protobuf.
     pub(super) json_only: bool,
+    /// From how many bytes on lists are packed, where gzip is asked for; `None`: never.
+    pub(super) packs_from: Option<usize>,
     /// Whether lists are read from its storage, in pages, whatever version is asked for.
     pub(super) no_cache: bool,
     /// Whether it does not know how to select Services by their cluster IP.
@@ -81,6 +83,8 @@ impl Default for Faults {
             hang_up: false,
             unready: false,
             json_only: false,
+            // As real ones have it (`defaultGzipThresholdBytes`).
+            packs_from: Some(128 << 10),
             no_cache: false,
             no_cluster_ip_selector: false,
             lists_gone: false,

@@ -18,6 +18,7 @@ mod events;
 mod faults;
 mod format;
 mod odd;
+mod packed;
 mod selector;
 mod store;
 mod tls;
