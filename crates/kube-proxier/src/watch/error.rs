@@ -14,6 +14,8 @@ pub(super) const BYTES: &str = "bytes";
 const UNPACKED_BYTES: &str = "bytes when unpacked";
 /// HTTP's "bad request".
 const BAD_REQUEST: u16 = 400;
+/// HTTP's "unauthorized".
+const UNAUTHORIZED: u16 = 401;
 /// HTTP's "not acceptable": there is no answer in a format that was asked for.
 const NOT_ACCEPTABLE: u16 = 406;
 /// HTTP's "gone": that version, or the rest of that list, is no longer kept.
@@ -110,6 +112,11 @@ impl WatchError {
     /// Whether this client has no right to what it asked for.
     pub(super) const fn is_forbidden(&self) -> bool {
         matches!(self, Self::Refused { code, .. } if *code == FORBIDDEN)
+    }
+
+    /// Whether it is about who asks, not about what is asked for.
+    pub(super) const fn is_of_rights(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if *code == FORBIDDEN || *code == UNAUTHORIZED)
     }
 
     /// Whether a watch that ended with this has to be preceded by a list.

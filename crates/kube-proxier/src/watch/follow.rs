@@ -15,6 +15,7 @@ use super::backoff::{Backoff, lengthened, part};
 use super::error::WatchError;
 use super::intake::Intake;
 use super::scope::{NodeScope, Scope};
+use super::streamed::Streaming;
 use super::{ApiClient, Counters, Kind, Timing};
 
 /// After so many answers in a row that no watch can be had from a version, the cluster is listed anew. A
@@ -54,6 +55,8 @@ pub(super) struct Follower {
     pub(super) accepts_gzip: bool,
     /// The server has not refused the selector that not all servers know, since the last list.
     pub(super) knows_selector: bool,
+    /// Whether lists are asked for as streams.
+    pub(super) streaming: Streaming,
     scope: NodeScope,
     /// The API server's addresses that were last sent.
     addresses: BTreeSet<SocketAddr>,
@@ -93,6 +96,7 @@ impl Follower {
             accepts_protobuf: true,
             accepts_gzip: true,
             knows_selector: true,
+            streaming: Streaming::default(),
             resumed_early: false,
             relisting: false,
         }
@@ -114,6 +118,7 @@ impl Follower {
         }
         loop {
             self.follow_scope();
+            let mut opened = None;
             if self.needs_list {
                 let listed = self.list().await;
                 // First: an address of the API server's must not be bound, and one that is must be freed again.
@@ -121,7 +126,8 @@ impl Follower {
                     return Closed;
                 }
                 match listed {
-                    Ok(events) => {
+                    Ok((events, watch)) => {
+                        opened = watch;
                         self.answered();
                         if self.send(events).await.is_err() {
                             return Closed;
@@ -154,7 +160,7 @@ impl Follower {
                 }
             };
             let ended = tokio::select! {
-                ended = self.watch() => ended,
+                ended = self.watch(opened) => ended,
                 () = widened => continue,
             };
             let Ok(End { why, was_useful }) = ended else {

@@ -43,7 +43,10 @@ pub(super) struct Intake {
 /// A list that is under way.
 #[derive(Default)]
 struct Listing {
-    objects: Vec<Object>,
+    /// The usable ones, in the order they came; `None` where one is gone again.
+    objects: Vec<Option<Object>>,
+    /// Where each of them is.
+    places: BTreeMap<ObjectName, usize>,
     /// Those in it that cannot be used, or only in part.
     refused: BTreeSet<ObjectName>,
     /// Those of them that could be earlier.
@@ -62,6 +65,40 @@ enum Read {
     Irrelevant,
     /// It cannot be used. Whether an earlier version of it can.
     Refused { known: bool },
+}
+
+impl Listing {
+    fn put(&mut self, name: ObjectName, object: Object, partial: bool) {
+        self.kept.remove(&name);
+        if partial {
+            self.refused.insert(name.clone());
+        } else {
+            self.refused.remove(&name);
+        }
+        let end = self.objects.len();
+        let place = *self.places.entry(name).or_insert(end);
+        match self.objects.get_mut(place) {
+            Some(earlier) => *earlier = Some(object),
+            None => self.objects.push(Some(object)),
+        }
+    }
+
+    /// A version cannot be used; `known`: an earlier one can, of this list or from before.
+    fn refuse(&mut self, name: ObjectName, known: bool) {
+        if known && !self.places.contains_key(&name) {
+            self.kept.insert(name.clone());
+        }
+        self.refused.insert(name);
+    }
+
+    fn remove(&mut self, name: &ObjectName) {
+        self.kept.remove(name);
+        self.refused.remove(name);
+        let place = self.places.remove(name);
+        if let Some(object) = place.and_then(|place| self.objects.get_mut(place)) {
+            *object = None;
+        }
+    }
 }
 
 impl Intake {
@@ -90,7 +127,7 @@ impl Intake {
         self.listing = Listing::default();
     }
 
-    /// An item of the list.
+    /// An item of the list, or another version of one.
     pub(super) fn list_item(&mut self, item: impl Into<Item>) {
         let item = item.into();
         if !self.kind.wants(&item) {
@@ -101,31 +138,35 @@ impl Intake {
             self.listing.deleting = Some(is_deleting(&item));
         }
         match self.read(item, &name) {
-            Read::Usable { object, partial } => {
-                self.listing.objects.push(object);
-                if partial {
-                    self.listing.refused.insert(name);
-                }
-            }
-            Read::Refused { known } => {
-                if known {
-                    self.listing.kept.insert(name.clone());
-                }
-                self.listing.refused.insert(name);
-            }
-            Read::Irrelevant => {}
+            Read::Usable { object, partial } => self.listing.put(name, object, partial),
+            Read::Refused { known } => self.listing.refuse(name, known),
+            Read::Irrelevant => self.listing.remove(&name),
         }
+    }
+
+    /// An object that was listed is gone already.
+    pub(super) fn list_gone(&mut self, item: &Item) {
+        if !self.kind.wants(item) {
+            return;
+        }
+        let name = self.name(item);
+        if self.kind.own() == Some(name.name()) {
+            self.listing.deleting = None;
+        }
+        self.listing.remove(&name);
     }
 
     /// The list is whole: what is to be sent of it.
     pub(super) fn end_list(&mut self) -> Vec<Event> {
         let Listing {
             objects,
+            places,
             refused,
             kept,
             deleting,
         } = mem::take(&mut self.listing);
-        let mut now: BTreeSet<_> = objects.iter().map(Object::name).collect();
+        let objects: Vec<_> = objects.into_iter().flatten().collect();
+        let mut now: BTreeSet<_> = places.into_keys().collect();
         let changes = if let Kind::Node(_) = self.kind {
             self.node_list(objects, kept.is_empty())
         } else if matches!(self.kind, Kind::Nodes(_)) && kept.is_empty() {
@@ -277,7 +318,7 @@ impl Intake {
     /// An object cannot be used for the reason that a field is wrong.
     fn refused(&self, name: &ObjectName, field: &str, reason: &str) -> Read {
         self.counters.count_refused();
-        let known = self.known.contains(name);
+        let known = self.known.contains(name) || self.listing.places.contains_key(name);
         tracing::warn!(
             kind = self.kind.name(),
             object = %name,

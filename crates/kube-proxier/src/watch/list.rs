@@ -1,4 +1,5 @@
-//! A list, in protobuf where the server has it: from the server's cache where that will do, page by page where it will not.
+//! A list, in protobuf where the server has it: as a stream where the server can, else from its cache where that will do, page
+//! by page where it will not.
 //!
 //! What is asked for is what client-go's reflector asks for (`relistResourceVersion` and `list` in its
 //! `tools/cache/reflector.go`). Five thousand nodes that start at once then cost the API server no read of etcd.
@@ -20,6 +21,7 @@ use super::follow::Follower;
 use super::item::Item;
 use super::protocol::{Format, PROTOBUF_OR_JSON, Page, not_the_list};
 use super::request::read_all;
+use super::stream::Watch;
 
 /// How recent a list has to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,9 +49,22 @@ fn too_many(limit: usize, unit: &'static str) -> WatchError {
 }
 
 impl Follower {
-    /// Everything there is. Nothing is changed by a list that does not come to its end.
-    pub(super) async fn list(&mut self) -> Result<Vec<Event>, WatchError> {
+    /// Everything there is, and the watch it was received on, if it was. Nothing is changed by a list that does not come to
+    /// its end.
+    pub(super) async fn list(&mut self) -> Result<(Vec<Event>, Option<Watch>), WatchError> {
         self.knows_selector = true;
+        let listed = match self.list_streamed().await? {
+            Some((events, watch)) => (events, Some(watch)),
+            None => (self.list_at_once().await?, None),
+        };
+        self.version_is_unavailable = false;
+        self.needs_list = false;
+        self.counters.count_list();
+        Ok(listed)
+    }
+
+    /// Everything there is, in one answer or in pages.
+    async fn list_at_once(&mut self) -> Result<Vec<Event>, WatchError> {
         let recency = match &self.version {
             _ if self.version_is_unavailable || self.in_pages => Recency::MostRecent,
             None => Recency::Any,
@@ -68,11 +83,7 @@ impl Follower {
                 listed = self.list_since(&Recency::MostRecent).await;
             }
         }
-        let events = listed?;
-        self.version_is_unavailable = false;
-        self.needs_list = false;
-        self.counters.count_list();
-        Ok(events)
+        listed
     }
 
     async fn list_since(&mut self, recency: &Recency) -> Result<Vec<Event>, WatchError> {

@@ -33,6 +33,7 @@ mod recorder;
 mod request;
 mod scope;
 mod stream;
+mod streamed;
 mod token;
 mod unpack;
 

@@ -23,4 +23,5 @@ mod packed;
 mod recorded;
 mod resumption;
 mod secured;
+mod streamed;
 mod watched;

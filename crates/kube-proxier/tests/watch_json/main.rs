@@ -25,5 +25,7 @@ mod outages;
 mod packed;
 #[path = "../watch/resumption.rs"]
 mod resumption;
+#[path = "../watch/streamed.rs"]
+mod streamed;
 #[path = "../watch/watched.rs"]
 mod watched;

@@ -213,3 +213,48 @@ fn a_node_that_is_being_deleted_counts_as_tainted() {
     let other = json!({"metadata": {}, "spec": {"taints": null}});
     assert!(!is_deleting(&other.into()));
 }
+
+/// Versions of an object that come while it is listed, as events of a streamed list.
+#[test]
+fn the_last_version_in_a_list_is_the_one_that_counts() {
+    let mut intake = intake(Kind::Services);
+    let mut cluster = Cluster::default();
+    let gone = |name: &str| Item::from(service(name, 0));
+    intake.begin_list();
+    for (name, port) in [
+        ("a", 1),
+        ("b", 2),
+        ("c", 3),
+        ("d", 70_000),
+        ("a", 4),
+        ("b", 70_000),
+        ("d", 5),
+    ] {
+        intake.list_item(service(name, port));
+    }
+    intake.list_gone(&gone("c"));
+    intake.list_gone(&gone("never"));
+    for (name, port) in [("e", 6), ("f", 70_000), ("g", 7)] {
+        intake.list_item(service(name, port));
+    }
+    intake.list_gone(&gone("f"));
+    intake.list_gone(&gone("g"));
+    intake.list_item(service("g", 8));
+    for change in changes(intake.end_list()) {
+        cluster.change(change);
+    }
+    let expected = [("a", 4), ("b", 2), ("d", 5), ("e", 6), ("g", 8)];
+    assert_eq!(ports(&cluster), expected);
+    // The last version of b cannot be used.
+    assert_eq!(intake.counters.refused_objects(), 1);
+    // Known from before: it stays where its new version cannot be used, and goes where it is gone.
+    intake.begin_list();
+    for name in ["a", "b", "d"] {
+        intake.list_item(service(name, 70_000));
+    }
+    intake.list_gone(&gone("d"));
+    for change in changes(intake.end_list()) {
+        cluster.change(change);
+    }
+    assert_eq!(ports(&cluster), [("a", 4), ("b", 2)]);
+}

@@ -20,6 +20,11 @@ impl Asked {
         self.query.get("watch").is_some_and(|watch| watch == "true")
     }
 
+    /// Whether it is a list as a stream.
+    pub(crate) fn is_streamed_list(&self) -> bool {
+        self.is_watch() && self.query.contains_key("sendInitialEvents")
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.query.get(key).map(String::as_str)
     }

@@ -13,7 +13,7 @@ use super::faults::{Endless, Gone};
 use super::format::{self, Format, refuse};
 use super::selector::Selector;
 use super::tls::Wire;
-use super::{Asked, Shared, events, odd, packed};
+use super::{Asked, Shared, events, odd, packed, streamed};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
@@ -162,6 +162,9 @@ fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
             refuse(shared, stream, &asked, 400, message)?;
             continue;
         }
+        if streamed::refused(shared, stream, &asked)? {
+            continue;
+        }
         if asked.is_watch() {
             watch(shared, stream, &asked, &selector)?;
         } else {
@@ -289,7 +292,8 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
         "HTTP/1.1 200 -\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let mut state = shared.lock();
-    let too_old = state.store.since(&asked.path, selector, version).is_err();
+    let initial = streamed::initial(&state, asked, selector);
+    let too_old = initial.is_none() && state.store.since(&asked.path, selector, version).is_err();
     if too_old && state.faults.gone == Gone::Status {
         drop(state);
         return refuse(shared, stream, asked, 410, "too old resource version");
@@ -313,6 +317,9 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     drop(state);
     let served = (|| -> io::Result<()> {
         stream.write_all(begin.as_bytes())?;
+        if let Some(initial) = initial {
+            version = streamed::send(shared, stream, (asked, selector), &initial, &write)?;
+        }
         loop {
             let mut state = shared.lock();
             let (lines, odd) = loop {
@@ -388,7 +395,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     served
 }
 
-fn chunk(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn chunk(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {
     let length = format!("{:x}\r\n", bytes.len());
     stream.write_all(&[length.as_bytes(), bytes, b"\r\n"].concat())
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::streamed::Streams;
+
 /// How a server says that a version is gone: it may do both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gone {
@@ -44,6 +46,8 @@ pub(super) struct Faults {
     pub(super) json_only: bool,
     /// From how many bytes on lists are packed, where gzip is asked for; `None`: never.
     pub(super) packs_from: Option<usize>,
+    /// What it does with lists as streams.
+    pub(super) streams: Streams,
     /// Whether lists are read from its storage, in pages, whatever version is asked for.
     pub(super) no_cache: bool,
     /// Whether it does not know how to select Services by their cluster IP.
@@ -85,6 +89,7 @@ impl Default for Faults {
             json_only: false,
             // As real ones have it (`defaultGzipThresholdBytes`).
             packs_from: Some(128 << 10),
+            streams: Streams::Refused(422),
             no_cache: false,
             no_cluster_ip_selector: false,
             lists_gone: false,

@@ -21,6 +21,7 @@ mod odd;
 mod packed;
 mod selector;
 mod store;
+mod streamed;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub(crate) use self::asked::Asked;
 pub(crate) use self::faults::{Endless, Gone};
 use self::faults::{Faults, Hold};
 use self::store::Store;
+pub(crate) use self::streamed::Streams;
 pub(crate) use self::tls::{Authority, Tls};
 
 /// The server. It ends with the test's process; a clone is the same server.
@@ -112,6 +114,10 @@ impl ApiServer {
                 faults: Faults {
                     // The tests of the watch are run with each format.
                     json_only: module_path!().starts_with("watch_json"),
+                    streams: match module_path!().starts_with("watch_streamed") {
+                        true => Streams::Served,
+                        false => Streams::Refused(422),
+                    },
                     ..Faults::default()
                 },
                 tls,

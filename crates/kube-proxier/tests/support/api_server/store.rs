@@ -142,6 +142,14 @@ impl Store {
         });
     }
 
+    /// All objects of a path that are selected, as events have them.
+    pub(super) fn all(&self, path: &str, selector: &Selector) -> Vec<Value> {
+        let objects = self.objects.iter().filter(|(key, _)| key.0 == path);
+        let objects = objects.map(|(_, object)| object);
+        let selected = objects.filter(|object| selector.matches(object));
+        selected.cloned().collect()
+    }
+
     /// The first page of a list, or the one that `from` stands for. Its items lack kind and API version,
     /// as those of a real server do.
     pub(super) fn list(

@@ -1,0 +1,144 @@
+//! Lists as the first events of a watch.
+
+use std::io::{self, Write};
+
+use serde_json::{Value, json};
+
+use super::connection::chunk;
+use super::format::refuse;
+use super::selector::Selector;
+use super::tls::Wire;
+use super::{ApiServer, Asked, Shared, State};
+
+/// What is done with a list that is asked for as a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Streams {
+    Served,
+    /// Refused with this status, as by a server that cannot do it.
+    Refused(u16),
+    /// Taken for a watch of old, which has no end of its initial events.
+    Ignored,
+    /// The next so many of Services break off in their middle, or end there in good order.
+    BrokenOff(usize),
+    Ended(usize),
+}
+
+/// The objects there are when a stream begins, and the version they are of.
+pub(super) struct Initial {
+    objects: Vec<Value>,
+    version: u64,
+}
+
+/// Refuses a stream that is not served. Whether it did.
+pub(super) fn refused(shared: &Shared, stream: &mut Wire, asked: &Asked) -> io::Result<bool> {
+    if !asked.is_streamed_list() {
+        return Ok(false);
+    }
+    let streams = shared.lock().faults.streams;
+    if let Streams::Refused(code) = streams {
+        let message = "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature \
+                       gate is enabled";
+        refuse(shared, stream, asked, code, message)?;
+        return Ok(true);
+    }
+    // What a server insists on.
+    let right = asked.get("resourceVersionMatch") == Some("NotOlderThan")
+        && asked.get("allowWatchBookmarks") == Some("true");
+    if !right {
+        refuse(shared, stream, asked, 422, "that goes with other options")?;
+        return Ok(true);
+    }
+    let since = asked
+        .get("resourceVersion")
+        .and_then(|since| since.parse::<u64>().ok());
+    let known = shared.lock().store.version();
+    if since.is_some_and(|since| since > known) {
+        let message = format!("Too large resource version: {since:?}, current: {known}");
+        refuse(shared, stream, asked, 504, &message)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// What a stream begins with, where this is one that is served.
+pub(super) fn initial(state: &State, asked: &Asked, selector: &Selector) -> Option<Initial> {
+    let served = asked.is_streamed_list() && state.faults.streams != Streams::Ignored;
+    served.then(|| Initial {
+        objects: state.store.all(&asked.path, selector),
+        version: state.store.version(),
+    })
+}
+
+/// Sends the initial events, what happened meanwhile, and the bookmark that ends them. The version that they are of.
+pub(super) fn send(
+    shared: &Shared,
+    stream: &mut Wire,
+    (asked, selector): (&Asked, &Selector),
+    initial: &Initial,
+    write: &impl Fn(&Value) -> Vec<u8>,
+) -> io::Result<u64> {
+    let bookmark = |version: u64, annotations: Value| {
+        json!({"type": "BOOKMARK", "object": {"kind": "Bookmark", "apiVersion": "v1",
+            "metadata": {"resourceVersion": version.to_string(), "annotations": annotations}}})
+    };
+    let mut lines: Vec<_> = initial
+        .objects
+        .iter()
+        .map(|object| write(&json!({"type": "ADDED", "object": object})))
+        .collect();
+    let second = lines.split_off(lines.len() / 2);
+    for line in lines {
+        chunk(stream, &line)?;
+    }
+    // A bookmark of the usual kind ends nothing.
+    chunk(
+        stream,
+        &write(&bookmark(initial.version, json!({"k8s.io/other": "true"}))),
+    )?;
+    let mut state = shared.lock();
+    let left = match &mut state.faults.streams {
+        Streams::BrokenOff(left) | Streams::Ended(left)
+            if *left > 0 && asked.path == "/api/v1/services" =>
+        {
+            Some(left)
+        }
+        _ => None,
+    };
+    if let Some(left) = left {
+        *left -= 1;
+        let ends = matches!(state.faults.streams, Streams::Ended(_));
+        drop(state);
+        let end: &[u8] = if ends { b"0\r\n\r\n" } else { b"40\r\n" };
+        stream.write_all(end)?;
+        stream.shutdown()?;
+        return Err(io::ErrorKind::ConnectionAborted.into());
+    }
+    drop(state);
+    for line in second {
+        chunk(stream, &line)?;
+    }
+    let mut state = shared.lock();
+    if state.faults.holds_list(&asked.path) {
+        state.held += 1;
+        shared.changed.notify_all();
+    }
+    while state.faults.holds_list(&asked.path) {
+        state = shared.changed.wait(state).unwrap();
+    }
+    let meanwhile = state.store.since(&asked.path, selector, initial.version);
+    let version = state.store.version();
+    drop(state);
+    for line in meanwhile.unwrap_or_default() {
+        chunk(stream, &write(&line))?;
+    }
+    let end = bookmark(version, json!({"k8s.io/initial-events-end": "true"}));
+    chunk(stream, &write(&end))?;
+    Ok(version)
+}
+
+impl ApiServer {
+    /// What it does with lists as streams.
+    pub(crate) fn stream_lists(&self, streams: Streams) {
+        self.change(|state| state.faults.streams = streams);
+    }
+}
