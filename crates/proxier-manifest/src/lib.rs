@@ -13,6 +13,7 @@ mod config;
 mod convert;
 mod diagnostic;
 mod documents;
+mod explanation;
 mod field_error;
 #[cfg(any(test, feature = "fuzz"))]
 #[doc(hidden)]
@@ -36,6 +37,7 @@ pub use config::{
 pub use convert::Object;
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use documents::MAX_ALIAS_EVENTS;
+pub use explanation::explanation_json;
 pub use field_error::{FieldError, FieldErrors};
 pub use host::read_links;
 pub use manifests::{Content, MAX_OBJECTS, Manifests, read_cluster};

@@ -7,6 +7,7 @@
     reason = "a test that fails should panic"
 )]
 
+mod explained;
 mod inputs;
 mod objects;
 mod outputs;

@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use proxier::explain::Question;
 
 /// Show what a Kubernetes cluster becomes on one of its nodes.
 ///
@@ -63,6 +65,15 @@ pub(crate) struct Args {
     /// their addresses.
     #[arg(long)]
     pub(crate) remove_foreign_servers: bool,
+
+    /// Explain why an address and port (10.0.0.10:53/udp) or a Service (namespace/name or namespace/name:port) is served at
+    /// the end, or not, and nothing else. With --found: in the state found there. Status 1 means that something is wrong.
+    #[arg(long, value_name = "QUESTION", conflicts_with_all = ["apply", "cleanup"])]
+    pub(crate) explain: Option<Question>,
+
+    /// Explain the traffic of this client alone [default: that of pods, of the node and from outside].
+    #[arg(long, value_name = "IP", requires = "explain")]
+    pub(crate) from: Option<IpAddr>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,6 +3,7 @@
 //! With `--apply` it programs this machine.
 
 mod args;
+mod explain;
 mod input;
 mod summary;
 mod text;
@@ -72,6 +73,11 @@ fn run(args: &Args) -> Result<Outcome> {
         steps,
         host,
     } = Inputs::read(args)?;
+    if let Some(question) = &args.explain {
+        let mut question = question.clone();
+        question.client = args.from;
+        return explain::answer(&question, &steps, &config, (found, &host), args.output);
+    }
     if args.apply || args.cleanup {
         let mut machine = Machine {
             kernel: LinuxKernel::open()?.for_a_command(),
