@@ -354,7 +354,7 @@ async fn follow_config(
 }
 
 /// Opens this machine for the layout that was asked for, or that suits it, which the options name then.
-fn open(mut options: Options) -> (Options, Result<ThisMachine, OpenError>) {
+pub(crate) fn open(mut options: Options) -> (Options, Result<ThisMachine, OpenError>) {
     let opened = layout::open(&options, &ThisNode, ThisMachine::open);
     options.config.layout = opened.layout;
     options.layout_reason = Some(opened.why.into());

@@ -33,6 +33,7 @@ mod conntrack;
 pub mod daemon;
 pub mod doctor;
 mod event;
+pub mod explain;
 mod fallback;
 mod guard;
 pub mod health;

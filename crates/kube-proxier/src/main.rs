@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use kube_proxier::options::{Action, DoctorOutput, Flags, Options, ThisProcess, write_file};
-use kube_proxier::{daemon, doctor, logging};
+use kube_proxier::{daemon, doctor, explain, logging};
 
 fn main() -> ExitCode {
     let flags = match Flags::read(std::env::args_os()) {
@@ -82,6 +82,20 @@ fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<
                 }
             }
             return Ok(doctor::can_run(&checks));
+        }
+        Action::Explain(args) => {
+            let explanation = explain::explain(&options, args)?;
+            match args.output {
+                DoctorOutput::Text => {
+                    explain::write_text(&explanation, &mut anstream::stdout().lock())?;
+                }
+                DoctorOutput::Json => {
+                    let json = proxier_manifest::explanation_json(&explanation);
+                    serde_json::to_writer_pretty(&mut *out, &json)?;
+                    writeln!(out)?;
+                }
+            }
+            return Ok(explanation.is_served());
         }
     }
     Ok(true)

@@ -222,3 +222,36 @@ fn the_doctors_exit_status_is_0_only_where_nothing_fails() {
         "{text}"
     );
 }
+
+#[test]
+fn a_wrong_question_is_refused_before_anything_is_asked() {
+    for (question, error) in [
+        ("10.0.0.10", "10.0.0.10 has no port; write 10.0.0.10:53"),
+        ("web", "\"web\" has no namespace; write default/web"),
+        (
+            "10.0.0.10:53/icmp",
+            "\"icmp\" is not a protocol of Services",
+        ),
+        ("a/b/c", "neither an address with a port"),
+    ] {
+        let output = kube_proxier("", &["explain", question]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(stderr(&output).contains(error), "{output:?}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn manifests_that_hold_no_cluster_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("empty.yaml");
+    let flag = format!("--manifests={}", path.display());
+    let missing = kube_proxier("", &["explain", "default/web", &flag]);
+    assert_eq!(missing.status.code(), Some(1), "{missing:?}");
+    assert!(stderr(&missing).contains("No such file"), "{missing:?}");
+    fs::write(&path, "kind: Pod\napiVersion: v1\nmetadata: {name: a}\n").unwrap();
+    let empty = kube_proxier("", &["explain", "default/web", &flag]);
+    assert_eq!(empty.status.code(), Some(1), "{empty:?}");
+    let error = "holds no Services, EndpointSlices or Nodes";
+    assert!(stderr(&empty).contains(error), "{empty:?}");
+}

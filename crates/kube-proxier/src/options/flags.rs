@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use proxier::explain::Question;
 
 use super::conntrack::ConntrackFlags;
 use super::unused::UnusedFlags;
@@ -24,6 +26,7 @@ use crate::layout::LayoutChoice;
         kube-proxier --config=/var/lib/kube-proxy/config.conf\n  \
         kube-proxier --kubeconfig=/etc/kubernetes/proxy.conf --cluster-cidr=10.244.0.0/16\n  \
         kube-proxier doctor --config=/var/lib/kube-proxy/config.conf\n  \
+        kube-proxier explain 10.96.0.10:53/udp --config=/var/lib/kube-proxy/config.conf\n  \
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
         (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
@@ -57,7 +60,7 @@ pub struct Flags {
 }
 
 /// What can be done besides running the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Check whether ipvs mode can run on this machine, and print what to do if it cannot.
     ///
@@ -67,14 +70,43 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = DoctorOutput::Text, value_name = "FORM")]
         output: DoctorOutput,
     },
+    /// Explain why a Service, or an address and port, is served on this node, or not.
+    ///
+    /// Reads the cluster from the API server and compares what this node's kernel should hold with what it holds. The first
+    /// line names the cause if something is wrong. Nothing is changed.
+    ///
+    /// Exit status: 0, it is served; 1, something is wrong; 2, the question or the configuration is wrong.
+    Explain(ExplainArgs),
 }
 
-/// The form of the doctor's output.
+/// What is to be explained.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct ExplainArgs {
+    /// An address and port, as 10.0.0.10:53/udp or [fd00::1]:53 (tcp if no protocol is given); or a Service, as
+    /// namespace/name or namespace/name:port.
+    #[arg(value_name = "QUESTION")]
+    pub question: Question,
+
+    /// Explain the traffic of this client alone [default: that of pods, of this node and from outside].
+    #[arg(long, value_name = "IP")]
+    pub from: Option<IpAddr>,
+
+    /// Read Services, EndpointSlices and Nodes from this file, as kubectl get -A -o yaml prints them, and not from the API
+    /// server [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub manifests: Option<PathBuf>,
+
+    /// What is printed.
+    #[arg(long, value_enum, default_value_t = DoctorOutput::Text, value_name = "FORM")]
+    pub output: DoctorOutput,
+}
+
+/// The form of what is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum DoctorOutput {
-    /// A line for each check, for people.
+    /// For people.
     Text,
-    /// An array of objects.
+    /// For programs.
     Json,
 }
 

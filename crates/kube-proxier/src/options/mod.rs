@@ -19,7 +19,7 @@ use proxier::Config;
 use proxier_manifest::{ConfigDocument, ConfigError, FieldError};
 use serde_json::{Map, Value, json};
 
-pub use flags::{Command, DoctorOutput, Flags};
+pub use flags::{Command, DoctorOutput, ExplainArgs, Flags};
 pub use watch::ConfigWatch;
 pub use write::write_file;
 
@@ -64,6 +64,8 @@ pub enum Action {
     WriteConfig(PathBuf),
     /// Check the machine.
     Doctor(DoctorOutput),
+    /// Explain why something is served, or not.
+    Explain(Box<ExplainArgs>),
 }
 
 /// Why options could not be read.
@@ -268,6 +270,7 @@ fn action(flags: &Flags) -> Action {
     let process = &flags.process;
     match (&flags.command, &process.write_config_to) {
         (Some(Command::Doctor { output }), _) => Action::Doctor(*output),
+        (Some(Command::Explain(args)), _) => Action::Explain(Box::new(args.clone())),
         (None, Some(path)) => Action::WriteConfig(path.clone()),
         _ if process.cleanup == Some(true) => Action::Cleanup,
         _ if process.init_only == Some(true) => Action::InitOnly,

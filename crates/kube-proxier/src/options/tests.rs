@@ -355,6 +355,14 @@ fn what_to_do_is_told_from_flags() {
     let before = read("--ipvs-scheduler=wrr doctor").unwrap();
     assert_eq!(before.action, Action::Doctor(DoctorOutput::Text));
     assert_eq!(before.config, doctor.config);
+    let explain = read("explain 10.0.0.10:53/udp --from 10.244.1.5 --ipvs-scheduler=wrr").unwrap();
+    assert_eq!(explain.config, doctor.config);
+    let Action::Explain(args) = explain.action else {
+        panic!("{:?}", explain.action)
+    };
+    assert_eq!(args.question.to_string(), "10.0.0.10:53/udp");
+    assert_eq!(args.from, Some([10, 244, 1, 5].into()));
+    assert_eq!(args.output, DoctorOutput::Text);
 }
 
 #[test]

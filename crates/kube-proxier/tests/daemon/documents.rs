@@ -36,6 +36,13 @@ pub(crate) fn troubleshooting() {
     );
 }
 
+pub(crate) fn explain() {
+    play(
+        "docs/explain.md",
+        include_str!("../../../../docs/explain.md"),
+    );
+}
+
 /// Runs all commands of a page, and shows all differences.
 fn play(name: &str, page: &str) {
     cmd("ip link add eth0 type dummy && ip link set eth0 up");

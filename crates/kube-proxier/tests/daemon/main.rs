@@ -159,6 +159,7 @@ fn long() -> impl Iterator<Item = Test> {
         })
         .ignored(),
         test("documents::debugging", documents::debugging),
+        test("documents::explain", documents::explain),
         test("documents::troubleshooting", documents::troubleshooting),
         test("process::ends_in_order", || process::ends_in_order(10)),
         test("process::ends_in_order_two_hundred_times", || {

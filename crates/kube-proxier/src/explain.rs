@@ -1,0 +1,307 @@
+//! `kube-proxier explain`: why a Service, or an address and port, is served on this node, or not.
+//!
+//! The answer is [`proxier::explain()`](mod@proxier::explain)'s. Here its evidence is gathered: the cluster, as the watches
+//! of the daemon list it; the machine; and what its kernel holds. Nothing is changed.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use conntrack_netlink::{DumpItem, Filter};
+use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
+use proxier::cluster::{Change, Cluster};
+use proxier::explain::{Evidence, Explanation, Flow, explain as answer};
+use proxier::{Kernel, KernelError, Layout};
+use proxier_linux::OpenError;
+use proxier_manifest::{Content, printable_within};
+use tokio::runtime::Builder;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::daemon;
+use crate::event::Event;
+use crate::machine::Machine as _;
+use crate::options::{ExplainArgs, Options};
+use crate::watch::{self, ApiError, ApiSource, Counters, Interest, NodeScope, Timing};
+
+/// How long the API server may take to list the cluster.
+const LISTS: Duration = Duration::from_secs(30);
+/// How large a file of manifests may be.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+/// How much is shown of one line, in bytes.
+const SHOWN: usize = 4096;
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExplainError {
+    /// This machine's kernel cannot be read.
+    #[error("cannot read the state of this node: {0} (`kube-proxier doctor` shows all checks)")]
+    Machine(#[from] OpenError),
+    /// A part of its state cannot be read.
+    #[error("cannot read the state of this node: {0}")]
+    Kernel(#[from] KernelError),
+    /// The API server cannot be asked.
+    #[error(
+        "{0}; give the daemon's configuration with --config=FILE, or the cluster with --manifests=FILE"
+    )]
+    Api(#[from] ApiError),
+    /// The file of manifests cannot be read.
+    #[error("--manifests: {}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The file of manifests holds no cluster.
+    #[error("--manifests: {}: holds no Services, EndpointSlices or Nodes{reason}", path.display())]
+    NoCluster {
+        /// The file.
+        path: PathBuf,
+        /// The first thing that is wrong in it, after a colon.
+        reason: String,
+    },
+    /// The system gave no means to wait for answers.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+}
+
+/// The cluster, and what else is known of its API server.
+#[derive(Default)]
+struct Known {
+    cluster: Cluster,
+    /// Where the API server is.
+    api_servers: BTreeSet<SocketAddr>,
+    /// Why it does not answer.
+    away: Option<String>,
+}
+
+/// Answers a question about this node. Blocks for up to half a minute where the API server is slow.
+///
+/// # Errors
+///
+/// [`ExplainError`] where the cluster or the kernel cannot be read. An API server that does not answer is part of the
+/// answer.
+pub fn explain(options: &Options, args: &ExplainArgs) -> Result<Explanation, ExplainError> {
+    let known = match &args.manifests {
+        Some(path) => Known {
+            cluster: read_manifests(path)?,
+            ..Known::default()
+        },
+        None => ask(options)?,
+    };
+    let (options, machine) = daemon::open(options.clone());
+    let mut machine = machine?;
+    let mut host = machine.host(&options.node_name)?;
+    host.api_servers = known.api_servers;
+    let observed = machine.observe()?;
+    let mut evidence = Evidence::new(&known.cluster, &host, &options.config, &observed);
+    if let Some(reason) = known.away {
+        evidence = evidence.with_api_away(reason);
+    }
+    let mut question = args.question.clone();
+    question.client = args.from;
+    let explanation = answer(&evidence, &question);
+    let flows = flows(&explanation);
+    if flows.is_empty() {
+        return Ok(explanation);
+    }
+    Ok(answer(&evidence.with_flows(flows), &question))
+}
+
+/// The tracked flows of UDP to what an explanation is about. They are an addition: where they cannot be read, the
+/// explanation goes without.
+fn flows(explanation: &Explanation) -> Vec<Flow> {
+    let frontends = explanation.ports.iter().flat_map(|port| &port.frontends);
+    let udp = frontends.filter_map(|frontend| match frontend.at {
+        at @ VirtualServerId::Address {
+            protocol: Protocol::UDP,
+            ..
+        } => Some(at),
+        _ => None,
+    });
+    let udp: BTreeSet<_> = udp.collect();
+    let mut found = Vec::new();
+    if udp.is_empty() {
+        return found;
+    }
+    let listed = conntrack_netlink::Client::open().and_then(|mut client| {
+        client.visit_where(&Filter::new(), |item| {
+            match item {
+                DumpItem::Flow(flow) => found.extend(flow_to(&udp, &flow)),
+                DumpItem::Restart => found.clear(),
+            }
+            ControlFlow::<()>::Continue(())
+        })
+    });
+    if let Err(error) = listed {
+        tracing::warn!("flows of UDP are left out: {error}");
+    }
+    found
+}
+
+/// A flow, if it goes to one of these virtual servers.
+fn flow_to(servers: &BTreeSet<VirtualServerId>, flow: &conntrack_netlink::Flow) -> Option<Flow> {
+    let original = &flow.original;
+    let to = VirtualServerId::Address {
+        protocol: original.protocol,
+        address: original.destination,
+        port: original.destination_port()?,
+    };
+    if !servers.contains(&to) {
+        return None;
+    }
+    let client = SocketAddr::new(original.source, original.source_port()?);
+    let answers = DestinationId {
+        address: flow.reply.source,
+        port: flow.reply.source_port()?,
+    };
+    Some(Flow::new(client, to, answers))
+}
+
+/// Writes an explanation, the first line in colour; `anstream` takes the colour out where nobody sees it.
+///
+/// # Errors
+/// Whatever writing meets.
+pub fn write_text(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    let colour = match explanation.is_served() {
+        true => AnsiColor::Green,
+        false => AnsiColor::Red,
+    };
+    let style = Style::new().fg_color(Some(colour.into()));
+    let text = explanation.to_string();
+    for (number, line) in text.lines().enumerate() {
+        let line = printable_within(line, SHOWN, &[]);
+        match number {
+            0 => writeln!(out, "{style}{line}{style:#}")?,
+            _ => writeln!(out, "{line}")?,
+        }
+    }
+    Ok(())
+}
+
+fn read_manifests(path: &Path) -> Result<Cluster, ExplainError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+        if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_BYTES) {
+            return Err(io::Error::other("is larger than 1 GiB"));
+        }
+        Ok(())
+    });
+    let path = path.to_owned();
+    if let Err(error) = read {
+        return Err(ExplainError::File { path, error });
+    }
+    let manifests = proxier_manifest::read_cluster(&path.display().to_string(), &bytes);
+    for diagnostic in &manifests.diagnostics {
+        tracing::warn!("{diagnostic}");
+    }
+    match manifests.content {
+        Content::Cluster => Ok(manifests.cluster),
+        _ => {
+            let first = manifests.diagnostics.first();
+            let reason = first.map(|first| format!(": {first}")).unwrap_or_default();
+            Err(ExplainError::NoCluster { path, reason })
+        }
+    }
+}
+
+/// Asks the API server for the cluster, as the daemon does when it starts.
+fn ask(options: &Options) -> Result<Known, ExplainError> {
+    let source = ApiSource {
+        kubeconfig: options.process.kubeconfig.as_deref().map(PathBuf::from),
+        master: options.master.as_deref().map(Into::into),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(ExplainError::Start)?;
+    let known = runtime.block_on(async {
+        let client = watch::client(&source).await?;
+        let examined = watch::examine(&client, &options.node_name).await;
+        let mut known = Known {
+            api_servers: client.addresses(),
+            ..Known::default()
+        };
+        if let Err(reason) = examined.ready {
+            known.away = Some(format!("{}: {reason}", client.url()));
+            return Ok(known);
+        }
+        let nodes = NodeScope::new(options.config.layout == Layout::Current);
+        let interest = Interest {
+            node_name: &options.node_name,
+            node_addresses: &nodes,
+        };
+        let (events, received) = mpsc::channel(EVENTS);
+        let url = client.url().to_owned();
+        let counters = Arc::new(Counters::default());
+        let followed = watch::run(client, interest, Timing::default(), counters, events);
+        let listed = tokio::select! {
+            () = followed => false,
+            listed = timeout(LISTS, listen(received, &mut known.cluster)) => listed.unwrap_or(false),
+        };
+        if !listed {
+            let seconds = LISTS.as_secs();
+            known.away = Some(format!("{url}: no list within {seconds} s"));
+            known.cluster = Cluster::default();
+        }
+        Ok(known)
+    });
+    // A command that gives credentials, and hangs, is not waited for.
+    runtime.shutdown_background();
+    known
+}
+
+/// How many events may wait.
+const EVENTS: usize = 64;
+
+/// Receives the list of each kind. Returns whether all came.
+async fn listen(mut events: mpsc::Receiver<Event>, cluster: &mut Cluster) -> bool {
+    let (mut services, mut slices, mut nodes) = (false, false, false);
+    while !(services && slices && nodes) {
+        let Some(event) = events.recv().await else {
+            return false;
+        };
+        if let Event::Cluster { change, .. } = event {
+            services |= matches!(change, Change::Services(_));
+            slices |= matches!(change, Change::Slices(_));
+            nodes |= matches!(change, Change::Nodes(_));
+            cluster.change(change);
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use std::net::IpAddr;
+
+    use conntrack_netlink::Tuple;
+
+    use super::*;
+
+    #[test]
+    fn flows_to_what_was_asked_for_are_taken() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let flow = |to: (&str, u16)| {
+            let (client, endpoint) = ((ip("10.244.1.7"), 40000), (ip("10.244.1.9"), 53));
+            conntrack_netlink::Flow::new(
+                Tuple::ports(Protocol::UDP, client, (ip(to.0), to.1)),
+                Tuple::ports(Protocol::UDP, endpoint, client),
+            )
+        };
+        let servers = BTreeSet::from(["-u 10.0.0.53:53".parse().unwrap()]);
+        let taken = flow_to(&servers, &flow(("10.0.0.53", 53))).unwrap();
+        assert_eq!(taken.client.to_string(), "10.244.1.7:40000");
+        assert_eq!(taken.answers.to_string(), "10.244.1.9:53");
+        assert_eq!(flow_to(&servers, &flow(("10.0.0.53", 54))), None);
+        assert_eq!(flow_to(&servers, &flow(("10.0.0.54", 53))), None);
+    }
+}
