@@ -396,7 +396,7 @@ pub fn clean_up() -> Result<bool, DaemonError> {
 /// [`DaemonError`] where the kernel cannot be looked at.
 pub fn initialize(options: &Options) -> Result<bool, DaemonError> {
     let (options, machine) = open(options.clone());
-    let mut kernel = machine?;
+    let mut kernel = machine?.for_a_command();
     let host = kernel.host(&options.node_name)?;
     let desired = translate(&Cluster::default(), &host, &options.config);
     let plan = reconcile(&desired, &kernel.observe()?);

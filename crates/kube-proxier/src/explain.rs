@@ -98,7 +98,7 @@ pub fn explain(options: &Options, args: &ExplainArgs) -> Result<Explanation, Exp
         None => ask(options)?,
     };
     let (options, machine) = daemon::open(options.clone());
-    let mut machine = machine?;
+    let mut machine = machine?.for_a_command();
     let mut host = machine.host(&options.node_name)?;
     host.api_servers = known.api_servers;
     let observed = machine.observe()?;

@@ -157,6 +157,15 @@ impl ThisMachine {
         })
     }
 
+    /// The same for a command, which has nothing to do while a tool is slow, and is wrong without what it reads.
+    #[must_use]
+    pub fn for_a_command(self) -> Self {
+        Self {
+            kernel: self.kernel.for_a_command(),
+            ..self
+        }
+    }
+
     /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`. `None` where
     /// none is in use.
     #[must_use]

@@ -139,10 +139,11 @@ impl LinuxKernel {
         })
     }
 
-    /// Waits a minute for a tool of iptables: for a command that has nothing to do meanwhile, on a machine with many rules or
-    /// with little time for them.
+    /// Waits a minute for a tool of iptables, and does not do without what it reads: for a command that has nothing to do
+    /// meanwhile, on a machine with many rules or with little time for them.
     #[must_use]
-    pub fn for_a_command(self) -> Self {
+    pub fn for_a_command(mut self) -> Self {
+        self.lacks_rules = None;
         self.with_patience(Duration::from_secs(60))
     }
 
