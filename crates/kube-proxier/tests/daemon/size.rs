@@ -274,9 +274,7 @@ impl<'a> Measured<'a> {
             "{mode} mode, {} Services x 10:\n  {lines}\n  {resident} KiB resident, {peak} KiB at the peak",
             self.services
         );
-        // Rules are text and values of hundreds of bytes each, and iptables mode has dozens of them for each Service.
-        let limit = if self.has_tools { LIMIT * 2 } else { LIMIT };
-        assert!(peak < limit, "{peak} KiB");
+        assert!(peak < LIMIT, "{peak} KiB");
         self.restored
     }
 }
