@@ -1,5 +1,5 @@
 //! A list of 1,000 Services, and one of their EndpointSlices of 10 endpoints, read from JSON and from protobuf, as the daemon
-//! reads them: bytes, and instructions as callgrind counts them.
+//! reads them: bytes, also in gzip, and instructions as callgrind counts them.
 //!
 //! `cargo bench -p proxier-manifest --features encode --bench formats`
 
@@ -12,8 +12,11 @@
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
+use flate2::Compression;
+use flate2::write::{GzEncoder, MultiGzDecoder};
 use proxier_manifest::list::{ListKind, RawList};
 use proxier_manifest::protobuf::{ListReader, encode};
 use proxier_manifest::read_object;
@@ -24,14 +27,18 @@ const SERVICES: u32 = 1_000;
 const ENDPOINTS: u32 = 10;
 /// What is read of a connection at a time.
 const PIECE: usize = 16 << 10;
+/// What the daemon unpacks at a time.
+const GZIP_PIECE: usize = 512;
 
 fn main() {
     let arguments: Vec<_> = env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let [format, list, times] = &arguments[..] {
-        return child(format, list, times.parse().unwrap());
+    if let [format, list, what, times] = &arguments[..] {
+        return child(format, list, what, times.parse().unwrap());
     }
-    println!("| list | format | bytes | instructions | an object |");
-    println!("|---|---|---|---|---|");
+    println!(
+        "| list | format | bytes | in gzip | instructions to decode | an object | to unpack |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     for list in ["services", "slices"] {
         let (kind, value) = cluster(list);
         assert_eq!(
@@ -39,21 +46,37 @@ fn main() {
             protobuf(kind, &encode::list(&value))
         );
         for format in ["JSON", "protobuf"] {
-            let bytes = written(format, &value).len();
+            let bytes = written(format, &value);
+            let gzip = packed(&bytes).len();
             // What the start costs is in both, and so in neither.
-            let [once, more] = [1, 11].map(|times| instructions(format, list, times));
-            let each = (more - once) / 10;
+            let [decode, unpack] = ["decode", "unpack"].map(|what| {
+                let [once, more] = [1, 11].map(|times| instructions(format, list, what, times));
+                (more - once) / 10
+            });
             println!(
-                "| {list} | {format} | {bytes} | {each} | {} |",
-                each / u64::from(SERVICES)
+                "| {list} | {format} | {} | {gzip} | {decode} | {} | {unpack} |",
+                bytes.len(),
+                decode / u64::from(SERVICES)
             );
         }
     }
 }
 
-fn child(format: &str, list: &str, times: u32) {
+fn child(format: &str, list: &str, what: &str, times: u32) {
     let (kind, value) = cluster(list);
     let bytes = written(format, &value);
+    if what == "unpack" {
+        let gzip = packed(&bytes);
+        for _ in 0..times {
+            let mut decoder = MultiGzDecoder::new(Vec::new());
+            for piece in gzip.chunks(GZIP_PIECE) {
+                decoder.get_mut().clear();
+                decoder.write_all(piece).unwrap();
+            }
+            decoder.finish().unwrap();
+        }
+        return;
+    }
     for _ in 0..times {
         let read = match format {
             "JSON" => json(kind, std::str::from_utf8(&bytes).unwrap()),
@@ -70,8 +93,15 @@ fn written(format: &str, value: &Value) -> Vec<u8> {
     }
 }
 
-/// How many instructions it takes to make the list and to read it so many times.
-fn instructions(format: &str, list: &str, times: u32) -> u64 {
+/// As an API server packs it: at the first level (`defaultGzipContentEncodingLevel` in apiserver's responsewriters).
+fn packed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// How many instructions it takes to make the list, and to decode it, or to unpack it, so many times.
+fn instructions(format: &str, list: &str, what: &str, times: u32) -> u64 {
     let out = env::temp_dir().join(format!("formats-{}", std::process::id()));
     let done = Command::new("valgrind")
         .args([
@@ -79,7 +109,7 @@ fn instructions(format: &str, list: &str, times: u32) -> u64 {
             &format!("--callgrind-out-file={}", out.display()),
         ])
         .arg(env::current_exe().unwrap())
-        .args([format, list, &times.to_string()])
+        .args([format, list, what, &times.to_string()])
         .output()
         .unwrap();
     assert!(
