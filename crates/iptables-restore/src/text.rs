@@ -45,6 +45,15 @@ pub(crate) fn to_bytes(text: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
+/// A text that was put together from pieces: bytes that a quote kept apart may be one character now.
+pub(crate) fn joined(text: String) -> String {
+    let whole = match to_bytes(&text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(bytes) => Some(from_bytes(&bytes).into_owned()),
+    };
+    whole.unwrap_or(text)
+}
+
 /// How many bytes the kernel sees.
 pub(crate) fn byte_len(text: &str) -> usize {
     // Each character that stands for a byte has four.

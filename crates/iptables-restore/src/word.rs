@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 
 use crate::parse::Lines;
 use crate::rule::{exact_option, glued_option, is_foreign_option};
+use crate::text::joined;
 
 /// One argument of a rule, and whether it is written in double quotes.
 ///
@@ -357,9 +358,9 @@ impl Splitter {
 
     fn end_word(&mut self, quoted: bool) {
         if quoted || self.started {
-            let text = std::mem::take(&mut self.text);
-            let written =
-                (quoted && escaped(&text) != self.written).then(|| self.written.as_str().into());
+            let text = joined(std::mem::take(&mut self.text));
+            let written = joined(std::mem::take(&mut self.written));
+            let written = (quoted && escaped(&text) != written).then(|| written.into());
             self.words.push(Word {
                 text,
                 quoted,
@@ -395,6 +396,19 @@ mod tests {
         );
         assert_eq!(split(r"a\ b"), [bare(r"a\"), bare("b")]);
         assert_eq!(split("'a b'"), [bare("'a"), bare("b'")]);
+    }
+
+    /// A quote between two bytes of one character is not kept, so they are read as that character.
+    #[test]
+    fn bytes_that_a_quote_kept_apart_are_joined() {
+        let line = crate::text::from_bytes(b"-m a\xca\"\x88 b\" \xca\"\\\x88\"").into_owned();
+        let words = split(&line);
+        assert_eq!(words[1].as_str(), "a\u{288} b");
+        assert_eq!(words[2].as_str(), "\u{288}");
+        let printed: Vec<_> = words.iter().map(ToString::to_string).collect();
+        let printed = printed.join(" ");
+        let again = crate::text::from_bytes(&crate::text::to_bytes(&printed)).into_owned();
+        assert_eq!(split(&again), words);
     }
 
     #[test]

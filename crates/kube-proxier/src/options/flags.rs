@@ -82,8 +82,8 @@ pub enum Command {
 /// What is to be explained.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub struct ExplainArgs {
-    /// An address and port, as 10.0.0.10:53/udp or [fd00::1]:53 (tcp if no protocol is given); or a Service, as
-    /// namespace/name or namespace/name:port.
+    /// An address and port, as 10.0.0.10:53/udp, with an IPv6 address in brackets (tcp if no protocol is given); or a Service,
+    /// as namespace/name or namespace/name:port.
     #[arg(value_name = "QUESTION")]
     pub question: Question,
 
