@@ -151,6 +151,12 @@ impl TableGuard {
                     self.marks.insert((*family, mark.get()), index);
                 }
             }
+            Operation::AddEntry { set, .. } => {
+                // A virtual server that is there stays reachable, and its table masquerades until the set does.
+                if let Some((family, _)) = SetId::owner(set) {
+                    *self.others.get_mut(family) = Some(index);
+                }
+            }
             Operation::BindAddress(address) => {
                 *self.others.get_mut(Family::of(*address)) = Some(index);
             }
