@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
     ) -> Vec<Result<(), KernelError>> {
         let (at, mut culprit) = self.place(line);
         if *reason == RejectReason::TooLong {
-            // It is no line's fault.
+            // No single line is at fault.
             culprit = self.only(at);
         }
         let culprits = culprit.into_iter().chain(self.alike(reason));

@@ -2,8 +2,8 @@
 //!
 //! A change that comes after a quiet time is carried out immediately. What follows it within [`GATHER`] is one more sync, at the
 //! end of that time; this is when all of it would have been synced, had the first change been gathered too. So an immediate
-//! sync makes nothing else later, and costs one sync at the most. In a burst that goes on there is no quiet time, and all
-//! changes are gathered.
+//! sync delays nothing else, and adds at most one sync. A burst that goes on has no quiet time, so all of its changes are
+//! gathered.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// is carried out immediately: changes that are further apart would not have been gathered anyway.
 const GATHER: Duration = Duration::from_millis(10);
 /// So many times the least time between two syncs have to be quiet too. An immediate sync and the one that follows it then
-/// count as two, and on average there are no more syncs than one for each such time.
+/// count as two, so that on average there is at most one sync in each such time.
 const SAVED: u32 = 2;
 /// How long after a first failure the next attempt is made; it doubles with each failure in a row.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

@@ -240,7 +240,7 @@ fn encoding(headers: &HeaderMap) -> Option<String> {
     (!plain).then(|| printable_within(encoding.trim(), SHOWN, &[]).into_owned())
 }
 
-/// Whether that is gzip, by either of its names (RFC 9110, section 8.4.1.3).
+/// Whether a content coding is gzip, by either of its names (RFC 9110, section 8.4.1.3).
 fn is_gzip(encoding: &str) -> bool {
     [GZIP, "x-gzip"]
         .iter()

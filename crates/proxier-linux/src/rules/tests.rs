@@ -68,6 +68,18 @@ impl Fake {
         rules
     }
 
+    /// The same while they hang as they are looked for.
+    fn not_found_in_time(&self) -> Rules {
+        fs::write(self.0.join("hang-all"), "").unwrap();
+        self.hang(true);
+        let mut rules = self.rules();
+        rules
+            .wait_until_found(Instant::now() + Duration::from_millis(100))
+            .unwrap();
+        assert!(rules.tools().is_none());
+        rules
+    }
+
     fn hang(&self, hang: bool) {
         let file = self.0.join("hang");
         if hang {
@@ -201,13 +213,7 @@ fn without_a_thread_it_works_all_the_same() {
 #[test]
 fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
     let fake = Fake::new("rules-found");
-    fs::write(fake.0.join("hang-all"), "").unwrap();
-    fake.hang(true);
-    let mut rules = fake.rules();
-    rules
-        .wait_until_found(Instant::now() + Duration::from_millis(100))
-        .unwrap();
-    assert!(rules.tools().is_none());
+    let mut rules = fake.not_found_in_time();
     assert!(matches!(rules.save(), Saved::Unknown(_)));
     assert!(matches!(
         restore(&mut rules, &change(1)),
@@ -236,13 +242,7 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
 #[test]
 fn tools_that_are_slow_as_they_are_looked_for_are_waited_for_with_more_patience() {
     let fake = Fake::new("rules-patient");
-    fs::write(fake.0.join("hang-all"), "").unwrap();
-    fake.hang(true);
-    let mut rules = fake.rules();
-    rules
-        .wait_until_found(Instant::now() + Duration::from_millis(100))
-        .unwrap();
-    assert!(rules.tools().is_none());
+    let mut rules = fake.not_found_in_time();
     rules.set_patience(Duration::from_secs(30));
     std::thread::scope(|scope| {
         scope.spawn(|| {

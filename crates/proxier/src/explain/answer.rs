@@ -97,7 +97,7 @@ pub struct EndpointAnswer {
     pub id: DestinationId,
     /// The node that it is on.
     pub node: Option<Arc<str>>,
-    /// Whether that is this node.
+    /// Whether the endpoint is on this node.
     pub local: bool,
     /// `conditions.ready`.
     pub ready: bool,
@@ -301,7 +301,7 @@ pub enum Step {
     OutOfRanges(Vec<IpNetwork>),
     /// The policy `Local` finds no endpoint on this node; dropped.
     NoLocalEndpoint,
-    /// There is no endpoint; refused.
+    /// The packet is refused, because there is no endpoint.
     NoEndpoint,
     /// IPVS has no virtual server here; the packet is answered by whatever listens on the port, mostly with a reset.
     NoServer(VirtualServerId),

@@ -131,7 +131,7 @@ fn a_full_sync_ends_the_time_in_which_what_follows_is_gathered() {
     }
 }
 
-/// Where a full sync is due as well, that is no head of a burst.
+/// Where a full sync is due as well, the change does not begin a burst.
 #[test]
 fn a_full_sync_is_not_immediate() {
     let start = Instant::now();
