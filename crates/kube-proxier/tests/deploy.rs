@@ -1,4 +1,5 @@
-//! The manifests in `deploy/`: that they hold together, and ask for no more than the daemon needs.
+//! The manifests in `deploy/base/` and the unit in `deploy/systemd`: that they hold together, and ask for no more than the
+//! daemon needs.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -11,11 +12,14 @@ use std::path::PathBuf;
 use proxier_manifest::ConfigDocument;
 use serde_json::{Value, json};
 
-fn text(file: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../deploy")
-        .join(file);
-    fs::read_to_string(path).unwrap()
+/// A file in `deploy/`.
+fn file(path: &str) -> String {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+    fs::read_to_string(folder.join(path)).unwrap()
+}
+
+fn text(name: &str) -> String {
+    file(&format!("base/{name}"))
 }
 
 /// The documents of a file.
@@ -190,4 +194,57 @@ fn what_the_pod_refers_to_is_there() {
     let labels = &only("daemonset.yaml")["spec"]["template"]["metadata"]["labels"];
     assert_eq!(selector, labels);
     assert_eq!(pod["priorityClassName"], "system-node-critical");
+}
+
+/// The values of a setting in the unit file, in their order.
+fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
+    unit.lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='))
+        .collect()
+}
+
+#[test]
+fn the_unit_starts_what_the_daemonset_starts() {
+    let unit = file("systemd/kube-proxier.service");
+    let [init] = settings(&unit, "ExecStartPre")[..] else {
+        unreachable!("one line")
+    };
+    let [run] = settings(&unit, "ExecStart")[..] else {
+        unreachable!("one line")
+    };
+    // The init container is privileged.
+    assert_eq!(init, format!("+{run} --init-only"));
+    let (program, flags) = run.split_once(' ').unwrap();
+    assert_eq!(program, "/usr/bin/kube-proxier");
+    kube_proxier::options::Flags::read(["kube-proxier"].into_iter().chain(flags.split(' ')))
+        .unwrap();
+    let config = flags.strip_prefix("--config=").unwrap();
+    assert_eq!(settings(&unit, "ConditionPathExists"), [config]);
+    let capabilities = &pod()["containers"][0]["securityContext"]["capabilities"]["add"];
+    let granted: Vec<_> = settings(&unit, "CapabilityBoundingSet")[0]
+        .split(' ')
+        .map(|name| name.trim_start_matches("CAP_"))
+        .collect();
+    assert_eq!(json!(granted), *capabilities);
+}
+
+#[test]
+fn the_configuration_for_the_unit_is_that_of_the_pod_but_for_paths() {
+    let text = file("systemd/config.conf");
+    let document = ConfigDocument::read("config.conf", text.as_bytes()).unwrap();
+    let reading = kube_proxier::config::read(&document).unwrap();
+    assert_eq!(reading.unused, Vec::<Box<str>>::new());
+    let pods = config();
+    let document = ConfigDocument::read("config.conf", pods.as_bytes()).unwrap();
+    assert_eq!(
+        reading.config,
+        kube_proxier::config::read(&document).unwrap().config
+    );
+    let raw: Value = serde_saphyr::from_str(&text).unwrap();
+    let kubeconfig = raw["clientConnection"]["kubeconfig"].as_str().unwrap();
+    assert_eq!(kubeconfig, "/etc/kube-proxier/kubeconfig.conf");
+    let kubeconfig: Value = serde_saphyr::from_str(&file("systemd/kubeconfig.conf")).unwrap();
+    let context = &kubeconfig["contexts"][0];
+    assert_eq!(context["name"], kubeconfig["current-context"]);
+    assert_eq!(context["context"]["user"], kubeconfig["users"][0]["name"]);
 }

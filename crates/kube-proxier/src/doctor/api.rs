@@ -64,7 +64,7 @@ fn checks(url: &str, node: &str, found: Examination) -> Vec<Check> {
                 Verdict::Warning,
                 "rights",
                 format!("not allowed, and done without: {}", missing.join(", ")),
-                "kubectl apply -f deploy/rbac.yaml",
+                "kubectl apply -f deploy/base/rbac.yaml",
             ),
             _ => Check::works("rights", "all that is needed"),
         },
@@ -72,7 +72,7 @@ fn checks(url: &str, node: &str, found: Examination) -> Vec<Check> {
             Verdict::Fails,
             "rights",
             format!("not allowed: {}", missing.join(", ")),
-            "kubectl apply -f deploy/rbac.yaml, and log in as its service account",
+            "kubectl apply -f deploy/base/rbac.yaml, and log in as its service account",
         ),
         Err(error) => Check::no(
             Verdict::Warning,

@@ -70,7 +70,7 @@ pub async fn record(client: ApiClient, node_name: &str, mut conflicts: Receiver<
             if error.is_forbidden() {
                 tracing::warn!(
                     "no Event can be made of a conflict: {error}; allow this user to create events in the API group \
-                     events.k8s.io (deploy/rbac.yaml). Conflicts are logged only"
+                     events.k8s.io (deploy/base/rbac.yaml). Conflicts are logged only"
                 );
                 conflicts.close();
                 return;
