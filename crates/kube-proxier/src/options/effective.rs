@@ -100,6 +100,9 @@ pub(super) fn value(config: &Config, layout: LayoutChoice, process: &Process) ->
         ("rulePriority", marks.rule_priority, usual.rule_priority),
     ];
     if let Some(Value::Object(ipvs)) = value.pointer_mut("/ipvs") {
+        if marks.answer_ping {
+            ipvs.insert("answerPing".to_owned(), true.into());
+        }
         let set = own.into_iter().filter(|(_, number, usual)| number != usual);
         ipvs.extend(set.map(|(field, number, _)| (field.to_owned(), number.into())));
     }

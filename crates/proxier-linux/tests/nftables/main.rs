@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         internal_policy,
         without_endpoints,
         the_rest_of_a_cluster_ip_is_refused,
+        ping_is_answered,
         bulk::path_mtu_to_clients,
         bulk::path_mtu_to_endpoints,
         bulk::path_mtu_of_the_node,

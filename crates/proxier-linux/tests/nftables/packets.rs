@@ -196,6 +196,28 @@ pub(crate) fn the_rest_of_a_cluster_ip_is_refused(layout: Layout, family: Family
     }
 }
 
+/// By an option, which is followed live. Ports that no Service has are refused all the same.
+pub(crate) fn ping_is_answered(layout: Layout, family: Family) {
+    let to = CLUSTER_IP.of(family);
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    node.config.nftables.answer_ping = true;
+    for (web, serves) in [(Web::new(), true), (Web::on(&[]), false)] {
+        node.set(&web);
+        for from in [&net.client, &net.pod, &net.node] {
+            icmp::ping(from, to).unwrap();
+            assert_refused(from, Protocol::Tcp, CLUSTER_IP.port(family, 9999));
+            if serves {
+                answer(from, Protocol::Tcp, CLUSTER_IP.port(family, PORT));
+            }
+        }
+    }
+    node.config.nftables.answer_ping = false;
+    node.set(&Web::new());
+    for from in [&net.client, &net.pod, &net.node] {
+        icmp::ping(from, to).unwrap_err();
+    }
+}
+
 /// As wg-quick sets it, with strict and with loose source checks.
 pub(crate) fn src_valid_mark(layout: Layout, family: Family) {
     let (net, _node) = Node::serving(layout, &Web::new());

@@ -26,9 +26,9 @@ fn write(rules: TableRules, elements: Vec<Element>) -> Operation {
 
 /// Each option that chains and rules depend on.
 fn variants(family: Family) -> Vec<TableRules> {
-    let pods = match family {
-        Family::V4 => "10.244.0.0/16",
-        Family::V6 => "fd00:10:244::/48",
+    let (pods, node) = match family {
+        Family::V4 => ("10.244.0.0/16", "192.0.2.1"),
+        Family::V6 => ("fd00:10:244::/48", "2001:db8::1"),
     };
     let network: IpNetwork = pods.parse().unwrap();
     let everybody = IpNetwork::new(family.unspecified(), 0).unwrap();
@@ -45,6 +45,7 @@ fn variants(family: Family) -> Vec<TableRules> {
         let mut rules = TableRules::new(family);
         rules.local_source = local_source;
         rules.masquerade_all = masquerade_all;
+        rules.ping = masquerade_all.then(|| node.parse().unwrap());
         rules
     })
     .collect()

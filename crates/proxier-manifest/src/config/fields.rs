@@ -133,6 +133,8 @@ pub struct IpvsConfiguration {
     pub routing_table: Option<i64>,
     /// [`Options::rule_priority`](proxier::nftables::Options::rule_priority).
     pub rule_priority: Option<i64>,
+    /// [`Options::answer_ping`](proxier::nftables::Options::answer_ping).
+    pub answer_ping: Option<bool>,
 }
 
 /// `clientConnection`.

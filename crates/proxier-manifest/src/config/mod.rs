@@ -345,6 +345,9 @@ fn ipvs(raw: &IpvsConfiguration, config: &mut Config, errors: &mut FieldErrors) 
             *timeout = u32::try_from(period.as_secs()).unwrap_or(u32::MAX);
         }
     }
+    if let Some(answer) = raw.answer_ping {
+        config.nftables.answer_ping = answer;
+    }
     let marks = &mut config.nftables;
     let numbers = [
         ("routeMark", raw.route_mark, &mut marks.route_mark),

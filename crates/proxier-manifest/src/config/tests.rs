@@ -90,6 +90,21 @@ fn marks_and_routing_of_layout_nftables_are_fields_of_ipvs() {
 }
 
 #[test]
+fn ping_is_answered_if_the_configuration_says_so() {
+    for (text, answered) in [
+        ("mode: ipvs\n", false),
+        ("ipvs: {answerPing: false}\n", false),
+        ("ipvs: {answerPing: true}\n", true),
+    ] {
+        assert_eq!(read(text).unwrap().nftables.answer_ping, answered, "{text}");
+    }
+    assert_eq!(
+        wrong_fields("ipvs: {answerPing: often}\n"),
+        ["ipvs.answerPing"]
+    );
+}
+
+#[test]
 fn a_misspelt_field_is_named_at_any_depth() {
     let head = "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n";
     let text = format!("{head}ipvs: {{schedular: rr, scheduler: wrr}}\nclusterCidr: 10.0.0.0/8\n");

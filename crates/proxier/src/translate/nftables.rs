@@ -97,7 +97,15 @@ impl Context<'_> {
             service_marks: options.service_marks,
             masquerade_all: self.config.masquerade_all,
             local_source: self.local_source(),
+            ping: options.answer_ping.then(|| self.own_address()).flatten(),
         }
+    }
+
+    /// The same one of this node's addresses of the family, as long as it has it.
+    fn own_address(&self) -> Option<IpAddr> {
+        let own = self.host.addresses();
+        own.filter(|ip| Family::of(*ip) == self.family && !ip.is_loopback())
+            .min()
     }
 
     /// The elements that depend on no Service.

@@ -191,12 +191,13 @@ pub(crate) fn options_are_followed() {
     config.nftables.service_marks = 0x30;
     config.nftables.routing_table = Table(77_000);
     config.nftables.rule_priority = 500;
+    config.nftables.answer_ping = true;
     let fields = format!(
         "{PODS}nodePortAddresses: [192.168.10.0/24]
 iptables: {{masqueradeBit: 15}}
 ipvs:
   {{minSyncPeriod: 100ms, excludeCIDRs: [10.98.0.0/16], layout: nftables, routeMark: 0x8, serviceMarks: 0x30, routingTable: 77000,
-    rulePriority: 500}}
+    rulePriority: 500, answerPing: true}}
 "
     );
     // Named in the file, and not by the flag.
@@ -221,6 +222,7 @@ ipvs:
     let (_, configz) = get(METRICS, "/configz").unwrap();
     assert!(configz.contains("\"layout\":\"nftables\""), "{configz}");
     assert!(configz.contains("\"routingTable\":77000"), "{configz}");
+    assert!(configz.contains("\"answerPing\":true"), "{configz}");
     let rules = cmd("ip rule");
     assert!(
         rules.contains("501:\tfrom all fwmark 0x8/0x8 lookup 77000"),

@@ -9,7 +9,7 @@ use ipvs_netlink::Protocol;
 use crate::cluster::ObjectName;
 use crate::config::InvalidConfig;
 
-/// Marks and routing of [`Layout::Nftables`](crate::Layout::Nftables).
+/// Marks, routing and ping of [`Layout::Nftables`](crate::Layout::Nftables).
 ///
 /// The default marks avoid those of Calico (`0xffff0000`), Tailscale (`0xff0000`), Cilium (`0xf00`), the AWS VPC CNI
 /// (`0x80`), old kubelets (`0x8000`) and the default of `iptables.masqueradeBit` (`0x4000`).
@@ -26,6 +26,9 @@ pub struct Options {
     pub routing_table: Table,
     /// The priority of the first of two routing rules; the second has the next. Default 77.
     pub rule_priority: u32,
+    /// Whether this node answers ICMP echo requests to cluster IPs, from pods, from itself and from outside. Default: no, they
+    /// are refused.
+    pub answer_ping: bool,
 }
 
 impl Default for Options {
@@ -35,6 +38,7 @@ impl Default for Options {
             service_marks: 0x107f,
             routing_table: Table(8192),
             rule_priority: 77,
+            answer_ping: false,
         }
     }
 }

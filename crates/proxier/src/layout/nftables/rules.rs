@@ -2,6 +2,9 @@
 
 mod chains;
 mod path_mtu;
+mod ping;
+
+use std::net::IpAddr;
 
 use super::{SetId, Structure};
 use crate::cluster::Family;
@@ -23,6 +26,8 @@ pub struct TableRules {
     pub masquerade_all: bool,
     /// How traffic of this node's pods is recognized, where it can be.
     pub local_source: Option<LocalSource>,
+    /// An address of this node, of the family: ICMP echo requests to cluster IPs go there. `None`: they are refused.
+    pub ping: Option<IpAddr>,
 }
 
 impl TableRules {
@@ -36,6 +41,7 @@ impl TableRules {
             service_marks: 0x107f,
             masquerade_all: false,
             local_source: None,
+            ping: None,
         }
     }
 
@@ -144,6 +150,15 @@ mod tests {
             assert_ne!(other.structure(), rules.structure());
             let other = TableRules {
                 service_marks: 0x10_0000,
+                ..rules.clone()
+            };
+            assert_ne!(other.structure(), rules.structure());
+            let address = match rules.family {
+                Family::V4 => "192.0.2.1",
+                Family::V6 => "2001:db8::1",
+            };
+            let other = TableRules {
+                ping: Some(address.parse().unwrap()),
                 ..rules.clone()
             };
             assert_ne!(other.structure(), rules.structure());

@@ -12,6 +12,8 @@
 //!  forward    -150 ─┬► segments ─► clamp
 //!  segments     99 ─┘
 //!  marks-off   101   all marks off
+//!
+//!  ping, ping-output -100   to an address of this node, if ping is answered
 //! ```
 
 use ipnetwork::IpNetwork;
@@ -75,7 +77,7 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
         (chain, bodies.into_iter().map(rule).collect())
     };
     let masquerade = Hook::new(HookNumber::POSTROUTING, priority::SRCNAT);
-    vec![
+    let mut all = vec![
         chain(MAKE_LOCAL, None, rules.make_local()),
         chain(LOCAL_POLICY, None, rules.local_policy()),
         chain(CLUSTER_IP, None, rules.cluster_ip()),
@@ -120,7 +122,17 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
             hook(HookNumber::POSTROUTING, BEHIND_MASQUERADE),
             rules.marks_off(),
         ),
-    ]
+    ];
+    if let Some(address) = rules.ping {
+        for (name, number) in [
+            ("ping", HookNumber::PREROUTING),
+            ("ping-output", HookNumber::OUTPUT),
+        ] {
+            let hook = Hook::new(number, priority::DSTNAT);
+            all.push(chain(name, Some(("nat", hook)), rules.ping(address)));
+        }
+    }
+    all
 }
 
 pub(super) fn goto(body: Body, chain: &str) -> Body {
@@ -177,7 +189,7 @@ impl TableRules {
         }
     }
 
-    fn in_set(&self, body: Body, set: SetId) -> Body {
+    pub(super) fn in_set(&self, body: Body, set: SetId) -> Body {
         body.in_set(&self.key(set), &name(set.as_str()))
     }
 
@@ -238,11 +250,15 @@ impl TableRules {
     }
 
     fn cluster_ip(&self) -> Vec<Body> {
-        let mut bodies = vec![
+        let mut bodies = Vec::new();
+        if self.ping.is_some() {
+            bodies.push(self.echo_request().accept());
+        }
+        bodies.extend([
             self.of(SetId::Dropped).drop(),
             self.without_endpoints(),
             return_(self.outside(Body::new(), SetId::Services)),
-        ];
+        ]);
         if !self.masquerade_all {
             // Where pods cannot be told from others, what the node itself sends can.
             let spared = self.of_pods().unwrap_or_else(came_in);
@@ -342,7 +358,7 @@ impl TableRules {
         body.reject(RejectKind::ICMP, code)
     }
 
-    /// Ports of a cluster IP that no Service has, and ping. Not where packets are forwarded: there the kernel may send a
+    /// Ports of a cluster IP that no Service has, and ping where it is not answered. Not where packets are forwarded: there the kernel may send a
     /// redirect first, and then its limit for ICMP holds the refusal back.
     fn refuse(&self) -> Body {
         self.reject(self.of(SetId::ClusterIps))
