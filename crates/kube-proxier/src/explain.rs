@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use conntrack_netlink::{DumpItem, Filter};
-use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
+use ipvs_netlink::{DestinationId, Protocol, Scheduler, VirtualServerId};
 use proxier::cluster::{Change, Cluster};
 use proxier::explain::{Evidence, Explanation, Flow, explain as answer};
 use proxier::{Kernel, KernelError, Layout};
@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::daemon;
 use crate::event::Event;
-use crate::machine::Machine as _;
+use crate::machine::{Machine as _, ThisMachine};
 use crate::options::{ExplainArgs, Options};
 use crate::watch::{self, ApiError, ApiSource, Counters, Interest, NodeScope, Timing};
 
@@ -101,6 +101,7 @@ pub fn explain(options: &Options, args: &ExplainArgs) -> Result<Explanation, Exp
     let mut machine = machine?.for_a_command();
     let mut host = machine.host(&options.node_name)?;
     host.api_servers = known.api_servers;
+    host.missing_schedulers = missing_schedulers(&known.cluster, &options, &mut machine);
     let observed = machine.observe()?;
     let mut evidence = Evidence::new(&known.cluster, &host, &options.config, &observed);
     if let Some(reason) = known.away {
@@ -114,6 +115,23 @@ pub fn explain(options: &Options, args: &ExplainArgs) -> Result<Explanation, Exp
         return Ok(explanation);
     }
     Ok(answer(&evidence.with_flows(flows), &question))
+}
+
+/// The schedulers that Services ask for and this kernel does not have. They are tried as the daemon tries them, which leaves
+/// nothing behind.
+fn missing_schedulers(
+    cluster: &Cluster,
+    options: &Options,
+    machine: &mut ThisMachine,
+) -> BTreeSet<Scheduler> {
+    if !options.config.layout.uses_ipvs() {
+        return BTreeSet::new();
+    }
+    let services = cluster.services.values();
+    let asked = services.filter_map(|service| service.options.as_ref()?.scheduler);
+    let mut asked: BTreeSet<_> = asked.collect();
+    asked.retain(|scheduler| !machine.has_scheduler(*scheduler));
+    asked
 }
 
 /// The tracked flows of UDP to what an explanation is about. They are an addition: where they cannot be read, the

@@ -7,7 +7,8 @@ use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
 use iptables_restore::Ruleset;
-use ipvs_netlink::{DestinationId, VirtualServerId};
+use ipvs_netlink::client::Reason;
+use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
@@ -53,6 +54,11 @@ pub trait Machine: Kernel {
     /// [`SwitchError`] with what is missing.
     fn switch_to(&mut self, _: &Config) -> Result<(), SwitchError> {
         Ok(())
+    }
+
+    /// Whether the kernel has a scheduler of IPVS. Where that cannot be found out, it is taken to have it.
+    fn has_scheduler(&mut self, _: Scheduler) -> bool {
+        true
     }
 
     /// The addresses from which connections of the machine itself are open.
@@ -126,6 +132,10 @@ impl Machine for MemoryKernel {
             },
             settings: None,
         }
+    }
+
+    fn has_scheduler(&mut self, scheduler: Scheduler) -> bool {
+        Self::SCHEDULERS.contains(&scheduler.as_str())
     }
 
     /// It tracks no connections.
@@ -228,6 +238,15 @@ impl Machine for ThisMachine {
             doctor::try_scheduler(config.scheduler).map_err(OpenError::Ipvs)?;
         }
         Ok(self.kernel.switch_to(config.layout)?)
+    }
+
+    fn has_scheduler(&mut self, scheduler: Scheduler) -> bool {
+        match doctor::try_scheduler(scheduler) {
+            Err(ipvs_netlink::Error::Refused(refusal)) => {
+                !matches!(refusal.reason(), Reason::ModuleMissing { .. })
+            }
+            _ => true,
+        }
     }
 
     fn addresses_in_use(&mut self) -> BTreeSet<IpAddr> {

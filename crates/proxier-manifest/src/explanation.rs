@@ -1,7 +1,9 @@
 //! Explanations as JSON.
 
 use proxier::cluster::{Family, ServiceType, TrafficPolicy};
-use proxier::explain::{Explanation, Finding, Frontend, Part, PartState, Path, PortAnswer};
+use proxier::explain::{
+    Explanation, Finding, Frontend, OptionAnswer, Part, PartState, Path, PortAnswer,
+};
 use serde_json::{Value, json};
 
 /// An explanation as JSON.
@@ -76,9 +78,18 @@ fn port(port: &PortAnswer) -> Value {
         "internalTrafficPolicy": policy(port.internal_policy),
         "externalTrafficPolicy": policy(port.external_policy),
         "affinitySeconds": port.affinity_seconds,
+        "options": port.options.iter().map(option).collect::<Vec<_>>(),
         "endpoints": endpoints.collect::<Vec<_>>(),
         "parts": parts(&port.parts),
         "frontends": port.frontends.iter().map(frontend).collect::<Vec<_>>(),
+    })
+}
+
+fn option(option: &OptionAnswer) -> Value {
+    json!({
+        "annotation": option.option.annotation(),
+        "value": option.value,
+        "noEffect": option.unused.map(|reason| reason.to_string()),
     })
 }
 

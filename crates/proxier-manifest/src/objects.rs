@@ -4,9 +4,13 @@
 //! null before the object is read once more. Numbers are wide, so that one out of range is reported as such
 //! and not as a wrong type.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
+use proxier::cluster::annotation;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// The metadata of an object.
@@ -18,6 +22,57 @@ pub(super) struct Metadata {
     pub(super) creation_timestamp: Option<Timestamp>,
     pub(super) resource_version: Option<String>,
     pub(super) labels: Option<BTreeMap<String, Value>>,
+    #[serde(default)]
+    pub(super) annotations: Annotations,
+}
+
+/// The annotations that are read, by key. All others are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Annotations(pub(super) Vec<(&'static str, Value)>);
+
+impl Annotations {
+    /// The key, if annotations of this key are read.
+    pub(super) fn known(key: &[u8]) -> Option<&'static str> {
+        let mut all = annotation::ALL.into_iter();
+        all.find(|known| known.as_bytes() == key)
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        let mut all = self.0.iter();
+        all.find_map(|(known, value)| (*known == key).then_some(value))
+    }
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(AnnotationsVisitor)
+    }
+}
+
+struct AnnotationsVisitor;
+
+impl<'de> Visitor<'de> for AnnotationsVisitor {
+    type Value = Annotations;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("annotations by key")
+    }
+
+    fn visit_unit<E>(self) -> Result<Annotations, E> {
+        Ok(Annotations::default())
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Annotations, M::Error> {
+        let mut annotations = Annotations::default();
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            match Annotations::known(key.as_bytes()) {
+                Some(known) => annotations.0.push((known, map.next_value()?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(annotations)
+    }
 }
 
 /// When an object was created.

@@ -340,20 +340,28 @@ const LABELS: &[&str] = &[
     "app",
 ];
 
+const ANNOTATIONS: &[&str] = &[
+    "app",
+    "kube-proxier/scheduler",
+    "kube-proxier/scheduler-flags",
+    "kube-router.io/service.scheduler",
+    "kube-router.io/service.schedflags",
+];
+
 fn metadata() -> impl Strategy<Value = Value> {
-    let map = || {
-        option::of(
-            btree_map(select(LABELS), select(&["web", "a", ""][..]), 1..4)
-                .prop_map(|map| json!(map)),
-        )
+    let map = |keys, values| {
+        option::of(btree_map(select(keys), select(values), 1..4).prop_map(|map| json!(map)))
     };
     (
         maybe(&["web", "db"]),
         maybe(&["shop", "kube-system"]),
         maybe(&["2026-01-31T12:00:00Z", "1970-01-01T00:00:00Z"]),
         maybe(&["1", "12345"]),
-        map(),
-        map(),
+        map(LABELS, &["web", "a", ""][..]),
+        map(
+            ANNOTATIONS,
+            &["sh", "mh", "none", "sh-port", "7", "a", ""][..],
+        ),
         option::of(Just(json!([{"manager": "m", "fieldsV1": {"f:spec": {}}}]))),
     )
         .prop_map(

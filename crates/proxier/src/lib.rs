@@ -161,7 +161,7 @@ pub use ownership::Ownership;
 pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TableWrite};
 pub use reconcile::reconcile;
 pub use settings::Sysctl;
-pub use translate::translate;
+pub use translate::{NoEffect, UnusedOption, translate, unused_options};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -8,6 +8,7 @@ mod others;
 mod report;
 mod run;
 mod schedule;
+mod schedulers;
 mod triggers;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ pub use schedule::{Schedule, Task};
 
 use self::noticing::Own;
 use self::others::{Due, Others};
+use self::schedulers::Schedulers;
 use self::triggers::Triggers;
 use super::event::Event;
 use super::machine::Machine;
@@ -47,6 +49,7 @@ pub struct Syncer<M> {
     /// What was taken away here, and whose removal has not been reported yet.
     taken: BTreeSet<Own>,
     triggers: Triggers,
+    schedulers: Schedulers,
     others: Others,
     renamed: BTreeSet<LinkName>,
     /// When to look whether a tool answers that did not, while anything has failed.
@@ -105,6 +108,7 @@ impl<M: Machine> Syncer<M> {
             api_servers: BTreeSet::new(),
             taken: BTreeSet::new(),
             triggers: Triggers::default(),
+            schedulers: Schedulers::default(),
             others: Others::default(),
             renamed: BTreeSet::new(),
             awaits_tools: None,
@@ -119,6 +123,7 @@ impl<M: Machine> Syncer<M> {
         match event {
             Event::Cluster { change, triggered } => {
                 self.listed.note(&change);
+                self.schedulers.note(&change);
                 self.triggers.take(&change, triggered);
                 self.engine.change(change);
             }
@@ -231,6 +236,7 @@ impl<M: Machine> Syncer<M> {
             // Where that failed, it is done at the next attempt.
             self.links_changed = false;
         }
+        self.try_schedulers();
         match task {
             Task::Full => {
                 // Reports that were lost must not pile up.
@@ -263,6 +269,8 @@ impl<M: Machine> Syncer<M> {
     fn look_at_host(&mut self) -> Result<(), KernelError> {
         let mut host = self.machine.host(&self.engine.host().node_name)?;
         host.api_servers.clone_from(&self.api_servers);
+        host.missing_schedulers
+            .clone_from(self.schedulers.missing());
         let renamed = self.machine.renamed_links();
         for link in renamed.difference(&self.renamed) {
             tracing::warn!(

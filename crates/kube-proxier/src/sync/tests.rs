@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod links;
+mod options;
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};

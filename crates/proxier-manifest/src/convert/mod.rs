@@ -3,6 +3,7 @@
 mod fields;
 mod node;
 mod notes;
+mod options;
 mod service;
 mod slice;
 

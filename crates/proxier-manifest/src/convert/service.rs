@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 
-use super::Notes;
 use super::fields::{Result, name, optional_port, port, protocol};
+use super::{Notes, options};
 use crate::field_error::FieldError;
 use crate::objects::{RawService, RawServicePort, ServiceSpec, ServiceStatus, Timestamp};
 use crate::quantity;
@@ -24,6 +24,7 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
         status,
     } = raw;
     let name = name(&metadata)?;
+    let options = options::of_service(&metadata.annotations, notes);
     let created = metadata.creation_timestamp.as_ref().map(|time| match time {
         Timestamp::Text(text) => quantity::timestamp(text),
         #[cfg(feature = "protobuf")]
@@ -60,6 +61,7 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     service.other_proxy = metadata
         .labels
         .is_some_and(|labels| labels.contains_key(PROXY_NAME));
+    service.options = options;
     Ok(service)
 }
 

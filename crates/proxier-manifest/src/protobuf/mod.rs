@@ -5,7 +5,8 @@
 //! watch, which comes behind its length in four bytes, big endian. [`EncodedObject`] is one object; its [`read`] gives what
 //! [`read_object`](crate::read_object) gives for the same object in JSON, entry by entry: both end in the same conversion.
 //!
-//! Only the fields that a proxy needs are decoded. Managed fields, annotations and labels are passed over unread.
+//! Only the fields that a proxy needs are decoded. Managed fields are passed over unread, and so are
+//! annotations and labels but for those that say something to a proxy.
 //!
 //! The formats are those of `k8s.io/apimachinery/pkg/runtime/serializer/protobuf` and the `generated.proto` of
 //! `k8s.io/apimachinery/pkg/runtime`, `.../pkg/apis/meta/v1`, `k8s.io/api/core/v1` and `k8s.io/api/discovery/v1`.

@@ -6,14 +6,14 @@ use prost::Message;
 use prost::bytes::Bytes;
 use serde_json::Value;
 
-use super::messages;
 use super::object::{lookup, reason};
+use super::{messages, wire};
 use crate::convert::{Convert, LABELS, Notes, Object};
 use crate::field_error::FieldError;
 use crate::list::ListKind;
 use crate::objects::{
-    AffinityConfig, ClientIp, Conditions, Hint, Ingress, LoadBalancer, Metadata, NodeAddress,
-    NodeSpec, NodeStatus, RawEndpoint, RawEndpointPort, RawHints, RawNode, RawService,
+    AffinityConfig, Annotations, ClientIp, Conditions, Hint, Ingress, LoadBalancer, Metadata,
+    NodeAddress, NodeSpec, NodeStatus, RawEndpoint, RawEndpointPort, RawHints, RawNode, RawService,
     RawServicePort, RawSlice, ServiceSpec, ServiceStatus, Timestamp,
 };
 
@@ -77,8 +77,20 @@ impl From<messages::ObjectMeta> for Metadata {
             creation_timestamp: created.map(Timestamp::Seconds),
             resource_version: filled(metadata.resource_version),
             labels: Some(labels),
+            annotations: annotations(&metadata.annotations),
         }
     }
+}
+
+/// Those that are read. Values of others are not looked at.
+fn annotations(all: &[Bytes]) -> Annotations {
+    let known = all.iter().filter_map(|entry| {
+        let key = Annotations::known(entry.get(wire::first(entry, 1)?)?)?;
+        let value = wire::first(entry, 2).and_then(|range| entry.get(range));
+        let value = String::from_utf8_lossy(value.unwrap_or_default());
+        Some((key, Value::from(value)))
+    });
+    Annotations(known.collect())
 }
 
 fn service(metadata: Metadata, service: messages::Service, notes: &mut Notes) -> RawService {

@@ -7,6 +7,7 @@ mod change;
 mod endpoints;
 mod name;
 mod node;
+mod options;
 mod service;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use ipvs_netlink::Family;
 pub use name::ObjectName;
 pub use node::{Host, LINK, Node};
+pub use options::{ServiceOption, ServiceOptions, annotation};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
 /// One value for each address family.

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use dummy_link::NodeLinks;
 use ipnetwork::IpNetwork;
+use ipvs_netlink::Scheduler;
 use netlink_wire::KernelVersion;
 
 use super::Family;
@@ -73,6 +74,8 @@ pub struct Host {
     /// [`Layout::Current`](crate::Layout::Current) never binds the addresses. Cluster IPs are no matter: a pod reaches its
     /// API server by one.
     pub api_servers: BTreeSet<SocketAddr>,
+    /// Schedulers that Services ask for and its kernel does not have. These Services get the configured one.
+    pub missing_schedulers: BTreeSet<Scheduler>,
 }
 
 impl Host {
@@ -89,6 +92,11 @@ impl Host {
     /// Whether an address is one of the API server's, whatever the port.
     pub(crate) fn is_api_server(&self, address: IpAddr) -> bool {
         self.api_servers.iter().any(|at| at.ip() == address)
+    }
+
+    /// Whether its kernel has a scheduler, as far as is known.
+    pub(crate) fn has_scheduler(&self, scheduler: Scheduler) -> bool {
+        !self.missing_schedulers.contains(&scheduler)
     }
 
     /// Whether it serves Services of a family.
@@ -108,6 +116,7 @@ impl Host {
             && self.random_fully == other.random_fully
             && self.ipv6 == other.ipv6
             && self.api_servers == other.api_servers
+            && self.missing_schedulers == other.missing_schedulers
             && addresses(self) == addresses(other)
     }
 
@@ -122,6 +131,7 @@ impl Host {
             random_fully: true,
             ipv6: true,
             api_servers: BTreeSet::new(),
+            missing_schedulers: BTreeSet::new(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
 
-use super::{Family, ObjectName};
+use super::{Family, ObjectName, ServiceOptions};
 
 /// `spec.type`, as far as it matters to a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,6 +103,8 @@ pub struct Service {
     pub health_check_node_port: Option<NonZeroU16>,
     /// Whether the label `service.kubernetes.io/service-proxy-name` gives it to another proxy.
     pub other_proxy: bool,
+    /// What its annotations ask for; `None` where they ask for nothing.
+    pub options: Option<Box<ServiceOptions>>,
 }
 
 impl Service {
@@ -124,6 +126,7 @@ impl Service {
             external_policy: TrafficPolicy::Cluster,
             health_check_node_port: None,
             other_proxy: false,
+            options: None,
         }
     }
 

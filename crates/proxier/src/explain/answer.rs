@@ -8,8 +8,9 @@ use ipvs_netlink::{Connections, DestinationId, Protocol, VirtualServerId};
 
 use super::cause::Cause;
 use super::question::{At, Question};
-use crate::cluster::{Family, ObjectName, ServiceType, TrafficPolicy};
+use crate::cluster::{Family, ObjectName, ServiceOption, ServiceType, TrafficPolicy};
 use crate::layout::Layout;
+use crate::translate::NoEffect;
 
 /// The answer to a question.
 ///
@@ -81,12 +82,26 @@ pub struct PortAnswer {
     pub external_policy: TrafficPolicy,
     /// With `sessionAffinity: ClientIP`, how many seconds a client stays with its endpoint.
     pub affinity_seconds: Option<u32>,
+    /// What the Service's annotations ask for.
+    pub options: Vec<OptionAnswer>,
     /// The endpoints that EndpointSlices name for the port.
     pub endpoints: Vec<EndpointAnswer>,
     /// What the kernel should hold for all its addresses, and holds.
     pub parts: Vec<Part>,
     /// The addresses that it is reached at.
     pub frontends: Vec<Frontend>,
+}
+
+/// An option that a Service has by annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OptionAnswer {
+    /// Which.
+    pub option: ServiceOption,
+    /// Its value.
+    pub value: String,
+    /// Why it has no effect on this node, if it has none.
+    pub unused: Option<NoEffect>,
 }
 
 /// An endpoint of a Service port, as EndpointSlices have it.

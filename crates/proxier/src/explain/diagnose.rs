@@ -5,15 +5,16 @@ use std::sync::Arc;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 
 use super::answer::{
-    EndpointAnswer, Finding, Frontend, FrontendKind, Origin, Part, PartState, PortAnswer,
+    EndpointAnswer, Finding, Frontend, FrontendKind, OptionAnswer, Origin, Part, PartState,
+    PortAnswer,
 };
 use super::cause::{Cause, NoEndpoint};
 use super::compare::{self, Shared};
 use super::input;
 use super::path::{Packet, another_link};
 use super::view::{PortView, View};
-use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName};
-use crate::translate::Claim;
+use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName, Service};
+use crate::translate::{Claim, unused_options};
 
 /// The answer about a port, and what is wrong with it.
 pub(super) fn port(
@@ -65,10 +66,26 @@ pub(super) fn port(
         internal_policy: service.internal_policy,
         external_policy: service.external_policy,
         affinity_seconds: service.affinity_seconds,
+        options: options(view, service),
         endpoints: endpoints(view, port),
         parts,
         frontends,
     }
+}
+
+/// What a Service's annotations ask for.
+fn options(view: &View<'_>, service: &Service) -> Vec<OptionAnswer> {
+    let unused = unused_options(service, view.evidence.host, view.evidence.config);
+    let options = service.options.iter().flat_map(|options| options.iter());
+    let answer = |(option, value)| OptionAnswer {
+        option,
+        value,
+        unused: unused
+            .iter()
+            .find(|unused| unused.option == option)
+            .map(|unused| unused.reason),
+    };
+    options.map(answer).collect()
 }
 
 /// What is wrong with the state that all Services share.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::answer::{Explanation, Frontend, Part, PartState, Path, PortAnswer, Step};
+use super::answer::{Explanation, Frontend, OptionAnswer, Part, PartState, Path, PortAnswer, Step};
 use super::question::At;
 use super::words::{self, List};
 use crate::cluster::ServiceType;
@@ -114,6 +114,20 @@ impl fmt::Display for PortAnswer {
             write!(f, ", a client stays with its endpoint for {seconds} s")?;
         }
         writeln!(f)?;
+        let mut head = "Options";
+        for OptionAnswer {
+            option,
+            value,
+            unused,
+        } in &self.options
+        {
+            write!(f, "{head:<9}  {} {value}", option.name())?;
+            match unused {
+                Some(reason) => writeln!(f, ": no effect, {reason}")?,
+                None => writeln!(f)?,
+            }
+            head = "";
+        }
         self.endpoints(f)?;
         if !self.parts.is_empty() {
             writeln!(f, "\nAt all its addresses")?;

@@ -46,8 +46,8 @@ use crate::config::Config;
 use crate::observed::Observed;
 
 pub use answer::{
-    EndpointAnswer, Explanation, Finding, Frontend, FrontendKind, Origin, Outcome, Part, PartState,
-    Path, PortAnswer, Step,
+    EndpointAnswer, Explanation, Finding, Frontend, FrontendKind, OptionAnswer, Origin, Outcome,
+    Part, PartState, Path, PortAnswer, Step,
 };
 pub use cause::{Cause, Nearest, NoEndpoint, NotProxied};
 pub use question::{Question, QuestionError, Target};

@@ -9,13 +9,12 @@ use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 use ipset_netlink::Entry;
-use ipvs_netlink::{
-    Destination, Protocol, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId,
-};
+use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
+use super::options;
 use super::reserved::Reserved;
 use crate::cluster::{
     Cluster, EndpointSlice, Family, Host, Node, Service, ServicePort, TrafficPolicy,
@@ -287,15 +286,7 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn server_config(&self, service: &Service) -> VirtualServerConfig {
-        let mut config = VirtualServerConfig::new(self.config.scheduler);
-        if let Some(seconds) = service.affinity_seconds {
-            config.flags |= ServiceFlags::PERSISTENT;
-            config.timeout = seconds;
-        }
-        if self.config.scheduler == Scheduler::MH {
-            config.flags |= ServiceFlags::MH_PORT;
-        }
-        config
+        options::server_config(service, self.host, self.config)
     }
 
     /// An address that another link has is local already.

@@ -6,6 +6,7 @@ mod endpoints;
 mod iptables;
 mod nftables;
 mod node_ports;
+mod options;
 mod reserved;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
@@ -13,6 +14,7 @@ pub(crate) use claims::{Context, drains};
 pub(crate) use iptables::{AddressKind, PortClaim, Ports};
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
+pub use options::{NoEffect, UnusedOption, unused_options};
 pub(crate) use reserved::{Reserved, ReservedIn, bindable, node_addresses};
 
 use std::cmp::Ordering;

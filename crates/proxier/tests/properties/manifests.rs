@@ -44,6 +44,12 @@ fn policy(policy: TrafficPolicy) -> &'static str {
     }
 }
 
+fn annotations(service: &Service) -> Value {
+    let options = service.options.iter().flat_map(|options| options.iter());
+    let all = options.map(|(option, value)| (option.annotation().to_owned(), value.into()));
+    Value::Object(all.collect())
+}
+
 fn service(service: &Service) -> Value {
     let labels = match service.other_proxy {
         true => json!({"service.kubernetes.io/service-proxy-name": "other"}),
@@ -68,6 +74,7 @@ fn service(service: &Service) -> Value {
         "apiVersion": "v1", "kind": "Service",
         "metadata": {
             "name": service.name.name(), "namespace": service.name.namespace(), "labels": labels,
+            "annotations": annotations(service),
             "creationTimestamp": service.created.map(|s| format!("1970-01-01T00:00:0{s}Z")),
         },
         "spec": {

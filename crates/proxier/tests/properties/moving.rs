@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ipvs_netlink::VirtualServerId;
+use ipvs_netlink::{Destination, VirtualServerId};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proxier::cluster::{Family, Host};
@@ -49,18 +49,19 @@ fn has_way(state: &Observed, host: &Host, config: &Config, id: VirtualServerId) 
     served && is_local
 }
 
+fn takes_new(destination: &Destination) -> bool {
+    destination.config.weight > 0
+}
+
 /// What both layouts serve with destinations.
 fn in_both<'a>(from: &'a Desired, to: &'a Desired) -> impl Iterator<Item = VirtualServerId> + 'a {
     let with_destinations = from
         .servers
         .iter()
-        .filter(|server| !server.destinations.is_empty());
+        .filter(|server| server.destinations.iter().any(takes_new));
     let common = with_destinations.filter(|server| {
         let wanted = to.server(&server.id);
-        wanted.is_some_and(|wanted| {
-            let mut kept = wanted.destinations.iter();
-            kept.any(|destination| destination.config.weight > 0)
-        })
+        wanted.is_some_and(|wanted| wanted.destinations.iter().any(takes_new))
     });
     common.map(|server| server.id)
 }

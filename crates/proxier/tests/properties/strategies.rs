@@ -11,11 +11,11 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
     Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Hints, Host, Node, ObjectName, Service,
-    ServicePort, ServiceType, TrafficPolicy,
+    ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
-use ipvs_netlink::{Protocol, Scheduler, Timeouts};
+use ipvs_netlink::{Protocol, Scheduler, ServiceFlags, Timeouts};
 
 /// A cluster, where it is seen from, and what that machine's kernel holds at first.
 #[derive(Clone, Debug)]
@@ -124,11 +124,12 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
         option::of(31_000..31_002u16),
         option::of(0..3i64),
         proptest::bool::weighted(0.05),
+        options(),
     );
     (what, how).prop_map(move |(what, how)| {
         let (service_type, (own_v4, own_v6, own), external_ips, load_balancer_ips, ranges, ports) =
             what;
-        let (affinity_seconds, internal, external, health, created, other_proxy) = how;
+        let (affinity_seconds, internal, external, health, created, other_proxy, options) = how;
         let ip = |n: u8| if own { name * 16 } else { n };
         let cluster_ips = own_v4
             .map(|n| v4([10, 0, 0], ip(n) + 1))
@@ -149,8 +150,32 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
         service.health_check_node_port = health.and_then(NonZeroU16::new);
         service.created = created;
         service.other_proxy = other_proxy;
+        service.options = options;
         service
     })
+}
+
+/// What annotations ask for: mostly nothing.
+fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
+    let schedulers = vec![
+        Scheduler::SH,
+        Scheduler::MH,
+        Scheduler::WRR,
+        Scheduler::TWOS,
+    ];
+    let flags = vec![
+        ServiceFlags::empty(),
+        ServiceFlags::SCHED_2,
+        ServiceFlags::SCHED_1 | ServiceFlags::SCHED_2,
+    ];
+    let all = (option::of(select(schedulers)), option::of(select(flags)));
+    let all = all.prop_map(|(scheduler, flags)| {
+        let mut options = ServiceOptions::default();
+        options.scheduler = scheduler;
+        options.scheduler_flags = flags.filter(|_| scheduler.is_some());
+        Some(Box::new(options)).filter(|options| **options != ServiceOptions::default())
+    });
+    prop_oneof![2 => Just(None), 1 => all]
 }
 
 fn endpoint(family: Family) -> impl Strategy<Value = Endpoint> {
@@ -295,9 +320,12 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
         SocketAddr::new(v4([192, 168, 10], 10), 80),
     ];
     let api_servers = option::weighted(0.3, select(at.to_vec()));
-    (more, proptest::bool::weighted(0.9), api_servers).prop_map(|(more, ipv6, api_servers)| {
+    let missing = option::weighted(0.2, Just(Scheduler::TWOS));
+    let all = (more, proptest::bool::weighted(0.9), api_servers, missing);
+    all.prop_map(|(more, ipv6, api_servers, missing)| {
         let mut host = Host::new("node-a");
         host.ipv6 = ipv6;
+        host.missing_schedulers = missing.into_iter().collect();
         host.api_servers = api_servers.into_iter().collect();
         let eth0 = "eth0".parse().unwrap();
         host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());

@@ -1,0 +1,94 @@
+//! Options that annotations ask for. One that cannot be used is left out.
+
+use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
+use serde_json::Value;
+
+use super::Notes;
+use crate::objects::Annotations;
+use proxier::cluster::{ServiceOptions, annotation};
+
+/// Schedulers of Linux 6.12 and earlier.
+const SCHEDULERS: [Scheduler; 14] = [
+    Scheduler::RR,
+    Scheduler::WRR,
+    Scheduler::LC,
+    Scheduler::WLC,
+    Scheduler::LBLC,
+    Scheduler::LBLCR,
+    Scheduler::DH,
+    Scheduler::SH,
+    Scheduler::SED,
+    Scheduler::NQ,
+    Scheduler::FO,
+    Scheduler::OVF,
+    Scheduler::MH,
+    Scheduler::TWOS,
+];
+
+/// What a Service asks for, if for anything.
+pub(super) fn of_service(
+    annotations: &Annotations,
+    notes: &mut Notes,
+) -> Option<Box<ServiceOptions>> {
+    if annotations.0.is_empty() {
+        return None;
+    }
+    let mut options = ServiceOptions::default();
+    let keys = [annotation::SCHEDULER, annotation::KUBE_ROUTER_SCHEDULER];
+    options.scheduler = first(annotations, &keys, notes, scheduler);
+    let keys = [
+        annotation::SCHEDULER_FLAGS,
+        annotation::KUBE_ROUTER_SCHEDULER_FLAGS,
+    ];
+    let scheduler = options.scheduler;
+    let flags = |text: &str| scheduler_flags(scheduler, text);
+    options.scheduler_flags = first(annotations, &keys, notes, flags);
+    (options != ServiceOptions::default()).then(|| Box::new(options))
+}
+
+/// The value of the first of these keys that is there and can be used.
+fn first<T>(
+    annotations: &Annotations,
+    keys: &[&str],
+    notes: &mut Notes,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Option<T> {
+    keys.iter().find_map(|key| {
+        let value = match annotations.get(key)? {
+            Value::String(text) => parse(text.trim()),
+            other => Err(format!("{other} is not text; quote it")),
+        };
+        notes.usable(|| format!("metadata.annotations.{key}"), value)
+    })
+}
+
+fn scheduler(text: &str) -> Result<Scheduler, String> {
+    let mut all = SCHEDULERS.into_iter();
+    all.find(|known| known.as_str() == text).ok_or_else(|| {
+        let known = SCHEDULERS.map(|known| known.to_string()).join(", ");
+        format!("{text:?} is not a scheduler: those are {known}")
+    })
+}
+
+/// `none`, or flags with commas between them.
+fn scheduler_flags(scheduler: Option<Scheduler>, text: &str) -> Result<ServiceFlags, String> {
+    let Some(scheduler) = scheduler else {
+        let key = annotation::SCHEDULER;
+        return Err(format!(
+            "is for a scheduler that {key} names, and there is none"
+        ));
+    };
+    if text == "none" {
+        return Ok(ServiceFlags::empty());
+    }
+    let mut flags = ServiceFlags::empty();
+    for name in text.split(',').map(str::trim) {
+        let flag = SchedulerFlags::parse(scheduler, name);
+        flags |=
+            flag.map_err(|_| format!("{name:?} is not a flag of the scheduler {scheduler}"))?;
+    }
+    Ok(flags)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+use super::*;
+use crate::{Manifests, Severity, read_cluster};
+
+/// A Service with these annotations, each a line of YAML.
+fn read(annotations: &str) -> Manifests {
+    let text = format!(
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n  annotations: {{{annotations}}}\n\
+         spec: {{clusterIP: 10.0.0.7, ports: [{{port: 80}}]}}\n"
+    );
+    read_cluster("test", text.as_bytes())
+}
+
+fn options(annotations: &str) -> ServiceOptions {
+    let read = read(annotations);
+    assert!(read.diagnostics.is_empty(), "{:?}", read.diagnostics);
+    let service = read.cluster.services.into_values().next().unwrap();
+    service.options.map(|options| *options).unwrap_or_default()
+}
+
+/// What is said of annotations that cannot be used; the Service must be used all the same.
+fn refused(annotations: &str) -> (ServiceOptions, Vec<String>) {
+    let read = read(annotations);
+    let service = read.cluster.services.into_values().next().unwrap();
+    let texts = read.diagnostics.iter().map(|diagnostic| {
+        assert_eq!(diagnostic.severity, Severity::LeftOut);
+        let text = diagnostic.to_string();
+        let text =
+            text.strip_prefix("test: document 1: Service default/web: metadata.annotations.");
+        let text = text
+            .unwrap()
+            .strip_suffix("; the rest of the object is used");
+        text.unwrap().to_owned()
+    });
+    let options = service.options.map(|options| *options);
+    (options.unwrap_or_default(), texts.collect())
+}
+
+#[test]
+fn no_annotation_costs_nothing() {
+    for annotations in ["", "other: value", "kube-proxier/other: value"] {
+        let read = read(annotations);
+        assert!(read.diagnostics.is_empty());
+        let service = read.cluster.services.into_values().next().unwrap();
+        assert_eq!(service.options, None);
+    }
+}
+
+#[test]
+fn schedulers_are_read_by_both_names_and_ours_comes_first() {
+    for known in SCHEDULERS {
+        let options = options(&format!("kube-proxier/scheduler: {known}"));
+        assert_eq!(
+            (options.scheduler, options.scheduler_flags),
+            (Some(known), None)
+        );
+    }
+    let theirs = "kube-router.io/service.scheduler: lc";
+    assert_eq!(options(theirs).scheduler, Some(Scheduler::LC));
+    let both = format!("{theirs}, kube-proxier/scheduler: ' sh '");
+    assert_eq!(options(&both).scheduler, Some(Scheduler::SH));
+}
+
+#[test]
+fn flags_are_those_of_the_scheduler() {
+    let flags = |scheduler: &str, key: &str, flags: &str| {
+        let scheduler = format!("kube-proxier/scheduler: {scheduler}");
+        options(&format!("{scheduler}, {key}: '{flags}'")).scheduler_flags
+    };
+    let key = "kube-proxier/scheduler-flags";
+    let (first, second) = (ServiceFlags::SCHED_1, ServiceFlags::SCHED_2);
+    assert_eq!(flags("sh", key, "sh-port"), Some(second));
+    assert_eq!(
+        flags("sh", key, "sh-fallback, sh-port"),
+        Some(first | second)
+    );
+    assert_eq!(flags("mh", key, "mh-fallback"), Some(first));
+    assert_eq!(flags("mh", key, "none"), Some(ServiceFlags::empty()));
+    let theirs = "kube-router.io/service.schedflags";
+    assert_eq!(flags("mh", theirs, "flag-1,flag-2"), Some(first | second));
+}
+
+#[test]
+fn what_cannot_be_used_is_named_and_the_service_goes_on_without_it() {
+    let known = "rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos";
+    for (annotations, text) in [
+        (
+            "kube-proxier/scheduler: round-robin",
+            format!("kube-proxier/scheduler: \"round-robin\" is not a scheduler: those are {known}"),
+        ),
+        (
+            "kube-router.io/service.scheduler: ''",
+            format!("kube-router.io/service.scheduler: \"\" is not a scheduler: those are {known}"),
+        ),
+        (
+            "kube-proxier/scheduler: 7",
+            "kube-proxier/scheduler: 7 is not text; quote it".to_owned(),
+        ),
+        (
+            "kube-proxier/scheduler-flags: sh-port",
+            "kube-proxier/scheduler-flags: is for a scheduler that kube-proxier/scheduler names, and there is none"
+                .to_owned(),
+        ),
+    ] {
+        let (options, texts) = refused(annotations);
+        assert_eq!(texts, [text]);
+        assert_eq!(options, ServiceOptions::default());
+    }
+    // What can be used is.
+    let flags = "kube-proxier/scheduler: sh, kube-proxier/scheduler-flags: 'sh-port,mh-port'";
+    let (options, texts) = refused(flags);
+    let text = "kube-proxier/scheduler-flags: \"mh-port\" is not a flag of the scheduler sh";
+    assert_eq!(texts, [text]);
+    assert_eq!(
+        (options.scheduler, options.scheduler_flags),
+        (Some(Scheduler::SH), None)
+    );
+    let (options, texts) =
+        refused("kube-proxier/scheduler: x, kube-router.io/service.scheduler: sh");
+    assert_eq!((options.scheduler, texts.len()), (Some(Scheduler::SH), 1));
+}

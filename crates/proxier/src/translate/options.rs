@@ -1,0 +1,115 @@
+//! What a Service's annotations ask for, as far as the node can do it.
+
+use std::fmt;
+
+use ipvs_netlink::{Scheduler, ServiceFlags, VirtualServerConfig};
+
+use crate::cluster::{Host, Service, ServiceOption, ServiceOptions};
+use crate::config::Config;
+use crate::layout::Layout;
+
+/// An option of a Service that has no effect on a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct UnusedOption {
+    /// Which.
+    pub option: ServiceOption,
+    /// What it asks for.
+    pub value: String,
+    /// Why it has no effect.
+    pub reason: NoEffect,
+}
+
+/// Why an option of a Service has no effect on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum NoEffect {
+    /// The layout cannot do it.
+    Layout(Layout),
+    /// The kernel has no such scheduler, and the configured one is used.
+    NoScheduler(Scheduler),
+}
+
+/// The whole sentence: `kube-proxier/scheduler: sh has no effect: …`.
+impl fmt::Display for UnusedOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, value) = (self.option.annotation(), &self.value);
+        write!(f, "{key}: {value} has no effect: {}", self.reason)
+    }
+}
+
+impl fmt::Display for NoEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layout(Layout::Iptables) => {
+                f.write_str("iptables mode chooses endpoints by chance, without IPVS")
+            }
+            Self::Layout(layout) => write!(f, "layout {} cannot do it", layout.as_str()),
+            Self::NoScheduler(scheduler) => write!(
+                f,
+                "this kernel has no scheduler {scheduler} (module ip_vs_{scheduler})"
+            ),
+        }
+    }
+}
+
+/// The options of a Service that have no effect on a node with this configuration.
+#[must_use]
+pub fn unused_options(service: &Service, host: &Host, config: &Config) -> Vec<UnusedOption> {
+    let Some(options) = service.options.as_deref() else {
+        return Vec::new();
+    };
+    let reason = |option| why_unused(option, options, host, config);
+    let unused = options.iter().filter_map(|(option, value)| {
+        let reason = reason(option)?;
+        Some(UnusedOption {
+            option,
+            value,
+            reason,
+        })
+    });
+    unused.collect()
+}
+
+fn why_unused(
+    option: ServiceOption,
+    options: &ServiceOptions,
+    host: &Host,
+    config: &Config,
+) -> Option<NoEffect> {
+    match option {
+        _ if !config.layout.uses_ipvs() => Some(NoEffect::Layout(config.layout)),
+        ServiceOption::Scheduler | ServiceOption::SchedulerFlags => {
+            let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);
+            options.scheduler.filter(missing).map(NoEffect::NoScheduler)
+        }
+    }
+}
+
+/// The settings of a Service's virtual servers: those that its annotations ask for, else the configured ones.
+pub(super) fn server_config(
+    service: &Service,
+    host: &Host,
+    config: &Config,
+) -> VirtualServerConfig {
+    let options = service.options.as_deref();
+    let asked = options.and_then(|options| Some((options.scheduler?, options.scheduler_flags)));
+    let possible = asked.filter(|(scheduler, _)| host.has_scheduler(*scheduler));
+    let (scheduler, flags) = possible.unwrap_or((config.scheduler, None));
+    let flags = flags.unwrap_or_else(|| default_flags(scheduler));
+    let mut server = VirtualServerConfig::new(scheduler).with_flags(flags);
+    if let Some(seconds) = service.affinity_seconds {
+        server.flags |= ServiceFlags::PERSISTENT;
+        server.timeout = seconds;
+    }
+    server
+}
+
+/// The flags that kube-proxy sets for a scheduler.
+fn default_flags(scheduler: Scheduler) -> ServiceFlags {
+    if scheduler == Scheduler::MH {
+        ServiceFlags::MH_PORT
+    } else {
+        ServiceFlags::empty()
+    }
+}
