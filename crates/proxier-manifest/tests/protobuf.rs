@@ -344,6 +344,9 @@ const ANNOTATIONS: &[&str] = &[
     "app",
     "kube-proxier/scheduler",
     "kube-proxier/scheduler-flags",
+    "kube-proxier/upper-threshold",
+    "kube-proxier/lower-threshold",
+    "kube-proxier/weight",
     "kube-router.io/service.scheduler",
     "kube-router.io/service.schedflags",
 ];

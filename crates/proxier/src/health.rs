@@ -146,13 +146,9 @@ mod tests {
             protocol: Protocol::TCP,
             port: NonZeroU16::MIN,
         };
-        EndpointSlice {
-            name: ObjectName::new("default", name),
-            service: "web".into(),
-            family: Family::V4,
-            ports: vec![port],
-            endpoints,
-        }
+        EndpointSlice::new(ObjectName::new("default", name), "web", Family::V4)
+            .with_ports([port])
+            .with_endpoints(endpoints)
     }
 
     fn web() -> Service {

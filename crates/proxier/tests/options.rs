@@ -10,7 +10,7 @@
 use ipvs_netlink::Scheduler;
 use proxier::cluster::{Cluster, Host};
 use proxier::explain::{Evidence, explain};
-use proxier::{Config, Layout, MemoryKernel, Plan, reconcile, translate, unused_options};
+use proxier::{Config, Kernel, Layout, MemoryKernel, Plan, reconcile, translate, unused_options};
 
 /// Layouts that use IPVS.
 const IPVS: [Layout; 3] = [Layout::Current, Layout::Classic, Layout::Nftables];
@@ -55,7 +55,12 @@ fn server(annotations: &str, config: &Config) -> String {
 fn the_scheduler_and_its_flags_are_those_of_the_service() {
     for layout in IPVS {
         let mut config = Config::with_layout(layout);
-        // In layout nftables a flag says whose it is, which ipvsadm cannot show.
+        // In layout nftables the third flag says whose a virtual server is.
+        let own = |options: &str| match (layout, options.contains(" -b ")) {
+            (Layout::Nftables, true) => format!("{options},flag-3"),
+            (Layout::Nftables, false) => format!("{options} -b flag-3"),
+            _ => options.to_owned(),
+        };
         for (annotations, options) in [
             ("", "-s rr"),
             ("kube-proxier/scheduler: wlc", "-s wlc"),
@@ -72,13 +77,81 @@ fn the_scheduler_and_its_flags_are_those_of_the_service() {
             ),
         ] {
             let line = server(annotations, &config);
-            assert_eq!(line, format!("+ -A -t 10.0.0.7:80 {options}"), "{layout:?}");
+            assert_eq!(line, format!("+ -A -t 10.0.0.7:80 {}", own(options)));
         }
         config.scheduler = Scheduler::MH;
-        assert_eq!(server("", &config), "+ -A -t 10.0.0.7:80 -s mh -b mh-port");
-        let line = server("kube-proxier/scheduler: rr", &config);
-        assert_eq!(line, "+ -A -t 10.0.0.7:80 -s rr");
+        for (annotations, options) in [
+            ("", "-s mh -b mh-port"),
+            ("kube-proxier/scheduler: rr", "-s rr"),
+        ] {
+            let line = server(annotations, &config);
+            assert_eq!(line, format!("+ -A -t 10.0.0.7:80 {}", own(options)));
+        }
     }
+}
+
+/// Two slices, of which the first has a weight.
+fn weighted(annotations: &str, weight: &str) -> Cluster {
+    let mut cluster = cluster(annotations);
+    let slice = |name: &str, annotations: &str, address: &str| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+             metadata: {{name: {name}, labels: {{kubernetes.io/service-name: web}}, annotations: {{{annotations}}}}}\n\
+             ports: [{{port: 8080}}]\nendpoints: [{{addresses: [{address}]}}]\n"
+        )
+    };
+    let weight = format!("kube-proxier/weight: '{weight}'");
+    let yaml = [
+        slice("web", &weight, "10.244.1.5"),
+        slice("web-2", "", "10.244.1.6"),
+    ];
+    let reading = proxier_manifest::read_cluster("test", yaml.join("---\n").as_bytes());
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
+    cluster.slices = reading.cluster.slices;
+    cluster
+}
+
+#[test]
+fn destinations_have_the_weight_of_their_slice_and_the_thresholds_of_their_service() {
+    for layout in IPVS {
+        let config = Config::with_layout(layout);
+        let host = Host::new("node-a");
+        for (annotations, thresholds) in [
+            ("", ""),
+            ("kube-proxier/upper-threshold: '100'", " -x 100"),
+            (
+                "kube-proxier/upper-threshold: '100', kube-proxier/lower-threshold: '80'",
+                " -x 100 -y 80",
+            ),
+        ] {
+            let lines = fresh(&weighted(annotations, "7"), &host, &config);
+            let line = |address: &str, weight: u16| {
+                format!("+ -a -t 10.0.0.7:80 -r {address}:8080 -m -w {weight}{thresholds}")
+            };
+            assert_eq!(lines[1..], [line("10.244.1.5", 7), line("10.244.1.6", 1)]);
+        }
+    }
+}
+
+/// A change of an annotation changes what is there, and nothing else.
+#[test]
+fn options_are_changed_in_place() {
+    let (host, config) = (Host::new("node-a"), Config::default());
+    let before = weighted("", "7");
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&translate(&before, &host, &config), &kernel.state());
+    assert!(kernel.apply(&plan).is_ok());
+    let after = weighted(
+        "kube-proxier/scheduler: wrr, kube-proxier/upper-threshold: '9'",
+        "0",
+    );
+    let plan = reconcile(&translate(&after, &host, &config), &kernel.state());
+    assert_eq!(plan.len(), 3, "{plan}");
+    assert!(kernel.apply(&plan).is_ok());
+    let again = reconcile(&translate(&after, &host, &config), &kernel.state());
+    assert!(again.is_empty(), "{again}");
+    let plan = reconcile(&translate(&before, &host, &config), &kernel.state());
+    assert_eq!(plan.len(), 3, "{plan}");
 }
 
 #[test]

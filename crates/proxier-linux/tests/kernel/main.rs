@@ -11,6 +11,7 @@
 mod calls;
 mod errors;
 mod iptables_mode;
+mod options;
 mod trace;
 
 use std::process::ExitCode;
@@ -61,7 +62,8 @@ fn main() -> ExitCode {
         others_virtual_servers_stay,
         errors::without_permission_of_one_kind,
         iptables_mode::a_refused_line_keeps_its_service_waiting_and_no_other,
-        iptables_mode::a_sync_is_one_run_of_the_tool
+        iptables_mode::a_sync_is_one_run_of_the_tool,
+        options::options_are_read_back_by_ipvsadm
     ];
     kernel_test::main(each.chain(from_others).chain(others))
 }

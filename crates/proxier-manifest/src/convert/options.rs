@@ -1,5 +1,7 @@
 //! Options that annotations ask for. One that cannot be used is left out.
 
+use std::num::NonZeroU32;
+
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
 use serde_json::Value;
 
@@ -43,7 +45,24 @@ pub(super) fn of_service(
     let scheduler = options.scheduler;
     let flags = |text: &str| scheduler_flags(scheduler, text);
     options.scheduler_flags = first(annotations, &keys, notes, flags);
+    options.upper_threshold = first(
+        annotations,
+        &[annotation::UPPER_THRESHOLD],
+        notes,
+        threshold,
+    );
+    let upper = options.upper_threshold;
+    let lower = |text: &str| lower_threshold(upper, text);
+    options.lower_threshold = first(annotations, &[annotation::LOWER_THRESHOLD], notes, lower);
     (options != ServiceOptions::default()).then(|| Box::new(options))
+}
+
+/// The weight of an EndpointSlice's endpoints, if it says.
+pub(super) fn weight(annotations: &Annotations, notes: &mut Notes) -> Option<u16> {
+    first(annotations, &[annotation::WEIGHT], notes, |text| {
+        let weight = text.parse();
+        weight.map_err(|_| format!("{text:?} is not a weight from 0 to 65535"))
+    })
 }
 
 /// The value of the first of these keys that is there and can be used.
@@ -83,11 +102,28 @@ fn scheduler_flags(scheduler: Option<Scheduler>, text: &str) -> Result<ServiceFl
     }
     let mut flags = ServiceFlags::empty();
     for name in text.split(',').map(str::trim) {
-        let flag = SchedulerFlags::parse(scheduler, name);
-        flags |=
-            flag.map_err(|_| format!("{name:?} is not a flag of the scheduler {scheduler}"))?;
+        // No scheduler has a third one; in layout nftables it says whose a virtual server is.
+        let flag = SchedulerFlags::parse(scheduler, name).ok();
+        let flag = flag.filter(|flag| *flag != ServiceFlags::SCHED_3);
+        let refused = || format!("{name:?} is not a flag of the scheduler {scheduler}");
+        flags |= flag.ok_or_else(refused)?;
     }
     Ok(flags)
+}
+
+fn threshold(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse();
+    number.map_err(|_| format!("{text:?} is not a number of connections from 1 to 4294967295"))
+}
+
+/// The kernel takes none that is above the upper one.
+fn lower_threshold(upper: Option<NonZeroU32>, text: &str) -> Result<NonZeroU32, String> {
+    let (key, lower) = (annotation::UPPER_THRESHOLD, threshold(text)?);
+    match upper {
+        None => Err(format!("has no effect without {key}")),
+        Some(upper) if lower > upper => Err(format!("{lower} is above {key}, which is {upper}")),
+        Some(_) => Ok(lower),
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Notes;
 use super::fields::{Result, name, port, protocol};
+use super::{Notes, options};
 use crate::field_error::FieldError;
 use crate::objects::{Hint, RawEndpoint, RawEndpointPort, RawSlice};
 use proxier::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, Hints};
@@ -49,8 +49,11 @@ pub(super) fn convert(raw: RawSlice, notes: &mut Notes) -> Result<Option<Endpoin
     for (n, raw) in notes.entries("endpoints", raw.endpoints) {
         endpoints.extend(endpoint(n, raw, family, notes));
     }
-    let slice = EndpointSlice::new(name, service, family);
-    Ok(Some(slice.with_ports(ports).with_endpoints(endpoints)))
+    let mut slice = EndpointSlice::new(name, service, family)
+        .with_ports(ports)
+        .with_endpoints(endpoints);
+    slice.weight = options::weight(&raw.metadata.annotations, notes);
+    Ok(Some(slice))
 }
 
 /// A port without a number stands for all ports, which a virtual server cannot.

@@ -121,6 +121,11 @@ pub struct EndpointSlice {
     pub ports: Vec<EndpointPort>,
     /// The endpoints.
     pub endpoints: Vec<Endpoint>,
+    /// The weight of its endpoints ([`annotation::WEIGHT`]): their share of new connections beside those of other slices,
+    /// with a scheduler that heeds weights. 0 is for none at all; without it they have 1.
+    ///
+    /// [`annotation::WEIGHT`]: super::annotation::WEIGHT
+    pub weight: Option<u16>,
 }
 
 impl EndpointSlice {
@@ -133,6 +138,7 @@ impl EndpointSlice {
             family,
             ports: Vec::new(),
             endpoints: Vec::new(),
+            weight: None,
         }
     }
 

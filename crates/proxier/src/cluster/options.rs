@@ -1,5 +1,7 @@
 //! What annotations ask of the proxy, beyond the fields of the Kubernetes API.
 
+use std::num::NonZeroU32;
+
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
 
 /// Keys of annotations.
@@ -12,11 +14,20 @@ pub mod annotation {
     pub const KUBE_ROUTER_SCHEDULER: &str = "kube-router.io/service.scheduler";
     /// The same as [`SCHEDULER_FLAGS`], as kube-router calls it.
     pub const KUBE_ROUTER_SCHEDULER_FLAGS: &str = "kube-router.io/service.schedflags";
+    /// Of a Service: connections from which on an endpoint gets no new ones.
+    pub const UPPER_THRESHOLD: &str = "kube-proxier/upper-threshold";
+    /// Of a Service: connections below which such an endpoint gets new ones again.
+    pub const LOWER_THRESHOLD: &str = "kube-proxier/lower-threshold";
+    /// Of an EndpointSlice: the weight of its endpoints.
+    pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 4] = [
+    pub const ALL: [&str; 7] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
+        UPPER_THRESHOLD,
+        LOWER_THRESHOLD,
+        WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
     ];
@@ -31,6 +42,11 @@ pub struct ServiceOptions {
     /// Flags of that scheduler, some of [`ServiceFlags::SCHEDULER`], in place of the default ones. Without
     /// `scheduler` they have no effect.
     pub scheduler_flags: Option<ServiceFlags>,
+    /// From how many connections on an endpoint gets no new ones, as one node counts those that it sends there.
+    pub upper_threshold: Option<NonZeroU32>,
+    /// Below how many connections such an endpoint gets new ones again, at most `upper_threshold`. Without that it has no
+    /// effect; where it is missing, the kernel takes three quarters of it.
+    pub lower_threshold: Option<NonZeroU32>,
 }
 
 /// One of the options that a Service can have.
@@ -41,11 +57,20 @@ pub enum ServiceOption {
     Scheduler,
     /// [`ServiceOptions::scheduler_flags`].
     SchedulerFlags,
+    /// [`ServiceOptions::upper_threshold`].
+    UpperThreshold,
+    /// [`ServiceOptions::lower_threshold`].
+    LowerThreshold,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Scheduler, Self::SchedulerFlags];
+    pub const ALL: [Self; 4] = [
+        Self::Scheduler,
+        Self::SchedulerFlags,
+        Self::UpperThreshold,
+        Self::LowerThreshold,
+    ];
 
     /// The key of its annotation.
     #[must_use]
@@ -53,6 +78,8 @@ impl ServiceOption {
         match self {
             Self::Scheduler => annotation::SCHEDULER,
             Self::SchedulerFlags => annotation::SCHEDULER_FLAGS,
+            Self::UpperThreshold => annotation::UPPER_THRESHOLD,
+            Self::LowerThreshold => annotation::LOWER_THRESHOLD,
         }
     }
 
@@ -69,6 +96,8 @@ impl ServiceOptions {
     #[must_use]
     pub fn value(&self, option: ServiceOption) -> Option<String> {
         match option {
+            ServiceOption::UpperThreshold => self.upper_threshold.map(|upper| upper.to_string()),
+            ServiceOption::LowerThreshold => self.lower_threshold.map(|lower| lower.to_string()),
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);
@@ -79,6 +108,15 @@ impl ServiceOptions {
                     names
                 })
             }
+        }
+    }
+
+    /// The thresholds of its destinations, upper and lower; 0 where there is none.
+    pub(crate) fn thresholds(&self) -> (u32, u32) {
+        let number = |threshold: Option<NonZeroU32>| threshold.map_or(0, NonZeroU32::get);
+        match number(self.upper_threshold) {
+            0 => (0, 0),
+            upper => (upper, number(self.lower_threshold)),
         }
     }
 

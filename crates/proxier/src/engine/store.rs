@@ -245,10 +245,12 @@ fn replace_contents(known: &mut EndpointSlice, slice: EndpointSlice, shared: &mu
         family,
         mut ports,
         mut endpoints,
+        weight,
     } = slice;
     let (same_ports, same_endpoints) = (known.ports == ports, known.endpoints == endpoints);
-    let same = known.family == family && same_ports && same_endpoints;
-    known.family = family;
+    let same_kind = (known.family, known.weight) == (family, weight);
+    let same = same_kind && same_ports && same_endpoints;
+    (known.family, known.weight) = (family, weight);
     // What stays need not be found, and freed, elsewhere in memory.
     if !same_ports {
         shared.endpoint_ports(&mut ports);
@@ -271,13 +273,7 @@ mod tests {
     use crate::cluster::Family;
 
     fn slice(name: &str, service: &str) -> EndpointSlice {
-        EndpointSlice {
-            name: ObjectName::new("default", name),
-            service: service.into(),
-            family: Family::V4,
-            ports: Vec::new(),
-            endpoints: Vec::new(),
-        }
+        EndpointSlice::new(ObjectName::new("default", name), service, Family::V4)
     }
 
     fn web() -> ObjectName {

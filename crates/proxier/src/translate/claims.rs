@@ -17,7 +17,7 @@ use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::options;
 use super::reserved::Reserved;
 use crate::cluster::{
-    Cluster, EndpointSlice, Family, Host, Node, Service, ServicePort, TrafficPolicy,
+    Cluster, EndpointSlice, Family, Host, Node, Service, ServiceOptions, ServicePort, TrafficPolicy,
 };
 use crate::config::{Config, DetectLocal};
 use crate::conflict::Holder;
@@ -231,6 +231,10 @@ impl<'a> Context<'a> {
                 internal_local: service.internal_policy == TrafficPolicy::Local,
                 external_local: service.external_local(),
                 reachable_outside,
+                thresholds: service
+                    .options
+                    .as_deref()
+                    .map_or((0, 0), ServiceOptions::thresholds),
             },
         );
         if endpoints.none_here() {

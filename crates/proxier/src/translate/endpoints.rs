@@ -21,6 +21,8 @@ pub(super) struct Selection<'a> {
     pub(super) external_local: bool,
     /// Whether the port has any address besides the cluster IP.
     pub(super) reachable_outside: bool,
+    /// The thresholds of connections, upper and lower; 0 for none.
+    pub(super) thresholds: (u32, u32),
 }
 
 /// The endpoints of a Service port, and those of them that each kind of address gets.
@@ -35,6 +37,7 @@ pub(super) struct Endpoints {
 struct Candidate {
     address: IpAddr,
     port: u16,
+    config: DestinationConfig,
     ready: bool,
     terminating: bool,
     /// Serving its last connections: used where no endpoint is ready.
@@ -172,6 +175,9 @@ fn candidates(
         .iter()
         .filter(|slice| slice.family == selection.family)
     {
+        let (upper, lower) = selection.thresholds;
+        let weight = slice.weight.map_or(1, Into::into);
+        let config = DestinationConfig::masquerade(weight).with_thresholds(upper, lower);
         let ports = slice
             .ports
             .iter()
@@ -182,7 +188,8 @@ fn candidates(
                 .endpoints
                 .iter()
                 .filter(|e| Family::of(e.address) == selection.family);
-            candidates.extend(endpoints.map(|e| Candidate::new(e, serving.port.get(), selection)));
+            let candidate = |e| Candidate::new(e, serving.port.get(), config, selection);
+            candidates.extend(endpoints.map(candidate));
         }
     }
     if selection.rules == EndpointRules::ReadyOnly {
@@ -201,11 +208,17 @@ fn candidates(
 }
 
 impl Candidate {
-    fn new(endpoint: &Endpoint, port: u16, selection: &Selection<'_>) -> Self {
+    fn new(
+        endpoint: &Endpoint,
+        port: u16,
+        config: DestinationConfig,
+        selection: &Selection<'_>,
+    ) -> Self {
         let hints = endpoint.hints.as_deref();
         Self {
             address: endpoint.address,
             port,
+            config,
             ready: endpoint.ready,
             terminating: endpoint.terminating,
             draining: endpoint.serving && endpoint.terminating,
@@ -256,7 +269,7 @@ fn destinations<'a>(endpoints: impl Iterator<Item = &'a Candidate>) -> Arc<[Dest
             address: endpoint.address,
             port: endpoint.port,
         },
-        config: DestinationConfig::masquerade(1),
+        config: endpoint.config,
     };
     // Nearly all are chosen nearly always.
     let mut chosen = Vec::with_capacity(endpoints.size_hint().1.unwrap_or_default());

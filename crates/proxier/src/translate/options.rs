@@ -83,6 +83,7 @@ fn why_unused(
             let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);
             options.scheduler.filter(missing).map(NoEffect::NoScheduler)
         }
+        ServiceOption::UpperThreshold | ServiceOption::LowerThreshold => None,
     }
 }
 

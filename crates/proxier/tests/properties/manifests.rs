@@ -135,6 +135,7 @@ fn slice(slice: &EndpointSlice, random: &mut Random) -> Value {
         "metadata": {
             "name": slice.name.name(), "namespace": slice.name.namespace(),
             "labels": {"kubernetes.io/service-name": slice.service},
+            "annotations": slice.weight.map(|weight| json!({"kube-proxier/weight": weight.to_string()})),
         },
         "addressType": if slice.family == Family::V4 { "IPv4" } else { "IPv6" },
         "endpoints": endpoints, "ports": ports,

@@ -2,7 +2,7 @@
 //! supplies, so that they meet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 
 use proptest::collection::{btree_set, vec};
@@ -168,11 +168,21 @@ fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
         ServiceFlags::SCHED_2,
         ServiceFlags::SCHED_1 | ServiceFlags::SCHED_2,
     ];
-    let all = (option::of(select(schedulers)), option::of(select(flags)));
-    let all = all.prop_map(|(scheduler, flags)| {
+    // The lower one is at most the upper one.
+    let thresholds = option::of((3..5u32, option::of(1..4u32)));
+    let all = (
+        option::of(select(schedulers)),
+        option::of(select(flags)),
+        thresholds,
+    );
+    let all = all.prop_map(|(scheduler, flags, thresholds)| {
         let mut options = ServiceOptions::default();
         options.scheduler = scheduler;
         options.scheduler_flags = flags.filter(|_| scheduler.is_some());
+        if let Some((upper, lower)) = thresholds {
+            options.upper_threshold = NonZeroU32::new(upper);
+            options.lower_threshold = lower.and_then(NonZeroU32::new);
+        }
         Some(Box::new(options)).filter(|options| **options != ServiceOptions::default())
     });
     prop_oneof![2 => Just(None), 1 => all]
@@ -222,19 +232,26 @@ fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
         protocol(),
         select(vec![8080u16, 8081]),
     );
-    (0..5u8, select(Family::ALL.to_vec()), vec(port, 0..3)).prop_flat_map(
-        move |(service, family, ports)| {
-            vec(endpoint(family), 0..5).prop_map(move |endpoints| {
-                let object = ObjectName::new("default", format!("e{name}"));
-                let ports = ports.iter().map(|(name, protocol, port)| {
-                    EndpointPort::new(*name, *protocol, NonZeroU16::new(*port).unwrap())
-                });
-                EndpointSlice::new(object, format!("s{service}"), family)
-                    .with_ports(ports.collect::<Vec<_>>())
-                    .with_endpoints(endpoints)
-            })
-        },
-    )
+    let weight = option::weighted(0.3, 0..3u16);
+    let all = (
+        0..5u8,
+        select(Family::ALL.to_vec()),
+        vec(port, 0..3),
+        weight,
+    );
+    all.prop_flat_map(move |(service, family, ports, weight)| {
+        vec(endpoint(family), 0..5).prop_map(move |endpoints| {
+            let object = ObjectName::new("default", format!("e{name}"));
+            let ports = ports.iter().map(|(name, protocol, port)| {
+                EndpointPort::new(*name, *protocol, NonZeroU16::new(*port).unwrap())
+            });
+            let mut slice = EndpointSlice::new(object, format!("s{service}"), family)
+                .with_ports(ports.collect::<Vec<_>>())
+                .with_endpoints(endpoints);
+            slice.weight = weight;
+            slice
+        })
+    })
 }
 
 pub(crate) fn any_service() -> impl Strategy<Value = Service> {

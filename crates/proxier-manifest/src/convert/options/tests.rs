@@ -80,6 +80,57 @@ fn flags_are_those_of_the_scheduler() {
 }
 
 #[test]
+fn thresholds_are_numbers_and_the_lower_is_not_above_the_upper() {
+    let read = |text: &str| {
+        let options = options(text);
+        let number = |threshold: Option<NonZeroU32>| threshold.map(NonZeroU32::get);
+        (
+            number(options.upper_threshold),
+            number(options.lower_threshold),
+        )
+    };
+    let upper = "kube-proxier/upper-threshold: '100'";
+    assert_eq!(read(upper), (Some(100), None));
+    let both = format!("{upper}, kube-proxier/lower-threshold: '100'");
+    assert_eq!(read(&both), (Some(100), Some(100)));
+    let above = format!("{upper}, kube-proxier/lower-threshold: '101'");
+    let (options, texts) = refused(&above);
+    let text =
+        "kube-proxier/lower-threshold: 101 is above kube-proxier/upper-threshold, which is 100";
+    assert_eq!(texts, [text]);
+    assert_eq!(options.lower_threshold, None);
+    assert!(options.upper_threshold.is_some());
+}
+
+#[test]
+fn a_slice_has_a_weight() {
+    let read = |weight: &str| {
+        let text = format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata:\n  name: web-1\n  \
+             labels: {{kubernetes.io/service-name: web}}\n  annotations: {{kube-proxier/weight: {weight}}}\n"
+        );
+        let read = read_cluster("test", text.as_bytes());
+        let texts: Vec<_> = read.diagnostics.iter().map(ToString::to_string).collect();
+        let slice = read.cluster.slices.into_values().next().unwrap();
+        (slice.weight, texts)
+    };
+    for weight in [0, 7, u16::MAX] {
+        assert_eq!(read(&format!("'{weight}'")), (Some(weight), Vec::new()));
+    }
+    for (weight, reason) in [
+        ("'65536'", "\"65536\" is not a weight from 0 to 65535"),
+        ("'-1'", "\"-1\" is not a weight from 0 to 65535"),
+        ("3", "3 is not text; quote it"),
+    ] {
+        let text = format!(
+            "test: document 1: EndpointSlice default/web-1: metadata.annotations.kube-proxier/weight: {reason}; the rest of the \
+             object is used"
+        );
+        assert_eq!(read(weight), (None, vec![text]));
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_named_and_the_service_goes_on_without_it() {
     let known = "rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh, twos";
     for (annotations, text) in [
@@ -90,6 +141,16 @@ fn what_cannot_be_used_is_named_and_the_service_goes_on_without_it() {
         (
             "kube-router.io/service.scheduler: ''",
             format!("kube-router.io/service.scheduler: \"\" is not a scheduler: those are {known}"),
+        ),
+        (
+            "kube-proxier/upper-threshold: '0'",
+            "kube-proxier/upper-threshold: \"0\" is not a number of connections from 1 to 4294967295"
+                .to_owned(),
+        ),
+        (
+            "kube-proxier/lower-threshold: '9'",
+            "kube-proxier/lower-threshold: has no effect without kube-proxier/upper-threshold"
+                .to_owned(),
         ),
         (
             "kube-proxier/scheduler: 7",
@@ -114,6 +175,8 @@ fn what_cannot_be_used_is_named_and_the_service_goes_on_without_it() {
         (options.scheduler, options.scheduler_flags),
         (Some(Scheduler::SH), None)
     );
+    let third = "kube-proxier/scheduler: rr, kube-proxier/scheduler-flags: flag-3";
+    assert_eq!(refused(third).0.scheduler_flags, None);
     let (options, texts) =
         refused("kube-proxier/scheduler: x, kube-router.io/service.scheduler: sh");
     assert_eq!((options.scheduler, texts.len()), (Some(Scheduler::SH), 1));

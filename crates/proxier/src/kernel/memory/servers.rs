@@ -80,6 +80,7 @@ impl MemoryKernel {
         if id.address.is_unspecified() || id.address.is_multicast() {
             return Err(invalid("is not a unicast address"));
         }
+        check_destination(server, destination)?;
         destinations.insert(*id, (*config, Connections::default()));
         Ok(())
     }
@@ -90,7 +91,11 @@ impl MemoryKernel {
         destination: &Destination,
     ) -> Result<(), KernelError> {
         let Destination { id, config } = destination;
-        match self.server(server)?.destinations.get_mut(id) {
+        let known = self.server(server)?.destinations.get_mut(id);
+        if known.is_some() {
+            check_destination(server, destination)?;
+        }
+        match known {
             Some((known, _)) => {
                 *known = *config;
                 Ok(())
@@ -115,6 +120,23 @@ impl MemoryKernel {
             KernelError::missing(KernelPart::Ipvs, format_args!("virtual server {id}"))
         })
     }
+}
+
+/// `ERANGE` of `ip_vs_add_dest` and `ip_vs_edit_dest`.
+fn check_destination(
+    server: &VirtualServerId,
+    destination: &Destination,
+) -> Result<(), KernelError> {
+    let Destination { id, config } = destination;
+    let reason = if i32::try_from(config.weight).is_err() {
+        "its weight is above 2147483647"
+    } else if config.lower_threshold > config.upper_threshold {
+        "its lower threshold is above the upper"
+    } else {
+        return Ok(());
+    };
+    let object = format_args!("destination {id} of {server}");
+    Err(KernelError::invalid(KernelPart::Ipvs, object, reason))
 }
 
 fn no_destination(server: &VirtualServerId, id: &DestinationId) -> KernelError {
