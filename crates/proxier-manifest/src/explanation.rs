@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 /// | `ports` | each Service port, with `endpoints`, `parts` and `frontends`; these have `parts` and `paths` |
 /// | `shared` | the parts that all Services share |
 ///
-/// A part is something that the kernel should hold; its `state` is `present`, `missing`, `differs` or `unwanted`.
+/// A part is something that the kernel should hold; its `state` is `present`, `missing`, `differs`, `draining` or
+/// `unwanted`.
 #[must_use]
 pub fn explanation_json(explanation: &Explanation) -> Value {
     let Explanation {

@@ -346,6 +346,8 @@ const ANNOTATIONS: &[&str] = &[
     "kube-proxier/scheduler-flags",
     "kube-proxier/upper-threshold",
     "kube-proxier/lower-threshold",
+    "kube-proxier/drain",
+    "kube-proxier/drain-udp",
     "kube-proxier/weight",
     "kube-router.io/service.scheduler",
     "kube-router.io/service.schedflags",

@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipset_netlink::{Entry, SetSpec};
-use ipvs_netlink::{Destination, ServiceFlags, Timeouts, VirtualServerConfig, VirtualServerId};
+use ipvs_netlink::{
+    Destination, DestinationId, Protocol, ServiceFlags, Timeouts, VirtualServerConfig,
+    VirtualServerId,
+};
 
 use crate::cluster::{Family, Host, PerFamily};
 use crate::conflict::Conflict;
@@ -14,7 +17,6 @@ use crate::layout::{FamilyRules, Layout, SetId};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership, recognizes};
 use crate::settings::Sysctl;
-use crate::translate::drains;
 
 /// All that a node's kernel should hold of a cluster, as [`translate`](crate::translate()) makes it.
 ///
@@ -150,9 +152,46 @@ pub struct Server {
     pub config: VirtualServerConfig,
     /// Its destinations, by id. Virtual servers of one Service port mostly share one list.
     pub destinations: Arc<[Destination]>,
-    /// Whether a destination that is no longer wanted drains: it gets weight 0 and stays until its connections have ended.
-    /// Those of TCP do.
-    pub drains: bool,
+    /// Whether a destination that is no longer wanted drains: it gets weight 0 and stays for the connections that it has.
+    pub drain: Drain,
+}
+
+/// How long a destination that is no longer wanted stays at weight 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Drain {
+    /// It goes at once.
+    Never,
+    /// Until its connections have ended.
+    UntilIdle,
+    /// Until its connections have ended, but no longer than so many seconds. A plan has no clock: who has one shows
+    /// [`reconcile`](crate::reconcile()) a destination whose time is over as one without connections.
+    Seconds(u32),
+    /// Until its connections have ended, or it is none of these any more. Sorted.
+    Of(Arc<Vec<DestinationId>>),
+}
+
+impl Drain {
+    /// What destinations of a protocol do where nobody asks for anything else. Only connections of TCP end by themselves;
+    /// those of UDP and SCTP would keep a dead destination.
+    #[must_use]
+    pub fn by_default(protocol: Protocol) -> Self {
+        if protocol == Protocol::UDP || protocol == Protocol::SCTP {
+            Self::Never
+        } else {
+            Self::UntilIdle
+        }
+    }
+
+    /// Whether a destination with connections may stay.
+    #[must_use]
+    pub fn lets_stay(&self, id: &DestinationId) -> bool {
+        match self {
+            Self::Never => false,
+            Self::UntilIdle | Self::Seconds(_) => true,
+            Self::Of(these) => these.binary_search(id).is_ok(),
+        }
+    }
 }
 
 impl Server {
@@ -163,15 +202,15 @@ impl Server {
         config: VirtualServerConfig,
         destinations: impl Into<Arc<[Destination]>>,
     ) -> Self {
-        let drains = match id {
-            VirtualServerId::Address { protocol, .. } => drains(protocol),
-            VirtualServerId::FirewallMark { .. } => true,
+        let drain = match id {
+            VirtualServerId::Address { protocol, .. } => Drain::by_default(protocol),
+            VirtualServerId::FirewallMark { .. } => Drain::UntilIdle,
         };
         Self {
             id,
             config,
             destinations: destinations.into(),
-            drains,
+            drain,
         }
     }
 }

@@ -7,7 +7,7 @@
     reason = "a test that fails should panic"
 )]
 
-use ipvs_netlink::Scheduler;
+use ipvs_netlink::{Connections, Scheduler};
 use proxier::cluster::{Cluster, Host};
 use proxier::explain::{Evidence, explain};
 use proxier::{Config, Kernel, Layout, MemoryKernel, Plan, reconcile, translate, unused_options};
@@ -202,4 +202,136 @@ fn explain_names_the_options_and_those_without_effect() {
     let reason = "no effect, iptables mode chooses endpoints by chance, without IPVS";
     assert_eq!(lines[0], format!("scheduler sh: {reason}"));
     assert_eq!(lines.len(), 2);
+}
+
+/// A Service of TCP or UDP with these annotations, and its endpoints, each as YAML.
+fn endpoints(protocol: &str, annotations: &str, endpoints: &[&str]) -> Cluster {
+    let yaml = format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: web, annotations: {{{annotations}}}}}\n\
+         spec: {{clusterIP: 10.0.0.7, ports: [{{port: 80, protocol: {protocol}}}]}}\n---\n\
+         apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\n\
+         metadata: {{name: web, labels: {{kubernetes.io/service-name: web}}}}\n\
+         ports: [{{port: 8080, protocol: {protocol}}}]\nendpoints: [{}]\n",
+        endpoints.join(", ")
+    );
+    let reading = proxier_manifest::read_cluster("test", yaml.as_bytes());
+    assert!(reading.diagnostics.is_empty(), "{:?}", reading.diagnostics);
+    reading.cluster
+}
+
+const STAYS: &str = "{addresses: [10.244.1.6]}";
+const GOES: &str = "{addresses: [10.244.1.5]}";
+const SERVING: &str =
+    "{addresses: [10.244.1.5], conditions: {ready: false, serving: true, terminating: true}}";
+const TERMINATING: &str =
+    "{addresses: [10.244.1.5], conditions: {ready: false, serving: false, terminating: true}}";
+
+/// What becomes of the endpoint that goes, which has connections: each a plan, as the endpoints change.
+fn drained(layout: Layout, protocol: &str, annotations: &str, then: &[&[&str]]) -> Vec<String> {
+    let (host, config) = (Host::new("node-a"), Config::with_layout(layout));
+    let mut kernel = MemoryKernel::new();
+    let mut go = |all: &[&str]| {
+        let cluster = endpoints(protocol, annotations, all);
+        let desired = translate(&cluster, &host, &config);
+        let plan = reconcile(&desired, &kernel.state());
+        assert!(kernel.apply(&plan).is_ok());
+        let id = desired.servers[0].id;
+        let connections = Connections {
+            active: 1,
+            ..Connections::default()
+        };
+        kernel.set_connections(&id, &"10.244.1.5:8080".parse().unwrap(), connections);
+        let lines = ipvs(&plan);
+        let word = |line: &String| match line {
+            line if line.contains(" -w 0 ") => "drains",
+            line if line.starts_with('-') => "goes",
+            _ => "other",
+        };
+        let words: Vec<_> = lines.iter().map(word).collect();
+        words.join(" ")
+    };
+    go(&[GOES, STAYS]);
+    then.iter().map(|endpoints| go(endpoints)).collect()
+}
+
+#[test]
+fn connections_are_kept_as_long_as_the_service_asks() {
+    let pod_ends: &[&[&str]] = &[&[SERVING, STAYS], &[TERMINATING, STAYS], &[STAYS]];
+    for layout in IPVS {
+        let drained = |protocol, annotations| drained(layout, protocol, annotations, pod_ends);
+        let until_idle = ["drains", "", ""];
+        assert_eq!(drained("TCP", ""), until_idle);
+        assert_eq!(drained("TCP", "kube-proxier/drain: until-idle"), until_idle);
+        // The time is the daemon's to count.
+        assert_eq!(drained("TCP", "kube-proxier/drain: 30s"), until_idle);
+        assert_eq!(drained("TCP", "kube-proxier/drain: 0s"), ["goes", "", ""]);
+        assert_eq!(drained("UDP", ""), ["goes", "", ""]);
+        let grace = drained("TCP", "kube-proxier/drain: grace-period");
+        let udp = drained("UDP", "kube-proxier/drain-udp: 'true'");
+        if layout == Layout::Classic {
+            assert_eq!(
+                (grace.join(","), udp.join(",")),
+                ("drains,,".into(), "goes,,".into())
+            );
+        } else {
+            assert_eq!(grace, ["drains", "", "goes"]);
+            assert_eq!(udp, ["drains", "goes", ""]);
+        }
+    }
+}
+
+/// An endpoint that is not ready any more, and will be again, keeps its connections.
+#[test]
+fn a_grace_period_cuts_nobody_who_is_not_ready() {
+    let not_ready = "{addresses: [10.244.1.5], conditions: {ready: false}}";
+    let annotations = "kube-proxier/drain: grace-period";
+    let steps: &[&[&str]] = &[&[not_ready, STAYS], &[GOES, STAYS]];
+    let words = drained(Layout::Current, "TCP", annotations, steps);
+    assert_eq!(words, ["drains", "other"]);
+}
+
+#[test]
+fn what_drains_is_explained() {
+    for layout in [Layout::Current, Layout::Nftables] {
+        let (host, config) = (Host::new("node-a"), Config::with_layout(layout));
+        let mut kernel = MemoryKernel::new();
+        for all in [&[GOES, STAYS][..], &[STAYS]] {
+            let desired = translate(&endpoints("TCP", "", all), &host, &config);
+            let connections = Connections {
+                active: 3,
+                ..Connections::default()
+            };
+            let id = desired.servers[0].id;
+            kernel.set_connections(&id, &"10.244.1.5:8080".parse().unwrap(), connections);
+            let plan = reconcile(&desired, &kernel.state());
+            assert!(kernel.apply(&plan).is_ok());
+        }
+        let (cluster, observed) = (endpoints("TCP", "", &[STAYS]), kernel.state());
+        let evidence = Evidence::new(&cluster, &host, &config, &observed);
+        let explanation = explain(&evidence, &"default/web".parse().unwrap());
+        assert!(explanation.is_served(), "{explanation}");
+        let line = "  drains    ipvs       -a -t 10.0.0.7:80 -r 10.244.1.5:8080 -m -w 0  # 3 active, 0 inactive connections";
+        assert!(explanation.to_string().contains(line), "{explanation}");
+    }
+}
+
+#[test]
+fn weights_of_0_everywhere_are_explained() {
+    let cluster = {
+        let mut cluster = weighted("", "0");
+        cluster.slices.pop_last();
+        cluster
+    };
+    let (host, config) = (Host::new("node-a"), Config::default());
+    let mut kernel = MemoryKernel::new();
+    let plan = reconcile(&translate(&cluster, &host, &config), &kernel.state());
+    assert!(kernel.apply(&plan).is_ok());
+    let observed = kernel.state();
+    let evidence = Evidence::new(&cluster, &host, &config, &observed);
+    let text = explain(&evidence, &"10.0.0.7:80".parse().unwrap()).to_string();
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "default/web takes no new connections: all destinations of the virtual server 10.0.0.7:80/tcp have weight 0 \
+         (10.244.1.5:8080); its EndpointSlices ask for that by the annotation kube-proxier/weight; change it in one of them"
+    );
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use iptables_restore::{Edit, Match, Rule, TableEdits, TableName};
 use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
 use proxier::cluster::Family;
-use proxier::{Engine, Operation, Plan, RulesChange};
+use proxier::{Drain, Engine, Operation, Plan, RulesChange};
 
 use super::{Report, Syncer};
 use crate::machine::Machine;
@@ -56,8 +56,15 @@ fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<Destinatio
                 if is_udp(id) && !touched.contains_key(id) =>
             {
                 let wanted = engine.server(id);
-                let ids = wanted.iter().flat_map(|server| server.destinations.iter());
-                touched.insert(*id, ids.map(|destination| destination.id).collect());
+                let wanted = wanted.as_ref();
+                let ids = wanted.map_or(&[][..], |server| &server.destinations);
+                let ids = ids.iter().map(|destination| destination.id);
+                // Flows go on to those that drain.
+                let draining = match wanted.map(|server| &server.drain) {
+                    Some(Drain::Of(these)) => these.as_slice(),
+                    _ => &[],
+                };
+                touched.insert(*id, ids.chain(draining.iter().copied()).collect());
             }
             Operation::RestoreRules(change) => {
                 for name in &change.services {
@@ -126,7 +133,7 @@ fn udp_port(rule: &Rule) -> Option<u16> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use proxier::cluster::{Change, Cluster, Host};
+    use proxier::cluster::{Change, Cluster, Host, ServiceOptions};
     use proxier::{Config, Kernel, Layout, MemoryKernel};
 
     use super::*;
@@ -173,6 +180,28 @@ ports: [{{port: 5353, protocol: UDP}}]
             format!("{id} {}", to.join(","))
         };
         touched.iter().map(text).collect()
+    }
+
+    /// While others go, flows stay with an endpoint that drains.
+    #[test]
+    fn flows_stay_with_an_endpoint_that_drains() {
+        let draining = |endpoints| {
+            let mut cluster = cluster(endpoints);
+            let mut options = ServiceOptions::default();
+            options.drain_udp = true;
+            let services = cluster.services.values_mut();
+            services.for_each(|service| service.options = Some(Box::new(options.clone())));
+            cluster
+        };
+        let before = draining("{addresses: [10.244.1.1]}, {addresses: [10.244.1.2]}");
+        let after = draining(
+            "{addresses: [10.244.1.1], conditions: {ready: false, serving: true, terminating: true}}, \
+             {addresses: [10.244.1.3]}",
+        );
+        let touched = change(Layout::Current, &before, &after);
+        let to = "10.244.1.3:5353,10.244.1.1:5353";
+        let both = ["-u 10.96.0.10:53", "-u 192.168.10.10:30053"];
+        assert_eq!(touched, both.map(|id| format!("{id} {to}")));
     }
 
     /// An endpoint that goes, the last one, and the Service itself: at each of its addresses.

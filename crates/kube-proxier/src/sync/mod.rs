@@ -1,6 +1,7 @@
 //! The loop that brings the kernel to what the cluster asks for.
 
 mod believed;
+mod drains;
 mod flows;
 mod moving;
 mod noticing;
@@ -25,6 +26,7 @@ pub use report::{Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
+use self::drains::Drains;
 use self::noticing::Own;
 use self::others::{Due, Others};
 use self::schedulers::Schedulers;
@@ -50,6 +52,7 @@ pub struct Syncer<M> {
     taken: BTreeSet<Own>,
     triggers: Triggers,
     schedulers: Schedulers,
+    drains: Drains,
     others: Others,
     renamed: BTreeSet<LinkName>,
     /// When to look whether a tool answers that did not, while anything has failed.
@@ -109,6 +112,7 @@ impl<M: Machine> Syncer<M> {
             taken: BTreeSet::new(),
             triggers: Triggers::default(),
             schedulers: Schedulers::default(),
+            drains: Drains::default(),
             others: Others::default(),
             renamed: BTreeSet::new(),
             awaits_tools: None,
@@ -183,7 +187,7 @@ impl<M: Machine> Syncer<M> {
         self.look_for_others(began);
         let task = self.schedule.due(began)?;
         let mut report = Report::new(task);
-        if let Err(error) = self.perform(task, &mut report) {
+        if let Err(error) = self.perform(task, began, &mut report) {
             report.unread = Some(error);
         }
         report.blocked = report.blocks(self.engine.servers().len());
@@ -207,8 +211,12 @@ impl<M: Machine> Syncer<M> {
             self.others.settle(signs, now);
             self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
         }
+        self.drains.follow(&self.engine, now);
         self.schedule
             .done(task, began, now, report.is_ok(), report.draining > 0);
+        if let Some(at) = self.drains.next() {
+            self.schedule.look_at_drains_by(at);
+        }
         if self.engine.needs_audit() {
             self.schedule.want_full(now);
         }
@@ -227,7 +235,12 @@ impl<M: Machine> Syncer<M> {
         &self.machine
     }
 
-    fn perform(&mut self, task: Task, report: &mut Report) -> Result<(), KernelError> {
+    fn perform(
+        &mut self,
+        task: Task,
+        now: Instant,
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
         if task == Task::Full {
             self.switch_layout();
         }
@@ -244,24 +257,26 @@ impl<M: Machine> Syncer<M> {
                 let mut observed = self.machine.observe()?;
                 report.unread_rules = self.machine.unread_rules();
                 self.believe(&mut observed)?;
+                self.drains.end(&mut observed.servers, now);
                 // After a failure the kernel differs from what is known, and not by anybody else's doing.
-                let due = (!self.engine.needs_audit()).then(|| Due::of(&self.engine.plan()));
+                let due = (!self.engine.needs_audit())
+                    .then(|| Due::of(&self.engine.plan(), &self.engine));
                 let plan = self.engine.audit(&observed);
                 report.mended = due.is_some_and(|due| due.report(&plan));
                 if self.engine.config().layout.uses_ipvs() {
                     warn_of_loss(&plan, observed.servers.len());
                 }
                 self.carry_out(&plan, report);
-                self.drain(&plan, report)
+                self.drain(&plan, now, report)
             }
             Task::Changes => {
                 let plan = self.engine.plan();
                 self.carry_out(&plan, report);
-                self.drain(&plan, report)
+                self.drain(&plan, now, report)
             }
             Task::Drain => {
                 let servers: Vec<_> = self.engine.draining().collect();
-                self.look_at_draining(&servers, report)
+                self.look_at_draining(&servers, now, report)
             }
         }
     }
@@ -294,7 +309,7 @@ impl<M: Machine> Syncer<M> {
 
     /// Most destinations have no connections when they go: those that have just got weight 0 are looked at
     /// once right away.
-    fn drain(&mut self, plan: &Plan, report: &mut Report) -> Result<(), KernelError> {
+    fn drain(&mut self, plan: &Plan, now: Instant, report: &mut Report) -> Result<(), KernelError> {
         let servers: BTreeSet<_> = plan
             .iter()
             .filter_map(|(_, operation)| match operation {
@@ -307,18 +322,20 @@ impl<M: Machine> Syncer<M> {
             })
             .collect();
         let servers: Vec<_> = servers.into_iter().collect();
-        self.look_at_draining(&servers, report)
+        self.look_at_draining(&servers, now, report)
     }
 
     fn look_at_draining(
         &mut self,
         servers: &[VirtualServerId],
+        now: Instant,
         report: &mut Report,
     ) -> Result<(), KernelError> {
         if servers.is_empty() {
             return Ok(());
         }
-        let counts = self.machine.connections(servers)?;
+        let mut counts = self.machine.connections(servers)?;
+        self.drains.end(&mut counts, now);
         let plan = self.engine.drained(&counts);
         self.carry_out(&plan, report);
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use proxier::Plan;
+use proxier::{Engine, Operation, Plan};
 use proxier_linux::Signs;
 
 use super::report::kind;
@@ -80,12 +80,14 @@ pub(super) struct Due(BTreeSet<String>);
 
 impl Due {
     /// What is to be done as far as is known without reading the kernel.
-    pub(super) fn of(plan: &Plan) -> Self {
-        Self(
-            plan.iter()
-                .map(|(_, operation)| operation.summary())
-                .collect(),
-        )
+    pub(super) fn of(plan: &Plan, engine: &Engine) -> Self {
+        let due = plan.iter().map(|(_, operation)| operation.summary());
+        // Those that drain go when they are seen without connections.
+        let drained = engine.draining_destinations().map(|draining| {
+            let (server, id) = (draining.server, draining.destination);
+            Operation::DeleteDestination { server, id }.summary()
+        });
+        Self(due.chain(drained).collect())
     }
 
     /// Logs what others changed, by part of the kernel. Whether they changed anything.

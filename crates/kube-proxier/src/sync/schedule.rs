@@ -160,6 +160,11 @@ impl Schedule {
         self.urgent = true;
     }
 
+    /// Draining destinations are looked at by then, at the latest.
+    pub fn look_at_drains_by(&mut self, at: Instant) {
+        self.drain = Some(self.drain.map_or(at, |drain| drain.min(at)));
+    }
+
     /// When the next task is due.
     #[must_use]
     pub fn next(&self) -> Instant {

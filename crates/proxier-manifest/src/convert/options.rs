@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Notes;
 use crate::objects::Annotations;
-use proxier::cluster::{ServiceOptions, annotation};
+use proxier::cluster::{DrainLimit, ServiceOptions, annotation};
 
 /// Schedulers of Linux 6.12 and earlier.
 const SCHEDULERS: [Scheduler; 14] = [
@@ -54,6 +54,9 @@ pub(super) fn of_service(
     let upper = options.upper_threshold;
     let lower = |text: &str| lower_threshold(upper, text);
     options.lower_threshold = first(annotations, &[annotation::LOWER_THRESHOLD], notes, lower);
+    options.drain = first(annotations, &[annotation::DRAIN], notes, drain);
+    let udp = first(annotations, &[annotation::DRAIN_UDP], notes, boolean);
+    options.drain_udp = udp.unwrap_or_default();
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 
@@ -124,6 +127,26 @@ fn lower_threshold(upper: Option<NonZeroU32>, text: &str) -> Result<NonZeroU32, 
         Some(upper) if lower > upper => Err(format!("{lower} is above {key}, which is {upper}")),
         Some(_) => Ok(lower),
     }
+}
+
+fn drain(text: &str) -> Result<DrainLimit, String> {
+    match text {
+        "until-idle" => Ok(DrainLimit::Idle),
+        "grace-period" => Ok(DrainLimit::GracePeriod),
+        _ => {
+            let seconds = text
+                .strip_suffix('s')
+                .and_then(|seconds| seconds.parse().ok());
+            let known = "until-idle, grace-period, or a number of seconds such as 30s";
+            let seconds = seconds.ok_or_else(|| format!("{text:?} is not {known}"));
+            seconds.map(DrainLimit::Seconds)
+        }
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    let value = text.parse();
+    value.map_err(|_| format!("{text:?} is not true or false"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What annotations ask of the proxy, beyond the fields of the Kubernetes API.
 
+use std::fmt;
 use std::num::NonZeroU32;
 
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
@@ -18,15 +19,21 @@ pub mod annotation {
     pub const UPPER_THRESHOLD: &str = "kube-proxier/upper-threshold";
     /// Of a Service: connections below which such an endpoint gets new ones again.
     pub const LOWER_THRESHOLD: &str = "kube-proxier/lower-threshold";
+    /// Of a Service: how long connections of TCP go on to an endpoint that gets no new ones.
+    pub const DRAIN: &str = "kube-proxier/drain";
+    /// Of a Service: whether flows of UDP go on to an endpoint that terminates and serves.
+    pub const DRAIN_UDP: &str = "kube-proxier/drain-udp";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 7] = [
+    pub const ALL: [&str; 9] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
         LOWER_THRESHOLD,
+        DRAIN,
+        DRAIN_UDP,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
@@ -47,6 +54,34 @@ pub struct ServiceOptions {
     /// Below how many connections such an endpoint gets new ones again, at most `upper_threshold`. Without that it has no
     /// effect; where it is missing, the kernel takes three quarters of it.
     pub lower_threshold: Option<NonZeroU32>,
+    /// How long connections of TCP go on to an endpoint that gets no new ones.
+    pub drain: Option<DrainLimit>,
+    /// Whether flows of UDP go on to an endpoint that terminates and serves.
+    pub drain_udp: bool,
+}
+
+/// How long connections of TCP go on to an endpoint that gets no new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum DrainLimit {
+    /// Until they end by themselves.
+    Idle,
+    /// Until the endpoint is in none of the Service's EndpointSlices: a pod that is deleted is in them until it has ended,
+    /// at the end of its grace period at the latest.
+    GracePeriod,
+    /// For so many seconds.
+    Seconds(u32),
+}
+
+/// As the annotation has it.
+impl fmt::Display for DrainLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Idle => f.write_str("until-idle"),
+            Self::GracePeriod => f.write_str("grace-period"),
+            Self::Seconds(seconds) => write!(f, "{seconds}s"),
+        }
+    }
 }
 
 /// One of the options that a Service can have.
@@ -61,15 +96,21 @@ pub enum ServiceOption {
     UpperThreshold,
     /// [`ServiceOptions::lower_threshold`].
     LowerThreshold,
+    /// [`ServiceOptions::drain`].
+    Drain,
+    /// [`ServiceOptions::drain_udp`].
+    DrainUdp,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 6] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
         Self::LowerThreshold,
+        Self::Drain,
+        Self::DrainUdp,
     ];
 
     /// The key of its annotation.
@@ -80,6 +121,8 @@ impl ServiceOption {
             Self::SchedulerFlags => annotation::SCHEDULER_FLAGS,
             Self::UpperThreshold => annotation::UPPER_THRESHOLD,
             Self::LowerThreshold => annotation::LOWER_THRESHOLD,
+            Self::Drain => annotation::DRAIN,
+            Self::DrainUdp => annotation::DRAIN_UDP,
         }
     }
 
@@ -98,6 +141,8 @@ impl ServiceOptions {
         match option {
             ServiceOption::UpperThreshold => self.upper_threshold.map(|upper| upper.to_string()),
             ServiceOption::LowerThreshold => self.lower_threshold.map(|lower| lower.to_string()),
+            ServiceOption::Drain => self.drain.map(|limit| limit.to_string()),
+            ServiceOption::DrainUdp => self.drain_udp.then(|| true.to_string()),
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);

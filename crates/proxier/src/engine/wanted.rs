@@ -265,7 +265,7 @@ impl Wanted {
             id: *id,
             config: claim.config,
             destinations: Arc::clone(&claim.destinations),
-            drains: claim.drains,
+            drain: claim.drain.clone(),
         })
     }
 

@@ -195,13 +195,14 @@ impl PartState {
             Self::Present => "present",
             Self::Missing => "missing",
             Self::Differs(_) => "differs",
+            Self::Draining => "draining",
             Self::Unwanted => "unwanted",
         }
     }
 }
 
 impl Part {
-    /// Whether it is as it should be.
+    /// Whether it is as it should be. What drains is not, and does no harm.
     #[must_use]
     pub const fn is_present(&self) -> bool {
         matches!(self.state, PartState::Present)
@@ -218,6 +219,8 @@ pub enum PartState {
     Missing,
     /// It is there, but not as it should be: this is what was found.
     Differs(String),
+    /// It is a destination that gets no new connections and stays for those that it has.
+    Draining,
     /// It is there and is not wanted (any more).
     Unwanted,
 }

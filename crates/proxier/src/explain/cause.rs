@@ -87,6 +87,8 @@ pub enum Cause {
         server: VirtualServerId,
         /// Its destinations.
         destinations: Vec<DestinationId>,
+        /// Whether EndpointSlices ask for that, by annotation.
+        asked: bool,
     },
     /// The virtual server has other destinations, weights or settings than it should.
     ServerDiffers {

@@ -312,7 +312,13 @@ pub(super) fn server(
             server,
             destination,
         };
-        let mut part = in_state(&operation, PartState::Unwanted);
+        let drains = destination.config.weight == 0;
+        let state = if drains {
+            PartState::Draining
+        } else {
+            PartState::Unwanted
+        };
+        let mut part = in_state(&operation, state);
         part.connections = Some(extra.connections);
         parts.push(part);
     }

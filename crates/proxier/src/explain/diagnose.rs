@@ -330,21 +330,19 @@ fn server(view: &View<'_>, claim: &Claim, all: &mut Findings<'_>) {
     }
     if wanted > 0 && destinations.clone().all(|one| one.config.weight == 0) {
         let destinations = destinations.map(|one| one.id).collect();
+        let mut weights = claim.destinations.iter().map(|wanted| wanted.config.weight);
         let cause = Cause::AllWeightsZero {
             server,
             destinations,
+            asked: weights.all(|weight| weight == 0),
         };
         all.push(at, cause);
         return;
     }
     let parts = compare::server(view, claim.id, claim.config, &claim.destinations);
-    // A destination that is not wanted any more drains at weight 0.
-    let drains = |part: &Part| {
-        part.state == PartState::Unwanted && format!("{} ", part.text).contains(" -w 0 ")
-    };
     let wrong = parts
         .iter()
-        .filter(|part| !part.is_present() && !drains(part));
+        .filter(|part| !part.is_present() && part.state != PartState::Draining);
     let parts: Vec<_> = wrong.map(super::words::difference).collect();
     if !parts.is_empty() {
         all.push(at, Cause::ServerDiffers { server, parts });

@@ -205,6 +205,7 @@ fn parts(f: &mut fmt::Formatter<'_>, all: &[Part], count_rules: bool) -> fmt::Re
             PartState::Present => ("ok", String::new()),
             PartState::Missing => ("MISSING", String::new()),
             PartState::Differs(found) => ("DIFFERS", format!(" (found: {found})")),
+            PartState::Draining => ("drains", String::new()),
             PartState::Unwanted => ("UNWANTED", String::new()),
         };
         write!(f, "  {word:<8}  {:<9}  {}{rest}", part.subject, part.text)?;

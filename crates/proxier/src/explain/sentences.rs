@@ -8,7 +8,7 @@ use super::answer::Finding;
 use super::cause::{Cause, NoEndpoint, NotProxied};
 use super::question::At;
 use super::words::{List, family, ids, ranges};
-use crate::cluster::{Family, LINK};
+use crate::cluster::{Family, LINK, annotation};
 use crate::conflict::Holder;
 use crate::layout::nftables::TABLE;
 
@@ -127,13 +127,22 @@ impl fmt::Display for Finding {
             Cause::AllWeightsZero {
                 server,
                 destinations,
-            } => write!(
-                f,
-                "{service} takes no new connections: all destinations of the virtual server {} have weight 0 ({}); \
-                 {NEXT_SYNC}",
-                At(*server),
-                ids(destinations)
-            ),
+                asked,
+            } => {
+                let (at, ids) = (At(*server), ids(destinations));
+                write!(
+                    f,
+                    "{service} takes no new connections: all destinations of the virtual server {at} have weight 0 ({ids}); "
+                )?;
+                match asked {
+                    true => write!(
+                        f,
+                        "its EndpointSlices ask for that by the annotation {}; change it in one of them",
+                        annotation::WEIGHT
+                    ),
+                    false => f.write_str(NEXT_SYNC),
+                }
+            }
             Cause::ServerDiffers { server, parts } => write!(
                 f,
                 "{service} has a virtual server {} that is not as it should be: {}; {NEXT_SYNC}",

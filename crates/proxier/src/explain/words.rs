@@ -44,6 +44,7 @@ pub(super) fn difference(part: &Part) -> String {
         PartState::Present => text.clone(),
         PartState::Missing => format!("missing: {text}"),
         PartState::Differs(found) => format!("{text} (found: {found})"),
+        PartState::Draining => format!("drains: {text}"),
         PartState::Unwanted => format!("not wanted: {text}"),
     }
 }

@@ -6,11 +6,10 @@ use ipvs_netlink::{Destination, Protocol, VirtualServerId};
 
 use super::merge;
 use crate::cluster::Family;
-use crate::desired::{Desired, Server};
+use crate::desired::{Desired, Drain, Server};
 use crate::layout::nftables::Element;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Phase, Plan};
-use crate::translate::drains;
 
 pub(super) fn plan(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     // Of virtual servers by mark, which may have been another Service's: before elements lead there.
@@ -39,7 +38,7 @@ fn add(wanted: &Server, plan: &mut Plan) {
         id,
         config,
         destinations,
-        drains: _,
+        drain: _,
     } = wanted;
     plan.push(
         Phase::Serve,
@@ -66,7 +65,8 @@ fn remove(desired: &Desired, observed: &Observed, found: &ObservedServer, plan: 
         VirtualServerId::FirewallMark { family, mark } => {
             desired.drain_marks
                 && found.destinations.iter().any(is_active)
-                && protocol_of_mark(family, mark, observed).is_none_or(drains)
+                && protocol_of_mark(family, mark, observed)
+                    .is_none_or(|protocol| Drain::by_default(protocol) != Drain::Never)
         }
         VirtualServerId::Address { .. } => false,
     };
@@ -143,7 +143,7 @@ fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>
 
 /// Deletes a destination that is not wanted, or lets its connections come to their end first.
 fn retire(wanted: &Server, found: &ObservedDestination) -> Option<Operation> {
-    if wanted.drains && !is_idle(found) {
+    if !is_idle(found) && wanted.drain.lets_stay(&found.destination.id) {
         return drain(wanted.id, found);
     }
     Some(Operation::DeleteDestination {

@@ -8,6 +8,7 @@ use ipvs_netlink::{Destination, VirtualServerConfig, VirtualServerId};
 use super::iptables::PortClaim;
 use crate::cluster::ObjectName;
 use crate::conflict::{Conflict, Holder};
+use crate::desired::Drain;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
 use crate::layout::{SetId, SourceRangeDrop};
@@ -23,8 +24,8 @@ pub(crate) struct Claim {
     /// Whether its address goes onto the proxy's link.
     pub(crate) bind: bool,
     pub(crate) entries: Vec<(SetId, Entry)>,
-    /// Whether a destination that is no longer wanted stays until its connections have ended.
-    pub(crate) drains: bool,
+    /// How long a destination that is no longer wanted stays for its connections.
+    pub(crate) drain: Drain,
     /// The name of the Service port.
     pub(crate) port: Arc<str>,
     /// What else comes with it. Boxed: claims are kept, and in ipvs mode's first layouts most have nothing else.

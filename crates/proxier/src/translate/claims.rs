@@ -158,6 +158,7 @@ impl<'a> Context<'a> {
         );
 
         let number = port.port.get();
+        let drain = self.drain(service, port, &endpoints);
         let claim = |address: IpAddr, number: u16, destinations: &Arc<[Destination]>| Claim {
             id: VirtualServerId::Address {
                 protocol: port.protocol,
@@ -169,7 +170,7 @@ impl<'a> Context<'a> {
             destinations: Arc::clone(destinations),
             bind: self.binds(address),
             entries: Vec::new(),
-            drains: drains(port.protocol),
+            drain: drain.clone(),
             port: Arc::clone(&port.name),
             extra: None,
         };
@@ -363,12 +364,6 @@ impl<'a> Context<'a> {
             .filter_map(|r| IpNetwork::new(r.network(), r.prefix()).ok())
             .collect()
     }
-}
-
-/// Whether destinations of a protocol wait for the end of their connections. Only those of TCP end by themselves; those
-/// of UDP and SCTP would keep a dead destination.
-pub(crate) fn drains(protocol: Protocol) -> bool {
-    protocol != Protocol::UDP && protocol != Protocol::SCTP
 }
 
 fn node_port_entries(

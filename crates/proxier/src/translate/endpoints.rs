@@ -155,6 +155,20 @@ impl Endpoints {
             .any(|candidate| candidate.local && candidate.terminating && !candidate.draining)
     }
 
+    /// All endpoints of the port, sorted.
+    pub(super) fn all(&self) -> impl Iterator<Item = DestinationId> {
+        self.candidates.iter().map(Candidate::id)
+    }
+
+    /// Those that terminate and serve their last connections, sorted.
+    pub(super) fn draining(&self) -> impl Iterator<Item = DestinationId> {
+        let draining = self
+            .candidates
+            .iter()
+            .filter(|candidate| candidate.draining);
+        draining.map(Candidate::id)
+    }
+
     /// The endpoints on this node, ready or not.
     pub(super) fn on_this_node(&self) -> impl Iterator<Item = (IpAddr, u16)> {
         self.candidates
@@ -228,6 +242,13 @@ impl Candidate {
         }
     }
 
+    const fn id(&self) -> DestinationId {
+        DestinationId {
+            address: self.address,
+            port: self.port,
+        }
+    }
+
     /// Whether this entry decides over another of the same address and port.
     fn decides_over(&self, other: &Self) -> bool {
         standing(self.terminating, self.ready) < standing(other.terminating, other.ready)
@@ -265,10 +286,7 @@ fn local_only(candidates: &[Candidate]) -> Arc<[Destination]> {
 
 fn destinations<'a>(endpoints: impl Iterator<Item = &'a Candidate>) -> Arc<[Destination]> {
     let destination = |endpoint: &Candidate| Destination {
-        id: DestinationId {
-            address: endpoint.address,
-            port: endpoint.port,
-        },
+        id: endpoint.id(),
         config: endpoint.config,
     };
     // Nearly all are chosen nearly always.

@@ -10,7 +10,7 @@ mod options;
 mod reserved;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
-pub(crate) use claims::{Context, drains};
+pub(crate) use claims::Context;
 pub(crate) use iptables::{AddressKind, PortClaim, Ports};
 pub(crate) use nftables::{mark_keys, marks};
 pub(crate) use node_ports::node_port_addresses;
@@ -162,7 +162,7 @@ impl FamilyGathered {
                     id: first.id,
                     config: first.config,
                     destinations: Arc::clone(&first.destinations),
-                    drains: first.drains,
+                    drain: first.drain.clone(),
                 });
             }
             for (order, claim) in same {

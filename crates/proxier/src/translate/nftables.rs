@@ -12,11 +12,12 @@ use std::sync::Arc;
 use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
 
 use super::claim::{Claim, Extra, ServiceClaims};
-use super::claims::{Context, drains};
+use super::claims::Context;
 use super::endpoints::Endpoints;
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
 use crate::config::Config;
 use crate::conflict::Holder;
+use crate::desired::Drain;
 use crate::layout::nftables::{
     AddressPort, Element, Kind, MarkKey, NodePort, OWN_FLAG, TableRules, allocate,
 };
@@ -70,6 +71,7 @@ struct Port<'a> {
     service: &'a Service,
     port: &'a ServicePort,
     config: VirtualServerConfig,
+    drain: Drain,
     endpoints: Endpoints,
     /// What becomes of packets from outside.
     outside: Outside,
@@ -140,6 +142,7 @@ impl Context<'_> {
             service,
             port,
             config: self.own_config(service),
+            drain: self.drain(service, port, &endpoints),
             endpoints,
             outside,
         };
@@ -335,7 +338,7 @@ impl Port<'_> {
             destinations: Arc::clone(destinations),
             bind: false,
             entries: Vec::new(),
-            drains: drains(self.port.protocol),
+            drain: self.drain.clone(),
             port: Arc::clone(&self.port.name),
             extra,
         }

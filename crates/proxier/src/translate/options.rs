@@ -1,12 +1,16 @@
 //! What a Service's annotations ask for, as far as the node can do it.
 
 use std::fmt;
+use std::sync::Arc;
 
-use ipvs_netlink::{Scheduler, ServiceFlags, VirtualServerConfig};
+use ipvs_netlink::{Protocol, Scheduler, ServiceFlags, VirtualServerConfig};
 
-use crate::cluster::{Host, Service, ServiceOption, ServiceOptions};
+use super::claims::Context;
+use super::endpoints::Endpoints;
+use crate::cluster::{DrainLimit, Host, Service, ServiceOption, ServiceOptions, ServicePort};
 use crate::config::Config;
-use crate::layout::Layout;
+use crate::desired::Drain;
+use crate::layout::{EndpointRules, Layout};
 
 /// An option of a Service that has no effect on a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,7 +48,11 @@ impl fmt::Display for NoEffect {
             Self::Layout(Layout::Iptables) => {
                 f.write_str("iptables mode chooses endpoints by chance, without IPVS")
             }
-            Self::Layout(layout) => write!(f, "layout {} cannot do it", layout.as_str()),
+            Self::Layout(layout) => write!(
+                f,
+                "layout {} knows ready endpoints alone, not those that terminate",
+                layout.as_str()
+            ),
             Self::NoScheduler(scheduler) => write!(
                 f,
                 "this kernel has no scheduler {scheduler} (module ip_vs_{scheduler})"
@@ -84,6 +92,11 @@ fn why_unused(
             options.scheduler.filter(missing).map(NoEffect::NoScheduler)
         }
         ServiceOption::UpperThreshold | ServiceOption::LowerThreshold => None,
+        ServiceOption::Drain if options.drain != Some(DrainLimit::GracePeriod) => None,
+        ServiceOption::Drain | ServiceOption::DrainUdp => {
+            let knows = knows_conditions(config);
+            (!knows).then_some(NoEffect::Layout(config.layout))
+        }
     }
 }
 
@@ -104,6 +117,38 @@ pub(super) fn server_config(
         server.timeout = seconds;
     }
     server
+}
+
+/// Whether endpoints that are not ready are known at all.
+fn knows_conditions(config: &Config) -> bool {
+    config.layout.endpoint_rules() != EndpointRules::ReadyOnly
+}
+
+impl Context<'_> {
+    /// How long destinations of a port that are no longer wanted stay.
+    pub(super) fn drain(
+        &self,
+        service: &Service,
+        port: &ServicePort,
+        endpoints: &Endpoints,
+    ) -> Drain {
+        let by_default = Drain::by_default(port.protocol);
+        let Some(options) = service.options.as_deref() else {
+            return by_default;
+        };
+        let knows = knows_conditions(self.config);
+        match (port.protocol, options.drain) {
+            (Protocol::TCP, Some(DrainLimit::Seconds(0))) => Drain::Never,
+            (Protocol::TCP, Some(DrainLimit::Seconds(seconds))) => Drain::Seconds(seconds),
+            (Protocol::TCP, Some(DrainLimit::GracePeriod)) if knows => {
+                Drain::Of(Arc::new(endpoints.all().collect()))
+            }
+            (Protocol::UDP, _) if options.drain_udp && knows => {
+                Drain::Of(Arc::new(endpoints.draining().collect()))
+            }
+            _ => by_default,
+        }
+    }
 }
 
 /// The flags that kube-proxy sets for a scheduler.

@@ -10,8 +10,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
-    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, Hints, Host, Node, ObjectName, Service,
-    ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
+    Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Hints, Host, Node,
+    ObjectName, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
@@ -174,11 +174,20 @@ fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
         option::of(select(schedulers)),
         option::of(select(flags)),
         thresholds,
+        option::of(select(vec![
+            DrainLimit::Idle,
+            DrainLimit::GracePeriod,
+            DrainLimit::Seconds(0),
+            DrainLimit::Seconds(30),
+        ])),
+        any::<bool>(),
     );
-    let all = all.prop_map(|(scheduler, flags, thresholds)| {
+    let all = all.prop_map(|(scheduler, flags, thresholds, drain, drain_udp)| {
         let mut options = ServiceOptions::default();
         options.scheduler = scheduler;
         options.scheduler_flags = flags.filter(|_| scheduler.is_some());
+        options.drain = drain;
+        options.drain_udp = drain_udp;
         if let Some((upper, lower)) = thresholds {
             options.upper_threshold = NonZeroU32::new(upper);
             options.lower_threshold = lower.and_then(NonZeroU32::new);

@@ -1,7 +1,7 @@
 //! What Services ask for by annotation, as far as the loop has a part in it.
 
 use ipvs_netlink::Scheduler;
-use proxier::cluster::{Service, ServiceOptions};
+use proxier::cluster::{DrainLimit, Service, ServiceOptions};
 
 use super::*;
 
@@ -48,4 +48,51 @@ fn a_scheduler_that_the_kernel_lacks_keeps_no_service_waiting() {
             .iter()
             .eq(["absent".parse::<Scheduler>().as_ref().unwrap()])
     );
+}
+
+/// A destination with a connection, whose endpoint goes; looks at the kernel as the loop takes them until it has gone.
+fn gone_after(limit: DrainLimit) -> Option<Duration> {
+    let mut fixture = Fixture::new();
+    fixture.take_all();
+    fixture.take_options(|options| options.drain = Some(limit));
+    fixture.next();
+    let state = fixture.syncer.machine().state();
+    let server = &state.servers[0];
+    let connections = Connections {
+        active: 1,
+        ..Connections::default()
+    };
+    let destination = server.destinations[0].destination.id;
+    let kernel = &mut fixture.syncer.machine;
+    kernel.set_connections(&server.id, &destination, connections);
+    fixture.pass(Duration::from_secs(2));
+    fixture.empty();
+    fixture.next();
+    let began = fixture.now.get();
+    let log = captured(|| {
+        while !fixture.destinations().is_empty()
+            && fixture.now.get() - began < Duration::from_secs(600)
+        {
+            fixture.next();
+        }
+    });
+    let gone = fixture.destinations().is_empty();
+    let took = fixture.now.get() - began;
+    assert_eq!(
+        log.contains("they are cut"),
+        gone && took > Duration::ZERO,
+        "{log}"
+    );
+    assert!(!log.contains("others changed"), "{log}");
+    gone.then_some(took)
+}
+
+#[test]
+fn connections_are_cut_when_the_time_is_over() {
+    assert_eq!(gone_after(DrainLimit::Idle), None);
+    assert_eq!(gone_after(DrainLimit::Seconds(0)), Some(Duration::ZERO));
+    for seconds in [7, 45, 200] {
+        let after = gone_after(DrainLimit::Seconds(seconds));
+        assert_eq!(after, Some(Duration::from_secs(seconds.into())));
+    }
 }

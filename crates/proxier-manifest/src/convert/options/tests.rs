@@ -103,6 +103,25 @@ fn thresholds_are_numbers_and_the_lower_is_not_above_the_upper() {
 }
 
 #[test]
+fn drains_have_a_limit() {
+    let read = |text: &str| {
+        let options = options(text);
+        (options.drain, options.drain_udp)
+    };
+    for limit in [
+        DrainLimit::Idle,
+        DrainLimit::GracePeriod,
+        DrainLimit::Seconds(0),
+        DrainLimit::Seconds(90),
+    ] {
+        let text = format!("kube-proxier/drain: {limit}");
+        assert_eq!(read(&text), (Some(limit), false));
+    }
+    assert_eq!(read("kube-proxier/drain-udp: 'true'"), (None, true));
+    assert_eq!(read("kube-proxier/drain-udp: 'false'"), (None, false));
+}
+
+#[test]
 fn a_slice_has_a_weight() {
     let read = |weight: &str| {
         let text = format!(
@@ -151,6 +170,15 @@ fn what_cannot_be_used_is_named_and_the_service_goes_on_without_it() {
             "kube-proxier/lower-threshold: '9'",
             "kube-proxier/lower-threshold: has no effect without kube-proxier/upper-threshold"
                 .to_owned(),
+        ),
+        (
+            "kube-proxier/drain: forever",
+            "kube-proxier/drain: \"forever\" is not until-idle, grace-period, or a number of seconds such as 30s"
+                .to_owned(),
+        ),
+        (
+            "kube-proxier/drain-udp: 'yes'",
+            "kube-proxier/drain-udp: \"yes\" is not true or false".to_owned(),
         ),
         (
             "kube-proxier/scheduler: 7",

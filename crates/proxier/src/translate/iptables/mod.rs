@@ -14,6 +14,7 @@ use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::node_ports::node_port_networks;
 use crate::cluster::{Family, ObjectName, Service, ServicePort, TrafficPolicy};
+use crate::desired::Drain;
 use crate::layout::{IptablesRules, PortRules, PortSpec, Sources};
 
 /// What a claim means in iptables mode. All claims of a Service port share its description.
@@ -70,7 +71,7 @@ impl Context<'_> {
             destinations: Arc::default(),
             bind: false,
             entries: Vec::new(),
-            drains: false,
+            drain: Drain::Never,
             port: Arc::clone(&port.name),
             extra: Some(Box::new(Extra::Rules(PortClaim {
                 spec: Arc::clone(&spec),
