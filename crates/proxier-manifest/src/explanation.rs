@@ -58,6 +58,7 @@ fn port(port: &PortAnswer) -> Value {
             "ready": endpoint.ready,
             "serving": endpoint.serving,
             "terminating": endpoint.terminating,
+            "weight": endpoint.weight,
         })
     });
     json!({

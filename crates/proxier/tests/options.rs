@@ -316,6 +316,20 @@ fn what_drains_is_explained() {
 }
 
 #[test]
+fn endpoints_are_explained_with_the_weight_of_their_slice() {
+    let (host, config) = (Host::new("node-a"), Config::default());
+    let (cluster, observed) = (weighted("", "7"), MemoryKernel::new().state());
+    let evidence = Evidence::new(&cluster, &host, &config, &observed);
+    let text = explain(&evidence, &"default/web".parse().unwrap()).to_string();
+    for line in [
+        "10.244.1.5:8080  ready, weight 7\n",
+        "10.244.1.6:8080  ready\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
+
+#[test]
 fn weights_of_0_everywhere_are_explained() {
     let cluster = {
         let mut cluster = weighted("", "0");

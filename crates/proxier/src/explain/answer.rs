@@ -120,6 +120,8 @@ pub struct EndpointAnswer {
     pub serving: bool,
     /// `conditions.terminating`.
     pub terminating: bool,
+    /// Its weight, if its EndpointSlice gives it one.
+    pub weight: Option<u16>,
 }
 
 /// An address, protocol and port that a Service port is reached at.

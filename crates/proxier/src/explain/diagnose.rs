@@ -160,6 +160,7 @@ fn endpoints(view: &View<'_>, port: &PortView<'_>) -> Vec<EndpointAnswer> {
                 ready: endpoint.ready,
                 serving: endpoint.serving,
                 terminating: endpoint.terminating,
+                weight: slice.weight,
             }));
         }
     }

@@ -165,7 +165,13 @@ impl PortAnswer {
             if let Some(node) = &endpoint.node {
                 write!(f, ", on {node}")?;
             }
-            writeln!(f, "{}", if endpoint.local { " (this node)" } else { "" })?;
+            if endpoint.local {
+                f.write_str(" (this node)")?;
+            }
+            match endpoint.weight {
+                Some(weight) => writeln!(f, ", weight {weight}")?,
+                None => writeln!(f)?,
+            }
             head = "";
         }
         match self.endpoints.len().saturating_sub(ENDPOINTS) {
