@@ -25,6 +25,7 @@ use tokio::time::timeout;
 use super::addresses::ApiAddresses;
 use super::request::ApiClient;
 use super::token::TokenFile;
+use super::transport::Transport;
 use super::{certificate, connect, kubeconfig};
 
 /// How long a command that logs in may take.
@@ -112,13 +113,22 @@ pub enum ApiError {
     },
 }
 
-/// A client of the API server. Nothing is sent to it yet.
+/// A client of the API server, over connections as the environment has them ([`Transport::from_environment`]). Nothing is
+/// sent yet.
 ///
 /// Failures are not tried again by the client itself, since [`run`](super::run) does that with pauses.
 ///
 /// # Errors
 /// [`ApiError`] if the source does not name an API server.
 pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
+    client_over(source, Transport::from_environment()).await
+}
+
+/// The same, over connections that are used like this.
+///
+/// # Errors
+/// [`ApiError`] if the source does not name an API server.
+pub async fn client_over(source: &ApiSource, transport: Transport) -> Result<ApiClient, ApiError> {
     let mut config = config(source).await?;
     let token = token_file(&mut config.auth_info)
         .map(|(path, inline)| {
@@ -134,7 +144,7 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
     let url = config.cluster_url.to_string();
     let certificate = client_certificate(&config.auth_info);
     let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));
-    let made = connected(config, Arc::clone(&addresses), COMMAND);
+    let made = connected(config, Arc::clone(&addresses), transport, COMMAND);
     let made = made.await.map_err(|command| ApiError::Command {
         url: url.clone(),
         command,
@@ -156,10 +166,11 @@ pub async fn client(source: &ApiSource) -> Result<ApiClient, ApiError> {
 async fn connected(
     mut config: Config,
     addresses: Arc<ApiAddresses>,
+    transport: Transport,
     limit: Duration,
 ) -> Result<kube::Result<Client>, String> {
     let Some(exec) = &mut config.auth_info.exec else {
-        return Ok(connect::client(config, addresses));
+        return Ok(connect::client(config, addresses, transport));
     };
     // A daemon has nobody to ask.
     exec.interactive_mode = Some(ExecInteractiveMode::Never);
@@ -167,7 +178,7 @@ async fn connected(
     let runtime = Handle::current();
     let making = spawn_blocking(move || {
         let _entered = runtime.enter();
-        connect::client(config, addresses)
+        connect::client(config, addresses, transport)
     });
     match timeout(limit, making).await {
         Ok(Ok(made)) => Ok(made),
@@ -376,7 +387,8 @@ mod tests {
             };
             let config = config(&source).await.unwrap();
             let addresses = Arc::new(ApiAddresses::of(&config.cluster_url));
-            connected(config, addresses, Duration::from_millis(100)).await
+            let transport = Transport::default();
+            connected(config, addresses, transport, Duration::from_millis(100)).await
         });
         assert_eq!(given_up.err().as_deref(), Some("sleep"));
         runtime.shutdown_background();

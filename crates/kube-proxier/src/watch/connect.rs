@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::client::legacy::Client as HttpClient;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use kube::client::{Body, ConfigExt};
+use kube::client::{ConfigExt, RustlsTlsError};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
 
 use super::addresses::{ApiAddresses, Resolver};
+use super::transport::{Http, Transport};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -29,9 +29,14 @@ const UNCONFIRMED: Duration = Duration::from_secs(20);
 
 /// A client as kube makes it from the configuration, over connections that are probed. The addresses that the server's name
 /// is resolved to are kept.
-pub(super) fn client(mut config: Config, addresses: Arc<ApiAddresses>) -> kube::Result<Client> {
+pub(super) fn client(
+    mut config: Config,
+    addresses: Arc<ApiAddresses>,
+    transport: Transport,
+) -> kube::Result<Client> {
     // The system's authorities are read only where some are needed: an image with nothing but the program has none.
-    if config.accept_invalid_certs || config.cluster_url.scheme_str() == Some("http") {
+    let encrypted = config.cluster_url.scheme_str() != Some("http");
+    if config.accept_invalid_certs || !encrypted {
         config.root_cert.get_or_insert_default();
     }
     if config.proxy_url.is_some() {
@@ -46,8 +51,8 @@ pub(super) fn client(mut config: Config, addresses: Arc<ApiAddresses>) -> kube::
     connector.set_keepalive_retries(Some(KEEPALIVE_PROBES));
     connector.set_tcp_user_timeout(Some(UNCONFIRMED));
     connector.set_nodelay(true);
-    let connector = config.rustls_https_connector_with_connector(connector)?;
-    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let connector = encrypting(&config, connector, transport)?;
+    let http = Http::new(connector, transport, encrypted);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)
@@ -55,4 +60,26 @@ pub(super) fn client(mut config: Config, addresses: Arc<ApiAddresses>) -> kube::
         .map_err(BoxError::from)
         .service(http);
     Ok(Client::new(service, config.default_namespace))
+}
+
+/// The connector with TLS, as kube makes it, but that kube never offers HTTP/2.
+fn encrypting(
+    config: &Config,
+    connector: HttpConnector<Resolver>,
+    transport: Transport,
+) -> kube::Result<HttpsConnector<HttpConnector<Resolver>>> {
+    let mut builder = HttpsConnectorBuilder::new()
+        .with_tls_config(config.rustls_client_config()?)
+        .https_or_http();
+    if let Some(name) = &config.tls_server_name {
+        let name = name.clone().try_into();
+        let name = name.map_err(RustlsTlsError::InvalidServerName);
+        let name = name.map_err(kube::Error::RustlsTls)?;
+        builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    let builder = builder.enable_http1();
+    Ok(match transport.http2 {
+        true => builder.enable_http2().wrap_connector(connector),
+        false => builder.wrap_connector(connector),
+    })
 }

@@ -129,6 +129,16 @@ impl WatchError {
             )
     }
 
+    /// Whether the request was sent, and the connection or its stream ended before any answer.
+    pub(super) fn is_without_answer(&self) -> bool {
+        match self {
+            Self::Unreachable(kube::Error::Service(error)) => error
+                .downcast_ref::<hyper_util::client::legacy::Error>()
+                .is_some_and(|error| !error.is_connect()),
+            _ => false,
+        }
+    }
+
     /// Whether the server was not there to answer, or was not able to.
     pub(super) const fn is_away(&self) -> bool {
         match self {

@@ -35,6 +35,7 @@ mod scope;
 mod stream;
 mod streamed;
 mod token;
+mod transport;
 mod unpack;
 
 use std::ops::RangeInclusive;
@@ -44,7 +45,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use self::availability::Availability;
-pub use self::client::{ApiError, ApiSource, client};
+pub use self::client::{ApiError, ApiSource, client, client_over};
 pub use self::counters::Counters;
 pub use self::examine::{Examination, examine};
 use self::follow::Follower;
@@ -52,6 +53,7 @@ use self::kind::Kind;
 pub use self::recorder::{Recorder, record};
 pub use self::request::ApiClient;
 pub use self::scope::NodeScope;
+pub use self::transport::Transport;
 use super::Event;
 
 /// When the API server is asked, how long it may take, and how much is read of its answers.

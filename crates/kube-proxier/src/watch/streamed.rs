@@ -77,6 +77,11 @@ impl Follower {
                 self.log_fallback(&error);
                 return Ok(None);
             }
+            // An HTTP/2 stream that is reset at once may lose the head of its answer.
+            Err(error) if error.is_without_answer() && !self.streaming.broke(Instant::now()) => {
+                self.log_fallback(&error);
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
         self.intake.begin_list();

@@ -205,7 +205,7 @@ fn connections_are_probed_by_the_kernel() {
         let probed = |(timer, left): &(&str, &str)| {
             *timer == "02" && u32::from_str_radix(left, 16).unwrap() <= 1000
         };
-        if timers.len() >= 3 && timers.iter().all(probed) {
+        if !timers.is_empty() && timers.iter().all(probed) {
             break;
         }
         assert!(Instant::now() < deadline, "{table}");

@@ -14,6 +14,7 @@ mod encoded;
 mod examined;
 mod formats;
 mod hostile;
+mod http2;
 mod kubeconfigs;
 mod listed;
 mod nodes;

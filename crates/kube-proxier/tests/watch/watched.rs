@@ -1,6 +1,7 @@
 //! A watch that is running, and what came of it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -8,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kube_proxier::Event;
-use kube_proxier::watch::{self, ApiSource, Counters, Interest, NodeScope, Timing};
+use kube_proxier::watch::{self, ApiSource, Counters, Interest, NodeScope, Timing, Transport};
 use proxier::cluster::{Change, Cluster};
+use tempfile::TempDir;
 
 use crate::api_server::ApiServer;
 use crate::objects::NODE;
@@ -33,6 +35,27 @@ pub(crate) struct Watched {
     /// Where the server is.
     pub(crate) api_servers: BTreeSet<SocketAddr>,
     thread: JoinHandle<()>,
+    /// Where its kubeconfig is.
+    folder: Option<TempDir>,
+}
+
+/// Where a server is, and the folder of the kubeconfig that it takes to believe it, if it takes one.
+pub(crate) fn source(server: &ApiServer) -> (ApiSource, Option<TempDir>) {
+    let Some(authority) = server.authority() else {
+        let source = ApiSource {
+            kubeconfig: None,
+            master: Some(server.url()),
+        };
+        return (source, None);
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    fs::write(&path, server.kubeconfig_of(Some(authority), "")).unwrap();
+    let source = ApiSource {
+        kubeconfig: Some(path),
+        master: None,
+    };
+    (source, Some(folder))
 }
 
 /// Whether there is still someone who takes it. Waits for room without holding up the runtime.
@@ -55,15 +78,24 @@ impl Watched {
 
     /// The same, where so many events wait between the watch and the test before the watch does.
     pub(crate) fn start_slow(server: &ApiServer, timing: Timing, room: usize) -> Self {
-        let source = ApiSource {
-            kubeconfig: None,
-            master: Some(server.url()),
-        };
-        Self::start_from(source, timing, room)
+        let (source, folder) = source(server);
+        let mut watched = Self::start_from(source, timing, room);
+        watched.folder = folder;
+        watched
     }
 
     /// The same, told otherwise where the server is.
     pub(crate) fn start_from(source: ApiSource, timing: Timing, room: usize) -> Self {
+        Self::start_over(source, timing, room, Transport::default())
+    }
+
+    /// The same, over connections that are used like this.
+    pub(crate) fn start_over(
+        source: ApiSource,
+        timing: Timing,
+        room: usize,
+        transport: Transport,
+    ) -> Self {
         let (forward, received) = sync_channel(room);
         let counters = Arc::<Counters>::default();
         let counts = Arc::clone(&counters);
@@ -73,7 +105,7 @@ impl Watched {
                 .enable_all()
                 .build();
             runtime.unwrap().block_on(async {
-                let client = watch::client(&source).await.unwrap();
+                let client = watch::client_over(&source, transport).await.unwrap();
                 let (sender, mut events) = tokio::sync::mpsc::channel(room.min(16));
                 let forward = async move {
                     while let Some(event) = events.recv().await {
@@ -99,6 +131,7 @@ impl Watched {
             events: Vec::new(),
             api_servers: BTreeSet::new(),
             thread,
+            folder: None,
         }
     }
 

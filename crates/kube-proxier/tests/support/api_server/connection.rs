@@ -13,7 +13,7 @@ use super::faults::{Endless, Gone};
 use super::format::{self, Format, refuse};
 use super::selector::Selector;
 use super::tls::Wire;
-use super::{Asked, Shared, events, odd, packed, streamed};
+use super::{Asked, Shared, events, http2, odd, packed, streamed};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
@@ -31,7 +31,10 @@ pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
     };
     thread::spawn(move || {
         // Whoever is connected may go at any time, and may be made to.
-        let _ = prepare(&stream).and_then(|()| serve(&shared, Wire::new(stream, tls)));
+        match tls {
+            Some(tls) if tls.has_http2() => drop(http2::serve(&shared, stream, tls)),
+            tls => drop(prepare(&stream).and_then(|()| serve(&shared, Wire::new(stream, tls)))),
+        }
         // The clone that others could close it by goes too.
         shared.lock().open.remove(&number);
     });
@@ -42,7 +45,8 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
+/// Answers requests of HTTP/1.1 until there are no more.
+pub(super) fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
     let mut reader = BufReader::new(wire);
     loop {
         let Some(first) = line(&mut reader)? else {

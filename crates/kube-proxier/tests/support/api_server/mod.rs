@@ -17,6 +17,7 @@ mod connection;
 mod events;
 mod faults;
 mod format;
+mod http2;
 mod odd;
 mod packed;
 mod selector;
@@ -44,6 +45,8 @@ pub(crate) use self::tls::{Authority, Tls};
 pub(crate) struct ApiServer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    /// Who is to be believed that it is this one.
+    authority: Option<Arc<Authority>>,
 }
 
 /// What its threads have in common.
@@ -83,12 +86,35 @@ struct State {
     odd_lines: Vec<(String, Vec<u8>)>,
     /// Counts the answers that were held back.
     held: usize,
+    /// Counts the orders to leave connections without an answer.
+    freezes: usize,
+    /// Counts the connections that carried out the last of these.
+    frozen: usize,
+    /// Counts the orders to take no further requests on connections.
+    drains: usize,
 }
 
 impl ApiServer {
     /// Starts one, with no objects.
     pub(crate) fn start() -> Self {
+        // The tests of the watch are run with each version of HTTP.
+        if module_path!().starts_with("watch_http2") {
+            return Self::start_with_http2();
+        }
         Self::start_as(None)
+    }
+
+    /// Starts one that speaks TLS, and HTTP/2 with those who can.
+    pub(crate) fn start_with_http2() -> Self {
+        let authority = Authority::new();
+        let tls = Tls::new(&authority.identity("127.0.0.1")).with_http2();
+        Self::start_as(Some(tls)).of(authority)
+    }
+
+    /// The same, to be believed for that authority's sake.
+    pub(crate) fn of(mut self, authority: Authority) -> Self {
+        self.authority = Some(Arc::new(authority));
+        self
     }
 
     /// Starts one that speaks TLS.
@@ -135,10 +161,17 @@ impl ApiServer {
                 long_line: 0,
                 odd_lines: Vec::new(),
                 held: 0,
+                freezes: 0,
+                frozen: 0,
+                drains: 0,
             }),
             changed: Condvar::new(),
         });
-        let server = Self { address, shared };
+        let server = Self {
+            address,
+            shared,
+            authority: None,
+        };
         server.listen(listener);
         server
     }
@@ -147,6 +180,11 @@ impl ApiServer {
         let encrypted = self.shared.lock().tls.is_some();
         let scheme = if encrypted { "https" } else { "http" };
         format!("{scheme}://{}", self.address)
+    }
+
+    /// The authority of its certificate, where it was started with one.
+    pub(crate) fn authority(&self) -> Option<&Authority> {
+        self.authority.as_deref()
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -357,6 +395,11 @@ impl ApiServer {
     /// How many connections were accepted so far.
     pub(crate) fn accepted(&self) -> usize {
         self.shared.lock().accepted
+    }
+
+    /// How many watches are being served.
+    pub(crate) fn watches(&self) -> usize {
+        self.shared.lock().watching
     }
 
     /// Waits until so many watches are being served.

@@ -27,9 +27,12 @@ pub(crate) struct Identity {
     pub(crate) key_data: String,
 }
 
+/// HTTP/2 as TLS names it.
+pub(super) const HTTP2: &[u8] = b"h2";
+
 /// How a server speaks TLS.
 #[derive(Clone)]
-pub(crate) struct Tls(Arc<ServerConfig>);
+pub(crate) struct Tls(pub(super) Arc<ServerConfig>);
 
 impl Authority {
     pub(crate) fn new() -> Self {
@@ -78,6 +81,18 @@ impl Tls {
     /// A server that talks only to clients whose certificate is of that authority.
     pub(crate) fn with_clients_of(server: &Identity, clients: &Authority) -> Self {
         Self::of(server, Some(clients))
+    }
+
+    /// The same with HTTP/2, for clients that can.
+    pub(crate) fn with_http2(self) -> Self {
+        let mut config = ServerConfig::clone(&self.0);
+        config.alpn_protocols = vec![HTTP2.into(), b"http/1.1".into()];
+        Self(Arc::new(config))
+    }
+
+    /// Whether HTTP/2 may be spoken.
+    pub(super) fn has_http2(&self) -> bool {
+        !self.0.alpn_protocols.is_empty()
     }
 
     fn of(server: &Identity, clients: Option<&Authority>) -> Self {
