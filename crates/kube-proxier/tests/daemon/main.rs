@@ -26,6 +26,7 @@ mod idle;
 mod iptables_mode;
 mod nftables;
 mod outage;
+mod phases;
 mod pod;
 mod process;
 mod refusals;
@@ -168,6 +169,8 @@ fn long() -> impl Iterator<Item = Test> {
         .ignored(),
         test("idle::with_200", || idle::processor_time(200)).ignored(),
         test("idle::with_none", || idle::processor_time(0)).ignored(),
+        test("phases::of_1000", || phases::of_a_start(1000)).ignored(),
+        test("phases::of_10000", || phases::of_a_start(10_000)).ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::in_both_modes", || size::in_both_modes(1000)).ignored(),
         test("size::in_both_modes_of_5000", || size::in_both_modes(5000)).ignored(),

@@ -36,7 +36,7 @@ fn pods_of(service: u32) -> Vec<String> {
 }
 
 /// A server with so many Services of ten endpoints each.
-fn filled(services: u32) -> ApiServer {
+pub(crate) fn filled(services: u32) -> ApiServer {
     let server = ApiServer::start();
     server.put(node());
     for number in 0..services {
