@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn a_command_that_hangs_is_given_up() {
         let text = fs::read_to_string(kubeconfig("https://10.0.0.1:6443").path()).unwrap();
-        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['3600'], interactiveMode: Never}";
+        let exec = "exec: {apiVersion: client.authentication.k8s.io/v1, command: sleep, args: ['60'], interactiveMode: Never}";
         let file = file(&text.replace("token: t", exec));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -52,7 +52,7 @@ pub(super) fn client(
     connector.set_tcp_user_timeout(Some(UNCONFIRMED));
     connector.set_nodelay(true);
     let connector = encrypting(&config, connector, transport)?;
-    let http = Http::new(connector, transport, encrypted);
+    let http = Http::new(&connector, transport, encrypted);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

@@ -138,7 +138,9 @@ impl Intake {
             self.listing.deleting = Some(is_deleting(&item));
         }
         match self.read(item, &name) {
-            Read::Usable { object, partial } => self.listing.put(name, object, partial),
+            Read::Usable { object, partial } => {
+                self.listing.put(shared(name, &object), object, partial);
+            }
             Read::Refused { known } => self.listing.refuse(name, known),
             Read::Irrelevant => self.listing.remove(&name),
         }
@@ -212,17 +214,15 @@ impl Intake {
     }
 
     fn whole(&self, objects: Vec<Object>) -> Change {
-        let (mut services, mut slices) = (Vec::new(), Vec::new());
-        for object in objects {
-            match object {
-                Object::Service(service) => services.push(*service),
-                Object::Slice(slice) => slices.push(*slice),
-                _ => {}
-            }
-        }
         match self.kind {
-            Kind::Services => Change::Services(services),
-            Kind::Slices => Change::Slices(slices),
+            Kind::Services => Change::Services(unboxed(objects, |object| match object {
+                Object::Service(service) => Some(*service),
+                _ => None,
+            })),
+            Kind::Slices => Change::Slices(unboxed(objects, |object| match object {
+                Object::Slice(slice) => Some(*slice),
+                _ => None,
+            })),
             Kind::Node(_) | Kind::Nodes(_) => Change::Nodes(Vec::new()),
         }
     }
@@ -245,7 +245,7 @@ impl Intake {
         self.refuse_one(&name, refused);
         let change = match read {
             Read::Usable { object, .. } => {
-                self.known.insert(name);
+                self.known.insert(shared(name, &object));
                 self.is_news(&object).then(|| Change::from(object))
             }
             Read::Irrelevant => self.forget(name),
@@ -377,6 +377,26 @@ impl Intake {
             Kind::Slices => Change::SliceGone(name),
             Kind::Node(_) | Kind::Nodes(_) => Change::NodeGone(name.name().into()),
         }
+    }
+}
+
+/// Each taken out of its box, into room that does not grow.
+fn unboxed<T>(objects: Vec<Object>, take: impl FnMut(Object) -> Option<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(objects.len());
+    all.extend(objects.into_iter().filter_map(take));
+    all
+}
+
+/// The object's own name, which is the same: one text for both.
+fn shared(name: ObjectName, object: &Object) -> ObjectName {
+    let own = match object {
+        Object::Service(service) => &service.name,
+        Object::Slice(slice) => &slice.name,
+        _ => return name,
+    };
+    match *own == name {
+        true => own.clone(),
+        false => name,
     }
 }
 

@@ -200,7 +200,7 @@ pub(super) struct Http {
 
 impl Http {
     /// Over connections of a connector, which offers HTTP/2 if `transport` has it.
-    pub(super) fn new(connector: Connector, transport: Transport, encrypted: bool) -> Self {
+    pub(super) fn new(connector: &Connector, transport: Transport, encrypted: bool) -> Self {
         // Without TLS nothing is negotiated.
         let chosen = Chosen::new(match transport.http2 && encrypted {
             true => Version::Two,

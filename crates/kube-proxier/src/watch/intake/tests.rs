@@ -258,3 +258,31 @@ fn the_last_version_in_a_list_is_the_one_that_counts() {
     }
     assert_eq!(ports(&cluster), [("a", 4), ("b", 2)]);
 }
+
+/// A list is large: neither names nor room are had twice.
+#[test]
+fn a_list_is_kept_once() {
+    let mut intake = intake(Kind::Services);
+    let services = (0..100).map(|n| service(&format!("web-{n}"), 80));
+    let changes = list(&mut intake, services);
+    let [Change::Services(sent)] = &*changes else {
+        panic!("{changes:?}");
+    };
+    assert_eq!((sent.len(), sent.capacity()), (100, 100));
+    for service in sent {
+        let known = intake.known.get(&service.name).unwrap();
+        assert_eq!(known.name().as_ptr(), service.name.name().as_ptr());
+    }
+    let sent = intake.applied(service("new", 80));
+    let [
+        Event::Cluster {
+            change: Change::Service(new),
+            ..
+        },
+    ] = &*sent
+    else {
+        panic!("{sent:?}");
+    };
+    let known = intake.known.get(&new.name).unwrap();
+    assert_eq!(known.name().as_ptr(), new.name.name().as_ptr());
+}
