@@ -18,7 +18,7 @@ use crate::api_server::ApiServer;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The same where this test runs: an emulated machine is several times slower.
-pub(crate) fn patience() -> Duration {
+fn patience() -> Duration {
     match kernel_test::iptables_flavour() {
         "nft" => PATIENCE * 4,
         _ => PATIENCE,
