@@ -13,8 +13,8 @@ use std::sync::Arc;
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
 use proxier::cluster::{Change, Host, ObjectName, ServiceType, TrafficPolicy};
 use proxier::{
-    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation,
-    Plan, reconcile,
+    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
+    Operation, Plan, reconcile,
 };
 use proxier_manifest::Snapshot;
 
@@ -242,4 +242,65 @@ fn a_virtual_server_at_an_address_that_is_bound_later_is_the_proxys() {
     // As after a restart.
     let rest = reconcile(&engine.desired(), &kernel.state());
     assert!(rest.is_empty(), "{rest}");
+}
+
+/// Each virtual server leads back to the Service port that has it, and those that a Service has are what it gets of what it
+/// claims.
+#[test]
+fn it_is_known_who_has_a_virtual_server() {
+    let two = "
+kind: Service
+apiVersion: v1
+metadata: {name: older, creationTimestamp: '2026-01-01T00:00:00Z'}
+spec: {clusterIP: 10.0.0.8, externalIPs: [203.0.113.5], ports: [{name: http, port: 80}]}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: younger, creationTimestamp: '2026-02-01T00:00:00Z'}
+spec: {clusterIP: 10.0.0.9, externalIPs: [203.0.113.5], ports: [{name: http, port: 80}, {name: more, port: 81}]}
+---
+kind: EndpointSlice
+apiVersion: discovery.k8s.io/v1
+metadata: {name: younger-1, labels: {kubernetes.io/service-name: younger}}
+addressType: IPv4
+ports: [{name: http, port: 8080}, {name: more, port: 8081}]
+endpoints: [{addresses: [10.244.1.5]}]
+";
+    let reading = proxier_manifest::read_cluster("test", two.as_bytes());
+    let [older, younger] = ["older", "younger"].map(|name| ObjectName::new("default", name));
+    for layout in [Layout::Current, Layout::Nftables, Layout::Iptables] {
+        let mut engine = Engine::new(Host::new("node-a"), Config::with_layout(layout));
+        for service in reading.cluster.services.values() {
+            engine.change(Change::Service(Box::new(service.clone())));
+        }
+        for slice in reading.cluster.slices.values() {
+            engine.change(Change::Slice(Box::new(slice.clone())));
+        }
+        engine.plan();
+        let held = engine.held_by(&younger);
+        let held: Vec<_> = held
+            .iter()
+            .map(|held| {
+                let endpoints = held.endpoints.iter().map(ToString::to_string);
+                let endpoints: Vec<_> = endpoints.collect();
+                format!("{} {} {}", held.server, held.port, endpoints.join(" "))
+            })
+            .collect();
+        assert_eq!(
+            held,
+            [
+                "-t 10.0.0.9:80 http 10.244.1.5:8080",
+                "-t 10.0.0.9:81 more 10.244.1.5:8081",
+                "-t 203.0.113.5:81 more 10.244.1.5:8081",
+            ],
+            "{layout:?}"
+        );
+        let contested = "-t 203.0.113.5:80".parse().unwrap();
+        assert_eq!(engine.holder(&contested), Some((&older, "http")));
+        assert_eq!(engine.holder(&"-t 203.0.113.5:82".parse().unwrap()), None);
+        assert_eq!(engine.slices_of(&younger).len(), 1);
+        assert_eq!(engine.slices_of(&older), []);
+        assert_eq!(engine.service(&older), reading.cluster.services.get(&older));
+        assert_eq!(engine.services().count(), 2);
+    }
 }

@@ -7,6 +7,7 @@
 
 mod delta;
 mod dirty;
+mod held;
 mod last_applied;
 mod marks;
 mod queries;
@@ -27,6 +28,7 @@ use std::net::IpAddr;
 
 use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
 
+pub use self::held::Held;
 pub use self::rules::RuleCounts;
 
 use self::delta::{DeltaBuilder, written};

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 
 use super::{Engine, RuleCounts};
-use crate::cluster::{Cluster, Host, ObjectName, PerFamily};
+use crate::cluster::{Cluster, EndpointSlice, Host, ObjectName, PerFamily, Service};
 use crate::config::Config;
 use crate::conflict::{Conflict, ConflictChange};
 use crate::desired::{Desired, Server};
@@ -14,6 +14,23 @@ use crate::health::{NoLocalEndpoints, ServiceHealth};
 use crate::translate::translate;
 
 impl Engine {
+    /// A Service as it was told, if there is one of this name.
+    #[must_use]
+    pub fn service(&self, name: &ObjectName) -> Option<&Service> {
+        self.store.service(name)
+    }
+
+    /// The Services as they were told, in no particular order.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.store.services()
+    }
+
+    /// The EndpointSlices of a Service as they were told, by name.
+    #[must_use]
+    pub fn slices_of(&self, service: &ObjectName) -> &[EndpointSlice] {
+        self.store.slices_of(service)
+    }
+
     /// A virtual server as it was wanted when the last plan was made, if it was.
     #[must_use]
     pub fn server(&self, id: &VirtualServerId) -> Option<Server> {

@@ -70,6 +70,13 @@ impl Store {
         self.services.get(name)?.service.as_deref()
     }
 
+    /// The slices of a Service, by name.
+    pub(super) fn slices_of(&self, service: &ObjectName) -> &[EndpointSlice] {
+        self.services
+            .get(service)
+            .map_or(&[], |parts| parts.slices.as_slice())
+    }
+
     /// Marks Services as stale.
     pub(super) fn touch(&mut self, names: &BTreeSet<ObjectName>) {
         for name in names {

@@ -249,8 +249,13 @@ impl Wanted {
         all
     }
 
+    /// What a Service wants.
+    pub(super) fn service(&self, name: &ObjectName) -> Option<&Tracked> {
+        self.services.get(name)
+    }
+
     /// What the Service wants that has a virtual server.
-    fn holder(&self, id: &VirtualServerId) -> Option<&Tracked> {
+    pub(super) fn holder(&self, id: &VirtualServerId) -> Option<&Tracked> {
         let first = self.claimants.get(id)?.claimants().first()?;
         self.services.get(&first.rank.name)
     }
