@@ -4,36 +4,24 @@
 //! of the daemon list it; the machine; and what its kernel holds. Nothing is changed.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use conntrack_netlink::{DumpItem, Filter};
 use ipvs_netlink::{DestinationId, Protocol, Scheduler, VirtualServerId};
-use proxier::cluster::{Change, Cluster};
+use proxier::cluster::Cluster;
 use proxier::explain::{Evidence, Explanation, Flow, explain as answer};
-use proxier::{Kernel, KernelError, Layout};
+use proxier::{Kernel, KernelError};
 use proxier_linux::OpenError;
-use proxier_manifest::{Content, printable_within};
-use tokio::runtime::Builder;
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use proxier_manifest::printable_within;
 
+use crate::cluster::{ClusterError, KnownCluster};
 use crate::daemon;
-use crate::event::Event;
 use crate::machine::{Machine as _, ThisMachine};
 use crate::options::{ExplainArgs, Options};
-use crate::watch::{self, ApiError, ApiSource, Counters, Interest, NodeScope, Timing};
 
-/// How long the API server may take to list the cluster.
-const LISTS: Duration = Duration::from_secs(30);
-/// How large a file of manifests may be.
-const MAX_FILE_BYTES: u64 = 1 << 30;
 /// How much is shown of one line, in bytes.
 const SHOWN: usize = 4096;
 
@@ -47,40 +35,9 @@ pub enum ExplainError {
     /// A part of its state cannot be read.
     #[error("cannot read the state of this node: {0}")]
     Kernel(#[from] KernelError),
-    /// The API server cannot be asked.
-    #[error(
-        "{0}; give the daemon's configuration with --config=FILE, or the cluster with --manifests=FILE"
-    )]
-    Api(#[from] ApiError),
-    /// The file of manifests cannot be read.
-    #[error("--manifests: {}: {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: io::Error,
-    },
-    /// The file of manifests holds no cluster.
-    #[error("--manifests: {}: holds no Services, EndpointSlices or Nodes{reason}", path.display())]
-    NoCluster {
-        /// The file.
-        path: PathBuf,
-        /// The first thing that is wrong in it, after a colon.
-        reason: String,
-    },
-    /// The system gave no means to wait for answers.
-    #[error("cannot start: {0}")]
-    Start(#[source] io::Error),
-}
-
-/// The cluster, and what else is known of its API server.
-#[derive(Default)]
-struct Known {
-    cluster: Cluster,
-    /// Where the API server is.
-    api_servers: BTreeSet<SocketAddr>,
-    /// Why it does not answer.
-    away: Option<String>,
+    /// The cluster cannot be had.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }
 
 /// Answers a question about this node. Blocks for up to half a minute where the API server is slow.
@@ -91,11 +48,8 @@ struct Known {
 /// answer.
 pub fn explain(options: &Options, args: &ExplainArgs) -> Result<Explanation, ExplainError> {
     let known = match &args.manifests {
-        Some(path) => Known {
-            cluster: read_manifests(path)?,
-            ..Known::default()
-        },
-        None => ask(options)?,
+        Some(path) => KnownCluster::in_file(path)?,
+        None => KnownCluster::listed(options)?,
     };
     let (options, machine) = daemon::open(options.clone());
     let mut machine = machine?.for_a_command();
@@ -203,97 +157,6 @@ pub fn write_text(explanation: &Explanation, out: &mut dyn Write) -> io::Result<
         }
     }
     Ok(())
-}
-
-fn read_manifests(path: &Path) -> Result<Cluster, ExplainError> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-        if u64::try_from(read).is_ok_and(|read| read > MAX_FILE_BYTES) {
-            return Err(io::Error::other("is larger than 1 GiB"));
-        }
-        Ok(())
-    });
-    let path = path.to_owned();
-    if let Err(error) = read {
-        return Err(ExplainError::File { path, error });
-    }
-    let manifests = proxier_manifest::read_cluster(&path.display().to_string(), &bytes);
-    for diagnostic in &manifests.diagnostics {
-        tracing::warn!("{diagnostic}");
-    }
-    match manifests.content {
-        Content::Cluster => Ok(manifests.cluster),
-        _ => {
-            let first = manifests.diagnostics.first();
-            let reason = first.map(|first| format!(": {first}")).unwrap_or_default();
-            Err(ExplainError::NoCluster { path, reason })
-        }
-    }
-}
-
-/// Asks the API server for the cluster, as the daemon does when it starts.
-fn ask(options: &Options) -> Result<Known, ExplainError> {
-    let source = ApiSource {
-        kubeconfig: options.process.kubeconfig.as_deref().map(PathBuf::from),
-        master: options.master.as_deref().map(Into::into),
-    };
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(ExplainError::Start)?;
-    let known = runtime.block_on(async {
-        let client = watch::client(&source).await?;
-        let examined = watch::examine(&client, &options.node_name).await;
-        let mut known = Known {
-            api_servers: client.addresses(),
-            ..Known::default()
-        };
-        if let Err(reason) = examined.ready {
-            known.away = Some(format!("{}: {reason}", client.url()));
-            return Ok(known);
-        }
-        let nodes = NodeScope::new(options.config.layout == Layout::Current);
-        let interest = Interest {
-            node_name: &options.node_name,
-            node_addresses: &nodes,
-        };
-        let (events, received) = mpsc::channel(EVENTS);
-        let url = client.url().to_owned();
-        let counters = Arc::new(Counters::default());
-        let followed = watch::run(client, interest, Timing::default(), counters, events);
-        let listed = tokio::select! {
-            () = followed => false,
-            listed = timeout(LISTS, listen(received, &mut known.cluster)) => listed.unwrap_or(false),
-        };
-        if !listed {
-            let seconds = LISTS.as_secs();
-            known.away = Some(format!("{url}: no list within {seconds} s"));
-            known.cluster = Cluster::default();
-        }
-        Ok(known)
-    });
-    // A command that gives credentials, and hangs, is not waited for.
-    runtime.shutdown_background();
-    known
-}
-
-/// How many events may wait.
-const EVENTS: usize = 64;
-
-/// Receives the list of each kind. Returns whether all came.
-async fn listen(mut events: mpsc::Receiver<Event>, cluster: &mut Cluster) -> bool {
-    let (mut services, mut slices, mut nodes) = (false, false, false);
-    while !(services && slices && nodes) {
-        let Some(event) = events.recv().await else {
-            return false;
-        };
-        if let Event::Cluster { change, .. } = event {
-            services |= matches!(change, Change::Services(_));
-            slices |= matches!(change, Change::Slices(_));
-            nodes |= matches!(change, Change::Nodes(_));
-            cluster.change(change);
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! | a tool that hangs, from the start on too | everything waits | its own rules wait; it is killed after 10 s | daemon: `hanging` |
 #![forbid(unsafe_code)]
 
+mod cluster;
 pub mod config;
 mod conntrack;
 pub mod daemon;
@@ -54,6 +55,7 @@ mod stop;
 pub mod sync;
 pub mod watch;
 
+pub use cluster::ClusterError;
 pub use event::Event;
 pub use http::Connections;
 pub use instance::{Instance, InstanceError};

@@ -148,7 +148,7 @@ pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
 pub use conflict::{Conflict, ConflictChange, Holder};
 pub use desired::{Desired, DesiredSet, DesiredTable, Drain, FamilyState, Server};
-pub use engine::{DrainingDestination, Engine, RuleCounts};
+pub use engine::{DrainingDestination, Engine, Held, RuleCounts};
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
 pub use layout::nftables;
