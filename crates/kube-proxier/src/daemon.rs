@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use proxier::cluster::Cluster;
 use proxier::{Conflict, Desired, Kernel, KernelError, Layout, Phase, Plan, reconcile, translate};
 use proxier_linux::LinuxKernel;
@@ -24,6 +25,7 @@ use super::machine::Machine as _;
 use super::options::{ConfigWatch, Flags, Options};
 use super::status::Reporter;
 use super::sync::{self, Fallback, Syncer};
+use super::traffic::Traffic;
 use super::watch::{self, ApiError, ApiSource, NodeScope, Recorder};
 use super::{
     Connections, Event, Instance, InstanceError, Stop, ThisMachine, conntrack, doctor, http,
@@ -153,9 +155,17 @@ fn proxy(
     let client = client.counting(reporter.metrics().requests().clone());
     log_start(options, client.url(), iptables.as_deref());
     let pages = Introspection::new(options.effective(), std::env::args().skip(1));
-    let servers = servers(&options.process, &reporter, &pages, connections);
     let counters = Arc::clone(reporter.counters());
     let (events, received) = mpsc::channel(EVENTS);
+    let traffic = Traffic::new(
+        events.clone(),
+        reporter.syncs().clone(),
+        options.service_metrics_limit,
+    );
+    let pages_for_people = http::introspection_routes(&pages, reporter.health());
+    let metrics = http::metrics_routes(reporter.metrics(), &traffic)
+        .merge(pages_for_people);
+    let servers = servers(&options.process, &reporter, metrics, connections);
     let stop = Stop::default();
     let (alive, ended) = oneshot::channel::<()>();
     let mut threads = Vec::new();
@@ -258,10 +268,9 @@ fn join(threads: Vec<JoinHandle<()>>, deadline: Instant) {
 fn servers(
     process: &Process,
     reporter: &Reporter,
-    pages: &Introspection,
+    metrics: Router,
     connections: &Connections,
 ) -> impl Future<Output = io::Error> + use<> {
-    let (health, metrics) = (reporter.health().clone(), reporter.metrics().clone());
     let hard_fail = process.bind_address_hard_fail;
     let serve = |what, address: Option<SocketAddr>, routes| {
         let connections = connections.clone();
@@ -280,13 +289,9 @@ fn servers(
     let healthz = serve(
         "health",
         process.healthz_bind_address,
-        http::health_routes(&health, &metrics),
+        http::health_routes(reporter.health(), reporter.metrics()),
     );
-    let metrics = serve(
-        "metrics",
-        process.metrics_bind_address,
-        http::metrics_routes(&metrics).merge(http::introspection_routes(pages, &health)),
-    );
+    let metrics = serve("metrics", process.metrics_bind_address, metrics);
     async {
         tokio::select! {
             error = healthz => error,

@@ -8,6 +8,8 @@ use dummy_link::Removal;
 use proxier::Config;
 use proxier::cluster::Change;
 
+use crate::inquiry::Inquiry;
+
 /// Something that may change what the kernel should hold, or what the node reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -31,4 +33,6 @@ pub enum Event {
     Tampered(String),
     /// The configuration was read again, and is another.
     Config(Box<Config>),
+    /// Somebody wants to know what the loop knows. Changes nothing.
+    Asked(Inquiry),
 }

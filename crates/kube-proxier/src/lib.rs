@@ -23,6 +23,7 @@
 //! | `/livez` while syncs are made but fail | 503 | 200: another process would fail too | http: `health_is_answered_as_kube_proxy_answers` |
 //! | `status` in `/healthz` and `/livez` | each family by itself | both families alike, since one sync is of both | http: `health_is_answered_as_kube_proxy_answers` |
 //! | a Service that does not get what it claims, or that the kernel refuses | not reported | logged once, an Event on the Service, `kube_proxier_*` metrics | daemon: `refusals::are_of_no_concern_to_other_objects` |
+//! | traffic of Services in `/metrics` | not there | `kube_proxier_service_*`, for a limited number of Service ports | daemon: `traffic::is_counted_by_service_port` |
 //! | clients of the HTTP servers | no limits | time limits, and limits of connections each and in all | http: `clients_that_do_not_ask_keep_nobody_from_being_answered` |
 //! | `--cleanup` | flushes all virtual servers | removes what is the proxy's own | daemon: `process::cleans_up` |
 //! | a tool that hangs, from the start on too | everything waits | its own rules wait; it is killed after 10 s | daemon: `hanging` |
@@ -39,6 +40,7 @@ mod fallback;
 mod guard;
 pub mod health;
 mod http;
+mod inquiry;
 mod instance;
 pub mod layout;
 mod links;
@@ -53,11 +55,13 @@ pub mod service_health;
 mod status;
 mod stop;
 pub mod sync;
+mod traffic;
 pub mod watch;
 
 pub use cluster::ClusterError;
 pub use event::Event;
 pub use http::Connections;
+pub use inquiry::Inquiry;
 pub use instance::{Instance, InstanceError};
 pub use machine::{Machine, SwitchError, ThisMachine};
 pub use stop::Stop;

@@ -22,6 +22,7 @@ use super::metrics::{Holdings, Metrics, OperationResult};
 use super::options::Options;
 use super::service_health::ServiceHealthServers;
 use super::sync::{Observer, Report, Syncer, Task};
+use super::traffic::SyncCount;
 use super::watch::{Counters, Recorder};
 
 /// How many objects that the kernel refuses are logged, and shown, one by one.
@@ -50,6 +51,7 @@ pub(super) struct Reporter {
     /// Node ports that were warned of.
     warned_ports: BTreeSet<u16>,
     in_force: InForce,
+    syncs: SyncCount,
 }
 
 /// How many objects were listed first, of each kind that has been.
@@ -122,6 +124,7 @@ impl Reporter {
             local_ports: LocalPorts::read(Path::new("/")),
             warned_ports: BTreeSet::new(),
             in_force,
+            syncs: SyncCount::default(),
         })
     }
 
@@ -133,6 +136,11 @@ impl Reporter {
     /// What `/metrics` shows.
     pub(super) const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Counts syncs.
+    pub(super) const fn syncs(&self) -> &SyncCount {
+        &self.syncs
     }
 
     /// What the watch counts.
@@ -383,7 +391,11 @@ impl<M: Machine> Observer<M> for Reporter {
                 }
             }
             Event::Config(config) => self.health.set_sync_period(config.sync_period),
-            Event::ApiServers(_) | Event::Links | Event::Removed(_) | Event::Tampered(_) => {}
+            Event::ApiServers(_)
+            | Event::Links
+            | Event::Removed(_)
+            | Event::Tampered(_)
+            | Event::Asked(_) => {}
         }
     }
 
@@ -394,6 +406,7 @@ impl<M: Machine> Observer<M> for Reporter {
 
     fn synced(&mut self, report: &Report, syncer: &Syncer<M>) {
         let engine = syncer.engine();
+        self.syncs.more();
         self.metrics
             .set_mode(engine.config().layout, syncer.missing());
         let machine = syncer.machine();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::tests::{request, run};
+use super::tests::{no_traffic, request, run};
 use super::*;
 use crate::metrics::Metrics;
 
@@ -43,9 +43,10 @@ fn odd_requests_get_an_answer_or_an_end_and_hurt_nobody() {
         let health = HealthState::new(Duration::from_secs(30));
         health.updated();
         let metrics = Metrics::new().unwrap();
-        let routes = health_routes(&health, &metrics).merge(
-            Router::new().route("/metrics", get(move || async move { exposition(&metrics) })),
-        );
+        let routes = health_routes(&health, &metrics).merge(Router::new().route(
+            "/metrics",
+            get(move || async move { exposition(metrics.text()) }),
+        ));
         let address = served(routes).await;
         let head = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\n";
         let long = "x".repeat(1 << 20);
@@ -129,7 +130,7 @@ fn odd_requests_get_an_answer_or_an_end_and_hurt_nobody() {
 fn a_client_that_does_not_read_keeps_nobody_waiting() {
     run(async {
         let metrics = Metrics::new().unwrap();
-        let address = served(metrics_routes(&metrics)).await;
+        let address = served(metrics_routes(&metrics, &no_traffic())).await;
         let mut slow = Vec::new();
         for _ in 0..32 {
             let mut stream = TcpStream::connect(address).unwrap();

@@ -21,6 +21,7 @@ pub(super) use self::connections::LocalAddress;
 pub(super) use self::introspection::{Introspection, routes as introspection_routes};
 use super::health::{HealthState, healthz, livez};
 use super::metrics::Metrics;
+use super::traffic::Traffic;
 
 /// How long until an address that is taken is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -46,10 +47,14 @@ pub(super) fn health_routes(health: &HealthState, metrics: &Metrics) -> Router {
 
 /// What is served on the metrics address: `/metrics`, `/proxyMode` and `/healthz`, which here reports only that the
 /// process runs, as kube-proxy's does.
-pub(super) fn metrics_routes(metrics: &Metrics) -> Router {
-    let (metrics, mode) = (metrics.clone(), metrics.clone());
+pub(super) fn metrics_routes(metrics: &Metrics, traffic: &Traffic) -> Router {
+    let (metrics, mode, traffic) = (metrics.clone(), metrics.clone(), traffic.clone());
+    let exposed = move || async move {
+        let traffic = traffic.text().await;
+        exposition(metrics.text() + &traffic)
+    };
     Router::new()
-        .route("/metrics", get(move || async move { exposition(&metrics) }))
+        .route("/metrics", get(exposed))
         .route("/proxyMode", get(move || async move { plain(mode.mode()) }))
         .route("/healthz", get(|| async { plain("ok") }))
 }
@@ -59,9 +64,9 @@ fn plain(text: &'static str) -> Response {
     ([(header::X_CONTENT_TYPE_OPTIONS, nosniff)], text).into_response()
 }
 
-fn exposition(metrics: &Metrics) -> Response {
+fn exposition(text: String) -> Response {
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    ([(header::CONTENT_TYPE, format)], metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, format)], text).into_response()
 }
 
 /// Serves on an address until dropped. One that cannot be bound is logged and tried again; with `hard_fail` it is
@@ -100,6 +105,7 @@ pub(super) async fn serve(
 #[cfg(test)]
 pub(super) mod tests {
     use super::super::health::tests::TestClock;
+    use super::super::traffic::SyncCount;
     use proxier::Layout;
 
     use super::*;
@@ -138,6 +144,12 @@ pub(super) mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes).await });
         address
+    }
+
+    /// Where no loop says what Services there are.
+    pub(crate) fn no_traffic() -> Traffic {
+        let (events, _) = tokio::sync::mpsc::channel(1);
+        Traffic::new(events, SyncCount::default(), 0)
     }
 
     fn status(answer: &str) -> &str {
@@ -235,7 +247,7 @@ pub(super) mod tests {
     fn metrics_and_the_mode_are_served() {
         run(async {
             let metrics = Metrics::new().unwrap();
-            let address = start(metrics_routes(&metrics)).await;
+            let address = start(metrics_routes(&metrics, &no_traffic())).await;
             let mode = request(address, "/proxyMode").await;
             assert!(
                 mode.starts_with("HTTP/1.1 200 OK\r\n") && mode.ends_with("\r\n\r\nipvs"),
@@ -272,7 +284,7 @@ pub(super) mod tests {
             let connections = Connections::new(1024);
             let failed = serve("test", address, Router::new(), true, &connections).await;
             assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::AddrInUse);
-            let routes = metrics_routes(&Metrics::new().unwrap());
+            let routes = metrics_routes(&Metrics::new().unwrap(), &no_traffic());
             let server =
                 tokio::spawn(
                     async move { serve("test", address, routes, false, &connections).await },

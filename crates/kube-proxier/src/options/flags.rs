@@ -143,6 +143,11 @@ pub(super) struct ProcessFlags {
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) remove_foreign_servers: Option<bool>,
 
+    /// Show the traffic of so many Service ports one by one in /metrics, ten series each. Where there are more, those with
+    /// traffic are shown, and what is left is summed up [default: 200].
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) service_metrics_limit: Option<usize>,
+
     /// The name of this machine's Node [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub(super) hostname_override: Option<String>,

@@ -26,6 +26,9 @@ pub use write::write_file;
 use crate::config::{self, ConfigReading, Logging, Process};
 use crate::layout::LayoutChoice;
 
+/// How many Service ports have their traffic in metrics of their own, if no flag says: ten series each.
+const SERVICE_METRICS_LIMIT: usize = 200;
+
 /// How to run, from flags, configuration file and environment, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -45,6 +48,8 @@ pub struct Options {
     pub master: Option<Box<str>>,
     /// The configuration file, if there is one: what [`ConfigWatch`] watches.
     pub config_file: Option<PathBuf>,
+    /// How many Service ports have their traffic in metrics of their own.
+    pub service_metrics_limit: usize,
     /// What the user should know of how flags, file and environment were taken, to be logged as warnings.
     pub warnings: Vec<String>,
     /// What is worth a line in the log at start.
@@ -236,6 +241,10 @@ impl Options {
             node_name,
             master: flags.api.master.map(String::into_boxed_str),
             config_file: flags.process.config,
+            service_metrics_limit: flags
+                .process
+                .service_metrics_limit
+                .unwrap_or(SERVICE_METRICS_LIMIT),
             warnings: notices.warnings,
             notes: notices.notes,
         })

@@ -166,6 +166,10 @@ impl<M: Machine> Syncer<M> {
                 return false;
             }
             Event::NodeDeleting(_) => return false,
+            Event::Asked(inquiry) => {
+                inquiry.answer(&self.engine);
+                return false;
+            }
         }
         self.schedule.changed(now)
     }
