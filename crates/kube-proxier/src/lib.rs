@@ -55,6 +55,7 @@ pub mod service_health;
 mod status;
 mod stop;
 pub mod sync;
+pub mod top;
 mod traffic;
 pub mod watch;
 

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
 use kube_proxier::options::{Action, DoctorOutput, Flags, Options, ThisProcess, write_file};
+use kube_proxier::top::{self, TopError};
 use kube_proxier::{daemon, doctor, explain, logging};
 
 fn main() -> ExitCode {
@@ -97,6 +98,11 @@ fn act(flags: Flags, options: Options, out: &mut dyn Write) -> Result<bool, Box<
             }
             return Ok(explanation.is_served());
         }
+        Action::Top(args) => top::top(&options, args, out).map_err(|error| match error {
+            // So that it is known for what it is.
+            TopError::Io(error) => error.into(),
+            error => Box::<dyn Error>::from(error),
+        })?,
     }
     Ok(true)
 }

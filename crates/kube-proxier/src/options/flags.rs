@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use proxier::explain::Question;
@@ -10,6 +11,7 @@ use super::conntrack::ConntrackFlags;
 use super::unused::UnusedFlags;
 use crate::config::LogFormat;
 use crate::layout::LayoutChoice;
+use crate::top::{self, SortBy};
 
 /// The node daemon that makes Kubernetes Services out of IPVS, in the place of kube-proxy.
 ///
@@ -27,6 +29,7 @@ use crate::layout::LayoutChoice;
         kube-proxier --kubeconfig=/etc/kubernetes/proxy.conf --cluster-cidr=10.244.0.0/16\n  \
         kube-proxier doctor --config=/var/lib/kube-proxy/config.conf\n  \
         kube-proxier explain 10.96.0.10:53/udp --config=/var/lib/kube-proxy/config.conf\n  \
+        kube-proxier top --config=/var/lib/kube-proxy/config.conf\n  \
         kube-proxier --cleanup\n\n\
         Durations are written as in Go: 500ms, 30s, 1h15m. Yes-or-no flags may stand alone\n\
         (--masquerade-all) or with their value (--masquerade-all=false). kube-proxy's other flags\n\
@@ -77,6 +80,62 @@ pub enum Command {
     ///
     /// Exit status: 0, it is served; 1, something is wrong; 2, the question or the configuration is wrong.
     Explain(ExplainArgs),
+    /// Show the busiest Services and endpoints of this node, again and again.
+    ///
+    /// Rates are those that IPVS estimates over some seconds. Names come from the API server. On a terminal the keys c, p, b, a
+    /// and n sort, and q or ctrl-C ends it; elsewhere one listing follows the other. Nothing is changed.
+    ///
+    /// Exit status: 0, it was shown; 1, it cannot be; 2, the command line or the configuration is wrong.
+    Top(TopArgs),
+}
+
+/// What the busiest are shown by.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct TopArgs {
+    /// How often it is shown: a duration of 100ms at least [default: 1s].
+    #[arg(long, default_value = "1s", hide_default_value = true, value_name = "DURATION", value_parser = top_interval)]
+    pub interval: Duration,
+
+    /// Show it once, and exit [default: false].
+    #[arg(long)]
+    pub once: bool,
+
+    /// By what to sort: connections, packets or bytes per second, active connections, or the name [default: bytes].
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "WHAT"
+    )]
+    pub sort: SortBy,
+
+    /// Show the Services of this namespace alone [default: all, and what no Service has].
+    #[arg(long, value_name = "NAME")]
+    pub namespace: Option<String>,
+
+    /// Show no more than so many Services, and so many endpoints [default: those that fit the terminal; elsewhere 20, in
+    /// JSON all].
+    #[arg(long, value_name = "NUMBER")]
+    pub rows: Option<usize>,
+
+    /// Read Services, EndpointSlices and Nodes from this file, as kubectl get -A -o yaml prints them, and not from the API
+    /// server [default: none].
+    #[arg(long, value_name = "FILE")]
+    pub manifests: Option<PathBuf>,
+
+    /// What is printed: text, or an object of JSON in each line.
+    #[arg(long, value_enum, default_value_t = DoctorOutput::Text, value_name = "FORM")]
+    pub output: DoctorOutput,
+}
+
+fn top_interval(text: &str) -> Result<Duration, String> {
+    let interval = proxier_manifest::parse_duration(text).map_err(|error| error.to_string())?;
+    match interval < top::SHORTEST {
+        true => Err("100ms is the shortest".to_owned()),
+        false => Ok(interval),
+    }
 }
 
 /// What is to be explained.

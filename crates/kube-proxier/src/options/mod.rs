@@ -19,7 +19,7 @@ use proxier::Config;
 use proxier_manifest::{ConfigDocument, ConfigError, FieldError};
 use serde_json::{Map, Value, json};
 
-pub use flags::{Command, DoctorOutput, ExplainArgs, Flags};
+pub use flags::{Command, DoctorOutput, ExplainArgs, Flags, TopArgs};
 pub use watch::ConfigWatch;
 pub use write::write_file;
 
@@ -71,6 +71,8 @@ pub enum Action {
     Doctor(DoctorOutput),
     /// Explain why something is served, or not.
     Explain(Box<ExplainArgs>),
+    /// Show the busiest Services and endpoints.
+    Top(Box<TopArgs>),
 }
 
 /// Why options could not be read.
@@ -280,6 +282,7 @@ fn action(flags: &Flags) -> Action {
     match (&flags.command, &process.write_config_to) {
         (Some(Command::Doctor { output }), _) => Action::Doctor(*output),
         (Some(Command::Explain(args)), _) => Action::Explain(Box::new(args.clone())),
+        (Some(Command::Top(args)), _) => Action::Top(Box::new(args.clone())),
         (None, Some(path)) => Action::WriteConfig(path.clone()),
         _ if process.cleanup == Some(true) => Action::Cleanup,
         _ if process.init_only == Some(true) => Action::InitOnly,

@@ -17,7 +17,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 
 use self::count::Counted;
-pub(crate) use self::names::Names;
+pub(crate) use self::count::add;
+pub(crate) use self::names::{Names, PortName};
 use crate::event::Event;
 use crate::inquiry::Inquiry;
 
