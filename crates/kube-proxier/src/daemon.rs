@@ -23,6 +23,7 @@ use super::http::Introspection;
 use super::layout::{self, InForce, LayoutChoice, ThisNode};
 use super::machine::Machine as _;
 use super::options::{ConfigWatch, Flags, Options};
+use super::page::{self, Page};
 use super::status::Reporter;
 use super::sync::{self, Fallback, Syncer};
 use super::traffic::Traffic;
@@ -162,9 +163,17 @@ fn proxy(
         reporter.syncs().clone(),
         options.service_metrics_limit,
     );
+    let page = Page::new(
+        events.clone(),
+        &options.node_name,
+        reporter.health().clone(),
+        Arc::clone(&counters),
+        reporter.recent().clone(),
+    );
     let pages_for_people = http::introspection_routes(&pages, reporter.health());
     let metrics = http::metrics_routes(reporter.metrics(), &traffic)
-        .merge(pages_for_people);
+        .merge(pages_for_people)
+        .merge(page::routes(&page));
     let servers = servers(&options.process, &reporter, metrics, connections);
     let stop = Stop::default();
     let (alive, ended) = oneshot::channel::<()>();

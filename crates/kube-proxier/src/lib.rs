@@ -23,6 +23,7 @@
 //! | `/livez` while syncs are made but fail | 503 | 200: another process would fail too | http: `health_is_answered_as_kube_proxy_answers` |
 //! | `status` in `/healthz` and `/livez` | each family by itself | both families alike, since one sync is of both | http: `health_is_answered_as_kube_proxy_answers` |
 //! | a Service that does not get what it claims, or that the kernel refuses | not reported | logged once, an Event on the Service, `kube_proxier_*` metrics | daemon: `refusals::are_of_no_concern_to_other_objects` |
+//! | `/` on the metrics address | 404 | a page of what is served: plain HTML, no scripts; all other paths are as they were | page: `it_shows_what_is_served_and_what_is_not`, `nothing_but_its_own_style_is_allowed` |
 //! | traffic of Services in `/metrics` | not there | `kube_proxier_service_*`, for a limited number of Service ports | daemon: `traffic::is_counted_by_service_port` |
 //! | clients of the HTTP servers | no limits | time limits, and limits of connections each and in all | http: `clients_that_do_not_ask_keep_nobody_from_being_answered` |
 //! | `--cleanup` | flushes all virtual servers | removes what is the proxy's own | daemon: `process::cleans_up` |
@@ -50,6 +51,7 @@ mod machine;
 pub mod metrics;
 mod notices;
 pub mod options;
+mod page;
 mod process;
 pub mod service_health;
 mod status;

@@ -20,6 +20,7 @@ use super::local_ports::{self, LocalPorts};
 use super::machine::Machine;
 use super::metrics::{Holdings, Metrics, OperationResult};
 use super::options::Options;
+use super::page::Recent;
 use super::service_health::ServiceHealthServers;
 use super::sync::{Observer, Report, Syncer, Task};
 use super::traffic::SyncCount;
@@ -52,6 +53,7 @@ pub(super) struct Reporter {
     warned_ports: BTreeSet<u16>,
     in_force: InForce,
     syncs: SyncCount,
+    recent: Recent,
 }
 
 /// How many objects were listed first, of each kind that has been.
@@ -125,6 +127,7 @@ impl Reporter {
             warned_ports: BTreeSet::new(),
             in_force,
             syncs: SyncCount::default(),
+            recent: Recent::default(),
         })
     }
 
@@ -141,6 +144,11 @@ impl Reporter {
     /// Counts syncs.
     pub(super) const fn syncs(&self) -> &SyncCount {
         &self.syncs
+    }
+
+    /// What the loop did of late.
+    pub(super) const fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// What the watch counts.
@@ -407,6 +415,8 @@ impl<M: Machine> Observer<M> for Reporter {
     fn synced(&mut self, report: &Report, syncer: &Syncer<M>) {
         let engine = syncer.engine();
         self.syncs.more();
+        self.recent
+            .note(report, syncer.missing(), SystemTime::now());
         self.metrics
             .set_mode(engine.config().layout, syncer.missing());
         let machine = syncer.machine();

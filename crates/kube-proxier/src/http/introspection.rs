@@ -80,7 +80,8 @@ impl Introspection {
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
+    "/",
     "/configz",
     "/flagz",
     "/healthz",

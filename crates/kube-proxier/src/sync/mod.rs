@@ -22,7 +22,7 @@ use proxier::cluster::Change;
 use proxier::{Config, Engine, KernelError, Layout, Operation, Plan};
 
 pub use moving::Fallback;
-pub use report::{Report, Tally};
+pub use report::{Differences, Report, Tally};
 pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
@@ -266,7 +266,8 @@ impl<M: Machine> Syncer<M> {
                 let due = (!self.engine.needs_audit())
                     .then(|| Due::of(&self.engine.plan(), &self.engine));
                 let plan = self.engine.audit(&observed);
-                report.mended = due.is_some_and(|due| due.report(&plan));
+                report.differences = due.map(|due| due.report(&plan)).unwrap_or_default();
+                report.mended = report.differences.count > 0;
                 if self.engine.config().layout.uses_ipvs() {
                     warn_of_loss(&plan, observed.servers.len());
                 }

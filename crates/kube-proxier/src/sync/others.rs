@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use proxier::{Engine, Operation, Plan};
 use proxier_linux::Signs;
 
-use super::report::kind;
+use super::report::{Differences, kind};
 
 /// How often signs are looked at: what others remove is back within two seconds, with the time that a comparison takes.
 const LOOK: Duration = Duration::from_secs(1);
@@ -90,8 +90,8 @@ impl Due {
         Self(due.chain(drained).collect())
     }
 
-    /// Logs what others changed, by part of the kernel. Whether they changed anything.
-    pub(super) fn report(&self, plan: &Plan) -> bool {
+    /// Logs what others changed, by part of the kernel.
+    pub(super) fn report(&self, plan: &Plan) -> Differences {
         let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut named = Vec::new();
         for (_, operation) in plan.iter() {
@@ -105,7 +105,7 @@ impl Due {
             }
         }
         if counts.is_empty() {
-            return false;
+            return Differences::NONE;
         }
         let all: usize = counts.values().sum();
         let counts: Vec<_> = counts
@@ -123,7 +123,7 @@ impl Due {
                 String::new()
             }
         );
-        true
+        Differences { count: all, named }
     }
 }
 

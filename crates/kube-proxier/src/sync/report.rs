@@ -28,6 +28,8 @@ pub struct Report {
     pub unread_rules: Option<KernelError>,
     /// Whether others had changed what is programmed.
     pub mended: bool,
+    /// What they had changed, as a full sync found it.
+    pub differences: Differences,
     /// Whether the cluster as a whole could not be synced, rather than single objects.
     pub blocked: bool,
     /// When the causes of changes to endpoints came about that are now programmed.
@@ -42,6 +44,23 @@ pub struct Report {
     pub flows_by_family: Vec<(Family, usize, Duration)>,
     /// How many rules were written, by family and table.
     pub rules_written: BTreeMap<(Family, TableName), usize>,
+}
+
+/// What differed from what is programmed, by others' doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Differences {
+    /// How much.
+    pub count: usize,
+    /// The first of it, as the operations that mend it.
+    pub named: Vec<String>,
+}
+
+impl Differences {
+    pub(super) const NONE: Self = Self {
+        count: 0,
+        named: Vec::new(),
+    };
 }
 
 /// How many operations of a kind.
@@ -63,6 +82,7 @@ impl Report {
             unread: None,
             unread_rules: None,
             mended: false,
+            differences: Differences::NONE,
             blocked: false,
             programmed: Vec::new(),
             conflicts: Vec::new(),

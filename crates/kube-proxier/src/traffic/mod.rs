@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use self::count::Counted;
 pub(crate) use self::count::add;
-pub(crate) use self::names::{Names, PortName};
+pub(crate) use self::names::{Names, PortName, port_label};
 use crate::event::Event;
 use crate::inquiry::Inquiry;
 
