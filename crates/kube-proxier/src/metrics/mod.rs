@@ -22,6 +22,7 @@ use proxier::{Layout, NoLocalEndpoints};
 pub use self::holdings::{Holdings, OperationResult};
 use self::make::{count, epoch, family};
 pub use self::requests::RequestMetrics;
+pub use super::traffic::TRAFFIC;
 use super::watch::Counters;
 
 /// The label of kube-proxy's for one family, and its values.

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use self::count::Counted;
 pub(crate) use self::count::add;
 pub(crate) use self::names::{Names, PortName, port_label};
+pub use self::text::TRAFFIC;
 use crate::event::Event;
 use crate::inquiry::Inquiry;
 
