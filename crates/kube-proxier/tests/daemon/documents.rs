@@ -43,6 +43,13 @@ pub(crate) fn explain() {
     );
 }
 
+pub(crate) fn traffic() {
+    play(
+        "docs/traffic.md",
+        include_str!("../../../../docs/traffic.md"),
+    );
+}
+
 /// Runs all commands of a page, and shows all differences.
 fn play(name: &str, page: &str) {
     cmd("ip link add eth0 type dummy && ip link set eth0 up");

@@ -33,6 +33,7 @@ mod refusals;
 mod reserved;
 mod restarts;
 mod size;
+mod traffic;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -159,8 +160,23 @@ fn long() -> impl Iterator<Item = Test> {
             churn::nothing_is_lost_while_others_change(Duration::from_secs(60), Layout::Current);
         })
         .ignored(),
+        test("traffic::is_counted_by_service_port", || {
+            traffic::is_counted_by_service_port(Layout::Current);
+        }),
+        test(
+            "traffic::top_leaves_the_terminal_as_it_was",
+            traffic::top_leaves_the_terminal_as_it_was,
+        ),
+        test("traffic::cost_of_1000", || traffic::cost::cost(1000)).ignored(),
+        test("traffic::cost_of_10000", || traffic::cost::cost(10_000)).ignored(),
+        test("traffic::pictures", traffic::pictures::pictures).ignored(),
+        test("traffic::is_counted_in_layout_classic", || {
+            traffic::is_counted_by_service_port(Layout::Classic);
+        })
+        .ignored(),
         test("documents::debugging", documents::debugging),
         test("documents::explain", documents::explain),
+        test("documents::traffic", documents::traffic),
         test("documents::troubleshooting", documents::troubleshooting),
         test("process::ends_in_order", || process::ends_in_order(10)),
         test("process::ends_in_order_two_hundred_times", || {
@@ -207,6 +223,9 @@ fn on_debian() -> impl Iterator<Item = Test> {
     let all = all.into_iter().chain(by_nft);
     let all = all.map(move |test| test.time_limit(short));
     let long = [
+        Test::new("nftables::traffic_is_counted_by_service_port", || {
+            traffic::is_counted_by_service_port(Layout::Nftables);
+        }),
         Test::new("nftables::killed_four_times", || {
             restarts::killed_at_random_moments(4, Layout::Nftables);
         }),
