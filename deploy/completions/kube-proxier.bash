@@ -25,6 +25,9 @@ _kube__proxier() {
             kube__proxier,help)
                 cmd="kube__proxier__subcmd__help"
                 ;;
+            kube__proxier,top)
+                cmd="kube__proxier__subcmd__top"
+                ;;
             kube__proxier__subcmd__help,doctor)
                 cmd="kube__proxier__subcmd__help__subcmd__doctor"
                 ;;
@@ -34,6 +37,9 @@ _kube__proxier() {
             kube__proxier__subcmd__help,help)
                 cmd="kube__proxier__subcmd__help__subcmd__help"
                 ;;
+            kube__proxier__subcmd__help,top)
+                cmd="kube__proxier__subcmd__help__subcmd__top"
+                ;;
             *)
                 ;;
         esac
@@ -41,7 +47,7 @@ _kube__proxier() {
 
     case "${cmd}" in
         kube__proxier)
-            opts="-v -h -V --config --cleanup --init-only --write-config-to --layout --remove-foreign-servers --hostname-override --oom-score-adj --feature-gates --kubeconfig --master --proxy-mode --cluster-cidr --detect-local-mode --pod-bridge-interface --pod-interface-name-prefix --masquerade-all --iptables-masquerade-bit --nodeport-addresses --iptables-localhost-nodeports --iptables-sync-period --iptables-min-sync-period --ipvs-scheduler --ipvs-sync-period --ipvs-min-sync-period --ipvs-exclude-cidrs --ipvs-strict-arp --ipvs-tcp-timeout --ipvs-tcpfin-timeout --ipvs-udp-timeout --conntrack-max-per-core --conntrack-min --conntrack-tcp-timeout-established --conntrack-tcp-timeout-close-wait --conntrack-tcp-be-liberal --conntrack-udp-timeout --conntrack-udp-timeout-stream --healthz-bind-address --metrics-bind-address --bind-address --healthz-port --metrics-port --bind-address-hard-fail --v --log-format --logging-format --proxy-port-range --udp-timeout --resource-container --cleanup-ipvs --config-sync-period --kube-api-burst --kube-api-content-type --kube-api-qps --profiling --show-hidden-metrics-for-version --add-dir-header --alsologtostderr --log-backtrace-at --log-dir --log-file --log-file-max-size --log-flush-frequency --log-json-info-buffer-size --log-json-split-stream --log-text-info-buffer-size --log-text-split-stream --logtostderr --one-output --skip-headers --skip-log-headers --stderrthreshold --vmodule --allow-dynamic-housekeeping --application-metrics-count-limit --boot-id-file --container-hints --containerd --containerd-env-metadata-whitelist --containerd-namespace --disable-root-cgroup-stats --docker --docker-env-metadata-whitelist --docker-only --docker-root --docker-tls --docker-tls-ca --docker-tls-cert --docker-tls-key --enable-load-reader --event-storage-age-limit --event-storage-event-limit --global-housekeeping-interval --housekeeping-interval --log-cadvisor-usage --machine-id-file --max-housekeeping-interval --referenced-reset-interval --storage-driver-buffer-duration --storage-driver-db --storage-driver-host --storage-driver-password --storage-driver-secure --storage-driver-table --storage-driver-user --update-machine-info-interval --azure-container-registry-config --cloud-provider-gce-l7lb-src-cidrs --cloud-provider-gce-lb-src-cidrs --default-not-ready-toleration-seconds --default-unreachable-toleration-seconds --help --version doctor explain help"
+            opts="-v -h -V --config --cleanup --init-only --write-config-to --layout --remove-foreign-servers --service-metrics-limit --hostname-override --oom-score-adj --feature-gates --kubeconfig --master --proxy-mode --cluster-cidr --detect-local-mode --pod-bridge-interface --pod-interface-name-prefix --masquerade-all --iptables-masquerade-bit --nodeport-addresses --iptables-localhost-nodeports --iptables-sync-period --iptables-min-sync-period --ipvs-scheduler --ipvs-sync-period --ipvs-min-sync-period --ipvs-exclude-cidrs --ipvs-strict-arp --ipvs-tcp-timeout --ipvs-tcpfin-timeout --ipvs-udp-timeout --conntrack-max-per-core --conntrack-min --conntrack-tcp-timeout-established --conntrack-tcp-timeout-close-wait --conntrack-tcp-be-liberal --conntrack-udp-timeout --conntrack-udp-timeout-stream --healthz-bind-address --metrics-bind-address --bind-address --healthz-port --metrics-port --bind-address-hard-fail --v --log-format --logging-format --proxy-port-range --udp-timeout --resource-container --cleanup-ipvs --config-sync-period --kube-api-burst --kube-api-content-type --kube-api-qps --profiling --show-hidden-metrics-for-version --add-dir-header --alsologtostderr --log-backtrace-at --log-dir --log-file --log-file-max-size --log-flush-frequency --log-json-info-buffer-size --log-json-split-stream --log-text-info-buffer-size --log-text-split-stream --logtostderr --one-output --skip-headers --skip-log-headers --stderrthreshold --vmodule --allow-dynamic-housekeeping --application-metrics-count-limit --boot-id-file --container-hints --containerd --containerd-env-metadata-whitelist --containerd-namespace --disable-root-cgroup-stats --docker --docker-env-metadata-whitelist --docker-only --docker-root --docker-tls --docker-tls-ca --docker-tls-cert --docker-tls-key --enable-load-reader --event-storage-age-limit --event-storage-event-limit --global-housekeeping-interval --housekeeping-interval --log-cadvisor-usage --machine-id-file --max-housekeeping-interval --referenced-reset-interval --storage-driver-buffer-duration --storage-driver-db --storage-driver-host --storage-driver-password --storage-driver-secure --storage-driver-table --storage-driver-user --update-machine-info-interval --azure-container-registry-config --cloud-provider-gce-l7lb-src-cidrs --cloud-provider-gce-lb-src-cidrs --default-not-ready-toleration-seconds --default-unreachable-toleration-seconds --help --version doctor explain top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -68,6 +74,10 @@ _kube__proxier() {
                     return 0
                     ;;
                 --remove-foreign-servers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service-metrics-limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -547,7 +557,7 @@ _kube__proxier() {
             return 0
             ;;
         kube__subcmd__proxier__subcmd__help)
-            opts="doctor explain help"
+            opts="doctor explain top help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,6 +605,58 @@ _kube__proxier() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__proxier__subcmd__help__subcmd__top)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__proxier__subcmd__top)
+            opts="-h --interval --once --sort --namespace --rows --manifests --output --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "connections packets bytes active name" -- "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rows)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
