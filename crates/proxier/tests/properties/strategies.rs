@@ -410,6 +410,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 config.scheduler = scheduler;
                 config.nftables.route_mark = route_mark;
                 config.nftables.service_marks = service_marks;
+                config.nftables.answer_ping = bit % 5 == 0;
                 config.strict_arp = arp;
                 config.masquerade_all = all;
                 config.masquerade_bit = bit;
