@@ -313,6 +313,19 @@ mod tests {
     }
 
     #[test]
+    fn a_weight_alone_is_a_change() {
+        let mut store = Store::default();
+        let weighing = |weight| EndpointSlice {
+            weight,
+            ..slice("a", "web")
+        };
+        for weight in [None, Some(2), None] {
+            store.put_slice(weighing(weight));
+            assert_eq!(stale(&mut store), ["default/web"], "{weight:?}");
+        }
+    }
+
+    #[test]
     fn a_slice_that_changes_hands_concerns_both() {
         let mut store = Store::default();
         store.put_slice(slice("a", "web"));

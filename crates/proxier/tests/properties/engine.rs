@@ -7,7 +7,7 @@ use ipvs_netlink::{Connections, VirtualServerId};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use proxier::cluster::{Change, Cluster, Host, Node, ObjectName};
+use proxier::cluster::{Change, Cluster, Host, Node, ObjectName, ServiceOptions};
 use proxier::{
     Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Observed,
     Operation, Plan, SetId, reconcile, service_health, translate,
@@ -21,6 +21,8 @@ use crate::strategies;
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
     Change(Change),
+    /// Nothing changes of a Service and a slice but what their annotations ask for.
+    Annotate(Index, Option<Box<ServiceOptions>>, Option<u16>),
     Host(Box<Host>),
     Config(Box<Config>),
     /// The next plan's operations at these places fail.
@@ -45,6 +47,12 @@ pub(crate) struct Story {
 }
 
 fn event() -> impl Strategy<Value = Event> {
+    let annotate = (
+        any::<Index>(),
+        strategies::options(),
+        proptest::option::of(0..3u16),
+    );
+    let annotate = annotate.prop_map(|(at, options, weight)| Event::Annotate(at, options, weight));
     let change = prop_oneof![
         4 => strategies::any_service().prop_map(|service| Change::Service(Box::new(service))),
         6 => strategies::any_slice().prop_map(|slice| Change::Slice(Box::new(slice))),
@@ -58,6 +66,7 @@ fn event() -> impl Strategy<Value = Event> {
     ];
     prop_oneof![
         12 => change.prop_map(Event::Change),
+        3 => annotate,
         1 => strategies::host().prop_map(|host| Event::Host(Box::new(host))),
         1 => strategies::config().prop_map(|config| Event::Config(Box::new(config))),
         3 => vec(any::<Index>(), 1..4).prop_map(Event::Fail),
@@ -261,6 +270,12 @@ pub(crate) fn follow(story: Story) {
                 mirror.change(change.clone());
                 pair.engine.change(change);
             }
+            Event::Annotate(at, options, weight) => {
+                for change in annotated(&mirror, at, options, weight) {
+                    mirror.change(change.clone());
+                    pair.engine.change(change);
+                }
+            }
             Event::Host(host) => {
                 pair.engine.set_host(*host);
             }
@@ -295,6 +310,29 @@ pub(crate) fn follow(story: Story) {
         }
     }
     pair.settle();
+}
+
+/// The changes by which a Service and a slice get other annotations.
+fn annotated(
+    cluster: &Cluster,
+    at: Index,
+    options: Option<Box<ServiceOptions>>,
+    weight: Option<u16>,
+) -> Vec<Change> {
+    let mut changes = Vec::new();
+    let services: Vec<_> = cluster.services.values().collect();
+    if !services.is_empty() {
+        let mut service = at.get(&services).to_owned().clone();
+        service.options = options;
+        changes.push(Change::Service(Box::new(service)));
+    }
+    let slices: Vec<_> = cluster.slices.values().collect();
+    if !slices.is_empty() {
+        let mut slice = at.get(&slices).to_owned().clone();
+        slice.weight = weight;
+        changes.push(Change::Slice(Box::new(slice)));
+    }
+    changes
 }
 
 /// What heals differences is what the full path would do.

@@ -156,7 +156,7 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
 }
 
 /// What annotations ask for: mostly nothing.
-fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
+pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
     let schedulers = vec![
         Scheduler::SH,
         Scheduler::MH,
