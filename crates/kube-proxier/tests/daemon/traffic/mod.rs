@@ -54,7 +54,14 @@ fn node() -> (Topology, ApiServer) {
 
 fn started(server: &ApiServer, layout: Layout) -> (Setup, Daemon) {
     let setup = Setup::new(server, FIELDS).flag(&format!("--layout={}", layout.as_str()));
-    let daemon = setup.started();
+    let mut daemon = setup.started();
+    // On a busy machine rules come after the first sync.
+    daemon.wait_until("all to be programmed", || {
+        match metric("kube_proxier_pending_failures") {
+            Some(0.0) => Ok(()),
+            pending => Err(format!("{pending:?}, {}", setup.log())),
+        }
+    });
     (setup, daemon)
 }
 
@@ -142,7 +149,7 @@ pub(crate) fn top_leaves_the_terminal_as_it_was() {
     let setup = Setup::new(&server, FIELDS);
     let _daemon = setup.started();
     let script = format!(
-        "stty -g; timeout --foreground --signal=INT 5 {BINARY} top {}; echo; stty -g",
+        "stty -g; timeout --foreground --signal=INT 20 {BINARY} top {}; echo; stty -g",
         setup.config_flag()
     );
     let file = setup.folder().join("typescript");
