@@ -198,6 +198,7 @@ impl Reporter {
             virtual_servers: engine.servers().len(),
             destinations: self.destinations,
             draining_servers: report.draining,
+            draining_destinations: engine.draining_destinations().count(),
             conflicts: engine.conflicts().count(),
             pending_failures: report.failures.len()
                 + usize::from(report.unread.is_some())

@@ -18,6 +18,8 @@ pub struct Holdings {
     pub destinations: usize,
     /// Virtual servers with destinations that are kept until their connections are gone.
     pub draining_servers: usize,
+    /// Those destinations.
+    pub draining_destinations: usize,
     /// Virtual servers that more than one Service claims.
     pub conflicts: usize,
     /// Operations that failed and are still to be done.

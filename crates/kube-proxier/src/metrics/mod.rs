@@ -52,6 +52,7 @@ pub struct Metrics {
     virtual_servers: IntGauge,
     destinations: IntGauge,
     draining: IntGauge,
+    draining_destinations: IntGauge,
     refused: IntGauge,
     conflicts: IntGauge,
     pending_failures: IntGauge,
@@ -209,6 +210,8 @@ impl Metrics {
         self.virtual_servers.set(count(holdings.virtual_servers));
         self.destinations.set(count(holdings.destinations));
         self.draining.set(count(holdings.draining_servers));
+        self.draining_destinations
+            .set(count(holdings.draining_destinations));
         self.conflicts.set(count(holdings.conflicts));
         self.pending_failures.set(count(holdings.pending_failures));
     }

@@ -125,7 +125,12 @@ impl Metrics {
             draining: gauge(
                 r,
                 "kube_proxier_draining_virtual_servers",
-                "Destinations kept until their connections are gone",
+                "Virtual servers with destinations that are kept for the connections that they have",
+            )?,
+            draining_destinations: gauge(
+                r,
+                "kube_proxier_draining_destinations",
+                "Destinations that are kept for the connections that they have, and get no new ones",
             )?,
             refused: gauge(
                 r,

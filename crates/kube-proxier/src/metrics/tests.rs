@@ -26,6 +26,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         virtual_servers: 1,
         destinations: 2,
         draining_servers: 3,
+        draining_destinations: 4,
         conflicts: 5,
         pending_failures: 6,
     });
@@ -56,6 +57,7 @@ fn what_happened_is_shown_by_kube_proxys_names() {
         "kube_proxier_virtual_servers 1",
         "kube_proxier_destinations 2",
         "kube_proxier_draining_virtual_servers 3",
+        "kube_proxier_draining_destinations 4",
         "kube_proxier_refused_objects 0",
         "kube_proxier_conflicts 5",
         "kube_proxier_pending_failures 6",

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::{ObjectName, Service};
-use proxier::{Conflict, Engine, Held};
+use proxier::{Conflict, DrainingDestination, Engine, Held};
 
 use super::search::{Ask, Search, View};
 use crate::traffic::port_label;
@@ -15,7 +15,7 @@ pub(super) const PAGE: usize = 100;
 const LINES: usize = 20;
 /// Lines of a Service that is alone.
 const LINES_ALONE: usize = 500;
-/// How many conflicts and draining virtual servers are shown.
+/// How many conflicts and draining destinations are shown.
 const OTHERS: usize = 100;
 
 /// What there is of a kind, of which some is shown.
@@ -87,10 +87,10 @@ pub(super) struct EndpointLine {
     pub(super) condition: &'static str,
 }
 
-/// A virtual server whose old destinations wait for their connections to end.
+/// A destination that is kept for the connections that it has.
 #[derive(Debug)]
 pub(super) struct Draining {
-    pub(super) server: VirtualServerId,
+    pub(super) what: DrainingDestination,
     pub(super) service: Option<(ObjectName, Box<str>)>,
 }
 
@@ -116,11 +116,11 @@ impl Content {
                     View::Endpoints => Lines::Endpoints(endpoints(engine, service, most)),
                 },
             });
-        let draining = engine.draining().map(|server| Draining {
-            server,
-            service: engine.holder(&server).map(|(service, port)| {
+        let draining = engine.draining_destinations().map(|what| Draining {
+            service: engine.holder(&what.server).map(|(service, port)| {
                 (service.clone(), port_label(engine.service(service), port))
             }),
+            what,
         });
         let layout = engine.config().layout;
         Self {

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
+use proxier::Drain;
+
 use super::content::{Content, EndpointLine, Lines, PAGE, Part, ServerLine};
 use super::html::Html;
 use super::recent::Told;
@@ -176,16 +178,21 @@ impl Shown<'_> {
             .markup(")</h2>\n");
         if draining.all > 0 {
             html.markup(
-                "<p>Virtual servers with destinations that get no new connections and stay ",
+                "<p>Destinations that get no new connections and stay for those that they have.</p>\n",
             )
-            .markup("until theirs have ended.</p>\n")
-            .head(&["Virtual server", "Service", "Port"]);
+            .head(&["Virtual server", "Destination", "Until", "Service", "Port"]);
             for one in &draining.shown {
                 let (service, port) = match &one.service {
                     Some((service, port)) => (service.to_string(), &**port),
                     None => ("no Service any more".to_owned(), ""),
                 };
-                html.row(&[&format_args!("{:#}", one.server), &service, &port]);
+                html.row(&[
+                    &format_args!("{:#}", one.what.server),
+                    &one.what.destination,
+                    &until(&one.what.drain),
+                    &service,
+                    &port,
+                ]);
             }
             html.end();
             more(html, draining.all, draining.shown.len());
@@ -335,6 +342,15 @@ fn endpoint(html: &mut Html, line: &EndpointLine) {
         _ => "</td><td class=\"bad\">",
     });
     html.text(line.condition).markup("</td>");
+}
+
+/// When a destination that drains goes.
+fn until(drain: &Drain) -> String {
+    match drain {
+        Drain::Seconds(seconds) => format!("they end, {seconds} s at most"),
+        Drain::Of(_) => "they end, or the endpoint does".to_owned(),
+        _ => "they end".to_owned(),
+    }
 }
 
 fn fact(html: &mut Html, name: &'static str, value: impl Display, good: bool) {

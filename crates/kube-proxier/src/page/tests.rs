@@ -120,6 +120,48 @@ fn it_is_searched_and_shows_endpoints() {
 }
 
 #[test]
+fn it_shows_what_drains() {
+    let manifests = |endpoints: &str| {
+        format!(
+            "kind: Service
+apiVersion: v1
+metadata: {{name: web, namespace: shop, annotations: {{kube-proxier/drain: 30s}}}}
+spec: {{clusterIP: 10.96.0.7, ports: [{{name: http, port: 80}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+addressType: IPv4
+metadata: {{name: web, namespace: shop, labels: {{kubernetes.io/service-name: web}}}}
+ports: [{{name: http, port: 8080}}]
+endpoints: [{{addresses: {endpoints}}}]
+"
+        )
+    };
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    let mut kernel = MemoryKernel::new();
+    for (endpoints, first) in [("[10.244.1.5]", true), ("[10.244.1.6]", false)] {
+        let text = manifests(endpoints);
+        let cluster = proxier_manifest::read_cluster("test", text.as_bytes()).cluster;
+        engine.change(Change::Services(cluster.services.into_values().collect()));
+        engine.change(Change::Slices(cluster.slices.into_values().collect()));
+        // A change alone does not tell how many connections there are.
+        let plan = match first {
+            true => engine.audit(&kernel.observe().unwrap()),
+            false => engine.plan(),
+        };
+        let applied = kernel.apply(&plan);
+        engine.applied(&plan, &applied);
+    }
+    run(async {
+        let address = start(routes(&page(engine))).await;
+        let html = request(address, "/").await;
+        assert!(html.contains("<h2>Draining (1)</h2>"), "{html}");
+        let row = "<td>TCP 10.96.0.7:80</td><td>10.244.1.5:8080</td><td>they end, 30 s at most</td><td>shop/web</td><td>http</td>";
+        assert!(html.contains(row), "{html}");
+    });
+}
+
+#[test]
 fn it_shows_iptables_mode_too() {
     run(async {
         let address = start(routes(&page(engine(Layout::Iptables)))).await;
