@@ -135,8 +135,11 @@ fn check_destination(
     } else {
         return Ok(());
     };
-    let object = format_args!("destination {id} of {server}");
-    Err(KernelError::invalid(KernelPart::Ipvs, object, reason))
+    Err(KernelError::invalid(
+        KernelPart::Ipvs,
+        format_args!("destination {id} of {server}"),
+        reason,
+    ))
 }
 
 fn no_destination(server: &VirtualServerId, id: &DestinationId) -> KernelError {
