@@ -111,8 +111,8 @@ impl Counted {
         self.names = Arc::clone(names);
     }
 
-    /// Chooses which ports are shown: all of them if there are no more than the limit; else those with traffic, the
-    /// busiest first, as long as there is room.
+    /// Chooses which ports are shown. Up to the limit, all of them are. Above it, ports with traffic are shown, the
+    /// busiest first, until the limit is reached.
     fn choose(&mut self) {
         if self.ports.len() <= self.limit {
             self.ports.iter_mut().for_each(|port| port.shown = true);

@@ -60,7 +60,7 @@ impl Names {
     }
 }
 
-/// The name of a port, or its number where it has no name: a name has a letter, so it is no number.
+/// The name of a port, or its number if it has no name. The two cannot be confused: a name has at least one letter.
 pub(crate) fn port_label(service: Option<&Service>, name: &str) -> Box<str> {
     if !name.is_empty() {
         return name.into();
