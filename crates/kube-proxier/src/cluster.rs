@@ -26,7 +26,7 @@ pub(crate) const EVENTS: usize = 64;
 /// How large a file of manifests may be.
 const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// Why there is no cluster.
+/// Why the cluster could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClusterError {

@@ -33,9 +33,9 @@ use crate::machine::Machine as _;
 use crate::options::{DoctorOutput, Options, TopArgs};
 use crate::traffic::Names;
 
-/// How many lines of each kind are printed where there is no terminal to fill.
+/// How many Services, and how many endpoints, are printed when the output is not a terminal.
 const LINES: usize = 20;
-/// How wide lines are there.
+/// The width of such lines, in columns.
 const WIDTH: usize = 132;
 
 /// Why nothing can be shown.
