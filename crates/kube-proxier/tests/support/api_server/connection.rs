@@ -45,7 +45,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)
 }
 
-/// Answers requests of HTTP/1.1 until there are no more.
+/// Answers HTTP/1.1 requests until the client closes the connection.
 pub(super) fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
     let mut reader = BufReader::new(wire);
     loop {
