@@ -7,15 +7,15 @@ use kube_proxier::watch::Timing;
 use proxier::cluster::{Change, ObjectName};
 use serde_json::json;
 
-use crate::api_server::{ApiServer, Asked};
+use crate::api_server::Asked;
+use crate::each::{Api, on_each};
 use crate::objects::{
     NODE, NODES, SERVICES, SLICES, headless_service, labelled, node, service, slice,
 };
 use crate::watched::{Watched, timing};
 
-#[test]
-fn the_first_event_of_each_kind_is_its_whole_list() {
-    let server = ApiServer::start();
+fn the_first_event_of_each_kind_is_its_whole_list(api: Api) {
+    let server = api.start();
     server.apply_step([
         service("web", 80),
         slice("web-1", "10.1.0.1"),
@@ -41,9 +41,8 @@ fn the_first_event_of_each_kind_is_its_whole_list() {
     assert_eq!(watched.counters.lists(), 3);
 }
 
-#[test]
-fn changes_follow_one_by_one() {
-    let server = ApiServer::start();
+fn changes_follow_one_by_one(api: Api) {
+    let server = api.start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
     let mut watched = Watched::settled(&server, timing());
     server.put(service("new", 81));
@@ -69,11 +68,10 @@ fn changes_follow_one_by_one() {
     assert_eq!(watched.counters.lists(), 3);
 }
 
-#[test]
-fn selectors_are_kube_proxys() {
+fn selectors_are_kube_proxys(api: Api) {
     let proxy = "service.kubernetes.io/service-proxy-name";
     let headless = "service.kubernetes.io/headless";
-    let server = ApiServer::start();
+    let server = api.start();
     server.apply_step([
         service("web", 80),
         labelled(service("others", 80), proxy),
@@ -108,9 +106,8 @@ fn selectors_are_kube_proxys() {
     watched.until("one of ours", |w| w.services() == [("others", 80)]);
 }
 
-#[test]
-fn lists_come_in_pages() {
-    let server = ApiServer::start();
+fn lists_come_in_pages(api: Api) {
+    let server = api.start();
     server.without_cache();
     let names: Vec<_> = (0..7).map(|n| format!("web-{n}")).collect();
     server.apply_step(names.iter().map(|name| service(name, 80)));
@@ -133,10 +130,9 @@ fn lists_come_in_pages() {
 }
 
 /// Ten thousand Services come in pages, and as one event, to whoever has no room for more than one.
-#[test]
-fn a_large_list_is_paged_and_waits_for_nobody() {
+fn a_large_list_is_paged_and_waits_for_nobody(api: Api) {
     const COUNT: usize = 10_000;
-    let server = ApiServer::start();
+    let server = api.start();
     server.without_cache();
     let services = (0..COUNT).map(|n| service(&format!("web-{n}"), 80));
     server.apply_step(services.chain([node(NODE)]));
@@ -181,9 +177,8 @@ fn a_large_list_is_paged_and_waits_for_nobody() {
     watched.until("none", |w| w.cluster.services.is_empty());
 }
 
-#[test]
-fn a_bad_object_stops_no_other() {
-    let server = ApiServer::start();
+fn a_bad_object_stops_no_other(api: Api) {
+    let server = api.start();
     let mut odd = service("odd", 80);
     odd["metadata"]["labels"] = json!({"a": 7});
     odd["metadata"]["managedFields"] = "no list".into();
@@ -211,9 +206,8 @@ fn a_bad_object_stops_no_other() {
     assert_eq!(watched.counters.failures(), 0);
 }
 
-#[test]
-fn a_node_is_news_only_where_it_differs() {
-    let server = ApiServer::start();
+fn a_node_is_news_only_where_it_differs(api: Api) {
+    let server = api.start();
     server.apply_step([node(NODE)]);
     let mut watched = Watched::settled(&server, timing());
     assert!(watched.events.contains(&Event::NodeDeleting(false)));
@@ -245,3 +239,13 @@ fn a_node_is_news_only_where_it_differs() {
         Some(&Change::NodeGone(ObjectName::new("", NODE).name().into()))
     );
 }
+
+on_each!(
+    the_first_event_of_each_kind_is_its_whole_list,
+    changes_follow_one_by_one,
+    selectors_are_kube_proxys,
+    lists_come_in_pages,
+    a_large_list_is_paged_and_waits_for_nobody,
+    a_bad_object_stops_no_other,
+    a_node_is_news_only_where_it_differs,
+);

@@ -6,11 +6,12 @@ use std::{fs, thread};
 use kube_proxier::watch::{Limits, Timing};
 
 use crate::api_server::{ApiServer, Asked, Endless};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, node, service, slice};
 use crate::watched::{MILLIS, Watched, timing};
 
-fn started(timing: Timing) -> (ApiServer, Watched) {
-    started_on(ApiServer::start(), timing)
+fn started(api: Api, timing: Timing) -> (ApiServer, Watched) {
+    started_on(api.start(), timing)
 }
 
 fn started_on(server: ApiServer, timing: Timing) -> (ApiServer, Watched) {
@@ -27,8 +28,7 @@ fn list_again(server: &ApiServer) {
     server.end_watches();
 }
 
-#[test]
-fn what_is_not_the_list_asked_for_changes_nothing() {
+fn what_is_not_the_list_asked_for_changes_nothing(api: Api) {
     let not_a_list = [
         "{}",
         r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","code":401}"#,
@@ -38,7 +38,7 @@ fn what_is_not_the_list_asked_for_changes_nothing() {
         r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[]}"#,
     ];
     for body in not_a_list {
-        let (server, mut watched) = started(timing());
+        let (server, mut watched) = started(api, timing());
         let before = watched.cluster.clone();
         server.answer_lists(SERVICES, Some(body));
         list_again(&server);
@@ -53,9 +53,8 @@ fn what_is_not_the_list_asked_for_changes_nothing() {
 }
 
 /// The same before anything is known: nothing is sent at all, so nothing is programmed and nothing removed.
-#[test]
-fn a_first_list_is_checked_too() {
-    let server = ApiServer::start();
+fn a_first_list_is_checked_too(api: Api) {
+    let server = api.start();
     server.apply_step([service("web", 80), node(NODE)]);
     server.answer_lists(SERVICES, Some("{}"));
     let mut watched = Watched::start(&server, timing());
@@ -70,14 +69,13 @@ fn a_first_list_is_checked_too() {
     watched.until("the list", |w| w.services() == [("web", 80)]);
 }
 
-#[test]
-fn a_list_without_an_end_is_given_up() {
+fn a_list_without_an_end_is_given_up(api: Api) {
     for endless in [Endless::SameToken, Endless::TwoTokens, Endless::NewTokens] {
         let limits = Limits {
             pages: 50,
             ..Limits::default()
         };
-        let (server, mut watched) = started(Timing { limits, ..timing() });
+        let (server, mut watched) = started(api, Timing { limits, ..timing() });
         let before = watched.cluster.clone();
         server.endless(Some(endless));
         list_again(&server);
@@ -104,15 +102,14 @@ fn a_list_without_an_end_is_given_up() {
     }
 }
 
-#[test]
-fn too_much_is_not_read() {
+fn too_much_is_not_read(api: Api) {
     let limits = Limits {
         page_bytes: 4000,
         line_bytes: 2000,
         objects: 3,
         ..Limits::default()
     };
-    let (server, mut watched) = started(Timing { limits, ..timing() });
+    let (server, mut watched) = started(api, Timing { limits, ..timing() });
     let before = watched.cluster.clone();
     let failures = watched.counters.failures();
     server.send_long_lines(1900);
@@ -145,9 +142,8 @@ fn too_much_is_not_read() {
 
 /// What a server that was restarted says of every old version is no failure: it is answered by a list, without the pause
 /// that failures have.
-#[test]
-fn a_version_that_is_gone_is_listed_without_a_pause() {
-    let (server, mut watched) = started(timing());
+fn a_version_that_is_gone_is_listed_without_a_pause(api: Api) {
+    let (server, mut watched) = started(api, timing());
     server.put(service("after", 1));
     list_again(&server);
     watched.until("the list", |w| w.services().len() == 2);
@@ -160,15 +156,14 @@ fn a_version_that_is_gone_is_listed_without_a_pause() {
 
 /// A server that starts is asked whether it is ready, often, and for lists rarely; as soon as it is it is followed, whatever
 /// pause was begun.
-#[test]
-fn a_server_that_comes_back_is_noticed_by_its_readiness() {
+fn a_server_that_comes_back_is_noticed_by_its_readiness(api: Api) {
     let timing = Timing {
         // Longer than anything is waited for here.
         pause: 300_000 * MILLIS..=300_000 * MILLIS,
         probe: 20 * MILLIS,
         ..timing()
     };
-    let (server, mut watched) = started(timing);
+    let (server, mut watched) = started(api, timing);
     server.unready(true);
     server.break_watches();
     let probes = |asked: &[Asked]| asked.iter().filter(|asked| asked.path == "/readyz").count();
@@ -187,9 +182,8 @@ fn a_server_that_comes_back_is_noticed_by_its_readiness() {
 
 /// The kernel itself finds out that the other end is gone (timer 2 of proc_net_tcp(5) is the one of keep-alives). While a
 /// request is under way the timer is the one that sends it again, so that a connection is looked at until it is quiet.
-#[test]
-fn connections_are_probed_by_the_kernel() {
-    let (server, _watched) = started(timing());
+fn connections_are_probed_by_the_kernel(api: Api) {
+    let (server, _watched) = started(api, timing());
     let port = format!(":{:04X}", server.address().port());
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -214,8 +208,7 @@ fn connections_are_probed_by_the_kernel() {
 }
 
 /// A line that is not an event of a Service changes nothing, whatever it names, and the events after it are read.
-#[test]
-fn odd_lines_of_a_watch_change_nothing() {
+fn odd_lines_of_a_watch_change_nothing(api: Api) {
     let deep = format!(
         r#"{{"type":"MODIFIED","object":{{"metadata":{{"name":"web","namespace":"shop","a":{}1{}}}}}}}"#,
         r#"{"a":"#.repeat(200),
@@ -248,7 +241,7 @@ fn odd_lines_of_a_watch_change_nothing() {
         "\u{0}\u{202e}",
         &deep,
     ] {
-        let server = ApiServer::start();
+        let server = api.start();
         server.speak_json();
         let (server, mut watched) = started_on(server, timing());
         let before = watched.cluster.clone();
@@ -264,9 +257,8 @@ fn odd_lines_of_a_watch_change_nothing() {
 }
 
 /// An item of a list that says it is something else is not used, and what was known by its name stays.
-#[test]
-fn an_item_of_another_kind_is_refused_alone() {
-    let (server, mut watched) = started(timing());
+fn an_item_of_another_kind_is_refused_alone(api: Api) {
+    let (server, mut watched) = started(api, timing());
     let before = watched.cluster.clone();
     let body = |items: &str| {
         format!(
@@ -292,14 +284,13 @@ fn an_item_of_another_kind_is_refused_alone() {
 }
 
 /// A server that asks to be left alone is.
-#[test]
-fn retry_after_is_respected() {
+fn retry_after_is_respected(api: Api) {
     let timing = Timing {
         pause: MILLIS..=2 * MILLIS,
         probe: 2 * MILLIS,
         ..timing()
     };
-    let (server, watched) = started(timing);
+    let (server, watched) = started(api, timing);
     server.retry_after(Some(3600));
     server.fail(429, usize::MAX);
     server.break_watches();
@@ -312,3 +303,16 @@ fn retry_after_is_respected() {
         .filter(|asked| asked.path == SERVICES || asked.path == "/readyz");
     assert!(again.count() <= 2, "{asked:?}");
 }
+
+on_each!(
+    what_is_not_the_list_asked_for_changes_nothing,
+    a_first_list_is_checked_too,
+    a_list_without_an_end_is_given_up,
+    too_much_is_not_read,
+    a_version_that_is_gone_is_listed_without_a_pause,
+    a_server_that_comes_back_is_noticed_by_its_readiness,
+    connections_are_probed_by_the_kernel,
+    odd_lines_of_a_watch_change_nothing,
+    an_item_of_another_kind_is_refused_alone,
+    retry_after_is_respected,
+);

@@ -1,13 +1,14 @@
 //! How recent a list has to be, and what is left out of it.
 
 use crate::api_server::{ApiServer, Asked};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, headless_service, node, service, slice};
 use crate::watched::{Watched, timing};
 
 const TOO_OLD: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":410,"message":"too old"}}"#;
 
-fn server() -> ApiServer {
-    let server = ApiServer::start();
+fn server(api: Api) -> ApiServer {
+    let server = api.start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
     server
 }
@@ -32,9 +33,8 @@ fn text(text: &str) -> Option<String> {
 }
 
 /// No daemon that starts makes the server read its storage, however often it does.
-#[test]
-fn a_start_is_served_from_the_cache() {
-    let server = server();
+fn a_start_is_served_from_the_cache(api: Api) {
+    let server = server(api);
     let mut started = timing();
     started.page = 1;
     for _ in 0..2 {
@@ -55,9 +55,8 @@ fn a_start_is_served_from_the_cache() {
 }
 
 /// A new list is not older than what is known, and still comes from the cache.
-#[test]
-fn what_is_listed_again_is_not_older() {
-    let server = server();
+fn what_is_listed_again_is_not_older(api: Api) {
+    let server = server(api);
     let mut watched = Watched::settled(&server, timing());
     server.put(service("new", 81));
     watched.until("a change", |w| w.services().len() == 2);
@@ -74,9 +73,8 @@ fn what_is_listed_again_is_not_older() {
 
 /// Only where that cannot be had is the most recent version asked for, at once, and in pages; the next time the cache is
 /// asked again.
-#[test]
-fn where_no_such_list_is_kept_the_most_recent_is_listed() {
-    let server = server();
+fn where_no_such_list_is_kept_the_most_recent_is_listed(api: Api) {
+    let server = server(api);
     let mut watched = Watched::settled(&server, timing());
     for port in [80_u16, 81] {
         let version = server.version().to_string();
@@ -103,9 +101,8 @@ fn where_no_such_list_is_kept_the_most_recent_is_listed() {
 }
 
 /// A server that was restored from a backup never had the version that is known.
-#[test]
-fn a_version_that_a_server_never_had_is_not_insisted_on() {
-    let server = server();
+fn a_version_that_a_server_never_had_is_not_insisted_on(api: Api) {
+    let server = server(api);
     // The line is JSON.
     server.speak_json();
     let before = server.version();
@@ -122,9 +119,8 @@ fn a_version_that_a_server_never_had_is_not_insisted_on() {
 }
 
 /// A list that is too large for one answer is had in pages.
-#[test]
-fn a_list_that_is_too_large_comes_in_pages() {
-    let server = server();
+fn a_list_that_is_too_large_comes_in_pages(api: Api) {
+    let server = server(api);
     server.apply_step((0..20).map(|n| service(&format!("web-{n}"), 80)));
     let mut timing = timing();
     (timing.page, timing.limits.page_bytes) = (5, 1000);
@@ -140,10 +136,9 @@ fn a_list_that_is_too_large_comes_in_pages() {
 
 /// Services without an address of their own are not sent by servers that know how to leave them out; of others they are
 /// received, and nothing else changes.
-#[test]
-fn headless_services_are_left_out_where_the_server_can() {
+fn headless_services_are_left_out_where_the_server_can(api: Api) {
     for known in [true, false] {
-        let server = server();
+        let server = server(api);
         server.know_cluster_ip_selector(known);
         server.put(headless_service("headless"));
         let mut watched = Watched::settled(&server, timing());
@@ -168,3 +163,12 @@ fn headless_services_are_left_out_where_the_server_can() {
         watched.until("the new list", |w| names(w) == ["after", "web"]);
     }
 }
+
+on_each!(
+    a_start_is_served_from_the_cache,
+    what_is_listed_again_is_not_older,
+    where_no_such_list_is_kept_the_most_recent_is_listed,
+    a_version_that_a_server_never_had_is_not_insisted_on,
+    a_list_that_is_too_large_comes_in_pages,
+    headless_services_are_left_out_where_the_server_can,
+);

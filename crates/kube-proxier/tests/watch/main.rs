@@ -10,6 +10,7 @@
 #[path = "../support/api_server/mod.rs"]
 mod api_server;
 mod content;
+mod each;
 mod encoded;
 mod examined;
 mod formats;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use proxier::cluster::Change;
 use serde_json::{Value, json};
 
-use crate::api_server::ApiServer;
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, NODES, SERVICES, node, service};
 use crate::watched::{Watched, timing};
 
@@ -29,9 +29,8 @@ fn addresses(watched: &Watched, name: &str) -> Option<Vec<IpAddr>> {
 }
 
 /// Where no Service can take a Node's address, no other Node is asked for.
-#[test]
-fn other_nodes_are_followed_only_while_a_service_may_take_their_addresses() {
-    let server = ApiServer::start();
+fn other_nodes_are_followed_only_while_a_service_may_take_their_addresses(api: Api) {
+    let server = api.start();
     server.put(node_at(NODE, "192.168.10.10"));
     server.put(node_at("node-b", "192.168.10.11"));
     server.put(service("web", 80));
@@ -83,9 +82,8 @@ fn other_nodes_are_followed_only_while_a_service_may_take_their_addresses() {
 }
 
 /// At a start the Nodes are known before anything is programmed: before their first list nothing is.
-#[test]
-fn the_first_list_of_nodes_has_all_that_services_may_take() {
-    let server = ApiServer::start();
+fn the_first_list_of_nodes_has_all_that_services_may_take(api: Api) {
+    let server = api.start();
     server.put(node_at(NODE, "192.168.10.10"));
     server.put(node_at("node-b", "192.168.10.11"));
     server.put(with_external_ip("taker"));
@@ -120,9 +118,8 @@ fn the_first_list_of_nodes_has_all_that_services_may_take() {
 }
 
 /// Who may not list all Nodes is served as before, and told.
-#[test]
-fn without_the_right_to_list_all_nodes_services_are_followed_all_the_same() {
-    let server = ApiServer::start();
+fn without_the_right_to_list_all_nodes_services_are_followed_all_the_same(api: Api) {
+    let server = api.start();
     server.put(node_at(NODE, "192.168.10.10"));
     server.put(node_at("node-b", "192.168.10.11"));
     server.deny("list all nodes");
@@ -135,3 +132,9 @@ fn without_the_right_to_list_all_nodes_services_are_followed_all_the_same() {
     watched.until("another Service", |watched| watched.services().len() == 2);
     watched.stop(&server);
 }
+
+on_each!(
+    other_nodes_are_followed_only_while_a_service_may_take_their_addresses,
+    the_first_list_of_nodes_has_all_that_services_may_take,
+    without_the_right_to_list_all_nodes_services_are_followed_all_the_same,
+);

@@ -6,11 +6,12 @@ use kube_proxier::watch::Timing;
 use proxier::cluster::Change;
 
 use crate::api_server::{ApiServer, Asked};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, node, service, slice};
 use crate::watched::{MILLIS, Watched, timing};
 
-fn started() -> (ApiServer, Watched) {
-    let server = ApiServer::start();
+fn started(api: Api) -> (ApiServer, Watched) {
+    let server = api.start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
     let watched = Watched::settled(&server, timing());
     server.forget_requests();
@@ -26,9 +27,8 @@ pub(crate) fn least(attempts: usize) -> Duration {
     pauses.take(attempts.saturating_sub(1)).sum()
 }
 
-#[test]
-fn while_the_server_is_away_what_is_known_stays() {
-    let (server, mut watched) = started();
+fn while_the_server_is_away_what_is_known_stays(api: Api) {
+    let (server, mut watched) = started(api);
     let before = watched.cluster.clone();
     let began = Instant::now();
     server.stop();
@@ -48,9 +48,8 @@ fn while_the_server_is_away_what_is_known_stays() {
     assert_eq!(watched.counters.lists(), 3);
 }
 
-#[test]
-fn a_server_that_hangs_up_is_not_stormed() {
-    let (server, mut watched) = started();
+fn a_server_that_hangs_up_is_not_stormed(api: Api) {
+    let (server, mut watched) = started(api);
     let accepted = server.accepted();
     let began = Instant::now();
     server.hang_up(true);
@@ -67,9 +66,8 @@ fn a_server_that_hangs_up_is_not_stormed() {
     watched.until("what happens then", |w| w.services().len() == 2);
 }
 
-#[test]
-fn watches_that_end_at_once_are_not_started_in_a_storm() {
-    let (server, mut watched) = started();
+fn watches_that_end_at_once_are_not_started_in_a_storm(api: Api) {
+    let (server, mut watched) = started(api);
     let began = Instant::now();
     server.cut_watches_short(true);
     server.end_watches();
@@ -84,9 +82,8 @@ fn watches_that_end_at_once_are_not_started_in_a_storm() {
     watched.until("what comes after", |w| w.services().len() == 2);
 }
 
-#[test]
-fn a_server_that_is_not_there_at_first_is_waited_for() {
-    let server = ApiServer::start();
+fn a_server_that_is_not_there_at_first_is_waited_for(api: Api) {
+    let server = api.start();
     server.apply_step([service("web", 80), node(NODE)]);
     server.stop();
     let mut watched = Watched::start(&server, timing());
@@ -97,9 +94,8 @@ fn a_server_that_is_not_there_at_first_is_waited_for() {
     assert_eq!(watched.services(), [("web", 80)]);
 }
 
-#[test]
-fn an_answer_may_be_slow_but_not_endless() {
-    let server = ApiServer::start();
+fn an_answer_may_be_slow_but_not_endless(api: Api) {
+    let server = api.start();
     server.apply_step([service("web", 80), node(NODE)]);
     // Slower than is waited for: nothing is had, and nothing said.
     server.delay(600 * MILLIS);
@@ -120,9 +116,8 @@ fn an_answer_may_be_slow_but_not_endless() {
     assert_eq!(patient.counters.failures(), 0);
 }
 
-#[test]
-fn a_server_with_errors_is_asked_again_where_it_was_left() {
-    let (server, mut watched) = started();
+fn a_server_with_errors_is_asked_again_where_it_was_left(api: Api) {
+    let (server, mut watched) = started(api);
     server.fail(503, 4);
     server.end_watches();
     watched.until_counted("failures", |counters| counters.failures() >= 4);
@@ -133,12 +128,21 @@ fn a_server_with_errors_is_asked_again_where_it_was_left() {
     assert_eq!(watched.changes().filter(lists).count(), 1);
 }
 
-#[test]
-fn where_no_watch_can_be_had_everything_is_listed_anew() {
-    let (server, mut watched) = started();
+fn where_no_watch_can_be_had_everything_is_listed_anew(api: Api) {
+    let (server, mut watched) = started(api);
     server.fail(500, 15);
     server.end_watches();
     server.delete(&service("web", 80));
     watched.until("the new list", |w| w.services().is_empty());
     server.wait_for_requests(|asked| !asked.iter().all(Asked::is_watch));
 }
+
+on_each!(
+    while_the_server_is_away_what_is_known_stays,
+    a_server_that_hangs_up_is_not_stormed,
+    watches_that_end_at_once_are_not_started_in_a_storm,
+    a_server_that_is_not_there_at_first_is_waited_for,
+    an_answer_may_be_slow_but_not_endless,
+    a_server_with_errors_is_asked_again_where_it_was_left,
+    where_no_watch_can_be_had_everything_is_listed_anew,
+);

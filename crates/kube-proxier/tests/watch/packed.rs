@@ -7,6 +7,7 @@ use kube_proxier::watch::{Limits, Timing};
 use serde_json::Value;
 
 use crate::api_server::{ApiServer, Asked};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, node, service, slice};
 use crate::watched::{Watched, timing};
 
@@ -20,8 +21,8 @@ fn objects() -> Vec<Value> {
 }
 
 /// A server that packs every list, however short.
-fn server() -> ApiServer {
-    let server = ApiServer::start();
+fn server(api: Api) -> ApiServer {
+    let server = api.start();
     server.pack_lists(Some(0));
     server.apply_step(objects());
     server
@@ -58,12 +59,11 @@ fn gzip(text: &[u8]) -> Vec<u8> {
 const EMPTY: &[u8] =
     br#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"1000"},"items":[]}"#;
 
-#[test]
-fn a_packed_list_is_the_list() {
+fn a_packed_list_is_the_list(api: Api) {
     // Packed, and by a server that ignores what is asked for; in pages too.
     for page in [500, 7] {
         let [packed, plain] = [Some(0), None].map(|from| {
-            let server = server();
+            let server = server(api);
             server.pack_lists(from);
             if page < 50 {
                 server.without_cache();
@@ -84,9 +84,8 @@ fn a_packed_list_is_the_list() {
 }
 
 /// Packed by gzip(1) and in JSON, whatever format was asked for.
-#[test]
-fn what_gzip_packs_is_read() {
-    let server = server();
+fn what_gzip_packs_is_read(api: Api) {
+    let server = server(api);
     let mut watched = Watched::settled(&server, timing());
     server.answer_bytes(SERVICES, Some((PACKED, gzip(EMPTY))));
     list_again(&server);
@@ -94,8 +93,7 @@ fn what_gzip_packs_is_read() {
 }
 
 /// What cannot be unpacked to its end changes nothing, and the next list is asked for as it is.
-#[test]
-fn what_cannot_be_unpacked_changes_nothing() {
+fn what_cannot_be_unpacked_changes_nothing(api: Api) {
     let right = gzip(EMPTY);
     let half = right[..right.len() / 2].to_vec();
     let without_sum = right[..right.len() - 8].to_vec();
@@ -108,7 +106,7 @@ fn what_cannot_be_unpacked_changes_nothing() {
         ("nothing", Vec::new()),
         ("not packed", EMPTY.to_vec()),
     ] {
-        let server = server();
+        let server = server(api);
         let mut watched = Watched::settled(&server, timing());
         let before = watched.cluster.clone();
         server.forget_requests();
@@ -136,15 +134,14 @@ fn what_cannot_be_unpacked_changes_nothing() {
 }
 
 /// A small answer that becomes a large one is read no further than a large one.
-#[test]
-fn a_bomb_changes_nothing() {
+fn a_bomb_changes_nothing(api: Api) {
     let bomb = gzip(&vec![b' '; 64 << 20]);
     assert!(bomb.len() < 1 << 20);
     let limits = Limits {
         page_bytes: 1 << 20,
         ..Limits::default()
     };
-    let server = server();
+    let server = server(api);
     let mut watched = Watched::settled(&server, Timing { limits, ..timing() });
     let before = watched.cluster.clone();
     server.forget_requests();
@@ -165,10 +162,9 @@ fn a_bomb_changes_nothing() {
 }
 
 /// Other codings were not asked for.
-#[test]
-fn other_codings_are_refused() {
+fn other_codings_are_refused(api: Api) {
     for coding in ["deflate", "br", "gzip, gzip"] {
-        let server = server();
+        let server = server(api);
         let mut watched = Watched::settled(&server, timing());
         let before = watched.cluster.clone();
         let head = format!("content-encoding: {coding}");
@@ -179,3 +175,11 @@ fn other_codings_are_refused() {
         assert_eq!(watched.cluster, before, "{coding}");
     }
 }
+
+on_each!(
+    a_packed_list_is_the_list,
+    what_gzip_packs_is_read,
+    what_cannot_be_unpacked_changes_nothing,
+    a_bomb_changes_nothing,
+    other_codings_are_refused,
+);

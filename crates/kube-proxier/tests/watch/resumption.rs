@@ -3,11 +3,12 @@
 use proxier::cluster::Change;
 
 use crate::api_server::{ApiServer, Asked, Gone};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, node, service, slice};
 use crate::watched::{MILLIS, Watched, timing};
 
-fn started() -> (ApiServer, Watched) {
-    let server = ApiServer::start();
+fn started(api: Api) -> (ApiServer, Watched) {
+    let server = api.start();
     server.apply_step([service("web", 80), slice("web-1", "10.1.0.1"), node(NODE)]);
     let watched = Watched::settled(&server, timing());
     server.forget_requests();
@@ -18,9 +19,8 @@ fn watches(requests: &[Asked]) -> usize {
     requests.iter().filter(|asked| asked.is_watch()).count()
 }
 
-#[test]
-fn a_broken_stream_is_resumed_where_it_was() {
-    let (server, mut watched) = started();
+fn a_broken_stream_is_resumed_where_it_was(api: Api) {
+    let (server, mut watched) = started(api);
     server.put(service("before", 1));
     watched.until("a change", |w| w.services().len() == 2);
     let version = server.version();
@@ -37,9 +37,8 @@ fn a_broken_stream_is_resumed_where_it_was() {
     assert_eq!(watched.counters.failures(), 3);
 }
 
-#[test]
-fn a_watch_that_ends_in_good_order_is_no_failure() {
-    let (server, mut watched) = started();
+fn a_watch_that_ends_in_good_order_is_no_failure(api: Api) {
+    let (server, mut watched) = started(api);
     server.end_watches();
     server.wait_for_requests(|asked| watches(asked) == 3);
     server.put(service("after", 1));
@@ -48,9 +47,8 @@ fn a_watch_that_ends_in_good_order_is_no_failure() {
     assert_eq!(watched.counters.failures(), 0);
 }
 
-#[test]
-fn bookmarks_keep_a_version_young() {
-    let (server, mut watched) = started();
+fn bookmarks_keep_a_version_young(api: Api) {
+    let (server, mut watched) = started(api);
     server.advance(100);
     server.send_bookmarks();
     // Behind the bookmark on the same stream.
@@ -71,10 +69,9 @@ fn bookmarks_keep_a_version_young() {
     assert_eq!(watched.counters.lists(), 3);
 }
 
-#[test]
-fn what_vanished_meanwhile_goes_with_a_new_list() {
+fn what_vanished_meanwhile_goes_with_a_new_list(api: Api) {
     for gone in [Gone::Status, Gone::Line] {
-        let (server, mut watched) = started();
+        let (server, mut watched) = started(api);
         server.say_gone_by(gone);
         server.stop();
         server.apply_step([service("other", 81), node(NODE)]);
@@ -103,9 +100,8 @@ fn what_vanished_meanwhile_goes_with_a_new_list() {
     }
 }
 
-#[test]
-fn a_list_whose_rest_is_gone_begins_anew() {
-    let server = ApiServer::start();
+fn a_list_whose_rest_is_gone_begins_anew(api: Api) {
+    let server = api.start();
     server.without_cache();
     server.apply_step((0..4).map(|n| service(&format!("web-{n}"), 80)));
     server.hold_lists(SERVICES);
@@ -125,10 +121,9 @@ fn a_list_whose_rest_is_gone_begins_anew() {
     assert_eq!(watched.changes().filter(lists).count(), 1);
 }
 
-#[test]
-fn a_dead_peer_is_noticed() {
+fn a_dead_peer_is_noticed(api: Api) {
     for bookmarked in [true, false] {
-        let server = ApiServer::start();
+        let server = api.start();
         server.apply_step([service("web", 80), node(NODE)]);
         let mut timing = timing();
         if bookmarked {
@@ -152,9 +147,18 @@ fn a_dead_peer_is_noticed() {
     }
 }
 
-#[test]
-fn it_ends_when_nobody_receives() {
-    let (server, watched) = started();
+fn it_ends_when_nobody_receives(api: Api) {
+    let (server, watched) = started(api);
     assert!(!watched.is_over());
     watched.stop(&server);
 }
+
+on_each!(
+    a_broken_stream_is_resumed_where_it_was,
+    a_watch_that_ends_in_good_order_is_no_failure,
+    bookmarks_keep_a_version_young,
+    what_vanished_meanwhile_goes_with_a_new_list,
+    a_list_whose_rest_is_gone_begins_anew,
+    a_dead_peer_is_noticed,
+    it_ends_when_nobody_receives,
+);

@@ -6,13 +6,14 @@ use kube_proxier::watch::Timing;
 use proxier::cluster::Change;
 
 use crate::api_server::{ApiServer, Asked, Streams};
+use crate::each::{Api, on_each};
 use crate::objects::{NODE, SERVICES, node, service, slice};
 use crate::watched::{MILLIS, Watched, timing};
 
 const TOO_OLD: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","code":410,"message":"too old"}}"#;
 
-fn server(streams: Streams) -> ApiServer {
-    let server = ApiServer::start();
+fn server(api: Api, streams: Streams) -> ApiServer {
+    let server = api.start();
     server.stream_lists(streams);
     let services = (0..6).map(|n| service(&format!("web-{n}"), 80 + n));
     server.apply_step(services.chain([slice("web-1", "10.1.0.1"), node(NODE)]));
@@ -48,10 +49,9 @@ fn wholes(watched: &Watched) -> usize {
     watched.changes().filter(whole).count()
 }
 
-#[test]
-fn a_streamed_list_is_the_list() {
-    let listed = Watched::settled(&server(Streams::Refused(422)), timing());
-    let server = server(Streams::Served);
+fn a_streamed_list_is_the_list(api: Api) {
+    let listed = Watched::settled(&server(api, Streams::Refused(422)), timing());
+    let server = server(api, Streams::Served);
     let mut watched = Watched::settled(&server, timing());
     assert_eq!(watched.cluster, listed.cluster);
     assert_eq!(watched.services().len(), 6);
@@ -70,9 +70,8 @@ fn a_streamed_list_is_the_list() {
 }
 
 /// What was deleted meanwhile goes, and what is known is what the new stream has to be no older than.
-#[test]
-fn what_was_deleted_meanwhile_goes_at_the_end_of_the_events() {
-    let server = server(Streams::Served);
+fn what_was_deleted_meanwhile_goes_at_the_end_of_the_events(api: Api) {
+    let server = server(api, Streams::Served);
     let mut watched = Watched::settled(&server, timing());
     let before = watched.cluster.clone();
     server.stop();
@@ -98,9 +97,8 @@ fn what_was_deleted_meanwhile_goes_at_the_end_of_the_events() {
 }
 
 /// Bookmarks of the usual kind end no list, and what changes before the last one is part of it.
-#[test]
-fn only_the_bookmark_with_its_annotation_is_the_end() {
-    let server = server(Streams::Served);
+fn only_the_bookmark_with_its_annotation_is_the_end(api: Api) {
+    let server = server(api, Streams::Served);
     server.hold_lists(SERVICES);
     let mut watched = Watched::start(&server, timing());
     server.wait_until_held();
@@ -130,10 +128,9 @@ fn only_the_bookmark_with_its_annotation_is_the_end() {
 }
 
 /// A server that cannot is asked once, and for lists from then on.
-#[test]
-fn where_streams_are_refused_lists_are_asked_for() {
+fn where_streams_are_refused_lists_are_asked_for(api: Api) {
     for code in [400, 404, 405, 406, 422] {
-        let server = server(Streams::Refused(code));
+        let server = server(api, Streams::Refused(code));
         let mut watched = Watched::settled(&server, timing());
         assert_eq!(watched.services().len(), 6);
         let asked = of_services(&server);
@@ -153,9 +150,8 @@ fn where_streams_are_refused_lists_are_asked_for() {
 }
 
 /// One that fails to may be away; where it goes on failing it is asked for lists.
-#[test]
-fn where_streams_fail_lists_are_asked_for() {
-    let server = server(Streams::Refused(501));
+fn where_streams_fail_lists_are_asked_for(api: Api) {
+    let server = server(api, Streams::Refused(501));
     let watched = Watched::settled(&server, timing());
     let asked = of_services(&server);
     assert_eq!((streams(&asked), lists(&asked)), (2, 1), "{asked:#?}");
@@ -163,9 +159,8 @@ fn where_streams_fail_lists_are_asked_for() {
 }
 
 /// A server that does not know what is asked for sends a watch as of old, in which the end is never marked.
-#[test]
-fn events_without_an_end_are_given_up() {
-    let server = server(Streams::Ignored);
+fn events_without_an_end_are_given_up(api: Api) {
+    let server = server(api, Streams::Ignored);
     let impatient = Timing {
         answer: 2000 * MILLIS,
         ..timing()
@@ -178,10 +173,9 @@ fn events_without_an_end_are_given_up() {
 }
 
 /// Half of the events change nothing; the next stream is the whole.
-#[test]
-fn a_stream_that_breaks_off_changes_nothing() {
+fn a_stream_that_breaks_off_changes_nothing(api: Api) {
     for broken in [Streams::BrokenOff(1), Streams::Ended(1)] {
-        let server = server(Streams::Served);
+        let server = server(api, Streams::Served);
         let mut watched = Watched::settled(&server, timing());
         let events = watched.events.len();
         server.stop();
@@ -210,10 +204,9 @@ fn a_stream_that_breaks_off_changes_nothing() {
 }
 
 /// Where each breaks off, a list is asked for, and the cluster is known all the same.
-#[test]
-fn where_all_streams_break_off_lists_are_asked_for() {
+fn where_all_streams_break_off_lists_are_asked_for(api: Api) {
     for broken in [Streams::BrokenOff(usize::MAX), Streams::Ended(usize::MAX)] {
-        let server = server(broken);
+        let server = server(api, broken);
         let watched = Watched::settled(&server, timing());
         assert_eq!((watched.services().len(), wholes(&watched)), (6, 1));
         let asked = of_services(&server);
@@ -222,9 +215,8 @@ fn where_all_streams_break_off_lists_are_asked_for() {
 }
 
 /// A version that the server never had is not insisted on.
-#[test]
-fn a_version_that_was_never_there_is_not_insisted_on() {
-    let server = server(Streams::Served);
+fn a_version_that_was_never_there_is_not_insisted_on(api: Api) {
+    let server = server(api, Streams::Served);
     // The line is JSON.
     server.speak_json();
     let before = server.version();
@@ -245,9 +237,8 @@ fn a_version_that_was_never_there_is_not_insisted_on() {
 }
 
 /// Too many objects are not taken in.
-#[test]
-fn a_stream_without_an_end_is_bounded() {
-    let server = server(Streams::Served);
+fn a_stream_without_an_end_is_bounded(api: Api) {
+    let server = server(api, Streams::Served);
     let mut timing = timing();
     timing.limits.objects = 3;
     timing.answer = Duration::from_secs(20);
@@ -256,3 +247,16 @@ fn a_stream_without_an_end_is_bounded() {
     watched.take_in();
     assert_eq!(wholes(&watched), 0);
 }
+
+on_each!(
+    a_streamed_list_is_the_list,
+    what_was_deleted_meanwhile_goes_at_the_end_of_the_events,
+    only_the_bookmark_with_its_annotation_is_the_end,
+    where_streams_are_refused_lists_are_asked_for,
+    where_streams_fail_lists_are_asked_for,
+    events_without_an_end_are_given_up,
+    a_stream_that_breaks_off_changes_nothing,
+    where_all_streams_break_off_lists_are_asked_for,
+    a_version_that_was_never_there_is_not_insisted_on,
+    a_stream_without_an_end_is_bounded,
+);

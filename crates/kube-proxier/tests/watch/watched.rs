@@ -12,6 +12,7 @@ use kube_proxier::Event;
 use kube_proxier::watch::{self, ApiSource, Counters, Interest, NodeScope, Timing, Transport};
 use proxier::cluster::{Change, Cluster};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use crate::api_server::ApiServer;
 use crate::objects::NODE;
@@ -37,6 +38,8 @@ pub(crate) struct Watched {
     thread: JoinHandle<()>,
     /// Where its kubeconfig is.
     folder: Option<TempDir>,
+    /// The watch ends when this is dropped.
+    _end: oneshot::Sender<()>,
 }
 
 /// Where a server is, and the folder of the kubeconfig that it takes to believe it, if it takes one.
@@ -99,6 +102,7 @@ impl Watched {
         let (forward, received) = sync_channel(room);
         let counters = Arc::<Counters>::default();
         let counts = Arc::clone(&counters);
+        let (end, ended) = oneshot::channel::<()>();
         // A runtime of its own, so that a test may wait without holding it up.
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -118,10 +122,16 @@ impl Watched {
                     node_name: NODE,
                     node_addresses: &NodeScope::new(true),
                 };
-                tokio::join!(
-                    watch::run(client, interest, timing, counts, sender),
-                    forward
-                );
+                let run = async {
+                    tokio::join!(
+                        watch::run(client, interest, timing, counts, sender),
+                        forward
+                    )
+                };
+                tokio::select! {
+                    _ = run => {}
+                    _ = ended => {}
+                }
             });
         });
         Self {
@@ -132,6 +142,7 @@ impl Watched {
             api_servers: BTreeSet::new(),
             thread,
             folder: None,
+            _end: end,
         }
     }
 

@@ -6,6 +6,7 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -40,11 +41,12 @@ use self::store::Store;
 pub(crate) use self::streamed::Streams;
 pub(crate) use self::tls::{Authority, Tls};
 
-/// The server. It ends with the test's process; a clone is the same server.
+/// The server. A clone is the same one; it ends with the last.
 #[derive(Clone)]
 pub(crate) struct ApiServer {
     address: SocketAddr,
     shared: Arc<Shared>,
+    _end: Arc<End>,
     /// Who is to be believed that it is this one.
     authority: Option<Arc<Authority>>,
 }
@@ -54,6 +56,21 @@ struct Shared {
     state: Mutex<State>,
     /// Told of every change of the state.
     changed: Condvar,
+}
+
+/// Ends the server where it is dropped, so that the next test in the process has the machine for itself.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.listening = false;
+        state.faults.hang_up = true;
+        state.faults.hold = None;
+        state.close_all();
+        drop(state);
+        self.0.changed.notify_all();
+    }
 }
 
 struct State {
@@ -97,10 +114,6 @@ struct State {
 impl ApiServer {
     /// Starts one, with no objects.
     pub(crate) fn start() -> Self {
-        // The tests of the watch are run with each version of HTTP.
-        if module_path!().starts_with("watch_http2") {
-            return Self::start_with_http2();
-        }
         Self::start_as(None)
     }
 
@@ -137,15 +150,7 @@ impl ApiServer {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 store: Store::new(),
-                faults: Faults {
-                    // The tests of the watch are run with each format.
-                    json_only: module_path!().starts_with("watch_json"),
-                    streams: match module_path!().starts_with("watch_streamed") {
-                        true => Streams::Served,
-                        false => Streams::Refused(422),
-                    },
-                    ..Faults::default()
-                },
+                faults: Faults::default(),
                 tls,
                 requests: Vec::new(),
                 events: Vec::new(),
@@ -169,6 +174,7 @@ impl ApiServer {
         });
         let server = Self {
             address,
+            _end: Arc::new(End(Arc::clone(&shared))),
             shared,
             authority: None,
         };
