@@ -259,10 +259,18 @@ fn run(scenario: &Scenario, layout: Layout) {
     };
     // What was measured removes what it does not know; by default others' virtual servers stay.
     let setup = setup.flag("--remove-foreign-servers");
-    let mut daemon = setup.start();
+    let mut daemon = setup.started();
     for (n, step) in scenario.steps.iter().enumerate() {
         let number = n + 1;
-        server.apply_step(objects(scenario, number));
+        if number > 1 {
+            let synced = daemon::syncs();
+            server.apply_step(objects(scenario, number));
+            // To look takes longer than to sync, and there is one processor for both. Not every step needs a sync.
+            let soon = Instant::now() + Duration::from_secs(1);
+            while daemon::syncs() <= synced && Instant::now() < soon {
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
         reach(scenario, number, step, layout, &setup, &mut daemon);
     }
 }
