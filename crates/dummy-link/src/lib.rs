@@ -9,7 +9,10 @@
 //!
 //! - The model, at the root: [`LinkName`], [`Link`], [`BoundAddress`], [`NewAddress`], [`NodeLinks`]; [`MarkRule`] and
 //!   [`LocalRoute`], and [`Rule`] and [`Route`] for what a listing finds. Plain values.
-//! - [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport.
+#![cfg_attr(
+    feature = "message",
+    doc = "- [`message`]: the rtnetlink messages, as `netlink-packet-route` types, for any transport."
+)]
 #![cfg_attr(
     feature = "client",
     doc = "- [`Client`], blocking, and [`AsyncClient`]; changes many addresses, rules or routes per system call.\n- [`Monitor`] and [`AsyncMonitor`]: wait for changes of them."
@@ -28,6 +31,7 @@
 //! # Features
 //! - `client` (default): `Client` and `Monitor`, on the crate `netlink-batch`. Without it the crate
 //!   makes no system calls.
+//! - `message` (with `client`): the messages, on the crate `netlink-packet-route`. Without it only the model is left.
 //! - `tokio`: `AsyncClient` and `AsyncMonitor` on a tokio runtime.
 //! - `serde`: `Serialize` and `Deserialize` of the model.
 #![cfg_attr(feature = "client", doc = include_str!("client/client.md"))]
@@ -36,6 +40,7 @@
 #[cfg(feature = "client")]
 mod client;
 mod error;
+#[cfg(feature = "message")]
 pub mod message;
 mod model;
 #[cfg(feature = "client")]

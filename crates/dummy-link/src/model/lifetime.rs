@@ -17,6 +17,7 @@ pub enum Lifetime {
 
 impl Lifetime {
     /// Of the number in `struct ifa_cacheinfo`.
+    #[cfg(feature = "message")]
     pub(crate) const fn from_wire(seconds: u32) -> Self {
         match seconds {
             u32::MAX => Self::Forever,
@@ -25,6 +26,7 @@ impl Lifetime {
     }
 
     /// The number in `struct ifa_cacheinfo`.
+    #[cfg(feature = "message")]
     pub(crate) const fn to_wire(self) -> u32 {
         match self {
             Self::Seconds(seconds) => seconds,
@@ -115,6 +117,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "message")]
     #[test]
     fn the_greatest_number_is_forever() {
         for seconds in [0, 1, u32::MAX - 1, u32::MAX] {
