@@ -1,5 +1,7 @@
 #![doc = include_str!("../../README.md")]
 
+pub mod reconcile;
+
 use std::error::Error;
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -16,14 +18,18 @@ pub fn run(
         Ok(code)
     });
     done.unwrap_or_else(|error| {
-        let cut_off = error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-        if cut_off {
+        if is_cut_off(&*error) {
             return ExitCode::SUCCESS;
         }
         // Nothing can be done if that fails too.
         let _ = writeln!(io::stderr(), "{name}: {error}");
         ExitCode::from(2)
     })
+}
+
+/// Whether the reader of our output has closed it.
+fn is_cut_off(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

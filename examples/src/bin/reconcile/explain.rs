@@ -6,9 +6,11 @@ use proxier::explain::{Evidence, Question, explain};
 use proxier::{Config, Kernel, MemoryKernel, Observed, translate};
 use proxier_manifest::{explanation_json, printable};
 
-use crate::args::Output;
-use crate::input::{HostInput, Step};
-use crate::{Outcome, Result, check_node, complain, diagnose, make, shows_cluster};
+use examples::reconcile::{
+    Outcome, Output, Result, Step, check_node, complain, diagnose, make, shows_cluster,
+};
+
+use crate::memory::HostInput;
 
 /// Answers a question about the last file's cluster: on the kernel that was found, or on one in memory that all the files
 /// lead through.

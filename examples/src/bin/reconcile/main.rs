@@ -1,344 +1,94 @@
 //! Shows what a Kubernetes cluster becomes on one of its nodes: the plan that leads there, and the IPVS,
 //! ipset, iptables and address state at its end. Works on a kernel in memory: no root, no kernel module.
-//! With `--apply` it programs this machine.
+//! (`apply`, in `examples/kernel`, does the same to this machine.)
 
-mod args;
 mod explain;
-mod input;
-mod summary;
-mod text;
-mod trace;
+mod memory;
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use proxier::cluster::{Cluster, Host};
-use proxier::{Config, Desired, Kernel, KernelError, MemoryKernel, Plan, reconcile, translate};
-use proxier_linux::LinuxKernel;
-use proxier_manifest::{Content, Manifests, Severity, Snapshot, printable};
+use examples::reconcile::{
+    Options, Outcome, Result, built_in, exit, go_through, read, read_steps, shown,
+};
+use proxier::explain::Question;
+use proxier::{MemoryKernel, Observed};
+use proxier_manifest::{Snapshot, printable};
 
-use self::args::{Args, Output};
-use self::input::{HostInput, Inputs, Step};
-use self::summary::Summary;
-use self::trace::Trace;
+use self::memory::{HostInput, Memory};
 
-/// How many diagnostics of a file are shown.
-const MAX_SHOWN: usize = 100;
+/// Show what a Kubernetes cluster becomes on one of its nodes.
+///
+/// Reads Services, EndpointSlices and Nodes as `kubectl get services,endpointslices,nodes -A -o yaml` or
+/// `kubectl get --raw` prints them, and goes through the files in order, each the whole cluster at one moment,
+/// on one kernel in memory. Without arguments a built-in cluster is shown.
+///
+/// A file without Services, EndpointSlices and Nodes changes nothing.
+///
+/// Exit status: 0, all objects were used; 1, some were refused, whole or in part, and the rest was done; 2,
+/// nothing could be used, or the command line is wrong.
+#[derive(Parser)]
+#[command(name = "reconcile", version, max_term_width = 100)]
+struct Args {
+    /// The cluster, step by step: YAML or JSON files.
+    #[arg(value_name = "STEP.yaml")]
+    steps: Vec<PathBuf>,
+
+    /// The node's links and their addresses, as `interfaces: {eth0: [192.168.10.10/24]}`
+    /// [default: the addresses its Node has].
+    #[arg(long, value_name = "FILE")]
+    node: Option<PathBuf>,
+
+    /// The state the kernel holds at first, as `--output json` prints it [default: none].
+    #[arg(long, value_name = "FILE")]
+    found: Option<PathBuf>,
+
+    /// The name of the node's Node object [default: hostnameOverride of the configuration; else the only Node
+    /// there is].
+    #[arg(long, value_name = "NAME")]
+    hostname_override: Option<String>,
+
+    #[command(flatten)]
+    options: Options,
+
+    /// Explain why an address and port (10.0.0.10:53/udp) or a Service (namespace/name or namespace/name:port) is served at
+    /// the end, or not, and nothing else. With --found: in the state found there. Status 1 means that something is wrong.
+    #[arg(long, value_name = "QUESTION")]
+    explain: Option<Question>,
+
+    /// Explain the traffic of this client alone [default: that of pods, of the node and from outside].
+    #[arg(long, value_name = "IP", requires = "explain")]
+    from: Option<IpAddr>,
+}
 
 fn main() -> ExitCode {
-    let args = Args::parse();
-    match run(&args) {
-        Ok(outcome) => outcome.exit_code(),
-        // The reader of our output has closed it.
-        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(2)
-        }
-    }
+    exit(run(Args::parse()))
 }
 
-fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    error
-        .downcast_ref::<io::Error>()
-        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// What the exit status reports.
-#[derive(Default)]
-struct Outcome {
-    used: bool,
-    refused: bool,
-}
-
-impl Outcome {
-    fn exit_code(&self) -> ExitCode {
-        match (self.used, self.refused) {
-            (true, false) => ExitCode::SUCCESS,
-            (true, true) => ExitCode::from(1),
-            (false, _) => ExitCode::from(2),
-        }
-    }
-}
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
-fn run(args: &Args) -> Result<Outcome> {
-    let Inputs {
-        config,
-        found,
-        steps,
-        host,
-    } = Inputs::read(args)?;
-    if let Some(question) = &args.explain {
-        let mut question = question.clone();
-        question.client = args.from;
-        return explain::answer(&question, &steps, &config, (found, &host), args.output);
-    }
-    if args.apply || args.cleanup {
-        let mut machine = Machine {
-            kernel: LinuxKernel::open()?.for_a_command(),
-        };
-        if args.cleanup {
-            return clean_up(&mut machine, args.output);
-        }
-        go_through(&mut machine, &steps, &config, args.output)
-    } else {
-        let kernel = found
-            .as_ref()
-            .map_or_else(MemoryKernel::new, MemoryKernel::holding);
-        go_through(&mut Memory { kernel, host }, &steps, &config, args.output)
-    }
-}
-
-/// A kernel, and the machine that it runs on.
-trait Target {
-    /// Whether what is done is done to a real machine.
-    const REAL: bool;
-
-    fn kernel(&mut self) -> &mut dyn Kernel;
-    fn node_name(&self, cluster: &Cluster, config: &Config) -> Box<str>;
-    fn host(
-        &mut self,
-        cluster: &Cluster,
-        config: &Config,
-    ) -> std::result::Result<Host, KernelError>;
-}
-
-struct Memory {
-    kernel: MemoryKernel,
-    host: HostInput,
-}
-
-impl Target for Memory {
-    const REAL: bool = false;
-
-    fn kernel(&mut self) -> &mut dyn Kernel {
-        &mut self.kernel
-    }
-
-    fn node_name(&self, cluster: &Cluster, config: &Config) -> Box<str> {
-        HostInput::name_of(cluster, config)
-    }
-
-    fn host(
-        &mut self,
-        cluster: &Cluster,
-        config: &Config,
-    ) -> std::result::Result<Host, KernelError> {
-        Ok(self.host.of(cluster, config))
-    }
-}
-
-struct Machine {
-    kernel: LinuxKernel,
-}
-
-impl Target for Machine {
-    const REAL: bool = true;
-
-    fn kernel(&mut self) -> &mut dyn Kernel {
-        &mut self.kernel
-    }
-
-    fn node_name(&self, _: &Cluster, config: &Config) -> Box<str> {
-        HostInput::name_here(config)
-    }
-
-    fn host(&mut self, _: &Cluster, config: &Config) -> std::result::Result<Host, KernelError> {
-        HostInput::here(config, &mut self.kernel)
-    }
-}
-
-/// Where there are Nodes, the node must be one of them: its addresses, zone and pod networks decide much.
-fn check_node(name: &str, cluster: &Cluster, node: &str) -> Result<()> {
-    if cluster.nodes.is_empty() || cluster.nodes.contains_key(node) {
-        return Ok(());
-    }
-    let known: Vec<_> = cluster
-        .nodes
-        .keys()
-        .take(20)
-        .map(|n| printable(n))
-        .collect();
-    let more = match cluster.nodes.len() - known.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
+fn run(args: Args) -> Result<Outcome> {
+    let config = args.options.config(args.hostname_override.as_deref())?;
+    let host = HostInput::read(args.node.as_deref())?;
+    let found = args.found.as_deref().map(read_found).transpose()?;
+    let steps = match args.steps.as_slice() {
+        [] => vec![built_in()],
+        paths => read_steps(paths)?,
     };
-    let node = printable(node);
-    Err(format!(
-        "{name}: no Node is called {node}; choose one with --hostname-override: {}{more}",
-        known.join(", ")
-    )
-    .into())
+    let output = args.options.output;
+    if let Some(mut question) = args.explain {
+        question.client = args.from;
+        return explain::answer(&question, &steps, &config, (found, &host), output);
+    }
+    let kernel = found
+        .as_ref()
+        .map_or_else(MemoryKernel::new, MemoryKernel::holding);
+    go_through(&mut Memory { kernel, host }, &steps, &config, output)
 }
 
-/// Whether a file shows a cluster; if not, the reason.
-fn shows_cluster(manifests: &Manifests, real: bool) -> std::result::Result<(), &'static str> {
-    match manifests.content {
-        Content::Cluster => Ok(()),
-        Content::EmptyList if !real => Ok(()),
-        Content::EmptyList => Err(
-            "holds an empty List, which does not name what it lists; nothing is changed for it (an empty ServiceList \
-             is a cluster without Services)",
-        ),
-        _ => Err("holds no Services, EndpointSlices or Nodes; nothing is changed for it"),
-    }
-}
-
-/// Objects that no proxy needs and rejected ones, by kind.
-fn not_used(manifests: &Manifests) -> String {
-    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
-    for (kind, count) in &manifests.ignored {
-        *kinds.entry(kind.to_string()).or_default() += count;
-    }
-    for diagnostic in &manifests.diagnostics {
-        if let (Severity::Rejected, Some(kind)) = (diagnostic.severity, &diagnostic.kind) {
-            *kinds.entry(printable(kind).into_owned()).or_default() += 1;
-        }
-    }
-    let kinds: Vec<_> = kinds
-        .iter()
-        .map(|(kind, n)| format!("{kind} {n}"))
-        .collect();
-    kinds.join(", ")
-}
-
-/// What is wrong with a file. Whether anything in it was refused.
-fn diagnose(manifests: &Manifests, complaints: &mut Vec<String>) -> bool {
-    let mut refused = false;
-    for (n, diagnostic) in manifests.diagnostics.iter().enumerate() {
-        let prefix = match diagnostic.severity {
-            Severity::Warning => "warning",
-            _ => {
-                refused = true;
-                "refused"
-            }
-        };
-        if n < MAX_SHOWN {
-            complaints.push(format!("{prefix}: {diagnostic}"));
-        }
-    }
-    let all = manifests.diagnostics.len() + manifests.more_diagnostics;
-    if all > MAX_SHOWN {
-        complaints.push(format!(
-            "{} more diagnostics are not shown",
-            all - MAX_SHOWN
-        ));
-    }
-    refused
-}
-
-fn go_through<T: Target>(
-    target: &mut T,
-    steps: &[Step],
-    config: &Config,
-    output: Output,
-) -> Result<Outcome> {
-    for Step { name, manifests } in steps {
-        let cluster = &manifests.cluster;
-        check_node(name, cluster, &target.node_name(cluster, config))?;
-    }
-    let mut outcome = Outcome::default();
-    let mut before = Trace::default();
-    for Step { name, manifests } in steps {
-        let cluster = &manifests.cluster;
-        let mut complaints = Vec::new();
-        outcome.refused |= diagnose(manifests, &mut complaints);
-        let not_used = not_used(manifests);
-        if !not_used.is_empty() && output != Output::Summary {
-            complaints.push(format!("{name}: objects not used: {not_used}"));
-        }
-        if let Err(reason) = shows_cluster(manifests, T::REAL) {
-            complaints.push(format!("{name}: {reason}"));
-            complaints.iter().for_each(|complaint| complain(complaint));
-            outcome.refused = true;
-            continue;
-        }
-        outcome.used = true;
-        let host = target.host(cluster, config)?;
-        let desired = translate(cluster, &host, config);
-        for conflict in &desired.conflicts {
-            let conflict = conflict.to_string();
-            complaints.push(format!("refused: {name}: {}", printable(&conflict)));
-            outcome.refused = true;
-        }
-        let trace = Trace::of(cluster, &desired);
-        let (plan, failures) = make(target.kernel(), name, &desired)?;
-        outcome.refused |= !failures.is_empty();
-        complaints.extend(failures);
-        if output == Output::Summary {
-            let lines = plan.iter().flat_map(|(_, operation)| operation.lines());
-            let summary = Summary {
-                name,
-                node: &host.node_name,
-                cluster,
-                desired: &desired,
-                signs: &lines.map(|line| line.sign).collect::<Vec<_>>(),
-                not_used: &not_used,
-                warnings: &complaints,
-            };
-            summary.write(&mut anstream::stdout().lock())?;
-        } else {
-            complaints.iter().for_each(|complaint| complain(complaint));
-            show_plan(name, &plan, (&trace, &before), output)?;
-        }
-        before = trace;
-    }
-    show_state(target.kernel(), output)?;
-    Ok(outcome)
-}
-
-fn clean_up(target: &mut impl Target, output: Output) -> Result<Outcome> {
-    let host = target.host(&Cluster::default(), &Config::default())?;
-    let desired = Desired::nothing(&target.kernel().observe()?, &host);
-    let (plan, failures) = make(target.kernel(), "clean up", &desired)?;
-    failures.iter().for_each(|failure| complain(failure));
-    let nothing = Trace::default();
-    show_plan("clean up", &plan, (&nothing, &nothing), output)?;
-    show_state(target.kernel(), output)?;
-    Ok(Outcome {
-        used: true,
-        refused: !failures.is_empty(),
-    })
-}
-
-/// Leads a kernel to what is desired. The plan, and what of it failed.
-fn make(kernel: &mut dyn Kernel, name: &str, desired: &Desired) -> Result<(Plan, Vec<String>)> {
-    let plan = reconcile(desired, &kernel.observe()?);
-    let applied = kernel.apply(&plan);
-    let failures = applied.failures.iter().map(|failure| {
-        let failure = failure.to_string();
-        format!("{name}: {}", printable(&failure))
-    });
-    Ok((plan, failures.collect()))
-}
-
-fn show_plan(name: &str, plan: &Plan, traces: (&Trace, &Trace), output: Output) -> Result<()> {
-    if output != Output::Json {
-        text::plan(name, plan, traces, &mut anstream::stdout().lock())?;
-    }
-    Ok(())
-}
-
-fn show_state(kernel: &mut dyn Kernel, output: Output) -> Result<()> {
-    let mut out = anstream::stdout().lock();
-    match output {
-        Output::Text => text::state(&kernel.observe()?, &mut out)?,
-        Output::Json => {
-            serde_json::to_writer_pretty(&mut out, &Snapshot::of(&kernel.observe()?))
-                .map_err(io::Error::from)?;
-            writeln!(out)?;
-        }
-        Output::Plan | Output::Summary => {}
-    }
-    Ok(out.flush()?)
-}
-
-/// Writes a line to standard error; nothing can be done if that fails too.
-fn complain(message: &str) {
-    let _ = writeln!(anstream::stderr(), "reconcile: {message}");
+fn read_found(path: &Path) -> std::result::Result<Observed, String> {
+    let at = |error: String| format!("{}: {}", shown(path), printable(&error));
+    let snapshot: Snapshot =
+        serde_json::from_slice(&read(path)?).map_err(|error| at(error.to_string()))?;
+    snapshot.state().map_err(|error| at(error.to_string()))
 }

@@ -12,7 +12,7 @@ use proxier::{LINK, Observed, Plan, Sign};
 
 use proxier_manifest::Snapshot;
 
-use crate::trace::Trace;
+use super::trace::Trace;
 
 const HEADING: Style = Style::new().bold();
 const FAINT: Style = Style::new().dimmed();

@@ -1,4 +1,4 @@
-//! `reconcile --apply` and `--cleanup` on a real kernel.
+//! `apply` and `apply --cleanup` on a real kernel.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,8 +26,8 @@ fn scenario(name: &str) -> PathBuf {
 }
 
 /// Runs the program in a folder. Returns its status, and what it printed.
-fn reconcile(folder: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reconcile"));
+fn apply(folder: &Path, args: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_apply"));
     let output = command.current_dir(folder).args(args).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (
@@ -63,14 +63,13 @@ fn a_scenario_is_applied_and_cleaned_up() {
     let folder = scenario("dual-stack");
     // The node's addresses come from the kernel, its name from the configuration.
     let args = [
-        "--apply",
         "--config",
         "proxy-config.yaml",
         "--output",
         "json",
         "step-1.yaml",
     ];
-    let (status, out, err) = reconcile(&folder, &args);
+    let (status, out, err) = apply(&folder, &args);
     assert_eq!((status, err.as_str()), (0, ""));
     let state: serde_json::Value = serde_json::from_str(&out).unwrap();
     let expected: serde_json::Value =
@@ -82,10 +81,9 @@ fn a_scenario_is_applied_and_cleaned_up() {
     ipvs.push("-A -f 7 -s rr".into());
     ipvs.sort();
     assert_eq!(sorted(&cmd("ipvsadm -Sn")), ipvs);
-    let (status, out, _) = reconcile(
+    let (status, out, _) = apply(
         &folder,
         &[
-            "--apply",
             "--config",
             "proxy-config.yaml",
             "--output",
@@ -96,7 +94,7 @@ fn a_scenario_is_applied_and_cleaned_up() {
     assert_eq!(status, 0);
     assert!(out.contains("Plan: nothing to do."), "{out}");
 
-    let (status, out, err) = reconcile(&folder, &["--cleanup", "--output", "plan"]);
+    let (status, out, err) = apply(&folder, &["--cleanup", "--output", "plan"]);
     assert_eq!((status, err.as_str()), (0, ""), "{out}");
     assert_eq!(cmd("ipvsadm -Sn"), "-A -f 7 -s rr\n");
     assert_eq!(cmd("ipset save"), "");
@@ -109,14 +107,13 @@ fn without_a_cluster_nothing_is_touched() {
     make_node();
     let folder = scenario("dual-stack");
     let args = [
-        "--apply",
         "--config",
         "proxy-config.yaml",
         "--output",
         "plan",
         "step-1.yaml",
     ];
-    assert_eq!(reconcile(&folder, &args).0, 0);
+    assert_eq!(apply(&folder, &args).0, 0);
     let before = (
         cmd("ipvsadm -Sn"),
         cmd("ipset save"),
@@ -124,14 +121,9 @@ fn without_a_cluster_nothing_is_touched() {
     );
     let empty = std::env::temp_dir().join("empty.yaml");
     fs::write(&empty, "").unwrap();
-    let (status, _, err) = reconcile(
+    let (status, _, err) = apply(
         &folder,
-        &[
-            "--apply",
-            "--config",
-            "proxy-config.yaml",
-            empty.to_str().unwrap(),
-        ],
+        &["--config", "proxy-config.yaml", empty.to_str().unwrap()],
     );
     assert_eq!(status, 2, "{err}");
     let after = (
@@ -155,18 +147,11 @@ fn without_a_cluster_nothing_is_touched() {
 fn what_is_not_a_list_of_the_cluster_changes_nothing() {
     make_node();
     let folder = scenario("dual-stack");
-    let apply = |file: &str| {
-        let args = [
-            "--apply",
-            "--config",
-            "proxy-config.yaml",
-            "--output",
-            "plan",
-            file,
-        ];
-        reconcile(&folder, &args)
+    let apply_file = |file: &str| {
+        let args = ["--config", "proxy-config.yaml", "--output", "plan", file];
+        apply(&folder, &args)
     };
-    assert_eq!(apply("step-1.yaml").0, 0);
+    assert_eq!(apply_file("step-1.yaml").0, 0);
     let held = || {
         (
             cmd("ipvsadm -Sn"),
@@ -177,12 +162,12 @@ fn what_is_not_a_list_of_the_cluster_changes_nothing() {
     let before = held();
     let cases = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../crates/proxier-manifest/tests/cases/lists"
+        "/../../crates/proxier-manifest/tests/cases/lists"
     );
     let mut tried = 0;
     for entry in fs::read_dir(cases).unwrap() {
         let path = entry.unwrap().path();
-        let (status, _, err) = apply(path.to_str().unwrap());
+        let (status, _, err) = apply_file(path.to_str().unwrap());
         assert_eq!(status, 2, "{path:?}: {err}");
         assert!(err.contains("nothing is changed"), "{path:?}: {err}");
         if path.ends_with("status.json") {
@@ -196,6 +181,6 @@ fn what_is_not_a_list_of_the_cluster_changes_nothing() {
     let text =
         r#"{"kind":"ServiceList","apiVersion":"v1","metadata":{"resourceVersion":"7"},"items":[]}"#;
     fs::write(&none, text).unwrap();
-    assert_eq!(apply(none.to_str().unwrap()).0, 0);
+    assert_eq!(apply_file(none.to_str().unwrap()).0, 0);
     assert_eq!(cmd("ipvsadm -Sn"), "");
 }

@@ -7,7 +7,7 @@ use ipvs_netlink::{Destination, VirtualServerId};
 use proxier::cluster::{Cluster, Family, Service, ServicePort, ServiceType};
 use proxier::{Desired, Layout, Sign};
 
-use crate::trace::{claimed, named, server_id};
+use super::trace::{claimed, named, server_id};
 
 /// How many Services, and how many warnings, are shown.
 const MAX_SERVICES: usize = 20;
