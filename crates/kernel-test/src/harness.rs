@@ -44,7 +44,8 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         print_notice(format!("kernel tests are not run: {reason}"));
     }
-    let chosen = Runner::new(guests(), guest::MEBIBYTES)
+    let chosen = guest::memory_from_environment()
+        .and_then(|mebibytes| Runner::new(guests(), mebibytes))
         .and_then(|runner| Ok((Arc::new(runner), Part::from_environment()?)));
     let (runner, part) = match chosen {
         Ok(chosen) => chosen,

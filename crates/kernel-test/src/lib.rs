@@ -49,6 +49,7 @@
 //!   instructions, a nanosecond each (QEMU's `-icount`): for times that stand apart from what else this machine does.
 //! - `PROXIER_KERNEL_TESTS_PART=1/3` runs every third test, from the first; `proxier-linux/kernel=1/3` does so in that
 //!   test binary only.
+//! - `PROXIER_KERNEL_TESTS_MEMORY=3072` gives each guest 3,072 MiB of memory instead of 1,024.
 //!
 //! # Packages
 //! Debian's `user-mode-linux ipset ipvsadm iptables iproute2 netbase kmod conntrack nftables strace`. If one

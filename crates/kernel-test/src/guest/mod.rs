@@ -36,7 +36,7 @@ use frame::Frame;
 use job::Job;
 
 pub(crate) use init::run_if_init;
-pub(crate) use memory::MEBIBYTES;
+pub(crate) use memory::{MEBIBYTES, from_environment as memory_from_environment};
 
 /// Environment (of the guest's first process): the folder of the [`Job`].
 const JOB: &str = "KERNEL_TEST_JOB";

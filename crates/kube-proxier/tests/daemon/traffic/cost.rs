@@ -4,10 +4,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::FIELDS;
-use crate::daemon::{METRICS, Setup, get};
+use crate::daemon::{METRICS, Setup, get, syncs};
 use crate::size::filled;
 
-/// What it costs at so many Services of ten endpoints each: prints times beside that of the bare dump, and sizes.
+/// What it costs at so many Services of ten endpoints each: prints times beside that of the bare dump, and sizes. (10,000 need
+/// `PROXIER_KERNEL_TESTS_MEMORY=3072`.)
 pub(crate) fn cost(services: u32) {
     let server = filled(services);
     let setups = [None, Some(services)].map(|limit| {
@@ -18,7 +19,13 @@ pub(crate) fn cost(services: u32) {
         }
     });
     for (setup, limit) in setups.iter().zip(["200 ports (the default)", "all ports"]) {
-        let daemon = setup.started();
+        let mut daemon = setup.start();
+        let deadline = Instant::now() + Duration::from_secs(900);
+        while syncs() < 1.0 {
+            assert!(Instant::now() < deadline, "{}", setup.log());
+            assert!(daemon.is_running(), "{}", setup.log());
+            thread::sleep(Duration::from_millis(200));
+        }
         let mut ipvs = ipvs_netlink::Client::open().unwrap();
         let dump = quickest(|| ipvs.services().unwrap().len());
         let (first, bytes) = timed(|| get(METRICS, "/metrics").unwrap().1.len());
