@@ -23,6 +23,7 @@ mod fallback;
 mod hanging;
 mod healing;
 mod idle;
+mod image;
 mod iptables_mode;
 mod nftables;
 mod outage;
@@ -174,6 +175,7 @@ fn long() -> impl Iterator<Item = Test> {
             traffic::is_counted_by_service_port(Layout::Classic);
         })
         .ignored(),
+        test("image::of_debian", image::of_debian).ignored(),
         test("documents::debugging", documents::debugging),
         test("documents::explain", documents::explain),
         test("documents::traffic", documents::traffic),

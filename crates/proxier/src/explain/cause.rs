@@ -62,6 +62,8 @@ pub enum Cause {
     NoLocalEndpoint {
         /// Whether it is `externalTrafficPolicy`.
         external: bool,
+        /// Whether it keeps what does not come from outside from being served too.
+        everybody: bool,
         /// How many endpoints there are on other nodes.
         elsewhere: usize,
     },

@@ -395,11 +395,15 @@ fn no_local(
     all: &mut Findings<'_>,
 ) {
     let external = kind.is_external();
+    // In layouts with sets, one virtual server is for everybody: it has destinations for all, or for none.
+    let one_for_all = view.desired.layout.has_ipset();
+    let is_empty = claim.destinations.is_empty();
+    let everybody = !external || (one_for_all && is_empty);
     let concerned = if external {
-        port.no_local.external && from.is_none_or(|from| from == Origin::Outside)
+        let outside = from.is_none_or(|from| from == Origin::Outside);
+        port.no_local.external && (everybody || outside)
     } else {
-        let falls_back = view.desired.layout.has_ipset() && !claim.destinations.is_empty();
-        port.no_local.internal && !falls_back
+        port.no_local.internal && !(one_for_all && !is_empty)
     };
     if !concerned {
         return;
@@ -410,6 +414,7 @@ fn no_local(
     let elsewhere = endpoints.iter().filter(is_there);
     let cause = Cause::NoLocalEndpoint {
         external,
+        everybody,
         elsewhere: elsewhere.count(),
     };
     all.push(Some(claim.id), cause);

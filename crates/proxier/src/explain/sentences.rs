@@ -85,16 +85,25 @@ impl fmt::Display for Finding {
             Cause::NoEndpoint(reason) => no_endpoint(f, &service, *reason),
             Cause::NoLocalEndpoint {
                 external: true,
+                everybody,
                 elsewhere,
-            } => write!(
-                f,
-                "{service} has no endpoint on this node and externalTrafficPolicy Local ({elsewhere} on other nodes): what \
-                 comes from outside to {at} is not served here; send it to nodes with endpoints, as load balancers do by \
-                 health checks, or set the policy to Cluster"
-            ),
+            } => {
+                let whose = if *everybody {
+                    ""
+                } else {
+                    "what comes from outside to "
+                };
+                write!(
+                    f,
+                    "{service} has no endpoint on this node and externalTrafficPolicy Local ({elsewhere} on other nodes): \
+                     {whose}{at} is not served here; send it to nodes with endpoints, as load balancers do by health checks, \
+                     or set the policy to Cluster"
+                )
+            }
             Cause::NoLocalEndpoint {
                 external: false,
                 elsewhere,
+                ..
             } => write!(
                 f,
                 "{service} has no endpoint on this node and internalTrafficPolicy Local ({elsewhere} on other nodes): {at} \

@@ -6,7 +6,7 @@ use proxier::{LINK, Layout};
 
 use super::{LAYOUTS, TestNode, first_line};
 
-const IPVS: [Layout; 2] = [Layout::Current, Layout::Nftables];
+const IPVS: [Layout; 3] = [Layout::Current, Layout::Classic, Layout::Nftables];
 
 #[test]
 fn a_virtual_server_that_is_missing() {
@@ -98,7 +98,7 @@ fn an_address_on_another_link() {
 
 #[test]
 fn rules_that_were_flushed() {
-    for layout in [Layout::Current, Layout::Iptables] {
+    for layout in [Layout::Current, Layout::Classic, Layout::Iptables] {
         let mut node = TestNode::new(layout);
         // As `iptables -t nat -F PREROUTING` does.
         let nat = TableName::Nat;

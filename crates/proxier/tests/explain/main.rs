@@ -8,6 +8,7 @@
 )]
 
 mod broken;
+mod ipv6;
 mod served;
 mod unserved;
 
@@ -73,7 +74,12 @@ items:
 "#;
 
 /// The layouts that are explained alike.
-const LAYOUTS: [Layout; 3] = [Layout::Current, Layout::Nftables, Layout::Iptables];
+const LAYOUTS: [Layout; 4] = [
+    Layout::Current,
+    Layout::Classic,
+    Layout::Nftables,
+    Layout::Iptables,
+];
 
 /// A node, and what its kernel holds.
 struct TestNode {

@@ -51,8 +51,8 @@ fn what_is_served_is_named_with_its_endpoints() {
             let text = explanation.to_string();
             assert!(explanation.is_served(), "{layout:?}: {text}");
             let line = match layout {
-                // It serves node ports at the loopback address too.
-                Layout::Iptables => line.replace(
+                // These serve node ports at the loopback address too.
+                Layout::Classic | Layout::Iptables => line.replace(
                     "203.0.113.5:80/tcp, 192",
                     "203.0.113.5:80/tcp, 127.0.0.1:30080/tcp, 192",
                 ),
@@ -114,7 +114,7 @@ fn all_that_belongs_to_an_address_is_shown() {
 
 #[test]
 fn paths_end_where_packets_do() {
-    use Outcome::{Dropped, Served, Unanswered};
+    use Outcome::{Dropped, Refused, Served, Unanswered};
     let all = |pod, node, outside| {
         vec![
             (Origin::Pod, pod),
@@ -131,11 +131,12 @@ fn paths_end_where_packets_do() {
         let ranges = all(Dropped, Served, Served);
         assert_eq!(outcomes(&node, "203.0.113.5:80"), ranges, "{layout:?}");
         // Policy Local with endpoints on the other node.
-        let outside = match layout {
-            Layout::Current => Unanswered,
-            _ => Dropped,
+        let local = match layout {
+            Layout::Current => all(Served, Served, Unanswered),
+            // One virtual server for all of them, without a destination.
+            Layout::Classic => all(Refused, Refused, Refused),
+            _ => all(Served, Served, Dropped),
         };
-        let local = all(Served, Served, outside);
         assert_eq!(outcomes(&node, "192.168.10.10:30443"), local, "{layout:?}");
     }
 }
