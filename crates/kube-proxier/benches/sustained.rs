@@ -1,7 +1,7 @@
 //! 10,000 endpoint changes a second through the daemon's loop, for 30 s, on a kernel in memory.
 //!
 //! ```sh
-//! cargo bench -p examples --bench sustained [-- SECONDS]
+//! cargo bench -p kube-proxier --bench sustained [-- SECONDS]
 //! ```
 //!
 //! The floor beside it: the same events taken from the same channel and dropped. What counts is that the backlog
