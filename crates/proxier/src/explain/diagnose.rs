@@ -403,7 +403,7 @@ fn no_local(
         let outside = from.is_none_or(|from| from == Origin::Outside);
         port.no_local.external && (everybody || outside)
     } else {
-        port.no_local.internal && !(one_for_all && !is_empty)
+        port.no_local.internal && (is_empty || !one_for_all)
     };
     if !concerned {
         return;
