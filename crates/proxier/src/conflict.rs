@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvs_netlink::VirtualServerId;
 
-use crate::cluster::{Family, ObjectName};
+use crate::cluster::{Family, ObjectName, annotation};
 
 /// A virtual server that a Service port claims and does not get, since its address and port, or its address, belong
 /// to something else.
@@ -42,15 +42,53 @@ pub enum Holder {
     /// Other Service ports have all the firewall marks there are ([`Layout::Nftables`](crate::Layout::Nftables)). The
     /// virtual server is granted, but with all endpoints, as if `externalTrafficPolicy` were `Cluster`.
     OtherMarks,
+    /// The forwarding that the Service asks for cannot be had. The virtual server is granted, and masquerades.
+    Forwarding(NotForwarded),
+}
+
+/// Why packets from outside are masqueraded though the Service asks for another
+/// [`Forwarding`](crate::cluster::Forwarding).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NotForwarded {
+    /// An endpoint has this port, which is not the Service's: IPVS translates ports only where it masquerades.
+    TargetPort(u16),
+    /// Other Service ports have all the firewall marks there are.
+    NoMark,
+}
+
+impl fmt::Display for NotForwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TargetPort(port) => write!(
+                f,
+                "an endpoint has port {port}, and IPVS translates ports only where it masquerades; make targetPort the \
+                 same as port"
+            ),
+            Self::NoMark => f.write_str(
+                "no firewall mark is left; give the mask of Services' marks (ipvs.serviceMarks) more bits",
+            ),
+        }
+    }
 }
 
 impl Holder {
+    /// Whether the Service has the virtual server all the same, though not as it asks for.
+    #[must_use]
+    pub const fn grants(&self) -> bool {
+        matches!(self, Self::OtherMarks | Self::Forwarding(_))
+    }
+
     /// The Service that has it, where a Service has it.
     #[must_use]
     pub const fn service(&self) -> Option<&ObjectName> {
         match self {
             Self::ClusterIp(service) | Self::Service(service) => Some(service),
-            Self::ApiServer | Self::Node(_) | Self::Endpoint(_) | Self::OtherMarks => None,
+            Self::ApiServer
+            | Self::Node(_)
+            | Self::Endpoint(_)
+            | Self::OtherMarks
+            | Self::Forwarding(_) => None,
         }
     }
 }
@@ -82,6 +120,14 @@ impl fmt::Display for Conflict {
                  externalTrafficPolicy asks for: no firewall mark is left, give the mask of Services' marks more bits"
             );
         }
+        if let Holder::Forwarding(why) = holder {
+            return write!(
+                f,
+                "Service {service}, port {port:?}, is masqueraded at {server}, not forwarded as the annotation {} asks \
+                 for: {why}",
+                annotation::FORWARDING
+            );
+        }
         write!(
             f,
             "Service {service}, port {port:?}, does not get {server}: "
@@ -98,6 +144,7 @@ impl fmt::Display for Conflict {
                 )
             }
             Holder::OtherMarks => f.write_str("no firewall mark is left"),
+            Holder::Forwarding(why) => why.fmt(f),
         }
     }
 }

@@ -15,13 +15,12 @@ pub const BYE: &str = "bye";
 ///
 /// Each answer is `NAME PEER`. TCP gives it at once, and then sends back every line.
 pub fn serve(netns: &Netns, name: &'static str, port: u16) {
-    let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    let (tcp, udp) = netns.run(|| {
-        (
-            TcpListener::bind(all).unwrap(),
-            UdpSocket::bind(all).unwrap(),
-        )
-    });
+    serve_at(netns, name, (Ipv6Addr::UNSPECIFIED, port).into());
+}
+
+/// The same at one address: answers of UDP come from there.
+pub fn serve_at(netns: &Netns, name: &'static str, at: SocketAddr) {
+    let (tcp, udp) = netns.run(|| (TcpListener::bind(at).unwrap(), UdpSocket::bind(at).unwrap()));
     thread::spawn(move || {
         for stream in tcp.incoming() {
             // What becomes of a connection is for its client to judge.

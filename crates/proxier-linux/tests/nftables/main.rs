@@ -17,6 +17,7 @@ mod by_nft;
 mod calls;
 #[path = "../packets/connections.rs"]
 mod connections;
+mod direct;
 mod drain;
 mod icmp;
 mod packets;
@@ -97,6 +98,10 @@ fn main() -> ExitCode {
         bulk::path_mtu_to_endpoints,
         bulk::path_mtu_of_the_node,
         api_server::keeps_its_port,
+        direct::by_direct_routing,
+        direct::by_ipip,
+        direct::by_gre,
+        direct::by_gue,
         drain::of_all_endpoints,
         drain::of_local_endpoints,
         drain::to_policy_local,

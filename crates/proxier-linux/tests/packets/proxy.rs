@@ -28,6 +28,9 @@ pub(crate) const TARGET: u16 = 8080;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Web {
     spec: Vec<String>,
+    annotations: Vec<String>,
+    /// The pods' port, if it is another than [`TARGET`].
+    target: Option<u16>,
     /// In the place of its external IPs and its load balancer.
     pub(crate) addresses: Option<String>,
     /// Further ports.
@@ -65,6 +68,20 @@ impl Web {
         self
     }
 
+    /// With a further annotation.
+    #[allow(dead_code, reason = "of layouts that heed one")]
+    pub(crate) fn annotated(mut self, annotation: &str) -> Self {
+        self.annotations.push(annotation.to_owned());
+        self
+    }
+
+    /// With pods that have the port of the Service.
+    #[allow(dead_code, reason = "of layouts that do not translate it")]
+    pub(crate) fn on_its_port(mut self) -> Self {
+        self.target = Some(PORT);
+        self
+    }
+
     fn manifest(&self) -> String {
         let Both(cluster4, cluster6) = CLUSTER_IP;
         let Both(external4, external6) = EXTERNAL_IP;
@@ -86,6 +103,7 @@ impl Web {
             Some(field) => ("externalIPs: []".to_owned(), field.clone()),
         };
         let ports = &self.ports;
+        let annotations = self.annotations.join(", ");
         let (slice4, slice6) = (self.slice(Family::V4), self.slice(Family::V6));
         format!(
             "apiVersion: v1
@@ -96,7 +114,7 @@ status:
 ---
 apiVersion: v1
 kind: Service
-metadata: {{name: web}}
+metadata: {{name: web, annotations: {{{annotations}}}}}
 spec:
   type: LoadBalancer
   clusterIP: {cluster4}
@@ -142,8 +160,9 @@ kind: EndpointSlice
 metadata: {{name: web-{family}, labels: {{kubernetes.io/service-name: web}}}}
 addressType: {name}
 endpoints: [{endpoints}]
-ports: [{{name: tcp, port: {TARGET}, protocol: TCP}}, {{name: udp, port: {TARGET}, protocol: UDP}}{more}]
+ports: [{{name: tcp, port: {target}, protocol: TCP}}, {{name: udp, port: {target}, protocol: UDP}}{more}]
 ",
+            target = self.target.unwrap_or(TARGET),
             more = self.target_ports,
             family = name.to_lowercase()
         )

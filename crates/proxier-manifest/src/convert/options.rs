@@ -1,13 +1,13 @@
 //! Options that annotations ask for. One that cannot be used is left out.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
 use serde_json::Value;
 
 use super::Notes;
 use crate::objects::Annotations;
-use proxier::cluster::{DrainLimit, ServiceOptions, annotation};
+use proxier::cluster::{DrainLimit, Forwarding, ServiceOptions, annotation};
 
 /// Schedulers of Linux 6.12 and earlier.
 const SCHEDULERS: [Scheduler; 14] = [
@@ -57,6 +57,8 @@ pub(super) fn of_service(
     options.drain = first(annotations, &[annotation::DRAIN], notes, drain);
     let udp = first(annotations, &[annotation::DRAIN_UDP], notes, boolean);
     options.drain_udp = udp.unwrap_or_default();
+    let keys = [annotation::FORWARDING, annotation::KUBE_ROUTER_DSR];
+    options.forwarding = first(annotations, &keys, notes, forwarding);
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 
@@ -140,6 +142,23 @@ fn drain(text: &str) -> Result<DrainLimit, String> {
             let known = "until-idle, grace-period, or a number of seconds such as 30s";
             let seconds = seconds.ok_or_else(|| format!("{text:?} is not {known}"));
             seconds.map(DrainLimit::Seconds)
+        }
+    }
+}
+
+/// kube-router's `tunnel` is IP in IP.
+fn forwarding(text: &str) -> Result<Forwarding, String> {
+    match text {
+        "masquerade" => Ok(Forwarding::Masquerade),
+        "direct" => Ok(Forwarding::Direct),
+        "ipip" | "tunnel" => Ok(Forwarding::Ipip),
+        "gre" => Ok(Forwarding::Gre),
+        _ => {
+            let port = text.strip_prefix("gue:");
+            let port = port.and_then(|port| port.parse::<NonZeroU16>().ok());
+            let known = "masquerade, direct, ipip, gre, or gue with a UDP port such as gue:6080";
+            let port = port.ok_or_else(|| format!("{text:?} is not {known}"));
+            port.map(Forwarding::Gue)
         }
     }
 }

@@ -18,7 +18,7 @@ pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use ipvs_netlink::Family;
 pub use name::ObjectName;
 pub use node::{Host, LINK, Node};
-pub use options::{DrainLimit, ServiceOption, ServiceOptions, annotation};
+pub use options::{DrainLimit, Forwarding, ServiceOption, ServiceOptions, annotation};
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
 /// One value for each address family.

@@ -1,9 +1,14 @@
 //! What annotations ask of the proxy, beyond the fields of the Kubernetes API.
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU16, NonZeroU32};
 
-use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
+use ipvs_netlink::{
+    DestinationConfig, ForwardingMethod, Scheduler, SchedulerFlags, ServiceFlags, Tunnel,
+    TunnelFlags,
+};
+
+use super::Family;
 
 /// Keys of annotations.
 pub mod annotation {
@@ -23,20 +28,26 @@ pub mod annotation {
     pub const DRAIN: &str = "kube-proxier/drain";
     /// Of a Service: whether flows of UDP go on to an endpoint that terminates and serves.
     pub const DRAIN_UDP: &str = "kube-proxier/drain-udp";
+    /// Of a Service: how packets from outside get to its endpoints.
+    pub const FORWARDING: &str = "kube-proxier/forwarding";
+    /// The same as [`FORWARDING`], as kube-router calls it.
+    pub const KUBE_ROUTER_DSR: &str = "kube-router.io/service.dsr";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 9] = [
+    pub const ALL: [&str; 11] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
         LOWER_THRESHOLD,
         DRAIN,
         DRAIN_UDP,
+        FORWARDING,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
+        KUBE_ROUTER_DSR,
     ];
 }
 
@@ -58,6 +69,75 @@ pub struct ServiceOptions {
     pub drain: Option<DrainLimit>,
     /// Whether flows of UDP go on to an endpoint that terminates and serves.
     pub drain_udp: bool,
+    /// How packets from outside get to its endpoints.
+    pub forwarding: Option<Forwarding>,
+}
+
+/// How packets from outside to a Service's external IPs and load balancer addresses get to its endpoints. All but
+/// [`Masquerade`](Self::Masquerade) leave a packet as it is: the endpoint has the Service's address too, and
+/// answers the client itself, past the node that chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Forwarding {
+    /// The packet's destination becomes the endpoint, and its source the node.
+    Masquerade,
+    /// By the endpoint's link address: the endpoint is on a link of the node.
+    Direct,
+    /// In an IP packet.
+    Ipip,
+    /// In a GRE packet.
+    Gre,
+    /// In a UDP datagram to this port, with the header of generic UDP encapsulation.
+    Gue(NonZeroU16),
+}
+
+impl Forwarding {
+    /// The same destination, forwarded so. Tunnels are without checksums: what they carry has its own.
+    #[must_use]
+    pub const fn applied_to(self, mut destination: DestinationConfig) -> DestinationConfig {
+        let (method, tunnel) = match self {
+            Self::Masquerade => (ForwardingMethod::Masquerade, Tunnel::IPIP),
+            Self::Direct => (ForwardingMethod::DirectRoute, Tunnel::IPIP),
+            Self::Ipip => (ForwardingMethod::Tunnel, Tunnel::IPIP),
+            Self::Gre => (ForwardingMethod::Tunnel, Tunnel::gre(TunnelFlags::empty())),
+            Self::Gue(port) => {
+                let tunnel = Tunnel::gue(port.get(), TunnelFlags::empty());
+                (ForwardingMethod::Tunnel, tunnel)
+            }
+        };
+        destination.forwarding = method;
+        destination.tunnel = tunnel;
+        destination
+    }
+
+    /// How many bytes of headers a tunnel puts before a packet: an IP header, four bytes of GRE, or a UDP header and
+    /// four bytes of GUE.
+    #[must_use]
+    pub const fn overhead(self, family: Family) -> u16 {
+        let ip = match family {
+            Family::V4 => 20,
+            Family::V6 => 40,
+        };
+        match self {
+            Self::Masquerade | Self::Direct => 0,
+            Self::Ipip => ip,
+            Self::Gre => ip + 4,
+            Self::Gue(_) => ip + 8 + 4,
+        }
+    }
+}
+
+/// As the annotation has it.
+impl fmt::Display for Forwarding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Masquerade => f.write_str("masquerade"),
+            Self::Direct => f.write_str("direct"),
+            Self::Ipip => f.write_str("ipip"),
+            Self::Gre => f.write_str("gre"),
+            Self::Gue(port) => write!(f, "gue:{port}"),
+        }
+    }
 }
 
 /// How long connections of TCP go on to an endpoint that gets no new ones.
@@ -100,17 +180,20 @@ pub enum ServiceOption {
     Drain,
     /// [`ServiceOptions::drain_udp`].
     DrainUdp,
+    /// [`ServiceOptions::forwarding`].
+    Forwarding,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
         Self::LowerThreshold,
         Self::Drain,
         Self::DrainUdp,
+        Self::Forwarding,
     ];
 
     /// The key of its annotation.
@@ -123,6 +206,7 @@ impl ServiceOption {
             Self::LowerThreshold => annotation::LOWER_THRESHOLD,
             Self::Drain => annotation::DRAIN,
             Self::DrainUdp => annotation::DRAIN_UDP,
+            Self::Forwarding => annotation::FORWARDING,
         }
     }
 
@@ -143,6 +227,7 @@ impl ServiceOptions {
             ServiceOption::LowerThreshold => self.lower_threshold.map(|lower| lower.to_string()),
             ServiceOption::Drain => self.drain.map(|limit| limit.to_string()),
             ServiceOption::DrainUdp => self.drain_udp.then(|| true.to_string()),
+            ServiceOption::Forwarding => self.forwarding.map(|forwarding| forwarding.to_string()),
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);
@@ -163,6 +248,12 @@ impl ServiceOptions {
             0 => (0, 0),
             upper => (upper, number(self.lower_threshold)),
         }
+    }
+
+    /// How packets from outside are forwarded, where that is not by masquerading.
+    pub(crate) fn direct_return(&self) -> Option<Forwarding> {
+        self.forwarding
+            .filter(|asked| *asked != Forwarding::Masquerade)
     }
 
     /// The options that are asked for, with their values.

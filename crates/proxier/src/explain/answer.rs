@@ -8,7 +8,7 @@ use ipvs_netlink::{Connections, DestinationId, Protocol, VirtualServerId};
 
 use super::cause::Cause;
 use super::question::{At, Question};
-use crate::cluster::{Family, ObjectName, ServiceOption, ServiceType, TrafficPolicy};
+use crate::cluster::{Family, Forwarding, ObjectName, ServiceOption, ServiceType, TrafficPolicy};
 use crate::layout::Layout;
 use crate::translate::NoEffect;
 
@@ -342,6 +342,13 @@ pub enum Step {
         destinations: Vec<DestinationId>,
         /// Whether all the rules for that are in the kernel.
         works: bool,
+    },
+    /// It goes to the endpoint as it is, which answers the client past this node.
+    Direct {
+        /// How it gets there.
+        forwarding: Forwarding,
+        /// The Service's address, which the endpoint has to have.
+        address: IpAddr,
     },
     /// The source becomes an address of this node, so that the answer comes back here.
     Masquerade,

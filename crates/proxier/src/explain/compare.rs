@@ -202,7 +202,7 @@ fn routing(view: &View<'_>, family: Family) -> Vec<Part> {
 /// What comes with a port, at whatever address.
 pub(super) fn port(view: &View<'_>, port: &PortView<'_>) -> Vec<Part> {
     let mut parts = Vec::new();
-    if let Some(claim) = &port.by_mark {
+    for claim in &port.by_mark {
         parts.extend(server(view, claim.id, claim.config, &claim.destinations));
     }
     let entries = port.entries.iter();

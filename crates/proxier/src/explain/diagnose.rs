@@ -13,8 +13,9 @@ use super::compare::{self, Shared};
 use super::input;
 use super::path::{Packet, another_link};
 use super::view::{PortView, View};
-use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName, Service};
-use crate::translate::{Claim, unused_options};
+use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName, ServiceOption};
+use crate::conflict::Holder;
+use crate::translate::{Claim, NoEffect, unused_options};
 
 /// The answer about a port, and what is wrong with it.
 pub(super) fn port(
@@ -66,7 +67,7 @@ pub(super) fn port(
         internal_policy: service.internal_policy,
         external_policy: service.external_policy,
         affinity_seconds: service.affinity_seconds,
-        options: options(view, service),
+        options: options(view, port),
         endpoints: endpoints(view, port),
         parts,
         frontends,
@@ -74,8 +75,18 @@ pub(super) fn port(
 }
 
 /// What a Service's annotations ask for.
-fn options(view: &View<'_>, service: &Service) -> Vec<OptionAnswer> {
+fn options(view: &View<'_>, port: &PortView<'_>) -> Vec<OptionAnswer> {
+    let service = port.service;
     let unused = unused_options(service, view.evidence.host, view.evidence.config);
+    let of_port = |option| {
+        let mut conflicts = port.conflicts.iter();
+        conflicts.find_map(|conflict| match conflict.holder {
+            Holder::Forwarding(why) if option == ServiceOption::Forwarding => {
+                Some(NoEffect::NotForwarded(why))
+            }
+            _ => None,
+        })
+    };
     let options = service.options.iter().flat_map(|options| options.iter());
     let answer = |(option, value)| OptionAnswer {
         option,
@@ -83,7 +94,8 @@ fn options(view: &View<'_>, service: &Service) -> Vec<OptionAnswer> {
         unused: unused
             .iter()
             .find(|unused| unused.option == option)
-            .map(|unused| unused.reason),
+            .map(|unused| unused.reason)
+            .or_else(|| of_port(option)),
     };
     options.map(answer).collect()
 }
@@ -261,7 +273,7 @@ fn frontend(
     if view.desired.layout.uses_ipvs() {
         server(view, claim, all);
         // What comes from outside may go by mark.
-        if let Some(by_mark) = port.by_mark.as_ref().filter(|_| kind.is_external()) {
+        if let Some(by_mark) = port.marked(claim) {
             server(view, by_mark, all);
         }
     } else {

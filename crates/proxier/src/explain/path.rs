@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
-use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
+use ipvs_netlink::{Destination, DestinationId, ForwardingMethod, VirtualServerId};
 
 use super::answer::{FrontendKind, Origin, Outcome, Part, Path, Step};
 use super::compare::Shared;
@@ -185,20 +185,14 @@ impl Packet<'_> {
         Err((step, Outcome::Refused))
     }
 
-    /// The claim whose virtual server takes it: that by mark for what comes from outside, with the policy `Local`.
+    /// The claim whose virtual server takes it: that by mark for what comes from outside, with the policy `Local` or with
+    /// direct return.
     fn server(&self) -> Option<&Claim> {
         let needs_mark = self.kind_in_table().is_some_and(Kind::needs_mark);
         if !needs_mark || self.is_inside() {
             return Some(self.claim);
         }
-        let mark = |element: &Element| {
-            matches!(
-                element,
-                Element::ServiceMark(..) | Element::NodePortMark(..)
-            )
-        };
-        let marked = self.claim.elements().iter().any(mark);
-        self.port.by_mark.as_ref().filter(|_| marked)
+        self.port.marked(self.claim)
     }
 
     /// Whether rules know it for traffic of this node or its pods.
@@ -269,6 +263,10 @@ impl Packet<'_> {
 
     /// Whether the answer comes back through this node.
     fn return_way(&self, reached: &[DestinationId], steps: &mut Vec<Step>) -> Result<Outcome, End> {
+        if let Some(step) = self.direct() {
+            steps.push(step);
+            return Ok(Outcome::Served);
+        }
         if self.is_masqueraded() {
             if self.shared.works(self.port.family) {
                 steps.push(Step::Masquerade);
@@ -287,6 +285,23 @@ impl Packet<'_> {
             return Err((Step::AnswersElsewhere(elsewhere), Outcome::Unanswered));
         }
         Ok(Outcome::Served)
+    }
+
+    /// Endpoints that get the packet as it is answer the client themselves.
+    fn direct(&self) -> Option<Step> {
+        let mut destinations = self.server()?.destinations.iter();
+        let masquerades = |one: &Destination| one.config.forwarding == ForwardingMethod::Masquerade;
+        if destinations.all(masquerades) {
+            return None;
+        }
+        let VirtualServerId::Address { address, .. } = self.claim.id else {
+            return None;
+        };
+        let forwarding = self.port.service.options.as_deref()?.direct_return()?;
+        Some(Step::Direct {
+            forwarding,
+            address,
+        })
     }
 
     fn is_masqueraded(&self) -> bool {

@@ -10,7 +10,7 @@ use ipvs_netlink::VirtualServerId;
 use super::Evidence;
 use super::answer::{FrontendKind, Origin};
 use crate::cluster::{EndpointSlice, Family, PerFamily, Service, ServicePort, slices_by_service};
-use crate::conflict::{Conflict, Holder};
+use crate::conflict::Conflict;
 use crate::desired::Desired;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::{Element, Marks};
@@ -36,8 +36,8 @@ pub(super) struct PortView<'a> {
     pub(super) slices: Vec<&'a EndpointSlice>,
     /// What it claims, granted or not; only what was asked for.
     pub(super) claims: Vec<Claim>,
-    /// The virtual server by firewall mark, for what comes from outside.
-    pub(super) by_mark: Option<Claim>,
+    /// Virtual servers by firewall mark, for what comes from outside.
+    pub(super) by_mark: Vec<Claim>,
     /// What it claims and does not get; only what was asked for.
     pub(super) conflicts: Vec<Conflict>,
     /// Set members that belong to no virtual server.
@@ -133,7 +133,7 @@ impl<'a> View<'a> {
             port,
             conflicts: conflicts.cloned().collect(),
             claims,
-            by_mark: by_mark.into_iter().next(),
+            by_mark,
             entries: all.entries,
             elements: all.elements,
             no_local: all.no_local,
@@ -209,11 +209,20 @@ impl PortView<'_> {
         }
     }
 
+    /// The virtual server by mark for what comes from outside to the address of a claim.
+    pub(super) fn marked(&self, claim: &Claim) -> Option<&Claim> {
+        let wanted = claim.elements().iter().find_map(Element::mark)?;
+        self.by_mark.iter().find(|by_mark| match by_mark.id {
+            VirtualServerId::FirewallMark { mark, .. } => mark.get() == wanted,
+            VirtualServerId::Address { .. } => false,
+        })
+    }
+
     /// Whether the Service has what it claims.
     pub(super) fn is_granted(&self, claim: &Claim) -> bool {
         !self
             .conflicts
             .iter()
-            .any(|conflict| conflict.server == claim.id && conflict.holder != Holder::OtherMarks)
+            .any(|conflict| conflict.server == claim.id && !conflict.holder.grants())
     }
 }

@@ -1,13 +1,14 @@
 //! Steps and lists in words. [`sentences`](super::sentences) has the causes.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::DestinationId;
 
 use super::answer::{FrontendKind, Origin, Outcome, Part, PartState, Step};
 use super::question::At;
-use crate::cluster::{Family, TrafficPolicy};
+use crate::cluster::{Family, Forwarding, TrafficPolicy};
 
 /// How many of a list are shown.
 const SHOWN: usize = 8;
@@ -104,6 +105,29 @@ pub(super) fn ids(ids: &[DestinationId]) -> impl fmt::Display + '_ {
     List(ids.iter())
 }
 
+/// What becomes of a packet that is not masqueraded, and what the endpoint has to have for it.
+fn direct(f: &mut fmt::Formatter<'_>, forwarding: Forwarding, address: IpAddr) -> fmt::Result {
+    let overhead = forwarding.overhead(Family::of(address));
+    let tunnel = match forwarding {
+        Forwarding::Masquerade | Forwarding::Direct => {
+            return write!(
+                f,
+                "it goes as it is to the link address of the endpoint, which answers the client itself: the endpoint has to be \
+                 on a link of this node, and to have {address} on lo, without answering ARP for it on a link that clients or \
+                 routers are on (arp_ignore=1, arp_announce=2)"
+            );
+        }
+        Forwarding::Ipip => "an IPIP tunnel".to_owned(),
+        Forwarding::Gre => "a GRE tunnel".to_owned(),
+        Forwarding::Gue(port) => format!("a GUE tunnel to UDP port {port}"),
+    };
+    write!(
+        f,
+        "it goes as it is through {tunnel} to the endpoint, which answers the client itself: the endpoint has to have a device for \
+         the tunnel, without strict rp_filter, and {address} on it; clients have to send {overhead} bytes less than the MTU"
+    )
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -160,6 +184,10 @@ impl fmt::Display for Step {
             Self::Dnat { works: false, .. } => {
                 f.write_str("rules that would send it to an endpoint are missing")
             }
+            Self::Direct {
+                forwarding,
+                address,
+            } => direct(f, *forwarding, *address),
             Self::Masquerade => f.write_str("its source becomes an address of this node"),
             Self::NoMasquerade => f.write_str(
                 "its source stays, since rules are missing: endpoints on other nodes answer the client directly",

@@ -3,6 +3,7 @@
 mod claim;
 mod claims;
 mod endpoints;
+mod forwarding;
 mod iptables;
 mod nftables;
 mod node_ports;

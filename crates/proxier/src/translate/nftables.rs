@@ -2,11 +2,13 @@
 //!
 //! A Service's port has one virtual server at each of its addresses, with the endpoints that pods and the node itself
 //! get. With `externalTrafficPolicy: Local` it has one more, by firewall mark, with the endpoints on this node: packets
-//! from outside get the mark.
+//! from outside get the mark. What is forwarded other than by masquerading has one by mark too
+//! ([`forwarding`](super::forwarding)).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
@@ -14,12 +16,13 @@ use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, Vi
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
+use super::forwarding;
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
 use crate::config::Config;
 use crate::conflict::Holder;
 use crate::desired::Drain;
 use crate::layout::nftables::{
-    AddressPort, Element, Kind, MarkKey, NodePort, OWN_FLAG, TableRules, allocate,
+    AddressPort, Element, Kind, MarkFor, MarkKey, NodePort, OWN_FLAG, TableRules, allocate,
 };
 
 /// The marks of all Service ports of a family, by what is known of the Services alone: they do not move with endpoints.
@@ -34,16 +37,22 @@ pub(crate) fn marks<'a>(
     allocate(&config.nftables, keys)
 }
 
-/// The ports of a Service that want a mark.
+/// The marks that the ports of a Service want.
 pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
-    let wants = service.counts(family) && service.external_local();
-    let ports = service.ports.iter().filter(move |_| wants);
-    ports
-        .filter(move |port| is_reachable_outside(service, port, family))
-        .map(|port| mark_key(service, port))
+    let split = service.external_local();
+    let forwarded =
+        forwarding::asked(service).is_some() && forwarding::has_address(service, family);
+    let counts = service.counts(family) && (split || forwarded);
+    let ports = service.ports.iter().filter(move |_| counts);
+    ports.flat_map(move |port| {
+        let split = split && is_reachable_outside(service, port, family);
+        let policy = split.then(|| mark_key(service, port, MarkFor::Policy));
+        let forwarding = forwarded.then(|| mark_key(service, port, MarkFor::Forwarding));
+        policy.into_iter().chain(forwarding)
+    })
 }
 
-fn mark_key(service: &Service, port: &ServicePort) -> MarkKey {
+pub(super) fn mark_key(service: &Service, port: &ServicePort, wanted_for: MarkFor) -> MarkKey {
     let (unknown, created, name) = service.seniority();
     MarkKey {
         unknown,
@@ -51,19 +60,13 @@ fn mark_key(service: &Service, port: &ServicePort) -> MarkKey {
         service: name.clone(),
         protocol: port.protocol,
         port: port.port.get(),
+        wanted_for,
     }
 }
 
 /// Whether a port has any address besides the cluster IP.
 fn is_reachable_outside(service: &Service, port: &ServicePort, family: Family) -> bool {
-    let addresses = service
-        .external_ips
-        .iter()
-        .chain(&service.load_balancer_ips);
-    port.node_port.is_some()
-        || addresses
-            .copied()
-            .any(|address| Family::of(address) == family)
+    port.node_port.is_some() || forwarding::has_address(service, family)
 }
 
 /// What the addresses of a port have in common.
@@ -73,8 +76,10 @@ struct Port<'a> {
     config: VirtualServerConfig,
     drain: Drain,
     endpoints: Endpoints,
-    /// What becomes of packets from outside.
-    outside: Outside,
+    /// What becomes of packets from outside to external IPs and load balancer addresses.
+    to_addresses: Outside,
+    /// The same to node ports.
+    to_node_ports: Outside,
 }
 
 /// What becomes of packets that come from outside the node and its pods.
@@ -82,7 +87,7 @@ struct Port<'a> {
 enum Outside {
     /// They go to the endpoints of all.
     Shared,
-    /// They go to the endpoints on this node, by a mark.
+    /// They go to endpoints of their own, by a mark: those on this node, or those that are forwarded in another way.
     Marked(NonZeroU32),
     /// They are dropped: there are endpoints, none of them on this node.
     Dropped,
@@ -128,8 +133,12 @@ impl Context<'_> {
         all.elements
             .extend(endpoints.on_this_node().map(|(ip, _)| Element::Hairpin(ip)));
         let split = service.external_local() && reachable_outside;
-        let mark = split.then(|| self.marks.get(&mark_key(service, port)).copied());
-        let outside = match mark {
+        let mark = split.then(|| {
+            self.marks
+                .get(&mark_key(service, port, MarkFor::Policy))
+                .copied()
+        });
+        let by_policy = match mark {
             // Refused by the virtual server, since it has no destinations: there are none anywhere.
             Some(Some(_)) if endpoints.cluster().is_empty() && endpoints.external().is_empty() => {
                 Outside::Shared
@@ -138,37 +147,54 @@ impl Context<'_> {
             Some(Some(mark)) => Outside::Marked(mark),
             Some(None) | None => Outside::Shared,
         };
+        let asked = self.direct(service, port, &endpoints);
+        // Connection tracking does not know what is open, since it has not seen the answers: IPVS drops what is new.
+        let goes_on = !endpoints.external().is_empty() || endpoints.shuts_down_here();
+        let direct = asked.ok().flatten().filter(|_| goes_on);
         let port = Port {
             service,
             port,
             config: self.own_config(service),
             drain: self.drain(service, port, &endpoints),
             endpoints,
-            outside,
+            to_addresses: direct.map_or(by_policy, |direct| Outside::Marked(direct.mark)),
+            to_node_ports: by_policy,
         };
         self.cluster_ip(&port, all);
-        let first_outside = all.claims.len();
+        let of_addresses = all.claims.len();
         self.outside_addresses(&port, all);
+        let of_node = all.claims.len();
         self.node_port(&port, all);
-        if mark == Some(None) {
-            let served = all.claims.iter().skip(first_outside);
-            let conflicts = served.map(|claim| claim.conflict(&service.name, Holder::OtherMarks));
+        let mut report = |claims: Range<usize>, holder: Holder| {
+            let claims = all.claims.get(claims).unwrap_or_default().iter();
+            let conflicts = claims.map(|claim| claim.conflict(&service.name, holder.clone()));
             all.refused.extend(conflicts);
+        };
+        if mark == Some(None) {
+            report(of_node..all.claims.len(), Holder::OtherMarks);
+            if direct.is_none() {
+                report(of_addresses..of_node, Holder::OtherMarks);
+            }
         }
-        let kept = match (outside, mark) {
+        if let Err(why) = asked {
+            report(of_addresses..of_node, Holder::Forwarding(why));
+        }
+        let kept = match (by_policy, mark) {
             (Outside::Marked(mark), _) => Some(mark),
             // What is open goes on to endpoints that shut down here. Nothing new comes, since no element has the mark.
             (_, Some(Some(mark))) if port.endpoints.shuts_down_here() => Some(mark),
             _ => None,
         };
-        if let Some(mark) = kept {
-            let id = VirtualServerId::FirewallMark {
-                family: self.family,
-                mark,
-            };
-            let mut claim = port.claim(id, port.endpoints.external(), Vec::new());
+        let is_used = direct.is_none() || port.port.node_port.is_some();
+        if let Some(mark) = kept.filter(|_| is_used) {
+            let mut claim = port.by_mark(self.family, mark, port.endpoints.external());
             claim.config = marked_config(claim.config);
             all.claims.push(claim);
+        }
+        if let Some(direct) = direct {
+            let destinations = direct.destinations(port.endpoints.external());
+            all.claims
+                .push(port.by_mark(self.family, direct.mark, &destinations));
         }
     }
 
@@ -214,11 +240,11 @@ impl Context<'_> {
             if is_balanced {
                 self.firewall(service, at, &mut elements);
             }
-            let kind = match port.outside {
+            let kind = match port.to_addresses {
                 Outside::Shared => Kind::External,
                 Outside::Marked(_) | Outside::Dropped => Kind::ExternalLocal,
             };
-            if let Outside::Marked(mark) = port.outside {
+            if let Outside::Marked(mark) = port.to_addresses {
                 elements.push(Element::ServiceMark(at, mark.get()));
             }
             elements.push(Element::Service(at, kind));
@@ -264,12 +290,12 @@ impl Context<'_> {
             protocol: port.port.protocol,
             port: number.get(),
         };
-        let kind = match port.outside {
+        let kind = match port.to_node_ports {
             Outside::Shared => Kind::NodePort,
             Outside::Marked(_) | Outside::Dropped => Kind::NodePortLocal,
         };
         let mut elements = vec![Element::NodePort(node_port, kind)];
-        if let Outside::Marked(mark) = port.outside {
+        if let Outside::Marked(mark) = port.to_node_ports {
             elements.push(Element::NodePortMark(node_port, mark.get()));
         }
         let server = |ip: IpAddr| {
@@ -322,6 +348,17 @@ impl Port<'_> {
     /// `Cluster`.
     fn outside_endpoints(&self) -> &Arc<[Destination]> {
         self.endpoints.cluster()
+    }
+
+    /// The virtual server for packets with a mark.
+    fn by_mark(
+        &self,
+        family: Family,
+        mark: NonZeroU32,
+        destinations: &Arc<[Destination]>,
+    ) -> Claim {
+        let id = VirtualServerId::FirewallMark { family, mark };
+        self.claim(id, destinations, Vec::new())
     }
 
     fn claim(

@@ -7,8 +7,12 @@ use ipvs_netlink::{Protocol, Scheduler, ServiceFlags, VirtualServerConfig};
 
 use super::claims::Context;
 use super::endpoints::Endpoints;
-use crate::cluster::{DrainLimit, Host, Service, ServiceOption, ServiceOptions, ServicePort};
+use super::forwarding;
+use crate::cluster::{
+    DrainLimit, Family, Host, Service, ServiceOption, ServiceOptions, ServicePort,
+};
 use crate::config::Config;
+use crate::conflict::NotForwarded;
 use crate::desired::Drain;
 use crate::layout::{EndpointRules, Layout};
 
@@ -32,6 +36,12 @@ pub enum NoEffect {
     Layout(Layout),
     /// The kernel has no such scheduler, and the configured one is used.
     NoScheduler(Scheduler),
+    /// This layout binds the Service's addresses to the node.
+    BoundAddresses(Layout),
+    /// The Service has no external IP and no load balancer address.
+    NoOutsideAddress,
+    /// A port is masqueraded all the same.
+    NotForwarded(NotForwarded),
 }
 
 /// The whole sentence: `kube-proxier/scheduler: sh has no effect: …`.
@@ -57,6 +67,16 @@ impl fmt::Display for NoEffect {
                 f,
                 "this kernel has no scheduler {scheduler} (module ip_vs_{scheduler})"
             ),
+            Self::BoundAddresses(layout) => write!(
+                f,
+                "layout {} binds the addresses of Services to this node, which then drops answers that come from them; \
+                 layout nftables can",
+                layout.as_str()
+            ),
+            Self::NoOutsideAddress => {
+                f.write_str("the Service has no external IP and no load balancer address")
+            }
+            Self::NotForwarded(why) => why.fmt(f),
         }
     }
 }
@@ -67,7 +87,7 @@ pub fn unused_options(service: &Service, host: &Host, config: &Config) -> Vec<Un
     let Some(options) = service.options.as_deref() else {
         return Vec::new();
     };
-    let reason = |option| why_unused(option, options, host, config);
+    let reason = |option| why_unused(option, (service, options), host, config);
     let unused = options.iter().filter_map(|(option, value)| {
         let reason = reason(option)?;
         Some(UnusedOption {
@@ -81,17 +101,26 @@ pub fn unused_options(service: &Service, host: &Host, config: &Config) -> Vec<Un
 
 fn why_unused(
     option: ServiceOption,
-    options: &ServiceOptions,
+    (service, options): (&Service, &ServiceOptions),
     host: &Host,
     config: &Config,
 ) -> Option<NoEffect> {
     match option {
+        ServiceOption::Forwarding if options.direct_return().is_none() => None,
         _ if !config.layout.uses_ipvs() => Some(NoEffect::Layout(config.layout)),
         ServiceOption::Scheduler | ServiceOption::SchedulerFlags => {
             let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);
             options.scheduler.filter(missing).map(NoEffect::NoScheduler)
         }
         ServiceOption::UpperThreshold | ServiceOption::LowerThreshold => None,
+        ServiceOption::Forwarding => match config.layout {
+            Layout::Nftables => {
+                let has_address = |family: &Family| forwarding::has_address(service, *family);
+                let none = !Family::ALL.iter().any(has_address);
+                none.then_some(NoEffect::NoOutsideAddress)
+            }
+            layout => Some(NoEffect::BoundAddresses(layout)),
+        },
         ServiceOption::Drain if options.drain != Some(DrainLimit::GracePeriod) => None,
         ServiceOption::Drain | ServiceOption::DrainUdp => {
             let knows = knows_conditions(config);

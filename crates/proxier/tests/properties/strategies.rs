@@ -10,8 +10,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
-    Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Hints, Host, Node,
-    ObjectName, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
+    Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Forwarding, Hints, Host,
+    Node, ObjectName, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
@@ -181,19 +181,28 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             DrainLimit::Seconds(30),
         ])),
         any::<bool>(),
+        option::of(select(vec![
+            Forwarding::Masquerade,
+            Forwarding::Direct,
+            Forwarding::Ipip,
+            Forwarding::Gue(NonZeroU16::MIN),
+        ])),
     );
-    let all = all.prop_map(|(scheduler, flags, thresholds, drain, drain_udp)| {
-        let mut options = ServiceOptions::default();
-        options.scheduler = scheduler;
-        options.scheduler_flags = flags.filter(|_| scheduler.is_some());
-        options.drain = drain;
-        options.drain_udp = drain_udp;
-        if let Some((upper, lower)) = thresholds {
-            options.upper_threshold = NonZeroU32::new(upper);
-            options.lower_threshold = lower.and_then(NonZeroU32::new);
-        }
-        Some(Box::new(options)).filter(|options| **options != ServiceOptions::default())
-    });
+    let all = all.prop_map(
+        |(scheduler, flags, thresholds, drain, drain_udp, forwarding)| {
+            let mut options = ServiceOptions::default();
+            options.scheduler = scheduler;
+            options.scheduler_flags = flags.filter(|_| scheduler.is_some());
+            options.drain = drain;
+            options.drain_udp = drain_udp;
+            options.forwarding = forwarding;
+            if let Some((upper, lower)) = thresholds {
+                options.upper_threshold = NonZeroU32::new(upper);
+                options.lower_threshold = lower.and_then(NonZeroU32::new);
+            }
+            Some(Box::new(options)).filter(|options| **options != ServiceOptions::default())
+        },
+    );
     prop_oneof![2 => Just(None), 1 => all]
 }
 
@@ -239,7 +248,8 @@ fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
     let port = (
         select(vec!["", "b", "c"]),
         protocol(),
-        select(vec![8080u16, 8081]),
+        // What is not masqueraded needs a Service's own port.
+        select(vec![8080u16, 8081, 80]),
     );
     let weight = option::weighted(0.3, 0..3u16);
     let all = (

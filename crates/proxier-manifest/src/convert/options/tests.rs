@@ -122,6 +122,34 @@ fn drains_have_a_limit() {
 }
 
 #[test]
+fn forwarding_is_read_by_both_names_and_ours_comes_first() {
+    let gue = Forwarding::Gue(NonZeroU16::new(6080).unwrap());
+    for forwarding in [
+        Forwarding::Masquerade,
+        Forwarding::Direct,
+        Forwarding::Ipip,
+        Forwarding::Gre,
+        gue,
+    ] {
+        let text = format!("kube-proxier/forwarding: '{forwarding}'");
+        assert_eq!(options(&text).forwarding, Some(forwarding));
+    }
+    let theirs = "kube-router.io/service.dsr: tunnel";
+    assert_eq!(options(theirs).forwarding, Some(Forwarding::Ipip));
+    let both = format!("{theirs}, kube-proxier/forwarding: masquerade");
+    assert_eq!(options(&both).forwarding, Some(Forwarding::Masquerade));
+    let known = "masquerade, direct, ipip, gre, or gue with a UDP port such as gue:6080";
+    for bad in ["", "gue", "gue:", "gue:0", "gue:65536", "gue:-1", "IPIP"] {
+        let (options, texts) = refused(&format!("kube-proxier/forwarding: '{bad}'"));
+        assert_eq!(
+            texts,
+            [format!("kube-proxier/forwarding: {bad:?} is not {known}")]
+        );
+        assert_eq!(options, ServiceOptions::default());
+    }
+}
+
+#[test]
 fn a_slice_has_a_weight() {
     let read = |weight: &str| {
         let text = format!(

@@ -22,7 +22,7 @@ mod wire;
 pub(crate) use element::least_of_each_key;
 pub use element::{AddressPort, Element, Kind, NodePort};
 pub use options::Options;
-pub(crate) use options::{MarkKey, Marks, allocate};
+pub(crate) use options::{MarkFor, MarkKey, Marks, allocate};
 pub use routing::{ROUTING_PROTOCOL, Routing};
 pub use rules::TableRules;
 pub use sets::SetId;

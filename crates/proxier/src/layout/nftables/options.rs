@@ -18,9 +18,10 @@ use crate::config::InvalidConfig;
 pub struct Options {
     /// The bit by which packets are routed to this machine. Default `0x2000`.
     pub route_mark: u32,
-    /// The bits of the marks that Service ports with `externalTrafficPolicy: Local` get. With eight bits there
-    /// are 255 marks; a Service port for which none is left is served as if its policy were `Cluster`, which is reported
-    /// as a [`Conflict`](crate::Conflict). Default `0x107f`.
+    /// The bits of the marks that Service ports with `externalTrafficPolicy: Local` get, and those that are not
+    /// masqueraded ([`Forwarding`](crate::cluster::Forwarding)). With eight bits there
+    /// are 255 marks; a Service port for which none is left is served as if its policy were `Cluster`, or masqueraded, which is
+    /// reported as a [`Conflict`](crate::Conflict). Default `0x107f`.
     pub service_marks: u32,
     /// The routing table for marked packets. Default 8192.
     pub routing_table: Table,
@@ -124,13 +125,27 @@ pub(crate) struct MarkKey {
     pub(crate) service: ObjectName,
     pub(crate) protocol: Protocol,
     pub(crate) port: u16,
+    pub(crate) wanted_for: MarkFor,
+}
+
+/// What a Service port needs a mark for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum MarkFor {
+    /// The endpoints of `externalTrafficPolicy: Local`.
+    Policy,
+    /// Forwarding other than masquerading.
+    Forwarding,
 }
 
 impl MarkKey {
-    /// Where its mark is looked for first: 64-bit FNV-1a of `namespace/name:port/protocol`, which must be the same in
-    /// every version of this crate.
+    /// Where its mark is looked for first: 64-bit FNV-1a of `namespace/name:port/protocol`, with ` forwarding` behind it
+    /// for that, which must be the same in every version of this crate.
     fn hash(&self) -> u64 {
-        let text = format!("{}:{}/{}", self.service, self.port, self.protocol);
+        let purpose = match self.wanted_for {
+            MarkFor::Policy => "",
+            MarkFor::Forwarding => " forwarding",
+        };
+        let text = format!("{}:{}/{}{purpose}", self.service, self.port, self.protocol);
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
@@ -184,6 +199,7 @@ mod tests {
             service: ObjectName::new("default", name),
             protocol: Protocol::TCP,
             port: 80,
+            wanted_for: MarkFor::Policy,
         }
     }
 

@@ -302,10 +302,13 @@ impl TableRules {
     }
 
     /// Pods keep their address, since every endpoint can answer them, and so does the outside, which is sent to
-    /// endpoints of this node. The node itself may have an address that other nodes cannot answer.
+    /// endpoints of this node, or that answer it themselves. The node itself may have an address that other nodes cannot
+    /// answer. What IPVS routes to an endpoint without translating it passes `output` too, with the mark of its virtual server.
     fn local_policy(&self) -> Vec<Body> {
+        let routed = Body::new().any_bit(key::mark(), self.service_marks);
         vec![
             goto(came_in(), MAKE_LOCAL),
+            routed.accept(),
             self.mark_masquerade(),
             goto(Body::new(), MAKE_LOCAL),
         ]
