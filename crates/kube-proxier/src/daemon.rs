@@ -86,6 +86,7 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
         options,
         machine,
         checks,
+        all_checked,
         fallback,
     } = Beginning::of(options, machine);
     doctor::log(&checks, machine.is_ok());
@@ -100,13 +101,16 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
     let handle = runtime.handle().clone();
     let in_force = InForce::new(&options.config, machine.nftables_port());
     let connections_of_services = connections.clone();
-    let reporter = Reporter::new(
+    let mut reporter = Reporter::new(
         &options,
         connections_of_services,
         handle,
         recorder,
         in_force.clone(),
     )?;
+    if !all_checked {
+        reporter.after_first_sync(doctor::rest_later(&options));
+    }
     let outcome = proxy(
         &runtime,
         machine,

@@ -22,6 +22,8 @@ pub(super) struct Beginning {
     pub(super) options: Options,
     pub(super) machine: Result<ThisMachine, OpenError>,
     pub(super) checks: Vec<Check>,
+    /// Whether these are all checks. Otherwise the [rest](doctor::rest) remains.
+    pub(super) all_checked: bool,
     /// What was asked for, where iptables mode stands in.
     pub(super) fallback: Option<Fallback>,
 }
@@ -29,13 +31,22 @@ pub(super) struct Beginning {
 impl Beginning {
     /// As it was asked for, or in iptables mode if that can run here and what was asked for cannot.
     pub(super) fn of(options: Options, machine: Result<ThisMachine, OpenError>) -> Self {
-        let checks = doctor::run(&options);
-        let beginning = Self {
+        let mut beginning = Self {
+            checks: doctor::first(&options),
+            all_checked: false,
             options,
             machine,
-            checks,
             fallback: None,
         };
+        // A machine that was opened has found the tools that it needs and tried them.
+        let opened = beginning.machine.as_ref();
+        let is_good = opened.is_ok_and(|machine| !machine.has_incomplete_table());
+        if is_good && doctor::can_run(&beginning.checks) {
+            return beginning;
+        }
+        let rest = doctor::rest(&beginning.options);
+        beginning.checks.extend(rest);
+        beginning.all_checked = true;
         let asked = beginning.options.config.layout;
         let can_run = beginning.machine.is_ok() && doctor::can_run(&beginning.checks);
         if can_run || !asked.uses_ipvs() {
@@ -66,6 +77,7 @@ impl Beginning {
             options,
             machine,
             checks,
+            all_checked: true,
             fallback: Some(Fallback {
                 layout: asked,
                 missing,

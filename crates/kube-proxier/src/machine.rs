@@ -176,6 +176,11 @@ impl ThisMachine {
         }
     }
 
+    /// Whether a table of iptables could not be read whole when its tools were looked for.
+    pub(super) fn has_incomplete_table(&self) -> bool {
+        self.kernel.incomplete_table().is_some()
+    }
+
     /// The iptables of each family, with version and back end, such as `IPv4: 1.8.9 (nf_tables), IPv6: none`. `None` where
     /// none is in use.
     #[must_use]

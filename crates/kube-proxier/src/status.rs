@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::SystemTime;
 
 use iptables_restore::TableName;
@@ -42,6 +43,8 @@ pub(super) struct Reporter {
     /// What the kernel refused at the last sync, by object.
     unhealthy: BTreeSet<String>,
     synced_once: bool,
+    /// Who is told of the first sync without a failure.
+    first_sync: Option<SyncSender<()>>,
     listed: Listed,
     /// How many claims each Service goes without.
     conflicts: BTreeMap<ObjectName, usize>,
@@ -120,6 +123,7 @@ impl Reporter {
             failing: false,
             unhealthy: BTreeSet::new(),
             synced_once: false,
+            first_sync: None,
             listed: Listed::default(),
             conflicts: BTreeMap::new(),
             recorder,
@@ -129,6 +133,11 @@ impl Reporter {
             syncs: SyncCount::default(),
             recent: Recent::default(),
         })
+    }
+
+    /// Tells of the first sync without a failure.
+    pub(super) fn after_first_sync(&mut self, tell: SyncSender<()>) {
+        self.first_sync = Some(tell);
     }
 
     /// What `/healthz` shows.
@@ -198,7 +207,7 @@ impl Reporter {
             virtual_servers: engine.servers().len(),
             destinations: self.destinations,
             draining_servers: report.draining,
-            draining_destinations: engine.draining_destinations().count(),
+            draining_destinations: report.draining_destinations,
             conflicts: engine.conflicts().count(),
             pending_failures: report.failures.len()
                 + usize::from(report.unread.is_some())
@@ -436,6 +445,12 @@ impl<M: Machine> Observer<M> for Reporter {
         }
         self.log_conflicts(&report.conflicts);
         self.serve_health_checks(engine);
+        if report.is_ok()
+            && let Some(tell) = self.first_sync.take()
+        {
+            // Nobody may be left who waits.
+            let _ = tell.try_send(());
+        }
     }
 }
 

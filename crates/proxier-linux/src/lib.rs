@@ -32,7 +32,7 @@ use std::path::PathBuf;
 
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
-use iptables_restore::Tools;
+use iptables_restore::{IncompleteTable, Tools};
 use ipvs_netlink::VirtualServerId;
 use kmod_probe::KernelVersion;
 use proxier::cluster::{Host, PerFamily};
@@ -125,6 +125,14 @@ impl LinuxKernel {
     #[must_use]
     pub fn tools(&self) -> PerFamily<Option<&Tools>> {
         PerFamily::from_fn(|family| self.rules.get(family).as_ref().and_then(Rules::tools))
+    }
+
+    /// A table that the iptables tools could not show whole when they were found, since nft(8) made something in it. While it
+    /// is like that no rules can be read.
+    #[must_use]
+    pub fn incomplete_table(&self) -> Option<&IncompleteTable> {
+        let PerFamily { v4, v6 } = &self.rules;
+        v4.iter().chain(v6).find_map(Rules::incomplete)
     }
 
     /// Links that were kube-ipvs0 until somebody renamed them, found when the [host](Self::host) was last read: the addresses

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dummy_link::LinkName;
+use iptables_restore::ToolFinder;
 use kmod_probe::{KernelVersion, Modules};
 use proxier::cluster::{Family, PerFamily};
 use proxier::{LINK, Layout};
@@ -108,9 +109,13 @@ impl LinuxKernel {
         })?;
         let rules = needs.rules;
         let deadline = tools::deadline();
-        let v4 = rules.open(traces.rules.v4, || tools::rules(Family::V4, deadline))?;
+        // One for both families, which asks each program once for its version.
+        let finder = ToolFinder::new();
+        let v4 = rules.open(traces.rules.v4, || {
+            tools::rules(Family::V4, &finder, deadline)
+        })?;
         let v6 = rules.open(traces.rules.v6, || {
-            tools::rules_of_ipv6(Path::new(SYSCTLS), deadline)
+            tools::rules_of_ipv6(Path::new(SYSCTLS), &finder, deadline)
         })?;
         let v6 = v6.flatten();
         let nftables = needs.nftables.open(traces.has_tables(), || {

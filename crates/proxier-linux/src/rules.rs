@@ -9,13 +9,14 @@ mod runner;
 
 use std::time::{Duration, Instant};
 
-use iptables_restore::{Error, Rejection, RestoreInput, Ruleset, Tools};
+use iptables_restore::{Error, IncompleteTable, Rejection, RestoreInput, Ruleset, Tools};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
 
 use self::known::Known;
 use self::runner::{Runner, Worker};
 use crate::error::failed;
 use crate::restore::Run;
+use crate::tools::Found;
 
 /// How long a tool is waited for. Most take some milliseconds; whatever takes longer is not lost but taken at the next
 /// attempt.
@@ -82,7 +83,7 @@ impl Rules {
     ///
     /// Why the tools cannot be used.
     pub(crate) fn find(
-        find: impl Fn() -> Result<Tools, Error> + Send + Sync + 'static,
+        find: impl Fn() -> Result<Found, Error> + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let worker = Worker::new(find);
         let mut rules = Self {
@@ -130,7 +131,12 @@ impl Rules {
 
     /// The tools. `None` while they hang as they are looked for.
     pub(crate) fn tools(&self) -> Option<&Tools> {
-        self.worker.tools()
+        self.worker.found().map(|found| &found.tools)
+    }
+
+    /// The table that the tools could not show whole when they were found.
+    pub(crate) fn incomplete(&self) -> Option<&IncompleteTable> {
+        self.worker.found()?.incomplete.as_deref()
     }
 
     /// Asks for the rules without waiting for them, so that the tools of both families run at once.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use iptables_restore::{Backend, Error, RestoreInput, TableName, ToolFinder, Tools};
+use iptables_restore::{
+    Backend, BackendRules, Error, IncompleteTable, RestoreInput, TableName, ToolFinder, Tools,
+};
 
 use crate::OpenError;
 use crate::rules::{Rules, is_passing};
@@ -20,38 +22,73 @@ pub(crate) fn deadline() -> Instant {
     Instant::now() + WAIT
 }
 
+/// Tools that were found.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) tools: Tools,
+    /// The table that they could not show whole then, if there was one.
+    pub(crate) incomplete: Option<Box<IncompleteTable>>,
+}
+
+impl From<Tools> for Found {
+    fn from(tools: Tools) -> Self {
+        Self {
+            tools,
+            incomplete: None,
+        }
+    }
+}
+
 /// The rules of a family, by the tools that this machine's rules are kept with.
 ///
 /// # Errors
 ///
 /// [`OpenError::Iptables`] where there are none, or the kernel does not do what they need. Tools that hang are not an error.
-pub(crate) fn rules(family: Family, deadline: Instant) -> Result<Rules, OpenError> {
-    let opened = begin(family).and_then(|mut rules| {
+pub(crate) fn rules(
+    family: Family,
+    finder: &ToolFinder,
+    deadline: Instant,
+) -> Result<Rules, OpenError> {
+    let finder = finder.clone();
+    let found = Rules::find(move || usable(family, &finder));
+    let opened = found.and_then(|mut rules| {
         rules.wait_until_found(deadline)?;
         Ok(rules)
     });
     opened.map_err(|error| OpenError::Iptables(Box::new(error)))
 }
 
-fn begin(family: Family) -> Result<Rules, Error> {
-    Rules::find(move || usable(family))
-}
-
 /// The tools that this machine's rules are kept with; where the kernel does not support what they need, those
 /// of the other back end. Tools that hang, or wait for a lock, may do all that is needed: no others take their place.
-fn usable(family: Family) -> Result<Tools, Error> {
-    let first = ToolFinder::new().find_in_use(family)?;
-    let error = match probe(&first) {
-        Ok(()) => return Ok(first),
+fn usable(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
+    let found = in_use(family, finder)?;
+    let error = match probe(&found.tools) {
+        Ok(()) => return Ok(found),
         Err(error) if is_passing(&error) => return Err(error),
         Err(error) => error,
     };
     [Backend::Nft, Backend::Legacy]
         .into_iter()
-        .filter(|backend| *backend != first.backend())
-        .filter_map(|backend| ToolFinder::new().backend(backend).find(family).ok())
+        .filter(|backend| *backend != found.tools.backend())
+        .filter_map(|backend| finder.clone().backend(backend).find(family).ok())
         .find(|tools| probe(tools).is_ok())
+        .map(Found::from)
         .ok_or(error)
+}
+
+/// [`ToolFinder::find_in_use`], with the table that does not decide there.
+fn in_use(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
+    let Some(BackendRules { tools, rules }) = finder.survey(family)?.into_iter().next() else {
+        return finder.find(family).map(Found::from);
+    };
+    match rules {
+        Ok(_) => Ok(tools.into()),
+        Err(Error::IncompleteTable(table)) => Ok(Found {
+            tools,
+            incomplete: Some(table),
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether the kernel has IPv6.
@@ -61,12 +98,16 @@ pub(crate) fn has_ipv6(sysctls: &Path) -> bool {
 
 /// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
 /// them must not pass for a machine without IPv6, which would lose what is programmed.
-pub(crate) fn rules_of_ipv6(sysctls: &Path, deadline: Instant) -> Result<Option<Rules>, OpenError> {
+pub(crate) fn rules_of_ipv6(
+    sysctls: &Path,
+    finder: &ToolFinder,
+    deadline: Instant,
+) -> Result<Option<Rules>, OpenError> {
     // Also without it where it is switched off by `ipv6.disable=1`.
     if !has_ipv6(sysctls) {
         return Ok(None);
     }
-    match rules(Family::V6, deadline) {
+    match rules(Family::V6, finder, deadline) {
         Ok(rules) => Ok(Some(rules)),
         Err(OpenError::Iptables(error)) if matches!(*error, Error::ToolsNotFound { .. }) => {
             Ok(None)
@@ -84,4 +125,42 @@ fn probe(tools: &Tools) -> Result<(), Error> {
             .delete_chain(PROBE)?;
     }
     tools.restore(&input)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// In the words of iptables-nft 1.8.9.
+    #[test]
+    fn a_table_that_is_not_shown_whole_is_known_of_the_tools_that_are_found() {
+        let whole = "printf '*nat\n:OUTPUT ACCEPT\nCOMMIT\n'";
+        let incomplete = "echo \"# Table \\`nat' is incompatible, use 'nft' tool.\"";
+        let folder = std::env::temp_dir().join(format!("in-use-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        for (saved, table) in [(whole, None), (incomplete, Some(TableName::Nat))] {
+            for (tool, script) in [
+                ("iptables", ""),
+                ("iptables-restore", ""),
+                ("iptables-save", saved),
+            ] {
+                let version = format!("echo '{tool} v1.8.9 (nf_tables)'");
+                let script = format!(
+                    "#!/bin/sh\ncase $1 in -V|--version) {version}; exit;; esac\n{script}\n"
+                );
+                let path = folder.join(tool);
+                fs::write(&path, script).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            }
+            let finder = ToolFinder::new().directories([&folder]);
+            let found = in_use(Family::V4, &finder).unwrap();
+            let incomplete = found.incomplete.map(|incomplete| incomplete.table);
+            assert_eq!(incomplete, table);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -1,8 +1,10 @@
 //! Finding the tools.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::process::{Call, Limits};
@@ -16,10 +18,15 @@ use crate::text;
 /// Looks for `iptables`, `iptables-save` and `iptables-restore` (`ip6tables…`) in one directory.
 ///
 /// Searched are the directories of `PATH` and those in which system administration programs usually are.
+///
+/// The tools of a back end are mostly one program under many names, `xtables-nft-multi` or `xtables-legacy-multi`. A finder,
+/// with its clones, asks such a program for its version once, whatever it is called.
 #[derive(Debug, Clone)]
 pub struct ToolFinder {
     directories: Vec<PathBuf>,
     backend: Option<Backend>,
+    /// By the program that all names lead to.
+    versions: Arc<Mutex<BTreeMap<PathBuf, (Version, Backend)>>>,
 }
 
 impl Default for ToolFinder {
@@ -45,6 +52,7 @@ impl ToolFinder {
         Self {
             directories,
             backend: None,
+            versions: Arc::default(),
         }
     }
 
@@ -95,7 +103,7 @@ impl ToolFinder {
             {
                 continue;
             }
-            let (version, backend) = version(&main)?;
+            let (version, backend) = self.version(&main)?;
             if self.backend.is_none_or(|wanted| wanted == backend) {
                 return Ok(Tools::new(family, backend, version, restore, save));
             }
@@ -105,6 +113,21 @@ impl ToolFinder {
             backend: self.backend,
             directories: self.directories.clone(),
         })
+    }
+
+    /// The version of a program, as it says itself.
+    fn version(&self, program: &Path) -> Result<(Version, Backend), Error> {
+        let Some(multi) = multi(program) else {
+            return version(program);
+        };
+        let versions = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = versions().get(&multi).copied() {
+            return Ok(known);
+        }
+        // Not locked meanwhile: it may hang.
+        let version = version(program)?;
+        versions().insert(multi, version);
+        Ok(version)
     }
 
     /// Finds the tools of the back end that this machine's rules are in: the one with a kubelet's mark (the chains
@@ -196,6 +219,13 @@ fn weight(ruleset: &Ruleset) -> u64 {
 fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path)
         .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// The program of a whole back end that a name leads to. Others, such as scripts that choose a back end, are asked each time.
+fn multi(program: &Path) -> Option<PathBuf> {
+    let path = program.canonicalize().ok()?;
+    let name = path.file_name()?.to_str()?;
+    name.ends_with("-multi").then_some(path)
 }
 
 fn version(program: &Path) -> Result<(Version, Backend), Error> {

@@ -1,5 +1,8 @@
 //! Which tools are found.
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
 use iptables_restore::{Backend, Error, Family, Version};
 
 use crate::stand_ins::{LEGACY, NFT, StandIns};
@@ -63,7 +66,7 @@ fn says_what_is_missing() {
     assert!(
         matches!(odd.finder().find(Family::V4), Err(Error::Version { output, .. }) if output == "not a tool")
     );
-    std::fs::remove_file(odd.path().join("iptables-save")).unwrap();
+    fs::remove_file(odd.path().join("iptables-save")).unwrap();
     assert!(matches!(
         odd.finder().find(Family::V4),
         Err(Error::ToolsNotFound { .. })
@@ -117,4 +120,32 @@ fn passes_over_a_back_end_that_the_kernel_lacks() {
         matches!(&only, Err(Error::Failed { message, .. }) if message.contains("Protocol")),
         "{only:?}"
     );
+}
+
+#[test]
+fn one_program_under_many_names_is_asked_once() {
+    let folder = StandIns::new().unwrap();
+    let multi = folder.path().join("xtables-nft-multi");
+    let script = format!(
+        "#!/bin/sh\necho \"$0\" >> {}\necho '{NFT}'\n",
+        folder.path().join("runs").display()
+    );
+    fs::write(&multi, script).unwrap();
+    fs::set_permissions(&multi, fs::Permissions::from_mode(0o755)).unwrap();
+    for tool in ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"] {
+        for end in ["", "-restore", "-save"] {
+            symlink(&multi, folder.path().join(format!("{tool}{end}"))).unwrap();
+        }
+    }
+    let finder = folder.finder();
+    let nft = finder.clone().backend(Backend::Nft);
+    for family in [Family::V4, Family::V6] {
+        assert_eq!(finder.find(family).unwrap().backend(), Backend::Nft);
+        assert_eq!(nft.find(family).unwrap().backend(), Backend::Nft);
+    }
+    let runs = || fs::read_to_string(folder.path().join("runs")).unwrap();
+    assert_eq!(runs().lines().count(), 1, "{}", runs());
+    // Another finder knows nothing yet.
+    folder.finder().find(Family::V4).unwrap();
+    assert_eq!(runs().lines().count(), 2, "{}", runs());
 }

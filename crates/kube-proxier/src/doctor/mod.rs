@@ -7,6 +7,7 @@
 mod api;
 mod command;
 mod input;
+mod later;
 mod machine;
 mod modules;
 mod netfilter;
@@ -22,6 +23,7 @@ use serde::Serialize;
 use super::options::Options;
 
 pub use api::api;
+pub(crate) use later::rest_later;
 pub(crate) use machine::dummy_link;
 pub(crate) use modules::try_scheduler;
 pub use text::write_text;
@@ -86,8 +88,8 @@ struct Machine {
 }
 
 impl Machine {
-    /// What the layout of a configuration needs of the process and of the kernel, but for tables of nf_tables.
-    fn requirements(&self, config: &Config) -> Vec<Check> {
+    /// What the layout of a configuration needs of the process and of the kernel, but for the iptables tools.
+    fn needs(&self, config: &Config) -> Vec<Check> {
         let layout = config.layout;
         let mut checks: Vec<_> = self.capabilities(layout).into();
         if layout.uses_ipvs() {
@@ -97,6 +99,9 @@ impl Machine {
         if layout.has_ipset() {
             checks.push(netfilter::ipset());
             checks.push(dummy_link());
+        }
+        if layout == Layout::Nftables {
+            checks.extend(self.expressions());
         }
         checks
     }
@@ -112,46 +117,76 @@ pub fn run(options: &Options) -> Vec<Check> {
 #[must_use]
 pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let machine = Machine { root: root.into() };
-    let mode = options.config.layout.proxy_mode();
-    let mut checks = vec![Check::works("mode", mode)];
-    let layout = options.config.layout;
-    checks.push(Check::works(
-        "layout",
-        match &options.layout_reason {
+    let mut checks = machine.first(options);
+    checks.extend(machine.rest(options));
+    checks
+}
+
+/// The part of [`run`] that the daemon waits for before it serves: what decides whether the layout can run, and what looks
+/// different once the daemon serves. Runs no program.
+///
+/// Of the iptables tools nothing is looked at: a machine that was opened has found and tried them.
+#[must_use]
+pub(crate) fn first(options: &Options) -> Vec<Check> {
+    Machine { root: "/".into() }.first(options)
+}
+
+/// The rest of [`run`], which only warns. Runs programs, and blocks for up to a few seconds.
+#[must_use]
+pub(crate) fn rest(options: &Options) -> Vec<Check> {
+    Machine { root: "/".into() }.rest(options)
+}
+
+impl Machine {
+    /// As [`first`] has it.
+    fn first(&self, options: &Options) -> Vec<Check> {
+        let config = &options.config;
+        let layout = config.layout;
+        let chosen = match &options.layout_reason {
             Some(reason) => format!("{}: {reason}", layout.as_str()),
             None => layout.as_str().to_owned(),
-        },
-    ));
-    checks.extend(machine.requirements(&options.config));
-    if layout.has_ipset() || !layout.uses_ipvs() {
-        let tables = netfilter::Tables::look();
-        checks.extend(tables.tools(machine.has_ipv6()));
-        if layout.has_ipset() {
-            checks.extend(tables.leftovers());
+        };
+        let mut checks = vec![
+            Check::works("mode", layout.proxy_mode()),
+            Check::works("layout", chosen),
+        ];
+        checks.extend(self.needs(config));
+        if layout.uses_ipvs() {
+            checks.extend(servers::foreign(options));
         }
-        checks.extend(input::checks(tables.surveys()));
+        checks.extend(machine::ports(options));
+        checks
     }
-    if layout == Layout::Nftables {
-        checks.extend(machine.nftables(options));
+
+    /// As [`rest`] has it.
+    fn rest(&self, options: &Options) -> Vec<Check> {
+        let layout = options.config.layout;
+        let mut checks = Vec::new();
+        if layout.uses_ipvs() {
+            checks.extend(self.other_schedulers(options.config.scheduler));
+        }
+        if layout.has_ipset() || !layout.uses_ipvs() {
+            let tables = netfilter::Tables::look();
+            checks.extend(tables.tools(self.has_ipv6()));
+            if layout.has_ipset() {
+                checks.extend(tables.leftovers());
+            }
+            checks.extend(input::checks(tables.surveys()));
+        }
+        if layout == Layout::Nftables {
+            checks.extend(self.nftables(options));
+        }
+        checks.extend(self.settings());
+        checks.extend(self.node_ports());
+        checks
     }
-    checks.extend(machine.settings());
-    checks.extend(machine.node_ports());
-    if layout.uses_ipvs() {
-        checks.extend(servers::foreign(options));
-    }
-    checks.extend(machine::ports(options));
-    checks
 }
 
 /// What the layout of a configuration lacks of this kernel, as [`missing`] has it; empty if nothing. Runs no tool, so that
 /// it can be asked often.
 pub(crate) fn lacks(config: &Config) -> String {
     let machine = Machine { root: "/".into() };
-    let mut checks = machine.requirements(config);
-    if config.layout == Layout::Nftables {
-        checks.extend(machine.expressions());
-    }
-    missing(&checks)
+    missing(&machine.needs(config))
 }
 
 /// Whether each mode can run on this machine: the one that was asked for, by what was found, and the other one.
@@ -215,15 +250,26 @@ pub fn log(checks: &[Check], opened: bool) {
     let mode = mode_of(checks);
     for check in checks {
         let (name, found) = (&check.name, &check.found);
-        let remedy = check.remedy.as_deref().unwrap_or_default();
         match check.verdict {
-            Verdict::Works => tracing::debug!("{name}: {found}"),
-            Verdict::Warning => tracing::warn!(remedy, "{name}: {found}"),
-            Verdict::Fails => tracing::error!(remedy, "can't use {mode} proxier, {name}: {found}"),
+            Verdict::Fails => {
+                let remedy = check.remedy.as_deref().unwrap_or_default();
+                tracing::error!(remedy, "can't use {mode} proxier, {name}: {found}");
+            }
+            Verdict::Works | Verdict::Warning => log_found(check),
         }
     }
     if opened && can_run(checks) {
         tracing::info!("Using {mode} Proxier.");
+    }
+}
+
+/// Logs a check of which the daemon, which runs, has nothing worse to say than a warning.
+fn log_found(check: &Check) {
+    let (name, found) = (&check.name, &check.found);
+    let remedy = check.remedy.as_deref().unwrap_or_default();
+    match check.verdict {
+        Verdict::Works => tracing::debug!("{name}: {found}"),
+        Verdict::Warning | Verdict::Fails => tracing::warn!(remedy, "{name}: {found}"),
     }
 }
 

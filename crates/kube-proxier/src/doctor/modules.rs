@@ -19,8 +19,7 @@ impl Machine {
         Some(Check::no(Verdict::Fails, "IPVS", error.to_string(), remedy))
     }
 
-    /// The modules of the list, and that of the scheduler: those that the proxy needs with this scheduler, and those
-    /// that it would need with others.
+    /// The modules that the proxy needs with this scheduler.
     pub(super) fn modules(&self, scheduler: Scheduler) -> Vec<Check> {
         let modules = match self.kernel() {
             Ok(modules) => modules,
@@ -33,21 +32,28 @@ impl Machine {
                 )];
             }
         };
-        let version = modules.version().unwrap_or(KernelVersion::new(4, 19, 0));
-        // The first one's are needed.
-        let needed = required_modules(version, scheduler.as_str()).unwrap_or_default();
-        let mut order = needed.clone();
+        let needed = needed(&modules, scheduler.as_str());
+        let check = |module| self.module(&modules, module, true);
+        needed.iter().map(check).collect()
+    }
+
+    /// Those of the list that users know which it would need with other schedulers.
+    pub(super) fn other_schedulers(&self, scheduler: Scheduler) -> Vec<Check> {
+        let Ok(modules) = self.kernel() else {
+            // Said of those that are needed.
+            return Vec::new();
+        };
+        let needed_now = needed(&modules, scheduler.as_str());
+        let mut others = Vec::new();
         for listed in ["rr", "wrr", "sh"] {
-            for module in required_modules(version, listed).unwrap_or_default() {
-                if !order.contains(&module) {
-                    order.push(module);
+            for module in needed(&modules, listed) {
+                if !needed_now.contains(&module) && !others.contains(&module) {
+                    others.push(module);
                 }
             }
         }
-        order
-            .iter()
-            .map(|module| self.module(&modules, module, needed.contains(module)))
-            .collect()
+        let check = |module| self.module(&modules, module, false);
+        others.iter().map(check).collect()
     }
 
     fn kernel(&self) -> Result<Modules, kmod_probe::Error> {
@@ -107,6 +113,12 @@ impl Machine {
             ),
         }
     }
+}
+
+/// The modules that go with a scheduler.
+fn needed(modules: &Modules, scheduler: &str) -> Vec<ModuleName> {
+    let version = modules.version().unwrap_or(KernelVersion::new(4, 19, 0));
+    required_modules(version, scheduler).unwrap_or_default()
 }
 
 /// How a module that is not there comes to be there.

@@ -12,15 +12,16 @@ use super::{Check, Machine, Verdict};
 use crate::options::Options;
 
 impl Machine {
-    /// All checks of this layout. Neither a tool is run nor a module loaded that the layout does not need.
+    /// What may be in the way of this layout, which has all it [needs](Self::expressions). Neither a tool is run nor a module
+    /// loaded that the layout does not need.
     pub(super) fn nftables(&self, options: &Options) -> Vec<Check> {
         let marks = &options.config.nftables;
         let ipv6 = self.has_ipv6();
         let families = Family::ALL
             .into_iter()
             .filter(|family| ipv6 || *family == Family::V4);
-        let mut checks = self.expressions();
-        checks.extend(families.filter_map(|family| self.default_route(family)));
+        let routes = families.filter_map(|family| self.default_route(family));
+        let mut checks: Vec<_> = routes.collect();
         checks.push(self.source_checks());
         checks.extend(routing(marks, options.config.masquerade_bit));
         checks.extend(input(marks));

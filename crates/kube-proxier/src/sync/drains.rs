@@ -18,10 +18,12 @@ struct Until {
 }
 
 impl Drains {
-    /// Follows what drains now: from `now` on if it did not before.
-    pub(super) fn follow(&mut self, engine: &Engine, now: Instant) {
+    /// Follows what drains now: from `now` on if it did not before. How many destinations that are, with a limit or without.
+    pub(super) fn follow(&mut self, engine: &Engine, now: Instant) -> usize {
         let before = std::mem::take(&mut self.0);
-        let limited = engine.draining_destinations().filter_map(|draining| {
+        let mut count = 0;
+        let all = engine.draining_destinations().inspect(|_| count += 1);
+        let limited = all.filter_map(|draining| {
             let Drain::Seconds(seconds) = draining.drain else {
                 return None;
             };
@@ -31,6 +33,7 @@ impl Drains {
             Some((key, Until { since, end }))
         });
         self.0 = limited.collect();
+        count
     }
 
     /// When the first one has to go.

@@ -215,7 +215,7 @@ impl<M: Machine> Syncer<M> {
             self.others.settle(signs, now);
             self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
         }
-        self.drains.follow(&self.engine, now);
+        report.draining_destinations = self.drains.follow(&self.engine, now);
         self.schedule
             .done(task, began, now, report.is_ok(), report.draining > 0);
         if let Some(at) = self.drains.next() {

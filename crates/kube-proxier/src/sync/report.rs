@@ -38,6 +38,8 @@ pub struct Report {
     pub conflicts: Vec<ConflictChange>,
     /// How many virtual servers have destinations that wait for their connections to end.
     pub draining: usize,
+    /// Destinations that drain.
+    pub draining_destinations: usize,
     /// How many connection-tracking entries were deleted.
     pub flows: usize,
     /// The same for each family of which some were looked for, and how long that took.
@@ -87,6 +89,7 @@ impl Report {
             programmed: Vec::new(),
             conflicts: Vec::new(),
             draining: 0,
+            draining_destinations: 0,
             flows: 0,
             flows_by_family: Vec::new(),
             rules_written: BTreeMap::new(),

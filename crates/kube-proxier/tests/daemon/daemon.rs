@@ -290,11 +290,21 @@ impl Daemon {
 
     /// Processor time it has used (proc_pid_stat(5): hundredths of a second).
     pub(crate) fn processor_time(&self) -> Duration {
+        self.ticks(11)
+    }
+
+    /// The same of the programs that it has run and that have ended.
+    pub(crate) fn processor_time_of_programs(&self) -> Duration {
+        self.ticks(13)
+    }
+
+    /// Two fields of its `stat`, user and system, from this one after its name on.
+    fn ticks(&self, first: usize) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let (_, fields) = stat.rsplit_once(") ").unwrap();
         let ticks: u64 = fields
             .split(' ')
-            .skip(11)
+            .skip(first)
             .take(2)
             .map(|ticks| ticks.parse::<u64>().unwrap())
             .sum();

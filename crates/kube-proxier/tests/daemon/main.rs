@@ -25,6 +25,7 @@ mod healing;
 mod idle;
 mod image;
 mod iptables_mode;
+mod latency;
 mod nftables;
 mod outage;
 mod phases;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         process::ends_by_signal_and_leaves_all_in_place,
         process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
+        process::serves_before_the_checks_that_only_warn,
         process::a_second_one_stays_out,
         process::cleans_up,
         process::cleans_up_where_nothing_is,
@@ -189,6 +191,10 @@ fn long() -> impl Iterator<Item = Test> {
         test("idle::with_none", || idle::processor_time(0)).ignored(),
         test("phases::of_1000", || phases::of_a_start(1000)).ignored(),
         test("phases::of_10000", || phases::of_a_start(10_000)).ignored(),
+        test("latency::of_one_endpoint", || {
+            latency::of_one_endpoint(1000, &[100, 1000]);
+        })
+        .ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::in_both_modes", || size::in_both_modes(1000)).ignored(),
         test("size::in_both_modes_of_5000", || size::in_both_modes(5000)).ignored(),

@@ -58,9 +58,10 @@ pub(crate) fn of_a_start(services: u32) {
     let mut daemon = setup.start();
     let show = |daemon: &Daemon, phase: &str| {
         println!(
-            "{services} Services, {phase}: after {:.0?}, {:.0?} of processor time; {}",
+            "{services} Services, {phase}: after {:.2?}, {:.2?} of processor time and {:.2?} of programs; {}",
             began.elapsed(),
             daemon.processor_time(),
+            daemon.processor_time_of_programs(),
             memory(daemon.id())
         );
     };

@@ -53,7 +53,7 @@ pub(crate) fn ends_by_signal_and_leaves_all_in_place() {
         let (status, took) = daemon.stop(signal);
         assert!(status.success(), "{signal}: {status}\n{}", setup.log());
         println!("{signal}: ended after {took:?}");
-        assert_eq!(state(), before);
+        assert_eq!(state(), before, "{}", setup.log());
     }
 }
 
@@ -94,6 +94,31 @@ pub(crate) fn ends_in_order(times: u32) {
     let log = setup.log();
     assert!(!log.contains("panic"), "{log}");
     assert_eq!(log.matches("SIGTERM: ending").count(), times as usize);
+}
+
+/// Those that decide come before it serves.
+pub(crate) fn serves_before_the_checks_that_only_warn() {
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "").flag("--v=4");
+    let mut daemon = setup.started();
+    let log = daemon.wait_until("the last check", || {
+        let log = setup.log();
+        match log.contains("node ports: ") {
+            true => Ok(log),
+            false => Err(log),
+        }
+    });
+    let order = [
+        "module ip_vs: ",
+        "Using ipvs Proxier.",
+        " synced ",
+        "iptables: ",
+        "node ports: ",
+    ];
+    let places = order.map(|text| log.find(text).ok_or(text));
+    assert!(places.iter().all(Result::is_ok), "{places:?}: {log}");
+    assert!(places.is_sorted(), "{places:?}: {log}");
 }
 
 /// The seed documents' line.

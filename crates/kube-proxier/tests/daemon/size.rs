@@ -23,13 +23,13 @@ use crate::daemon::{BINARY, Daemon, PATIENCE, Setup, metric, sync_metric, syncs}
 const LIMIT: u64 = 150 * 1024;
 
 /// The cluster IP of the first one, 10.96.1.0.
-const FIRST_SERVICE: u32 = 0x0a60_0100;
+pub(crate) const FIRST_SERVICE: u32 = 0x0a60_0100;
 
-fn address_of(network: u32, number: u32) -> String {
+pub(crate) fn address_of(network: u32, number: u32) -> String {
     Ipv4Addr::from(network + number).to_string()
 }
 
-fn pods_of(service: u32) -> Vec<String> {
+pub(crate) fn pods_of(service: u32) -> Vec<String> {
     (0..10)
         .map(|n| address_of(0x0a80_0000, service * 10 + n))
         .collect()

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test that fails should panic"
 )]
 
@@ -17,6 +18,7 @@ mod formats;
 mod hostile;
 mod http2;
 mod kubeconfigs;
+mod large;
 mod listed;
 mod nodes;
 mod objects;

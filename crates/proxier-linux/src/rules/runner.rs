@@ -12,6 +12,7 @@ use iptables_restore::{
 
 use super::{allowance, is_passing};
 use crate::restore::Run;
+use crate::tools::Found;
 
 /// How long a tool may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -25,23 +26,23 @@ fn save_options() -> SaveOptions {
 /// The tools, found when they are first used.
 #[derive(Clone)]
 pub(super) struct Worker {
-    find: Arc<dyn Fn() -> Result<Tools, Error> + Send + Sync>,
-    tools: Arc<OnceLock<Tools>>,
+    find: Arc<dyn Fn() -> Result<Found, Error> + Send + Sync>,
+    found: Arc<OnceLock<Found>>,
     /// How long a tool may take, where it is not as usual.
     limit: Arc<OnceLock<Duration>>,
 }
 
 impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Worker").field(&self.tools.get()).finish()
+        f.debug_tuple("Worker").field(&self.found.get()).finish()
     }
 }
 
 impl Worker {
-    pub(super) fn new(find: impl Fn() -> Result<Tools, Error> + Send + Sync + 'static) -> Self {
+    pub(super) fn new(find: impl Fn() -> Result<Found, Error> + Send + Sync + 'static) -> Self {
         Self {
             find: Arc::new(find),
-            tools: Arc::default(),
+            found: Arc::default(),
             limit: Arc::default(),
         }
     }
@@ -57,18 +58,19 @@ impl Worker {
         Ok(self.usable()?.clone().time_limit(limit + more))
     }
 
-    pub(super) fn tools(&self) -> Option<&Tools> {
-        self.tools.get()
+    pub(super) fn found(&self) -> Option<&Found> {
+        self.found.get()
     }
 
     fn usable(&self) -> Result<&Tools, Error> {
-        match self.tools.get() {
-            Some(tools) => Ok(tools),
+        let found = match self.found.get() {
+            Some(found) => found,
             None => {
                 let found = (self.find)()?;
-                Ok(self.tools.get_or_init(|| found))
+                self.found.get_or_init(|| found)
             }
-        }
+        };
+        Ok(&found.tools)
     }
 
     pub(super) fn find(&self) -> Result<(), Error> {

@@ -54,7 +54,7 @@ impl Fake {
 
     fn rules(&self) -> Rules {
         let finder = ToolFinder::new().directories([&self.0]);
-        let mut rules = Rules::find(move || finder.find(Family::V4)).unwrap();
+        let mut rules = Rules::find(move || finder.find(Family::V4).map(Found::from)).unwrap();
         rules.patience = rules_patience();
         rules
     }
@@ -258,7 +258,7 @@ fn tools_that_are_slow_as_they_are_looked_for_are_waited_for_with_more_patience(
 #[test]
 fn tools_that_are_missing_are_an_error_at_once() {
     let finder = ToolFinder::new().directories(["/nowhere"]);
-    let mut rules = Rules::find(move || finder.find(Family::V4)).unwrap();
+    let mut rules = Rules::find(move || finder.find(Family::V4).map(Found::from)).unwrap();
     let found = rules.wait_until_found(Instant::now() + Duration::from_secs(30));
     assert!(
         matches!(found, Err(Error::ToolsNotFound { .. })),

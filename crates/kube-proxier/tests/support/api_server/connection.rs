@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -382,7 +382,9 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
             };
             drop(state);
             for line in &lines {
-                chunk(stream, &write(line))?;
+                let bytes = write(line);
+                note_sent(shared, line);
+                chunk(stream, &bytes)?;
             }
             if !odd.is_empty() {
                 chunk(stream, &odd)?;
@@ -397,6 +399,17 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
     drop(state);
     shared.changed.notify_all();
     served
+}
+
+/// Notes when an event is sent, if that is wanted.
+fn note_sent(shared: &Shared, line: &Value) {
+    let Some(sent) = &mut shared.lock().sent else {
+        return;
+    };
+    let version = line["object"]["metadata"]["resourceVersion"].as_str();
+    if let Some(version) = version.and_then(|version| version.parse().ok()) {
+        sent.insert(version, Instant::now());
+    }
 }
 
 pub(super) fn chunk(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {

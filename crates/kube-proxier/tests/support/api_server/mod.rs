@@ -39,7 +39,7 @@ pub(crate) use self::faults::{Endless, Gone};
 use self::faults::{Faults, Hold};
 use self::store::Store;
 pub(crate) use self::streamed::Streams;
-pub(crate) use self::tls::{Authority, Tls};
+pub(crate) use self::tls::{Authority, Tls, WRITTEN};
 
 /// The server. A clone is the same one; it ends with the last.
 #[derive(Clone)]
@@ -109,6 +109,8 @@ struct State {
     frozen: usize,
     /// Counts the orders to take no further requests on connections.
     drains: usize,
+    /// When the event of each version was handed to the system, if that is noted.
+    sent: Option<BTreeMap<u64, Instant>>,
 }
 
 impl ApiServer {
@@ -169,6 +171,7 @@ impl ApiServer {
                 freezes: 0,
                 frozen: 0,
                 drains: 0,
+                sent: None,
             }),
             changed: Condvar::new(),
         });
@@ -248,7 +251,15 @@ impl ApiServer {
 
     /// Adds an object or changes it.
     pub(crate) fn put(&self, object: Value) {
-        self.change(|state| state.store.put(object));
+        self.put_as(object);
+    }
+
+    /// The same, with the version that the cluster is at then.
+    pub(crate) fn put_as(&self, object: Value) -> u64 {
+        self.change(|state| {
+            state.store.put(object);
+            state.store.version()
+        })
     }
 
     /// Deletes an object, known by its kind, namespace and name.
@@ -418,6 +429,16 @@ impl ApiServer {
         self.wait("requests", |state| enough(&state.requests));
     }
 
+    /// Notes from now on when the event of each version is sent.
+    pub(crate) fn note_sent(&self) {
+        self.change(|state| state.sent = Some(BTreeMap::new()));
+    }
+
+    /// When the event of a version was handed to the system, to be sent, if it has been.
+    pub(crate) fn sent(&self, version: u64) -> Option<Instant> {
+        self.shared.lock().sent.as_ref()?.get(&version).copied()
+    }
+
     fn wait(&self, what: &str, ready: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + Duration::from_secs(30);
         let mut state = self.shared.lock();
@@ -432,9 +453,10 @@ impl ApiServer {
         }
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.shared.lock());
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let done = change(&mut self.shared.lock());
         self.shared.changed.notify_all();
+        done
     }
 }
 

@@ -201,9 +201,12 @@ impl Store {
             return Err(TooOld);
         }
         let seen = |object: &Option<Value>| object.as_ref().is_some_and(|o| selector.matches(o));
-        let happened = self.happened.iter();
+        let from = self
+            .happened
+            .partition_point(|what| what.version <= version);
+        let happened = self.happened.iter().skip(from);
         let mut lines = Vec::new();
-        for what in happened.filter(|what| what.version > version && what.path == path) {
+        for what in happened.filter(|what| what.path == path) {
             let (name, object) = match (seen(&what.before), seen(&what.after)) {
                 (false, false) => continue,
                 (false, true) => ("ADDED", &what.after),

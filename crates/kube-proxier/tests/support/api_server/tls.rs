@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -169,12 +170,17 @@ impl Read for Wire {
     }
 }
 
+/// Bytes that all servers of this process have written, before they were encrypted.
+pub(crate) static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
 impl Write for Wire {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
+        let written = match self {
             Self::Plain(socket) => socket.write(buffer),
             Self::Tls(stream) => stream.write(buffer),
-        }
+        }?;
+        WRITTEN.fetch_add(written as u64, Ordering::Relaxed);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
