@@ -28,7 +28,9 @@ struct Bundle {
 impl Bundle {
     /// The one that the environment named when this was built, with what the DaemonSet mounts.
     fn new(configuration: &Path) -> Self {
-        let bundle = option_env!("KUBE_PROXIER_IMAGE").expect("KUBE_PROXIER_IMAGE names a bundle");
+        let Some(bundle) = option_env!("KUBE_PROXIER_IMAGE") else {
+            panic!("KUBE_PROXIER_IMAGE names a bundle");
+        };
         let config = fs::read(Path::new(bundle).join("config.json")).unwrap();
         let mut config: Value = serde_json::from_slice(&config).unwrap();
         let root = Path::new(bundle).join("rootfs");
