@@ -26,14 +26,13 @@ struct Bundle {
 }
 
 impl Bundle {
-    /// The one that the environment named when this was built, with what the DaemonSet mounts.
+    /// The one that the environment names, with what the DaemonSet mounts.
     fn new(configuration: &Path) -> Self {
-        let Some(bundle) = option_env!("KUBE_PROXIER_IMAGE") else {
-            panic!("KUBE_PROXIER_IMAGE names a bundle");
-        };
-        let config = fs::read(Path::new(bundle).join("config.json")).unwrap();
+        let bundle = std::env::var("KUBE_PROXIER_IMAGE");
+        let bundle = bundle.unwrap_or_else(|_| panic!("KUBE_PROXIER_IMAGE does not name a bundle"));
+        let config = fs::read(Path::new(&bundle).join("config.json")).unwrap();
         let mut config: Value = serde_json::from_slice(&config).unwrap();
-        let root = Path::new(bundle).join("rootfs");
+        let root = Path::new(&bundle).join("rootfs");
         let shown = root.display();
         cmd(&format!("mount --bind {shown} {shown}"));
         for (options, folder) in [
