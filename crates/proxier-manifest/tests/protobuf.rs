@@ -348,6 +348,7 @@ const ANNOTATIONS: &[&str] = &[
     "kube-proxier/lower-threshold",
     "kube-proxier/drain",
     "kube-proxier/drain-udp",
+    "kube-proxier/ports",
     "kube-proxier/weight",
     "kube-router.io/service.scheduler",
     "kube-router.io/service.schedflags",
@@ -365,7 +366,7 @@ fn metadata() -> impl Strategy<Value = Value> {
         map(LABELS, &["web", "a", ""][..]),
         map(
             ANNOTATIONS,
-            &["sh", "mh", "none", "sh-port", "7", "a", ""][..],
+            &["sh", "mh", "none", "sh-port", "7", "7/tcp", "all", "a", ""][..],
         ),
         option::of(Just(json!([{"manager": "m", "fieldsV1": {"f:spec": {}}}]))),
     )

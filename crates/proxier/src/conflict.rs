@@ -15,11 +15,11 @@ use crate::cluster::{Family, ObjectName, annotation};
 pub struct Conflict {
     /// The Service that goes without.
     pub service: ObjectName,
-    /// The name of its port.
+    /// The name of its port; of a range of ports the range, such as `10000-20000/udp`.
     pub port: Arc<str>,
     /// The address family.
     pub family: Family,
-    /// What was claimed.
+    /// What was claimed; of a range its first port.
     pub server: VirtualServerId,
     /// What has it.
     pub holder: Holder,
@@ -42,6 +42,8 @@ pub enum Holder {
     /// Other Service ports have all the firewall marks there are ([`Layout::Nftables`](crate::Layout::Nftables)). The
     /// virtual server is granted, but with all endpoints, as if `externalTrafficPolicy` were `Cluster`.
     OtherMarks,
+    /// The same, of a range of ports: it is not served, since only a virtual server by mark could serve it.
+    AllMarks,
     /// The forwarding that the Service asks for cannot be had. The virtual server is granted, and masquerades.
     Forwarding(NotForwarded),
 }
@@ -88,7 +90,8 @@ impl Holder {
             | Self::Node(_)
             | Self::Endpoint(_)
             | Self::OtherMarks
-            | Self::Forwarding(_) => None,
+            | Self::Forwarding(_)
+            | Self::AllMarks => None,
         }
     }
 }
@@ -143,8 +146,10 @@ impl fmt::Display for Conflict {
                     "the address is that of an endpoint in EndpointSlice {slice}"
                 )
             }
-            Holder::OtherMarks => f.write_str("no firewall mark is left"),
             Holder::Forwarding(why) => why.fmt(f),
+            Holder::OtherMarks | Holder::AllMarks => {
+                f.write_str("no firewall mark is left, give the mask of Services' marks more bits")
+            }
         }
     }
 }

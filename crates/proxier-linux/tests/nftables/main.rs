@@ -20,9 +20,11 @@ mod connections;
 mod direct;
 mod drain;
 mod icmp;
+mod marked;
 mod packets;
 #[path = "../packets/proxy.rs"]
 mod proxy;
+mod ranges;
 mod sctp;
 #[path = "../packets/source_ranges.rs"]
 mod source_ranges;
@@ -102,6 +104,17 @@ fn main() -> ExitCode {
         direct::by_ipip,
         direct::by_gre,
         direct::by_gue,
+        ranges::from_everywhere,
+        ranges::all_ports_but_those_listed,
+        ranges::one_endpoint_for_a_client,
+        ranges::split_policy,
+        ranges::internal_policy,
+        ranges::source_ranges,
+        ranges::without_endpoints,
+        ranges::of_the_nodes_own_address,
+        ranges::a_connection_lives_through_changes,
+        ranges::no_mark_leaves_the_node,
+        ranges::cleanup_leaves_nothing,
         drain::of_all_endpoints,
         drain::of_local_endpoints,
         drain::to_policy_local,

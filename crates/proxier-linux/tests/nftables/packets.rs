@@ -10,6 +10,7 @@ use proxier::cluster::Family;
 use proxier::{Config, Desired, Kernel, Layout, reconcile};
 
 use crate::icmp;
+use crate::marked::{assert_none_marked, count_marked};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web, open};
 use scenarios::client::{
     Answer, Conversation, Protocol, answer, answers, assert_dropped, assert_refused,
@@ -46,7 +47,7 @@ fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_sees: IpAdd
 }
 
 #[track_caller]
-fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
+pub(crate) fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
     let family = Family::of(to.ip());
     let seen = [NODE_TO_POD, NODE_TO_ELSEWHERE].map(|node| node.of(family));
     spreads(from, to, seen[0], seen[1]);
@@ -54,7 +55,7 @@ fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
 
 /// The pod reaches both under its own address, but itself.
 #[track_caller]
-fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
+pub(crate) fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
     let family = Family::of(to.ip());
     spreads(&net.pod, to, NODE_TO_POD.of(family), POD.of(family));
 }
@@ -333,15 +334,7 @@ pub(crate) fn cleanup_leaves_nothing(layout: Layout, family: Family) {
 /// Marks are off where packets leave: no rule of others sees them.
 pub(crate) fn no_mark_leaves_the_node(layout: Layout, family: Family) {
     let (net, mut node) = Node::serving(layout, &Web::new());
-    cmd("nft -f - <<'END'
-table inet seen {
-    counter marked {}
-    chain out {
-        type filter hook postrouting priority 300
-        meta mark != 0 counter name marked
-    }
-}
-END");
+    count_marked();
     for policy in ["Cluster", "Local"] {
         node.set(&Web::new().with(&format!("externalTrafficPolicy: {policy}")));
         for to in split_addresses(family) {
@@ -352,8 +345,7 @@ END");
             }
         }
     }
-    let counter = cmd("nft list counter inet seen marked");
-    assert!(counter.contains("packets 0 bytes 0"), "{counter}");
+    assert_none_marked();
 }
 
 /// The same in the process of an image from scratch: no program can be found.
@@ -381,12 +373,12 @@ pub(crate) fn without_tools() {
 
 impl Node {
     /// As another process would find it.
-    fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.kernel = open(self.config.layout);
     }
 
     /// Removes everything.
-    fn clean_up(&mut self) {
+    pub(crate) fn clean_up(&mut self) {
         let observed = self.kernel.observe().unwrap();
         let host = self.kernel.host("node-a").unwrap();
         let nothing = Desired::nothing(&observed, &host);

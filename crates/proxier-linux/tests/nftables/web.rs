@@ -9,6 +9,11 @@ impl Web {
         self
     }
 
+    /// With ranges of ports.
+    pub(crate) fn ranges(self, ports: &str) -> Self {
+        self.annotated(&format!("kube-proxier/ports: '{ports}'"))
+    }
+
     /// With these endpoints shutting down.
     pub(crate) fn terminating(mut self, endpoints: &[Endpoint]) -> Self {
         self.terminating = endpoints.to_vec();

@@ -4,6 +4,7 @@ mod fields;
 mod node;
 mod notes;
 mod options;
+mod ports;
 mod service;
 mod slice;
 

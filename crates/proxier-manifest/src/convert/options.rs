@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
 use serde_json::Value;
 
-use super::Notes;
+use super::{Notes, ports};
 use crate::objects::Annotations;
 use proxier::cluster::{DrainLimit, Forwarding, ServiceOptions, annotation};
 
@@ -59,6 +59,8 @@ pub(super) fn of_service(
     options.drain_udp = udp.unwrap_or_default();
     let keys = [annotation::FORWARDING, annotation::KUBE_ROUTER_DSR];
     options.forwarding = first(annotations, &keys, notes, forwarding);
+    let ranges = first(annotations, &[annotation::PORTS], notes, ports::ranges);
+    options.ports = ranges.unwrap_or_default();
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 

@@ -8,6 +8,7 @@ mod endpoints;
 mod name;
 mod node;
 mod options;
+mod port_range;
 mod service;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,7 @@ pub use ipvs_netlink::Family;
 pub use name::ObjectName;
 pub use node::{Host, LINK, Node};
 pub use options::{DrainLimit, Forwarding, ServiceOption, ServiceOptions, annotation};
+pub use port_range::PortRange;
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 
 /// One value for each address family.

@@ -10,6 +10,8 @@ use ipvs_netlink::{
 
 use super::Family;
 
+use super::PortRange;
+
 /// Keys of annotations.
 pub mod annotation {
     /// Of a Service: the scheduler of its virtual servers.
@@ -32,11 +34,13 @@ pub mod annotation {
     pub const FORWARDING: &str = "kube-proxier/forwarding";
     /// The same as [`FORWARDING`], as kube-router calls it.
     pub const KUBE_ROUTER_DSR: &str = "kube-router.io/service.dsr";
+    /// Of a Service: ranges of ports that are served beside those of `spec.ports`.
+    pub const PORTS: &str = "kube-proxier/ports";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 12] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
@@ -44,6 +48,7 @@ pub mod annotation {
         DRAIN,
         DRAIN_UDP,
         FORWARDING,
+        PORTS,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
@@ -71,6 +76,9 @@ pub struct ServiceOptions {
     pub drain_udp: bool,
     /// How packets from outside get to its endpoints.
     pub forwarding: Option<Forwarding>,
+    /// Ports of its addresses that are served beside those of `spec.ports`, sorted, without any that overlap or touch
+    /// ([`PortRange::merge`]). A packet keeps the port that it was sent to.
+    pub ports: Vec<PortRange>,
 }
 
 /// How packets from outside to a Service's external IPs and load balancer addresses get to its endpoints. All but
@@ -182,11 +190,13 @@ pub enum ServiceOption {
     DrainUdp,
     /// [`ServiceOptions::forwarding`].
     Forwarding,
+    /// [`ServiceOptions::ports`].
+    Ports,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
@@ -194,6 +204,7 @@ impl ServiceOption {
         Self::Drain,
         Self::DrainUdp,
         Self::Forwarding,
+        Self::Ports,
     ];
 
     /// The key of its annotation.
@@ -207,6 +218,7 @@ impl ServiceOption {
             Self::Drain => annotation::DRAIN,
             Self::DrainUdp => annotation::DRAIN_UDP,
             Self::Forwarding => annotation::FORWARDING,
+            Self::Ports => annotation::PORTS,
         }
     }
 
@@ -228,6 +240,9 @@ impl ServiceOptions {
             ServiceOption::Drain => self.drain.map(|limit| limit.to_string()),
             ServiceOption::DrainUdp => self.drain_udp.then(|| true.to_string()),
             ServiceOption::Forwarding => self.forwarding.map(|forwarding| forwarding.to_string()),
+            ServiceOption::Ports => {
+                (!self.ports.is_empty()).then(|| PortRange::display(&self.ports))
+            }
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);

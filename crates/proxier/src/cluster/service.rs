@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
 
-use super::{Family, ObjectName, ServiceOptions};
+use super::{Family, ObjectName, PortRange, ServiceOptions};
 
 /// `spec.type`, as far as it matters to a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -166,6 +166,13 @@ impl Service {
         (self.service_type == ServiceType::LoadBalancer && self.external_local())
             .then_some(self.health_check_node_port)
             .flatten()
+    }
+
+    /// The ranges of ports that are served beside its ports, as its annotation asks for.
+    #[must_use]
+    pub fn port_ranges(&self) -> &[PortRange] {
+        let options = self.options.as_deref();
+        options.map_or(&[], |options| &options.ports)
     }
 
     /// The order in which Services get what they claim: the older first, then by name.

@@ -14,14 +14,14 @@ use super::wanted::Wanted;
 use crate::cluster::{Family, Host, Node, PerFamily};
 use crate::config::Config;
 use crate::desired::{Desired, DesiredSet, FamilyState};
-use crate::layout::nftables::{Marks, Routing};
+use crate::layout::nftables::Routing;
 use crate::layout::{SetId, SetIds};
 use crate::observed::Observed;
 use crate::ownership::{Holdings, Ownership};
 use crate::plan::Plan;
 use crate::reconcile::{merge, reconcile_parts, suits};
 use crate::settings::{self, Sysctl};
-use crate::translate::Context;
+use crate::translate::{Context, Grants};
 
 /// Takes parts out of what is wanted and what is last_applied.
 pub(super) struct DeltaBuilder<'a> {
@@ -182,10 +182,10 @@ impl DeltaBuilder<'_> {
 
     /// What the rules of a family depend on, apart from Services.
     pub(super) fn context(&self, family: Family) -> Context<'_> {
-        static NO_MARKS: Marks = Marks::new();
+        static NOTHING: Grants = Grants::none();
         let (node, host, config) = (self.node, self.host, self.config);
         let node_ports = &**self.node_ports.get(family);
-        Context::with_node_ports(node, host, config, family, node_ports, &(), &NO_MARKS)
+        Context::with_node_ports(node, host, config, family, node_ports, &(), &NOTHING)
     }
 
     fn family(&self, family: Family, dirty: &Dirty, delta: &mut Delta) {

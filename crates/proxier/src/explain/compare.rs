@@ -226,7 +226,10 @@ pub(super) fn frontend(view: &View<'_>, port: &PortView<'_>, claim: &Claim) -> V
     if !view.desired.layout.uses_ipvs() {
         return port_rules(view, port, Some(address));
     }
-    let mut parts = server(view, claim.id, claim.config, &claim.destinations);
+    let mut parts = match port.is_range {
+        true => Vec::new(),
+        false => server(view, claim.id, claim.config, &claim.destinations),
+    };
     if claim.bind {
         let operation = Operation::BindAddress(address);
         parts.push(part(&operation, view.evidence.observed.binds(address)));
@@ -333,7 +336,7 @@ fn port_rules(view: &View<'_>, port: &PortView<'_>, only: Option<IpAddr>) -> Vec
     let rules = &state.rules;
     let wanted = rules.iptables.ports.iter().find(|wanted| {
         let spec = &wanted.spec;
-        let (service, own) = (&port.service.name, port.port);
+        let (service, own) = (&port.service.name, &*port.port);
         (&spec.service, &spec.name, spec.protocol) == (service, &own.name, own.protocol)
     });
     let Some(wanted) = wanted else {

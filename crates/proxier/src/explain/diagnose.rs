@@ -55,7 +55,7 @@ pub(super) fn port(
             paths: Vec::new(),
         });
     }
-    let (service, own) = (port.service, port.port);
+    let (service, own) = (port.service, &*port.port);
     PortAnswer {
         service: service.name.clone(),
         name: Arc::clone(&own.name),
@@ -161,11 +161,14 @@ fn missing(parts: &[Part], subjects: &[&str]) -> Vec<String> {
 fn endpoints(view: &View<'_>, port: &PortView<'_>) -> Vec<EndpointAnswer> {
     let mut all = Vec::new();
     for slice in port.slices.iter().filter(|s| s.family == port.family) {
-        for serving in slice.ports.iter().filter(|p| serves(port, p)) {
+        let serving = slice.ports.iter().filter(|p| serves(port, p));
+        let numbers = serving.map(|serving| serving.port.get());
+        let kept = port.is_range.then(|| port.port.port.get());
+        for number in numbers.chain(kept) {
             all.extend(slice.endpoints.iter().map(|endpoint| EndpointAnswer {
                 id: DestinationId {
                     address: endpoint.address,
-                    port: serving.port.get(),
+                    port: number,
                 },
                 node: endpoint.node.clone(),
                 local: endpoint.node.as_deref() == Some(&*view.evidence.host.node_name),
@@ -188,7 +191,7 @@ fn serves(port: &PortView<'_>, slice_port: &EndpointPort) -> bool {
 
 /// Whether a slice has a port for the Service's.
 fn has_port(port: &PortView<'_>, slice: &EndpointSlice) -> bool {
-    slice.ports.iter().any(|one| serves(port, one))
+    port.is_range || slice.ports.iter().any(|one| serves(port, one))
 }
 
 /// Collects what is wrong with a port.
@@ -271,9 +274,17 @@ fn frontend(
         _ => view.client.map(|client| view.origin(client, port)),
     };
     if view.desired.layout.uses_ipvs() {
-        server(view, claim, all);
+        if !port.is_range {
+            server(view, claim, all);
+        }
         // What comes from outside may go by mark.
-        if let Some(by_mark) = port.marked(claim) {
+        let of_range = port.by_mark.iter().filter(|_| port.is_range);
+        for by_mark in port
+            .marked(claim)
+            .into_iter()
+            .filter(|_| !port.is_range)
+            .chain(of_range)
+        {
             server(view, by_mark, all);
         }
     } else {

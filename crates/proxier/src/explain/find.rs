@@ -62,7 +62,11 @@ fn by_name<'a>(
         let asked = asked.iter().copied();
         asked.map(move |port| view.port(family, service, port, None))
     });
-    (all.collect(), Vec::new())
+    let ranges = match port {
+        None => view.ranges_of(service),
+        Some(_) => Vec::new(),
+    };
+    (all.chain(ranges).collect(), Vec::new())
 }
 
 fn not_proxied(view: &View<'_>, service: &Service) -> Option<NotProxied> {
@@ -98,6 +102,7 @@ fn by_address<'a>(view: &View<'a>, at: AddressPort) -> (Vec<PortView<'a>>, Vec<F
     let family = Family::of(at.address);
     let number = NonZeroU16::new(at.port);
     let services = view.evidence.cluster.services.values();
+    let has = |port: &PortView<'_>| port.claims.iter().any(|claim| port.is_granted(claim));
     let mut found = Vec::new();
     for service in services.filter(|service| service.counts(family)) {
         for port in &service.ports {
@@ -112,8 +117,11 @@ fn by_address<'a>(view: &View<'a>, at: AddressPort) -> (Vec<PortView<'a>>, Vec<F
             }
         }
     }
+    if !found.iter().any(has) {
+        found.extend(view.ranges_with(at));
+    }
     // The one that has it comes first.
-    found.sort_by_key(|port| !port.claims.iter().any(|claim| port.is_granted(claim)));
+    found.sort_by_key(|port| !has(port));
     if !found.is_empty() {
         return (found, Vec::new());
     }

@@ -33,6 +33,7 @@ mod find;
 mod input;
 mod path;
 mod question;
+mod range;
 mod sentences;
 mod view;
 mod words;

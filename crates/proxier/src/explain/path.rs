@@ -8,6 +8,7 @@ use ipvs_netlink::{Destination, DestinationId, ForwardingMethod, VirtualServerId
 use super::answer::{FrontendKind, Origin, Outcome, Part, Path, Step};
 use super::compare::Shared;
 use super::input;
+use super::range::{is_local, local_mark, range_mark};
 use super::view::{PortView, View};
 use crate::cluster::LINK;
 use crate::layout::nftables::{Element, Kind};
@@ -164,7 +165,9 @@ impl Packet<'_> {
                 _ => Ok(ids(chosen)),
             };
         }
-        if self.kind_in_table() == Some(Kind::Drop) {
+        let elements = self.claim.elements();
+        let is_dropped = |element: &Element| matches!(element, Element::RangeDropped(_));
+        if self.kind_in_table() == Some(Kind::Drop) || elements.iter().any(is_dropped) {
             return Err(no_local);
         }
         let Some(claim) = self.server() else {
@@ -188,6 +191,14 @@ impl Packet<'_> {
     /// The claim whose virtual server takes it: that by mark for what comes from outside, with the policy `Local` or with
     /// direct return.
     fn server(&self) -> Option<&Claim> {
+        if self.port.is_range {
+            let elements = self.claim.elements();
+            let mark = match is_local(elements) && !self.is_inside() {
+                true => local_mark(elements),
+                false => range_mark(elements),
+            };
+            return self.port.by_number(mark?);
+        }
         let needs_mark = self.kind_in_table().is_some_and(Kind::needs_mark);
         if !needs_mark || self.is_inside() {
             return Some(self.claim);
@@ -220,6 +231,15 @@ impl Packet<'_> {
         elements.all(Part::is_present)
     }
 
+    /// The endpoint behind a destination: with port 0 a packet keeps its own.
+    fn reached(&self, id: DestinationId) -> DestinationId {
+        let port = match id.port {
+            0 => self.port.port.port.get(),
+            port => port,
+        };
+        DestinationId { port, ..id }
+    }
+
     /// IPVS chooses among the destinations that it has.
     fn schedule(&self, steps: &mut Vec<Step>) -> Result<Vec<DestinationId>, End> {
         let server = self.server().unwrap_or(self.claim).id;
@@ -229,7 +249,7 @@ impl Packet<'_> {
         let taking = found.destinations.iter().map(|found| found.destination);
         let destinations: Vec<_> = taking
             .filter(|destination| destination.config.weight > 0)
-            .map(|destination| destination.id)
+            .map(|destination| self.reached(destination.id))
             .collect();
         if destinations.is_empty() {
             return Err((Step::NoDestination(server), Outcome::Refused));
@@ -318,7 +338,8 @@ impl Packet<'_> {
         }
         match config.layout {
             Layout::Nftables => {
-                let local = self.kind_in_table().is_some_and(Kind::needs_mark);
+                let local = self.kind_in_table().is_some_and(Kind::needs_mark)
+                    || is_local(self.claim.elements());
                 !local || self.from == Origin::Node
             }
             Layout::Iptables => !self.port.service.external_local() || self.from == Origin::Node,

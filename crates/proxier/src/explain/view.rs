@@ -1,5 +1,6 @@
 //! The cluster as the node sees it, with what belongs to one Service port at hand.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -13,9 +14,9 @@ use crate::cluster::{EndpointSlice, Family, PerFamily, Service, ServicePort, sli
 use crate::conflict::Conflict;
 use crate::desired::Desired;
 use crate::health::NoLocalEndpoints;
-use crate::layout::nftables::{Element, Marks};
+use crate::layout::nftables::Element;
 use crate::layout::{Layout, LocalSource, SetId};
-use crate::translate::{Claim, Context, ReservedIn, marks, translate};
+use crate::translate::{Claim, Context, Grants, ReservedIn, grants, translate};
 
 /// What a question is answered from.
 pub(super) struct View<'a> {
@@ -25,18 +26,20 @@ pub(super) struct View<'a> {
     pub(super) client: Option<IpAddr>,
     slices: HashMap<(&'a str, &'a str), Vec<&'a EndpointSlice>>,
     reserved: ReservedIn<'a>,
-    marks: PerFamily<Marks>,
+    grants: PerFamily<Grants>,
 }
 
 /// A port of a Service in one family, and what it claims.
 pub(super) struct PortView<'a> {
     pub(super) family: Family,
     pub(super) service: &'a Service,
-    pub(super) port: &'a ServicePort,
+    pub(super) port: Cow<'a, ServicePort>,
+    /// Whether it is a port of a range, which is served by mark alone.
+    pub(super) is_range: bool,
     pub(super) slices: Vec<&'a EndpointSlice>,
     /// What it claims, granted or not; only what was asked for.
     pub(super) claims: Vec<Claim>,
-    /// Virtual servers by firewall mark, for what comes from outside.
+    /// The virtual servers by firewall mark: of a port the one for what comes from outside, of a range all that it has.
     pub(super) by_mark: Vec<Claim>,
     /// What it claims and does not get; only what was asked for.
     pub(super) conflicts: Vec<Conflict>,
@@ -59,9 +62,9 @@ impl<'a> View<'a> {
             config,
             ..
         } = evidence;
-        let marks = PerFamily::from_fn(|family| match config.layout {
-            Layout::Nftables => marks(config, family, cluster.services.values()),
-            _ => Marks::new(),
+        let grants = PerFamily::from_fn(|family| match config.layout {
+            Layout::Nftables => grants(config, family, cluster.services.values()),
+            _ => Grants::none(),
         });
         Self {
             evidence,
@@ -69,7 +72,7 @@ impl<'a> View<'a> {
             client,
             slices: slices_by_service(cluster),
             reserved: ReservedIn::new(cluster, host),
-            marks,
+            grants,
         }
     }
 
@@ -88,21 +91,36 @@ impl<'a> View<'a> {
         port: &'a ServicePort,
         only: Option<VirtualServerId>,
     ) -> PortView<'a> {
+        let mut alone = Service {
+            ports: vec![port.clone()],
+            ..service.clone()
+        };
+        if let Some(options) = &mut alone.options {
+            options.ports = Vec::new();
+        }
+        self.port_of(family, service, Cow::Borrowed(port), &alone, only)
+    }
+
+    /// The same, with what this Service claims: the part of the other that is asked for.
+    pub(super) fn port_of(
+        &self,
+        family: Family,
+        service: &'a Service,
+        port: Cow<'a, ServicePort>,
+        alone: &Service,
+        only: Option<VirtualServerId>,
+    ) -> PortView<'a> {
         let Evidence {
             cluster,
             host,
             config,
             ..
         } = *self.evidence;
-        let marks = self.marks.get(family);
-        let context = Context::new(cluster, host, config, family, &self.reserved, marks);
+        let grants = self.grants.get(family);
+        let context = Context::new(cluster, host, config, family, &self.reserved, grants);
         let key = (service.name.namespace(), service.name.name());
         let slices = self.slices.get(&key).cloned().unwrap_or_default();
-        let alone = Service {
-            ports: vec![port.clone()],
-            ..service.clone()
-        };
-        let all = context.service_claims(&alone, &slices);
+        let all = context.service_claims(alone, &slices);
         let (by_mark, of_addresses): (Vec<_>, Vec<_>) = all
             .claims
             .into_iter()
@@ -127,13 +145,15 @@ impl<'a> View<'a> {
         });
         let ranges = context.source_ranges(service);
         let closed = service.closed_families.contains(&family);
+        let conflicts = conflicts.cloned().collect();
         PortView {
             family,
             service,
             port,
-            conflicts: conflicts.cloned().collect(),
+            conflicts,
             claims,
             by_mark,
+            is_range: false,
             entries: all.entries,
             elements: all.elements,
             no_local: all.no_local,
@@ -211,10 +231,13 @@ impl PortView<'_> {
 
     /// The virtual server by mark for what comes from outside to the address of a claim.
     pub(super) fn marked(&self, claim: &Claim) -> Option<&Claim> {
-        let wanted = claim.elements().iter().find_map(Element::mark)?;
-        self.by_mark.iter().find(|by_mark| match by_mark.id {
-            VirtualServerId::FirewallMark { mark, .. } => mark.get() == wanted,
-            VirtualServerId::Address { .. } => false,
+        self.by_number(claim.elements().iter().find_map(Element::mark)?)
+    }
+
+    /// The virtual server of a mark.
+    pub(super) fn by_number(&self, mark: u32) -> Option<&Claim> {
+        self.by_mark.iter().find(|claim| {
+            matches!(claim.id, VirtualServerId::FirewallMark { mark: of, .. } if of.get() == mark)
         })
     }
 

@@ -7,7 +7,7 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 
 use crate::cluster::{Family, PerFamily};
 use crate::layout::SetId;
-use crate::layout::nftables::{AddressPort, Element, NodePort};
+use crate::layout::nftables::{AddressPort, AddressRange, Element, NodePort};
 use crate::plan::{Operation, Phase};
 
 /// The part of [`Guard`](super::Guard) that is about tables, their elements, and what takes their place in other layouts.
@@ -41,6 +41,8 @@ pub(super) struct TableGuard {
     stale_ports: PerFamily<Option<usize>>,
     stale_addresses: PerFamily<Option<usize>>,
     reached_marks: HashMap<(Family, u32), usize>,
+    /// Ranges of ports that could not be deleted.
+    reached_ranges: PerFamily<Option<usize>>,
     /// What other layouts need and could not be made.
     others: PerFamily<Option<usize>>,
 }
@@ -175,7 +177,10 @@ impl TableGuard {
         *self.any_element.get_mut(family) = Some(index);
         if let Element::Service(AddressPort { address, .. }, _)
         | Element::ServiceMark(AddressPort { address, .. }, _)
-        | Element::Firewalled(AddressPort { address, .. }) = element
+        | Element::Firewalled(AddressPort { address, .. })
+        | Element::RangeMark(AddressRange { address, .. }, _)
+        | Element::RangeFirewalled(address, _)
+        | Element::RangeAddress(address) = element
         {
             self.addresses.insert(*address, index);
         }
@@ -193,6 +198,7 @@ impl TableGuard {
                 self.reached_addresses.insert(*address, index);
                 *self.stale_addresses.get_mut(family) = Some(index);
             }
+            Element::RangeMark(..) => *self.reached_ranges.get_mut(family) = Some(index),
             _ => {}
         }
         if let Some(mark) = element.mark() {
@@ -241,6 +247,10 @@ impl TableGuard {
             Element::NodePort(port, kind) if kind.needs_mark() => {
                 failed(Element::NodePortMark(*port, 0))
             }
+            Element::RangeMark(at, mark) => {
+                let local = || failed(Element::RangeLocal(*mark));
+                failed(Element::RangeFirewalled(at.address, *mark)).or_else(local)
+            }
             _ => None,
         }
     }
@@ -254,6 +264,9 @@ impl TableGuard {
                 failed(Element::Service(*at, ClusterIp))
             }
             Element::NodePortMark(port, _) => failed(Element::NodePort(*port, ClusterIp)),
+            Element::RangeFirewalled(..) | Element::RangeLocal(_) => {
+                *self.reached_ranges.get(family)
+            }
             _ => None,
         }
     }

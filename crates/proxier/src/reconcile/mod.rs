@@ -8,7 +8,7 @@ mod servers;
 mod sets;
 
 pub(crate) use merge::merge;
-pub(crate) use nftables::overlap;
+pub(crate) use nftables::{interval, overlap};
 pub(crate) use rules::{FoundChain, FoundService, ServiceChanges, targets_of_others};
 pub(crate) use servers::is_idle;
 pub(crate) use sets::suits;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use dummy_link::every_address;
 use ipnetwork::IpNetwork;
+use ipvs_netlink::Protocol;
 
 use super::merge;
-use crate::cluster::Family;
+use crate::cluster::{Family, PortRange};
 use crate::desired::{Desired, DesiredTable};
-use crate::layout::nftables::{AddressPort, Element};
+use crate::layout::nftables::{AddressRange, Element};
 use crate::observed::{Observed, ObservedTable};
 use crate::plan::{Operation, Phase, Plan, TableWrite};
 
@@ -98,7 +100,7 @@ struct Differences {
     /// are for is dropped until it has another mark.
     released: Vec<Element>,
     /// What goes before anything comes: node ports and node addresses, of which each new one would meet the old ones of
-    /// the other without a virtual server; and source ranges that overlap new ones, which the kernel would refuse.
+    /// the other without a virtual server; and ranges that overlap new ones, which the kernel would refuse.
     make_room: Vec<Element>,
     /// In order.
     come: Vec<Come>,
@@ -169,23 +171,20 @@ impl Differences {
     }
 
     fn make_room(&mut self) {
-        let coming: Vec<(AddressPort, IpNetwork)> = self
+        let coming: Vec<Element> = self
             .come
             .iter()
-            .filter_map(|come| match come.element() {
-                Element::SourceRange(at, range) => Some((*at, *range)),
-                _ => None,
-            })
+            .map(|come| *come.element())
+            .filter(|element| interval(element).is_some())
             .collect();
         let goes_first = |gone: &Element| {
-            let (at, range) = match *gone {
-                Element::SourceRange(at, range) => (at, range),
-                Element::NodePort(..) | Element::NodeAddress(_) => return true,
-                _ => return false,
+            let Some(least) = interval(gone) else {
+                return matches!(gone, Element::NodePort(..) | Element::NodeAddress(_));
             };
-            let from = coming.partition_point(|(of, _)| *of < at);
-            let mut of_port = coming.iter().skip(from).take_while(|(of, _)| *of == at);
-            of_port.any(|(_, other)| overlap(range, *other))
+            let from = coming.partition_point(|element| *element < least);
+            let alike = coming.iter().skip(from);
+            let mut alike = alike.take_while(|element| interval(element) == Some(least));
+            alike.any(|other| overlap(gone, other))
         };
         (self.make_room, self.go) = std::mem::take(&mut self.go)
             .into_iter()
@@ -201,7 +200,34 @@ impl Come {
     }
 }
 
-/// Whether two networks have addresses in common: then one contains the other.
-pub(crate) fn overlap(one: IpNetwork, other: IpNetwork) -> bool {
-    one.contains(other.network()) || other.contains(one.network())
+/// The least of the elements that one may overlap; `None` of one that is a single key.
+pub(crate) fn interval(element: &Element) -> Option<Element> {
+    let least = every_address(Family::V4);
+    Some(match *element {
+        Element::SourceRange(at, _) => Element::SourceRange(at, least),
+        Element::RangeSource(address, mark, _) => Element::RangeSource(address, mark, least),
+        Element::RangeMark(at, _) => {
+            let ports = PortRange::all(Protocol(0));
+            Element::RangeMark(AddressRange { ports, ..at }, 0)
+        }
+        _ => return None,
+    })
+}
+
+/// Whether two elements have a key in common, so that the kernel takes only one of them.
+pub(crate) fn overlap(one: &Element, other: &Element) -> bool {
+    // Of two networks with addresses in common, one contains the other.
+    let networks = |one: &IpNetwork, other: &IpNetwork| {
+        one.contains(other.network()) || other.contains(one.network())
+    };
+    match (one, other) {
+        (Element::SourceRange(at, one), Element::SourceRange(of, other)) => {
+            at == of && networks(one, other)
+        }
+        (Element::RangeSource(at, mark, one), Element::RangeSource(of, other_mark, other)) => {
+            (at, mark) == (of, other_mark) && networks(one, other)
+        }
+        (Element::RangeMark(one, _), Element::RangeMark(other, _)) => one.overlaps(other),
+        _ => one == other,
+    }
 }

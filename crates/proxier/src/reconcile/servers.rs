@@ -65,8 +65,7 @@ fn remove(desired: &Desired, observed: &Observed, found: &ObservedServer, plan: 
         VirtualServerId::FirewallMark { family, mark } => {
             desired.drain_marks
                 && found.destinations.iter().any(is_active)
-                && protocol_of_mark(family, mark, observed)
-                    .is_none_or(|protocol| Drain::by_default(protocol) != Drain::Never)
+                && keeps_packets(family, mark, desired, observed)
         }
         VirtualServerId::Address { .. } => false,
     };
@@ -80,15 +79,28 @@ fn remove(desired: &Desired, observed: &Observed, found: &ObservedServer, plan: 
     }
 }
 
-/// The protocol of the packets that get a mark. Nothing shows it once they get it no more.
-fn protocol_of_mark(family: Family, mark: NonZeroU32, observed: &Observed) -> Option<Protocol> {
-    let table = observed.tables.get(family).as_ref()?;
+/// Whether packets of open connections still come to a virtual server whose mark no new packet gets. Those of ranges do not
+/// once the range is gone, whose ports are nothing else's. Nothing shows what had a mark once nothing has it.
+fn keeps_packets(family: Family, mark: NonZeroU32, desired: &Desired, observed: &Observed) -> bool {
+    let wanted = desired.tables.get(family).as_ref();
+    let wanted = wanted.map_or(&[][..], |table| &table.elements);
+    let table = observed.tables.get(family).as_ref();
+    let elements = table.map_or(&[][..], |table| &table.elements);
+    let drains = |protocol: Protocol| Drain::by_default(protocol) != Drain::Never;
+    let goes = |mark: u32| {
+        let of_range =
+            |element: &&Element| matches!(element, Element::RangeMark(_, of) if *of == mark);
+        let mut ranges = elements.iter().filter(of_range);
+        ranges.any(|range| wanted.binary_search(range).is_err())
+    };
     let of_mark = |element: &Element| match element {
-        Element::ServiceMark(at, of) if *of == mark.get() => Some(at.protocol),
-        Element::NodePortMark(at, of) if *of == mark.get() => Some(at.protocol),
+        Element::ServiceMark(at, of) if *of == mark.get() => Some(drains(at.protocol)),
+        Element::NodePortMark(at, of) if *of == mark.get() => Some(drains(at.protocol)),
+        Element::RangeMark(_, of) if *of == mark.get() => Some(false),
+        Element::RangeLocalMark(range, of) if *of == mark.get() => Some(!goes(*range)),
         _ => None,
     };
-    table.elements.iter().find_map(of_mark)
+    elements.iter().find_map(of_mark).unwrap_or(true)
 }
 
 fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>, plan: &mut Plan) {

@@ -13,6 +13,7 @@ use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
+use super::nftables::Grants;
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::options;
 use super::reserved::Reserved;
@@ -21,7 +22,6 @@ use crate::cluster::{
 };
 use crate::config::{Config, DetectLocal};
 use crate::conflict::Holder;
-use crate::layout::nftables::Marks;
 use crate::layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
 
 /// What does not depend on the Service.
@@ -31,9 +31,9 @@ pub(crate) struct Context<'a> {
     pub(crate) family: Family,
     pub(super) node: Option<&'a Node>,
     pub(super) node_ports: Cow<'a, [IpAddr]>,
-    reserved: &'a dyn Reserved,
-    /// The marks of this family's Service ports.
-    pub(super) marks: &'a Marks,
+    pub(super) reserved: &'a dyn Reserved,
+    /// The marks and ranges of ports that this family's Services get.
+    pub(super) grants: &'a Grants,
 }
 
 impl<'a> Context<'a> {
@@ -43,11 +43,11 @@ impl<'a> Context<'a> {
         config: &'a Config,
         family: Family,
         reserved: &'a dyn Reserved,
-        marks: &'a Marks,
+        grants: &'a Grants,
     ) -> Self {
         let node = cluster.nodes.get(&host.node_name);
         let node_ports = node_port_addresses(host, node, config, family);
-        Self::with_node_ports(node, host, config, family, node_ports, reserved, marks)
+        Self::with_node_ports(node, host, config, family, node_ports, reserved, grants)
     }
 
     /// The same, where it is known already which addresses serve node ports.
@@ -58,7 +58,7 @@ impl<'a> Context<'a> {
         family: Family,
         node_ports: impl Into<Cow<'a, [IpAddr]>>,
         reserved: &'a dyn Reserved,
-        marks: &'a Marks,
+        grants: &'a Grants,
     ) -> Self {
         Self {
             host,
@@ -67,7 +67,7 @@ impl<'a> Context<'a> {
             node,
             node_ports: node_ports.into(),
             reserved,
-            marks,
+            grants,
         }
     }
 
@@ -118,6 +118,7 @@ impl<'a> Context<'a> {
             for port in &service.ports {
                 self.nftables_claims(service, port, slices, &mut all);
             }
+            self.nftables_ranges(service, slices, &mut all);
             return all;
         }
         for port in &service.ports {
@@ -145,7 +146,7 @@ impl<'a> Context<'a> {
         let reachable_outside = port.node_port.is_some()
             || external.clone().next().is_some()
             || balanced.clone().next().is_some();
-        let endpoints = self.endpoints(service, port, slices, reachable_outside, all);
+        let endpoints = self.endpoints(service, Some(port), slices, reachable_outside, all);
         if !self.config.layout.uses_ipvs() {
             self.iptables_claims(service, port, &endpoints, all);
             return;
@@ -158,7 +159,7 @@ impl<'a> Context<'a> {
         );
 
         let number = port.port.get();
-        let drain = self.drain(service, port, &endpoints);
+        let drain = self.drain(service, protocol, &endpoints);
         let claim = |address: IpAddr, number: u16, destinations: &Arc<[Destination]>| Claim {
             id: VirtualServerId::Address {
                 protocol: port.protocol,
@@ -212,11 +213,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The endpoints of a port. Notes where a policy finds none on this node.
+    /// The endpoints of a port, or those of ranges of ports. Notes where a policy finds none on this node.
     pub(super) fn endpoints(
         &self,
         service: &Service,
-        port: &ServicePort,
+        port: Option<&ServicePort>,
         slices: &[&EndpointSlice],
         reachable_outside: bool,
         all: &mut ServiceClaims,

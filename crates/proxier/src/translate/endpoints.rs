@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Destination, DestinationConfig, DestinationId};
 
-use crate::cluster::{Endpoint, EndpointSlice, Family, ServicePort, standing};
+use crate::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, ServicePort, standing};
 use crate::layout::EndpointRules;
 
 /// What the choice depends on, apart from the endpoints.
@@ -68,10 +68,11 @@ impl Hint {
 }
 
 impl Endpoints {
-    /// Gathers the endpoints of a port from the slices of its Service and chooses among them.
+    /// Gathers the endpoints of a port from the slices of its Service and chooses among them. Without a port they are those
+    /// of ranges of ports: all addresses, each with port 0.
     pub(super) fn gather(
         slices: &[&EndpointSlice],
-        port: &ServicePort,
+        port: Option<&ServicePort>,
         selection: &Selection<'_>,
     ) -> Self {
         let candidates = candidates(slices, port, selection);
@@ -181,7 +182,7 @@ impl Endpoints {
 /// All endpoints of the port, each (address, port) once, sorted.
 fn candidates(
     slices: &[&EndpointSlice],
-    port: &ServicePort,
+    port: Option<&ServicePort>,
     selection: &Selection<'_>,
 ) -> Vec<Candidate> {
     let mut candidates = Vec::new();
@@ -192,17 +193,20 @@ fn candidates(
         let (upper, lower) = selection.thresholds;
         let weight = slice.weight.map_or(1, Into::into);
         let config = DestinationConfig::masquerade(weight).with_thresholds(upper, lower);
-        let ports = slice
-            .ports
-            .iter()
-            .filter(|p| p.name == port.name && p.protocol == port.protocol);
-        for serving in ports {
+        let serves = |serving: &&EndpointPort| {
+            port.is_some_and(|port| {
+                (&serving.name, serving.protocol) == (&port.name, port.protocol)
+            })
+        };
+        let serving = slice.ports.iter().filter(serves);
+        let numbers = serving.map(|serving| serving.port.get());
+        for number in numbers.chain(port.is_none().then_some(0)) {
             candidates.reserve(slice.endpoints.len());
             let endpoints = slice
                 .endpoints
                 .iter()
                 .filter(|e| Family::of(e.address) == selection.family);
-            let candidate = |e| Candidate::new(e, serving.port.get(), config, selection);
+            let candidate = |e| Candidate::new(e, number, config, selection);
             candidates.extend(endpoints.map(candidate));
         }
     }

@@ -55,7 +55,7 @@ impl Context<'_> {
             return Err(NotForwarded::TargetPort(other.id.port));
         }
         let key = mark_key(service, port, MarkFor::Forwarding);
-        let mark = self.marks.get(&key).ok_or(NotForwarded::NoMark)?;
+        let mark = self.grants.marks.get(&key).ok_or(NotForwarded::NoMark)?;
         Ok(Some(Direct {
             mark: *mark,
             forwarding,

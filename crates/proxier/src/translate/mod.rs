@@ -8,14 +8,16 @@ mod iptables;
 mod nftables;
 mod node_ports;
 mod options;
+mod ranges;
 mod reserved;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
 pub(crate) use claims::Context;
 pub(crate) use iptables::{AddressKind, PortClaim, Ports};
-pub(crate) use nftables::{mark_keys, marks};
+pub(crate) use nftables::{Grants, grants, mark_keys};
 pub(crate) use node_ports::node_port_addresses;
 pub use options::{NoEffect, UnusedOption, unused_options};
+pub(crate) use ranges::{RangeClaim, range_claims, refused_ranges};
 pub(crate) use reserved::{Reserved, ReservedIn, bindable, node_addresses};
 
 use std::cmp::Ordering;
@@ -30,7 +32,6 @@ use crate::cluster::{Cluster, Family, Host, PerFamily, Service, slices_by_servic
 use crate::config::Config;
 use crate::conflict::Conflict;
 use crate::desired::{Desired, DesiredSet, DesiredTable, FamilyState, Server};
-use crate::layout::nftables::Marks;
 use crate::layout::nftables::{Element, Routing, least_of_each_key};
 use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 use crate::settings;
@@ -53,12 +54,12 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         if unused || !host.serves(family) {
             return None;
         }
-        let marks = if is_nftables {
-            marks(config, family, services.iter().copied())
+        let grants = if is_nftables {
+            grants(config, family, services.iter().copied())
         } else {
-            Marks::new()
+            Grants::none()
         };
-        let context = Context::new(cluster, host, config, family, &reserved, &marks);
+        let context = Context::new(cluster, host, config, family, &reserved, &grants);
         let mut gathered = FamilyGathered::default();
         for (order, service) in services
             .iter()

@@ -3,7 +3,7 @@
 //! A Service's port has one virtual server at each of its addresses, with the endpoints that pods and the node itself
 //! get. With `externalTrafficPolicy: Local` it has one more, by firewall mark, with the endpoints on this node: packets
 //! from outside get the mark. What is forwarded other than by masquerading has one by mark too
-//! ([`forwarding`](super::forwarding)).
+//! ([`forwarding`](super::forwarding)), and so have ranges of ports ([`ranges`](super::ranges)).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,57 +11,80 @@ use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
+use ipnetwork::IpNetwork;
 use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
 
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::forwarding;
+use super::ranges::{RefusedRanges, range_claims, range_marks, refused_ranges};
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
 use crate::config::Config;
 use crate::conflict::Holder;
 use crate::desired::Drain;
 use crate::layout::nftables::{
-    AddressPort, Element, Kind, MarkFor, MarkKey, NodePort, OWN_FLAG, TableRules, allocate,
+    AddressPort, Element, Kind, MarkFor, MarkKey, Marked, Marks, NodePort, OWN_FLAG, TableRules,
+    allocate,
 };
 
-/// The marks of all Service ports of a family, by what is known of the Services alone: they do not move with endpoints.
-pub(crate) fn marks<'a>(
+/// What the Services of a family get by what is known of the Services alone: it does not move with endpoints.
+#[derive(Debug, Default)]
+pub(crate) struct Grants {
+    /// The marks of Service ports and ranges.
+    pub(crate) marks: Marks,
+    /// The ranges that Services do not get.
+    pub(crate) refused: RefusedRanges,
+}
+
+impl Grants {
+    /// Nothing.
+    pub(crate) const fn none() -> Self {
+        Self {
+            marks: Marks::new(),
+            refused: RefusedRanges::new(),
+        }
+    }
+}
+
+/// What these Services get.
+pub(crate) fn grants<'a>(
     config: &Config,
     family: Family,
     services: impl IntoIterator<Item = &'a Service>,
-) -> crate::layout::nftables::Marks {
-    let keys = services
-        .into_iter()
-        .flat_map(|service| mark_keys(service, family));
-    allocate(&config.nftables, keys)
+) -> Grants {
+    let (mut keys, mut claims) = (Vec::new(), Vec::new());
+    for service in services {
+        keys.extend(mark_keys(service, family));
+        claims.extend(range_claims(service, family));
+    }
+    Grants {
+        marks: allocate(&config.nftables, keys),
+        refused: refused_ranges(&claims),
+    }
 }
 
-/// The marks that the ports of a Service want.
+/// The marks that the ports and ranges of a Service want.
 pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
     let split = service.external_local();
     let forwarded =
         forwarding::asked(service).is_some() && forwarding::has_address(service, family);
     let counts = service.counts(family) && (split || forwarded);
     let ports = service.ports.iter().filter(move |_| counts);
-    ports.flat_map(move |port| {
+    let of_ports = ports.flat_map(move |port| {
         let split = split && is_reachable_outside(service, port, family);
         let policy = split.then(|| mark_key(service, port, MarkFor::Policy));
         let forwarding = forwarded.then(|| mark_key(service, port, MarkFor::Forwarding));
         policy.into_iter().chain(forwarding)
-    })
+    });
+    of_ports.chain(range_marks(service, family))
 }
 
 pub(super) fn mark_key(service: &Service, port: &ServicePort, wanted_for: MarkFor) -> MarkKey {
-    let (unknown, created, name) = service.seniority();
-    MarkKey {
-        unknown,
-        created,
-        service: name.clone(),
-        protocol: port.protocol,
-        port: port.port.get(),
-        wanted_for,
-    }
+    MarkKey::new(
+        service,
+        Marked::Port(port.protocol, port.port.get(), wanted_for),
+    )
 }
 
 /// Whether a port has any address besides the cluster IP.
@@ -129,12 +152,13 @@ impl Context<'_> {
         all: &mut ServiceClaims,
     ) {
         let reachable_outside = is_reachable_outside(service, port, self.family);
-        let endpoints = self.endpoints(service, port, slices, reachable_outside, all);
+        let endpoints = self.endpoints(service, Some(port), slices, reachable_outside, all);
         all.elements
             .extend(endpoints.on_this_node().map(|(ip, _)| Element::Hairpin(ip)));
         let split = service.external_local() && reachable_outside;
         let mark = split.then(|| {
-            self.marks
+            self.grants
+                .marks
                 .get(&mark_key(service, port, MarkFor::Policy))
                 .copied()
         });
@@ -155,7 +179,7 @@ impl Context<'_> {
             service,
             port,
             config: self.own_config(service),
-            drain: self.drain(service, port, &endpoints),
+            drain: self.drain(service, port.protocol, &endpoints),
             endpoints,
             to_addresses: direct.map_or(by_policy, |direct| Outside::Marked(direct.mark)),
             to_node_ports: by_policy,
@@ -199,7 +223,7 @@ impl Context<'_> {
     }
 
     /// The settings of a virtual server, by which it is known for the proxy's.
-    fn own_config(&self, service: &Service) -> VirtualServerConfig {
+    pub(super) fn own_config(&self, service: &Service) -> VirtualServerConfig {
         let mut config = self.server_config(service);
         config.flags |= OWN_FLAG;
         config
@@ -238,7 +262,11 @@ impl Context<'_> {
             let at = port.at(ip);
             let mut elements = Vec::new();
             if is_balanced {
-                self.firewall(service, at, &mut elements);
+                if let Some(clients) = self.firewall(service) {
+                    elements.push(Element::Firewalled(at));
+                    let source = |client| Element::SourceRange(at, client);
+                    elements.extend(clients.into_iter().map(source));
+                }
             }
             let kind = match port.to_addresses {
                 Outside::Shared => Kind::External,
@@ -258,28 +286,20 @@ impl Context<'_> {
         }
     }
 
-    /// Which clients may use a load balancer address.
-    fn firewall(&self, service: &Service, at: AddressPort, elements: &mut Vec<Element>) {
+    /// Which clients may use a load balancer address; `None` for everybody.
+    pub(super) fn firewall(&self, service: &Service) -> Option<BTreeSet<IpNetwork>> {
         let ranges = self.source_ranges(service);
         if ranges.is_empty() && !service.closed_families.contains(&self.family) {
-            return;
+            return None;
         }
-        elements.push(Element::Firewalled(at));
         // The kernel takes no range that overlaps another of the same port.
-        let widest: BTreeSet<_> = ranges
-            .iter()
-            .filter(|range| {
-                let within = |other: &&ipnetwork::IpNetwork| {
-                    other.prefix() < range.prefix() && other.contains(range.network())
-                };
-                !ranges.iter().any(|other| within(&other))
-            })
-            .collect();
-        elements.extend(
-            widest
-                .into_iter()
-                .map(|range| Element::SourceRange(at, *range)),
-        );
+        let widest = ranges.iter().filter(|range| {
+            let within = |other: &&IpNetwork| {
+                other.prefix() < range.prefix() && other.contains(range.network())
+            };
+            !ranges.iter().any(|other| within(&other))
+        });
+        Some(widest.copied().collect())
     }
 
     fn node_port(&self, port: &Port<'_>, all: &mut ServiceClaims) {

@@ -8,9 +8,7 @@ use ipvs_netlink::{Protocol, Scheduler, ServiceFlags, VirtualServerConfig};
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::forwarding;
-use crate::cluster::{
-    DrainLimit, Family, Host, Service, ServiceOption, ServiceOptions, ServicePort,
-};
+use crate::cluster::{DrainLimit, Family, Host, Service, ServiceOption, ServiceOptions};
 use crate::config::Config;
 use crate::conflict::NotForwarded;
 use crate::desired::Drain;
@@ -34,6 +32,8 @@ pub struct UnusedOption {
 pub enum NoEffect {
     /// The layout cannot do it.
     Layout(Layout),
+    /// The layout serves single ports and no ranges.
+    NoRanges(Layout),
     /// The kernel has no such scheduler, and the configured one is used.
     NoScheduler(Scheduler),
     /// This layout binds the Service's addresses to the node.
@@ -61,6 +61,11 @@ impl fmt::Display for NoEffect {
             Self::Layout(layout) => write!(
                 f,
                 "layout {} knows ready endpoints alone, not those that terminate",
+                layout.as_str()
+            ),
+            Self::NoRanges(layout) => write!(
+                f,
+                "layout {} serves the ports in spec.ports alone; ranges take layout nftables",
                 layout.as_str()
             ),
             Self::NoScheduler(scheduler) => write!(
@@ -107,6 +112,10 @@ fn why_unused(
 ) -> Option<NoEffect> {
     match option {
         ServiceOption::Forwarding if options.direct_return().is_none() => None,
+        ServiceOption::Ports => {
+            let can = config.layout == Layout::Nftables;
+            (!can).then_some(NoEffect::NoRanges(config.layout))
+        }
         _ if !config.layout.uses_ipvs() => Some(NoEffect::Layout(config.layout)),
         ServiceOption::Scheduler | ServiceOption::SchedulerFlags => {
             let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);
@@ -154,19 +163,19 @@ fn knows_conditions(config: &Config) -> bool {
 }
 
 impl Context<'_> {
-    /// How long destinations of a port that are no longer wanted stay.
+    /// How long destinations that are no longer wanted stay.
     pub(super) fn drain(
         &self,
         service: &Service,
-        port: &ServicePort,
+        protocol: Protocol,
         endpoints: &Endpoints,
     ) -> Drain {
-        let by_default = Drain::by_default(port.protocol);
+        let by_default = Drain::by_default(protocol);
         let Some(options) = service.options.as_deref() else {
             return by_default;
         };
         let knows = knows_conditions(self.config);
-        match (port.protocol, options.drain) {
+        match (protocol, options.drain) {
             (Protocol::TCP, Some(DrainLimit::Seconds(0))) => Drain::Never,
             (Protocol::TCP, Some(DrainLimit::Seconds(seconds))) => Drain::Seconds(seconds),
             (Protocol::TCP, Some(DrainLimit::GracePeriod)) if knows => {

@@ -11,6 +11,7 @@ mod direct;
 mod engine;
 mod memory;
 mod plan;
+mod ranges;
 mod translate;
 
 use std::fmt::Write;

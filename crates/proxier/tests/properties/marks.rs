@@ -149,7 +149,13 @@ impl<'a> Watch<'a> {
         let Some(mark) = element.mark() else { return };
         let id = by_mark(family, mark);
         let wanted = self.desired.tables.get(family).as_ref();
-        let stays = wanted.is_some_and(|table| table.elements.contains(&element));
+        // An element may go while others of the mark stay: ranges of ports have one for each address.
+        let is_wanted =
+            |element: &Element| wanted.is_some_and(|table| table.elements.contains(element));
+        let mut found = self.elements.iter();
+        let keeps_owner =
+            found.any(|(of, one)| *of == family && one.mark() == Some(mark) && is_wanted(one));
+        let stays = keeps_owner || is_wanted(&element);
         let was = self.elements.contains(&(family, element));
         let mut right = BTreeSet::new();
         if was {

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
     Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Forwarding, Hints, Host,
-    Node, ObjectName, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
+    Node, ObjectName, PortRange, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
@@ -155,6 +155,24 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
     })
 }
 
+/// Ranges that overlap one another, ports of Services and node ports, or do not.
+fn port_ranges() -> impl Strategy<Value = Vec<PortRange>> {
+    let range = |protocol, first, last| {
+        let [first, last] = [first, last].map(|port| NonZeroU16::new(port).unwrap());
+        PortRange::new(protocol, first, last).unwrap()
+    };
+    let all = vec![
+        range(Protocol::TCP, 80, 82),
+        range(Protocol::TCP, 82, 90),
+        range(Protocol::TCP, 30_000, 30_002),
+        range(Protocol::UDP, 1, 443),
+        range(Protocol::UDP, 500, 500),
+        PortRange::all(Protocol::SCTP),
+        PortRange::all(Protocol::TCP),
+    ];
+    prop_oneof![1 => Just(Vec::new()), 1 => subsequence(all, 1..=3)].prop_map(PortRange::merge)
+}
+
 /// What annotations ask for: mostly nothing.
 pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
     let schedulers = vec![
@@ -187,15 +205,17 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             Forwarding::Ipip,
             Forwarding::Gue(NonZeroU16::MIN),
         ])),
+        port_ranges(),
     );
     let all = all.prop_map(
-        |(scheduler, flags, thresholds, drain, drain_udp, forwarding)| {
+        |(scheduler, flags, thresholds, drain, drain_udp, forwarding, ports)| {
             let mut options = ServiceOptions::default();
             options.scheduler = scheduler;
             options.scheduler_flags = flags.filter(|_| scheduler.is_some());
             options.drain = drain;
             options.drain_udp = drain_udp;
             options.forwarding = forwarding;
+            options.ports = ports;
             if let Some((upper, lower)) = thresholds {
                 options.upper_threshold = NonZeroU32::new(upper);
                 options.lower_threshold = lower.and_then(NonZeroU32::new);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dummy_link::{LocalRoute, MarkRule, every_address};
+use dummy_link::{LocalRoute, MarkRule};
 use nftables_netlink::{DataType, Expression, Set, Verdict};
 
 use super::MemoryKernel;
@@ -11,7 +11,7 @@ use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
 use crate::layout::nftables::{Element, Routing, SetId, Structure};
 use crate::observed::ObservedTable;
 use crate::plan::{Operation, TableWrite};
-use crate::reconcile::overlap;
+use crate::reconcile::{interval, overlap};
 
 /// A table with its elements.
 #[derive(Clone, Debug)]
@@ -81,21 +81,23 @@ impl MemoryTable {
                 format_args!("{element} in set {}", element.set().as_str()),
             ));
         }
-        if let Element::SourceRange(at, range) = element {
-            let least = every_address(Family::V4);
-            let from = Element::SourceRange(*at, least);
-            let of_port = self.elements.range(from..).map_while(|(key, _)| match key {
-                Element::SourceRange(of, other) if of == at => Some(*other),
-                _ => None,
-            });
-            if of_port.into_iter().any(|other| overlap(*range, other)) {
-                // As `nft_add_set_elem` answers what pipapo finds.
-                let object = format!("{element}, or a range of the same port that overlaps it,");
-                return Err(KernelError::exists(KernelPart::Nftables, object));
-            }
+        if self.overlaps(element) {
+            // As `nft_add_set_elem` answers what pipapo finds.
+            let object = format!("{element}, or a range that overlaps it,");
+            return Err(KernelError::exists(KernelPart::Nftables, object));
         }
         self.elements.insert(element.place(), *element);
         Ok(())
+    }
+
+    /// Whether there is a range with a key in common.
+    fn overlaps(&self, element: &Element) -> bool {
+        let Some(least) = interval(element) else {
+            return false;
+        };
+        let others = self.elements.range(least..).map(|(other, _)| other);
+        let mut alike = others.take_while(|other| interval(other) == Some(least));
+        alike.any(|other| overlap(element, other))
     }
 
     /// Deletes an element by its key, whatever data it has.

@@ -7,6 +7,7 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::{Protocol, VirtualServerId};
 
 use super::SetId;
+use crate::cluster::PortRange;
 
 /// A port of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,29 @@ impl AddressPort {
             address,
             port,
         }
+    }
+}
+
+/// A range of ports of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressRange {
+    /// The address.
+    pub address: IpAddr,
+    /// The protocol and its ports.
+    pub ports: PortRange,
+}
+
+impl AddressRange {
+    /// Whether two have a port in common.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.address == other.address && self.ports.overlaps(&other.ports)
+    }
+
+    /// Whether a port is one of these.
+    #[must_use]
+    pub fn contains(&self, at: AddressPort) -> bool {
+        self.address == at.address && self.ports.contains(at.protocol, at.port)
     }
 }
 
@@ -122,10 +146,16 @@ impl Kind {
 pub enum Element {
     /// Clients of this network may use the port.
     SourceRange(AddressPort, IpNetwork),
+    /// Clients of this network may use the ranges of a mark at the address.
+    RangeSource(IpAddr, u32, IpNetwork),
     /// Only clients in its source ranges may use the port.
     Firewalled(AddressPort),
+    /// The same of the ranges of a mark at the address.
+    RangeFirewalled(IpAddr, u32),
     /// The port has no endpoint: new connections are refused.
     Refused(AddressPort),
+    /// The same of the ranges of a mark.
+    RangeRefused(u32),
     /// An endpoint on this node: what it sends to itself, through a Service, is masqueraded.
     Hairpin(IpAddr),
     /// A cluster IP: ports that no Service has are refused.
@@ -136,10 +166,21 @@ pub enum Element {
     ServiceMark(AddressPort, u32),
     /// The same for a node port.
     NodePortMark(NodePort, u32),
+    /// The same for the ranges of a mark.
+    RangeLocalMark(u32, u32),
+    /// Everything new to the ranges of a mark is dropped: `internalTrafficPolicy: Local`, and all endpoints are on other
+    /// nodes.
+    RangeDropped(u32),
+    /// The ranges of a mark have `externalTrafficPolicy: Local`, except at cluster IPs.
+    RangeLocal(u32),
     /// A port of a Service's address.
     Service(AddressPort, Kind),
     /// A node port.
     NodePort(NodePort, Kind),
+    /// The mark that packets to a range of ports get.
+    RangeMark(AddressRange, u32),
+    /// An address that has ranges of ports.
+    RangeAddress(IpAddr),
 }
 
 impl Element {
@@ -148,13 +189,21 @@ impl Element {
     pub const fn set(&self) -> SetId {
         match self {
             Self::SourceRange(..) => SetId::SourceRanges,
+            Self::RangeSource(..) => SetId::RangeSources,
             Self::Firewalled(_) => SetId::Firewalled,
+            Self::RangeFirewalled(..) => SetId::RangeFirewalled,
             Self::Refused(_) => SetId::Refused,
+            Self::RangeRefused(_) => SetId::RangeRefused,
             Self::Hairpin(_) => SetId::Hairpin,
             Self::ClusterIp(_) => SetId::ClusterIps,
             Self::NodeAddress(_) => SetId::NodeAddresses,
             Self::ServiceMark(..) => SetId::ServiceMarks,
             Self::NodePortMark(..) => SetId::NodePortMarks,
+            Self::RangeLocalMark(..) => SetId::RangeLocalMarks,
+            Self::RangeDropped(_) => SetId::RangeDropped,
+            Self::RangeLocal(_) => SetId::RangeLocal,
+            Self::RangeMark(..) => SetId::RangeMarks,
+            Self::RangeAddress(_) => SetId::RangeAddresses,
             Self::Service(_, kind) | Self::NodePort(_, kind) => kind.set(),
         }
     }
@@ -165,6 +214,8 @@ impl Element {
         match *self {
             Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
             Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
+            Self::RangeLocalMark(of, _) => Self::RangeLocalMark(of, 0),
+            Self::RangeMark(at, _) => Self::RangeMark(at, 0),
             other => other,
         }
     }
@@ -174,19 +225,20 @@ impl Element {
     #[must_use]
     pub const fn key(&self) -> Self {
         match *self {
-            Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
-            Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
             Self::Service(at, _) => Self::Service(at, Kind::ClusterIp),
             Self::NodePort(at, _) => Self::NodePort(at, Kind::ClusterIp),
-            other => other,
+            other => other.place(),
         }
     }
 
-    /// The mark that it has for its key.
+    /// The mark that a map has for its key.
     #[must_use]
     pub const fn mark(&self) -> Option<u32> {
         match self {
-            Self::ServiceMark(_, mark) | Self::NodePortMark(_, mark) => Some(*mark),
+            Self::ServiceMark(_, mark)
+            | Self::NodePortMark(_, mark)
+            | Self::RangeLocalMark(_, mark)
+            | Self::RangeMark(_, mark) => Some(*mark),
             _ => None,
         }
     }
@@ -199,7 +251,18 @@ impl fmt::Display for Element {
             Self::SourceRange(at, source) => write!(f, "{at} . {source}"),
             Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => write!(f, "{at}"),
             Self::Hairpin(address) => write!(f, "{address} . {address}"),
-            Self::ClusterIp(address) | Self::NodeAddress(address) => write!(f, "{address}"),
+            Self::ClusterIp(address) | Self::NodeAddress(address) | Self::RangeAddress(address) => {
+                write!(f, "{address}")
+            }
+            Self::RangeSource(address, mark, source) => {
+                write!(f, "{address} . {mark:#010x} . {source}")
+            }
+            Self::RangeFirewalled(address, mark) => write!(f, "{address} . {mark:#010x}"),
+            Self::RangeRefused(mark) | Self::RangeDropped(mark) | Self::RangeLocal(mark) => {
+                write!(f, "{mark:#010x}")
+            }
+            Self::RangeLocalMark(of, mark) => write!(f, "{of:#010x} : {mark:#010x}"),
+            Self::RangeMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::ServiceMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::NodePort(at, _) => write!(f, "{at}"),
@@ -215,6 +278,14 @@ impl fmt::Display for AddressPort {
             port,
         } = self;
         write!(f, "{address} . {protocol} . {port}")
+    }
+}
+
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, ports } = self;
+        let (first, last) = (ports.first(), ports.last());
+        write!(f, "{address} . {} . {first}-{last}", ports.protocol())
     }
 }
 

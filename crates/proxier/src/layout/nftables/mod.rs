@@ -20,9 +20,9 @@ mod structure;
 mod wire;
 
 pub(crate) use element::least_of_each_key;
-pub use element::{AddressPort, Element, Kind, NodePort};
+pub use element::{AddressPort, AddressRange, Element, Kind, NodePort};
 pub use options::Options;
-pub(crate) use options::{MarkFor, MarkKey, Marks, allocate};
+pub(crate) use options::{MarkFor, MarkKey, Marked, Marks, RangeServer, allocate};
 pub use routing::{ROUTING_PROTOCOL, Routing};
 pub use rules::TableRules;
 pub use sets::SetId;

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use dummy_link::Table;
 use ipvs_netlink::Protocol;
 
-use crate::cluster::ObjectName;
+use crate::cluster::{ObjectName, Service};
 use crate::config::InvalidConfig;
 
 /// Marks, routing and ping of [`Layout::Nftables`](crate::Layout::Nftables).
@@ -18,10 +18,10 @@ use crate::config::InvalidConfig;
 pub struct Options {
     /// The bit by which packets are routed to this machine. Default `0x2000`.
     pub route_mark: u32,
-    /// The bits of the marks that Service ports with `externalTrafficPolicy: Local` get, and those that are not
-    /// masqueraded ([`Forwarding`](crate::cluster::Forwarding)). With eight bits there
-    /// are 255 marks; a Service port for which none is left is served as if its policy were `Cluster`, or masqueraded, which is
-    /// reported as a [`Conflict`](crate::Conflict). Default `0x107f`.
+    /// The bits of the marks of Service ports with `externalTrafficPolicy: Local`, of those that are not masqueraded
+    /// ([`Forwarding`](crate::cluster::Forwarding)), and of ranges of ports. With eight bits there are 255 marks; a
+    /// Service port for which none is left is served as if its policy were `Cluster`, or masqueraded, and ranges are not
+    /// served, which is reported as a [`Conflict`](crate::Conflict). Default `0x107f`.
     pub service_marks: u32,
     /// The routing table for marked packets. Default 8192.
     pub routing_table: Table,
@@ -116,16 +116,34 @@ impl Options {
     }
 }
 
-/// A Service port that needs a mark, in the order in which marks are given: that of the Services' seniority.
+/// What needs a mark, in the order in which marks are given: that of the Services' seniority.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MarkKey {
     /// Whether nothing is known of its age.
     pub(crate) unknown: bool,
     pub(crate) created: i64,
     pub(crate) service: ObjectName,
-    pub(crate) protocol: Protocol,
-    pub(crate) port: u16,
-    pub(crate) wanted_for: MarkFor,
+    pub(crate) marked: Marked,
+}
+
+/// What of a Service has a mark of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Marked {
+    /// A port.
+    Port(Protocol, u16, MarkFor),
+    /// Its ranges of ports.
+    Ranges(RangeServer),
+}
+
+/// Which of the virtual servers of a Service's ranges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum RangeServer {
+    /// With all endpoints.
+    Cluster,
+    /// Of the cluster IP, with `internalTrafficPolicy: Local`.
+    Internal,
+    /// For what comes from outside, with `externalTrafficPolicy: Local`.
+    Local,
 }
 
 /// What a Service port needs a mark for.
@@ -138,14 +156,36 @@ pub(crate) enum MarkFor {
 }
 
 impl MarkKey {
-    /// Where its mark is looked for first: 64-bit FNV-1a of `namespace/name:port/protocol`, with ` forwarding` behind it
-    /// for that, which must be the same in every version of this crate.
+    pub(crate) fn new(service: &Service, marked: Marked) -> Self {
+        let (unknown, created, name) = service.seniority();
+        Self {
+            unknown,
+            created,
+            service: name.clone(),
+            marked,
+        }
+    }
+
+    /// Where its mark is looked for first: 64-bit FNV-1a of `namespace/name:port/protocol`, with
+    /// ` forwarding` behind it for that, or `namespace/name:ranges/internal`, which must be the same in every version of this crate.
     fn hash(&self) -> u64 {
-        let purpose = match self.wanted_for {
-            MarkFor::Policy => "",
-            MarkFor::Forwarding => " forwarding",
+        let text = match self.marked {
+            Marked::Port(protocol, port, wanted_for) => {
+                let purpose = match wanted_for {
+                    MarkFor::Policy => "",
+                    MarkFor::Forwarding => " forwarding",
+                };
+                format!("{}:{port}/{protocol}{purpose}", self.service)
+            }
+            Marked::Ranges(server) => {
+                let server = match server {
+                    RangeServer::Cluster => "cluster",
+                    RangeServer::Internal => "internal",
+                    RangeServer::Local => "local",
+                };
+                format!("{}:ranges/{server}", self.service)
+            }
         };
-        let text = format!("{}:{}/{}{purpose}", self.service, self.port, self.protocol);
         text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         })
@@ -197,9 +237,7 @@ mod tests {
             unknown: false,
             created,
             service: ObjectName::new("default", name),
-            protocol: Protocol::TCP,
-            port: 80,
-            wanted_for: MarkFor::Policy,
+            marked: Marked::Port(Protocol::TCP, 80, MarkFor::Policy),
         }
     }
 

@@ -1,8 +1,10 @@
 //! The chains and rules of a table.
 
 mod chains;
+mod own_mark;
 mod path_mtu;
 mod ping;
+mod ranges;
 
 use std::net::IpAddr;
 

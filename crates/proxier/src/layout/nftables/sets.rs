@@ -17,11 +17,17 @@ use crate::cluster::Family;
 pub enum SetId {
     /// The clients allowed to load balancer addresses and ports that are firewalled.
     SourceRanges,
+    /// The clients allowed to ranges of ports that are firewalled, by address and mark.
+    RangeSources,
     /// Load balancer addresses and ports with `loadBalancerSourceRanges`.
     Firewalled,
+    /// Load balancer addresses and marks of ranges with `loadBalancerSourceRanges`.
+    RangeFirewalled,
     /// Ports of addresses without any endpoint: new connections are refused. IPVS cannot, since its ICMP errors would come
     /// from an address that is not the node's.
     Refused,
+    /// Marks of ranges without any endpoint.
+    RangeRefused,
     /// Sources and destinations of traffic that returns to its sender: this node's endpoints, each with itself.
     Hairpin,
     /// Cluster IPs.
@@ -32,6 +38,12 @@ pub enum SetId {
     ServiceMarks,
     /// Map: the same by protocol and node port.
     NodePortMarks,
+    /// Map: the same by the mark of ranges.
+    RangeLocalMarks,
+    /// Marks of ranges from which everything new is dropped.
+    RangeDropped,
+    /// Marks of ranges with `externalTrafficPolicy: Local`.
+    RangeLocal,
     /// Ports from which everything is dropped ([`Kind::Drop`](super::Kind::Drop)).
     Dropped,
     /// Ports of cluster IPs.
@@ -44,25 +56,37 @@ pub enum SetId {
     NodePorts,
     /// The same with `externalTrafficPolicy: Local`.
     NodePortsLocal,
+    /// Map: which mark packets get, by address, protocol and range of ports.
+    RangeMarks,
+    /// Addresses with ranges of ports: other packets are spared the search among ranges.
+    RangeAddresses,
 }
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 22] = [
         Self::SourceRanges,
+        Self::RangeSources,
         Self::Firewalled,
+        Self::RangeFirewalled,
         Self::Refused,
+        Self::RangeRefused,
         Self::Hairpin,
         Self::ClusterIps,
         Self::NodeAddresses,
         Self::ServiceMarks,
         Self::NodePortMarks,
+        Self::RangeLocalMarks,
+        Self::RangeDropped,
+        Self::RangeLocal,
         Self::Dropped,
         Self::Services,
         Self::External,
         Self::ExternalLocal,
         Self::NodePorts,
         Self::NodePortsLocal,
+        Self::RangeMarks,
+        Self::RangeAddresses,
     ];
 
     /// Its name.
@@ -70,6 +94,14 @@ impl SetId {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SourceRanges => "source-ranges",
+            Self::RangeSources => "range-sources",
+            Self::RangeFirewalled => "range-firewalled",
+            Self::RangeRefused => "range-refused",
+            Self::RangeLocalMarks => "range-local-marks",
+            Self::RangeDropped => "range-dropped",
+            Self::RangeLocal => "range-local",
+            Self::RangeMarks => "range-marks",
+            Self::RangeAddresses => "range-addresses",
             Self::Firewalled => "firewalled",
             Self::Refused => "refused",
             Self::Hairpin => "hairpin",
@@ -106,6 +138,11 @@ impl SetId {
             Self::SourceRanges => {
                 make(&[address, T::INET_PROTO, T::INET_SERVICE, address]).intervals()
             }
+            Self::RangeSources => make(&[address, T::MARK, address]).intervals(),
+            Self::RangeFirewalled => make(&[address, T::MARK]),
+            Self::RangeRefused | Self::RangeDropped | Self::RangeLocal => make(&[T::MARK]),
+            Self::RangeLocalMarks => make(&[T::MARK]).map_to(T::MARK),
+            Self::RangeMarks => make(&service).intervals().map_to(T::MARK),
             Self::Firewalled
             | Self::Refused
             | Self::Dropped
@@ -113,7 +150,7 @@ impl SetId {
             | Self::External
             | Self::ExternalLocal => make(&service),
             Self::Hairpin => make(&[address, address]),
-            Self::ClusterIps | Self::NodeAddresses => make(&[address]),
+            Self::ClusterIps | Self::NodeAddresses | Self::RangeAddresses => make(&[address]),
             Self::ServiceMarks => make(&service).map_to(T::MARK),
             Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
             Self::NodePorts | Self::NodePortsLocal => make(&[T::INET_PROTO, T::INET_SERVICE]),

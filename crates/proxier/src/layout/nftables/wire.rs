@@ -1,12 +1,13 @@
 //! Elements as nf_tables has them, and back.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
 
-use super::{AddressPort, Element, Kind, NodePort, SetId};
-use crate::cluster::Family;
+use super::{AddressPort, AddressRange, Element, Kind, NodePort, SetId};
+use crate::cluster::{Family, PortRange};
 
 /// An address in network byte order.
 enum Octets {
@@ -46,12 +47,40 @@ impl Element {
                     &[&key[..], &[last.as_slice()]].concat(),
                 )
             }
+            Self::RangeSource(address, mark, source) => {
+                let [address, first, last] =
+                    [address, source.network(), source.broadcast()].map(Octets::of);
+                let mark = mark.to_ne_bytes();
+                nftables_netlink::Element::range(
+                    &[address.as_slice(), &mark, first.as_slice()],
+                    &[address.as_slice(), &mark, last.as_slice()],
+                )
+            }
+            Self::RangeFirewalled(address, mark) => nftables_netlink::Element::new(&[
+                Octets::of(address).as_slice(),
+                &mark.to_ne_bytes(),
+            ]),
+            Self::RangeRefused(mark) | Self::RangeDropped(mark) | Self::RangeLocal(mark) => {
+                nftables_netlink::Element::new(&[&mark.to_ne_bytes()])
+            }
+            Self::RangeLocalMark(of, mark) => {
+                nftables_netlink::Element::new(&[&of.to_ne_bytes()]).to_value(&mark.to_ne_bytes())
+            }
+            Self::RangeMark(AddressRange { address, ports }, mark) => {
+                let (address, protocol) = (Octets::of(address), protocol(ports.protocol()));
+                let [first, last] = [ports.first(), ports.last()].map(u16::to_be_bytes);
+                let range = nftables_netlink::Element::range(
+                    &[address.as_slice(), &protocol, &first],
+                    &[address.as_slice(), &protocol, &last],
+                );
+                range.to_value(&mark.to_ne_bytes())
+            }
             Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => of_address_port(at),
             Self::Hairpin(address) => {
                 let octets = Octets::of(address);
                 nftables_netlink::Element::new(&[octets.as_slice(), octets.as_slice()])
             }
-            Self::ClusterIp(address) | Self::NodeAddress(address) => {
+            Self::ClusterIp(address) | Self::NodeAddress(address) | Self::RangeAddress(address) => {
                 nftables_netlink::Element::new(&[Octets::of(address).as_slice()])
             }
             Self::ServiceMark(at, mark) => of_address_port(at).to_value(&mark.to_ne_bytes()),
@@ -72,13 +101,32 @@ impl Element {
             SetId::SourceRanges => {
                 let at = key.address_port(family)?;
                 let first = key.address(family)?;
-                let mut end = Reader(found.key_end.as_ref().or(found.key.as_ref())?.bytes()?);
+                let mut end = end(found)?;
                 let (end_at, last) = (end.address_port(family)?, end.address(family)?);
                 if end_at != at {
                     return None;
                 }
                 Self::SourceRange(at, network(first, last)?)
             }
+            SetId::RangeSources => {
+                let (address, mark) = (key.address(family)?, key.mark()?);
+                let first = key.address(family)?;
+                let mut end = end(found)?;
+                if (end.address(family)?, end.mark()?) != (address, mark) {
+                    return None;
+                }
+                Self::RangeSource(address, mark, network(first, end.address(family)?)?)
+            }
+            SetId::RangeFirewalled => Self::RangeFirewalled(key.address(family)?, key.mark()?),
+            SetId::RangeRefused => Self::RangeRefused(key.mark()?),
+            SetId::RangeDropped => Self::RangeDropped(key.mark()?),
+            SetId::RangeLocal => Self::RangeLocal(key.mark()?),
+            SetId::RangeLocalMarks => Self::RangeLocalMark(key.mark()?, mark(found)?),
+            SetId::RangeMarks => {
+                let (first, last) = (key.address_port(family)?, end(found)?.address_port(family)?);
+                Self::RangeMark(range(first, last)?, mark(found)?)
+            }
+            SetId::RangeAddresses => Self::RangeAddress(key.address(family)?),
             SetId::Firewalled => Self::Firewalled(key.address_port(family)?),
             SetId::Refused => Self::Refused(key.address_port(family)?),
             SetId::Hairpin => {
@@ -124,6 +172,21 @@ fn of_node_port(at: NodePort) -> nftables_netlink::Element {
 fn mark(found: &nftables_netlink::Element) -> Option<u32> {
     let bytes = found.data.as_ref()?.bytes()?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+/// The last key of an element that is a range; of another its key.
+fn end(found: &nftables_netlink::Element) -> Option<Reader<'_>> {
+    let last = found.key_end.as_ref().or(found.key.as_ref())?;
+    Some(Reader(last.bytes()?))
+}
+
+/// The ports from one to another, of one address and protocol.
+fn range(first: AddressPort, last: AddressPort) -> Option<AddressRange> {
+    let of = |at: AddressPort| (at.address, at.protocol);
+    let [from, to] = [first.port, last.port].map(NonZeroU16::new);
+    let ports = PortRange::new(first.protocol, from?, to?)?;
+    let address = first.address;
+    (of(first) == of(last)).then_some(AddressRange { address, ports })
 }
 
 /// The network that has these as its first and last address.
@@ -174,6 +237,10 @@ impl Reader<'_> {
         })
     }
 
+    fn mark(&mut self) -> Option<u32> {
+        Some(u32::from_ne_bytes(self.part()?))
+    }
+
     fn node_port(&mut self) -> Option<NodePort> {
         let [protocol] = self.part::<1>()?;
         Some(NodePort {
@@ -207,7 +274,24 @@ mod tests {
             Element::NodeAddress(address),
             Element::ServiceMark(at(Protocol::TCP, 443), 0x1003),
             Element::NodePortMark(node_port, 0x7f),
+            Element::RangeFirewalled(address, 0x1003),
+            Element::RangeRefused(0x1003),
+            Element::RangeDropped(0x1003),
+            Element::RangeLocal(0x1003),
+            Element::RangeLocalMark(0x1003, 0x7f),
+            Element::RangeAddress(address),
         ];
+        for ports in [
+            PortRange::all(Protocol::UDP),
+            range(at(Protocol::TCP, 5), at(Protocol::TCP, 7))
+                .unwrap()
+                .ports,
+            range(at(Protocol::TCP, 9), at(Protocol::TCP, 9))
+                .unwrap()
+                .ports,
+        ] {
+            all.push(Element::RangeMark(AddressRange { address, ports }, 0x1003));
+        }
         for kind in [
             Kind::ClusterIp,
             Kind::External,
@@ -219,9 +303,10 @@ mod tests {
         for kind in [Kind::NodePort, Kind::NodePortLocal] {
             all.push(Element::NodePort(node_port, kind));
         }
-        all.extend(
-            ranges.map(|range| Element::SourceRange(at(Protocol::TCP, 80), range.parse().unwrap())),
-        );
+        for network in ranges.map(|range| range.parse().unwrap()) {
+            all.push(Element::SourceRange(at(Protocol::TCP, 80), network));
+            all.push(Element::RangeSource(address, 0x1003, network));
+        }
         all
     }
 
@@ -268,5 +353,19 @@ mod tests {
             &[&[10, 0, 0, 1], &[6], &[0, 80], &[10, 0, 0, 2]],
         );
         assert_eq!(at(SetId::SourceRanges, &odd), None, "no network");
+        let ports = |first: &[&[u8]], last: &[&[u8]]| {
+            let range = nftables_netlink::Element::range(first, last);
+            at(SetId::RangeMarks, &range.to_value(&1_u32.to_ne_bytes()))
+        };
+        let first: [&[u8]; 3] = [&[10, 0, 0, 1], &[6], &[0, 80]];
+        assert!(ports(&first, &[&[10, 0, 0, 1], &[6], &[0, 81]]).is_some());
+        let no_range: [[&[u8]; 3]; 3] = [
+            [&[10, 0, 0, 2], &[6], &[0, 81]],
+            [&[10, 0, 0, 1], &[17], &[0, 81]],
+            [&[10, 0, 0, 1], &[6], &[0, 79]],
+        ];
+        for last in no_range {
+            assert_eq!(ports(&first, &last), None, "{last:?}");
+        }
     }
 }

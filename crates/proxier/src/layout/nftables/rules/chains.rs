@@ -5,7 +5,10 @@
 //!                   └► services ─┬► cluster-ip ────────────────────────┤
 //!                      ▲         ├► external ──────────────────────────┼► make-local
 //!  output     -150 ────┘         ├► external-local ─┬► local-policy ───┤
-//!                                └► node-port ──────┴──────────────────┘
+//!                                ├► node-port ──────┴──────────────────┤
+//!                                └► ranges ─► range-policy ─┬──────────┤
+//!                                      range-cluster-ip ◄───┤          │
+//!                                      range-local      ◄───┴──────────┘
 //!  input        97   the routing bit off, the mark of a Service's local endpoints on; then IPVS at 98 and 99
 //!  postrouting 100   masquerade
 //!
@@ -18,7 +21,7 @@
 
 use ipnetwork::IpNetwork;
 use nftables_netlink::build::{Body, Key, key};
-use nftables_netlink::expression::{CmpOp, MetaKey, NatFlags, RejectKind};
+use nftables_netlink::expression::{CmpOp, NatFlags, RejectKind};
 use nftables_netlink::{Chain, Hook, HookNumber, Rule, Verdict, VerdictCode, priority};
 
 use super::TableRules;
@@ -42,6 +45,10 @@ const LOCAL_POLICY: &str = "local-policy";
 pub(super) const MAKE_LOCAL: &str = "make-local";
 pub(super) const SEGMENTS: &str = "segments";
 pub(super) const CLAMP: &str = "clamp";
+const RANGES: &str = "ranges";
+pub(super) const RANGE_POLICY: &str = "range-policy";
+pub(super) const RANGE_CLUSTER_IP: &str = "range-cluster-ip";
+pub(super) const RANGE_LOCAL: &str = "range-local";
 const OWN_MARK: &str = "own-mark";
 const OWN_MARK_NODE_PORT: &str = "own-mark-node-port";
 
@@ -53,14 +60,10 @@ pub(super) const fn icmp(family: Family) -> (u8, u8) {
     }
 }
 
-/// `IPPROTO_UDP`.
-const UDP: u8 = 17;
-/// `NF_CT_STATE_BIT(IP_CT_ESTABLISHED)`.
-const CT_ESTABLISHED: u32 = 1 << 1;
 /// `NF_CT_STATE_BIT(IP_CT_RELATED)`.
 const CT_RELATED: u32 = 1 << 2;
 /// `NF_CT_STATE_BIT(IP_CT_NEW)`.
-const CT_NEW: u32 = 1 << 3;
+pub(super) const CT_NEW: u32 = 1 << 3;
 /// `IP_CT_DIR_REPLY`.
 const CT_REPLY: u8 = 1;
 
@@ -84,6 +87,10 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
         chain(EXTERNAL, None, rules.external()),
         chain(EXTERNAL_LOCAL, None, rules.external_local()),
         chain(NODE_PORT, None, rules.node_port()),
+        chain(RANGE_LOCAL, None, rules.range_local()),
+        chain(RANGE_CLUSTER_IP, None, rules.range_cluster_ip()),
+        chain(RANGE_POLICY, None, rules.range_policy()),
+        chain(RANGES, None, rules.ranges()),
         chain(SERVICES, None, rules.services()),
         chain(ERRORS, None, rules.errors()),
         chain(OWN_MARK, None, rules.own_mark()),
@@ -144,7 +151,7 @@ pub(super) fn return_(body: Body) -> Body {
 }
 
 /// Has come in. What the node itself sends came in on no link, and the rule ends there.
-fn came_in() -> Body {
+pub(super) fn came_in() -> Body {
     Body::new().is_not(key::iif(), 0_u32)
 }
 
@@ -155,7 +162,7 @@ fn answers() -> Body {
 }
 
 impl TableRules {
-    fn source(&self) -> Key {
+    pub(super) fn source(&self) -> Key {
         match self.family {
             Family::V4 => key::ip_saddr(),
             Family::V6 => key::ip6_saddr(),
@@ -170,18 +177,25 @@ impl TableRules {
     }
 
     /// What an element of a set is made of.
-    fn key(&self, set: SetId) -> Vec<Key> {
+    pub(super) fn key(&self, set: SetId) -> Vec<Key> {
         let [address, protocol, port] = [self.destination(), key::l4proto(), key::th_dport()];
         match set {
             SetId::SourceRanges => vec![address, protocol, port, self.source()],
             SetId::Hairpin => vec![self.source(), address],
-            SetId::ClusterIps | SetId::NodeAddresses => vec![address],
+            SetId::ClusterIps | SetId::NodeAddresses | SetId::RangeAddresses => vec![address],
+            SetId::RangeSources => vec![address, key::mark(), self.source()],
+            SetId::RangeFirewalled => vec![address, key::mark()],
+            SetId::RangeRefused
+            | SetId::RangeDropped
+            | SetId::RangeLocal
+            | SetId::RangeLocalMarks => vec![key::mark()],
             SetId::NodePorts | SetId::NodePortsLocal | SetId::NodePortMarks => {
                 vec![protocol, port]
             }
             SetId::Firewalled
             | SetId::Refused
             | SetId::ServiceMarks
+            | SetId::RangeMarks
             | SetId::Dropped
             | SetId::Services
             | SetId::External
@@ -193,16 +207,16 @@ impl TableRules {
         body.in_set(&self.key(set), &name(set.as_str()))
     }
 
-    fn of(&self, set: SetId) -> Body {
+    pub(super) fn of(&self, set: SetId) -> Body {
         self.in_set(Body::new(), set)
     }
 
-    fn outside(&self, body: Body, set: SetId) -> Body {
+    pub(super) fn outside(&self, body: Body, set: SetId) -> Body {
         body.not_in_set(&self.key(set), &name(set.as_str()))
     }
 
     /// What this node's pods send, where that can be told.
-    fn of_pods(&self) -> Option<Body> {
+    pub(super) fn of_pods(&self) -> Option<Body> {
         Some(match self.local_source.as_ref()? {
             LocalSource::Network(network) => self.within(*network),
             LocalSource::Interface(link) => match link.strip_suffix('+') {
@@ -245,7 +259,9 @@ impl TableRules {
             self.of(SetId::ClusterIps).jump(&name(CLUSTER_IP)),
             goto(self.of(SetId::External), EXTERNAL),
             goto(self.of(SetId::ExternalLocal), EXTERNAL_LOCAL),
-            goto(self.of(SetId::NodeAddresses), NODE_PORT),
+            // Ports of their own come before ranges.
+            self.of(SetId::NodeAddresses).jump(&name(NODE_PORT)),
+            goto(self.of(SetId::RangeAddresses), RANGES),
         ]
     }
 
@@ -260,13 +276,17 @@ impl TableRules {
             return_(self.outside(Body::new(), SetId::Services)),
         ]);
         if !self.masquerade_all {
-            // Where pods cannot be told from others, what the node itself sends can.
-            let spared = self.of_pods().unwrap_or_else(came_in);
-            bodies.push(goto(spared, MAKE_LOCAL));
+            bodies.push(goto(self.spared(), MAKE_LOCAL));
         }
         bodies.push(self.mark_masquerade());
         bodies.push(goto(Body::new(), MAKE_LOCAL));
         bodies
+    }
+
+    /// What is not masqueraded on its way to a cluster IP. Where pods cannot be told from others, what the node itself
+    /// sends can.
+    pub(super) fn spared(&self) -> Body {
+        self.of_pods().unwrap_or_else(came_in)
     }
 
     /// Clients that the source ranges leave out are dropped.
@@ -332,31 +352,7 @@ impl TableRules {
         bodies
     }
 
-    /// A port without a mark has no endpoint on this node that takes anything new. IPVS knows the endpoint of what is open,
-    /// but that of UDP it forgets at once. An ICMP error has no port, so it is never dropped here.
-    fn mark_of(&self, map: SetId) -> Vec<Body> {
-        let mark = Body::new().set_meta_by_map(MetaKey::MARK, &self.key(map), &name(map.as_str()));
-        let open = Body::new()
-            .is_not(key::l4proto(), UDP)
-            .any_bit(key::ct_state(), CT_ESTABLISHED);
-        vec![mark.accept(), open.accept(), Body::new().drop()]
-    }
-
-    fn own_mark(&self) -> Vec<Body> {
-        self.mark_of(SetId::ServiceMarks)
-    }
-
-    /// An external IP may be an address of the node, its port the number of another Service's node port.
-    fn own_mark_of_node_port(&self) -> Vec<Body> {
-        let mut bodies = vec![
-            self.of(SetId::External).accept(),
-            self.outside(Body::new(), SetId::NodePortsLocal).accept(),
-        ];
-        bodies.extend(self.mark_of(SetId::NodePortMarks));
-        bodies
-    }
-
-    fn reject(&self, body: Body) -> Body {
+    pub(super) fn reject(&self, body: Body) -> Body {
         let (_, code) = icmp(self.family);
         body.reject(RejectKind::ICMP, code)
     }
@@ -378,6 +374,7 @@ impl TableRules {
         vec![
             self.of(SetId::Hairpin).masquerade(NatFlags::empty()),
             marked.masquerade(NatFlags::FULLY_RANDOM),
+            self.of_range().masquerade(NatFlags::FULLY_RANDOM),
         ]
     }
 

@@ -1,7 +1,9 @@
 //! Path MTU: errors that come back to Services, and segments that need none.
 
+use std::slice;
+
 use nftables_netlink::build::{Body, Key, key};
-use nftables_netlink::expression::{CmpOp, CtDirection, CtKey};
+use nftables_netlink::expression::{CmpOp, CtDirection, CtKey, MetaKey};
 
 use super::TableRules;
 use super::chains::{CLAMP, MAKE_LOCAL, SEGMENTS, goto, icmp, return_};
@@ -39,15 +41,13 @@ impl TableRules {
     pub(super) fn errors(&self) -> Vec<Body> {
         let [protocol, port] = original_port();
         let original = [self.destination(), protocol, port];
-        OF_ADDRESSES
-            .map(|set| {
-                // Without the protocol `nft` does not know what the port is.
-                let about = Body::new()
-                    .protocol(icmp(self.family).0)
-                    .in_set(&original, &name(set.as_str()));
-                goto(about, MAKE_LOCAL)
-            })
-            .into()
+        // Without the protocol `nft` does not know what the port is.
+        let error = || Body::new().protocol(icmp(self.family).0);
+        let of_sets = OF_ADDRESSES.map(|set| error().in_set(&original, &name(set.as_str())));
+        let ranges = name(SetId::RangeMarks.as_str());
+        let of_ranges = error().set_meta_by_map(MetaKey::MARK, &original, &ranges);
+        let all = of_sets.into_iter().chain([of_ranges]);
+        all.map(|about| goto(about, MAKE_LOCAL)).collect()
     }
 
     /// IPVS cannot report for an IPv4 address that is not the node's that a packet is too large for the way to an
@@ -68,6 +68,8 @@ impl TableRules {
         let mut bodies: Vec<_> = OF_ADDRESSES
             .map(|set| goto(of(&at_address, set), CLAMP))
             .into();
+        let in_ranges = of(slice::from_ref(&address), SetId::RangeAddresses);
+        bodies.push(goto(in_ranges, CLAMP));
         let elsewhere = Body::new().not_in_set(&[address], &name(SetId::NodeAddresses.as_str()));
         bodies.push(return_(elsewhere));
         bodies.extend([SetId::NodePorts, SetId::NodePortsLocal].map(|set| {

@@ -1,0 +1,171 @@
+//! Ports in ranges: what a Service has at one of them, as if it were a port of its own.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
+use ipvs_netlink::VirtualServerId;
+
+use super::view::{PortView, View};
+use crate::cluster::{Family, PortRange, Service, ServicePort};
+use crate::conflict::Conflict;
+use crate::layout::Layout;
+use crate::layout::nftables::{AddressPort, AddressRange, Element};
+use crate::translate::{Claim, Extra};
+
+impl<'a> View<'a> {
+    /// The Services that have a port in a range at this address, each with what it has there.
+    pub(super) fn ranges_with(&self, at: AddressPort) -> Vec<PortView<'a>> {
+        let family = Family::of(at.address);
+        let services = self.evidence.cluster.services.values();
+        let served = services.filter(|service| self.families(service).contains(&family));
+        let each = served.filter_map(|service| {
+            let mut ranges = service.port_ranges().iter();
+            let range = ranges.find(|range| range.contains(at.protocol, at.port))?;
+            let addresses = addresses(service).any(|address| address == at.address);
+            addresses.then(|| self.range(family, service, *range, at.port, Some(at.address)))?
+        });
+        each.collect()
+    }
+
+    /// The first port of each range of a Service, where the layout serves ranges.
+    pub(super) fn ranges_of(&self, service: &'a Service) -> Vec<PortView<'a>> {
+        let families = self.families(service).into_iter();
+        let each = families.flat_map(|family| {
+            let ranges = service.port_ranges().iter();
+            ranges.filter_map(move |range| self.range(family, service, *range, range.first(), None))
+        });
+        each.collect()
+    }
+
+    fn range(
+        &self,
+        family: Family,
+        service: &'a Service,
+        range: PortRange,
+        number: u16,
+        only: Option<IpAddr>,
+    ) -> Option<PortView<'a>> {
+        if self.evidence.config.layout != Layout::Nftables {
+            return None;
+        }
+        let name = range.to_string();
+        let port = ServicePort::new(&*name, range.protocol(), NonZeroU16::new(number)?);
+        let alone = Service {
+            ports: Vec::new(),
+            ..service.clone()
+        };
+        let mut view = self.port_of(family, service, Cow::Owned(port), &alone, None);
+        view.is_range = true;
+        let of_family = |address: &IpAddr| Family::of(*address) == family;
+        let mut all: Vec<_> = addresses(service).filter(of_family).collect();
+        all.retain(|address| only.is_none_or(|only| only == *address));
+        all.sort_unstable();
+        all.dedup();
+        let elements = std::mem::take(&mut view.elements);
+        let claims = all.iter().filter_map(|address| {
+            let address = *address;
+            let at = AddressRange {
+                address,
+                ports: range,
+            };
+            let is_cluster_ip = service.cluster_ips.contains(&address);
+            let own = of_address(at, is_cluster_ip, &elements);
+            let mark = range_mark(&own)?;
+            let server = view.by_number(mark)?;
+            let at = AddressPort {
+                address,
+                protocol: range.protocol(),
+                port: number,
+            };
+            Some(Claim {
+                id: at.server(),
+                port: Arc::clone(&view.port.name),
+                extra: Some(Box::new(Extra::Elements(own))),
+                ..server.clone()
+            })
+        });
+        view.claims = claims.collect();
+        let conflicts = self.desired.conflicts.iter().filter(|conflict| {
+            let of_range = conflict.service == service.name && *conflict.port == *name;
+            of_range && conflict.address().is_some_and(|ip| all.contains(&ip))
+        });
+        view.conflicts = conflicts
+            .cloned()
+            .map(|conflict| at_port(conflict, number))
+            .collect();
+        let hairpins = elements.into_iter();
+        view.elements = hairpins
+            .filter(|element| matches!(element, Element::Hairpin(_)))
+            .collect();
+        (!view.claims.is_empty() || !view.conflicts.is_empty()).then_some(view)
+    }
+}
+
+/// A conflict about a range as one about this port.
+fn at_port(mut conflict: Conflict, number: u16) -> Conflict {
+    if let VirtualServerId::Address { port, .. } = &mut conflict.server {
+        *port = number;
+    }
+    conflict
+}
+
+fn addresses(service: &Service) -> impl Iterator<Item = IpAddr> {
+    let lists = [
+        &service.cluster_ips,
+        &service.external_ips,
+        &service.load_balancer_ips,
+    ];
+    lists.into_iter().flatten().copied()
+}
+
+/// The elements by which packets to a range at an address are told.
+fn of_address(at: AddressRange, is_cluster_ip: bool, all: &[Element]) -> Vec<Element> {
+    let Some(own) = all
+        .iter()
+        .filter(|element| matches!(element, Element::RangeMark(of, _) if *of == at))
+        .min()
+    else {
+        return Vec::new();
+    };
+    let mark = own.mark();
+    let belongs = |element: &Element| match *element {
+        Element::RangeMark(..) => element == own,
+        Element::RangeAddress(address) => address == at.address,
+        Element::RangeSource(address, of, _) | Element::RangeFirewalled(address, of) => {
+            address == at.address && Some(of) == mark
+        }
+        Element::RangeRefused(of) | Element::RangeDropped(of) => Some(of) == mark,
+        Element::RangeLocal(of) | Element::RangeLocalMark(of, _) => {
+            !is_cluster_ip && Some(of) == mark
+        }
+        _ => false,
+    };
+    let mut elements: Vec<_> = all.iter().copied().filter(belongs).collect();
+    elements.sort_unstable();
+    elements.dedup();
+    elements
+}
+
+/// The mark of the virtual server for pods and the node, and for everybody where no policy is `Local`.
+pub(super) fn range_mark(elements: &[Element]) -> Option<u32> {
+    elements.iter().find_map(|element| match element {
+        Element::RangeMark(_, mark) => Some(*mark),
+        _ => None,
+    })
+}
+
+/// Whether a policy is `Local` for what comes from outside.
+pub(super) fn is_local(elements: &[Element]) -> bool {
+    let mut elements = elements.iter();
+    elements.any(|element| matches!(element, Element::RangeLocal(_)))
+}
+
+/// The mark of the virtual server for what comes from outside, with a policy `Local` that finds an endpoint.
+pub(super) fn local_mark(elements: &[Element]) -> Option<u32> {
+    elements.iter().find_map(|element| match element {
+        Element::RangeLocalMark(_, mark) => Some(*mark),
+        _ => None,
+    })
+}
