@@ -57,6 +57,8 @@ pub enum NotForwarded {
     TargetPort(u16),
     /// Other Service ports have all the firewall marks there are.
     NoMark,
+    /// It is a port of a range: its virtual server is for pods and the node too, and masquerades.
+    Range,
 }
 
 impl fmt::Display for NotForwarded {
@@ -66,6 +68,10 @@ impl fmt::Display for NotForwarded {
                 f,
                 "an endpoint has port {port}, and IPVS translates ports only where it masquerades; make targetPort the \
                  same as port"
+            ),
+            Self::Range => f.write_str(
+                "ranges of ports (kube-proxier/ports) have one virtual server for everybody, which masquerades; list the \
+                 port in spec.ports",
             ),
             Self::NoMark => f.write_str(
                 "no firewall mark is left; give the mask of Services' marks (ipvs.serviceMarks) more bits",

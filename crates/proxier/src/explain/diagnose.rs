@@ -13,8 +13,10 @@ use super::compare::{self, Shared};
 use super::input;
 use super::path::{Packet, another_link};
 use super::view::{PortView, View};
-use crate::cluster::{EndpointPort, EndpointSlice, Family, ObjectName, ServiceOption};
-use crate::conflict::Holder;
+use crate::cluster::{
+    EndpointPort, EndpointSlice, Family, ObjectName, ServiceOption, ServiceOptions,
+};
+use crate::conflict::{Holder, NotForwarded};
 use crate::translate::{Claim, NoEffect, unused_options};
 
 /// The answer about a port, and what is wrong with it.
@@ -78,7 +80,14 @@ pub(super) fn port(
 fn options(view: &View<'_>, port: &PortView<'_>) -> Vec<OptionAnswer> {
     let service = port.service;
     let unused = unused_options(service, view.evidence.host, view.evidence.config);
+    let direct_return = service
+        .options
+        .as_deref()
+        .and_then(ServiceOptions::direct_return);
     let of_port = |option| {
+        if option == ServiceOption::Forwarding && port.is_range && direct_return.is_some() {
+            return Some(NoEffect::NotForwarded(NotForwarded::Range));
+        }
         let mut conflicts = port.conflicts.iter();
         conflicts.find_map(|conflict| match conflict.holder {
             Holder::Forwarding(why) if option == ServiceOption::Forwarding => {

@@ -310,6 +310,27 @@ fn explain_names_the_range_of_a_port() {
 }
 
 #[test]
+fn explain_says_that_ranges_are_masqueraded() {
+    let plain = with_ranges(
+        "1000-2000/tcp",
+        "externalIPs: [203.0.113.7]",
+        &["10.244.0.1"],
+    );
+    let asked = plain.replace(
+        "kube-proxier/ports:",
+        "kube-proxier/forwarding: ipip, kube-proxier/ports:",
+    );
+    let kernel = served(&asked);
+    let text = explained(&asked, &kernel, "203.0.113.7:1500");
+    let line =
+        "forwarding ipip: no effect, ranges of ports (kube-proxier/ports) have one virtual server";
+    assert!(text.contains(line), "{text}");
+    let none = asked.replace("forwarding: ipip", "forwarding: masquerade");
+    let text = explained(&none, &served(&none), "203.0.113.7:1500");
+    assert!(!text.contains("no effect"), "{text}");
+}
+
+#[test]
 fn explain_names_why_a_range_is_not_served() {
     let spec = "externalIPs: [203.0.113.7], externalTrafficPolicy: Local";
     let manifests = with_ranges("1000-2000/tcp", spec, &["10.244.0.2"]);
