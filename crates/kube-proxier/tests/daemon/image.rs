@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! deploy/image kube-proxier.tar && mkdir image && tar -xf kube-proxier.tar -C image
-//! umoci unpack --image image:0.2.0 bundle
+//! umoci unpack --image image:kube-proxier:0.2.0 bundle
 //! KUBE_PROXIER_IMAGE=$PWD/bundle cargo test -p kube-proxier --test daemon -- --ignored image::
 //! ```
 
@@ -86,7 +86,8 @@ pub(crate) fn of_debian() {
     let destination = |address: &str| format!("-a -t {STEADY}:80 -r {address}:8080 ");
     let servers = cmd("ipvsadm -Sn");
     assert!(servers.contains(&destination("10.244.1.5")), "{servers}");
-    let rules = cmd("iptables-legacy-save -t nat");
+    // Debian's, which the kernel of the guest is too: nft.
+    let rules = cmd("iptables-nft-save -t nat");
     assert!(
         rules.contains(
             "-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES"
@@ -106,5 +107,5 @@ pub(crate) fn of_debian() {
     assert_eq!(status, Some(0), "{said}");
     assert_eq!(cmd("ipvsadm -Sn"), "");
     assert_eq!(cmd("ipset save"), "");
-    assert!(!cmd("iptables-legacy-save").contains("KUBE"));
+    assert!(!cmd("iptables-nft-save").contains("KUBE"));
 }

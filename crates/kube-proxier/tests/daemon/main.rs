@@ -177,7 +177,9 @@ fn long() -> impl Iterator<Item = Test> {
             traffic::is_counted_by_service_port(Layout::Classic);
         })
         .ignored(),
-        test("image::of_debian", image::of_debian).ignored(),
+        test("image::of_debian", image::of_debian)
+            .needs(Needs::Debian)
+            .ignored(),
         test("documents::debugging", documents::debugging),
         test("documents::explain", documents::explain),
         test("documents::traffic", documents::traffic),
