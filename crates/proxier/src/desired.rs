@@ -152,11 +152,11 @@ pub struct Server {
     pub config: VirtualServerConfig,
     /// Its destinations, by id. Virtual servers of one Service port mostly share one list.
     pub destinations: Arc<[Destination]>,
-    /// How long a destination that is no longer wanted keeps its connections. Meanwhile it has weight 0.
+    /// How long a removed destination keeps its connections. Until then it has weight 0.
     pub drain: Drain,
 }
 
-/// How long a destination that is no longer wanted keeps its connections, at weight 0.
+/// How long a removed destination keeps its connections, with weight 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Drain {

@@ -139,6 +139,12 @@ impl Service {
             .find(|ip| Family::of(*ip) == family)
     }
 
+    /// Its external IPs and load balancer addresses of a family.
+    pub(crate) fn outside_addresses(&self, family: Family) -> impl Iterator<Item = IpAddr> {
+        let all = self.external_ips.iter().chain(&self.load_balancer_ips);
+        all.copied().filter(move |ip| Family::of(*ip) == family)
+    }
+
     /// Whether a proxy serves it in a family.
     #[must_use]
     pub fn counts(&self, family: Family) -> bool {

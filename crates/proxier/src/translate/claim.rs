@@ -24,7 +24,7 @@ pub(crate) struct Claim {
     /// Whether its address goes onto the proxy's link.
     pub(crate) bind: bool,
     pub(crate) entries: Vec<(SetId, Entry)>,
-    /// How long a destination that is no longer wanted keeps its connections.
+    /// How long a removed destination keeps its connections.
     pub(crate) drain: Drain,
     /// The name of the Service port.
     pub(crate) port: Arc<str>,

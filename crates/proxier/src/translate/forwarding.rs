@@ -32,9 +32,7 @@ pub(super) fn asked(service: &Service) -> Option<Forwarding> {
 
 /// Whether a Service has an address that direct return is for.
 pub(super) fn has_address(service: &Service, family: Family) -> bool {
-    let addresses = service.external_ips.iter();
-    let mut all = addresses.chain(&service.load_balancer_ips);
-    all.any(|address| Family::of(*address) == family)
+    service.outside_addresses(family).next().is_some()
 }
 
 impl Context<'_> {

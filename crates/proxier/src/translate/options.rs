@@ -163,7 +163,7 @@ fn knows_conditions(config: &Config) -> bool {
 }
 
 impl Context<'_> {
-    /// How long destinations that are no longer wanted stay.
+    /// How long removed destinations keep their connections.
     pub(super) fn drain(
         &self,
         service: &Service,

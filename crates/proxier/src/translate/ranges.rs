@@ -14,6 +14,7 @@ use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 use super::claim::{Claim, Precedence, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
+use super::forwarding::has_address;
 use crate::cluster::{EndpointSlice, Family, ObjectName, PortRange, Service, TrafficPolicy};
 use crate::conflict::{Conflict, Holder};
 use crate::desired::Drain;
@@ -38,7 +39,9 @@ pub(crate) fn range_claims(service: &Service, family: Family) -> impl Iterator<I
     let (unknown, created, name) = service.seniority();
     let cluster_ip = service.cluster_ip(family);
     let cluster_ip = cluster_ip.map(|ip| (Precedence::ClusterIp, ip));
-    let others = outside(service, family).map(|ip| (Precedence::Other, ip));
+    let others = service
+        .outside_addresses(family)
+        .map(|ip| (Precedence::Other, ip));
     let addresses = cluster_ip.into_iter().chain(others);
     let counts = service.counts(family);
     addresses
@@ -56,13 +59,6 @@ pub(crate) fn range_claims(service: &Service, family: Family) -> impl Iterator<I
                 },
             })
         })
-}
-
-/// External IPs and load balancer addresses.
-fn outside(service: &Service, family: Family) -> impl Iterator<Item = IpAddr> {
-    let lists = [&service.external_ips, &service.load_balancer_ips];
-    let all = lists.into_iter().flatten().copied();
-    all.filter(move |ip| Family::of(*ip) == family)
 }
 
 /// The ranges that overlap one of another Service that comes first. Such a range is refused whole.
@@ -95,7 +91,7 @@ pub(crate) fn refused_ranges<'a>(
 /// The marks that the ranges of a Service want.
 pub(super) fn range_marks(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
     let wants = service.counts(family) && !service.port_ranges().is_empty();
-    let is_outside = outside(service, family).next().is_some();
+    let is_outside = has_address(service, family);
     let internal = service.internal_policy == TrafficPolicy::Local;
     let local = is_outside && service.external_local();
     let servers = [
@@ -128,7 +124,7 @@ impl Context<'_> {
         if service.port_ranges().is_empty() {
             return;
         }
-        let reachable_outside = outside(service, self.family).next().is_some();
+        let reachable_outside = has_address(service, self.family);
         let endpoints = self.endpoints(service, None, slices, reachable_outside, all);
         let here = endpoints.on_this_node();
         all.elements
@@ -148,7 +144,7 @@ impl Context<'_> {
         if let Some(ip) = service.cluster_ip(self.family) {
             self.ranges_at(ip, ranges.inside(), &ranges, all);
         }
-        for ip in outside(service, self.family) {
+        for ip in service.outside_addresses(self.family) {
             self.ranges_at(ip, RangeServer::Cluster, &ranges, all);
             self.ranges_outside(ip, &ranges, all);
         }

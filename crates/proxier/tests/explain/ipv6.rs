@@ -64,7 +64,7 @@ fn each_family_has_its_own_answer() {
             parts.iter().all(|part| part.state == PartState::Present),
             "{layout:?}: {text}"
         );
-        // Of the other family there is no endpoint.
+        // The other family has no endpoint.
         let cause = node.cause("10.0.0.10:80");
         let start = "default/web:http has no endpoint";
         assert!(cause.starts_with(start), "{layout:?}: {cause}");

@@ -1,8 +1,8 @@
 //! Ranges of ports.
 //!
-//! A packet to one of them gets the mark of its virtual server, whole, because IPVS compares it so. What else becomes of
-//! the packet depends on that mark. There is no room in it for the bit that asks for masquerading: connection tracking keeps
-//! that bit until the packet leaves.
+//! A packet to one of them gets the mark of its virtual server, and no other bits, because IPVS compares the whole mark.
+//! What else becomes of the packet depends on that mark. The bit that asks for masquerading is in the connection's mark
+//! (`ct mark`) instead, until the packet leaves.
 
 use nftables_netlink::Data;
 use nftables_netlink::Register;
