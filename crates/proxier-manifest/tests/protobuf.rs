@@ -349,6 +349,7 @@ const ANNOTATIONS: &[&str] = &[
     "kube-proxier/drain",
     "kube-proxier/drain-udp",
     "kube-proxier/ports",
+    "kube-proxier/affinity",
     "kube-proxier/weight",
     "kube-router.io/service.scheduler",
     "kube-router.io/service.schedflags",
@@ -366,7 +367,18 @@ fn metadata() -> impl Strategy<Value = Value> {
         map(LABELS, &["web", "a", ""][..]),
         map(
             ANNOTATIONS,
-            &["sh", "mh", "none", "sh-port", "7", "7/tcp", "all", "a", ""][..],
+            &[
+                "sh",
+                "mh",
+                "none",
+                "sh-port",
+                "7",
+                "7/tcp",
+                "all",
+                "all-ports",
+                "a",
+                "",
+            ][..],
         ),
         option::of(Just(json!([{"manager": "m", "fieldsV1": {"f:spec": {}}}]))),
     )

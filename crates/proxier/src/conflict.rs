@@ -46,6 +46,41 @@ pub enum Holder {
     AllMarks,
     /// The forwarding that the Service asks for cannot be had. The virtual server is granted, and masquerades.
     Forwarding(NotForwarded),
+    /// The port cannot choose endpoints together with the Service's other ports, as it asks for
+    /// ([`AffinityScope::AllPorts`](crate::cluster::AffinityScope::AllPorts)). The virtual server is granted, and chooses by itself.
+    Affinity(NotShared),
+}
+
+/// Why something goes without, for want of a mark, and what to do.
+const NO_MARK: &str =
+    "no firewall mark is left; give the mask of Services' marks (ipvs.serviceMarks) more bits";
+
+/// Why a port of a Service chooses endpoints by itself, though the Service asks for one choice for all its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NotShared {
+    /// An endpoint has this port, which is not the Service's: IPVS does not translate ports where one choice is for several.
+    TargetPort(u16),
+    /// Not all endpoints of the Service serve it.
+    Endpoints,
+    /// Other Service ports have all the firewall marks there are.
+    NoMark,
+}
+
+impl fmt::Display for NotShared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TargetPort(port) => write!(
+                f,
+                "an endpoint has port {port}, and IPVS translates no ports where several share a choice; make targetPort the \
+                 same as port"
+            ),
+            Self::Endpoints => f.write_str(
+                "not all endpoints of the Service serve this port; list the port in all its EndpointSlices",
+            ),
+            Self::NoMark => f.write_str(NO_MARK),
+        }
+    }
 }
 
 /// Why packets from outside are masqueraded though the Service asks for another
@@ -73,9 +108,7 @@ impl fmt::Display for NotForwarded {
                 "ranges of ports (kube-proxier/ports) have one virtual server for everybody, which masquerades; list the \
                  port in spec.ports",
             ),
-            Self::NoMark => f.write_str(
-                "no firewall mark is left; give the mask of Services' marks (ipvs.serviceMarks) more bits",
-            ),
+            Self::NoMark => f.write_str(NO_MARK),
         }
     }
 }
@@ -84,7 +117,10 @@ impl Holder {
     /// Whether the Service has the virtual server all the same, though not as it asks for.
     #[must_use]
     pub const fn grants(&self) -> bool {
-        matches!(self, Self::OtherMarks | Self::Forwarding(_))
+        matches!(
+            self,
+            Self::OtherMarks | Self::Forwarding(_) | Self::Affinity(_)
+        )
     }
 
     /// The Service that has it, where a Service has it.
@@ -97,6 +133,7 @@ impl Holder {
             | Self::Endpoint(_)
             | Self::OtherMarks
             | Self::Forwarding(_)
+            | Self::Affinity(_)
             | Self::AllMarks => None,
         }
     }
@@ -137,6 +174,14 @@ impl fmt::Display for Conflict {
                 annotation::FORWARDING
             );
         }
+        if let Holder::Affinity(why) = holder {
+            return write!(
+                f,
+                "Service {service}, port {port:?}, chooses endpoints at {server} by itself, not together with the Service's \
+                 other ports as the annotation {} asks for: {why}",
+                annotation::AFFINITY
+            );
+        }
         write!(
             f,
             "Service {service}, port {port:?}, does not get {server}: "
@@ -153,6 +198,7 @@ impl fmt::Display for Conflict {
                 )
             }
             Holder::Forwarding(why) => why.fmt(f),
+            Holder::Affinity(why) => why.fmt(f),
             Holder::OtherMarks | Holder::AllMarks => {
                 f.write_str("no firewall mark is left, give the mask of Services' marks more bits")
             }

@@ -146,7 +146,7 @@ pub use {
 
 pub use cluster::LINK;
 pub use config::{Config, DetectLocal, InvalidConfig, NodePortAddresses};
-pub use conflict::{Conflict, ConflictChange, Holder, NotForwarded};
+pub use conflict::{Conflict, ConflictChange, Holder, NotForwarded, NotShared};
 pub use desired::{Desired, DesiredSet, DesiredTable, Drain, FamilyState, Server};
 pub use engine::{DrainingDestination, Engine, Held, RuleCounts};
 pub use health::{NoLocalEndpoints, ServiceHealth, service_health};

@@ -7,7 +7,7 @@ use ipnetwork::IpNetwork;
 use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Cluster, Family, Service, ServicePort};
 use proxier::nftables::Element;
-use proxier::{Desired, Holder, Layout, Line, Operation};
+use proxier::{Desired, Layout, Line, Operation};
 use proxier_manifest::printable;
 
 /// How many Services of one line are named.
@@ -64,6 +64,7 @@ impl Trace {
         match element {
             Element::Service(at, _)
             | Element::ServiceMark(at, _)
+            | Element::PortMark(at, _)
             | Element::Firewalled(at)
             | Element::SourceRange(at, _) => self.servers.get(&(at.protocol, at.address, at.port)),
             Element::NodePort(at, _) | Element::NodePortMark(at, _) => {
@@ -80,7 +81,7 @@ impl Trace {
             conflicts.any(|conflict| {
                 conflict.service == service.name
                     && conflict.server == id
-                    && conflict.holder != Holder::OtherMarks
+                    && !conflict.holder.grants()
             })
         };
         let whole = named(service.name.namespace(), service.name.name(), "");

@@ -10,6 +10,7 @@
 #[path = "../packets/addresses.rs"]
 #[allow(dead_code, reason = "some are of layouts that bind addresses")]
 mod addresses;
+mod affinity;
 mod api_server;
 mod bad_element;
 mod bulk;
@@ -115,6 +116,12 @@ fn main() -> ExitCode {
         ranges::a_connection_lives_through_changes,
         ranges::no_mark_leaves_the_node,
         ranges::cleanup_leaves_nothing,
+        affinity::one_endpoint_at_all_ports,
+        affinity::split_policy,
+        affinity::who_may_come,
+        affinity::a_connection_lives_through_changes,
+        affinity::a_port_with_another_target_port,
+        affinity::no_mark_leaves_the_node,
         direct::of_local_endpoints,
         direct::open_connections_go_on,
         direct::what_is_in_the_way,

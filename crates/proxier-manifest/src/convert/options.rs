@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Notes, ports};
 use crate::objects::Annotations;
-use proxier::cluster::{DrainLimit, Forwarding, ServiceOptions, annotation};
+use proxier::cluster::{AffinityScope, DrainLimit, Forwarding, ServiceOptions, annotation};
 
 /// Schedulers of Linux 6.12 and earlier.
 const SCHEDULERS: [Scheduler; 14] = [
@@ -61,6 +61,7 @@ pub(super) fn of_service(
     options.forwarding = first(annotations, &keys, notes, forwarding);
     let ranges = first(annotations, &[annotation::PORTS], notes, ports::ranges);
     options.ports = ranges.unwrap_or_default();
+    options.affinity = first(annotations, &[annotation::AFFINITY], notes, affinity);
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 
@@ -163,6 +164,13 @@ fn forwarding(text: &str) -> Result<Forwarding, String> {
             port.map(Forwarding::Gue)
         }
     }
+}
+
+fn affinity(text: &str) -> Result<AffinityScope, String> {
+    let all = [AffinityScope::EachPort, AffinityScope::AllPorts];
+    let mut all = all.into_iter();
+    let known = all.find(|scope| scope.to_string() == text);
+    known.ok_or_else(|| format!("{text:?} is not each-port or all-ports"))
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

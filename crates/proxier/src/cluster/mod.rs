@@ -3,6 +3,7 @@
 //! These are plain values in which only usable objects exist: every address parsed, every port in
 //! range. They come from manifests (crate `proxier-manifest`), from a watch, or from a program's own source.
 
+mod affinity;
 mod change;
 mod endpoints;
 mod name;
@@ -13,6 +14,7 @@ mod service;
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use affinity::AffinityScope;
 pub use change::Change;
 pub(crate) use endpoints::standing;
 pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};

@@ -8,9 +8,7 @@ use ipvs_netlink::{
     TunnelFlags,
 };
 
-use super::Family;
-
-use super::PortRange;
+use super::{AffinityScope, Family, PortRange};
 
 /// Keys of annotations.
 pub mod annotation {
@@ -36,11 +34,13 @@ pub mod annotation {
     pub const KUBE_ROUTER_DSR: &str = "kube-router.io/service.dsr";
     /// Of a Service: ranges of ports that are served beside those of `spec.ports`.
     pub const PORTS: &str = "kube-proxier/ports";
+    /// Of a Service: over which ports a client stays with its endpoint.
+    pub const AFFINITY: &str = "kube-proxier/affinity";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 12] = [
+    pub const ALL: [&str; 13] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
@@ -49,6 +49,7 @@ pub mod annotation {
         DRAIN_UDP,
         FORWARDING,
         PORTS,
+        AFFINITY,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
@@ -79,6 +80,8 @@ pub struct ServiceOptions {
     /// Ports of its addresses that are served beside those of `spec.ports`, sorted, without any that overlap or touch
     /// ([`PortRange::merge`]). A packet keeps the port that it was sent to.
     pub ports: Vec<PortRange>,
+    /// Over which ports a client stays with its endpoint, where the Service has session affinity.
+    pub affinity: Option<AffinityScope>,
 }
 
 /// How packets from outside to a Service's external IPs and load balancer addresses get to its endpoints. All but
@@ -192,11 +195,13 @@ pub enum ServiceOption {
     Forwarding,
     /// [`ServiceOptions::ports`].
     Ports,
+    /// [`ServiceOptions::affinity`].
+    Affinity,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
@@ -205,6 +210,7 @@ impl ServiceOption {
         Self::DrainUdp,
         Self::Forwarding,
         Self::Ports,
+        Self::Affinity,
     ];
 
     /// The key of its annotation.
@@ -219,6 +225,7 @@ impl ServiceOption {
             Self::DrainUdp => annotation::DRAIN_UDP,
             Self::Forwarding => annotation::FORWARDING,
             Self::Ports => annotation::PORTS,
+            Self::Affinity => annotation::AFFINITY,
         }
     }
 
@@ -243,6 +250,7 @@ impl ServiceOptions {
             ServiceOption::Ports => {
                 (!self.ports.is_empty()).then(|| PortRange::display(&self.ports))
             }
+            ServiceOption::Affinity => self.affinity.map(|scope| scope.to_string()),
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);

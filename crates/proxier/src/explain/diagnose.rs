@@ -17,6 +17,7 @@ use crate::cluster::{
     EndpointPort, EndpointSlice, Family, ObjectName, ServiceOption, ServiceOptions,
 };
 use crate::conflict::{Holder, NotForwarded};
+use crate::layout::nftables::Element;
 use crate::translate::{Claim, NoEffect, unused_options};
 
 /// The answer about a port, and what is wrong with it.
@@ -92,6 +93,9 @@ fn options(view: &View<'_>, port: &PortView<'_>) -> Vec<OptionAnswer> {
         conflicts.find_map(|conflict| match conflict.holder {
             Holder::Forwarding(why) if option == ServiceOption::Forwarding => {
                 Some(NoEffect::NotForwarded(why))
+            }
+            Holder::Affinity(why) if option == ServiceOption::Affinity => {
+                Some(NoEffect::NotShared(why))
             }
             _ => None,
         })
@@ -286,14 +290,11 @@ fn frontend(
         if !port.is_range {
             server(view, claim, all);
         }
-        // What comes from outside may go by mark.
-        let of_range = port.by_mark.iter().filter(|_| port.is_range);
-        for by_mark in port
-            .marked(claim)
-            .into_iter()
-            .filter(|_| !port.is_range)
-            .chain(of_range)
-        {
+        // What comes from outside may go by mark, and all that goes to ranges does.
+        let marks = claim.elements().iter().filter_map(Element::mark);
+        let mut marks: Vec<_> = marks.collect();
+        marks.dedup();
+        for by_mark in marks.into_iter().filter_map(|mark| port.by_number(mark)) {
             server(view, by_mark, all);
         }
     } else {

@@ -191,13 +191,13 @@ impl Packet<'_> {
     /// The claim whose virtual server takes it: that by mark for what comes from outside, with the policy `Local` or with
     /// direct return.
     fn server(&self) -> Option<&Claim> {
-        if self.port.is_range {
-            let elements = self.claim.elements();
+        let elements = self.claim.elements();
+        if let Some(all) = range_mark(elements) {
             let mark = match is_local(elements) && !self.is_inside() {
-                true => local_mark(elements),
-                false => range_mark(elements),
+                true => local_mark(elements)?,
+                false => all,
             };
-            return self.port.by_number(mark?);
+            return self.port.by_number(mark);
         }
         let needs_mark = self.kind_in_table().is_some_and(Kind::needs_mark);
         if !needs_mark || self.is_inside() {

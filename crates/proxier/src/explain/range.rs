@@ -1,4 +1,5 @@
-//! Ports in ranges: what a Service has at one of them, as if it were a port of its own.
+//! Ports in ranges: what a Service has at one of them, as if it were a port of its own. Listed ports that are served together
+//! with them.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -129,29 +130,62 @@ fn of_address(at: AddressRange, is_cluster_ip: bool, all: &[Element]) -> Vec<Ele
     else {
         return Vec::new();
     };
-    let mark = own.mark();
-    let belongs = |element: &Element| match *element {
-        Element::RangeMark(..) => element == own,
-        Element::RangeAddress(address) => address == at.address,
-        Element::RangeSource(address, of, _) | Element::RangeFirewalled(address, of) => {
-            address == at.address && Some(of) == mark
-        }
-        Element::RangeRefused(of) | Element::RangeDropped(of) => Some(of) == mark,
-        Element::RangeLocal(of) | Element::RangeLocalMark(of, _) => {
-            !is_cluster_ip && Some(of) == mark
-        }
-        _ => false,
-    };
-    let mut elements: Vec<_> = all.iter().copied().filter(belongs).collect();
+    let mut elements = vec![*own];
+    if let Element::RangeMark(_, mark) = *own {
+        elements.extend(of_mark(mark, at.address, is_cluster_ip, all));
+    }
     elements.sort_unstable();
     elements.dedup();
     elements
 }
 
+/// The elements that say what becomes of packets to an address with a mark of ranges.
+fn of_mark(mark: u32, at: IpAddr, is_cluster_ip: bool, all: &[Element]) -> Vec<Element> {
+    let belongs = |element: &Element| match *element {
+        Element::RangeAddress(address) => address == at,
+        Element::RangeSource(address, of, _) | Element::RangeFirewalled(address, of) => {
+            address == at && of == mark
+        }
+        Element::RangeRefused(of) | Element::RangeDropped(of) => of == mark,
+        Element::RangeLocal(of) | Element::RangeLocalMark(of, _) => !is_cluster_ip && of == mark,
+        _ => false,
+    };
+    all.iter().copied().filter(belongs).collect()
+}
+
+impl PortView<'_> {
+    /// Puts what becomes of packets with a mark of ranges to the claims of a listed port that is served together with them.
+    pub(super) fn with_shared(mut self) -> Self {
+        let elements = &self.elements;
+        let mut is_shared = false;
+        for claim in &mut self.claims {
+            let Some(Extra::Elements(own)) = claim.extra.as_deref_mut() else {
+                continue;
+            };
+            let Some((at, mark)) = own.iter().find_map(|element| match *element {
+                Element::PortMark(at, mark) => Some((at, mark)),
+                _ => None,
+            }) else {
+                continue;
+            };
+            is_shared = true;
+            let is_cluster_ip = self.service.cluster_ips.contains(&at.address);
+            own.extend(of_mark(mark, at.address, is_cluster_ip, elements));
+            own.sort_unstable();
+            own.dedup();
+        }
+        if is_shared {
+            self.elements
+                .retain(|element| matches!(element, Element::Hairpin(_)));
+        }
+        self
+    }
+}
+
 /// The mark of the virtual server for pods and the node, and for everybody where no policy is `Local`.
 pub(super) fn range_mark(elements: &[Element]) -> Option<u32> {
     elements.iter().find_map(|element| match element {
-        Element::RangeMark(_, mark) => Some(*mark),
+        Element::PortMark(_, mark) | Element::RangeMark(_, mark) => Some(*mark),
         _ => None,
     })
 }

@@ -61,7 +61,10 @@ impl fmt::Display for Finding {
                     Holder::ClusterIp(_) | Holder::Service(_) => {
                         "; give one of the two another address or port"
                     }
-                    Holder::OtherMarks | Holder::AllMarks | Holder::Forwarding(_) => "",
+                    Holder::OtherMarks
+                    | Holder::AllMarks
+                    | Holder::Forwarding(_)
+                    | Holder::Affinity(_) => "",
                     _ => "; give the Service another address",
                 };
                 write!(f, "{conflict}{remedy}")

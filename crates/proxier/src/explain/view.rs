@@ -98,7 +98,8 @@ impl<'a> View<'a> {
         if let Some(options) = &mut alone.options {
             options.ports = Vec::new();
         }
-        self.port_of(family, service, Cow::Borrowed(port), &alone, only)
+        let view = self.port_of(family, service, Cow::Borrowed(port), &alone, only);
+        view.with_shared()
     }
 
     /// The same, with what this Service claims: the part of the other that is asked for.

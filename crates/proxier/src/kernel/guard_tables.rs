@@ -41,7 +41,7 @@ pub(super) struct TableGuard {
     stale_ports: PerFamily<Option<usize>>,
     stale_addresses: PerFamily<Option<usize>>,
     reached_marks: HashMap<(Family, u32), usize>,
-    /// Ranges of ports that could not be deleted.
+    /// Ranges of ports, and ports that are served together with them, that could not be deleted.
     reached_ranges: PerFamily<Option<usize>>,
     /// What other layouts need and could not be made.
     others: PerFamily<Option<usize>>,
@@ -178,6 +178,7 @@ impl TableGuard {
         if let Element::Service(AddressPort { address, .. }, _)
         | Element::ServiceMark(AddressPort { address, .. }, _)
         | Element::Firewalled(AddressPort { address, .. })
+        | Element::PortMark(AddressPort { address, .. }, _)
         | Element::RangeMark(AddressRange { address, .. }, _)
         | Element::RangeFirewalled(address, _)
         | Element::RangeAddress(address) = element
@@ -198,7 +199,9 @@ impl TableGuard {
                 self.reached_addresses.insert(*address, index);
                 *self.stale_addresses.get_mut(family) = Some(index);
             }
-            Element::RangeMark(..) => *self.reached_ranges.get_mut(family) = Some(index),
+            Element::PortMark(..) | Element::RangeMark(..) => {
+                *self.reached_ranges.get_mut(family) = Some(index);
+            }
             _ => {}
         }
         if let Some(mark) = element.mark() {
@@ -247,9 +250,10 @@ impl TableGuard {
             Element::NodePort(port, kind) if kind.needs_mark() => {
                 failed(Element::NodePortMark(*port, 0))
             }
-            Element::RangeMark(at, mark) => {
+            Element::PortMark(AddressPort { address, .. }, mark)
+            | Element::RangeMark(AddressRange { address, .. }, mark) => {
                 let local = || failed(Element::RangeLocal(*mark));
-                failed(Element::RangeFirewalled(at.address, *mark)).or_else(local)
+                failed(Element::RangeFirewalled(*address, *mark)).or_else(local)
             }
             _ => None,
         }

@@ -7,7 +7,7 @@ use ipvs_netlink::{Destination, Protocol, VirtualServerId};
 use super::merge;
 use crate::cluster::Family;
 use crate::desired::{Desired, Drain, Server};
-use crate::layout::nftables::Element;
+use crate::layout::nftables::{Element, Kind};
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Phase, Plan};
 
@@ -80,24 +80,38 @@ fn remove(desired: &Desired, observed: &Observed, found: &ObservedServer, plan: 
 }
 
 /// Whether packets of open connections still come to a virtual server whose mark no new packet gets. Those of ranges do not
-/// once the range is gone, whose ports are nothing else's. Nothing shows what had a mark once nothing has it.
+/// once the range is gone, whose ports are nothing else's; but a port that was served together with them may now be served by
+/// itself. Nothing shows what had a mark once nothing has it.
 fn keeps_packets(family: Family, mark: NonZeroU32, desired: &Desired, observed: &Observed) -> bool {
     let wanted = desired.tables.get(family).as_ref();
     let wanted = wanted.map_or(&[][..], |table| &table.elements);
     let table = observed.tables.get(family).as_ref();
     let elements = table.map_or(&[][..], |table| &table.elements);
     let drains = |protocol: Protocol| Drain::by_default(protocol) != Drain::Never;
-    let goes = |mark: u32| {
-        let of_range =
-            |element: &&Element| matches!(element, Element::RangeMark(_, of) if *of == mark);
-        let mut ranges = elements.iter().filter(of_range);
-        ranges.any(|range| wanted.binary_search(range).is_err())
+    let is_wanted = |element: &Element| wanted.binary_search(element).is_ok();
+    let is_gone = |element: &Element| match element {
+        Element::PortMark(at, _) => {
+            let mut kinds = Kind::ALL.into_iter();
+            let is_served = kinds.any(|kind| is_wanted(&Element::Service(*at, kind)));
+            !(is_wanted(element) || (is_served && drains(at.protocol)))
+        }
+        _ => !is_wanted(element),
+    };
+    let of_ranges = |mark: u32| {
+        elements.iter().filter(move |element| match element {
+            Element::PortMark(_, of) | Element::RangeMark(_, of) => *of == mark,
+            _ => false,
+        })
     };
     let of_mark = |element: &Element| match element {
         Element::ServiceMark(at, of) if *of == mark.get() => Some(drains(at.protocol)),
         Element::NodePortMark(at, of) if *of == mark.get() => Some(drains(at.protocol)),
-        Element::RangeMark(_, of) if *of == mark.get() => Some(false),
-        Element::RangeLocalMark(range, of) if *of == mark.get() => Some(!goes(*range)),
+        Element::PortMark(_, of) | Element::RangeMark(_, of) if *of == mark.get() => {
+            Some(!of_ranges(*of).all(is_gone))
+        }
+        Element::RangeLocalMark(range, of) if *of == mark.get() => {
+            Some(!of_ranges(*range).any(is_gone))
+        }
         _ => None,
     };
     elements.iter().find_map(of_mark).unwrap_or(true)

@@ -13,7 +13,7 @@ use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
-use super::nftables::Grants;
+use super::grants::Grants;
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
 use super::options;
 use super::reserved::Reserved;
@@ -115,10 +115,13 @@ impl<'a> Context<'a> {
         // Most ports are served on one address, and claims are kept: the room they take counts.
         all.claims.reserve_exact(service.ports.len());
         if self.config.layout == Layout::Nftables {
+            let mut ranges = self.ranges(service, slices, &mut all);
             for port in &service.ports {
-                self.nftables_claims(service, port, slices, &mut all);
+                self.nftables_claims(service, port, slices, ranges.as_mut(), &mut all);
             }
-            self.nftables_ranges(service, slices, &mut all);
+            if let Some(ranges) = &ranges {
+                self.nftables_ranges(ranges, &mut all);
+            }
             return all;
         }
         for port in &service.ports {

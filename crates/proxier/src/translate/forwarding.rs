@@ -13,7 +13,7 @@ use ipvs_netlink::Destination;
 
 use super::claims::Context;
 use super::endpoints::Endpoints;
-use super::nftables::mark_key;
+use super::grants::mark_key;
 use crate::cluster::{Family, Forwarding, Service, ServicePort};
 use crate::conflict::NotForwarded;
 use crate::layout::nftables::MarkFor;

@@ -1,9 +1,11 @@
 //! From a cluster to what the kernel of one of its nodes should hold.
 
+mod affinity;
 mod claim;
 mod claims;
 mod endpoints;
 mod forwarding;
+mod grants;
 mod iptables;
 mod nftables;
 mod node_ports;
@@ -13,8 +15,8 @@ mod reserved;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
 pub(crate) use claims::Context;
+pub(crate) use grants::{Grants, grants, mark_keys};
 pub(crate) use iptables::{AddressKind, PortClaim, Ports};
-pub(crate) use nftables::{Grants, grants, mark_keys};
 pub(crate) use node_ports::node_port_addresses;
 pub use options::{NoEffect, UnusedOption, unused_options};
 pub(crate) use ranges::{RangeClaim, range_claims, refused_ranges};

@@ -3,7 +3,8 @@
 //! A Service's port has one virtual server at each of its addresses, with the endpoints that pods and the node itself
 //! get. With `externalTrafficPolicy: Local` it has one more, by firewall mark, with the endpoints on this node: packets
 //! from outside get the mark. What is forwarded other than by masquerading has one by mark too
-//! ([`forwarding`](super::forwarding)), and so have ranges of ports ([`ranges`](super::ranges)).
+//! ([`forwarding`](super::forwarding)), and so have ranges of ports ([`ranges`](super::ranges)) and ports that choose
+//! endpoints together ([`affinity`](super::affinity)).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,83 +15,18 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Destination, Scheduler, ServiceFlags, VirtualServerConfig, VirtualServerId};
 
+use super::affinity::SharedMarks;
 use super::claim::{Claim, Extra, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
-use super::forwarding;
-use super::ranges::{RefusedRanges, range_claims, range_marks, refused_ranges};
+use super::grants::{is_reachable_outside, mark_key};
+use super::ranges::Ranges;
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
-use crate::config::Config;
 use crate::conflict::Holder;
 use crate::desired::Drain;
 use crate::layout::nftables::{
-    AddressPort, Element, Kind, MarkFor, MarkKey, Marked, Marks, NodePort, OWN_FLAG, TableRules,
-    allocate,
+    AddressPort, Element, Kind, MarkFor, NodePort, OWN_FLAG, TableRules,
 };
-
-/// What the Services of a family get by what is known of the Services alone: it does not move with endpoints.
-#[derive(Debug, Default)]
-pub(crate) struct Grants {
-    /// The marks of Service ports and ranges.
-    pub(crate) marks: Marks,
-    /// The ranges that Services do not get.
-    pub(crate) refused: RefusedRanges,
-}
-
-impl Grants {
-    /// Nothing.
-    pub(crate) const fn none() -> Self {
-        Self {
-            marks: Marks::new(),
-            refused: RefusedRanges::new(),
-        }
-    }
-}
-
-/// What these Services get.
-pub(crate) fn grants<'a>(
-    config: &Config,
-    family: Family,
-    services: impl IntoIterator<Item = &'a Service>,
-) -> Grants {
-    let (mut keys, mut claims) = (Vec::new(), Vec::new());
-    for service in services {
-        keys.extend(mark_keys(service, family));
-        claims.extend(range_claims(service, family));
-    }
-    Grants {
-        marks: allocate(&config.nftables, keys),
-        refused: refused_ranges(&claims),
-    }
-}
-
-/// The marks that the ports and ranges of a Service want.
-pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
-    let split = service.external_local();
-    let forwarded =
-        forwarding::asked(service).is_some() && forwarding::has_address(service, family);
-    let counts = service.counts(family) && (split || forwarded);
-    let ports = service.ports.iter().filter(move |_| counts);
-    let of_ports = ports.flat_map(move |port| {
-        let split = split && is_reachable_outside(service, port, family);
-        let policy = split.then(|| mark_key(service, port, MarkFor::Policy));
-        let forwarding = forwarded.then(|| mark_key(service, port, MarkFor::Forwarding));
-        policy.into_iter().chain(forwarding)
-    });
-    of_ports.chain(range_marks(service, family))
-}
-
-pub(super) fn mark_key(service: &Service, port: &ServicePort, wanted_for: MarkFor) -> MarkKey {
-    MarkKey::new(
-        service,
-        Marked::Port(port.protocol, port.port.get(), wanted_for),
-    )
-}
-
-/// Whether a port has any address besides the cluster IP.
-fn is_reachable_outside(service: &Service, port: &ServicePort, family: Family) -> bool {
-    port.node_port.is_some() || forwarding::has_address(service, family)
-}
 
 /// What the addresses of a port have in common.
 struct Port<'a> {
@@ -99,6 +35,8 @@ struct Port<'a> {
     config: VirtualServerConfig,
     drain: Drain,
     endpoints: Endpoints,
+    /// The marks by which it chooses endpoints together with the Service's other ports, where it does.
+    shared: Option<SharedMarks>,
     /// What becomes of packets from outside to external IPs and load balancer addresses.
     to_addresses: Outside,
     /// The same to node ports.
@@ -143,12 +81,13 @@ impl Context<'_> {
         self.node_ports.iter().copied().map(Element::NodeAddress)
     }
 
-    /// What a port of a Service wants.
+    /// What a port of a Service wants. One that chooses endpoints together with others joins the Service's ranges.
     pub(super) fn nftables_claims(
         &self,
         service: &Service,
         port: &ServicePort,
         slices: &[&EndpointSlice],
+        ranges: Option<&mut Ranges<'_>>,
         all: &mut ServiceClaims,
     ) {
         let reachable_outside = is_reachable_outside(service, port, self.family);
@@ -171,6 +110,8 @@ impl Context<'_> {
             Some(Some(mark)) => Outside::Marked(mark),
             Some(None) | None => Outside::Shared,
         };
+        let shared = ranges.and_then(|ranges| ranges.join(port, &endpoints));
+        let marks_of_all = shared.and_then(Result::ok);
         let asked = self.direct(service, port, &endpoints);
         // Connection tracking does not know what is open, since it has not seen the answers: IPVS drops what is new.
         let goes_on = !endpoints.external().is_empty() || endpoints.shuts_down_here();
@@ -181,9 +122,11 @@ impl Context<'_> {
             config: self.own_config(service),
             drain: self.drain(service, port.protocol, &endpoints),
             endpoints,
+            shared: marks_of_all,
             to_addresses: direct.map_or(by_policy, |direct| Outside::Marked(direct.mark)),
             to_node_ports: by_policy,
         };
+        let of_port = all.claims.len();
         self.cluster_ip(&port, all);
         let of_addresses = all.claims.len();
         self.outside_addresses(&port, all);
@@ -196,12 +139,15 @@ impl Context<'_> {
         };
         if mark == Some(None) {
             report(of_node..all.claims.len(), Holder::OtherMarks);
-            if direct.is_none() {
+            if direct.is_none() && port.shared.is_none() {
                 report(of_addresses..of_node, Holder::OtherMarks);
             }
         }
         if let Err(why) = asked {
             report(of_addresses..of_node, Holder::Forwarding(why));
+        }
+        if let Some(Err(why)) = shared {
+            report(of_port..of_node, Holder::Affinity(why));
         }
         let kept = match (by_policy, mark) {
             (Outside::Marked(mark), _) => Some(mark),
@@ -209,7 +155,8 @@ impl Context<'_> {
             (_, Some(Some(mark))) if port.endpoints.shuts_down_here() => Some(mark),
             _ => None,
         };
-        let is_used = direct.is_none() || port.port.node_port.is_some();
+        let at_addresses = direct.is_none() && port.shared.is_none();
+        let is_used = at_addresses || port.port.node_port.is_some();
         if let Some(mark) = kept.filter(|_| is_used) {
             let mut claim = port.by_mark(self.family, mark, port.endpoints.external());
             claim.config = marked_config(claim.config);
@@ -240,10 +187,15 @@ impl Context<'_> {
             Kind::ClusterIp
         };
         let at = port.at(ip);
-        let mut elements = vec![Element::ClusterIp(ip), Element::Service(at, kind)];
         let endpoints = port.endpoints.internal();
-        if endpoints.is_empty() && kind != Kind::Drop {
-            elements.push(Element::Refused(at));
+        let mut elements = vec![Element::ClusterIp(ip)];
+        if let Some(shared) = port.shared {
+            elements.extend(SharedMarks::elements(at, shared.inside));
+        } else {
+            elements.push(Element::Service(at, kind));
+            if endpoints.is_empty() && kind != Kind::Drop {
+                elements.push(Element::Refused(at));
+            }
         }
         let mut claim = port.claim(at.server(), endpoints, elements);
         claim.cluster_ip = true;
@@ -260,30 +212,43 @@ impl Context<'_> {
             .chain(balanced.map(|ip| (ip, true)));
         for (ip, is_balanced) in all_addresses {
             let at = port.at(ip);
-            let mut elements = Vec::new();
-            if is_balanced {
-                if let Some(clients) = self.firewall(service) {
-                    elements.push(Element::Firewalled(at));
-                    let source = |client| Element::SourceRange(at, client);
-                    elements.extend(clients.into_iter().map(source));
-                }
-            }
-            let kind = match port.to_addresses {
-                Outside::Shared => Kind::External,
-                Outside::Marked(_) | Outside::Dropped => Kind::ExternalLocal,
+            let elements = match port.shared.and_then(|shared| shared.outside) {
+                Some(mark) => SharedMarks::elements(at, mark).into(),
+                None => self.elements_outside(port, at, is_balanced),
             };
-            if let Outside::Marked(mark) = port.to_addresses {
-                elements.push(Element::ServiceMark(at, mark.get()));
-            }
-            elements.push(Element::Service(at, kind));
-            let endpoints = port.outside_endpoints();
-            if endpoints.is_empty() {
-                elements.push(Element::Refused(at));
-            }
-            let claim = port.claim(at.server(), endpoints, elements);
+            let claim = port.claim(at.server(), port.outside_endpoints(), elements);
             let api_server = self.is_api_server(&claim.id);
             self.claim_unless(api_server, port, claim, all);
         }
+    }
+
+    /// What a port has at an external IP or a load balancer address.
+    fn elements_outside(
+        &self,
+        port: &Port<'_>,
+        at: AddressPort,
+        is_balanced: bool,
+    ) -> Vec<Element> {
+        let mut elements = Vec::new();
+        if is_balanced {
+            if let Some(clients) = self.firewall(port.service) {
+                elements.push(Element::Firewalled(at));
+                let source = |client| Element::SourceRange(at, client);
+                elements.extend(clients.into_iter().map(source));
+            }
+        }
+        let kind = match port.to_addresses {
+            Outside::Shared => Kind::External,
+            Outside::Marked(_) | Outside::Dropped => Kind::ExternalLocal,
+        };
+        if let Outside::Marked(mark) = port.to_addresses {
+            elements.push(Element::ServiceMark(at, mark.get()));
+        }
+        elements.push(Element::Service(at, kind));
+        if port.outside_endpoints().is_empty() {
+            elements.push(Element::Refused(at));
+        }
+        elements
     }
 
     /// Which clients may use a load balancer address; `None` for everybody.

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use ipvs_netlink::{Protocol, Scheduler, ServiceFlags, VirtualServerConfig};
 
+use super::affinity;
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::forwarding;
-use crate::cluster::{DrainLimit, Family, Host, Service, ServiceOption, ServiceOptions};
+use crate::cluster::{
+    AffinityScope, DrainLimit, Family, Host, Service, ServiceOption, ServiceOptions, annotation,
+};
 use crate::config::Config;
-use crate::conflict::NotForwarded;
+use crate::conflict::{NotForwarded, NotShared};
 use crate::desired::Drain;
 use crate::layout::{EndpointRules, Layout};
 
@@ -42,6 +45,14 @@ pub enum NoEffect {
     NoOutsideAddress,
     /// A port is masqueraded all the same.
     NotForwarded(NotForwarded),
+    /// This layout has a virtual server for each port.
+    ServerOfEachPort(Layout),
+    /// The Service has no session affinity.
+    NoSessionAffinity,
+    /// Each port is forwarded by a virtual server of its own, since the Service asks for direct return.
+    DirectReturn,
+    /// A port chooses endpoints by itself all the same.
+    NotShared(NotShared),
 }
 
 /// The whole sentence: `kube-proxier/scheduler: sh has no effect: …`.
@@ -82,6 +93,20 @@ impl fmt::Display for NoEffect {
                 f.write_str("the Service has no external IP and no load balancer address")
             }
             Self::NotForwarded(why) => why.fmt(f),
+            Self::ServerOfEachPort(layout) => write!(
+                f,
+                "layout {} has a virtual server for each port; layout nftables can have one for all",
+                layout.as_str()
+            ),
+            Self::NoSessionAffinity => {
+                f.write_str("the Service has no session affinity (sessionAffinity: ClientIP)")
+            }
+            Self::DirectReturn => write!(
+                f,
+                "with {} each port has a virtual server of its own",
+                annotation::FORWARDING
+            ),
+            Self::NotShared(why) => why.fmt(f),
         }
     }
 }
@@ -112,6 +137,7 @@ fn why_unused(
 ) -> Option<NoEffect> {
     match option {
         ServiceOption::Forwarding if options.direct_return().is_none() => None,
+        ServiceOption::Affinity if options.affinity == Some(AffinityScope::EachPort) => None,
         ServiceOption::Ports => {
             let can = config.layout == Layout::Nftables;
             (!can).then_some(NoEffect::NoRanges(config.layout))
@@ -122,6 +148,13 @@ fn why_unused(
             options.scheduler.filter(missing).map(NoEffect::NoScheduler)
         }
         ServiceOption::UpperThreshold | ServiceOption::LowerThreshold => None,
+        ServiceOption::Affinity => match config.layout {
+            Layout::Nftables if service.affinity_seconds.is_none() => {
+                Some(NoEffect::NoSessionAffinity)
+            }
+            Layout::Nftables => affinity::is_direct(service).then_some(NoEffect::DirectReturn),
+            layout => Some(NoEffect::ServerOfEachPort(layout)),
+        },
         ServiceOption::Forwarding => match config.layout {
             Layout::Nftables => {
                 let has_address = |family: &Family| forwarding::has_address(service, *family);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 
+use super::affinity;
 use super::claim::{Claim, Precedence, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
@@ -90,7 +91,8 @@ pub(crate) fn refused_ranges<'a>(
 
 /// The marks that the ranges of a Service want.
 pub(super) fn range_marks(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
-    let wants = service.counts(family) && !service.port_ranges().is_empty();
+    let shares = affinity::is_asked(service) && !service.ports.is_empty();
+    let wants = service.counts(family) && (shares || !service.port_ranges().is_empty());
     let is_outside = has_address(service, family);
     let internal = service.internal_policy == TrafficPolicy::Local;
     let local = is_outside && service.external_local();
@@ -104,58 +106,73 @@ pub(super) fn range_marks(service: &Service, family: Family) -> impl Iterator<It
 }
 
 /// What the ranges of a Service have in common.
-struct Ranges<'a> {
-    service: &'a Service,
+pub(super) struct Ranges<'a> {
+    pub(super) service: &'a Service,
     config: VirtualServerConfig,
-    drain: Drain,
-    endpoints: Endpoints,
-    /// The marks of its virtual servers.
-    marks: BTreeMap<RangeServer, NonZeroU32>,
+    pub(super) endpoints: Endpoints,
+    /// The virtual servers that there should be.
+    pub(super) servers: Vec<RangeServer>,
+    /// The marks of those that have one.
+    pub(super) marks: BTreeMap<RangeServer, NonZeroU32>,
+    /// Listed ports that are served together with the ranges ([`affinity`]).
+    pub(super) joined: Vec<PortRange>,
 }
 
 impl Context<'_> {
-    /// What the ranges of a Service want.
-    pub(super) fn nftables_ranges(
+    /// The ranges of a Service, before any port has joined them; `None` if there are none and no port can.
+    pub(super) fn ranges<'a>(
         &self,
-        service: &Service,
+        service: &'a Service,
         slices: &[&EndpointSlice],
         all: &mut ServiceClaims,
-    ) {
-        if service.port_ranges().is_empty() {
-            return;
+    ) -> Option<Ranges<'a>> {
+        let keys: Vec<_> = range_marks(service, self.family).collect();
+        if keys.is_empty() {
+            return None;
         }
         let reachable_outside = has_address(service, self.family);
-        let endpoints = self.endpoints(service, None, slices, reachable_outside, all);
-        let here = endpoints.on_this_node();
-        all.elements
-            .extend(here.map(|(ip, _)| Element::Hairpin(ip)));
-        let keys = range_marks(service, self.family);
-        let mark = |key: MarkKey| match key.marked {
-            Marked::Ranges(server) => Some((server, *self.grants.marks.get(&key)?)),
-            Marked::Port(..) => None,
-        };
-        let ranges = Ranges {
+        let mut ranges = Ranges {
             service,
             config: self.own_config(service),
-            drain: self.drain_of_ranges(service, &endpoints),
-            marks: keys.filter_map(mark).collect(),
-            endpoints,
+            endpoints: self.endpoints(service, None, slices, reachable_outside, all),
+            servers: Vec::new(),
+            marks: BTreeMap::new(),
+            joined: Vec::new(),
         };
+        for key in keys {
+            if let Marked::Ranges(server) = key.marked {
+                ranges.servers.push(server);
+                let mark = self.grants.marks.get(&key);
+                ranges.marks.extend(mark.map(|mark| (server, *mark)));
+            }
+        }
+        Some(ranges)
+    }
+
+    /// What the ranges of a Service want, and the ports that have joined them.
+    pub(super) fn nftables_ranges(&self, ranges: &Ranges<'_>, all: &mut ServiceClaims) {
+        let service = ranges.service;
+        if service.port_ranges().is_empty() && ranges.joined.is_empty() {
+            return;
+        }
+        let here = ranges.endpoints.on_this_node();
+        all.elements
+            .extend(here.map(|(ip, _)| Element::Hairpin(ip)));
         if let Some(ip) = service.cluster_ip(self.family) {
-            self.ranges_at(ip, ranges.inside(), &ranges, all);
+            self.ranges_at(ip, ranges.inside(), ranges, all);
         }
         for ip in service.outside_addresses(self.family) {
-            self.ranges_at(ip, RangeServer::Cluster, &ranges, all);
-            self.ranges_outside(ip, &ranges, all);
+            self.ranges_at(ip, RangeServer::Cluster, ranges, all);
+            self.ranges_outside(ip, ranges, all);
         }
         let firewalled = self.of_family(&service.load_balancer_ips);
         for ip in firewalled {
-            self.firewall_of_ranges(ip, &ranges, all);
+            self.firewall_of_ranges(ip, ranges, all);
         }
         ranges.policies(&mut all.elements);
-        let servers = ranges.marks.iter();
-        all.claims
-            .extend(servers.map(|(server, mark)| ranges.claim(self.family, *server, *mark)));
+        let drain = self.drain_of_ranges(ranges);
+        let claim = |(server, mark): (&_, &_)| ranges.claim(self.family, *server, *mark, &drain);
+        all.claims.extend(ranges.marks.iter().map(claim));
     }
 
     /// The ranges at one address: those that another Service has, or at the address of something else, are refused.
@@ -229,9 +246,9 @@ impl Context<'_> {
     }
 
     /// TCP ends by itself and UDP does not. Of a destination that serves both, connections go on as long as its pod is known.
-    fn drain_of_ranges(&self, service: &Service, endpoints: &Endpoints) -> Drain {
-        let ranges = service.port_ranges();
-        let has = |protocol| ranges.iter().any(|range| range.protocol() == protocol);
+    fn drain_of_ranges(&self, ranges: &Ranges<'_>) -> Drain {
+        let (service, endpoints) = (ranges.service, &ranges.endpoints);
+        let has = |protocol| ranges.all().any(|range| range.protocol() == protocol);
         let tcp = || self.drain(service, Protocol::TCP, endpoints);
         match (has(Protocol::TCP), has(Protocol::UDP), has(Protocol::SCTP)) {
             (true, false, false) => tcp(),
@@ -245,20 +262,32 @@ impl Context<'_> {
     }
 }
 
+/// The endpoints that a virtual server gets.
+pub(super) const fn chosen(endpoints: &Endpoints, server: RangeServer) -> &Arc<[Destination]> {
+    match server {
+        RangeServer::Cluster => endpoints.cluster(),
+        RangeServer::Internal => endpoints.internal(),
+        RangeServer::Local => endpoints.external(),
+    }
+}
+
 impl Ranges<'_> {
+    /// The ranges, and the ports that have joined them.
+    fn all(&self) -> impl Iterator<Item = PortRange> {
+        let ranges = self.service.port_ranges().iter();
+        ranges.chain(&self.joined).copied()
+    }
+
+    /// Whether every virtual server that there should be has a mark.
+    pub(super) fn has_all_marks(&self) -> bool {
+        self.marks.len() == self.servers.len()
+    }
+
     /// The virtual server of the cluster IP.
-    fn inside(&self) -> RangeServer {
+    pub(super) const fn inside(&self) -> RangeServer {
         match self.service.internal_policy {
             TrafficPolicy::Local => RangeServer::Internal,
             TrafficPolicy::Cluster => RangeServer::Cluster,
-        }
-    }
-
-    fn destinations(&self, server: RangeServer) -> &Arc<[Destination]> {
-        match server {
-            RangeServer::Cluster => self.endpoints.cluster(),
-            RangeServer::Internal => self.endpoints.internal(),
-            RangeServer::Local => self.endpoints.external(),
         }
     }
 
@@ -266,7 +295,7 @@ impl Ranges<'_> {
     fn policies(&self, elements: &mut Vec<Element>) {
         for (server, mark) in &self.marks {
             let mark = mark.get();
-            let none = self.destinations(*server).is_empty();
+            let none = chosen(&self.endpoints, *server).is_empty();
             match server {
                 RangeServer::Internal if self.endpoints.none_here() => {
                     elements.push(Element::RangeDropped(mark));
@@ -288,16 +317,16 @@ impl Ranges<'_> {
         }
     }
 
-    fn claim(&self, family: Family, server: RangeServer, mark: NonZeroU32) -> Claim {
+    fn claim(&self, family: Family, server: RangeServer, mark: NonZeroU32, drain: &Drain) -> Claim {
         Claim {
             id: VirtualServerId::FirewallMark { family, mark },
             cluster_ip: false,
             config: self.config,
-            destinations: Arc::clone(self.destinations(server)),
+            destinations: Arc::clone(chosen(&self.endpoints, server)),
             bind: false,
             entries: Vec::new(),
-            drain: self.drain.clone(),
-            port: PortRange::display(self.service.port_ranges()).into(),
+            drain: drain.clone(),
+            port: PortRange::display(&PortRange::merge(self.all().collect())).into(),
             extra: None,
         }
     }

@@ -7,6 +7,7 @@
     reason = "a test that fails should panic"
 )]
 
+mod affinity;
 mod direct;
 mod engine;
 mod memory;

@@ -52,7 +52,7 @@ pub(crate) fn leads_to(state: &Observed, id: VirtualServerId) -> bool {
     };
     let mut own = elements(state).map(|(_, element)| element);
     own.any(|element| match element {
-        Element::Service(of, _) => of == at,
+        Element::Service(of, _) | Element::PortMark(of, _) => of == at,
         Element::NodePort(of, _) => of == port,
         _ => false,
     })
@@ -95,8 +95,8 @@ impl<'a> Watch<'a> {
                     ));
                 }
             }
-            if let Element::Service(at, _) = element {
-                self.restricted(family, at, &present, &mut problems);
+            if let Some(firewalled) = firewalled(&element) {
+                self.restricted(family, (&element, firewalled), &present, &mut problems);
             }
             if element.mark().is_some() {
                 self.right_endpoints(state, family, element, &mut problems);
@@ -109,32 +109,31 @@ impl<'a> Watch<'a> {
     fn restricted(
         &self,
         family: Family,
-        at: AddressPort,
+        (element, firewalled): (&Element, Element),
         present: &BTreeSet<(Family, Element)>,
         problems: &mut Vec<String>,
     ) {
-        let firewalled = Element::Firewalled(at);
+        let same = |other: &Element| match (element, other) {
+            (Element::Service(at, _), Element::Service(of, _)) => at == of,
+            _ => element == other,
+        };
         let wanted = self.desired.tables.get(family).as_ref();
         let wanted = wanted.map_or(&[][..], |table| &table.elements);
-        let is_wanted = wanted
-            .iter()
-            .any(|element| matches!(element, Element::Service(of, _) if *of == at));
+        let is_wanted = wanted.iter().any(same);
         let (before, after) = (
             self.elements.contains(&(family, firewalled)),
             wanted.contains(&firewalled),
         );
         // Open where it is to be open, or was.
-        let is_new = !self
-            .elements
-            .iter()
-            .any(|(_, element)| matches!(element, Element::Service(of, _) if *of == at));
+        let mut found = self.elements.iter();
+        let is_new = !found.any(|(of, element)| *of == family && same(element));
         let must = match (is_wanted, is_new) {
             (true, true) => after,
             (true, false) => before && after,
             (false, _) => before,
         };
         if must && !present.contains(&(family, firewalled)) {
-            problems.push(format!("{at} is not restricted"));
+            problems.push(format!("{element} is not restricted"));
         }
     }
 
@@ -172,6 +171,16 @@ impl<'a> Watch<'a> {
                 "{family} {element} leads to endpoints of another: {wrong:?}"
             ));
         }
+    }
+}
+
+/// What restricts the clients of an element by which packets are served.
+const fn firewalled(element: &Element) -> Option<Element> {
+    match *element {
+        Element::Service(at, _) => Some(Element::Firewalled(at)),
+        Element::PortMark(at, mark) => Some(Element::RangeFirewalled(at.address, mark)),
+        Element::RangeMark(at, mark) => Some(Element::RangeFirewalled(at.address, mark)),
+        _ => None,
     }
 }
 

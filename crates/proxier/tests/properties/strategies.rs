@@ -10,8 +10,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
-    Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Forwarding, Hints, Host,
-    Node, ObjectName, PortRange, Service, ServiceOptions, ServicePort, ServiceType, TrafficPolicy,
+    AffinityScope, Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Forwarding,
+    Hints, Host, Node, ObjectName, PortRange, Service, ServiceOptions, ServicePort, ServiceType,
+    TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
@@ -118,7 +119,7 @@ fn service(name: u8) -> impl Strategy<Value = Service> {
         service_ports(),
     );
     let how = (
-        option::weighted(0.2, 1..86_400u32),
+        option::weighted(0.4, 1..86_400u32),
         policy(),
         policy(),
         option::of(31_000..31_002u16),
@@ -206,9 +207,13 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             Forwarding::Gue(NonZeroU16::MIN),
         ])),
         port_ranges(),
+        option::of(select(vec![
+            AffinityScope::EachPort,
+            AffinityScope::AllPorts,
+        ])),
     );
     let all = all.prop_map(
-        |(scheduler, flags, thresholds, drain, drain_udp, forwarding, ports)| {
+        |(scheduler, flags, thresholds, drain, drain_udp, forwarding, ports, affinity)| {
             let mut options = ServiceOptions::default();
             options.scheduler = scheduler;
             options.scheduler_flags = flags.filter(|_| scheduler.is_some());
@@ -216,6 +221,7 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             options.drain_udp = drain_udp;
             options.forwarding = forwarding;
             options.ports = ports;
+            options.affinity = affinity;
             if let Some((upper, lower)) = thresholds {
                 options.upper_threshold = NonZeroU32::new(upper);
                 options.lower_threshold = lower.and_then(NonZeroU32::new);
@@ -268,8 +274,8 @@ fn slice(name: u8) -> impl Strategy<Value = EndpointSlice> {
     let port = (
         select(vec!["", "b", "c"]),
         protocol(),
-        // What is not masqueraded needs a Service's own port.
-        select(vec![8080u16, 8081, 80]),
+        // What is not masqueraded, and ports that are served together, need a Service's own port.
+        select(vec![8080u16, 8081, 80, 80]),
     );
     let weight = option::weighted(0.3, 0..3u16);
     let all = (

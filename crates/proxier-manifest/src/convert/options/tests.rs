@@ -150,6 +150,20 @@ fn forwarding_is_read_by_both_names_and_ours_comes_first() {
 }
 
 #[test]
+fn affinity_is_for_each_port_or_for_all() {
+    for scope in [AffinityScope::EachPort, AffinityScope::AllPorts] {
+        let text = format!("kube-proxier/affinity: ' {scope}'");
+        assert_eq!(options(&text).affinity, Some(scope));
+    }
+    for bad in ["", "all", "All-ports"] {
+        let (options, texts) = refused(&format!("kube-proxier/affinity: '{bad}'"));
+        let text = format!("kube-proxier/affinity: {bad:?} is not each-port or all-ports");
+        assert_eq!(texts, [text]);
+        assert_eq!(options, ServiceOptions::default());
+    }
+}
+
+#[test]
 fn a_slice_has_a_weight() {
     let read = |weight: &str| {
         let text = format!(

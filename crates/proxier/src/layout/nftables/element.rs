@@ -177,9 +177,11 @@ pub enum Element {
     Service(AddressPort, Kind),
     /// A node port.
     NodePort(NodePort, Kind),
+    /// The mark of ranges that packets to a port get which is served together with them.
+    PortMark(AddressPort, u32),
     /// The mark that packets to a range of ports get.
     RangeMark(AddressRange, u32),
-    /// An address that has ranges of ports.
+    /// An address that has ranges of ports, or ports that are served together with them.
     RangeAddress(IpAddr),
 }
 
@@ -202,6 +204,7 @@ impl Element {
             Self::RangeLocalMark(..) => SetId::RangeLocalMarks,
             Self::RangeDropped(_) => SetId::RangeDropped,
             Self::RangeLocal(_) => SetId::RangeLocal,
+            Self::PortMark(..) => SetId::PortMarks,
             Self::RangeMark(..) => SetId::RangeMarks,
             Self::RangeAddress(_) => SetId::RangeAddresses,
             Self::Service(_, kind) | Self::NodePort(_, kind) => kind.set(),
@@ -215,6 +218,7 @@ impl Element {
             Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
             Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
             Self::RangeLocalMark(of, _) => Self::RangeLocalMark(of, 0),
+            Self::PortMark(at, _) => Self::PortMark(at, 0),
             Self::RangeMark(at, _) => Self::RangeMark(at, 0),
             other => other,
         }
@@ -238,6 +242,7 @@ impl Element {
             Self::ServiceMark(_, mark)
             | Self::NodePortMark(_, mark)
             | Self::RangeLocalMark(_, mark)
+            | Self::PortMark(_, mark)
             | Self::RangeMark(_, mark) => Some(*mark),
             _ => None,
         }
@@ -263,7 +268,9 @@ impl fmt::Display for Element {
             }
             Self::RangeLocalMark(of, mark) => write!(f, "{of:#010x} : {mark:#010x}"),
             Self::RangeMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
-            Self::ServiceMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
+            Self::ServiceMark(at, mark) | Self::PortMark(at, mark) => {
+                write!(f, "{at} : {mark:#010x}")
+            }
             Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::NodePort(at, _) => write!(f, "{at}"),
         }

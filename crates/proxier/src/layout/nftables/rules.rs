@@ -116,6 +116,32 @@ mod tests {
         }
     }
 
+    /// An ICMP error is looked up wherever the port of an address can be that its connection was made to.
+    #[test]
+    fn errors_are_known_by_every_set_of_ports() {
+        for rules in tables() {
+            let table = rules.structure();
+            let errors = table.rules.iter();
+            let errors = errors.filter(|rule| rule.chain.as_ref().is_some_and(|c| c == "errors"));
+            let known: BTreeSet<_> = errors
+                .flat_map(|rule| &rule.expressions.0)
+                .filter_map(|one| match one {
+                    Expression::Lookup(lookup) => lookup.set.as_str(),
+                    _ => None,
+                })
+                .collect();
+            let expected = [
+                SetId::Services,
+                SetId::External,
+                SetId::ExternalLocal,
+                SetId::PortMarks,
+                SetId::RangeMarks,
+            ];
+            let expected = expected.map(SetId::as_str);
+            assert_eq!(known, BTreeSet::from(expected));
+        }
+    }
+
     /// The kernel takes no rule that leads to a chain which is not there, and no loop of chains.
     #[test]
     fn chains_lead_to_chains_before_them_only() {

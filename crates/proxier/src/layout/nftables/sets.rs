@@ -56,15 +56,18 @@ pub enum SetId {
     NodePorts,
     /// The same with `externalTrafficPolicy: Local`.
     NodePortsLocal,
+    /// Map: which mark of ranges packets get, by address, protocol and port: those of ports that are served together with
+    /// ranges.
+    PortMarks,
     /// Map: which mark packets get, by address, protocol and range of ports.
     RangeMarks,
-    /// Addresses with ranges of ports: other packets are spared the search among ranges.
+    /// Addresses with any of these: other packets are spared the search among them.
     RangeAddresses,
 }
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::SourceRanges,
         Self::RangeSources,
         Self::Firewalled,
@@ -85,6 +88,7 @@ impl SetId {
         Self::ExternalLocal,
         Self::NodePorts,
         Self::NodePortsLocal,
+        Self::PortMarks,
         Self::RangeMarks,
         Self::RangeAddresses,
     ];
@@ -100,6 +104,7 @@ impl SetId {
             Self::RangeLocalMarks => "range-local-marks",
             Self::RangeDropped => "range-dropped",
             Self::RangeLocal => "range-local",
+            Self::PortMarks => "port-marks",
             Self::RangeMarks => "range-marks",
             Self::RangeAddresses => "range-addresses",
             Self::Firewalled => "firewalled",
@@ -151,7 +156,7 @@ impl SetId {
             | Self::ExternalLocal => make(&service),
             Self::Hairpin => make(&[address, address]),
             Self::ClusterIps | Self::NodeAddresses | Self::RangeAddresses => make(&[address]),
-            Self::ServiceMarks => make(&service).map_to(T::MARK),
+            Self::ServiceMarks | Self::PortMarks => make(&service).map_to(T::MARK),
             Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
             Self::NodePorts | Self::NodePortsLocal => make(&[T::INET_PROTO, T::INET_SERVICE]),
         }

@@ -83,7 +83,9 @@ impl Element {
             Self::ClusterIp(address) | Self::NodeAddress(address) | Self::RangeAddress(address) => {
                 nftables_netlink::Element::new(&[Octets::of(address).as_slice()])
             }
-            Self::ServiceMark(at, mark) => of_address_port(at).to_value(&mark.to_ne_bytes()),
+            Self::ServiceMark(at, mark) | Self::PortMark(at, mark) => {
+                of_address_port(at).to_value(&mark.to_ne_bytes())
+            }
             Self::NodePortMark(at, mark) => of_node_port(at).to_value(&mark.to_ne_bytes()),
             Self::NodePort(at, _) => of_node_port(at),
         }
@@ -136,6 +138,7 @@ impl Element {
             SetId::ClusterIps => Self::ClusterIp(key.address(family)?),
             SetId::NodeAddresses => Self::NodeAddress(key.address(family)?),
             SetId::ServiceMarks => Self::ServiceMark(key.address_port(family)?, mark(found)?),
+            SetId::PortMarks => Self::PortMark(key.address_port(family)?, mark(found)?),
             SetId::NodePortMarks => Self::NodePortMark(key.node_port()?, mark(found)?),
             SetId::Dropped => Self::Service(key.address_port(family)?, Kind::Drop),
             SetId::Services => Self::Service(key.address_port(family)?, Kind::ClusterIp),
@@ -273,6 +276,7 @@ mod tests {
             Element::ClusterIp(address),
             Element::NodeAddress(address),
             Element::ServiceMark(at(Protocol::TCP, 443), 0x1003),
+            Element::PortMark(at(Protocol::TCP, 443), 0x1003),
             Element::NodePortMark(node_port, 0x7f),
             Element::RangeFirewalled(address, 0x1003),
             Element::RangeRefused(0x1003),

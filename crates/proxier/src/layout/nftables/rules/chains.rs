@@ -195,6 +195,7 @@ impl TableRules {
             SetId::Firewalled
             | SetId::Refused
             | SetId::ServiceMarks
+            | SetId::PortMarks
             | SetId::RangeMarks
             | SetId::Dropped
             | SetId::Services

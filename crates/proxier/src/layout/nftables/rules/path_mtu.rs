@@ -44,9 +44,11 @@ impl TableRules {
         // Without the protocol `nft` does not know what the port is.
         let error = || Body::new().protocol(icmp(self.family).0);
         let of_sets = OF_ADDRESSES.map(|set| error().in_set(&original, &name(set.as_str())));
-        let ranges = name(SetId::RangeMarks.as_str());
-        let of_ranges = error().set_meta_by_map(MetaKey::MARK, &original, &ranges);
-        let all = of_sets.into_iter().chain([of_ranges]);
+        let of_maps = [SetId::PortMarks, SetId::RangeMarks].map(|map| {
+            let marks = name(map.as_str());
+            error().set_meta_by_map(MetaKey::MARK, &original, &marks)
+        });
+        let all = of_sets.into_iter().chain(of_maps);
         all.map(|about| goto(about, MAKE_LOCAL)).collect()
     }
 

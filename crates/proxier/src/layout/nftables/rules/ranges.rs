@@ -1,6 +1,6 @@
-//! Ranges of ports.
+//! Ranges of ports, and listed ports that are served together with them.
 //!
-//! A packet to one of them gets the mark of its virtual server, and no other bits, because IPVS compares the whole mark.
+//! A packet to one of these gets the mark of its virtual server, and no other bits, because IPVS compares the whole mark.
 //! What else becomes of the packet depends on that mark. The bit that asks for masquerading is in the connection's mark
 //! (`ct mark`) instead, until the packet leaves.
 
@@ -17,12 +17,11 @@ use super::own_mark::is_open;
 use crate::layout::nftables::SetId;
 
 impl TableRules {
-    /// Ports in no range go their way.
+    /// A port of its own comes before ranges. Ports in no range go their way.
     pub(super) fn ranges(&self) -> Vec<Body> {
-        vec![goto(
-            self.set_mark(Body::new(), SetId::RangeMarks),
-            RANGE_POLICY,
-        )]
+        let marks = [SetId::PortMarks, SetId::RangeMarks].into_iter();
+        let marked = marks.map(|map| self.set_mark(Body::new(), map));
+        marked.map(|body| goto(body, RANGE_POLICY)).collect()
     }
 
     pub(super) fn range_policy(&self) -> Vec<Body> {
