@@ -231,15 +231,18 @@ fn an_older_services_port_comes_first() {
 
 #[test]
 fn without_a_mark_each_port_chooses_by_itself() {
-    let mut config = config();
-    config.nftables.service_marks = 0x1;
-    let spec = "internalTrafficPolicy: Local, externalIPs: [203.0.113.7]";
-    let manifests = all_ports(spec, &["10.244.0.1"]);
-    let desired = translate(&cluster(&manifests), &host(), &config);
-    assert_eq!(joins(&desired), [""; 0]);
-    let mut holders = desired.conflicts.iter().map(|conflict| &conflict.holder);
-    assert_eq!(desired.conflicts.len(), 4);
-    assert!(holders.all(|holder| *holder == Holder::Affinity(NotShared::NoMark)));
+    // Of two virtual servers one has a mark; then, beside those of the ports' own policies, one of two again.
+    for (service_marks, policy) in [(0x1, "internal"), (0x3, "external")] {
+        let mut config = config();
+        config.nftables.service_marks = service_marks;
+        let spec = format!("{policy}TrafficPolicy: Local, externalIPs: [203.0.113.7]");
+        let manifests = all_ports(&spec, &["10.244.0.1"]);
+        let desired = translate(&cluster(&manifests), &host(), &config);
+        assert_eq!(joins(&desired), [""; 0]);
+        let mut holders = desired.conflicts.iter().map(|conflict| &conflict.holder);
+        assert_eq!(desired.conflicts.len(), 4);
+        assert!(holders.all(|holder| *holder == Holder::Affinity(NotShared::NoMark)));
+    }
 }
 
 #[test]
