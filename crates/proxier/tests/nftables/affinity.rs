@@ -1,5 +1,6 @@
 //! Session affinity over all listed ports of a Service: they join the virtual server of its ranges.
 
+use ipvs_netlink::VirtualServerId;
 use proxier::cluster::{Change, Family};
 use proxier::explain::{Evidence, Question, explain};
 use proxier::nftables::Element;
@@ -338,6 +339,25 @@ const fn goes_by_itself(operation: &Operation) -> bool {
         return false;
     };
     matches!(element, Element::Service(..))
+}
+
+/// Metrics and the page have what it carries under these ports.
+#[test]
+fn the_virtual_server_is_called_by_its_ports() {
+    let mut served = Served::new();
+    let annotations = format!("{ALL_PORTS}, kube-proxier/ports: '81/tcp, 10000-20000/udp'");
+    let manifests = web(&annotations, STICKY, &["10.244.0.1"], OWN_PORTS);
+    served.set(&manifests);
+    let engine = &served.engine;
+    let mut by_mark = engine
+        .servers()
+        .filter(|id| matches!(id, VirtualServerId::FirewallMark { .. }));
+    let (service, port) = engine.holder(by_mark.next().unwrap()).unwrap();
+    assert_eq!(
+        (service.name(), port),
+        ("web", "80-81/tcp, 443/tcp, 10000-20000/udp")
+    );
+    assert_eq!(by_mark.next(), None);
 }
 
 /// A port is served at every moment, and no virtual server goes that may have connections.
