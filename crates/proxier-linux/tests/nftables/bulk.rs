@@ -66,7 +66,11 @@ struct Ways {
 impl Ways {
     /// All links have an MTU of 1500.
     fn new(layout: Layout) -> Self {
-        let (net, node) = Node::serving(layout, &Web::new().bulk());
+        Self::serving(layout, &Web::new().bulk())
+    }
+
+    fn serving(layout: Layout, web: &Web) -> Self {
+        let (net, node) = Node::serving(layout, web);
         let (far, behind) = (Netns::new().unwrap(), Netns::new().unwrap());
         echo(&net.pod);
         echo(&behind);
@@ -118,6 +122,14 @@ impl Ways {
         Self { net, node, far }
     }
 
+    /// The way from the client to what is behind it.
+    fn narrow(&self) {
+        ip(
+            &self.net.client,
+            "route replace 192.168.40.0/24 dev far0 mtu lock 1300\n route replace 2001:db8:40::/64 dev far0 metric 256 mtu lock 1300",
+        );
+    }
+
     /// From everywhere, to both endpoints. The node has no address that a pod elsewhere cannot answer.
     fn all_transfer(&self, family: Family) {
         let to = CLUSTER_IP.port(family, BULK_PORT);
@@ -140,10 +152,7 @@ fn ip(netns: &Netns, lines: &str) {
 /// The error comes from a router on the way to a client, and is for the Service's address.
 pub(crate) fn path_mtu_to_clients(layout: Layout, family: Family) {
     let mut ways = Ways::new(layout);
-    ip(
-        &ways.net.client,
-        "route replace 192.168.40.0/24 dev far0 mtu lock 1300\n route replace 2001:db8:40::/64 dev far0 metric 256 mtu lock 1300",
-    );
+    ways.narrow();
     ways.all_transfer(family);
     let external = EXTERNAL_IP.port(family, BULK_PORT);
     let node_port = NODE.port(family, BULK_NODE_PORT);
@@ -158,6 +167,25 @@ pub(crate) fn path_mtu_to_clients(layout: Layout, family: Family) {
                 .cmd("ip route flush cache; ip -6 route flush cache");
             transfers("far", &ways.far, to);
             transfers("far", &ways.far, to);
+        }
+    }
+}
+
+/// The same of a port that chooses its endpoint together with others, so that the error needs their mark.
+pub(crate) fn path_mtu_of_ports_together(layout: Layout, family: Family) {
+    let web = Web::new()
+        .port("bulk", TARGET_OF_BULK, TARGET_OF_BULK, "TCP", "")
+        .with("sessionAffinity: ClientIP")
+        .annotated("kube-proxier/affinity: all-ports");
+    let mut ways = Ways::serving(layout, &web);
+    ways.narrow();
+    for policy in ["Cluster", "Local"] {
+        let policy = format!("externalTrafficPolicy: {policy}");
+        ways.node.set(&web.clone().with(&policy));
+        for address in [CLUSTER_IP, EXTERNAL_IP] {
+            ways.far
+                .cmd("ip route flush cache; ip -6 route flush cache");
+            transfers("far", &ways.far, address.port(family, TARGET_OF_BULK));
         }
     }
 }

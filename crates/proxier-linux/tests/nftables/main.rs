@@ -98,6 +98,7 @@ fn main() -> ExitCode {
         the_rest_of_a_cluster_ip_is_refused,
         ping_is_answered,
         bulk::path_mtu_to_clients,
+        bulk::path_mtu_of_ports_together,
         bulk::path_mtu_to_endpoints,
         bulk::path_mtu_of_the_node,
         api_server::keeps_its_port,
