@@ -350,6 +350,7 @@ const ANNOTATIONS: &[&str] = &[
     "kube-proxier/drain-udp",
     "kube-proxier/ports",
     "kube-proxier/affinity",
+    "kube-proxier/masquerade",
     "kube-proxier/weight",
     "kube-router.io/service.scheduler",
     "kube-router.io/service.schedflags",

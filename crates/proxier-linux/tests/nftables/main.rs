@@ -22,6 +22,8 @@ mod direct;
 mod drain;
 mod icmp;
 mod marked;
+#[path = "../packets/masquerading.rs"]
+mod masquerading;
 mod packets;
 #[path = "../packets/proxy.rs"]
 mod proxy;
@@ -88,6 +90,11 @@ fn main() -> ExitCode {
         connections::tcp_survives_its_endpoint_coming_back,
         connections::tcp_survives_a_change_of_scheduler,
         connections::udp_leaves_its_endpoint_at_once,
+        masquerading::never,
+        masquerading::never_where_all_is_masqueraded,
+        masquerading::never_with_policy_local,
+        masquerading::always,
+        masquerading::changes_with_open_connections,
     ];
     let own = bodies![
         another_nodes_address,
@@ -115,6 +122,7 @@ fn main() -> ExitCode {
         ranges::without_endpoints,
         ranges::of_the_nodes_own_address,
         ranges::a_connection_lives_through_changes,
+        ranges::masquerading,
         ranges::no_mark_leaves_the_node,
         ranges::cleanup_leaves_nothing,
         affinity::one_endpoint_at_all_ports,

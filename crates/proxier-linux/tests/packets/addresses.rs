@@ -14,7 +14,7 @@ use scenarios::topology::{CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD};
 
 /// Asks four times by each protocol: each pod answers twice, and sees this address of its asker.
 #[track_caller]
-fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_sees: IpAddr) {
+pub(crate) fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_sees: IpAddr) {
     let by = |by: &str, seen| {
         let by = by.to_owned();
         (Answer { by, seen }, 2)

@@ -11,6 +11,7 @@
 mod addresses;
 mod connections;
 mod iptables_mode;
+mod masquerading;
 mod proxy;
 mod source_ranges;
 
@@ -45,6 +46,10 @@ fn main() -> ExitCode {
         local_load_balancer_keeps_the_client,
         source_ranges::allow_one_client_and_drop_others,
         input_that_drops_lets_services_pass,
+        masquerading::never,
+        masquerading::never_where_all_is_masqueraded,
+        masquerading::always,
+        masquerading::changes_with_open_connections,
     ];
     // The classic layout has no rules for these, or they do not depend on the layout.
     let current = bodies![
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         tcp_survives_its_endpoint_coming_back,
         tcp_survives_a_change_of_scheduler,
         udp_leaves_its_endpoint_at_once,
+        masquerading::never_with_policy_local,
     ];
     let iptables = bodies![
         iptables_mode::every_address_is_served,
@@ -69,6 +75,11 @@ fn main() -> ExitCode {
         iptables_mode::source_ranges,
         iptables_mode::session_affinity,
         iptables_mode::tcp_survives_changes,
+        masquerading::never,
+        masquerading::never_where_all_is_masqueraded,
+        masquerading::never_with_policy_local,
+        masquerading::always,
+        masquerading::changes_with_open_connections,
     ];
     let of = |layout: Layout, bodies: Vec<(&'static str, Body)>| {
         bodies.into_iter().flat_map(move |(name, body)| {

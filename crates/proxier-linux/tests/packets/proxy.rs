@@ -69,7 +69,6 @@ impl Web {
     }
 
     /// With a further annotation.
-    #[allow(dead_code, reason = "of layouts that heed one")]
     pub(crate) fn annotated(mut self, annotation: &str) -> Self {
         self.annotations.push(annotation.to_owned());
         self

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::{Notes, ports};
 use crate::objects::Annotations;
-use proxier::cluster::{AffinityScope, DrainLimit, Forwarding, ServiceOptions, annotation};
+use proxier::cluster::{
+    AffinityScope, DrainLimit, Forwarding, Masquerading, ServiceOptions, annotation,
+};
 
 /// Schedulers of Linux 6.12 and earlier.
 const SCHEDULERS: [Scheduler; 14] = [
@@ -62,6 +64,7 @@ pub(super) fn of_service(
     let ranges = first(annotations, &[annotation::PORTS], notes, ports::ranges);
     options.ports = ranges.unwrap_or_default();
     options.affinity = first(annotations, &[annotation::AFFINITY], notes, affinity);
+    options.masquerade = first(annotations, &[annotation::MASQUERADE], notes, masquerade);
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 
@@ -171,6 +174,15 @@ fn affinity(text: &str) -> Result<AffinityScope, String> {
     let mut all = all.into_iter();
     let known = all.find(|scope| scope.to_string() == text);
     known.ok_or_else(|| format!("{text:?} is not each-port or all-ports"))
+}
+
+fn masquerade(text: &str) -> Result<Masquerading, String> {
+    match text {
+        "default" => Ok(Masquerading::Default),
+        "never" => Ok(Masquerading::Never),
+        "always" => Ok(Masquerading::Always),
+        _ => Err(format!("{text:?} is not default, never or always")),
+    }
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

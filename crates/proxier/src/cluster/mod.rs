@@ -21,7 +21,9 @@ pub use endpoints::{Endpoint, EndpointPort, EndpointSlice, Hints};
 pub use ipvs_netlink::Family;
 pub use name::ObjectName;
 pub use node::{Host, LINK, Node};
-pub use options::{DrainLimit, Forwarding, ServiceOption, ServiceOptions, annotation};
+pub use options::{
+    DrainLimit, Forwarding, Masquerading, ServiceOption, ServiceOptions, annotation,
+};
 pub use port_range::PortRange;
 pub use service::{Service, ServicePort, ServiceType, TrafficPolicy};
 

@@ -36,11 +36,13 @@ pub mod annotation {
     pub const PORTS: &str = "kube-proxier/ports";
     /// Of a Service: over which ports a client stays with its endpoint.
     pub const AFFINITY: &str = "kube-proxier/affinity";
+    /// Of a Service: whether packets to it are masqueraded.
+    pub const MASQUERADE: &str = "kube-proxier/masquerade";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 14] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
@@ -50,6 +52,7 @@ pub mod annotation {
         FORWARDING,
         PORTS,
         AFFINITY,
+        MASQUERADE,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
@@ -82,6 +85,33 @@ pub struct ServiceOptions {
     pub ports: Vec<PortRange>,
     /// Over which ports a client stays with its endpoint, where the Service has session affinity.
     pub affinity: Option<AffinityScope>,
+    /// Whether packets to it are masqueraded.
+    pub masquerade: Option<Masquerading>,
+}
+
+/// Which packets to a Service get an address of the node as their source, so that answers come back through the node.
+/// Whatever is asked for, a pod that reaches itself is masqueraded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Masquerading {
+    #[default]
+    /// Those that the configuration and the traffic policies say.
+    Default,
+    /// Those that the node itself sends. Endpoints see the addresses of all other clients, at every address of the Service.
+    Never,
+    /// Besides those of [`Default`](Self::Default), all to its cluster IPs.
+    Always,
+}
+
+/// As the annotation has it.
+impl fmt::Display for Masquerading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Never => "never",
+            Self::Always => "always",
+        })
+    }
 }
 
 /// How packets from outside to a Service's external IPs and load balancer addresses get to its endpoints. All but
@@ -197,11 +227,13 @@ pub enum ServiceOption {
     Ports,
     /// [`ServiceOptions::affinity`].
     Affinity,
+    /// [`ServiceOptions::masquerade`].
+    Masquerade,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
@@ -211,6 +243,7 @@ impl ServiceOption {
         Self::Forwarding,
         Self::Ports,
         Self::Affinity,
+        Self::Masquerade,
     ];
 
     /// The key of its annotation.
@@ -226,6 +259,7 @@ impl ServiceOption {
             Self::Forwarding => annotation::FORWARDING,
             Self::Ports => annotation::PORTS,
             Self::Affinity => annotation::AFFINITY,
+            Self::Masquerade => annotation::MASQUERADE,
         }
     }
 
@@ -251,6 +285,7 @@ impl ServiceOptions {
                 (!self.ports.is_empty()).then(|| PortRange::display(&self.ports))
             }
             ServiceOption::Affinity => self.affinity.map(|scope| scope.to_string()),
+            ServiceOption::Masquerade => self.masquerade.map(|asked| asked.to_string()),
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::Protocol;
 
-use super::{Family, ObjectName, PortRange, ServiceOptions};
+use super::{Family, Masquerading, ObjectName, PortRange, ServiceOptions};
 
 /// `spec.type`, as far as it matters to a proxy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -179,6 +179,14 @@ impl Service {
     pub fn port_ranges(&self) -> &[PortRange] {
         let options = self.options.as_deref();
         options.map_or(&[], |options| &options.ports)
+    }
+
+    /// Which packets to it are masqueraded, as its annotation asks for.
+    pub(crate) fn masquerading(&self) -> Masquerading {
+        let options = self.options.as_deref();
+        options
+            .and_then(|options| options.masquerade)
+            .unwrap_or_default()
     }
 
     /// The order in which Services get what they claim: the older first, then by name.

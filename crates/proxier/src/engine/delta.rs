@@ -197,27 +197,34 @@ impl DeltaBuilder<'_> {
         }
         let mut names = Vec::new();
         let mut sets = Vec::new();
+        let mut any_gone = !whole.is_empty() || !written;
         if written && !(whole.is_empty() && entries.is_empty()) {
             for id in SetId::of(self.config.layout) {
-                names.push(id.name(family));
                 let dirty = entries.get(&id);
+                if id.is_optional() && self.wanted.members(family, id).is_empty() {
+                    any_gone |= dirty.is_some();
+                    continue;
+                }
+                names.push(id.name(family));
                 if whole.contains(id) || dirty.is_some() {
                     let dirty = dirty.filter(|_| !whole.contains(id));
                     sets.push(self.set(family, id, dirty, delta));
                 }
             }
         }
-        if !whole.is_empty() || !written {
+        if any_gone {
             let stray = |name: &&SetName| {
                 let own = SetId::owner(name).is_some_and(|(of, _)| of == family);
                 own && !names.contains(*name)
             };
             for name in self.last_applied.sets.keys().filter(stray) {
                 if let Some(stray) = self.last_applied.sets.get(name) {
-                    delta
-                        .observed
-                        .sets
-                        .insert(*name, Set::new(stray.spec.clone()));
+                    let mut set = Set::new(stray.spec.clone());
+                    // By its members it is known which rules go after the virtual servers.
+                    if SetId::owner(name).is_some_and(|(_, id)| id.is_optional()) {
+                        set.entries = stray.entries.iter().cloned().collect();
+                    }
+                    delta.observed.sets.insert(*name, set);
                 }
             }
         }

@@ -358,4 +358,6 @@ pub enum Step {
     KeepSource,
     /// The source stays though the endpoint is on another node: it answers the client directly, which drops the answer.
     AnswersElsewhere(Vec<DestinationId>),
+    /// The source stays, as the Service asks: these endpoints on other nodes must answer the client through this node.
+    AnswerThisWay(Vec<DestinationId>),
 }

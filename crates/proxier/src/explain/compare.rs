@@ -256,7 +256,7 @@ pub(super) fn frontend(view: &View<'_>, port: &PortView<'_>, claim: &Claim) -> V
     parts
 }
 
-fn member(view: &View<'_>, family: Family, id: SetId, entry: &Entry) -> Part {
+pub(super) fn member(view: &View<'_>, family: Family, id: SetId, entry: &Entry) -> Part {
     let set = id.name(family);
     let found = view.evidence.observed.sets.get(&set);
     let found = found.is_some_and(|found| found.entries.binary_search(entry).is_ok());
@@ -265,7 +265,7 @@ fn member(view: &View<'_>, family: Family, id: SetId, entry: &Entry) -> Part {
 }
 
 /// An element, unless another of its key is in the table.
-fn element(view: &View<'_>, family: Family, element: Element) -> Option<Part> {
+pub(super) fn element(view: &View<'_>, family: Family, element: Element) -> Option<Part> {
     let wanted = view.desired.tables.get(family).as_ref()?;
     wanted.elements.binary_search(&element).ok()?;
     let found = view.evidence.observed.tables.get(family).as_ref();

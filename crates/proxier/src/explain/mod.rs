@@ -31,6 +31,7 @@ mod diagnose;
 mod display;
 mod find;
 mod input;
+mod masquerading;
 mod path;
 mod question;
 mod range;

@@ -10,9 +10,9 @@ use super::compare::Shared;
 use super::input;
 use super::range::{is_local, local_mark, range_mark};
 use super::view::{PortView, View};
-use crate::cluster::LINK;
+use crate::cluster::{LINK, Masquerading};
+use crate::layout::Layout;
 use crate::layout::nftables::{Element, Kind};
-use crate::layout::{Layout, SetId};
 use crate::translate::Claim;
 
 /// A packet to one address of a port.
@@ -216,7 +216,7 @@ impl Packet<'_> {
     }
 
     /// What becomes of packets to the address, in the layout that has a table.
-    fn kind_in_table(&self) -> Option<Kind> {
+    pub(super) fn kind_in_table(&self) -> Option<Kind> {
         self.claim
             .elements()
             .iter()
@@ -227,8 +227,9 @@ impl Packet<'_> {
     }
 
     fn has_elements(&self) -> bool {
+        let of_source: Vec<_> = self.of_source().map(|(part, _)| part).collect();
         let mut elements = self.parts.iter().filter(|part| part.subject == "nft");
-        elements.all(Part::is_present)
+        elements.all(|part| part.is_present() || of_source.contains(part))
     }
 
     /// The endpoint behind a destination: with port 0 a packet keeps its own.
@@ -295,13 +296,16 @@ impl Packet<'_> {
             return Err((Step::NoMasquerade, Outcome::Unanswered));
         }
         steps.push(Step::KeepSource);
-        let is_external = self.kind.is_external() && self.from == Origin::Outside;
+        let asked = self.asks_for() == Masquerading::Never;
+        let is_external = (self.kind.is_external() || asked) && self.from == Origin::Outside;
         let elsewhere: Vec<_> = reached
             .iter()
             .copied()
             .filter(|id| is_external && !self.port.is_local(self.view, *id))
             .collect();
-        if !elsewhere.is_empty() && elsewhere.len() == reached.len() {
+        if asked && !elsewhere.is_empty() {
+            steps.push(Step::AnswerThisWay(elsewhere));
+        } else if !elsewhere.is_empty() && elsewhere.len() == reached.len() {
             return Err((Step::AnswersElsewhere(elsewhere), Outcome::Unanswered));
         }
         Ok(Outcome::Served)
@@ -322,33 +326,6 @@ impl Packet<'_> {
             forwarding,
             address,
         })
-    }
-
-    fn is_masqueraded(&self) -> bool {
-        let config = self.view.evidence.config;
-        let source = &self.port.local_source;
-        if self.kind == FrontendKind::ClusterIp {
-            let by_source = match self.from {
-                Origin::Node => true,
-                Origin::Pod => false,
-                Origin::Outside => source.is_some(),
-            };
-            let unknown = !config.layout.uses_ipvs() && source.is_none();
-            return config.masquerade_all || (by_source && !unknown);
-        }
-        match config.layout {
-            Layout::Nftables => {
-                let local = self.kind_in_table().is_some_and(Kind::needs_mark)
-                    || is_local(self.claim.elements());
-                !local || self.from == Origin::Node
-            }
-            Layout::Iptables => !self.port.service.external_local() || self.from == Origin::Node,
-            Layout::Current | Layout::Classic => {
-                let spared =
-                    |(set, _): &(SetId, _)| set.exempts() || *set == SetId::ExternalIpLocal;
-                !self.claim.entries.iter().any(spared)
-            }
-        }
     }
 }
 

@@ -146,7 +146,10 @@ fn of_mark(mark: u32, at: IpAddr, is_cluster_ip: bool, all: &[Element]) -> Vec<E
         Element::RangeSource(address, of, _) | Element::RangeFirewalled(address, of) => {
             address == at && of == mark
         }
-        Element::RangeRefused(of) | Element::RangeDropped(of) => of == mark,
+        Element::RangeRefused(of) | Element::RangeDropped(of) | Element::RangeSourceKept(of) => {
+            of == mark
+        }
+        Element::RangeMasqueraded(of) => is_cluster_ip && of == mark,
         Element::RangeLocal(of) | Element::RangeLocalMark(of, _) => !is_cluster_ip && of == mark,
         _ => false,
     };

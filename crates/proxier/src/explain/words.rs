@@ -198,6 +198,11 @@ impl fmt::Display for Step {
                 "{} on other nodes answer the client directly, which drops the answer",
                 ids(all)
             ),
+            Self::AnswerThisWay(all) => write!(
+                f,
+                "{} on other nodes must answer through this node: the client drops answers that come another way",
+                ids(all)
+            ),
         }
     }
 }

@@ -51,11 +51,16 @@ pub enum SetId {
     HealthCheckNodePort,
     /// Every address bound to the proxy's link.
     IpvsIps,
+    /// Addresses and ports to which what comes in keeps its source. Optional.
+    SourceKept,
+    /// Cluster IPs and ports to which everything is masqueraded. Optional.
+    Masqueraded,
 }
 
 /// What the names of sets made for swapping end in, by the set they are made for.
 const SWAP_NUMBERS: [&str; SetId::ALL.len()] = [
     "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+    "17", "18",
 ];
 
 /// What the members of a set are made of.
@@ -69,7 +74,7 @@ enum Members {
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::LoopBack,
         Self::ClusterIp,
         Self::ExternalIp,
@@ -87,6 +92,8 @@ impl SetId {
         Self::NodePortLocalSctp,
         Self::HealthCheckNodePort,
         Self::IpvsIps,
+        Self::SourceKept,
+        Self::Masqueraded,
     ];
 
     /// Those of a layout.
@@ -95,6 +102,11 @@ impl SetId {
             Self::HealthCheckNodePort | Self::IpvsIps => layout == Layout::Current,
             _ => layout.has_ipset(),
         })
+    }
+
+    /// Whether it is there only while it has members: kube-proxy has no such set.
+    pub(crate) const fn is_optional(self) -> bool {
+        matches!(self, Self::SourceKept | Self::Masqueraded)
     }
 
     /// The set for node ports of a protocol, and the one for those with `externalTrafficPolicy: Local`.
@@ -127,6 +139,8 @@ impl SetId {
             Self::NodePortLocalSctp => "NODE-PORT-LOCAL-SCTP-HASH",
             Self::HealthCheckNodePort => "HEALTH-CHECK-NODE-PORT",
             Self::IpvsIps => "IPVS-IPS",
+            Self::SourceKept => "SOURCE-KEPT",
+            Self::Masqueraded => "MASQUERADED",
         }
     }
 
@@ -192,6 +206,8 @@ impl SetId {
             | Self::LoadBalancer
             | Self::LoadBalancerLocal
             | Self::LoadBalancerFw
+            | Self::SourceKept
+            | Self::Masqueraded
             | Self::NodePortSctp
             | Self::NodePortLocalSctp => Members::AddressPort,
         }
@@ -255,6 +271,8 @@ impl SetId {
             }
             Self::HealthCheckNodePort => "Kubernetes health check node port",
             Self::IpvsIps => "Kubernetes service addresses bound on this node",
+            Self::SourceKept => "Kubernetes service ip + port that keeps the source",
+            Self::Masqueraded => "Kubernetes service cluster ip + port that is always masqueraded",
         }
     }
 

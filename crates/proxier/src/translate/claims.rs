@@ -15,8 +15,8 @@ use super::claim::{Claim, Extra, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
 use super::grants::Grants;
 use super::node_ports::{loopback, node_port_addresses, node_port_networks};
-use super::options;
 use super::reserved::Reserved;
+use super::{masquerading, options};
 use crate::cluster::{
     Cluster, EndpointSlice, Family, Host, Node, Service, ServiceOptions, ServicePort, TrafficPolicy,
 };
@@ -182,6 +182,7 @@ impl<'a> Context<'a> {
             let mut claim = claim(ip, number, endpoints.internal());
             claim.cluster_ip = true;
             claim.entries = vec![(SetId::ClusterIp, Entry::ip_port(ip, protocol, number))];
+            claim.entries.extend(masquerading::entry(service, &claim));
             all.claims.push(claim);
         }
         for ip in external {
@@ -199,11 +200,13 @@ impl<'a> Context<'a> {
                 SetId::ExternalIp
             };
             claim.entries = vec![(set, Entry::ip_port(ip, protocol, number))];
+            claim.entries.extend(masquerading::entry(service, &claim));
             self.claim_unless_reserved(service, ip, claim, all);
         }
         for ip in balanced {
             let mut claim = claim(ip, number, endpoints.external());
             self.load_balancer_entries(service, ip, port.protocol, number, &mut claim);
+            claim.entries.extend(masquerading::entry(service, &claim));
             self.claim_unless_reserved(service, ip, claim, all);
         }
         if let Some(number) = port.node_port {
@@ -211,6 +214,7 @@ impl<'a> Context<'a> {
                 let mut claim = claim(ip, number.get(), endpoints.external());
                 claim.bind = false;
                 claim.entries = node_port_entries(service, port.protocol, ip, number.get());
+                claim.entries.extend(masquerading::entry(service, &claim));
                 self.claim_unless_reserved(service, ip, claim, all);
             }
         }

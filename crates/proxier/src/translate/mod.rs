@@ -7,6 +7,7 @@ mod endpoints;
 mod forwarding;
 mod grants;
 mod iptables;
+mod masquerading;
 mod nftables;
 mod node_ports;
 mod options;
@@ -229,6 +230,9 @@ fn family_state(
         let mut members = Vec::new();
         while let Some((_, entry)) = entries.next_if(|(of, _)| *of == id) {
             members.push(entry);
+        }
+        if members.is_empty() && id.is_optional() {
+            continue;
         }
         members.shrink_to_fit();
         if !members.is_empty() {

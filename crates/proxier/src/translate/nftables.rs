@@ -20,6 +20,7 @@ use super::claim::{Claim, Extra, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::grants::{is_reachable_outside, mark_key};
+use super::masquerading;
 use super::ranges::Ranges;
 use crate::cluster::{EndpointSlice, Family, Service, ServicePort, TrafficPolicy};
 use crate::conflict::Holder;
@@ -193,6 +194,7 @@ impl Context<'_> {
             elements.extend(SharedMarks::elements(at, shared.inside));
         } else {
             elements.push(Element::Service(at, kind));
+            elements.extend(masquerading::of_cluster_ip(port.service, at));
             if endpoints.is_empty() && kind != Kind::Drop {
                 elements.push(Element::Refused(at));
             }
@@ -245,6 +247,7 @@ impl Context<'_> {
             elements.push(Element::ServiceMark(at, mark.get()));
         }
         elements.push(Element::Service(at, kind));
+        elements.extend(masquerading::of_outside_address(port.service, at));
         if port.outside_endpoints().is_empty() {
             elements.push(Element::Refused(at));
         }
@@ -280,6 +283,7 @@ impl Context<'_> {
             Outside::Marked(_) | Outside::Dropped => Kind::NodePortLocal,
         };
         let mut elements = vec![Element::NodePort(node_port, kind)];
+        elements.extend(masquerading::of_node_port(port.service, node_port));
         if let Outside::Marked(mark) = port.to_node_ports {
             elements.push(Element::NodePortMark(node_port, mark.get()));
         }

@@ -142,6 +142,7 @@ fn why_unused(
             let can = config.layout == Layout::Nftables;
             (!can).then_some(NoEffect::NoRanges(config.layout))
         }
+        ServiceOption::Masquerade => None,
         _ if !config.layout.uses_ipvs() => Some(NoEffect::Layout(config.layout)),
         ServiceOption::Scheduler | ServiceOption::SchedulerFlags => {
             let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);

@@ -16,6 +16,7 @@ use super::claim::{Claim, Precedence, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::forwarding::has_address;
+use super::masquerading;
 use crate::cluster::{EndpointSlice, Family, ObjectName, PortRange, Service, TrafficPolicy};
 use crate::conflict::{Conflict, Holder};
 use crate::desired::Drain;
@@ -296,6 +297,9 @@ impl Ranges<'_> {
         for (server, mark) in &self.marks {
             let mark = mark.get();
             let none = chosen(&self.endpoints, *server).is_empty();
+            if *server != RangeServer::Local {
+                elements.extend(masquerading::of_ranges(self.service, mark));
+            }
             match server {
                 RangeServer::Internal if self.endpoints.none_here() => {
                     elements.push(Element::RangeDropped(mark));

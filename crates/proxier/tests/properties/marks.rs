@@ -154,7 +154,12 @@ impl<'a> Watch<'a> {
         let mut found = self.elements.iter();
         let keeps_owner =
             found.any(|(of, one)| *of == family && one.mark() == Some(mark) && is_wanted(one));
-        let stays = keeps_owner || is_wanted(&element);
+        // Nor need any stay: a range goes, and its virtual server stays without packets.
+        let someones = wanted.is_some_and(|table| {
+            let mut elements = table.elements.iter();
+            elements.any(|one| one.mark() == Some(mark))
+        });
+        let stays = keeps_owner || is_wanted(&element) || !someones;
         let was = self.elements.contains(&(family, element));
         let mut right = BTreeSet::new();
         if was {

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proxier::cluster::{
     AffinityScope, Cluster, DrainLimit, Endpoint, EndpointPort, EndpointSlice, Family, Forwarding,
-    Hints, Host, Node, ObjectName, PortRange, Service, ServiceOptions, ServicePort, ServiceType,
-    TrafficPolicy,
+    Hints, Host, Masquerading, Node, ObjectName, PortRange, Service, ServiceOptions, ServicePort,
+    ServiceType, TrafficPolicy,
 };
 use proxier::{Config, DetectLocal, Layout, NodePortAddresses, Observed};
 
@@ -211,9 +211,24 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             AffinityScope::EachPort,
             AffinityScope::AllPorts,
         ])),
+        option::of(select(vec![
+            Masquerading::Default,
+            Masquerading::Never,
+            Masquerading::Always,
+        ])),
     );
     let all = all.prop_map(
-        |(scheduler, flags, thresholds, drain, drain_udp, forwarding, ports, affinity)| {
+        |(
+            scheduler,
+            flags,
+            thresholds,
+            drain,
+            drain_udp,
+            forwarding,
+            ports,
+            affinity,
+            masquerade,
+        )| {
             let mut options = ServiceOptions::default();
             options.scheduler = scheduler;
             options.scheduler_flags = flags.filter(|_| scheduler.is_some());
@@ -222,6 +237,7 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             options.forwarding = forwarding;
             options.ports = ports;
             options.affinity = affinity;
+            options.masquerade = masquerade;
             if let Some((upper, lower)) = thresholds {
                 options.upper_threshold = NonZeroU32::new(upper);
                 options.lower_threshold = lower.and_then(NonZeroU32::new);

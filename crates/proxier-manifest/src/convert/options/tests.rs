@@ -164,6 +164,24 @@ fn affinity_is_for_each_port_or_for_all() {
 }
 
 #[test]
+fn masquerading_is_default_never_or_always() {
+    for asked in [
+        Masquerading::Default,
+        Masquerading::Never,
+        Masquerading::Always,
+    ] {
+        let text = format!("kube-proxier/masquerade: {asked}");
+        assert_eq!(options(&text).masquerade, Some(asked));
+    }
+    for bad in ["", "false", "Never"] {
+        let (options, texts) = refused(&format!("kube-proxier/masquerade: '{bad}'"));
+        let text = format!("kube-proxier/masquerade: {bad:?} is not default, never or always");
+        assert_eq!(texts, [text]);
+        assert_eq!(options, ServiceOptions::default());
+    }
+}
+
+#[test]
 fn a_slice_has_a_weight() {
     let read = |weight: &str| {
         let text = format!(

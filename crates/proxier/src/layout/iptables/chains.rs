@@ -12,7 +12,7 @@ use super::names::{ChainKind, suffix};
 use super::port::{PortRules, PortSpec};
 use super::probability;
 use super::{MARK_MASQ, comment};
-use crate::cluster::Family;
+use crate::cluster::{Family, Masquerading};
 use crate::layout::LocalSource;
 
 /// What the chains of all ports depend on.
@@ -122,8 +122,10 @@ impl<'a> Named<'a> {
 
     /// What reaches the cluster IP from elsewhere must come back through this node.
     fn masquerade(&self, ip: IpAddr, common: Common<'_>) -> Option<Rule> {
+        let asked = self.spec().masquerading;
         let rule = match common.local_source {
-            _ if common.masquerade_all => self.to(ip),
+            _ if asked == Masquerading::Never => self.to(ip).matching(from_node()),
+            _ if common.masquerade_all || asked == Masquerading::Always => self.to(ip),
             Some(LocalSource::Network(network)) => self.to(ip).not_source(*network),
             Some(LocalSource::Interface(name)) => self.to(ip).not_in_interface(&**name),
             None => return None,
@@ -141,6 +143,7 @@ impl<'a> Named<'a> {
             let text = format!("{what} for {} external destinations", self.label);
             comment(Rule::new(), &text)
         };
+        let of_node = || about("masquerade LOCAL traffic").matching(from_node());
         if spec.external_local {
             let cluster = || Target::from(self.chain(ChainKind::Cluster).as_str());
             // Pods of this node and the node itself are not outside, so that no policy for outside concerns them.
@@ -156,13 +159,13 @@ impl<'a> Named<'a> {
                     None => None,
                 });
             }
-            let from_node = AddrtypeMatch::source(AddressTypes::LOCAL);
-            let masqueraded = about("masquerade LOCAL traffic").matching(from_node);
-            rules.push(masqueraded.jump(MARK_MASQ));
+            rules.push(of_node().jump(MARK_MASQ));
             if !spec.cluster.is_empty() {
-                let routed = about("route LOCAL traffic").matching(from_node);
+                let routed = about("route LOCAL traffic").matching(from_node());
                 rules.push(routed.jump(cluster()));
             }
+        } else if spec.masquerading == Masquerading::Never {
+            rules.push(of_node().jump(MARK_MASQ));
         } else {
             rules.push(about("masquerade traffic").jump(MARK_MASQ));
         }
@@ -273,6 +276,11 @@ impl<'a> Named<'a> {
             .next()
             .map_or(Family::V4, |endpoint| Family::of(endpoint.id.address))
     }
+}
+
+/// What the node itself sends.
+fn from_node() -> AddrtypeMatch {
+    AddrtypeMatch::source(AddressTypes::LOCAL)
 }
 
 /// The chain that chooses among the endpoints of a policy.

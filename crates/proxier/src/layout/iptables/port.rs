@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Destination, Protocol};
 
-use crate::cluster::ObjectName;
+use crate::cluster::{Masquerading, ObjectName};
 
 /// A port of a Service in one address family, whatever addresses it gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct PortSpec {
     pub internal_local: bool,
     /// `externalTrafficPolicy: Local`, where it is in force.
     pub external_local: bool,
+    /// Which packets are masqueraded.
+    pub masquerading: Masquerading,
     /// With `sessionAffinity: ClientIP`, how many seconds a client stays with its endpoint.
     pub affinity_seconds: Option<u32>,
     /// The external IPs of the family, in the order of the Service, granted or not.
@@ -125,6 +127,7 @@ impl PortSpec {
             health_check_node_port: None,
             internal_local: false,
             external_local: false,
+            masquerading: Masquerading::Default,
             affinity_seconds: None,
             external_ips: Vec::new(),
             load_balancer_ips: Vec::new(),

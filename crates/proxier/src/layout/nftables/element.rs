@@ -158,6 +158,16 @@ pub enum Element {
     RangeRefused(u32),
     /// An endpoint on this node: what it sends to itself, through a Service, is masqueraded.
     Hairpin(IpAddr),
+    /// What comes in to the port keeps its source.
+    SourceKept(AddressPort),
+    /// The same of a node port.
+    NodePortSourceKept(NodePort),
+    /// The same of the ranges of a mark.
+    RangeSourceKept(u32),
+    /// The port is a cluster IP's: everything to it is masqueraded.
+    Masqueraded(AddressPort),
+    /// The same of the ranges of a mark.
+    RangeMasqueraded(u32),
     /// A cluster IP: ports that no Service has are refused.
     ClusterIp(IpAddr),
     /// An address of this node that node ports are served on.
@@ -197,6 +207,11 @@ impl Element {
             Self::Refused(_) => SetId::Refused,
             Self::RangeRefused(_) => SetId::RangeRefused,
             Self::Hairpin(_) => SetId::Hairpin,
+            Self::SourceKept(_) => SetId::SourceKept,
+            Self::NodePortSourceKept(_) => SetId::NodePortsSourceKept,
+            Self::RangeSourceKept(_) => SetId::RangeSourceKept,
+            Self::Masqueraded(_) => SetId::Masqueraded,
+            Self::RangeMasqueraded(_) => SetId::RangeMasqueraded,
             Self::ClusterIp(_) => SetId::ClusterIps,
             Self::NodeAddress(_) => SetId::NodeAddresses,
             Self::ServiceMark(..) => SetId::ServiceMarks,
@@ -254,7 +269,11 @@ impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceRange(at, source) => write!(f, "{at} . {source}"),
-            Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => write!(f, "{at}"),
+            Self::Firewalled(at)
+            | Self::Refused(at)
+            | Self::SourceKept(at)
+            | Self::Masqueraded(at)
+            | Self::Service(at, _) => write!(f, "{at}"),
             Self::Hairpin(address) => write!(f, "{address} . {address}"),
             Self::ClusterIp(address) | Self::NodeAddress(address) | Self::RangeAddress(address) => {
                 write!(f, "{address}")
@@ -263,16 +282,18 @@ impl fmt::Display for Element {
                 write!(f, "{address} . {mark:#010x} . {source}")
             }
             Self::RangeFirewalled(address, mark) => write!(f, "{address} . {mark:#010x}"),
-            Self::RangeRefused(mark) | Self::RangeDropped(mark) | Self::RangeLocal(mark) => {
-                write!(f, "{mark:#010x}")
-            }
+            Self::RangeRefused(mark)
+            | Self::RangeDropped(mark)
+            | Self::RangeLocal(mark)
+            | Self::RangeSourceKept(mark)
+            | Self::RangeMasqueraded(mark) => write!(f, "{mark:#010x}"),
             Self::RangeLocalMark(of, mark) => write!(f, "{of:#010x} : {mark:#010x}"),
             Self::RangeMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::ServiceMark(at, mark) | Self::PortMark(at, mark) => {
                 write!(f, "{at} : {mark:#010x}")
             }
             Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
-            Self::NodePort(at, _) => write!(f, "{at}"),
+            Self::NodePort(at, _) | Self::NodePortSourceKept(at) => write!(f, "{at}"),
         }
     }
 }

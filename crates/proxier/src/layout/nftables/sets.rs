@@ -30,6 +30,16 @@ pub enum SetId {
     RangeRefused,
     /// Sources and destinations of traffic that returns to its sender: this node's endpoints, each with itself.
     Hairpin,
+    /// Ports of addresses to which what comes in keeps its source.
+    SourceKept,
+    /// The same of node ports, by protocol and port.
+    NodePortsSourceKept,
+    /// The same of ranges, by mark.
+    RangeSourceKept,
+    /// Ports of cluster IPs to which everything is masqueraded.
+    Masqueraded,
+    /// The same of ranges, by mark.
+    RangeMasqueraded,
     /// Cluster IPs.
     ClusterIps,
     /// The node's addresses that node ports are served on.
@@ -67,7 +77,7 @@ pub enum SetId {
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::SourceRanges,
         Self::RangeSources,
         Self::Firewalled,
@@ -75,6 +85,11 @@ impl SetId {
         Self::Refused,
         Self::RangeRefused,
         Self::Hairpin,
+        Self::SourceKept,
+        Self::NodePortsSourceKept,
+        Self::RangeSourceKept,
+        Self::Masqueraded,
+        Self::RangeMasqueraded,
         Self::ClusterIps,
         Self::NodeAddresses,
         Self::ServiceMarks,
@@ -110,6 +125,11 @@ impl SetId {
             Self::Firewalled => "firewalled",
             Self::Refused => "refused",
             Self::Hairpin => "hairpin",
+            Self::SourceKept => "source-kept",
+            Self::NodePortsSourceKept => "node-ports-source-kept",
+            Self::RangeSourceKept => "range-source-kept",
+            Self::Masqueraded => "masqueraded",
+            Self::RangeMasqueraded => "range-masqueraded",
             Self::ClusterIps => "cluster-ips",
             Self::NodeAddresses => "node-addresses",
             Self::ServiceMarks => "service-marks",
@@ -145,11 +165,17 @@ impl SetId {
             }
             Self::RangeSources => make(&[address, T::MARK, address]).intervals(),
             Self::RangeFirewalled => make(&[address, T::MARK]),
-            Self::RangeRefused | Self::RangeDropped | Self::RangeLocal => make(&[T::MARK]),
+            Self::RangeRefused
+            | Self::RangeDropped
+            | Self::RangeLocal
+            | Self::RangeSourceKept
+            | Self::RangeMasqueraded => make(&[T::MARK]),
             Self::RangeLocalMarks => make(&[T::MARK]).map_to(T::MARK),
             Self::RangeMarks => make(&service).intervals().map_to(T::MARK),
             Self::Firewalled
             | Self::Refused
+            | Self::SourceKept
+            | Self::Masqueraded
             | Self::Dropped
             | Self::Services
             | Self::External
@@ -158,7 +184,9 @@ impl SetId {
             Self::ClusterIps | Self::NodeAddresses | Self::RangeAddresses => make(&[address]),
             Self::ServiceMarks | Self::PortMarks => make(&service).map_to(T::MARK),
             Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
-            Self::NodePorts | Self::NodePortsLocal => make(&[T::INET_PROTO, T::INET_SERVICE]),
+            Self::NodePorts | Self::NodePortsLocal | Self::NodePortsSourceKept => {
+                make(&[T::INET_PROTO, T::INET_SERVICE])
+            }
         }
     }
 }

@@ -60,7 +60,11 @@ impl Element {
                 Octets::of(address).as_slice(),
                 &mark.to_ne_bytes(),
             ]),
-            Self::RangeRefused(mark) | Self::RangeDropped(mark) | Self::RangeLocal(mark) => {
+            Self::RangeRefused(mark)
+            | Self::RangeDropped(mark)
+            | Self::RangeLocal(mark)
+            | Self::RangeSourceKept(mark)
+            | Self::RangeMasqueraded(mark) => {
                 nftables_netlink::Element::new(&[&mark.to_ne_bytes()])
             }
             Self::RangeLocalMark(of, mark) => {
@@ -75,7 +79,11 @@ impl Element {
                 );
                 range.to_value(&mark.to_ne_bytes())
             }
-            Self::Firewalled(at) | Self::Refused(at) | Self::Service(at, _) => of_address_port(at),
+            Self::Firewalled(at)
+            | Self::Refused(at)
+            | Self::SourceKept(at)
+            | Self::Masqueraded(at)
+            | Self::Service(at, _) => of_address_port(at),
             Self::Hairpin(address) => {
                 let octets = Octets::of(address);
                 nftables_netlink::Element::new(&[octets.as_slice(), octets.as_slice()])
@@ -87,7 +95,7 @@ impl Element {
                 of_address_port(at).to_value(&mark.to_ne_bytes())
             }
             Self::NodePortMark(at, mark) => of_node_port(at).to_value(&mark.to_ne_bytes()),
-            Self::NodePort(at, _) => of_node_port(at),
+            Self::NodePort(at, _) | Self::NodePortSourceKept(at) => of_node_port(at),
         }
     }
 
@@ -123,6 +131,8 @@ impl Element {
             SetId::RangeRefused => Self::RangeRefused(key.mark()?),
             SetId::RangeDropped => Self::RangeDropped(key.mark()?),
             SetId::RangeLocal => Self::RangeLocal(key.mark()?),
+            SetId::RangeSourceKept => Self::RangeSourceKept(key.mark()?),
+            SetId::RangeMasqueraded => Self::RangeMasqueraded(key.mark()?),
             SetId::RangeLocalMarks => Self::RangeLocalMark(key.mark()?, mark(found)?),
             SetId::RangeMarks => {
                 let (first, last) = (key.address_port(family)?, end(found)?.address_port(family)?);
@@ -131,6 +141,9 @@ impl Element {
             SetId::RangeAddresses => Self::RangeAddress(key.address(family)?),
             SetId::Firewalled => Self::Firewalled(key.address_port(family)?),
             SetId::Refused => Self::Refused(key.address_port(family)?),
+            SetId::SourceKept => Self::SourceKept(key.address_port(family)?),
+            SetId::NodePortsSourceKept => Self::NodePortSourceKept(key.node_port()?),
+            SetId::Masqueraded => Self::Masqueraded(key.address_port(family)?),
             SetId::Hairpin => {
                 let (source, destination) = (key.address(family)?, key.address(family)?);
                 (source == destination).then_some(Self::Hairpin(source))?
@@ -273,6 +286,11 @@ mod tests {
             Element::Firewalled(at(Protocol::UDP, 53)),
             Element::Refused(at(Protocol::UDP, 54)),
             Element::Hairpin(address),
+            Element::SourceKept(at(Protocol::UDP, 55)),
+            Element::NodePortSourceKept(node_port),
+            Element::RangeSourceKept(0x1003),
+            Element::Masqueraded(at(Protocol::UDP, 56)),
+            Element::RangeMasqueraded(0x1003),
             Element::ClusterIp(address),
             Element::NodeAddress(address),
             Element::ServiceMark(at(Protocol::TCP, 443), 0x1003),

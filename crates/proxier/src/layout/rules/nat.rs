@@ -23,7 +23,7 @@ impl FamilyRules {
         ] {
             nat.declare(chain);
         }
-        nat.append("KUBE-MARK-MASQ", Rule::new().jump(Mark::set(self.mark)));
+        self.mark_masquerade(&mut nat);
         if classic {
             nat.declare("KUBE-FIREWALL");
             // Its one rule is kubelet's to write.
@@ -49,6 +49,18 @@ impl FamilyRules {
         nat
     }
 
+    /// The node's own traffic is masqueraded whatever a Service asks for: it may come from a service address.
+    fn mark_masquerade(&self, nat: &mut TableRules) {
+        const CHAIN: &str = "KUBE-MARK-MASQ";
+        if self.filled.contains(SetId::SourceKept) {
+            let came_in = self
+                .of_set(SetId::SourceKept)
+                .matching(AddrtypeMatch::not_source(AddressTypes::LOCAL));
+            nat.append(CHAIN, came_in.jump(Target::Return));
+        }
+        nat.append(CHAIN, Rule::new().jump(Mark::set(self.mark)));
+    }
+
     fn services(&self, nat: &mut TableRules) {
         const CHAIN: &str = "KUBE-SERVICES";
         if self.layout == Layout::Current {
@@ -69,6 +81,8 @@ impl FamilyRules {
         if self.filled.contains(SetId::ClusterIp) {
             nat.append(CHAIN, self.masquerade_cluster_ips());
         }
+        let masquerade = Target::from("KUBE-MARK-MASQ");
+        self.while_filled(nat, CHAIN, SetId::Masqueraded, masquerade);
         if self.filled.contains(SetId::ExternalIp) {
             nat.append(CHAIN, self.of_set(SetId::ExternalIp).jump("KUBE-MARK-MASQ"));
         }

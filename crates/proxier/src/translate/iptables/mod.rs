@@ -134,6 +134,7 @@ impl Context<'_> {
         spec.health_check_node_port = service.health_check().map(std::num::NonZero::get);
         spec.internal_local = internal_local;
         spec.external_local = external_local;
+        spec.masquerading = service.masquerading();
         spec.affinity_seconds = service.affinity_seconds;
         spec.external_ips = self.of_family(&service.external_ips).collect();
         spec.load_balancer_ips = self.of_family(&service.load_balancer_ips).collect();

@@ -188,12 +188,17 @@ impl TableRules {
             SetId::RangeRefused
             | SetId::RangeDropped
             | SetId::RangeLocal
+            | SetId::RangeSourceKept
+            | SetId::RangeMasqueraded
             | SetId::RangeLocalMarks => vec![key::mark()],
-            SetId::NodePorts | SetId::NodePortsLocal | SetId::NodePortMarks => {
-                vec![protocol, port]
-            }
+            SetId::NodePorts
+            | SetId::NodePortsLocal
+            | SetId::NodePortsSourceKept
+            | SetId::NodePortMarks => vec![protocol, port],
             SetId::Firewalled
             | SetId::Refused
+            | SetId::SourceKept
+            | SetId::Masqueraded
             | SetId::ServiceMarks
             | SetId::PortMarks
             | SetId::RangeMarks
@@ -277,17 +282,27 @@ impl TableRules {
             return_(self.outside(Body::new(), SetId::Services)),
         ]);
         if !self.masquerade_all {
-            bodies.push(goto(self.spared(), MAKE_LOCAL));
+            bodies.push(self.spare(SetId::Masqueraded));
         }
-        bodies.push(self.mark_masquerade());
-        bodies.push(goto(Body::new(), MAKE_LOCAL));
+        bodies.extend(self.masquerade_unless_kept(SetId::SourceKept));
         bodies
     }
 
-    /// What is not masqueraded on its way to a cluster IP. Where pods cannot be told from others, what the node itself
-    /// sends can.
-    pub(super) fn spared(&self) -> Body {
-        self.of_pods().unwrap_or_else(came_in)
+    /// What is not masqueraded on its way to a cluster IP, if that is in no set of those that always are. Where pods cannot
+    /// be told from others, what the node itself sends can.
+    pub(super) fn spare(&self, always: SetId) -> Body {
+        let spared = self.of_pods().unwrap_or_else(came_in);
+        goto(self.outside(spared, always), MAKE_LOCAL)
+    }
+
+    /// What comes in keeps its source, if a set says so. The node itself may have an address that endpoints cannot answer.
+    pub(super) fn keep(&self, kept: SetId) -> Body {
+        goto(self.in_set(came_in(), kept), MAKE_LOCAL)
+    }
+
+    fn masquerade_unless_kept(&self, kept: SetId) -> [Body; 3] {
+        let keep = self.keep(kept);
+        [keep, self.mark_masquerade(), goto(Body::new(), MAKE_LOCAL)]
     }
 
     /// Clients that the source ranges leave out are dropped.
@@ -297,12 +312,9 @@ impl TableRules {
     }
 
     fn external(&self) -> Vec<Body> {
-        vec![
-            self.firewall(),
-            self.without_endpoints(),
-            self.mark_masquerade(),
-            goto(Body::new(), MAKE_LOCAL),
-        ]
+        let mut bodies = vec![self.firewall(), self.without_endpoints()];
+        bodies.extend(self.masquerade_unless_kept(SetId::SourceKept));
+        bodies
     }
 
     fn external_local(&self) -> Vec<Body> {
@@ -314,12 +326,12 @@ impl TableRules {
     }
 
     fn node_port(&self) -> Vec<Body> {
-        vec![
+        let mut bodies = vec![
             goto(self.of(SetId::NodePortsLocal), LOCAL_POLICY),
             return_(self.outside(Body::new(), SetId::NodePorts)),
-            self.mark_masquerade(),
-            goto(Body::new(), MAKE_LOCAL),
-        ]
+        ];
+        bodies.extend(self.masquerade_unless_kept(SetId::NodePortsSourceKept));
+        bodies
     }
 
     /// Pods keep their address, since every endpoint can answer them, and so does the outside, which is sent to

@@ -37,6 +37,7 @@ impl TableRules {
             self.reject(refused),
             goto(self.of(SetId::ClusterIps), RANGE_CLUSTER_IP),
             goto(self.of(SetId::RangeLocal), RANGE_LOCAL),
+            self.keep(SetId::RangeSourceKept),
             self.masquerade_later(),
             goto(Body::new(), MAKE_LOCAL),
         ]
@@ -45,9 +46,13 @@ impl TableRules {
     pub(super) fn range_cluster_ip(&self) -> Vec<Body> {
         let mut bodies = Vec::new();
         if !self.masquerade_all {
-            bodies.push(goto(self.spared(), MAKE_LOCAL));
+            bodies.push(self.spare(SetId::RangeMasqueraded));
         }
-        bodies.extend([self.masquerade_later(), goto(Body::new(), MAKE_LOCAL)]);
+        bodies.extend([
+            self.keep(SetId::RangeSourceKept),
+            self.masquerade_later(),
+            goto(Body::new(), MAKE_LOCAL),
+        ]);
         bodies
     }
 
