@@ -262,6 +262,31 @@ fn a_chain_of_a_service_that_others_jump_to_stays_empty() {
     assert!(reconcile(&desired(&cluster([&[], &[], &[]]), &config), &state).is_empty());
 }
 
+/// A chain of a Service that nothing leads to, as a rule leaves it that somebody deletes, goes last: until then the chains
+/// that it jumps to cannot be deleted.
+#[test]
+fn a_chain_that_nothing_leads_to_is_in_nobodys_way() {
+    let mut kernel = MemoryKernel::new();
+    let config = in_iptables_mode();
+    bring(&mut kernel, &cluster([&[1], &[2], &[3]]), &config);
+    let mut state = kernel.state();
+    let nat = state.rules.v4.table_mut(&TableName::Nat).unwrap();
+    let name = |chain: &iptables_restore::Chain| chain.name.to_string();
+    let mut names = nat.chains.iter().map(name);
+    let endpoint = names.find(|name| name.starts_with("KUBE-SEP-")).unwrap();
+    let stray = iptables_restore::ChainName::new("KUBE-SVC-AAAAAAAAAAAAAAAA").unwrap();
+    let mut stray = iptables_restore::Chain::new(stray);
+    let jump = iptables_restore::Rule::new().jump(endpoint.as_str());
+    stray.rules.push(jump);
+    nat.chains.push(stray);
+    let mut kernel = MemoryKernel::holding(&state);
+    bring(&mut kernel, &cluster([&[], &[], &[]]), &config);
+    let state = kernel.state();
+    let nat = state.rules.v4.table(&TableName::Nat).unwrap();
+    let mut names = nat.chains.iter().map(name);
+    assert!(!names.any(|name| name.starts_with("KUBE-SVC-") || name.starts_with("KUBE-SEP-")));
+}
+
 /// An engine and the kernel that it keeps.
 struct Kept {
     engine: Engine,

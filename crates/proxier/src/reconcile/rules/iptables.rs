@@ -29,7 +29,8 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
 
     let changes = {
         let found = found(&chains, &owner, kernel);
-        let kept = targets_of_others(family, kernel);
+        let mut kept = targets_of_others(family, kernel);
+        kept.extend(targets_of_strays(&found, kernel));
         let tables = |name: &ObjectName| wanted.service_tables(name);
         ServiceChanges::of(family, &found, &tables, &|name| kept.contains(name))
     };
@@ -89,6 +90,22 @@ fn with_chains(nat: &TableRules, chains: BTreeMap<ObjectName, Vec<ChainName>>) -
 pub(crate) fn targets_of_others(family: Family, kernel: &Ruleset) -> HashSet<String> {
     let change = Change::new(family, &TableName::Nat, kernel);
     let targets = change.targets_of_others().into_iter();
+    targets.map(str::to_owned).collect()
+}
+
+/// The chains that chains of Services which no Service has jump to. Those go last, so until then these cannot be deleted.
+fn targets_of_strays(
+    services: &[(ObjectName, FoundService<'_>)],
+    kernel: &Ruleset,
+) -> HashSet<String> {
+    let held = services.iter().flat_map(|(_, found)| found.chains.keys());
+    let held: HashSet<_> = held.collect();
+    let nat = kernel.table(&TableName::Nat);
+    let chains = nat.iter().flat_map(|table| &table.chains);
+    let strays =
+        chains.filter(|chain| is_service_chain(&chain.name) && !held.contains(&chain.name));
+    let rules = strays.flat_map(|chain| &chain.rules);
+    let targets = rules.filter_map(|rule| rule.target.as_ref()?.chain());
     targets.map(str::to_owned).collect()
 }
 
