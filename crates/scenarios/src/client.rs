@@ -150,6 +150,12 @@ impl Conversation {
         assert_eq!(self.line().unwrap().trim_end(), words);
     }
 
+    /// Whether it is cut: what is said does not come back.
+    pub fn is_cut(&mut self) -> bool {
+        let sent = writeln!(self.stream.get_mut(), "still there?");
+        sent.is_err() || self.line().map_or(true, |line| line.is_empty())
+    }
+
     /// Has the server close its side; this side stays open until the value is dropped.
     #[track_caller]
     pub fn bye(&mut self) {

@@ -29,6 +29,7 @@ mod packets;
 mod proxy;
 mod ranges;
 mod sctp;
+mod source;
 #[path = "../packets/source_ranges.rs"]
 mod source_ranges;
 mod state;
@@ -88,6 +89,7 @@ fn main() -> ExitCode {
         source_ranges::with_the_node_let_its_own_pass,
         connections::tcp_survives_its_endpoint,
         connections::tcp_survives_its_endpoint_coming_back,
+        connections::tcp_is_cut_when_its_time_is_over,
         connections::tcp_survives_a_change_of_scheduler,
         connections::udp_leaves_its_endpoint_at_once,
         masquerading::never,
@@ -123,6 +125,8 @@ fn main() -> ExitCode {
         ranges::of_the_nodes_own_address,
         ranges::a_connection_lives_through_changes,
         ranges::masquerading,
+        source::ports_that_choose_together,
+        source::a_rule_of_ones_own_chooses_the_address,
         ranges::no_mark_leaves_the_node,
         ranges::cleanup_leaves_nothing,
         affinity::one_endpoint_at_all_ports,

@@ -76,6 +76,26 @@ pub(crate) fn tcp_survives_its_endpoint(layout: Layout, family: Family) {
     all_go_to(&net, to, name(other));
 }
 
+/// It goes on as long as its Service lets it, and is cut when that time is over: with a time of 0 s as soon as that is set.
+pub(crate) fn tcp_is_cut_when_its_time_is_over(layout: Layout, family: Family) {
+    let (net, mut node) = Node::serving(layout, &Web::new());
+    let to = CLUSTER_IP.port(family, PORT);
+    let (mut open, first) = Conversation::with(&net.client, to);
+    let without = |drain: &str| {
+        let annotation = format!("kube-proxier/drain: {drain}");
+        Web::on(&[others(&first.by)]).annotated(&annotation)
+    };
+    // The daemon counts seconds: nothing here does.
+    for drain in ["until-idle", "2s"] {
+        node.set(&without(drain));
+        open.say(drain);
+    }
+    node.set(&without("0s"));
+    assert_eq!(node.server(Protocol::Tcp, to).destinations.len(), 1);
+    assert!(open.is_cut());
+    all_go_to(&net, to, name(others(&first.by)));
+}
+
 /// The virtual server is changed in place.
 pub(crate) fn tcp_survives_a_change_of_scheduler(layout: Layout, family: Family) {
     let (net, mut node) = Node::serving(layout, &Web::new());

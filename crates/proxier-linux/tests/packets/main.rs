@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         session_affinity,
         tcp_survives_its_endpoint,
         tcp_survives_its_endpoint_coming_back,
+        tcp_is_cut_when_its_time_is_over,
         tcp_survives_a_change_of_scheduler,
         udp_leaves_its_endpoint_at_once,
         masquerading::never_with_policy_local,
