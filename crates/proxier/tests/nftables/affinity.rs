@@ -91,6 +91,21 @@ fn ranges_and_listed_ports_are_one_virtual_server() {
     assert_eq!(marks.count(), 3, "{found:?}");
 }
 
+/// Masquerading of one Service is by the mark too.
+#[test]
+fn clients_keep_their_source_where_the_service_asks_for_it() {
+    let annotations = format!("{ALL_PORTS}, kube-proxier/masquerade: never");
+    let manifests = web(&annotations, STICKY, &["10.244.0.1"], OWN_PORTS);
+    let found = of(&manifests);
+    let kept: Vec<_> = found
+        .iter()
+        .filter(|line| line.contains("source-kept"))
+        .collect();
+    assert_eq!(kept, ["range-source-kept 0x00001067"]);
+    let text = explained(&manifests, "10.0.0.7:443");
+    assert!(text.contains("range-source-kept { 0x00001067 }"), "{text}");
+}
+
 #[test]
 fn it_takes_session_affinity_and_all_ports() {
     let addresses = ["10.244.0.1"];
