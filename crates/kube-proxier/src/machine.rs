@@ -6,13 +6,12 @@ use std::net::IpAddr;
 use conntrack_netlink::Client as Flows;
 use dummy_link::LinkName;
 use ipset_netlink::SetName;
-use iptables_restore::Ruleset;
 use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
-use proxier_linux::{LinuxKernel, Signs};
+use proxier_linux::{LinuxKernel, Parts, Signs};
 use proxier_linux::{OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows};
 
 use super::doctor;
@@ -43,8 +42,11 @@ pub trait Machine: Kernel {
         BTreeSet::new()
     }
 
-    /// Signs of the state that others may change. `changed`: whether anything was changed here since the last ones.
-    fn signs(&mut self, changed: bool) -> Signs;
+    /// Signs of the state that others may change, of these parts of it.
+    fn signs(&mut self, parts: Parts) -> Signs;
+
+    /// These parts were changed here: what signs were had of them is nothing to compare with.
+    fn note_changes(&mut self, _: Parts) {}
 
     /// Takes what the layout of a configuration needs, from now on, and goes on seeing what the one before has made. Where
     /// it cannot be had, all stays as it is. A machine that can program every layout has nothing to do.
@@ -115,23 +117,23 @@ impl Machine for MemoryKernel {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, _: bool) -> Signs {
-        let state = self.state();
-        let count = |count: usize| u64::try_from(count).ok();
-        let rules = |rules: &Ruleset| {
-            let chains = rules.tables.iter().flat_map(|table| &table.chains);
-            count(chains.map(|chain| 1 + chain.rules.len()).sum())
+    fn signs(&mut self, parts: Parts) -> Signs {
+        let sign = |(all, parts): (usize, usize)| u64::try_from(all + parts).ok();
+        let rules = |family| {
+            let tables = &self.rules(family).tables;
+            let chains = tables.iter().flat_map(|table| &table.chains);
+            sign(chains.fold((0, 0), |(all, rules), chain| {
+                (all + 1, rules + chain.rules.len())
+            }))
         };
-        Signs {
-            servers: count(state.servers.len()),
+        let signs = Signs {
+            servers: sign(self.server_counts()),
             listing: None,
-            sets: count(state.sets.values().map(|set| 1 + set.entries.len()).sum()),
-            rules: PerFamily {
-                v4: rules(&state.rules.v4),
-                v6: rules(&state.rules.v6),
-            },
+            sets: sign(self.set_counts()),
+            rules: PerFamily::from_fn(rules),
             settings: None,
-        }
+        };
+        signs.without(parts.complement())
     }
 
     fn has_scheduler(&mut self, scheduler: Scheduler) -> bool {
@@ -228,8 +230,12 @@ impl Machine for ThisMachine {
         self.kernel.renamed_links().clone()
     }
 
-    fn signs(&mut self, changed: bool) -> Signs {
-        self.kernel.signs(changed)
+    fn signs(&mut self, parts: Parts) -> Signs {
+        self.kernel.signs(parts)
+    }
+
+    fn note_changes(&mut self, parts: Parts) {
+        self.kernel.note_changes(parts);
     }
 
     fn switch_to(&mut self, config: &Config) -> Result<(), SwitchError> {

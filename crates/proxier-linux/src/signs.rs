@@ -18,6 +18,7 @@
 
 mod headers;
 mod listing;
+mod parts;
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -28,6 +29,8 @@ use iptables_restore::Backend;
 use netlink_batch::{Bytes, Connection, Header, uapi};
 use proxier::cluster::{Family, PerFamily};
 use proxier::{SetId, Sysctl};
+
+pub use self::parts::Parts;
 
 use self::headers::Headers;
 use self::listing::Listing;
@@ -100,6 +103,39 @@ impl Signs {
         );
         changed.map(|(_, _, part)| part).collect()
     }
+
+    /// Without those of these parts.
+    #[must_use]
+    pub const fn without(mut self, parts: Parts) -> Self {
+        if parts.contains(Parts::SERVERS) {
+            (self.servers, self.listing) = (None, None);
+        }
+        if parts.contains(Parts::SETS) {
+            self.sets = None;
+        }
+        if parts.contains(Parts::RULES) {
+            self.rules = PerFamily { v4: None, v6: None };
+        }
+        if parts.contains(Parts::SETTINGS) {
+            self.settings = None;
+        }
+        self
+    }
+
+    /// With those of earlier in the place of what was not seen.
+    #[must_use]
+    pub fn or(self, earlier: Self) -> Self {
+        Self {
+            servers: self.servers.or(earlier.servers),
+            listing: self.listing.or(earlier.listing),
+            sets: self.sets.or(earlier.sets),
+            rules: PerFamily {
+                v4: self.rules.v4.or(earlier.rules.v4),
+                v6: self.rules.v6.or(earlier.rules.v6),
+            },
+            settings: self.settings.or(earlier.settings),
+        }
+    }
 }
 
 /// What the kernel is asked by.
@@ -145,12 +181,14 @@ impl Watch {
         Some(hasher.finish())
     }
 
-    fn listing_sign(&mut self, changed: bool) -> Option<u64> {
+    /// Of a file that takes several looks a piece is read at each whole look alone.
+    fn listing_sign(&mut self, whole: bool) -> Option<u64> {
         let listing = self.listing.as_mut()?;
-        if changed {
-            listing.forget()?;
+        if whole || listing.is_short() {
+            listing.sign()
+        } else {
+            None
         }
-        listing.sign()
     }
 
     fn set_signs(&mut self) -> Option<u64> {
@@ -247,9 +285,33 @@ impl Watch {
 }
 
 impl LinuxKernel {
-    /// The signs of now. `changed`: whether anything was changed here since the last ones, so that what was seen before is
-    /// nothing to compare with.
-    pub fn signs(&mut self, changed: bool) -> Signs {
+    /// Notes that these parts were changed here: what has been seen of them is nothing to compare with.
+    pub fn note_changes(&mut self, parts: Parts) {
+        if parts.contains(Parts::SERVERS) {
+            self.watch.listing = self.watch.listing.take().and_then(Listing::anew);
+        }
+    }
+
+    /// The signs of these parts now. A look at all of them takes some twenty system calls.
+    pub fn signs(&mut self, parts: Parts) -> Signs {
+        let mut signs = Signs::default();
+        if parts.contains(Parts::SERVERS) {
+            signs.servers = self.watch.server_signs();
+            signs.listing = self.watch.listing_sign(parts.is_all());
+        }
+        if parts.contains(Parts::SETS) && self.ipset.is_some() {
+            signs.sets = self.watch.set_signs();
+        }
+        if parts.contains(Parts::RULES) {
+            signs.rules = self.rule_signs();
+        }
+        if parts.contains(Parts::SETTINGS) {
+            signs.settings = self.setting_signs();
+        }
+        signs
+    }
+
+    fn rule_signs(&mut self) -> PerFamily<Option<u64>> {
         let backends = PerFamily::from_fn(|family| {
             let rules = self.rules.get(family).as_ref()?;
             Some(rules.tools()?.backend())
@@ -259,20 +321,9 @@ impl LinuxKernel {
             Some(_) => self.watch.generation(),
             None => None,
         };
-        let rules = PerFamily {
+        PerFamily {
             v4: rules(Family::V4),
             v6: rules(Family::V6),
-        };
-        Signs {
-            servers: self.watch.server_signs(),
-            listing: self.watch.listing_sign(changed),
-            sets: self
-                .ipset
-                .is_some()
-                .then(|| self.watch.set_signs())
-                .flatten(),
-            rules,
-            settings: self.setting_signs(),
         }
     }
 

@@ -20,6 +20,7 @@ use dummy_link::LinkName;
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Change;
 use proxier::{Config, Engine, KernelError, Layout, Operation, Plan};
+use proxier_linux::Parts;
 
 pub use moving::Fallback;
 pub use report::{Differences, Report, Tally};
@@ -54,6 +55,8 @@ pub struct Syncer<M> {
     schedulers: Schedulers,
     drains: Drains,
     others: Others,
+    /// The parts of the kernel's state that were changed here since signs were last taken.
+    changed: Parts,
     renamed: BTreeSet<LinkName>,
     /// When to look whether a tool answers that did not, while anything has failed.
     awaits_tools: Option<Instant>,
@@ -114,6 +117,7 @@ impl<M: Machine> Syncer<M> {
             schedulers: Schedulers::default(),
             drains: Drains::default(),
             others: Others::default(),
+            changed: Parts::empty(),
             renamed: BTreeSet::new(),
             awaits_tools: None,
             moving: None,
@@ -183,17 +187,23 @@ impl<M: Machine> Syncer<M> {
             .then(|| looks.fold(self.schedule.next(), Instant::min))
     }
 
+    /// Until when changes that were taken in wait for more to come, if there are any.
+    #[must_use]
+    pub fn waits_until(&self) -> Option<Instant> {
+        self.schedule.waits_until()
+    }
+
     /// Does what is due, if anything. Before everything has been listed once nothing ever is.
     pub fn step(&mut self, clock: impl Fn() -> Instant) -> Option<Report> {
         let began = clock();
         self.next()?;
         self.look_for_tools(began);
         self.look_for_others(began);
-        let task = self.schedule.due(began)?;
-        let mut report = Report::new(task);
-        if let Err(error) = self.perform(task, began, &mut report) {
+        let mut report = Report::new(self.schedule.due(began)?);
+        if let Err(error) = self.perform(began, &mut report) {
             report.unread = Some(error);
         }
+        let task = report.task;
         report.blocked = report.blocks(self.engine.servers().len());
         if task != Task::Drain && !report.blocked {
             report.programmed = self.triggers.programmed(&report.failures);
@@ -211,9 +221,10 @@ impl<M: Machine> Syncer<M> {
                     self.machine.settled();
                 }
             }
-            let signs = self.machine.signs(true);
-            self.others.settle(signs, now);
             self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
+        }
+        if task != Task::Drain || !self.changed.is_empty() {
+            self.settle_signs(task, now);
         }
         report.draining_destinations = self.drains.follow(&self.engine, now);
         self.schedule
@@ -239,12 +250,9 @@ impl<M: Machine> Syncer<M> {
         &self.machine
     }
 
-    fn perform(
-        &mut self,
-        task: Task,
-        now: Instant,
-        report: &mut Report,
-    ) -> Result<(), KernelError> {
+    /// Does the report's task; or compares everything instead, where others have changed what was to be changed.
+    fn perform(&mut self, now: Instant, report: &mut Report) -> Result<(), KernelError> {
+        let task = report.task;
         if task == Task::Full {
             self.switch_layout();
         }
@@ -276,6 +284,10 @@ impl<M: Machine> Syncer<M> {
             }
             Task::Changes => {
                 let plan = self.engine.plan();
+                if self.look_ahead(&plan, now) {
+                    report.task = Task::Full;
+                    return self.perform(now, report);
+                }
                 self.carry_out(&plan, report);
                 self.drain(&plan, now, report)
             }
@@ -353,6 +365,7 @@ impl<M: Machine> Syncer<M> {
             return;
         }
         tracing::debug!(%plan, "carrying out");
+        self.changed |= Parts::of(plan);
         let operations = plan.iter().map(|(_, operation)| operation);
         self.taken.extend(operations.filter_map(Own::taken_by));
         let applied = self.machine.apply(plan);

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use dummy_link::{LocalRoute, MarkRule, Removal};
 use proxier::cluster::Family;
-use proxier::{KernelError, Observed, Operation};
+use proxier::{KernelError, Observed, Operation, Plan};
+use proxier_linux::Parts;
 
 use super::believed::believed;
 use super::schedule::Task;
@@ -76,15 +77,37 @@ impl<M: Machine> Syncer<M> {
         self.schedule.want_full_at_once(now);
     }
 
-    /// Looks for signs that others changed something, where it is time to, or before we change something ourselves.
+    /// Looks for signs that others changed something, where it is time to.
     pub(super) fn look_for_others(&mut self, now: Instant) {
-        let task = self.schedule.due(now);
-        if self.others.next().is_none() || !(self.others.is_due(now) || task == Some(Task::Changes))
-        {
-            return;
+        if self.others.is_due(now) {
+            let signs = self.machine.signs(Parts::all());
+            let changed = self.others.look(signs, now);
+            self.compare_after(&changed, now);
         }
-        let signs = self.machine.signs(false);
-        let changed = self.others.look(signs, now);
+    }
+
+    /// Looks for such signs in the parts that a plan changes: after that they cannot be told from our own. Whether everything
+    /// is to be compared first.
+    pub(super) fn look_ahead(&mut self, plan: &Plan, now: Instant) -> bool {
+        let signs = self.machine.signs(Parts::of(plan));
+        let changed = self.others.look_ahead(signs, now);
+        self.compare_after(&changed, now);
+        self.schedule.due(now) == Some(Task::Full)
+    }
+
+    /// Takes the signs of what a sync changed as they are after it.
+    pub(super) fn settle_signs(&mut self, task: Task, now: Instant) {
+        let changed = match task {
+            Task::Full => Parts::all(),
+            Task::Changes | Task::Drain => self.changed,
+        };
+        self.changed = Parts::empty();
+        self.machine.note_changes(changed);
+        let signs = self.machine.signs(changed);
+        self.others.settle(signs, changed, now);
+    }
+
+    fn compare_after(&mut self, changed: &[&str], now: Instant) {
         if !changed.is_empty() {
             tracing::debug!(
                 ?changed,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use proxier::{Engine, Operation, Plan};
-use proxier_linux::Signs;
+use proxier_linux::{Parts, Signs};
 
 use super::report::{Differences, kind};
 
@@ -21,7 +21,7 @@ const NAMED: usize = 5;
 /// Looks out for what others do.
 #[derive(Debug, Default)]
 pub(super) struct Others {
-    /// As they were when we last changed something.
+    /// As they were last seen.
     signs: Option<Signs>,
     /// When to look again.
     next: Option<Instant>,
@@ -44,22 +44,36 @@ impl Others {
         self.next.is_some_and(|next| next <= now)
     }
 
-    /// The signs are these now. What others changed, if anything.
+    /// The signs are these now, the time to look has come. What others changed, if anything.
     pub(super) fn look(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
         self.next = Some(now + LOOK);
+        self.compare(signs, now)
+    }
+
+    /// The signs of those parts that we are about to change. What others changed, if anything.
+    pub(super) fn look_ahead(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
+        self.compare(signs, now)
+    }
+
+    /// We changed these parts ourselves, and their signs are these from here on. Those of the rest are as they were: the next
+    /// look compares them.
+    pub(super) fn settle(&mut self, signs: Signs, changed: Parts, now: Instant) {
+        if changed.is_all() || self.next.is_none() {
+            self.next = Some(now + LOOK);
+        }
+        let rest = self.signs.unwrap_or_default().without(changed);
+        self.signs = Some(signs.or(rest));
+    }
+
+    fn compare(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
         if self.rest.is_some_and(|rest| now < rest) {
             return Vec::new();
         }
-        let before = self.signs.replace(signs);
-        let changed = before.map_or_else(Vec::new, |before| signs.changed_since(&before));
+        let before = self.signs.unwrap_or_default();
+        self.signs = Some(signs.or(before));
+        let changed = signs.changed_since(&before);
         self.alarmed |= !changed.is_empty();
         changed
-    }
-
-    /// We changed something ourselves, or compared everything: the signs are these from here on.
-    pub(super) fn settle(&mut self, signs: Signs, now: Instant) {
-        self.signs = Some(signs);
-        self.next = Some(now + LOOK);
     }
 
     /// A full comparison ended, and took so long.
@@ -143,7 +157,7 @@ mod tests {
         let start = Instant::now();
         let mut others = Others::default();
         assert!(others.next().is_none() && !others.is_due(start));
-        others.settle(signs(1), start);
+        others.settle(signs(1), Parts::all(), start);
         assert_eq!(others.next(), Some(start + LOOK));
         assert!(others.look(signs(1), start + LOOK).is_empty());
         assert_eq!(others.next(), Some(start + 2 * LOOK));
@@ -153,11 +167,48 @@ mod tests {
     fn what_others_change_is_seen_once_and_what_we_change_is_not() {
         let now = Instant::now();
         let mut others = Others::default();
-        others.settle(signs(1), now);
+        others.settle(signs(1), Parts::all(), now);
         assert_eq!(others.look(signs(0), now), ["virtual servers"]);
         assert!(others.look(signs(0), now).is_empty());
-        others.settle(signs(7), now);
+        others.settle(signs(7), Parts::SERVERS, now);
         assert!(others.look(signs(7), now).is_empty());
+        // Before we change it ourselves it is seen, too.
+        assert_eq!(others.look_ahead(signs(8), now), ["virtual servers"]);
+    }
+
+    /// Before a change and after it only its parts are looked at.
+    #[test]
+    fn a_change_of_ours_hides_and_delays_none_of_others_in_another_part() {
+        let now = Instant::now();
+        let seen = |servers, sets, settings| Signs {
+            sets: Some(sets),
+            settings,
+            ..signs(servers)
+        };
+        let mut others = Others::default();
+        others.settle(seen(1, 1, Some(1)), Parts::all(), now);
+        assert!(others.look_ahead(signs(1), now).is_empty());
+        others.settle(signs(2), Parts::SERVERS, now + LOOK / 2);
+        assert_eq!(others.next(), Some(now + LOOK));
+        assert_eq!(others.look(seen(2, 2, Some(1)), now + LOOK), ["sets"]);
+        // What could not be seen for once is compared with what it was before.
+        assert!(others.look(seen(2, 2, None), now).is_empty());
+        assert_eq!(others.look(seen(2, 2, Some(2)), now), ["settings"]);
+    }
+
+    /// Where what we changed cannot be seen yet, what it was before is nothing to compare with.
+    #[test]
+    fn a_listing_that_we_changed_is_compared_with_the_next_one_as_a_whole() {
+        let now = Instant::now();
+        let listed = |listing| Signs {
+            listing,
+            ..signs(1)
+        };
+        let mut others = Others::default();
+        others.settle(listed(Some(1)), Parts::all(), now);
+        others.settle(listed(None), Parts::SERVERS, now);
+        assert!(others.look(listed(Some(2)), now).is_empty());
+        assert_eq!(others.look(listed(Some(3)), now).len(), 1);
     }
 
     #[test]
@@ -165,13 +216,14 @@ mod tests {
         let now = Instant::now();
         let took = Duration::from_millis(100);
         let mut others = Others::default();
-        others.settle(signs(100), now);
+        others.settle(signs(100), Parts::all(), now);
         for alarm in 0..FALSE_ALARMS {
             let seen = others.look(signs(u64::from(alarm)), now);
             assert_eq!(seen, ["virtual servers"], "{alarm}");
             others.compared(now, took, false);
         }
         assert!(others.look(signs(50), now + took).is_empty());
+        others.settle(Signs::default(), Parts::SETS, now + took);
         // A comparison that is due anyway is not an alarm.
         others.compared(now, took, false);
         let later = now + took * REST;

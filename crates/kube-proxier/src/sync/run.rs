@@ -1,16 +1,20 @@
 //! The loop.
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::timeout_at;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::{Report, Syncer};
 use crate::event::Event;
 use crate::machine::Machine;
 use crate::stop::Stop;
+
+/// While changes wait to be synced, others are taken in so often, all that came meanwhile, and not one by one: to be woken takes
+/// longer than to take in most of them.
+const TAKE: Duration = Duration::from_millis(2);
 
 /// Receives what the loop does: for metrics, health and logs.
 pub trait Observer<M> {
@@ -40,8 +44,12 @@ pub fn run<M: Machine>(
     let runtime = Builder::new_current_thread().enable_time().build()?;
     loop {
         let next = syncer.next();
+        let waits = syncer.waits_until();
         let received = runtime.block_on(async {
             let event = async {
+                if let Some(until) = waits {
+                    sleep_until(until.min(Instant::now() + TAKE).into()).await;
+                }
                 match next {
                     Some(due) => timeout_at(due.into(), events.recv()).await,
                     None => Ok(events.recv().await),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long the changes of one burst are waited for, so that they are one sync. It is also the quiet time after which a change
 /// is carried out immediately: changes that are further apart would not have been gathered anyway.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(5);
 /// So many times the least time between two syncs have to be quiet too. An immediate sync and the one that follows it then
 /// count as two, so that on average there is at most one sync in each such time.
 const SAVED: u32 = 2;
@@ -193,6 +193,11 @@ impl Schedule {
         } else {
             self.spaced(self.full)
         }
+    }
+
+    /// Until when what has changed waits for more to change.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.changed.is_some().then(|| self.next())
     }
 
     /// When what has changed, or failed, is synced.

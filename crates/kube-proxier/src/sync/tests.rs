@@ -4,6 +4,7 @@
 
 mod links;
 mod options;
+mod others;
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};

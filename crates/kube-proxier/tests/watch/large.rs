@@ -25,6 +25,8 @@ use crate::objects::{NODE, node};
 
 /// The variable that makes this program the process that is measured: where the server is.
 const SERVER: &str = "PROXIER_LARGE_SERVER";
+/// The variable that names a program, with arguments, that runs that process: a profiler, such as `heaptrack -o file`.
+const UNDER: &str = "PROXIER_LARGE_UNDER";
 const ENDPOINTS: u32 = 10;
 /// Changes of the stream, and how many a second there shall be.
 const CHANGES: u32 = 50_000;
@@ -93,7 +95,12 @@ struct Measured {
 
 impl Measured {
     fn start(server: &ApiServer) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let under = std::env::var(UNDER).unwrap_or_default();
+        let this = std::env::current_exe().unwrap();
+        let mut words: Vec<_> = under.split_whitespace().map(Into::into).collect();
+        words.push(this.into_os_string());
+        let mut child = Command::new(&words[0])
+            .args(&words[1..])
             .args(["--ignored", "--exact", "large::child", "--nocapture"])
             .env(SERVER, server.url())
             .stdin(Stdio::piped())
@@ -177,7 +184,7 @@ fn measure(services: u32) {
         let mut measured = Measured::start(&server);
         measured.line("listed");
         let bytes = WRITTEN.load(Ordering::Relaxed) - written;
-        let of_server = processor_time("self") - of_server;
+        let of_server = processor_time("self").saturating_sub(of_server);
         println!(
             "{services} Services x {ENDPOINTS} in {name}: {bytes} bytes; listed after {:.2?} of processor time, {:.2?} of the \
              stand-in; {}",

@@ -23,6 +23,10 @@ pub(super) struct Listing<F> {
     hasher: DefaultHasher,
     /// Of all lines, when they were last read to the end.
     whole: Option<u64>,
+    /// Whether some of it has been read since the beginning.
+    begun: bool,
+    /// Whether the look that last read its beginning read all of it.
+    short: bool,
 }
 
 impl Listing<File> {
@@ -40,17 +44,26 @@ impl<F: Read + Seek> Listing<F> {
             rest: Vec::new(),
             hasher: DefaultHasher::new(),
             whole: None,
+            begun: false,
+            short: false,
         }
     }
 
     /// Begins anew: what was read has been changed by us.
-    pub(super) fn forget(&mut self) -> Option<()> {
+    pub(super) fn anew(mut self) -> Option<Self> {
         self.whole = None;
-        self.rewind().ok()
+        self.rewind().ok()?;
+        Some(self)
+    }
+
+    /// Whether one look sees all of the file, as far as is known.
+    pub(super) const fn is_short(&self) -> bool {
+        self.short
     }
 
     fn rewind(&mut self) -> io::Result<()> {
         self.rest.clear();
+        self.begun = false;
         self.hasher = DefaultHasher::new();
         self.file.rewind()
     }
@@ -60,6 +73,10 @@ impl<F: Read + Seek> Listing<F> {
     pub(super) fn sign(&mut self) -> Option<u64> {
         let mut page = [0; PAGE];
         let mut read = 0;
+        let from_beginning = !std::mem::replace(&mut self.begun, true);
+        if from_beginning {
+            self.short = false;
+        }
         while read < PIECE {
             let count = match self.file.read(&mut page) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -67,6 +84,7 @@ impl<F: Read + Seek> Listing<F> {
             };
             if count == 0 {
                 self.whole = Some(self.hasher.finish());
+                self.short = from_beginning;
                 self.rewind().ok()?;
                 break;
             }
@@ -135,8 +153,10 @@ TCP  [fd00:0010:0096:0000:0000:0000:0000:0010]:0050 rr  persistent 10800 FFFFFFF
 
     fn sign(text: &str) -> Option<u64> {
         let mut listing = Listing::of(Cursor::new(text.as_bytes().to_vec()));
+        assert!(!listing.is_short());
         let first = listing.sign();
         assert_eq!(listing.sign(), first);
+        assert!(listing.is_short());
         first
     }
 
@@ -182,6 +202,7 @@ TCP  [fd00:0010:0096:0000:0000:0000:0000:0010]:0050 rr  persistent 10800 FFFFFFF
         }
         let whole = (0..2).find_map(|_| listing.sign());
         assert!(whole.is_some());
+        assert!(!listing.is_short());
         // Another weight at the end: it is seen when it is read.
         let at = long.len() - line.len() + line.find(" 1 ").unwrap() + 1;
         *listing.file.get_mut().get_mut(at).unwrap() = b'0';
@@ -189,7 +210,7 @@ TCP  [fd00:0010:0096:0000:0000:0000:0000:0010]:0050 rr  persistent 10800 FFFFFFF
         assert_eq!(seen[0], whole);
         assert_ne!(seen[4], whole);
         // What we changed ourselves is not a sign.
-        listing.forget().unwrap();
+        let mut listing = listing.anew().unwrap();
         assert_eq!(listing.sign(), None);
         let end = (0..5).find_map(|_| listing.sign());
         assert_eq!(end, seen[4]);

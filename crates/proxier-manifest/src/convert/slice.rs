@@ -41,12 +41,15 @@ pub(super) fn convert(raw: RawSlice, notes: &mut Notes) -> Result<Option<Endpoin
         None => return Ok(None),
     };
     let name = name(&raw.metadata)?;
-    let mut ports = Vec::new();
-    for (n, raw) in notes.entries("ports", raw.ports) {
+    // Slices are most of what is kept of a cluster: no room to spare.
+    let raw_ports = notes.entries("ports", raw.ports);
+    let mut ports = Vec::with_capacity(raw_ports.len());
+    for (n, raw) in raw_ports {
         ports.extend(endpoint_port(n, raw, notes));
     }
-    let mut endpoints = Vec::new();
-    for (n, raw) in notes.entries("endpoints", raw.endpoints) {
+    let raw_endpoints = notes.entries("endpoints", raw.endpoints);
+    let mut endpoints = Vec::with_capacity(raw_endpoints.len());
+    for (n, raw) in raw_endpoints {
         endpoints.extend(endpoint(n, raw, family, notes));
     }
     let mut slice = EndpointSlice::new(name, service, family)

@@ -13,7 +13,7 @@ use ipvs_netlink::Connections;
 use proxier::cluster::{Change, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Config, Kernel, KernelError, MemoryKernel, Observed};
-use proxier_linux::Signs;
+use proxier_linux::{Parts, Signs};
 
 use super::*;
 use crate::event::Event;
@@ -55,7 +55,7 @@ impl Machine for Lacking {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, _: bool) -> Signs {
+    fn signs(&mut self, _: Parts) -> Signs {
         Signs {
             servers: None,
             listing: None,

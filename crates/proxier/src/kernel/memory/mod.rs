@@ -82,6 +82,29 @@ impl Default for MemoryKernel {
 }
 
 impl MemoryKernel {
+    /// How many virtual servers and destinations there are in all.
+    #[must_use]
+    pub fn server_counts(&self) -> (usize, usize) {
+        let destinations = self
+            .servers
+            .values()
+            .map(|server| server.destinations.len());
+        (self.servers.len(), destinations.sum())
+    }
+
+    /// How many sets there are, and entries in all.
+    #[must_use]
+    pub fn set_counts(&self) -> (usize, usize) {
+        let entries = self.sets.values().map(|set| set.entries.len());
+        (self.sets.len(), entries.sum())
+    }
+
+    /// The rules of iptables of a family.
+    #[must_use]
+    pub const fn rules(&self, family: Family) -> &Ruleset {
+        self.rules.get(family)
+    }
+
     /// An untouched kernel.
     #[must_use]
     pub fn new() -> Self {

@@ -1,0 +1,54 @@
+//! The parts of the kernel's state that signs are of.
+
+use bitflags::bitflags;
+use proxier::{Operation, Plan};
+
+bitflags! {
+    /// Parts of the kernel's state, each with a sign of its own.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Parts: u8 {
+        /// Virtual servers and destinations.
+        const SERVERS = 1;
+        /// Sets and their entries.
+        const SETS = 1 << 1;
+        /// Rules of iptables, and tables of nf_tables.
+        const RULES = 1 << 2;
+        /// Values under `/proc/sys`, and the timeouts of IPVS.
+        const SETTINGS = 1 << 3;
+    }
+}
+
+impl Parts {
+    /// The parts that a plan changes, or more. All for operations that few plans have: rules refer to sets, and a new link
+    /// has settings.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        plan.iter()
+            .map(|(_, operation)| Self::of_operation(operation))
+            .fold(Self::empty(), Self::union)
+    }
+
+    const fn of_operation(operation: &Operation) -> Self {
+        match operation {
+            Operation::AddServer { .. }
+            | Operation::SetServer { .. }
+            | Operation::DeleteServer(_)
+            | Operation::AddDestination { .. }
+            | Operation::SetDestination { .. }
+            | Operation::DeleteDestination { .. } => Self::SERVERS,
+            Operation::AddEntry { .. } | Operation::DeleteEntry { .. } => Self::SETS,
+            // They raise the generation of nf_tables.
+            Operation::AddElement { .. }
+            | Operation::ChangeElement { .. }
+            | Operation::DeleteElement { .. } => Self::RULES,
+            // Addresses and routes have no sign: the kernel reports what becomes of them.
+            Operation::BindAddress(_)
+            | Operation::UnbindAddress(_)
+            | Operation::AddRoutingRule(_)
+            | Operation::DeleteRoutingRule(_)
+            | Operation::AddRoute(_)
+            | Operation::DeleteRoute(_) => Self::empty(),
+            _ => Self::all(),
+        }
+    }
+}
