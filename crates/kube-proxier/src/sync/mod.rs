@@ -38,6 +38,10 @@ use super::machine::Machine;
 /// How often it is looked whether a tool answers that did not.
 const TOOLS: Duration = Duration::from_secs(1);
 
+/// How many operations of new virtual servers a plan has, about: they take a megabyte. A first sync of 10,000 Services of ten
+/// endpoints would take fourteen as one plan.
+const PIECE: usize = 8192;
+
 /// The daemon's state: what is wanted, what the kernel holds of it, and when to sync next.
 ///
 /// It has no clock and reads nothing but its machine's kernel: the caller passes in what happened and what
@@ -105,9 +109,11 @@ impl<M: Machine> Syncer<M> {
     ) -> Result<Self, KernelError> {
         let host = machine.host(node_name)?;
         let schedule = Schedule::new(config.min_sync_period, config.sync_period, now);
+        let mut engine = Engine::new(host, config);
+        engine.limit_plans(Some(PIECE));
         Ok(Self {
             machine,
-            engine: Engine::new(host, config),
+            engine,
             schedule,
             listed: Listed::default(),
             links_changed: false,
@@ -279,8 +285,7 @@ impl<M: Machine> Syncer<M> {
                 if self.engine.config().layout.uses_ipvs() {
                     warn_of_loss(&plan, observed.servers.len());
                 }
-                self.carry_out(&plan, report);
-                self.drain(&plan, now, report)
+                self.carry_out_all(plan, now, report)
             }
             Task::Changes => {
                 let plan = self.engine.plan();
@@ -288,8 +293,7 @@ impl<M: Machine> Syncer<M> {
                     report.task = Task::Full;
                     return self.perform(now, report);
                 }
-                self.carry_out(&plan, report);
-                self.drain(&plan, now, report)
+                self.carry_out_all(plan, now, report)
             }
             Task::Drain => {
                 let servers: Vec<_> = self.engine.draining().collect();
@@ -322,6 +326,23 @@ impl<M: Machine> Syncer<M> {
             }
         }
         Ok(())
+    }
+
+    /// Carries out a plan and those that it goes on in.
+    fn carry_out_all(
+        &mut self,
+        mut plan: Plan,
+        now: Instant,
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
+        self.carry_out(&plan, report);
+        while self.engine.has_more() {
+            // Two of them need not be there at once.
+            drop(plan);
+            plan = self.engine.plan();
+            self.carry_out(&plan, report);
+        }
+        self.drain(&plan, now, report)
     }
 
     /// Most destinations have no connections when they go: those that have just got weight 0 are looked at

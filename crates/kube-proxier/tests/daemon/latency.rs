@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -34,6 +35,7 @@ pub(crate) fn of_one_endpoint(services: u32, rates: &[u32]) {
     // No full comparison comes between, and nothing but the time in which changes are gathered.
     let setup = Setup::new(&server, "ipvs: {syncPeriod: 1h, minSyncPeriod: 1ms}\n");
     let daemon = setup.started();
+    prefer(daemon.id());
     let mut client = Client::open().unwrap();
     show("echo over TCP", echo());
     show("one destination by netlink", destinations(&mut client));
@@ -61,6 +63,18 @@ pub(crate) fn of_one_endpoint(services: u32, rates: &[u32]) {
         ));
         println!("{:.0} changes a second came of it", stream.stop());
     }
+}
+
+/// Lets the threads of a process run before all others: the stand-in for the API server and this test are not there on a
+/// node, and would keep the guest's one processor from it.
+fn prefer(process: u32) {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let threads = threads.map(|thread| thread.unwrap().file_name());
+    let status = Command::new("renice")
+        .args(["-n", "-20", "-p"])
+        .args(threads)
+        .status();
+    assert!(status.unwrap().success());
 }
 
 fn show(what: &str, mut times: Vec<Duration>) {

@@ -1,6 +1,7 @@
 //! What may differ between the wanted and the last-applied state.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::net::IpAddr;
 
 use ipset_netlink::{Entry, SetName};
@@ -59,6 +60,27 @@ impl Dirty {
         }
         dirty.servers = servers.into_iter().collect();
         dirty
+    }
+
+    /// Takes in what else may differ.
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.all |= other.all;
+        self.servers.append(&mut other.servers);
+        self.addresses.append(&mut other.addresses);
+        for family in Family::ALL {
+            let sets = self.sets.get_mut(family);
+            *sets = *sets | *other.sets.get(family);
+            *self.tables.get_mut(family) |= *other.tables.get(family);
+            *self.rules.get_mut(family) |= *other.rules.get(family);
+            let entries = self.entries.get_mut(family);
+            for (set, mut members) in mem::take(other.entries.get_mut(family)) {
+                entries.entry(set).or_default().append(&mut members);
+            }
+            let elements = self.elements.get_mut(family);
+            elements.append(other.elements.get_mut(family));
+            let services = self.services.get_mut(family);
+            services.append(other.services.get_mut(family));
+        }
     }
 
     /// Whether an address or a set's member is among it: by these the proxy's virtual servers are recognized.

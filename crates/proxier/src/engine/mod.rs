@@ -10,6 +10,7 @@ mod dirty;
 mod held;
 mod last_applied;
 mod marks;
+mod pieces;
 mod queries;
 mod queue;
 mod ranks;
@@ -35,6 +36,7 @@ use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
 use self::last_applied::LastApplied;
 use self::marks::MarkRegistry;
+use self::pieces::Pieces;
 use self::store::Store;
 use self::wanted::Wanted;
 use crate::cluster::{Change, Family, Host, Node, ObjectName, PerFamily};
@@ -85,6 +87,7 @@ pub struct Engine {
     health: BTreeMap<ObjectName, ServiceHealth>,
     last_applied: Option<LastApplied>,
     dirty: Dirty,
+    pieces: Pieces,
     /// The sets with members, and the families written, when rules were last compared.
     seen: PerFamily<Option<SetIds>>,
     draining: BTreeSet<VirtualServerId>,
@@ -120,6 +123,7 @@ impl Engine {
                 all: true,
                 ..Dirty::default()
             },
+            pieces: Pieces::default(),
             seen: PerFamily::default(),
             draining: BTreeSet::new(),
             abandoned: BTreeSet::new(),
@@ -173,6 +177,7 @@ impl Engine {
             }
             *self.dirty.rules.get_mut(family) |= before != filled;
         }
+        let more = self.begin_piece();
         let Some(last_applied) = &mut self.last_applied else {
             return Plan::default();
         };
@@ -215,6 +220,9 @@ impl Engine {
                 self.foreign.remove(id);
             }
         }
+        if more {
+            self.end_piece(&mut plan);
+        }
         // Whatever else was dirty is as it should be.
         self.dirty = Dirty::of(&plan);
         plan
@@ -223,13 +231,19 @@ impl Engine {
     /// The result of a plan: what was carried out belongs to the last-applied state from now on, what failed is part of
     /// the next plan.
     pub fn applied(&mut self, plan: &Plan, applied: &Applied) {
-        let Some(last_applied) = &mut self.last_applied else {
+        if self.last_applied.is_none() {
             return;
-        };
+        }
         for failure in &applied.failures {
             self.dirty.note(&failure.operation);
             self.doubtful |= matches!(failure.reason, FailureReason::Refused(_));
         }
+        if !applied.failures.is_empty() {
+            self.join_pieces();
+        }
+        let Some(last_applied) = &mut self.last_applied else {
+            return;
+        };
         let failed: HashSet<usize> = applied
             .failures
             .iter()
@@ -270,6 +284,7 @@ impl Engine {
         let mut last_applied =
             LastApplied::new(observed, servers, |name| SetId::owner(name).is_some());
         self.dirty = Dirty::default();
+        self.drop_pieces();
         self.draining.clear();
         self.foreign.clear();
         self.doubtful = false;

@@ -4,6 +4,8 @@ mod display;
 mod display_nftables;
 mod operation;
 
+use std::mem;
+
 pub use display::{Line, Sign};
 pub(crate) use operation::Dependents;
 pub use operation::{Operation, RulesChange, TableWrite};
@@ -117,6 +119,16 @@ impl Plan {
             operations.retain(|operation| !waits(operation));
         }
         plan
+    }
+
+    /// Takes away the operations from a phase on.
+    pub(crate) fn split_off(&mut self, from: Phase) -> Self {
+        let mut after = Self::default();
+        let phases = self.phases.iter_mut().zip(&mut after.phases);
+        for (operations, after) in phases.skip(from.index()) {
+            mem::swap(operations, after);
+        }
+        after
     }
 
     /// Adds an operation to the beginning of a phase.

@@ -42,6 +42,8 @@ pub(crate) struct Story {
     config: Config,
     cluster: Cluster,
     found: Observed,
+    /// How many operations of new virtual servers a plan has.
+    limit: Option<usize>,
     /// Each with whether a plan is made and carried out after it.
     events: Vec<(Event, bool)>,
 }
@@ -92,13 +94,15 @@ fn node() -> impl Strategy<Value = Node> {
 pub(crate) fn story() -> impl Strategy<Value = Story> {
     (
         strategies::case(),
+        proptest::option::of(1..4usize),
         vec((event(), proptest::bool::weighted(0.8)), 1..6),
     )
-        .prop_map(|(case, events)| Story {
+        .prop_map(|(case, limit, events)| Story {
             host: case.host,
             config: case.config,
             cluster: case.cluster,
             found: case.found,
+            limit,
             events,
         })
 }
@@ -165,6 +169,14 @@ impl Pair {
         }
     }
 
+    /// Carries out the other pieces of a plan, one after the other.
+    fn carry_out_rest(&mut self, full: bool) {
+        while self.engine.has_more() {
+            let plan = self.engine.plan();
+            self.carry_out(&plan, full);
+        }
+    }
+
     fn try_out(plan: &Plan, watch: &Watch<'_>, found: &Observed) {
         let mut trial = MemoryKernel::holding(found);
         let mut ways = Ways::of(found);
@@ -194,6 +206,7 @@ impl Pair {
     /// Carries a plan out, and then what of it failed, which is pending without any observation.
     fn carry_through(&mut self, plan: &Plan) {
         self.carry_out(plan, false);
+        self.carry_out_rest(false);
         let pending = self.engine.plan();
         self.carry_out(&pending, false);
     }
@@ -262,7 +275,7 @@ pub(crate) fn follow(story: Story) {
         fail: Vec::new(),
         made: BTreeSet::new(),
     };
-    audit(&mut pair);
+    audit(&mut pair, story.limit);
     pair.settle();
     for (event, planned) in story.events {
         match event {
@@ -294,10 +307,10 @@ pub(crate) fn follow(story: Story) {
                     .iter()
                     .for_each(|meddling| found::meddle(&mut state, meddling));
                 pair.kernel = MemoryKernel::holding(&state);
-                audit(&mut pair);
+                audit(&mut pair, story.limit);
             }
             Event::Audit => {
-                audit(&mut pair);
+                audit(&mut pair, story.limit);
                 // Without another look a destination that could not be deleted is one that may have connections.
                 if !pair.engine.needs_audit() {
                     assert_eq!(pair.engine.plan(), pair.engine.audit(&pair.kernel.state()));
@@ -336,8 +349,9 @@ fn annotated(
 }
 
 /// What heals differences is what the full path would do.
-fn audit(pair: &mut Pair) {
+fn audit(pair: &mut Pair, limit: Option<usize>) {
     let observed = pair.kernel.observe().unwrap();
+    pair.engine.limit_plans(None);
     let plan = pair.engine.audit(&observed);
     let desired = pair.engine.desired();
     let full = reconcile(&desired, &observed);
@@ -352,7 +366,20 @@ fn audit(pair: &mut Pair) {
         }
     }
     assert_eq!(of_engine, sorted(&full), "engine:\n{plan}\nfull:\n{full}");
-    pair.carry_out(&plan, plan == full);
+    if limit.is_none() {
+        return pair.carry_out(&plan, plan == full);
+    }
+    // In pieces it is the same in the same order.
+    pair.engine.limit_plans(limit);
+    let first = pair.engine.audit(&observed);
+    let mut left: Vec<_> = plan.iter().collect();
+    for (_, operation) in first.iter() {
+        let at = left.iter().position(|(_, of_whole)| *of_whole == operation);
+        left.remove(at.expect("of the whole plan"));
+    }
+    assert_eq!(left.is_empty(), !pair.engine.has_more() || first.is_empty());
+    pair.carry_out(&first, plan == full);
+    pair.carry_out_rest(plan == full);
 }
 
 /// The lines of a plan, in no order. What exempts from masquerading is left out: the full path adds it late for

@@ -1,0 +1,115 @@
+//! Plans in pieces: a first sync of a large cluster adds so many virtual servers that the plan for all of them takes more memory
+//! than the engine itself.
+//!
+//! All pieces together are the plan that would be made at once, in its order: the first has what comes before virtual servers, each
+//! adds some of these, and the last has what comes after.
+
+use std::collections::BTreeSet;
+use std::mem;
+
+use ipvs_netlink::VirtualServerId;
+
+use super::Engine;
+use super::dirty::Dirty;
+use crate::plan::{Phase, Plan};
+
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    /// How many operations of virtual servers that are added a piece has; `None`: no limit.
+    limit: Option<usize>,
+    /// Virtual servers that later pieces add.
+    later: BTreeSet<VirtualServerId>,
+    /// What the last piece has.
+    last: Dirty,
+    /// The next piece has all that is left.
+    all_at_once: bool,
+}
+
+impl Engine {
+    /// Limits what one plan adds: virtual servers with so many destinations and themselves, and always one. What a
+    /// plan leaves out for that comes with the next ones, while [`has_more`](Self::has_more). Without a limit, as in the
+    /// beginning, each plan is whole.
+    pub const fn limit_plans(&mut self, operations: Option<usize>) {
+        self.pieces.limit = operations;
+    }
+
+    /// Whether the last plan was a piece: the next one, which goes on, should be carried out at once. What is bound, mapped
+    /// or deleted waits for the last piece.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.pieces.later.is_empty() || self.pieces.all_at_once
+    }
+
+    /// Leaves no more dirty than the next piece has. Whether others follow.
+    pub(super) fn begin_piece(&mut self) -> bool {
+        if mem::take(&mut self.pieces.all_at_once) {
+            return false;
+        }
+        let mut later = mem::take(&mut self.pieces.later);
+        if later.is_empty() {
+            later = self.additions();
+        } else {
+            // What has changed meanwhile.
+            let others = mem::take(&mut self.dirty);
+            self.pieces.last.append(others);
+        }
+        let mut room = self.pieces.limit.unwrap_or(usize::MAX);
+        let rest = later.iter().find(|id| {
+            let full = room == 0;
+            let server = self.wanted.server(id);
+            let destinations = server.map_or(0, |server| server.destinations.len());
+            room = room.saturating_sub(1 + destinations);
+            full
+        });
+        let rest = rest.copied();
+        let rest = rest.map_or_else(BTreeSet::new, |first| later.split_off(&first));
+        for id in &rest {
+            self.dirty.servers.remove(id);
+        }
+        self.dirty.servers.append(&mut later);
+        self.pieces.later = rest;
+        let more = self.has_more();
+        if !more {
+            self.dirty.append(mem::take(&mut self.pieces.last));
+        }
+        more
+    }
+
+    /// Leaves to the last piece what comes after virtual servers.
+    pub(super) fn end_piece(&mut self, plan: &mut Plan) {
+        let after = plan.split_off(Phase::Bind);
+        self.pieces.last.append(Dirty::of(&after));
+    }
+
+    /// Something of a piece failed: all that is left comes at once, since only within a plan is it known what has to wait for
+    /// what.
+    pub(super) fn join_pieces(&mut self) {
+        if self.has_more() {
+            self.dirty.servers.append(&mut self.pieces.later);
+            self.dirty.append(mem::take(&mut self.pieces.last));
+            self.pieces.all_at_once = true;
+        }
+    }
+
+    /// Nothing is left of a plan in pieces.
+    pub(super) fn drop_pieces(&mut self) {
+        self.pieces = Pieces {
+            limit: self.pieces.limit,
+            ..Pieces::default()
+        };
+    }
+
+    /// The dirty virtual servers by address that are only to be added, where a plan is limited.
+    fn additions(&self) -> BTreeSet<VirtualServerId> {
+        let last_applied = self.last_applied.as_ref();
+        let (Some(_), Some(last_applied)) = (self.pieces.limit, last_applied) else {
+            return BTreeSet::new();
+        };
+        let is_new = |id: &&VirtualServerId| {
+            matches!(id, VirtualServerId::Address { .. })
+                && self.wanted.has(id)
+                && !last_applied.servers.contains_key(id)
+        };
+        self.dirty.servers.iter().filter(is_new).copied().collect()
+    }
+}

@@ -1,0 +1,112 @@
+//! Plans in pieces.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails should panic"
+)]
+
+use std::net::Ipv4Addr;
+
+use ipvs_netlink::Protocol;
+use proxier::cluster::{
+    Change, Endpoint, EndpointPort, EndpointSlice, Family, Host, ObjectName, Service, ServicePort,
+};
+use proxier::{
+    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation,
+    Phase, Plan,
+};
+
+const SERVICES: u8 = 60;
+const ENDPOINTS: u8 = 5;
+const LIMIT: usize = 40;
+
+/// An engine that has been told of a cluster.
+fn engine(limit: Option<usize>) -> Engine {
+    let mut engine = Engine::new(Host::new("node-a"), Config::default());
+    engine.limit_plans(limit);
+    let port = 80.try_into().unwrap();
+    for n in 1..=SERVICES {
+        let name = |what: &str| ObjectName::new("default", format!("{what}-{n}"));
+        let mut service = Service::new(name("web"), vec![Ipv4Addr::new(10, 96, 0, n).into()]);
+        service.ports = vec![ServicePort::new("http", Protocol::TCP, port)];
+        engine.change(Change::Service(Box::new(service)));
+        let endpoints: Vec<_> = (1..=ENDPOINTS)
+            .map(|of| Endpoint::ready(Ipv4Addr::new(10, 244, n, of).into()))
+            .collect();
+        let slice = EndpointSlice::new(name("slice"), format!("web-{n}"), Family::V4)
+            .with_ports(vec![EndpointPort::new("http", Protocol::TCP, port)])
+            .with_endpoints(endpoints);
+        engine.change(Change::Slice(Box::new(slice)));
+    }
+    engine
+}
+
+/// Carries out a plan and those that it goes on in.
+fn carry_out(engine: &mut Engine, kernel: &mut MemoryKernel, first: Plan) -> Vec<Plan> {
+    let mut pieces = vec![first];
+    loop {
+        let plan = pieces.last().unwrap();
+        engine.applied(plan, &kernel.apply(plan));
+        if !engine.has_more() {
+            return pieces;
+        }
+        pieces.push(engine.plan());
+    }
+}
+
+#[test]
+fn a_first_sync_comes_in_pieces_of_bounded_length() {
+    let mut kernel = MemoryKernel::new();
+    let mut whole = engine(None);
+    let plan = whole.audit(&kernel.observe().unwrap());
+    assert!(!whole.has_more());
+
+    let mut engine = engine(Some(LIMIT));
+    let first = engine.audit(&kernel.observe().unwrap());
+    let pieces = carry_out(&mut engine, &mut kernel, first);
+    let served = |plan: &Plan| plan.phase(Phase::Serve).len();
+    let most = LIMIT + usize::from(ENDPOINTS);
+    assert!(pieces.iter().all(|plan| (1..=most).contains(&served(plan))));
+    for phase in Phase::ALL {
+        let all = pieces.iter().flat_map(|piece| piece.phase(phase));
+        assert!(all.eq(plan.phase(phase)), "{phase:?}");
+    }
+    let (last, others) = pieces.split_last().unwrap();
+    assert_eq!(last.phase(Phase::Bind).len(), usize::from(SERVICES));
+    assert!(others.iter().all(|plan| plan.phase(Phase::Bind).is_empty()));
+    assert!(engine.plan().is_empty());
+    // One that takes up where all is as it should be has nothing to add.
+    assert!(engine.audit(&kernel.observe().unwrap()).is_empty());
+}
+
+#[test]
+fn what_changes_or_fails_meanwhile_comes_with_the_last_piece() {
+    let mut kernel = MemoryKernel::new();
+    let mut engine = engine(Some(LIMIT));
+    let first = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&first, &kernel.apply(&first));
+    engine.change(Change::ServiceGone(ObjectName::new("default", "web-1")));
+    let second = engine.plan();
+    assert!(second.phase(Phase::Retire).is_empty() && engine.has_more());
+    let refused = |operation: &Operation| {
+        matches!(operation, Operation::AddServer { .. }).then(|| {
+            let part = KernelPart::of(operation);
+            KernelError::new(part, KernelErrorKind::Other, "not today")
+        })
+    };
+    kernel.fail_with(Some(Box::new(refused)));
+    engine.applied(&second, &kernel.apply(&second));
+    kernel.fail_with(None);
+    assert!(engine.has_more());
+    let last = engine.plan();
+    engine.applied(&last, &kernel.apply(&last));
+    assert!(!engine.has_more());
+    assert_eq!(last.phase(Phase::Retire).len(), 1);
+    let servers = usize::from(SERVICES) - 1;
+    assert_eq!(
+        kernel.server_counts(),
+        (servers, servers * usize::from(ENDPOINTS))
+    );
+    assert!(engine.plan().is_empty());
+}
