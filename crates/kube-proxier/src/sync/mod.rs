@@ -1,6 +1,7 @@
 //! The loop that brings the kernel to what the cluster asks for.
 
 mod believed;
+mod carrying;
 mod drains;
 mod flows;
 mod moving;
@@ -17,7 +18,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dummy_link::LinkName;
-use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Change;
 use proxier::{Config, Engine, KernelError, Layout, Operation, Plan};
 use proxier_linux::Parts;
@@ -326,74 +326,6 @@ impl<M: Machine> Syncer<M> {
             }
         }
         Ok(())
-    }
-
-    /// Carries out a plan and those that it goes on in.
-    fn carry_out_all(
-        &mut self,
-        mut plan: Plan,
-        now: Instant,
-        report: &mut Report,
-    ) -> Result<(), KernelError> {
-        self.carry_out(&plan, report);
-        while self.engine.has_more() {
-            // Two of them need not be there at once.
-            drop(plan);
-            plan = self.engine.plan();
-            self.carry_out(&plan, report);
-        }
-        self.drain(&plan, now, report)
-    }
-
-    /// Most destinations have no connections when they go: those that have just got weight 0 are looked at
-    /// once right away.
-    fn drain(&mut self, plan: &Plan, now: Instant, report: &mut Report) -> Result<(), KernelError> {
-        let servers: BTreeSet<_> = plan
-            .iter()
-            .filter_map(|(_, operation)| match operation {
-                Operation::SetDestination {
-                    server,
-                    destination,
-                    ..
-                } if destination.config.weight == 0 => Some(*server),
-                _ => None,
-            })
-            .collect();
-        let servers: Vec<_> = servers.into_iter().collect();
-        self.look_at_draining(&servers, now, report)
-    }
-
-    fn look_at_draining(
-        &mut self,
-        servers: &[VirtualServerId],
-        now: Instant,
-        report: &mut Report,
-    ) -> Result<(), KernelError> {
-        if servers.is_empty() {
-            return Ok(());
-        }
-        let mut counts = self.machine.connections(servers)?;
-        self.drains.end(&mut counts, now);
-        let plan = self.engine.drained(&counts);
-        self.carry_out(&plan, report);
-        Ok(())
-    }
-
-    fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
-        let rest = self.without_what_is_in_use(plan);
-        let plan = rest.as_ref().unwrap_or(plan);
-        if plan.is_empty() {
-            return;
-        }
-        tracing::debug!(%plan, "carrying out");
-        self.changed |= Parts::of(plan);
-        let operations = plan.iter().map(|(_, operation)| operation);
-        self.taken.extend(operations.filter_map(Own::taken_by));
-        let applied = self.machine.apply(plan);
-        self.engine.applied(plan, &applied);
-        report.count(plan, &applied);
-        report.failures.extend(applied.failures);
-        self.forget_flows(plan, report);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes of links that could not be looked at.
 
-use ipvs_netlink::DestinationId;
+use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::Host;
 use proxier::kernel::Applied;
 use proxier::{Kernel, Observed, ObservedServer};

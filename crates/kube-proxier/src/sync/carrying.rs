@@ -1,0 +1,82 @@
+//! Plans, carried out.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use ipvs_netlink::VirtualServerId;
+use proxier::{KernelError, Operation, Plan};
+use proxier_linux::Parts;
+
+use super::noticing::Own;
+use super::{Report, Syncer};
+use crate::machine::Machine;
+
+impl<M: Machine> Syncer<M> {
+    /// Carries out a plan and those that it goes on in.
+    pub(super) fn carry_out_all(
+        &mut self,
+        mut plan: Plan,
+        now: Instant,
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
+        self.carry_out(&plan, report);
+        while self.engine.has_more() {
+            // Two of them need not be there at once.
+            drop(plan);
+            plan = self.engine.plan();
+            self.carry_out(&plan, report);
+        }
+        self.drain(&plan, now, report)
+    }
+
+    /// Most destinations have no connections when they go: those that have just got weight 0 are looked at
+    /// once right away.
+    fn drain(&mut self, plan: &Plan, now: Instant, report: &mut Report) -> Result<(), KernelError> {
+        let servers: BTreeSet<_> = plan
+            .iter()
+            .filter_map(|(_, operation)| match operation {
+                Operation::SetDestination {
+                    server,
+                    destination,
+                    ..
+                } if destination.config.weight == 0 => Some(*server),
+                _ => None,
+            })
+            .collect();
+        let servers: Vec<_> = servers.into_iter().collect();
+        self.look_at_draining(&servers, now, report)
+    }
+
+    pub(super) fn look_at_draining(
+        &mut self,
+        servers: &[VirtualServerId],
+        now: Instant,
+        report: &mut Report,
+    ) -> Result<(), KernelError> {
+        if servers.is_empty() {
+            return Ok(());
+        }
+        let mut counts = self.machine.connections(servers)?;
+        self.drains.end(&mut counts, now);
+        let plan = self.engine.drained(&counts);
+        self.carry_out(&plan, report);
+        Ok(())
+    }
+
+    fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
+        let rest = self.without_what_is_in_use(plan);
+        let plan = rest.as_ref().unwrap_or(plan);
+        if plan.is_empty() {
+            return;
+        }
+        tracing::debug!(%plan, "carrying out");
+        self.changed |= Parts::of(plan);
+        let operations = plan.iter().map(|(_, operation)| operation);
+        self.taken.extend(operations.filter_map(Own::taken_by));
+        let applied = self.machine.apply(plan);
+        self.engine.applied(plan, &applied);
+        report.count(plan, &applied);
+        report.failures.extend(applied.failures);
+        self.forget_flows(plan, report);
+    }
+}
