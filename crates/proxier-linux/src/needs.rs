@@ -16,6 +16,11 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// Whether it is tried to open it, where something made with it was found or not.
+    pub(crate) fn tries(self, traced: bool) -> bool {
+        traced || self != Self::Traced
+    }
+
     pub(crate) fn open<T>(
         self,
         traced: bool,
@@ -23,7 +28,7 @@ impl Need {
     ) -> Result<Option<T>, OpenError> {
         match self {
             Self::Required => open().map(Some),
-            Self::Traced if !traced => Ok(None),
+            _ if !self.tries(traced) => Ok(None),
             Self::Optional | Self::Traced => Ok(open().ok()),
         }
     }

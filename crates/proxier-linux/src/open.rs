@@ -13,6 +13,7 @@ use proxier::{LINK, Layout};
 use crate::needs::{Need, Needs};
 use crate::nftables::Nftables;
 use crate::signs::Watch;
+use crate::tools::Search;
 use crate::traces::Traces;
 use crate::{LinuxKernel, SYSCTLS, links, tools};
 
@@ -109,14 +110,23 @@ impl LinuxKernel {
         })?;
         let rules = needs.rules;
         let deadline = tools::deadline();
-        // One for both families, which asks each program once for its version.
+        // One for both families, which asks each program once for its version. They are looked for at the same time: each
+        // runs several programs, one after the other.
         let finder = ToolFinder::new();
-        let v4 = rules.open(traces.rules.v4, || {
-            tools::rules(Family::V4, &finder, deadline)
-        })?;
-        let v6 = rules.open(traces.rules.v6, || {
-            tools::rules_of_ipv6(Path::new(SYSCTLS), &finder, deadline)
-        })?;
+        let has_ipv6 = tools::has_ipv6(Path::new(SYSCTLS));
+        let searches = PerFamily::from_fn(|family| {
+            let there = family == Family::V4 || has_ipv6;
+            let searched = there && rules.tries(*traces.rules.get(family));
+            searched.then(|| Search::begin(family, &finder))
+        });
+        let v4 = match searches.v4 {
+            Some(search) => rules.open(traces.rules.v4, || search.rules(deadline))?,
+            None => None,
+        };
+        let v6 = match searches.v6 {
+            Some(search) => rules.open(traces.rules.v6, || search.rules_of_ipv6(deadline))?,
+            None => None,
+        };
         let v6 = v6.flatten();
         let nftables = needs.nftables.open(traces.has_tables(), || {
             nftables_netlink::Client::open().map_err(OpenError::Nftables)
@@ -132,7 +142,7 @@ impl LinuxKernel {
             renamed: BTreeSet::new(),
             ipv6: match rules {
                 Need::Required => v6.is_some(),
-                _ => tools::has_ipv6(Path::new(SYSCTLS)),
+                _ => has_ipv6,
             },
             rules: PerFamily { v4, v6 },
             unread_rules: None,

@@ -39,23 +39,41 @@ impl From<Tools> for Found {
     }
 }
 
-/// The rules of a family, by the tools that this machine's rules are kept with.
-///
-/// # Errors
-///
-/// [`OpenError::Iptables`] where there are none, or the kernel does not do what they need. Tools that hang are not an error.
-pub(crate) fn rules(
-    family: Family,
-    finder: &ToolFinder,
-    deadline: Instant,
-) -> Result<Rules, OpenError> {
-    let finder = finder.clone();
-    let found = Rules::find(move || usable(family, &finder));
-    let opened = found.and_then(|mut rules| {
-        rules.wait_until_found(deadline)?;
-        Ok(rules)
-    });
-    opened.map_err(|error| OpenError::Iptables(Box::new(error)))
+/// The search for the tools of a family, which goes on in a thread of its own.
+pub(crate) struct Search(Result<Rules, Error>);
+
+impl Search {
+    /// Begins to look for the tools that this machine's rules are kept with.
+    pub(crate) fn begin(family: Family, finder: &ToolFinder) -> Self {
+        let finder = finder.clone();
+        Self(Rules::find(move || usable(family, &finder)))
+    }
+
+    /// The rules, by the tools that were found.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Iptables`] where there are none, or the kernel does not do what they need. Tools that hang are not an
+    /// error.
+    pub(crate) fn rules(self, deadline: Instant) -> Result<Rules, OpenError> {
+        let opened = self.0.and_then(|mut rules| {
+            rules.wait_until_found(deadline)?;
+            Ok(rules)
+        });
+        opened.map_err(|error| OpenError::Iptables(Box::new(error)))
+    }
+
+    /// The same of IPv6; `None` where there are no tools of it, and only then: whatever else is wrong with them must not
+    /// pass for a machine without IPv6, which would lose what is programmed.
+    pub(crate) fn rules_of_ipv6(self, deadline: Instant) -> Result<Option<Rules>, OpenError> {
+        match self.rules(deadline) {
+            Ok(rules) => Ok(Some(rules)),
+            Err(OpenError::Iptables(error)) if matches!(*error, Error::ToolsNotFound { .. }) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// The tools that this machine's rules are kept with; where the kernel does not support what they need, those
@@ -91,29 +109,9 @@ fn in_use(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
     }
 }
 
-/// Whether the kernel has IPv6.
+/// Whether the kernel has IPv6. Not where it is switched off by `ipv6.disable=1`.
 pub(crate) fn has_ipv6(sysctls: &Path) -> bool {
     sysctls.join("net/ipv6").exists()
-}
-
-/// Those of IPv6; `None` where the kernel has no IPv6 or there are none, and only then: whatever else is wrong with
-/// them must not pass for a machine without IPv6, which would lose what is programmed.
-pub(crate) fn rules_of_ipv6(
-    sysctls: &Path,
-    finder: &ToolFinder,
-    deadline: Instant,
-) -> Result<Option<Rules>, OpenError> {
-    // Also without it where it is switched off by `ipv6.disable=1`.
-    if !has_ipv6(sysctls) {
-        return Ok(None);
-    }
-    match rules(Family::V6, finder, deadline) {
-        Ok(rules) => Ok(Some(rules)),
-        Err(OpenError::Iptables(error)) if matches!(*error, Error::ToolsNotFound { .. }) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 fn probe(tools: &Tools) -> Result<(), Error> {

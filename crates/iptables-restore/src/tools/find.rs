@@ -26,8 +26,12 @@ pub struct ToolFinder {
     directories: Vec<PathBuf>,
     backend: Option<Backend>,
     /// By the program that all names lead to.
-    versions: Arc<Mutex<BTreeMap<PathBuf, (Version, Backend)>>>,
+    versions: Arc<Mutex<BTreeMap<PathBuf, Answer>>>,
 }
+
+/// What a program says of itself, once it has been asked. Locked while it is: who wants to know it as well waits for the
+/// answer.
+type Answer = Arc<Mutex<Option<(Version, Backend)>>>;
 
 impl Default for ToolFinder {
     fn default() -> Self {
@@ -120,14 +124,16 @@ impl ToolFinder {
         let Some(multi) = multi(program) else {
             return version(program);
         };
-        let versions = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = versions().get(&multi).copied() {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = Arc::clone(versions.entry(multi).or_default());
+        // A program that hangs keeps nobody from asking others.
+        drop(versions);
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = *answer {
             return Ok(known);
         }
-        // Not locked meanwhile: it may hang.
         let version = version(program)?;
-        versions().insert(multi, version);
-        Ok(version)
+        Ok(*answer.insert(version))
     }
 
     /// Finds the tools of the back end that this machine's rules are in: the one with a kubelet's mark (the chains

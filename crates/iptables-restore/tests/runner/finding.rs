@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::thread;
 
 use iptables_restore::{Backend, Error, Family, Version};
 
@@ -127,7 +128,7 @@ fn one_program_under_many_names_is_asked_once() {
     let folder = StandIns::new().unwrap();
     let multi = folder.path().join("xtables-nft-multi");
     let script = format!(
-        "#!/bin/sh\necho \"$0\" >> {}\necho '{NFT}'\n",
+        "#!/bin/sh\necho \"$0\" >> {}\nsleep 0.2\necho '{NFT}'\n",
         folder.path().join("runs").display()
     );
     fs::write(&multi, script).unwrap();
@@ -145,7 +146,13 @@ fn one_program_under_many_names_is_asked_once() {
     }
     let runs = || fs::read_to_string(folder.path().join("runs")).unwrap();
     assert_eq!(runs().lines().count(), 1, "{}", runs());
-    // Another finder knows nothing yet.
-    folder.finder().find(Family::V4).unwrap();
+    // Another finder knows nothing yet. Who asks while the program is being asked waits for its answer.
+    let another = folder.finder();
+    thread::scope(|scope| {
+        for family in [Family::V4, Family::V6] {
+            let another = another.clone();
+            scope.spawn(move || another.find(family).unwrap());
+        }
+    });
     assert_eq!(runs().lines().count(), 2, "{}", runs());
 }
