@@ -15,18 +15,22 @@ use std::time::{Duration, Instant};
 
 use kube_proxier::sync::{Observer, Report, Syncer, run};
 use kube_proxier::watch::{self, ApiSource, Counters, Interest, NodeScope, Timing};
-use kube_proxier::{Event, Stop};
+use kube_proxier::{Event, Machine, Stop};
 use proxier::{Config, MemoryKernel};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::Receiver;
 
 use crate::api_server::{ApiServer, WRITTEN};
 use crate::each::Api;
+use crate::forgetful::Forgetful;
 use crate::objects::{NODE, node};
 
 /// The variable that makes this program the process that is measured: where the server is.
 const SERVER: &str = "PROXIER_LARGE_SERVER";
 /// The variable that names a program, with arguments, that runs that process: a profiler, such as `heaptrack -o file`.
 const UNDER: &str = "PROXIER_LARGE_UNDER";
+/// The variable by which that process has a kernel that keeps nothing.
+const FORGETFUL: &str = "PROXIER_LARGE_FORGETFUL";
 const ENDPOINTS: u32 = 10;
 /// Changes of the stream, and how many a second there shall be.
 const CHANGES: u32 = 50_000;
@@ -94,7 +98,7 @@ struct Measured {
 }
 
 impl Measured {
-    fn start(server: &ApiServer) -> Self {
+    fn start(server: &ApiServer, forgetful: bool) -> Self {
         let under = std::env::var(UNDER).unwrap_or_default();
         let this = std::env::current_exe().unwrap();
         let mut words: Vec<_> = under.split_whitespace().map(Into::into).collect();
@@ -103,6 +107,7 @@ impl Measured {
             .args(&words[1..])
             .args(["--ignored", "--exact", "large::child", "--nocapture"])
             .env(SERVER, server.url())
+            .envs(forgetful.then_some((FORGETFUL, "")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -181,7 +186,7 @@ fn measure(services: u32) {
         }
         let written = WRITTEN.load(Ordering::Relaxed);
         let of_server = processor_time("self");
-        let mut measured = Measured::start(&server);
+        let mut measured = Measured::start(&server, false);
         measured.line("listed");
         let bytes = WRITTEN.load(Ordering::Relaxed) - written;
         let of_server = processor_time("self").saturating_sub(of_server);
@@ -201,6 +206,13 @@ fn measure(services: u32) {
         follow(&server, &mut measured, services, name);
         println!(
             "{services} Services x {ENDPOINTS} in {name}: at the end {}",
+            measured.memory()
+        );
+        drop(measured);
+        let mut measured = Measured::start(&server, true);
+        measured.line("synced");
+        println!(
+            "{services} Services x {ENDPOINTS} in {name}: the daemon alone {}",
             measured.memory()
         );
     }
@@ -261,7 +273,7 @@ struct Counted {
     listed: usize,
 }
 
-impl Observer<MemoryKernel> for Counted {
+impl<M> Observer<M> for Counted {
     fn received(&mut self, event: &Event) {
         use proxier::cluster::Change::{Nodes, Services, Slices};
         self.events.fetch_add(1, Ordering::Relaxed);
@@ -281,11 +293,18 @@ impl Observer<MemoryKernel> for Counted {
 
     fn queued(&mut self) {}
 
-    fn synced(&mut self, _: &Report, _: &Syncer<MemoryKernel>) {
+    fn synced(&mut self, _: &Report, _: &Syncer<M>) {
         if self.syncs.fetch_add(1, Ordering::Relaxed) == 0 {
             println!("synced");
         }
     }
+}
+
+/// The daemon's loop on that kernel.
+fn keep(kernel: impl Machine, events: Receiver<Event>, mut counted: Counted) {
+    let now = Instant::now();
+    let syncer = Syncer::new(kernel, NODE, Config::default(), now);
+    run(&mut syncer.unwrap(), events, &Stop::default(), &mut counted).unwrap();
 }
 
 /// The process that is measured: the daemon's watch and its loop, on a kernel in memory.
@@ -299,10 +318,11 @@ fn child() {
     let (syncs, received) = (Arc::clone(&counted.syncs), Arc::clone(&counted.events));
     let (sender, events) = tokio::sync::mpsc::channel(4096);
     thread::spawn(move || {
-        let now = Instant::now();
-        let syncer = Syncer::new(MemoryKernel::new(), NODE, Config::default(), now);
-        let mut counted = counted;
-        run(&mut syncer.unwrap(), events, &Stop::default(), &mut counted).unwrap();
+        if std::env::var_os(FORGETFUL).is_some() {
+            keep(Forgetful, events, counted);
+        } else {
+            keep(MemoryKernel::new(), events, counted);
+        }
     });
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -14,6 +14,7 @@ mod content;
 mod each;
 mod encoded;
 mod examined;
+mod forgetful;
 mod formats;
 mod hostile;
 mod http2;
