@@ -44,7 +44,7 @@ impl Others {
         self.next.is_some_and(|next| next <= now)
     }
 
-    /// The signs are these now, the time to look has come. What others changed, if anything.
+    /// It was time to look, and the signs are these now. What others changed, if anything.
     pub(super) fn look(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
         self.next = Some(now + LOOK);
         self.compare(signs, now)

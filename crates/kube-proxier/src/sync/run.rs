@@ -12,8 +12,8 @@ use crate::event::Event;
 use crate::machine::Machine;
 use crate::stop::Stop;
 
-/// While changes wait to be synced, others are taken in so often, all that came meanwhile, and not one by one: to be woken takes
-/// longer than to take in most of them.
+/// While changes wait to be synced, those that follow are taken in together, once in this time: to be woken for each would cost
+/// more than most of them do.
 const TAKE: Duration = Duration::from_millis(2);
 
 /// Receives what the loop does: for metrics, health and logs.
