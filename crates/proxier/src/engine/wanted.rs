@@ -1,14 +1,17 @@
 //! What Services want of the kernel, and which of them gets it.
 
-use std::collections::btree_map::Entry;
+mod count;
+mod ports;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipset_netlink::Entry as Member;
-use ipvs_netlink::{DestinationId, VirtualServerId};
+use ipvs_netlink::VirtualServerId;
 
+use self::count::Count;
 use super::dirty::Dirty;
 use super::queue::{Claimant, Queue};
 use super::tracked::{Rank, Tracked, compare, granted};
@@ -17,8 +20,7 @@ use crate::conflict::Conflict;
 use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
-use crate::layout::{Layout, PortRules, SetId, SetIds, SourceRangeDrop};
-use crate::translate::{AddressKind, PortClaim, Ports};
+use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
 
 /// All that Services want, each with the number of Services that want it.
 #[derive(Debug, Default)]
@@ -278,70 +280,6 @@ impl Wanted {
         !self.of_rules && self.claimants.contains_key(id)
     }
 
-    /// The ports of all Services with the addresses that they have, in iptables mode.
-    pub(super) fn all_ports(&self, family: Family) -> Vec<PortRules> {
-        let mut ports = Ports::default();
-        for name in self.services.keys() {
-            self.grant(family, name, &mut ports);
-        }
-        ports.into_sorted()
-    }
-
-    /// The same of some Services.
-    pub(super) fn ports(&self, family: Family, names: &BTreeSet<ObjectName>) -> Vec<PortRules> {
-        let mut ports = Ports::default();
-        for name in names {
-            self.grant(family, name, &mut ports);
-        }
-        ports.into_sorted()
-    }
-
-    /// The addresses that a Service has in iptables mode, with the endpoints that they lead to.
-    pub(super) fn rule_targets(
-        &self,
-        name: &ObjectName,
-    ) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
-        let mut targets = Vec::new();
-        self.each_granted(name, &mut |id, rules| {
-            let spec = &rules.spec;
-            let endpoints = spec.cluster.iter().chain(spec.local.iter());
-            if rules.address != AddressKind::NodePort {
-                targets.push((id, endpoints.map(|endpoint| endpoint.id).collect()));
-            }
-        });
-        targets
-    }
-
-    fn grant(&self, family: Family, name: &ObjectName, ports: &mut Ports) {
-        self.each_granted(name, &mut |id, rules| {
-            if id.family() == family {
-                ports.grant(id, rules);
-            }
-        });
-    }
-
-    fn each_granted(&self, name: &ObjectName, each: &mut dyn FnMut(VirtualServerId, &PortClaim)) {
-        let Some(service) = self.services.get(name) else {
-            return;
-        };
-        let has = |id: &VirtualServerId| {
-            let first = self.claimants.get(id)?.claimants().first()?;
-            Some(first.rank.name == *name)
-        };
-        for claims in service.by_id() {
-            if claims
-                .first()
-                .is_some_and(|first| has(&first.id) == Some(true))
-            {
-                for claim in granted(claims) {
-                    if let Some(rules) = claim.rules() {
-                        each(claim.id, rules);
-                    }
-                }
-            }
-        }
-    }
-
     /// All virtual servers, in no order.
     pub(super) fn servers(&self) -> impl ExactSizeIterator<Item = &VirtualServerId> {
         let count = if self.of_rules { 0 } else { usize::MAX };
@@ -396,44 +334,5 @@ impl Wanted {
             claims.filter_map(move |(service, claim)| claim.refused_by(service, holder?))
         });
         contested.chain(self.refused.values().flatten().cloned())
-    }
-}
-
-/// One more, or one less.
-#[derive(Clone, Copy)]
-enum Count {
-    Up,
-    Down,
-}
-
-impl Count {
-    fn number(self, number: &mut usize, counts: bool) {
-        match self {
-            Self::Up => *number += usize::from(counts),
-            Self::Down => *number -= usize::from(counts),
-        }
-    }
-
-    /// Whether it came, or went.
-    fn key<K: Ord + Clone>(self, counts: &mut BTreeMap<K, u32>, key: &K) -> bool {
-        match (self, counts.entry(key.clone())) {
-            (Self::Up, Entry::Vacant(vacant)) => {
-                vacant.insert(1);
-                true
-            }
-            (Self::Up, Entry::Occupied(mut occupied)) => {
-                *occupied.get_mut() += 1;
-                false
-            }
-            (Self::Down, Entry::Occupied(mut occupied)) if *occupied.get() > 1 => {
-                *occupied.get_mut() -= 1;
-                false
-            }
-            (Self::Down, Entry::Occupied(occupied)) => {
-                occupied.remove();
-                true
-            }
-            (Self::Down, Entry::Vacant(_)) => false,
-        }
     }
 }
