@@ -1,4 +1,4 @@
-//! How the API server is reached: kubeconfig, `--master`, or the service account of a pod.
+//! The client of the API server, made from where that is and as whom to log in.
 
 use std::fs;
 use std::io;
@@ -6,14 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Uri;
 use axum::http::header::{HeaderName, HeaderValue};
-use axum::http::uri::InvalidUri;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use kube::config::{
-    AuthInfo, ExecInteractiveMode, InClusterError, KubeConfigOptions, KubeconfigError,
-};
+use kube::config::{AuthInfo, ExecInteractiveMode, InClusterError, KubeconfigError};
 use kube::{Client, Config};
 use proxier_manifest::printable_within;
 use secrecy::{ExposeSecret, SecretString};
@@ -24,22 +20,13 @@ use tokio::time::timeout;
 
 use super::addresses::ApiAddresses;
 use super::request::ApiClient;
+use super::source::{ApiSource, config};
 use super::token::TokenFile;
 use super::transport::Transport;
-use super::{certificate, connect, kubeconfig};
+use super::{certificate, connect};
 
 /// How long a command that logs in may take.
 const COMMAND: Duration = Duration::from_secs(30);
-
-/// Where the API server is, and as whom to log in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiSource {
-    /// A kubeconfig file, whose current context is used (`clientConnection.kubeconfig`, `--kubeconfig`).
-    pub kubeconfig: Option<PathBuf>,
-    /// The URL of the API server, which comes before the file's (`--master`); without a scheme it is
-    /// `http`. With neither, the service account of the pod this runs in is used.
-    pub master: Option<String>,
-}
 
 /// Why no client of the API server could be made.
 #[derive(Debug, Error)]
@@ -211,56 +198,8 @@ fn token_file(user: &mut AuthInfo) -> Option<(PathBuf, Option<SecretString>)> {
     Some((path.into(), inline))
 }
 
-async fn config(source: &ApiSource) -> Result<Config, ApiError> {
-    let master = source.master.as_deref().map(master_url).transpose()?;
-    let Some(path) = &source.kubeconfig else {
-        return match master {
-            Some(url) => Ok(Config::new(url)),
-            None => Config::incluster().map_err(ApiError::InCluster),
-        };
-    };
-    let refused = |source| ApiError::Kubeconfig {
-        path: path.clone(),
-        source,
-    };
-    let mut kubeconfig = kubeconfig::read(path).map_err(refused)?;
-    if let Some(user) = kubeconfig::missing_user(&kubeconfig) {
-        let path = path.clone();
-        return Err(ApiError::NoSuchUser { path, user });
-    }
-    if let Some(url) = &master {
-        for cluster in kubeconfig.clusters.iter_mut() {
-            if let Some(cluster) = &mut cluster.cluster {
-                cluster.server = Some(url.to_string());
-            }
-        }
-    }
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(refused)
-}
-
-fn master_url(text: &str) -> Result<Uri, ApiError> {
-    let wrong = |reason: String| ApiError::Master {
-        url: text.to_owned(),
-        reason,
-    };
-    let url = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    let url: Uri = url
-        .parse()
-        .map_err(|error: InvalidUri| wrong(error.to_string()))?;
-    match url.scheme_str() {
-        Some("http" | "https") if url.host().is_some_and(|host| !host.is_empty()) => Ok(url),
-        _ => Err(wrong("it needs http or https and a host".into())),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::io::Write;
 
     use axum::http::Request;
@@ -282,7 +221,7 @@ mod tests {
         file
     }
 
-    fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
+    pub(in crate::watch) fn kubeconfig(server: &str) -> tempfile::NamedTempFile {
         file(&format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
              clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n\
@@ -308,21 +247,6 @@ mod tests {
                 assert!(made(&source).is_ok(), "{source:?}");
             }
         }
-    }
-
-    #[test]
-    fn the_master_comes_before_the_file() {
-        let file = kubeconfig("https://10.0.0.1:6443");
-        let source = ApiSource {
-            kubeconfig: Some(file.path().to_owned()),
-            master: Some("127.0.0.1:8080".into()),
-        };
-        let made = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap()
-            .block_on(config(&source))
-            .unwrap();
-        assert_eq!(made.cluster_url.to_string(), "http://127.0.0.1:8080/");
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod protocol;
 mod recorder;
 mod request;
 mod scope;
+mod source;
 mod stream;
 mod streamed;
 mod token;
@@ -45,7 +46,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use self::availability::Availability;
-pub use self::client::{ApiError, ApiSource, client, client_over};
+pub use self::client::{ApiError, client, client_over};
 pub use self::counters::Counters;
 pub use self::examine::{Examination, examine};
 use self::follow::Follower;
@@ -53,6 +54,7 @@ use self::kind::Kind;
 pub use self::recorder::{Recorder, record};
 pub use self::request::ApiClient;
 pub use self::scope::NodeScope;
+pub use self::source::ApiSource;
 pub use self::transport::Transport;
 use super::Event;
 
