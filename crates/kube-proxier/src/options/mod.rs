@@ -1,5 +1,6 @@
 //! What the process was asked to do: flags, configuration file and environment, as one value.
 
+mod commands;
 mod conntrack;
 mod effective;
 mod flags;
@@ -19,7 +20,8 @@ use proxier::Config;
 use proxier_manifest::{ConfigDocument, ConfigError, FieldError};
 use serde_json::{Map, Value, json};
 
-pub use flags::{Command, DoctorOutput, ExplainArgs, Flags, TopArgs};
+pub use commands::{Command, DoctorOutput, ExplainArgs, TopArgs};
+pub use flags::Flags;
 pub use watch::ConfigWatch;
 pub use write::write_file;
 
