@@ -111,3 +111,6 @@ impl<S: Surroundings> ConfigWatch<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
