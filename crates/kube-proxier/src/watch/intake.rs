@@ -1,11 +1,15 @@
 //! From objects as they come to events of those that can be used.
 
+mod listing;
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use self::listing::Listing;
 use self::nodes::is_deleting;
 use super::super::Event;
 use super::item::Item;
@@ -40,20 +44,6 @@ pub(super) struct Intake {
     deleting: Option<bool>,
 }
 
-/// A list that is under way.
-#[derive(Default)]
-struct Listing {
-    /// The usable ones, in the order they came; `None` where one is gone again.
-    objects: Vec<Option<Object>>,
-    /// Where each of them is.
-    places: BTreeMap<ObjectName, usize>,
-    /// Those in it that cannot be used, or only in part.
-    refused: BTreeSet<ObjectName>,
-    /// Those of them that could be earlier.
-    kept: BTreeSet<ObjectName>,
-    deleting: Option<bool>,
-}
-
 /// What became of an object.
 enum Read {
     Usable {
@@ -65,40 +55,6 @@ enum Read {
     Irrelevant,
     /// It cannot be used. Whether an earlier version of it can.
     Refused { known: bool },
-}
-
-impl Listing {
-    fn put(&mut self, name: ObjectName, object: Object, partial: bool) {
-        self.kept.remove(&name);
-        if partial {
-            self.refused.insert(name.clone());
-        } else {
-            self.refused.remove(&name);
-        }
-        let end = self.objects.len();
-        let place = *self.places.entry(name).or_insert(end);
-        match self.objects.get_mut(place) {
-            Some(earlier) => *earlier = Some(object),
-            None => self.objects.push(Some(object)),
-        }
-    }
-
-    /// A version cannot be used; `known`: an earlier one can, of this list or from before.
-    fn refuse(&mut self, name: ObjectName, known: bool) {
-        if known && !self.places.contains_key(&name) {
-            self.kept.insert(name.clone());
-        }
-        self.refused.insert(name);
-    }
-
-    fn remove(&mut self, name: &ObjectName) {
-        self.kept.remove(name);
-        self.refused.remove(name);
-        let place = self.places.remove(name);
-        if let Some(object) = place.and_then(|place| self.objects.get_mut(place)) {
-            *object = None;
-        }
-    }
 }
 
 impl Intake {
@@ -403,8 +359,6 @@ fn shared(name: ObjectName, object: &Object) -> ObjectName {
 fn triggered(item: &Item) -> Option<SystemTime> {
     humantime::parse_rfc3339_weak(&item.annotation(TRIGGERED)?).ok()
 }
-
-mod nodes;
 
 #[cfg(test)]
 mod tests;
