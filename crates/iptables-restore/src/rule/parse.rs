@@ -1,16 +1,18 @@
 //! Parsing of one rule.
 
+mod owner;
+
 use std::str::FromStr;
 use std::vec::IntoIter;
 
-use super::extensions;
+use self::owner::protocol_match;
 use super::options::{self, Found};
 use super::{Counters, Rule, interface_problem};
 use crate::address::{Address, Negatable};
 use crate::error::ParseReason;
 use crate::matches::Match;
 use crate::protocol::Protocol;
-use crate::target::{self, Target};
+use crate::target::Target;
 use crate::word::{OptionWalk, Splitter, Word};
 
 impl FromStr for Rule {
@@ -43,13 +45,6 @@ struct Extension {
     kind: Kind,
     name: String,
     options: Vec<Word>,
-}
-
-impl Extension {
-    /// The options that it has, where they are known.
-    fn known(&self) -> Option<&'static [&'static str]> {
-        extensions::of_extension(&self.name)
-    }
 }
 
 /// A rule in the making.
@@ -165,76 +160,6 @@ impl Parser {
         self.walk = OptionWalk::default();
         self.value(Word::bare_literal(format!("--{name}")))?;
         value.map_or(Ok(()), |value| self.value(Word::new(value)))
-    }
-
-    /// Whose option this is, in the order in which the tools search: of what is loaded, by the whole name and then as an
-    /// abbreviation, and then in the same way of the match of the protocol, which they load for it.
-    fn owner(&mut self, name: &str) -> Option<Found> {
-        let has = |extension: &Extension| {
-            let known = extension.known()?;
-            known.iter().copied().find(|option| *option == name)
-        };
-        let current = self
-            .current
-            .and_then(|at| Some((at, self.extensions.get(at)?)));
-        if let Some((at, option)) = current.and_then(|(at, it)| Some((at, has(it)?))) {
-            return Some(Found::Extension(at, option));
-        }
-        let of_protocol = self
-            .rule
-            .protocol
-            .as_ref()
-            .map(|protocol| protocol_match(&protocol.value))
-            .filter(|name| self.extensions.iter().all(|loaded| loaded.name != *name));
-        let has_protocol = of_protocol.as_deref().and_then(extensions::of_extension);
-        let by_protocol =
-            has_protocol.and_then(|options| options.iter().copied().find(|option| *option == name));
-        let unlisted = current.filter(|(_, extension)| extension.known().is_none());
-        if let Some((_, extension)) = unlisted {
-            // It takes anything. Only a chain, which no list of extensions has, takes nothing.
-            let is_chain = extension.kind != Kind::Match && !target::is_extension(&extension.name);
-            let option = by_protocol.filter(|_| is_chain)?;
-            return Some(Found::Extension(self.load(of_protocol?), option));
-        }
-        let loaded = self.extensions.iter().enumerate().rev();
-        if let Some(found) = loaded
-            .filter_map(|(at, extension)| Some(Found::Extension(at, has(extension)?)))
-            .next()
-        {
-            return Some(found);
-        }
-        let mut loaded: Vec<_> = self
-            .extensions
-            .iter()
-            .map(|extension| extension.known().unwrap_or_default())
-            .collect();
-        let found = options::abbreviated(name, &loaded);
-        if found.is_some() {
-            return found;
-        }
-        if let (Some(protocol), Some(option)) = (&of_protocol, by_protocol) {
-            return Some(Found::Extension(self.load(protocol.clone()), option));
-        }
-        loaded.push(has_protocol.unwrap_or_default());
-        let found = options::abbreviated(name, &loaded);
-        let is_new = matches!(found, Some(Found::Extension(at, _)) if at == self.extensions.len());
-        if let Some(protocol) = of_protocol.filter(|_| is_new) {
-            self.load(protocol);
-        }
-        found
-    }
-
-    /// Loads the match of the protocol and gives its place.
-    fn load(&mut self, name: String) -> usize {
-        if let Some(at) = self.extensions.iter().position(|it| it.name == name) {
-            return at;
-        }
-        self.extensions.push(Extension {
-            kind: Kind::Match,
-            name,
-            options: Vec::new(),
-        });
-        self.extensions.len() - 1
     }
 
     /// One of the rule's own options. `given` is the value that stands in the same word.
@@ -380,15 +305,6 @@ fn own_option(word: &str) -> Option<(char, Option<String>)> {
     let mut chars = word.strip_prefix('-')?.chars();
     let letter = chars.next()?;
     (chars.as_str().is_empty() && letter != '-').then_some((letter, None))
-}
-
-/// The match that brings the options of a protocol.
-fn protocol_match(protocol: &Protocol) -> String {
-    match protocol.number() {
-        Some(58) => "icmp6".to_owned(),
-        Some(135) => "mh".to_owned(),
-        _ => protocol.to_string(),
-    }
 }
 
 /// A name of a match, target or protocol: one word.
