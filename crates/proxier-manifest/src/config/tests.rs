@@ -1,3 +1,7 @@
+use ipnetwork::IpNetwork;
+use ipvs_netlink::Scheduler;
+use proxier::{DetectLocal, Layout, NodePortAddresses};
+
 use super::*;
 
 fn read(text: &str) -> Result<Config, ConfigError> {
