@@ -187,3 +187,6 @@ pub enum ApplyErrorKind {
     #[error("the chain {0} jumps to itself, directly or through others")]
     Loop(ChainName),
 }
+
+#[cfg(test)]
+mod tests;
