@@ -1,19 +1,20 @@
 //! What the kernel replies.
 
+mod attributes;
+
 use std::borrow::Cow;
 
 use netlink_packet_core::Emitable;
-use netlink_wire::{
-    Attribute, Fault, NLA_F_NESTED, Names, Problem, Writer, attributes, measure, require, walk,
-};
+use netlink_wire::{NLA_F_NESTED, Problem, Writer, attributes, measure, require};
 
+use self::attributes::Raw;
 use crate::message::request::family_number;
 #[allow(
     clippy::wildcard_imports,
     reason = "the kernel's names, all with a prefix of their own"
 )]
 use crate::uapi::*;
-use crate::wire::{IpsetWriter, decode_entry, decode_spec, encode_spec_reply, family, set_name};
+use crate::wire::{IpsetWriter, decode_entry, encode_spec_reply};
 use crate::{DecodeError, Entry, Family, SetName, SetSpec, SetType, Usage};
 
 /// Bytes of `struct nfgenmsg`.
@@ -132,33 +133,6 @@ impl<'a> EntryData<'a> {
                 decode_entry(&set_type, family, attribute.value())
             })
     }
-}
-
-/// The attributes of a message.
-const NAMES: &Names = &[
-    (IPSET_ATTR_PROTOCOL, "IPSET_ATTR_PROTOCOL"),
-    (IPSET_ATTR_SETNAME, "IPSET_ATTR_SETNAME"),
-    (IPSET_ATTR_TYPENAME, "IPSET_ATTR_TYPENAME"),
-    (IPSET_ATTR_REVISION, "IPSET_ATTR_REVISION"),
-    (IPSET_ATTR_FAMILY, "IPSET_ATTR_FAMILY"),
-    (IPSET_ATTR_DATA, "IPSET_ATTR_DATA"),
-    (IPSET_ATTR_ADT, "IPSET_ATTR_ADT"),
-    (IPSET_ATTR_PROTOCOL_MIN, "IPSET_ATTR_PROTOCOL_MIN"),
-    (IPSET_ATTR_INDEX, "IPSET_ATTR_INDEX"),
-];
-
-/// The attributes of a message, before its command gives them a meaning.
-#[derive(Default)]
-struct Raw<'a> {
-    protocol: Option<u8>,
-    set: Option<&'a [u8]>,
-    type_name: Option<&'a str>,
-    revision: Option<u8>,
-    family: Option<Option<Family>>,
-    data: Option<&'a [u8]>,
-    entries: &'a [u8],
-    min: Option<u8>,
-    index: Option<u16>,
 }
 
 impl<'a> Reply<'a> {
@@ -308,94 +282,5 @@ impl SetPart<'_> {
         if !self.entries.is_empty() {
             writer.bytes(IPSET_ATTR_ADT | NLA_F_NESTED, &self.entries.0);
         }
-    }
-}
-
-impl<'a> Raw<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut raw = Self::default();
-        walk(bytes, "a message of ipset", NAMES, |attribute| {
-            raw.take(&attribute)
-        })?;
-        Ok(raw)
-    }
-
-    fn take(&mut self, attribute: &Attribute<'a>) -> Result<(), Fault> {
-        match attribute.kind() {
-            IPSET_ATTR_PROTOCOL => self.protocol = Some(attribute.u8()?),
-            IPSET_ATTR_SETNAME => self.set = Some(attribute.until_nul()),
-            IPSET_ATTR_TYPENAME => self.type_name = Some(attribute.text()?),
-            IPSET_ATTR_REVISION => self.revision = Some(attribute.u8()?),
-            IPSET_ATTR_FAMILY => self.family = Some(family(attribute)?),
-            IPSET_ATTR_DATA => self.data = Some(attribute.value()),
-            IPSET_ATTR_ADT => self.entries = attribute.value(),
-            IPSET_ATTR_PROTOCOL_MIN => self.min = Some(attribute.u8()?),
-            IPSET_ATTR_INDEX => self.index = Some(attribute.u16_by_flag()?),
-            _ => {}
-        }
-        Ok(())
-    }
-
-    fn set(&self) -> Result<SetName, DecodeError> {
-        set_name(require(self.set, "IPSET_ATTR_SETNAME")?)
-    }
-
-    fn set_type(&self) -> Result<SetType, DecodeError> {
-        let attribute = "IPSET_ATTR_TYPENAME";
-        SetType::new(require(self.type_name, attribute)?).map_err(|_| {
-            Problem::Invalid {
-                expected: "the name of a set type",
-            }
-            .of(attribute)
-            .into()
-        })
-    }
-
-    fn revision(&self) -> Result<u8, DecodeError> {
-        Ok(require(self.revision, "IPSET_ATTR_REVISION")?)
-    }
-
-    fn family(&self) -> Result<Option<Family>, DecodeError> {
-        Ok(require(self.family, "IPSET_ATTR_FAMILY")?)
-    }
-
-    fn type_info(&self) -> Result<TypeInfo, DecodeError> {
-        let revision = self.revision()?;
-        Ok(TypeInfo {
-            set_type: self.set_type()?,
-            family: self.family()?,
-            revision,
-            revision_min: self.min.unwrap_or(revision),
-        })
-    }
-
-    fn set_part(&self) -> Result<SetPart<'a>, DecodeError> {
-        let set = self.set()?;
-        let info = self
-            .data
-            .map(|data| self.set_info(set, data).map(Box::new))
-            .transpose()?;
-        Ok(SetPart {
-            set,
-            info,
-            entries: EntryData(Cow::Borrowed(self.entries)),
-        })
-    }
-
-    fn set_info(&self, name: SetName, data: &[u8]) -> Result<SetInfo, DecodeError> {
-        let set_type = self.set_type()?;
-        let (options, usage) = decode_spec(&set_type, data)?;
-        let spec = SetSpec {
-            name,
-            set_type,
-            family: self.family()?,
-            options,
-        };
-        Ok(SetInfo {
-            spec,
-            revision: self.revision()?,
-            index: self.index,
-            usage,
-        })
     }
 }
