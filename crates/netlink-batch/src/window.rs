@@ -13,10 +13,10 @@
 
 use std::ops::Range;
 
-use crate::connection::{Acknowledge, Limits};
 use crate::error::{Error, Loss, Os};
 use crate::inbox::{Idle, Inbox, Received};
 use crate::ledger::Ledger;
+use crate::limits::{Acknowledge, Limits};
 use crate::message::Message;
 use crate::uapi::NETLINK_NETFILTER;
 use crate::{AsyncTransport, Batch, Report, errno};
