@@ -94,3 +94,61 @@ impl<'a> EntryBatch<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_core::Emitable;
+
+    use super::*;
+    use crate::SetName;
+    use crate::message::captured::hex;
+    use crate::message::{Mode, Payload, Request};
+
+    #[test]
+    fn a_batch_holds_what_a_message_takes() {
+        let entries: Vec<_> = (0..5000u16)
+            .map(|port| Entry::ip_port([10, 0, 0, 1].into(), crate::Protocol::TCP, port))
+            .collect();
+        let mut rest = &entries[..];
+        let mut sizes = Vec::new();
+        while let Some((batch, after)) = EntryBatch::split(rest) {
+            sizes.push(batch.entries().len());
+            let request = Request::Add {
+                set: SetName::new("h").unwrap(),
+                entries: batch,
+                mode: Mode::Strict,
+            };
+            let payload = Payload {
+                protocol: 7,
+                request: &request,
+            };
+            assert!(payload.buffer_len() < 32_800);
+            rest = after;
+        }
+        // 32,768 bytes, 40 each, less the header of the nest.
+        assert_eq!(sizes, [819, 819, 819, 819, 819, 819, 86]);
+    }
+
+    /// Were it written as it is, its end would be read as attributes of its own.
+    #[test]
+    fn a_comment_beyond_all_bounds_is_cut_where_the_kernel_still_refuses_it() {
+        let entry = Entry::ip([10, 0, 0, 1].into()).with_comment("x".repeat(100_000));
+        let entries = [entry, Entry::ip([10, 0, 0, 2].into())];
+        let (batch, rest) = EntryBatch::split(&entries).unwrap();
+        assert!(rest.is_empty());
+        let request = Request::Add {
+            set: SetName::new("h").unwrap(),
+            entries: batch,
+            mode: Mode::Strict,
+        };
+        let payload = Payload {
+            protocol: 7,
+            request: &request,
+        };
+        let mut bytes = vec![0; payload.buffer_len()];
+        payload.emit(&mut bytes);
+        // 256 and the NUL, one more than the kernel's longest.
+        assert_eq!(bytes.iter().filter(|byte| **byte == b'x').count(), 256);
+        assert!(hex(&bytes).contains(&format!("05011a00{}", "78".repeat(256))));
+    }
+}
