@@ -26,7 +26,23 @@ impl Rate {
     pub(super) const HASHLIMIT: u64 = 1_000_000;
 
     /// `number` in so many seconds; `None` if that is not at all, or more often than can be counted.
+    ///
+    /// The tools print some rates with less than they were given: the kernel's 1/10,000 s do not divide `4838/min`, which they
+    /// print as `80/sec`. Such a rate is the one that is printed, so that a rule that was read back is the rule that was written.
     pub(super) fn new(number: u64, seconds: u64, scale: u64) -> Option<Self> {
+        let mut rate = Self::exact(number, seconds, scale)?;
+        // The cost grows with each turn, up to that of one in the unit.
+        loop {
+            let (number, _, seconds) = rate.shown();
+            let printed = Self::exact(number, seconds, scale)?;
+            if printed == rate {
+                return Some(rate);
+            }
+            rate = printed;
+        }
+    }
+
+    fn exact(number: u64, seconds: u64, scale: u64) -> Option<Self> {
         let cost = (seconds * scale).checked_div(number)?;
         (cost > 0).then_some(Self { cost, scale })
     }
@@ -145,5 +161,27 @@ impl LimitMatch {
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let burst = (1..=10_000).contains(&self.burst);
         (!burst).then_some("the burst of a limit is 1 to 10000 packets")
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_the_one_that_is_printed() {
+        let limit = LimitMatch::per_minute(4838).unwrap();
+        assert_eq!(limit.rate.to_string(), "80/sec");
+        assert_eq!(limit, LimitMatch::per_second(80).unwrap());
+        for scale in [Rate::LIMIT, Rate::HASHLIMIT] {
+            for (seconds, most) in [(1, 10_000), (60, 30_000), (3600, 30_000), (86_400, 30_000)] {
+                for number in 1..=most {
+                    let rate = Rate::new(number, seconds, scale).unwrap();
+                    let (again, _) = Rate::parse(&rate.to_string(), scale).unwrap();
+                    assert_eq!(again, rate, "{number} in {seconds} s");
+                }
+            }
+        }
     }
 }

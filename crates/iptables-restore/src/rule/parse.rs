@@ -139,7 +139,8 @@ impl Parser {
             Some((option, value)) => (option, Some(value)),
             None => (word, None),
         };
-        let name = option.trim_start_matches('-');
+        // Of three dashes the third is part of the name, to getopt_long(3) too.
+        let name = option.strip_prefix("--").unwrap_or(option);
         let owner = self.owner(name);
         let (at, name) = match owner {
             Some(Found::Extension(at, name)) => (at, name.to_owned()),

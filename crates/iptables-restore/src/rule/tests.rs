@@ -224,3 +224,13 @@ fn what_would_not_arrive_is_refused() {
         .destination(std::net::Ipv6Addr::LOCALHOST);
     assert!(matches!(refused(mixed), I::Value { .. }));
 }
+
+/// To the tools it is an unknown option, `---limit` (iptables 1.8.9), and not the one with a dash less.
+#[test]
+fn an_option_of_three_dashes_keeps_them() {
+    let text = "-m limit ---limit 5/min";
+    let rule: Rule = text.parse().unwrap();
+    assert!(rule.to_string().contains(" ---limit 5/min"), "{rule}");
+    let limit: Rule = "-m limit --limit 5/min".parse().unwrap();
+    assert_ne!(rule, limit);
+}
