@@ -161,9 +161,9 @@ fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Words that would be split or lost.
+/// Words that would be split or lost, or whose end would pass for that of a line.
 fn must_quote(text: &str) -> bool {
-    text.is_empty() || text.contains([' ', '\t', '\n', '"'])
+    text.is_empty() || text.contains([' ', '\t', '\n', '\r', '"'])
 }
 
 #[cfg(test)]

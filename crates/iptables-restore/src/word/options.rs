@@ -97,6 +97,8 @@ impl OptionWalk {
         if self.in_pattern && name == "string" {
             word = Word::pattern(word.text);
         }
+        // At the end of a line it would pass for that of the line.
+        word.quoted |= word.text.ends_with('\r');
         word.quoted |= self.ends_at(&word)
             || (!self.in_value && is_foreign_option(&word.text, name, is_chain));
         self.pass(&word);
