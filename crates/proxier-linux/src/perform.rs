@@ -34,12 +34,7 @@ enum Way {
 
 fn way(operation: &Operation) -> Way {
     match operation {
-        Operation::AddServer { .. }
-        | Operation::SetServer { .. }
-        | Operation::DeleteServer(_)
-        | Operation::AddDestination { .. }
-        | Operation::SetDestination { .. }
-        | Operation::DeleteDestination { .. } => Way::Ipvs,
+        _ if operation.server().is_some() => Way::Ipvs,
         Operation::AddEntry { set, .. } => Way::Add(*set),
         Operation::DeleteEntry { set, .. } => Way::Delete(*set),
         Operation::BindAddress(_) => Way::Bind,

@@ -63,8 +63,8 @@ impl Search {
         opened.map_err(|error| OpenError::Iptables(Box::new(error)))
     }
 
-    /// The same of IPv6; `None` where there are no tools of it, and only then: whatever else is wrong with them must not
-    /// pass for a machine without IPv6, which would lose what is programmed.
+    /// The same for IPv6. `None` only where its tools are not found. Any other fault is an error: a machine that passed for one
+    /// without IPv6 would lose what is programmed.
     pub(crate) fn rules_of_ipv6(self, deadline: Instant) -> Result<Option<Rules>, OpenError> {
         match self.rules(deadline) {
             Ok(rules) => Ok(Some(rules)),

@@ -144,13 +144,10 @@ fn refused(failure: &&Failure) -> bool {
 /// What an operation is about: a virtual server, an address, an entry of a set, the rules of a Service, or a part that all
 /// Services share.
 fn object(operation: &Operation) -> String {
+    if let Some(id) = operation.server() {
+        return format!("virtual server {id}");
+    }
     match operation {
-        Operation::AddServer { id, .. }
-        | Operation::SetServer { id, .. }
-        | Operation::DeleteServer(id)
-        | Operation::AddDestination { server: id, .. }
-        | Operation::SetDestination { server: id, .. }
-        | Operation::DeleteDestination { server: id, .. } => format!("virtual server {id}"),
         Operation::BindAddress(address) => format!("address {address}"),
         Operation::UnbindAddress(address) => format!("address {}", address.ip()),
         Operation::RestoreRules(change) if !change.services.is_empty() => {

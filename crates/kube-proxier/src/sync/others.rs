@@ -47,12 +47,19 @@ impl Others {
     /// It was time to look, and the signs are these now. What others changed, if anything.
     pub(super) fn look(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
         self.next = Some(now + LOOK);
-        self.compare(signs, now)
+        self.look_ahead(signs, now)
     }
 
     /// The signs of those parts that we are about to change. What others changed, if anything.
     pub(super) fn look_ahead(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
-        self.compare(signs, now)
+        if self.rest.is_some_and(|rest| now < rest) {
+            return Vec::new();
+        }
+        let before = self.signs.unwrap_or_default();
+        self.signs = Some(signs.or(before));
+        let changed = signs.changed_since(&before);
+        self.alarmed |= !changed.is_empty();
+        changed
     }
 
     /// We changed these parts ourselves, and their signs are these from here on. Those of the rest are as they were: the next
@@ -63,17 +70,6 @@ impl Others {
         }
         let rest = self.signs.unwrap_or_default().without(changed);
         self.signs = Some(signs.or(rest));
-    }
-
-    fn compare(&mut self, signs: Signs, now: Instant) -> Vec<&'static str> {
-        if self.rest.is_some_and(|rest| now < rest) {
-            return Vec::new();
-        }
-        let before = self.signs.unwrap_or_default();
-        self.signs = Some(signs.or(before));
-        let changed = signs.changed_since(&before);
-        self.alarmed |= !changed.is_empty();
-        changed
     }
 
     /// A full comparison ended, and took so long.

@@ -30,12 +30,7 @@ impl Parts {
 
     const fn of_operation(operation: &Operation) -> Self {
         match operation {
-            Operation::AddServer { .. }
-            | Operation::SetServer { .. }
-            | Operation::DeleteServer(_)
-            | Operation::AddDestination { .. }
-            | Operation::SetDestination { .. }
-            | Operation::DeleteDestination { .. } => Self::SERVERS,
+            _ if operation.server().is_some() => Self::SERVERS,
             Operation::AddEntry { .. } | Operation::DeleteEntry { .. } => Self::SETS,
             // They raise the generation of nf_tables.
             Operation::AddElement { .. }

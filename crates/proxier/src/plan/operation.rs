@@ -142,8 +142,9 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// The virtual server that it is about.
-    pub(crate) const fn server(&self) -> Option<&VirtualServerId> {
+    /// The virtual server that it makes, changes or deletes, or whose destinations it does; `None` for all else.
+    #[must_use]
+    pub const fn server(&self) -> Option<&VirtualServerId> {
         match self {
             Self::AddServer { id, .. }
             | Self::SetServer { id, .. }
