@@ -28,12 +28,14 @@ impl Listed {
             return;
         }
         tracing::info!(
+            target: "kube_proxier::status",
             services,
             endpoint_slices = slices,
             "everything is listed; syncing"
         );
         if !node {
             tracing::warn!(
+            target: "kube_proxier::status",
                 "the cluster has no Node of this name: its addresses, zone and pod networks are unknown; name the right \
                  one with --hostname-override or hostnameOverride"
             );

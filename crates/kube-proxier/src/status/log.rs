@@ -17,26 +17,31 @@ impl Reporter {
     /// Logs what a sync did, and what it could not do.
     pub(super) fn log(&mut self, report: &Report) {
         if let Some(error) = &report.unread {
-            tracing::error!(%error, "the kernel cannot be read, nothing is synced; trying again");
+            tracing::error!(
+            target: "kube_proxier::status",%error, "the kernel cannot be read, nothing is synced; trying again");
         }
         if let Some(error) = &report.unread_rules {
-            tracing::error!(%error, "rules cannot be read; all else is synced, rules are tried again");
+            tracing::error!(
+            target: "kube_proxier::status",%error, "rules cannot be read; all else is synced, rules are tried again");
         }
         self.log_refusals(report);
         let (done, took) = (report.done(), report.took);
         if !report.failures.is_empty() {
             let failed = report.failures.len();
             tracing::warn!(
+            target: "kube_proxier::status",
                 done,
                 failed,
                 ?took,
                 "synced in part; the rest is tried again"
             );
         } else if report.is_ok() && self.failing {
-            tracing::info!(done, ?took, "synced; what had failed is done");
+            tracing::info!(
+            target: "kube_proxier::status",done, ?took, "synced; what had failed is done");
         } else if done > 0 {
             let (full, flows) = (report.task == Task::Full, report.flows);
             tracing::info!(
+            target: "kube_proxier::status",
                 done,
                 full,
                 flows,
@@ -45,9 +50,11 @@ impl Reporter {
                 "synced"
             );
         } else if report.is_ok() && !self.synced_once {
-            tracing::info!(?took, "synced; the kernel has everything already");
+            tracing::info!(
+            target: "kube_proxier::status",?took, "synced; the kernel has everything already");
         } else {
-            tracing::debug!(?took, "nothing to do");
+            tracing::debug!(
+            target: "kube_proxier::status",?took, "nothing to do");
         }
         self.failing = !report.is_ok();
         self.synced_once |= report.is_ok();
@@ -64,14 +71,16 @@ impl Reporter {
             let is_new = !self.unhealthy.contains(&object) && !unhealthy.contains(&object);
             if is_new && unhealthy.len() < UNHEALTHY_SHOWN {
                 tracing::error!(
-                    object,
-                    "{failure}; it is tried again, other objects are served"
-                );
+                target: "kube_proxier::status",
+                        object,
+                        "{failure}; it is tried again, other objects are served"
+                    );
             }
             unhealthy.insert(object);
         }
         for object in self.unhealthy.difference(&unhealthy) {
-            tracing::info!(object, "no longer refused by the kernel");
+            tracing::info!(
+            target: "kube_proxier::status",object, "no longer refused by the kernel");
         }
         let shown = unhealthy.iter().take(UNHEALTHY_SHOWN);
         self.metrics.unhealthy(shown.map(String::as_str));
@@ -86,12 +95,14 @@ impl Reporter {
         for change in changes {
             match change {
                 ConflictChange::Began(conflict) => {
-                    tracing::warn!(service = %conflict.service, "conflict: {conflict}");
+                    tracing::warn!(
+            target: "kube_proxier::status",service = %conflict.service, "conflict: {conflict}");
                     self.recorder.conflict(conflict.clone());
                     *self.conflicts.entry(conflict.service.clone()).or_default() += 1;
                 }
                 ConflictChange::Ended(conflict) => {
-                    tracing::info!(service = %conflict.service, "a conflict ended: {conflict}");
+                    tracing::info!(
+            target: "kube_proxier::status",service = %conflict.service, "a conflict ended: {conflict}");
                     if let Some(count) = self.conflicts.get_mut(&conflict.service) {
                         *count = count.saturating_sub(1);
                     }
@@ -128,6 +139,7 @@ impl Reporter {
             .map(local_ports::shown)
             .collect();
         tracing::warn!(
+            target: "kube_proxier::status",
             remedy = local.remedy(&self.warned_ports),
             "node ports {} are among the ports that the kernel gives to connections of this node ({}): one that has such a \
              port hangs",
