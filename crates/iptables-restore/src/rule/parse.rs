@@ -160,7 +160,7 @@ impl Parser {
         self.current = Some(at);
         self.walk = OptionWalk::default();
         self.value(Word::bare_literal(format!("--{name}")))?;
-        value.map_or(Ok(()), |value| self.value(Word::new(value)))
+        value.map_or(Ok(()), |value| self.value(self.walk.joined_value(value)))
     }
 
     /// One of the rule's own options. `given` is the value that stands in the same word.

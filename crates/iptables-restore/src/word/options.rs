@@ -69,6 +69,14 @@ impl OptionWalk {
         self.in_pattern = option == Some("--string");
     }
 
+    /// The value that an equals sign joins to the option just passed. Alone it may look like an option or a negation; quotes
+    /// keep it a value.
+    pub(crate) fn joined_value(&self, value: impl Into<String>) -> Word {
+        let mut word = Word::new(value);
+        word.quoted |= !self.in_value && (word.text.starts_with("--") || word.text == "!");
+        word
+    }
+
     /// The words of the extension `name` such that they read back as they are: splits `--option=value`, and quotes
     /// those that would end its options, be another extension's, or take what follows them for their value.
     pub(crate) fn settle(name: &str, is_chain: bool, words: Vec<Word>) -> Vec<Word> {
@@ -80,10 +88,10 @@ impl OptionWalk {
                 .filter(|bare| !walk.in_value && bare.starts_with("--"))
                 .and_then(|bare| bare.split_once('='))
                 .filter(|(option, _)| exact_option(option).is_none())
-                .map(|(option, value)| (Word::bare_literal(option), Word::new(value)));
+                .map(|(option, value)| (Word::bare_literal(option), value.to_owned()));
             if let Some((option, value)) = option {
                 settled.push(walk.settled(name, is_chain, option));
-                word = value;
+                word = walk.joined_value(value);
             }
             settled.push(walk.settled(name, is_chain, word));
         }
@@ -130,5 +138,8 @@ mod tests {
             "--comment --comment \"-g\""
         );
         assert_eq!(settled(&["--x", "--comment"]), "--x \"--comment\"");
+        assert_eq!(settled(&["--x=--y=z", "--v"]), "--x \"--y=z\" --v");
+        assert_eq!(settled(&["--x=!", "--v"]), "--x \"!\" --v");
+        assert_eq!(settled(&["--comment=--x"]), "--comment --x");
     }
 }
