@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::strategies::ruleset;
+use crate::strategies::{rule_word, ruleset, written_extension};
 use crate::{InvalidAddress, SaveFormat};
 
 #[test]
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn any_rule_is_read_or_refused(words in prop::collection::vec(crate::strategies::rule_word(), 0..12)) {
+    fn any_rule_is_read_or_refused(words in prop::collection::vec(prop_oneof![rule_word(), written_extension()], 0..12)) {
         let text = format!("*nat\n:A - [0:0]\n-A A {}\nCOMMIT\n", words.join(" "));
         if let Ok(read) = Ruleset::parse(&text) {
             let again = Ruleset::parse(&read.to_string());

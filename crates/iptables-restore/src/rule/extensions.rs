@@ -206,3 +206,11 @@ pub(super) fn of_extension(name: &str) -> Option<&'static [&'static str]> {
     let (_, options) = EXTENSIONS.iter().find(|(listed, _)| *listed == name)?;
     Some(options)
 }
+
+/// The extensions that bear the name of a protocol: `-p` alone loads them.
+pub(super) const OF_PROTOCOLS: [&str; 5] = ["icmp", "icmp6", "sctp", "tcp", "udp"];
+
+/// The options of the match that `-p` loads under this name; `None` if it loads none that is listed.
+pub(super) fn of_protocol(name: &str) -> Option<&'static [&'static str]> {
+    of_extension(name).filter(|_| OF_PROTOCOLS.contains(&name))
+}

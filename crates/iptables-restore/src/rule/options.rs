@@ -3,7 +3,7 @@
 //!
 //! A match that is not listed in [`EXTENSIONS`] takes all options that follow it.
 
-use super::extensions::{EXTENSIONS, of_extension};
+use super::extensions::{EXTENSIONS, OF_PROTOCOLS, of_extension};
 
 /// A long option of the rule itself or of the tool, with the letter of its short form.
 const LONG: &[(&str, char)] = &[
@@ -105,9 +105,7 @@ pub(crate) fn is_foreign(option: &str, name: &str, is_chain: bool) -> bool {
             names.any(|name| name.starts_with(option))
         }
         None => {
-            let mut protocols = ["icmp", "icmp6", "sctp", "tcp", "udp"]
-                .into_iter()
-                .filter_map(of_extension);
+            let mut protocols = OF_PROTOCOLS.into_iter().filter_map(of_extension);
             is_chain && protocols.any(|options| options.contains(&option))
         }
     }

@@ -234,3 +234,17 @@ fn an_option_of_three_dashes_keeps_them() {
     let limit: Rule = "-m limit --limit 5/min".parse().unwrap();
     assert_ne!(rule, limit);
 }
+
+/// Rules on which the properties found that what was printed did not read back.
+#[test]
+fn odd_rules_read_back() {
+    for text in [
+        "-m limit --limit --a=--b=c",
+        "-m limit --comment --match-set=--match-set=!",
+        "-m limit --comment ! ! --x --match-set",
+        "-m x -j A --comment=! -p comment",
+    ] {
+        let rule: Rule = text.parse().unwrap();
+        assert_eq!(rule.to_string().parse(), Ok(rule), "{text}");
+    }
+}

@@ -37,6 +37,8 @@ pub(crate) struct OptionWalk {
     in_value: bool,
     /// The next word may be the value of an option.
     after_option: bool,
+    /// The word before was `!`: a second one is no negation.
+    negated: bool,
     /// The next word is a pattern of `-m string`, which is printed in a way of its own.
     in_pattern: bool,
 }
@@ -64,6 +66,7 @@ impl OptionWalk {
         let option = word
             .bare()
             .filter(|bare| !self.in_value && bare.starts_with("--"));
+        self.negated = !self.in_value && !self.negated && word.bare() == Some("!");
         self.in_value = option.is_some_and(|option| TEXT_OPTIONS.contains(&option));
         self.after_option = option.is_some();
         self.in_pattern = option == Some("--string");
@@ -107,6 +110,7 @@ impl OptionWalk {
         }
         // At the end of a line it would pass for that of the line.
         word.quoted |= word.text.ends_with('\r');
+        word.quoted |= self.negated && word.text == "!";
         word.quoted |= self.ends_at(&word)
             || (!self.in_value && is_foreign_option(&word.text, name, is_chain));
         self.pass(&word);
@@ -141,5 +145,6 @@ mod tests {
         assert_eq!(settled(&["--x=--y=z", "--v"]), "--x \"--y=z\" --v");
         assert_eq!(settled(&["--x=!", "--v"]), "--x \"!\" --v");
         assert_eq!(settled(&["--comment=--x"]), "--comment --x");
+        assert_eq!(settled(&["--v", "!", "!", "--x"]), "--v ! \"!\" --x");
     }
 }

@@ -33,7 +33,7 @@ impl Parser {
             .as_ref()
             .map(|protocol| protocol_match(&protocol.value))
             .filter(|name| self.extensions.iter().all(|loaded| loaded.name != *name));
-        let has_protocol = of_protocol.as_deref().and_then(extensions::of_extension);
+        let has_protocol = of_protocol.as_deref().and_then(extensions::of_protocol);
         let by_protocol =
             has_protocol.and_then(|options| options.iter().copied().find(|option| *option == name));
         let unlisted = current.filter(|(_, extension)| extension.known().is_none());
