@@ -239,7 +239,7 @@ fn an_option_of_three_dashes_keeps_them() {
 #[test]
 fn odd_rules_read_back() {
     for text in [
-        "-m limit --limit --a=--b=c",
+        "-m limit --limit --x1=--y1=c",
         "-m limit --comment --match-set=--match-set=!",
         "-m limit --comment ! ! --x --match-set",
         "-m x -j A --comment=! -p comment",
