@@ -10,9 +10,12 @@ use ipvs_netlink::client::Reason;
 use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
+use proxier::nftables::AddressRange;
 use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
 use proxier_linux::{LinuxKernel, Parts, Signs};
-use proxier_linux::{OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows};
+use proxier_linux::{
+    OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows, untranslated_flows,
+};
 
 use super::doctor;
 
@@ -110,6 +113,16 @@ pub trait Machine: Kernel {
         &mut self,
         servers: &[(VirtualServerId, Vec<DestinationId>)],
     ) -> Result<usize, KernelError>;
+
+    /// Deletes the connection-tracking entries of UDP to these ranges that began when nothing served them. How many there
+    /// were.
+    ///
+    /// # Errors
+    ///
+    /// As of [`forget_flows`](Self::forget_flows).
+    fn forget_untranslated(&mut self, _: &[AddressRange]) -> Result<usize, KernelError> {
+        Ok(0)
+    }
 }
 
 impl Machine for MemoryKernel {
@@ -167,6 +180,13 @@ impl ThisMachine {
             kernel: LinuxKernel::open_for(layout)?.without_waiting_for_rules(),
             flows: None,
         })
+    }
+
+    fn flows(&mut self) -> Result<&mut Flows, KernelError> {
+        match &mut self.flows {
+            Some(open) => Ok(open),
+            none => Ok(none.insert(Flows::open().map_err(conntrack_error)?)),
+        }
     }
 
     /// The same for a command, which has nothing to do while a tool is slow, and is wrong without what it reads.
@@ -292,10 +312,10 @@ impl Machine for ThisMachine {
         &mut self,
         servers: &[(VirtualServerId, Vec<DestinationId>)],
     ) -> Result<usize, KernelError> {
-        let flows = match &mut self.flows {
-            Some(open) => open,
-            none => none.insert(Flows::open().map_err(conntrack_error)?),
-        };
-        stale_flows(flows, servers).map_err(conntrack_error)
+        stale_flows(self.flows()?, servers).map_err(conntrack_error)
+    }
+
+    fn forget_untranslated(&mut self, ranges: &[AddressRange]) -> Result<usize, KernelError> {
+        untranslated_flows(self.flows()?, ranges).map_err(conntrack_error)
     }
 }

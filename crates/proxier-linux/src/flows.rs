@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use conntrack_netlink::{Client, Error, Family, Flow, Protocol};
 use ipvs_netlink::{DestinationId, VirtualServerId};
+use proxier::cluster::PortRange;
+use proxier::nftables::AddressRange;
 
 /// Deletes the UDP flows to these virtual servers that were sent to none of their present destinations, and
 /// returns how many. An empty list of destinations says that the virtual server is gone, or has none.
@@ -31,6 +33,57 @@ pub fn stale_flows(
         }
     });
     results.into_iter().sum()
+}
+
+/// Deletes the UDP flows to these ranges of ports that are not translated, and returns how many.
+///
+/// They began when nothing served the ranges. IPVS does not translate answers that belong to them, so that clients which go
+/// on sending would never get one. Flows to endpoints that are gone need no such help: a virtual server by mark ends them.
+///
+/// Reads one listing for each family among the ranges, and none for other protocols. Call it once the ranges are served.
+///
+/// # Errors
+///
+/// [`Error`] as of [`Client::delete_matching`]; the other family is gone through all the same.
+pub fn untranslated_flows(client: &mut Client, ranges: &[AddressRange]) -> Result<usize, Error> {
+    let ranges = Ranges::new(ranges);
+    let results = Family::ALL.map(|family| {
+        if ranges.has(family) {
+            client.delete_matching(family, |flow| ranges.began_before(flow))
+        } else {
+            Ok(0)
+        }
+    });
+    results.into_iter().sum()
+}
+
+/// Ranges of UDP ports, by their address.
+struct Ranges(HashMap<IpAddr, Vec<PortRange>>);
+
+impl Ranges {
+    fn new(ranges: &[AddressRange]) -> Self {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for range in ranges {
+            if range.ports.protocol() == Protocol::UDP {
+                all.entry(range.address).or_default().push(range.ports);
+            }
+        }
+        Self(all)
+    }
+
+    fn has(&self, family: Family) -> bool {
+        self.0.keys().any(|address| Family::of(*address) == family)
+    }
+
+    fn began_before(&self, flow: &Flow) -> bool {
+        let (to, answers) = (flow.original, flow.reply);
+        let Some(port) = to.destination_port() else {
+            return false;
+        };
+        let is_translated = (answers.source, answers.source_port()) != (to.destination, Some(port));
+        let ranges = self.0.get(&to.destination).filter(|_| !is_translated);
+        ranges.is_some_and(|ranges| ranges.iter().any(|range| range.contains(to.protocol, port)))
+    }
 }
 
 /// Present destinations, by the address and port of their virtual server.
@@ -172,6 +225,43 @@ mod tests {
         ] {
             let flow = flow(protocol, to, sent_to);
             assert_eq!(servers.is_stale(&flow), stale, "{flow}");
+        }
+    }
+
+    #[test]
+    fn flows_to_ranges_that_began_before_are_not_translated() {
+        let range = |address, protocol, first: u16, last: u16| AddressRange {
+            address: ip(address),
+            ports: PortRange::new(
+                protocol,
+                first.try_into().unwrap(),
+                last.try_into().unwrap(),
+            )
+            .unwrap(),
+        };
+        let udp = Protocol::UDP;
+        let ranges = Ranges::new(&[
+            range("10.96.0.10", udp, 1000, 1999),
+            range("10.96.0.10", udp, 3000, 3000),
+            range("10.96.0.10", Protocol::TCP, 1, 65535),
+        ]);
+        assert!(ranges.has(Family::V4) && !ranges.has(Family::V6));
+        for (protocol, to, sent_to, before) in [
+            (udp, ("10.96.0.10", 1000), ("10.96.0.10", 1000), true),
+            (udp, ("10.96.0.10", 3000), ("10.96.0.10", 3000), true),
+            (udp, ("10.96.0.10", 2000), ("10.96.0.10", 2000), false),
+            (udp, ("10.96.0.11", 1000), ("10.96.0.11", 1000), false),
+            (udp, ("10.96.0.10", 1000), ("10.244.1.5", 1000), false),
+            (udp, ("10.96.0.10", 1000), ("10.96.0.10", 1001), false),
+            (
+                Protocol::TCP,
+                ("10.96.0.10", 1000),
+                ("10.96.0.10", 1000),
+                false,
+            ),
+        ] {
+            let flow = flow(protocol, to, sent_to);
+            assert_eq!(ranges.began_before(&flow), before, "{flow}");
         }
     }
 }

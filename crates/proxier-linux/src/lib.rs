@@ -20,7 +20,7 @@ mod tools;
 mod traces;
 
 pub use error::conntrack_error;
-pub use flows::stale_flows;
+pub use flows::{stale_flows, untranslated_flows};
 pub use nftables::probe as probe_nftables;
 pub use open::{OpenError, load_ipvs};
 pub use signs::{Parts, Signs};

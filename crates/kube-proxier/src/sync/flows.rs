@@ -7,6 +7,7 @@ use std::time::Instant;
 use iptables_restore::{Edit, Match, Rule, TableEdits, TableName};
 use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
 use proxier::cluster::Family;
+use proxier::nftables::{AddressRange, Element};
 use proxier::{Drain, Engine, Operation, Plan, RulesChange};
 
 use super::{Report, Syncer};
@@ -16,18 +17,26 @@ impl<M: Machine> Syncer<M> {
     /// Packets of a UDP flow go where the first one went, wanted there or not.
     pub(super) fn forget_flows(&mut self, plan: &Plan, report: &mut Report) {
         let servers = touched(plan, &self.engine);
-        if servers.is_empty() {
-            return;
-        }
-        let (v4, v6): (Vec<_>, Vec<_>) = servers.into_iter().partition(
-            |(id, _)| matches!(id, VirtualServerId::Address { address, .. } if address.is_ipv4()),
-        );
-        for (family, servers) in [(Family::V4, v4), (Family::V6, v6)] {
-            if servers.is_empty() {
+        let ranges = new_ranges(plan);
+        for family in Family::ALL {
+            let servers: Vec<_> = servers
+                .iter()
+                .filter(|(id, _)| id.family() == family)
+                .cloned()
+                .collect();
+            let ranges: Vec<_> = ranges
+                .iter()
+                .copied()
+                .filter(|range| Family::of(range.address) == family)
+                .collect();
+            if servers.is_empty() && ranges.is_empty() {
                 continue;
             }
             let began = Instant::now();
-            match self.machine.forget_flows(&servers) {
+            let forgotten = self.machine.forget_flows(&servers);
+            let forgotten =
+                forgotten.and_then(|count| Ok(count + self.machine.forget_untranslated(&ranges)?));
+            match forgotten {
                 Ok(forgotten) => {
                     report.flows += forgotten;
                     report
@@ -84,6 +93,22 @@ fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<Destinatio
     touched.into_iter().collect()
 }
 
+/// The UDP ports that a plan begins to serve by mark. Where they are served already, virtual servers by mark end the flows
+/// to endpoints that go.
+fn new_ranges(plan: &Plan) -> Vec<AddressRange> {
+    let ranges = plan.iter().filter_map(|(_, operation)| match operation {
+        Operation::AddElement { element, .. } => match *element {
+            Element::RangeMark(range, _) => Some(range),
+            Element::PortMark(at, _) => AddressRange::of_port(at),
+            _ => None,
+        },
+        _ => None,
+    });
+    ranges
+        .filter(|range| range.ports.protocol() == Protocol::UDP)
+        .collect()
+}
+
 fn is_udp(id: &VirtualServerId) -> bool {
     matches!(id, VirtualServerId::Address { protocol, .. } if *protocol == Protocol::UDP)
 }
@@ -133,13 +158,23 @@ fn udp_port(rule: &Rule) -> Option<u16> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
-    use proxier::cluster::{Change, Cluster, Host, ServiceOptions};
+    use std::num::NonZeroU16;
+
+    use proxier::cluster::{Change, Cluster, Host, PortRange, ServiceOptions};
     use proxier::{Config, Kernel, Layout, MemoryKernel};
 
     use super::*;
 
     fn cluster(endpoints: &str) -> Cluster {
-        let yaml = format!(
+        read(&yaml(endpoints))
+    }
+
+    fn read(yaml: &str) -> Cluster {
+        proxier_manifest::read_cluster("test", yaml.as_bytes()).cluster
+    }
+
+    fn yaml(endpoints: &str) -> String {
+        format!(
             "apiVersion: v1
 kind: Service
 metadata: {{name: dns}}
@@ -152,12 +187,11 @@ addressType: IPv4
 endpoints: [{endpoints}]
 ports: [{{port: 5353, protocol: UDP}}]
 "
-        );
-        proxier_manifest::read_cluster("test", yaml.as_bytes()).cluster
+        )
     }
 
-    /// What a change from one cluster to another touches, in a mode, as text.
-    fn change(layout: Layout, before: &Cluster, after: &Cluster) -> Vec<String> {
+    /// The plan for a change from one cluster to another, in a mode.
+    fn planned(layout: Layout, before: &Cluster, after: &Cluster) -> (Plan, Engine) {
         let mut host = Host::new("node-a");
         let eth0 = "eth0".parse().unwrap();
         host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
@@ -173,7 +207,12 @@ ports: [{{port: 5353, protocol: UDP}}]
         let plan = engine.audit(&kernel.state());
         engine.applied(&plan, &kernel.apply(&plan));
         take(&mut engine, after);
-        let plan = engine.plan();
+        (engine.plan(), engine)
+    }
+
+    /// What it touches, as text.
+    fn change(layout: Layout, before: &Cluster, after: &Cluster) -> Vec<String> {
+        let (plan, engine) = planned(layout, before, after);
         let touched = touched(&plan, &engine);
         let text = |(id, to): &(VirtualServerId, Vec<DestinationId>)| {
             let to: Vec<_> = to.iter().map(ToString::to_string).collect();
@@ -227,5 +266,62 @@ ports: [{{port: 5353, protocol: UDP}}]
         }
         // What others are served by is left alone.
         assert!(change(Layout::Iptables, &two, &two).is_empty());
+    }
+
+    /// Where packets to a range begin to get their mark: not again, and not where only its endpoints change.
+    #[test]
+    fn flows_to_new_ranges_are_looked_for() {
+        let port = |number: u16| NonZeroU16::new(number).unwrap();
+        let udp = |first, last| PortRange::new(Protocol::UDP, port(first), port(last)).unwrap();
+        let tcp = PortRange::all(Protocol::TCP);
+        let ranges = |ranges: &[PortRange], endpoints| {
+            let mut cluster = cluster(endpoints);
+            let mut options = ServiceOptions::default();
+            options.ports = ranges.to_vec();
+            let services = cluster.services.values_mut();
+            services.for_each(|service| service.options = Some(Box::new(options.clone())));
+            cluster
+        };
+        let one = "{addresses: [10.244.1.1]}";
+        let first = ranges(&[udp(1000, 2000), tcp], one);
+        for (after, new) in [
+            (
+                ranges(&[udp(1000, 2000), tcp], "{addresses: [10.244.1.2]}"),
+                vec![],
+            ),
+            (
+                ranges(&[udp(1000, 2000), udp(3000, 3001)], one),
+                vec![udp(3000, 3001)],
+            ),
+            (cluster(one), vec![]),
+        ] {
+            let (plan, _) = planned(Layout::Nftables, &first, &after);
+            let found: Vec<_> = new_ranges(&plan).iter().map(|range| range.ports).collect();
+            assert_eq!(found, new);
+        }
+        let (plan, _) = planned(Layout::Nftables, &cluster(one), &first);
+        let [range] = &new_ranges(&plan)[..] else {
+            panic!("{plan}");
+        };
+        assert_eq!(range.address.to_string(), "10.96.0.10");
+    }
+
+    /// They have no virtual server of their own.
+    #[test]
+    fn flows_to_ports_that_choose_together_are_looked_for() {
+        let one = "{addresses: [10.244.1.1]}";
+        let together = yaml(one).replace("5353", "53").replace(
+            "spec: {",
+            "spec: {sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ",
+        );
+        let together = together.replace(
+            "{name: dns}\nspec",
+            "{name: dns, annotations: {kube-proxier/affinity: all-ports}}\nspec",
+        );
+        let (plan, _) = planned(Layout::Nftables, &Cluster::default(), &read(&together));
+        let [range] = &new_ranges(&plan)[..] else {
+            panic!("{plan}");
+        };
+        assert!(range.ports.contains(Protocol::UDP, 53));
     }
 }

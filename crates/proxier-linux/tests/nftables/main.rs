@@ -20,6 +20,7 @@ mod calls;
 mod connections;
 mod direct;
 mod drain;
+mod flows;
 mod icmp;
 mod marked;
 #[path = "../packets/masquerading.rs"]
@@ -139,6 +140,9 @@ fn main() -> ExitCode {
         direct::open_connections_go_on,
         direct::what_is_in_the_way,
         direct::large_packets,
+        flows::of_ranges,
+        flows::of_policy_local,
+        flows::that_began_before,
         drain::of_all_endpoints,
         drain::of_local_endpoints,
         drain::to_policy_local,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Protocol, VirtualServerId};
@@ -64,6 +65,16 @@ pub struct AddressRange {
 }
 
 impl AddressRange {
+    /// The range of one port; `None` for port 0.
+    #[must_use]
+    pub fn of_port(at: AddressPort) -> Option<Self> {
+        let port = NonZeroU16::new(at.port)?;
+        Some(Self {
+            address: at.address,
+            ports: PortRange::new(at.protocol, port, port)?,
+        })
+    }
+
     /// Whether two have a port in common.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
