@@ -94,9 +94,18 @@ impl DeltaBuilder<'_> {
                 true => found.structure.clone(),
                 false => Structure::default(),
             };
+            // Of a table that goes, those with marks say which virtual servers packets still come to.
+            let marks = found
+                .elements
+                .iter()
+                .filter(|element| element.mark().is_some());
+            let elements = match is_wanted {
+                true => Vec::new(),
+                false => marks.copied().collect(),
+            };
             ObservedTable {
                 structure,
-                elements: Vec::new(),
+                elements,
                 foreign_elements: found.foreign_elements,
             }
         });

@@ -211,3 +211,39 @@ fn by_mark(kernel: &MemoryKernel) -> Option<ObservedServer> {
     let mut servers = kernel.state().servers.into_iter();
     servers.find(|server| matches!(server.id, VirtualServerId::FirewallMark { .. }))
 }
+
+/// A range has no ports of its own in another layout, so nothing of it drains. Found by the property of the engine.
+#[test]
+fn a_virtual_server_of_ranges_goes_at_once_with_its_layout() {
+    let mut kernel = MemoryKernel::new();
+    let ranges = service(HTTP).replace(
+        "{name: web,",
+        "{name: web, annotations: {kube-proxier/ports: 1000-2000/tcp},",
+    );
+    let cluster = cluster(&format!("{ranges}{}", endpoints(&["10.244.0.2"], TARGET)));
+    let desired = proxier::translate(&cluster, &host(), &config());
+    assert!(
+        kernel
+            .apply(&proxier::reconcile(&desired, &kernel.state()))
+            .is_ok()
+    );
+    let mut servers = desired.servers.iter();
+    let by_mark = servers.find(|server| matches!(server.id, VirtualServerId::FirewallMark { .. }));
+    let by_mark = by_mark.unwrap();
+    let open = Connections {
+        active: 1,
+        ..Connections::default()
+    };
+    kernel.set_connections(&by_mark.id, &by_mark.destinations[0].id, open);
+
+    let mut engine = Engine::new(
+        host(),
+        proxier::Config::with_layout(proxier::Layout::Current),
+    );
+    engine.change(Change::Services(cluster.services.into_values().collect()));
+    engine.change(Change::Slices(cluster.slices.into_values().collect()));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    let full = proxier::reconcile(&engine.desired(), &kernel.state());
+    assert_eq!(plan.to_string(), full.to_string());
+    assert!(plan.to_string().contains("- ipvs      -D -f "), "{plan}");
+}
