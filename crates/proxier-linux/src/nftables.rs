@@ -4,7 +4,7 @@ use netlink_batch::errno;
 use nftables_netlink::expression::Expression;
 use nftables_netlink::message::{Item, Operation as Change, Transaction, Verb};
 use nftables_netlink::{
-    Client, Elements, Error, FilledSet, Name, Ruleset, Table, TableFamily, TableFlags,
+    Client, Elements, Error, FilledSet, Name, Rule, Ruleset, Table, TableFamily, TableFlags,
 };
 use proxier::cluster::{Family, PerFamily};
 use proxier::nftables::{Element, SetId, Structure, TABLE, TableRules};
@@ -78,6 +78,35 @@ impl Batch {
                     list: vec![made],
                 });
             }
+        }
+    }
+
+    /// Sets, chains, and then their rules.
+    fn create(&mut self, structure: Structure) {
+        for set in structure.sets {
+            self.push(Verb::Create, set);
+        }
+        for chain in structure.chains {
+            self.push(Verb::Create, chain);
+        }
+        for rule in structure.rules {
+            self.push(Verb::Add, rule);
+        }
+    }
+
+    /// All rules first: they keep the chains and sets that they name.
+    fn delete(&mut self, structure: &Structure) {
+        for chain in &structure.chains {
+            let name = chain.name.clone().unwrap_or_default();
+            // Without a handle it stands for all of its chain.
+            let all = Rule::new(chain.family, table(), name, Vec::new());
+            self.push(Verb::Delete, all);
+        }
+        for chain in &structure.chains {
+            self.push(Verb::Delete, chain.clone());
+        }
+        for set in &structure.sets {
+            self.push(Verb::Delete, set.clone());
         }
     }
 }
@@ -193,6 +222,10 @@ impl Nftables {
                 Operation::DeleteTable(family) => {
                     batch.push(Verb::Delete, Table::new(*family, table()));
                 }
+                Operation::AddTablePart(part) => {
+                    batch.create(part.structure.clone());
+                }
+                Operation::DeleteTablePart(part) => batch.delete(&part.structure),
                 Operation::WriteTable(write) => {
                     self.write(&mut batch, write, *exist.get(write.rules.family));
                 }
@@ -209,16 +242,7 @@ impl Nftables {
             batch.push(Verb::Delete, bare.clone());
         }
         batch.push(Verb::Create, bare.with(self.flags()));
-        let structure = write.rules.structure();
-        for set in structure.sets {
-            batch.push(Verb::Create, set);
-        }
-        for chain in structure.chains {
-            batch.push(Verb::Create, chain);
-        }
-        for rule in structure.rules {
-            batch.push(Verb::Add, rule);
-        }
+        batch.create(write.rules.structure());
         for element in &write.elements {
             batch.element(Verb::Create, write.rules.family, element);
         }
@@ -301,6 +325,7 @@ const fn module(expression: &Expression) -> Option<&'static str> {
     Some(match expression {
         Expression::Ct(_) => "nft_ct",
         Expression::Masq(_) => "nft_masq",
+        Expression::Nat(_) => "nft_nat",
         Expression::Reject(_) => "nft_reject_ipv4, nft_reject_ipv6",
         _ => return None,
     })

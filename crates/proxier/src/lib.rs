@@ -158,7 +158,7 @@ pub use layout::{
 };
 pub use observed::{Observed, ObservedDestination, ObservedServer, ObservedTable};
 pub use ownership::Ownership;
-pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TableWrite};
+pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TablePart, TableWrite};
 pub use reconcile::reconcile;
 pub use settings::Sysctl;
 pub use translate::{NoEffect, UnusedOption, translate, unused_options};

@@ -4,6 +4,7 @@ mod believed;
 mod carrying;
 mod drains;
 mod flows;
+mod masquerade_addresses;
 mod moving;
 mod noticing;
 mod others;
@@ -28,6 +29,7 @@ pub use run::{Observer, run};
 pub use schedule::{Schedule, Task};
 
 use self::drains::Drains;
+use self::masquerade_addresses::MasqueradeAddresses;
 use self::noticing::Own;
 use self::others::{Due, Others};
 use self::schedulers::Schedulers;
@@ -57,6 +59,7 @@ pub struct Syncer<M> {
     taken: BTreeSet<Own>,
     triggers: Triggers,
     schedulers: Schedulers,
+    masquerade_addresses: MasqueradeAddresses,
     drains: Drains,
     others: Others,
     /// The parts of the kernel's state that were changed here since signs were last taken.
@@ -121,6 +124,7 @@ impl<M: Machine> Syncer<M> {
             taken: BTreeSet::new(),
             triggers: Triggers::default(),
             schedulers: Schedulers::default(),
+            masquerade_addresses: MasqueradeAddresses::default(),
             drains: Drains::default(),
             others: Others::default(),
             changed: Parts::empty(),
@@ -138,6 +142,7 @@ impl<M: Machine> Syncer<M> {
             Event::Cluster { change, triggered } => {
                 self.listed.note(&change);
                 self.schedulers.note(&change);
+                self.masquerade_addresses.note(&change);
                 self.triggers.take(&change, triggered);
                 self.engine.change(change);
             }
@@ -264,10 +269,12 @@ impl<M: Machine> Syncer<M> {
         }
         if task == Task::Full || self.links_changed {
             self.look_at_host()?;
+            self.masquerade_addresses.note_all();
             // Where that failed, it is done at the next attempt.
             self.links_changed = false;
         }
         self.try_schedulers();
+        self.tell_of_masquerade_addresses();
         match task {
             Task::Full => {
                 // Reports that were lost must not pile up.

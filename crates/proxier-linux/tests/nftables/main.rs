@@ -23,6 +23,7 @@ mod drain;
 mod flows;
 mod icmp;
 mod marked;
+mod masquerade_address;
 #[path = "../packets/masquerading.rs"]
 mod masquerading;
 mod packets;
@@ -128,6 +129,11 @@ fn main() -> ExitCode {
         ranges::masquerading,
         source::ports_that_choose_together,
         source::a_rule_of_ones_own_chooses_the_address,
+        masquerade_address::at_every_address,
+        masquerade_address::with_policy_local,
+        masquerade_address::only_one_that_the_node_has,
+        masquerade_address::what_is_open_stays,
+        masquerade_address::of_ranges,
         ranges::no_mark_leaves_the_node,
         ranges::cleanup_leaves_nothing,
         affinity::one_endpoint_at_all_ports,
@@ -174,6 +180,7 @@ fn main() -> ExitCode {
         state::a_route_of_others_is_in_the_way,
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
+        masquerade_address::a_part_comes_and_goes,
         by_nft::a_rule_goes_from_a_chain_that_is_written_anew,
         by_nft::too_many_lines_for_one_message,
         calls::of_a_change,

@@ -1,6 +1,7 @@
 //! Objects as they are written to objects that can be used.
 
 mod fields;
+mod networks;
 mod node;
 mod notes;
 mod options;

@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
 use serde_json::Value;
 
-use super::{Notes, ports};
+use super::{Notes, networks, ports};
 use crate::objects::Annotations;
 use proxier::cluster::{
     AffinityScope, DrainLimit, Forwarding, Masquerading, ServiceOptions, annotation,
@@ -65,6 +65,9 @@ pub(super) fn of_service(
     options.ports = ranges.unwrap_or_default();
     options.affinity = first(annotations, &[annotation::AFFINITY], notes, affinity);
     options.masquerade = first(annotations, &[annotation::MASQUERADE], notes, masquerade);
+    let keys = [annotation::MASQUERADE_ADDRESS];
+    let networks = first(annotations, &keys, notes, networks::of_node);
+    options.masquerade_networks = networks.unwrap_or_default();
     (options != ServiceOptions::default()).then(|| Box::new(options))
 }
 

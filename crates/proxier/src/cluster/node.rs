@@ -89,6 +89,20 @@ impl Host {
             .filter(|ip| !matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local()))
     }
 
+    /// The address of a family in the first of these networks that has one, the least of those in it. Loopback addresses do
+    /// not count: other machines cannot answer them.
+    #[must_use]
+    pub fn address_in(&self, networks: &[IpNetwork], family: Family) -> Option<IpAddr> {
+        networks.iter().find_map(|network| {
+            let within = |address: &IpAddr| {
+                Family::of(*address) == family
+                    && network.contains(*address)
+                    && !address.is_loopback()
+            };
+            self.addresses().filter(within).min()
+        })
+    }
+
     /// Whether an address is one of the API server's, whatever the port.
     pub(crate) fn is_api_server(&self, address: IpAddr) -> bool {
         self.api_servers.iter().any(|at| at.ip() == address)

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
+use ipnetwork::IpNetwork;
 use ipvs_netlink::{
     DestinationConfig, ForwardingMethod, Scheduler, SchedulerFlags, ServiceFlags, Tunnel,
     TunnelFlags,
@@ -38,11 +39,13 @@ pub mod annotation {
     pub const AFFINITY: &str = "kube-proxier/affinity";
     /// Of a Service: whether packets to it are masqueraded.
     pub const MASQUERADE: &str = "kube-proxier/masquerade";
+    /// Of a Service: which of the node's addresses is the source of packets to it that are masqueraded.
+    pub const MASQUERADE_ADDRESS: &str = "kube-proxier/masquerade-address";
     /// Of an EndpointSlice: the weight of its endpoints.
     pub const WEIGHT: &str = "kube-proxier/weight";
 
     /// All that are read.
-    pub const ALL: [&str; 14] = [
+    pub const ALL: [&str; 15] = [
         SCHEDULER,
         SCHEDULER_FLAGS,
         UPPER_THRESHOLD,
@@ -53,6 +56,7 @@ pub mod annotation {
         PORTS,
         AFFINITY,
         MASQUERADE,
+        MASQUERADE_ADDRESS,
         WEIGHT,
         KUBE_ROUTER_SCHEDULER,
         KUBE_ROUTER_SCHEDULER_FLAGS,
@@ -87,6 +91,10 @@ pub struct ServiceOptions {
     pub affinity: Option<AffinityScope>,
     /// Whether packets to it are masqueraded.
     pub masquerade: Option<Masquerading>,
+    /// Where the address lies that is the source of packets to it that are masqueraded: the first of these networks that an
+    /// address of the node is in has it ([`Host::address_in`](super::Host::address_in)). Where there is none, the kernel
+    /// chooses. At most [`ServiceOptions::MOST_NETWORKS`].
+    pub masquerade_networks: Vec<IpNetwork>,
 }
 
 /// Which packets to a Service get an address of the node as their source, so that answers come back through the node.
@@ -229,11 +237,13 @@ pub enum ServiceOption {
     Affinity,
     /// [`ServiceOptions::masquerade`].
     Masquerade,
+    /// [`ServiceOptions::masquerade_networks`].
+    MasqueradeAddress,
 }
 
 impl ServiceOption {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Scheduler,
         Self::SchedulerFlags,
         Self::UpperThreshold,
@@ -244,6 +254,7 @@ impl ServiceOption {
         Self::Ports,
         Self::Affinity,
         Self::Masquerade,
+        Self::MasqueradeAddress,
     ];
 
     /// The key of its annotation.
@@ -260,6 +271,7 @@ impl ServiceOption {
             Self::Ports => annotation::PORTS,
             Self::Affinity => annotation::AFFINITY,
             Self::Masquerade => annotation::MASQUERADE,
+            Self::MasqueradeAddress => annotation::MASQUERADE_ADDRESS,
         }
     }
 
@@ -272,6 +284,9 @@ impl ServiceOption {
 }
 
 impl ServiceOptions {
+    /// How many networks a Service may name for the address that it is masqueraded with.
+    pub const MOST_NETWORKS: usize = 16;
+
     /// The value of an option as its annotation has it; `None` where it is not asked for.
     #[must_use]
     pub fn value(&self, option: ServiceOption) -> Option<String> {
@@ -286,6 +301,10 @@ impl ServiceOptions {
             }
             ServiceOption::Affinity => self.affinity.map(|scope| scope.to_string()),
             ServiceOption::Masquerade => self.masquerade.map(|asked| asked.to_string()),
+            ServiceOption::MasqueradeAddress => {
+                let networks = &self.masquerade_networks;
+                (!networks.is_empty()).then(|| display_networks(networks))
+            }
             ServiceOption::Scheduler => self.scheduler.map(|scheduler| scheduler.to_string()),
             ServiceOption::SchedulerFlags => {
                 let (scheduler, flags) = (self.scheduler?, self.scheduler_flags?);
@@ -319,4 +338,14 @@ impl ServiceOptions {
         let all = ServiceOption::ALL.into_iter();
         all.filter_map(|option| Some((option, self.value(option)?)))
     }
+}
+
+/// As the annotation has them: a network of one address is that address.
+fn display_networks(networks: &[IpNetwork]) -> String {
+    let one = |network: &IpNetwork| match network.ip() {
+        address if network.prefix() == Family::of(address).host_prefix() => address.to_string(),
+        _ => network.to_string(),
+    };
+    let all: Vec<_> = networks.iter().map(one).collect();
+    all.join(", ")
 }

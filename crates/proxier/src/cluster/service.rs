@@ -189,6 +189,12 @@ impl Service {
             .unwrap_or_default()
     }
 
+    /// Where the address lies that it is masqueraded with, as its annotation asks for.
+    pub(crate) fn masquerade_networks(&self) -> &[IpNetwork] {
+        let options = self.options.as_deref();
+        options.map_or(&[], |options| &options.masquerade_networks)
+    }
+
     /// The order in which Services get what they claim: the older first, then by name.
     #[must_use]
     pub fn seniority(&self) -> (bool, i64, &ObjectName) {

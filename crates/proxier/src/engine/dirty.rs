@@ -151,6 +151,9 @@ impl Dirty {
                 *self.rules.get_mut(family) = true;
                 *self.tables.get_mut(family) = true;
             }
+            Operation::AddTablePart(part) | Operation::DeleteTablePart(part) => {
+                *self.rules.get_mut(part.family) = true;
+            }
             Operation::AddElement { family, element }
             | Operation::ChangeElement {
                 family, element, ..
@@ -180,6 +183,8 @@ impl Dirty {
     pub(super) fn note_element(&mut self, family: Family, element: &Element) {
         if !self.all && !*self.tables.get(family) {
             self.elements.get_mut(family).insert(element.key());
+            // With the first and the last of them the table changes too.
+            *self.rules.get_mut(family) |= element.set().is_optional();
         }
     }
 

@@ -328,6 +328,8 @@ impl LastApplied {
             }
             Operation::WriteTable(_)
             | Operation::DeleteTable(_)
+            | Operation::AddTablePart(_)
+            | Operation::DeleteTablePart(_)
             | Operation::AddElement { .. }
             | Operation::ChangeElement { .. }
             | Operation::DeleteElement { .. } => self.take_of_table(operation),

@@ -8,7 +8,7 @@ use super::last_applied::LastApplied;
 use crate::cluster::Family;
 use crate::desired::DesiredTable;
 use crate::layout::Layout;
-use crate::layout::nftables::{Element, Routing, Structure};
+use crate::layout::nftables::{Difference, Element, Routing, Structure};
 use crate::observed::ObservedTable;
 use crate::plan::Operation;
 
@@ -58,6 +58,17 @@ impl LastApplied {
                 *self.tables.get_mut(write.rules.family) = Some(table);
             }
             Operation::DeleteTable(family) => *self.tables.get_mut(*family) = None,
+            Operation::AddTablePart(part) => {
+                if let Some(table) = self.tables.get_mut(part.family) {
+                    table.structure = table.structure.with(&part.structure);
+                }
+            }
+            Operation::DeleteTablePart(part) => {
+                if let Some(table) = self.tables.get_mut(part.family) {
+                    table.structure = table.structure.without(&part.structure);
+                    table.elements.retain(|element| !part.has(element));
+                }
+            }
             Operation::AddElement { family, element } => {
                 if let Some(table) = self.tables.get_mut(*family) {
                     table.elements.insert(*element);
@@ -110,9 +121,11 @@ impl DeltaBuilder<'_> {
             }
         });
         if is_wanted {
-            let rules = self.context(family).table_rules();
+            let chooses = self.wanted.chooses_masquerade_addresses(family);
+            let rules = self.context(family).table_rules(chooses);
             let differs = |found: &AppliedTable| {
-                compared && (found.foreign_elements > 0 || found.structure != rules.structure())
+                let differs = || rules.difference(&found.structure) == Difference::Whole;
+                compared && (found.foreign_elements > 0 || differs())
             };
             let mut wanted = DesiredTable::new(rules.clone(), Vec::new());
             if *dirty.tables.get(family) || found.is_none_or(differs) {

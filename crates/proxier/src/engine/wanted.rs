@@ -244,6 +244,13 @@ impl Wanted {
         (first.key() == *key).then_some(*first)
     }
 
+    /// Whether any Service of a family chooses the address that it is masqueraded with.
+    pub(super) fn chooses_masquerade_addresses(&self, family: Family) -> bool {
+        let all = self.elements.get(family);
+        let first = all.range(Element::FIRST_OPTIONAL..).next();
+        first.is_some_and(|(element, _)| element.set().is_optional())
+    }
+
     /// All elements that are in a table, sorted.
     pub(super) fn elements(&self, family: Family) -> Vec<Element> {
         let mut all: Vec<_> = self.elements.get(family).keys().copied().collect();

@@ -352,6 +352,8 @@ pub enum Step {
     },
     /// The source becomes an address of this node, so that the answer comes back here.
     Masquerade,
+    /// The same, and it is this one, as the Service asks.
+    MasqueradeAs(IpAddr),
     /// The source should become an address of this node, but rules for that are missing.
     NoMasquerade,
     /// The source stays.

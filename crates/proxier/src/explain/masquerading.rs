@@ -1,5 +1,7 @@
 //! Whose packets are masqueraded.
 
+use std::net::IpAddr;
+
 use super::answer::{FrontendKind, Origin, Part};
 use super::compare;
 use super::path::Packet;
@@ -39,6 +41,20 @@ impl Packet<'_> {
             Some((part, asked))
         });
         elements.chain(entries)
+    }
+
+    /// The source that the Service chooses for what is masqueraded, and by what.
+    pub(super) fn chosen_source(&self) -> Option<(Part, IpAddr)> {
+        let elements = self.claim.elements().iter();
+        let mut chosen = elements.filter_map(|element| match element {
+            Element::MasqueradeAddress(_, source) | Element::RangeMasqueradeAddress(_, source) => {
+                Some((*element, *source))
+            }
+            _ => None,
+        });
+        let (element, source) = chosen.next()?;
+        let part = compare::element(self.view, self.port.family, element)?;
+        Some((part, source))
     }
 
     pub(super) fn is_masqueraded(&self) -> bool {

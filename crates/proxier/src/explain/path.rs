@@ -227,7 +227,9 @@ impl Packet<'_> {
     }
 
     fn has_elements(&self) -> bool {
-        let of_source: Vec<_> = self.of_source().map(|(part, _)| part).collect();
+        let of_source = self.of_source().map(|(part, _)| part);
+        let chosen = self.chosen_source().map(|(part, _)| part);
+        let of_source: Vec<_> = of_source.chain(chosen).collect();
         let mut elements = self.parts.iter().filter(|part| part.subject == "nft");
         elements.all(|part| part.is_present() || of_source.contains(part))
     }
@@ -290,7 +292,8 @@ impl Packet<'_> {
         }
         if self.is_masqueraded() {
             if self.shared.works(self.port.family) {
-                steps.push(Step::Masquerade);
+                let chosen = self.chosen_source().filter(|(part, _)| part.is_present());
+                steps.push(chosen.map_or(Step::Masquerade, |(_, ip)| Step::MasqueradeAs(ip)));
                 return Ok(Outcome::Served);
             }
             return Err((Step::NoMasquerade, Outcome::Unanswered));

@@ -149,6 +149,7 @@ fn of_mark(mark: u32, at: IpAddr, is_cluster_ip: bool, all: &[Element]) -> Vec<E
         Element::RangeRefused(of) | Element::RangeDropped(of) | Element::RangeSourceKept(of) => {
             of == mark
         }
+        Element::RangeMasqueradeAddress(of, _) => of == mark,
         Element::RangeMasqueraded(of) => is_cluster_ip && of == mark,
         Element::RangeLocal(of) | Element::RangeLocalMark(of, _) => !is_cluster_ip && of == mark,
         _ => false,

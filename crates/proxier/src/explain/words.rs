@@ -8,7 +8,7 @@ use ipvs_netlink::DestinationId;
 
 use super::answer::{FrontendKind, Origin, Outcome, Part, PartState, Step};
 use super::question::At;
-use crate::cluster::{Family, Forwarding, TrafficPolicy};
+use crate::cluster::{Family, Forwarding, TrafficPolicy, annotation};
 
 /// How many of a list are shown.
 const SHOWN: usize = 8;
@@ -189,6 +189,10 @@ impl fmt::Display for Step {
                 address,
             } => direct(f, *forwarding, *address),
             Self::Masquerade => f.write_str("its source becomes an address of this node"),
+            Self::MasqueradeAs(address) => {
+                let key = annotation::MASQUERADE_ADDRESS;
+                write!(f, "its source becomes {address}, as {key} says")
+            }
             Self::NoMasquerade => f.write_str(
                 "its source stays, since rules are missing: endpoints on other nodes answer the client directly",
             ),

@@ -118,6 +118,8 @@ impl KernelPart {
             Operation::RestoreRules(_) => Self::Rules,
             Operation::WriteTable(_)
             | Operation::DeleteTable(_)
+            | Operation::AddTablePart(_)
+            | Operation::DeleteTablePart(_)
             | Operation::AddElement { .. }
             | Operation::ChangeElement { .. }
             | Operation::DeleteElement { .. } => Self::Nftables,

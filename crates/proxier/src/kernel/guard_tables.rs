@@ -20,6 +20,8 @@ use crate::plan::{Operation, Phase};
 pub(super) struct TableGuard {
     /// Tables that could not be written.
     written: PerFamily<Option<usize>>,
+    /// Tables that could not be given a part.
+    parted: PerFamily<Option<usize>>,
     /// Tables that could not be deleted.
     kept: PerFamily<Option<usize>>,
     /// Elements, by their keys, with which something failed.
@@ -110,6 +112,7 @@ impl TableGuard {
             Operation::WriteTable(write) => {
                 *self.written.get_mut(write.rules.family) = Some(index);
             }
+            Operation::AddTablePart(part) => *self.parted.get_mut(part.family) = Some(index),
             Operation::DeleteTable(family) => *self.kept.get_mut(*family) = Some(index),
             Operation::AddElement { family, element } => self.element(index, *family, element),
             Operation::ChangeElement {
@@ -211,8 +214,13 @@ impl TableGuard {
 
     /// What failed with an element of the same key, or with its table.
     fn of_key(&self, family: Family, element: &Element) -> Option<usize> {
-        let of_key = self.elements.get(&(family, element.key())).copied();
-        self.written.get(family).or(of_key)
+        let of_key = || self.elements.get(&(family, element.key())).copied();
+        let part = || {
+            self.parted
+                .get(family)
+                .filter(|_| element.set().is_optional())
+        };
+        self.written.get(family).or_else(part).or_else(of_key)
     }
 
     /// Whether a virtual server that an element leads to could not be added.

@@ -273,7 +273,12 @@ fn is_refused_transaction(operations: &[&Operation], results: &[Result<(), Kerne
             use KernelErrorKind as Kind;
             matches!(
                 kind,
-                Kind::Exists | Kind::Missing | Kind::Busy | Kind::Full | Kind::Invalid
+                Kind::Exists
+                    | Kind::Missing
+                    | Kind::Busy
+                    | Kind::Full
+                    | Kind::Invalid
+                    | Kind::Unsupported
             )
         })
     };

@@ -98,6 +98,8 @@ impl Operation {
                 )
             }
             Self::WriteTable(write) => write.summary(),
+            Self::AddTablePart(part) => format!("add {}", part.summary()),
+            Self::DeleteTablePart(part) => format!("delete {}", part.summary()),
             other => other.to_string(),
         }
     }
@@ -189,6 +191,8 @@ impl Operation {
             }
             Self::WriteTable(_)
             | Self::DeleteTable(_)
+            | Self::AddTablePart(_)
+            | Self::DeleteTablePart(_)
             | Self::AddElement { .. }
             | Self::ChangeElement { .. }
             | Self::DeleteElement { .. }

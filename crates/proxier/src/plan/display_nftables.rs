@@ -1,6 +1,6 @@
 //! Operations on nf_tables and routing as text.
 
-use super::{Line, Operation, Sign, TableWrite};
+use super::{Line, Operation, Sign, TablePart, TableWrite};
 use crate::cluster::Family;
 use crate::layout::nftables::{Element, Structure, TABLE};
 
@@ -21,6 +21,8 @@ impl Operation {
                 "nft",
                 format!("table {} {TABLE}", word(*family)),
             ),
+            Self::AddTablePart(part) => part.lines(Sign::Add),
+            Self::DeleteTablePart(part) => part.lines(Sign::Remove),
             Self::AddElement { family, element } => {
                 one(Sign::Add, "nft", element_text(*family, element))
             }
@@ -30,9 +32,11 @@ impl Operation {
                 was,
             } => {
                 let text = element_text(*family, element);
-                let was = match was.mark() {
-                    Some(mark) => format!("{mark:#010x}"),
-                    None => format!("in {}", was.set().as_str()),
+                let was = match (was.mark(), was) {
+                    (Some(mark), _) => format!("{mark:#010x}"),
+                    (_, Element::MasqueradeAddress(_, source))
+                    | (_, Element::RangeMasqueradeAddress(_, source)) => source.to_string(),
+                    _ => format!("in {}", was.set().as_str()),
                 };
                 one(Sign::Change, "nft", format!("{text} (was {was})"))
             }
@@ -81,6 +85,27 @@ impl TableWrite {
         let gone = gone.map(|text| line(Sign::Remove, text));
         let come = come.map(|text| line(Sign::Add, text));
         std::iter::once(table).chain(gone).chain(come).collect()
+    }
+}
+
+impl TablePart {
+    pub(super) fn summary(&self) -> String {
+        let chains = self.structure.chains.iter();
+        let chains = chains.filter_map(|chain| chain.name.as_ref());
+        let chains: Vec<_> = chains.map(ToString::to_string).collect();
+        let table = word(self.family);
+        format!("chains {} of table {table} {TABLE}", chains.join(", "))
+    }
+
+    /// Its rules. Sets and chains show by what is in them.
+    fn lines(&self, sign: Sign) -> Vec<Line> {
+        let rules = rules(self.family, &self.structure).into_iter();
+        let line = |text| Line {
+            sign,
+            subject: "nft",
+            text,
+        };
+        rules.map(line).collect()
     }
 }
 

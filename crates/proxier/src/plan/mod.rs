@@ -8,7 +8,7 @@ use std::mem;
 
 pub use display::{Line, Sign};
 pub(crate) use operation::Dependents;
-pub use operation::{Operation, RulesChange, TableWrite};
+pub use operation::{Operation, RulesChange, TablePart, TableWrite};
 
 /// The parts of a plan, in the order in which they are done.
 ///
@@ -29,8 +29,8 @@ pub enum Phase {
     Serve,
     /// Addresses are bound, now that something answers there.
     Bind,
-    /// Elements of nf_tables are added, changed and deleted, or whole tables are written or deleted: one transaction for
-    /// both families.
+    /// Elements of nf_tables are added, changed and deleted, or whole tables are written or deleted, or parts of them: one
+    /// transaction for both families.
     Map,
     /// Addresses are unbound, before their virtual servers go.
     Unbind,

@@ -108,6 +108,10 @@ pub enum Operation {
     WriteTable(Box<TableWrite>),
     /// Delete the table of a family, with all that is in it.
     DeleteTable(Family),
+    /// Add sets and chains to a table, whose others stay as they are.
+    AddTablePart(Box<TablePart>),
+    /// Delete sets and chains of a table, with what is in them.
+    DeleteTablePart(Box<TablePart>),
     /// Add an element to its set or map, which must not have its key.
     AddElement {
         /// Of which table.
@@ -166,6 +170,8 @@ impl Operation {
             | Self::UnbindAddress(_)
             | Self::WriteTable(_)
             | Self::DeleteTable(_)
+            | Self::AddTablePart(_)
+            | Self::DeleteTablePart(_)
             | Self::AddElement { .. }
             | Self::ChangeElement { .. }
             | Self::DeleteElement { .. }
@@ -181,6 +187,7 @@ impl Operation {
     pub fn table(&self) -> Option<Family> {
         match self {
             Self::WriteTable(write) => Some(write.rules.family),
+            Self::AddTablePart(part) | Self::DeleteTablePart(part) => Some(part.family),
             Self::DeleteTable(family)
             | Self::AddElement { family, .. }
             | Self::ChangeElement { family, .. }
@@ -252,5 +259,32 @@ impl TableWrite {
             elements,
             before: None,
         }
+    }
+}
+
+/// Sets and chains of a table that come and go while its others stay.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TablePart {
+    /// Of which table.
+    pub family: Family,
+    /// The sets, the chains and their rules.
+    pub structure: Structure,
+}
+
+impl TablePart {
+    /// That by which Services choose the address that they are masqueraded with.
+    #[must_use]
+    pub fn of_masquerade_addresses(rules: &TableRules) -> Self {
+        Self {
+            family: rules.family,
+            structure: rules.masquerade_address_part(),
+        }
+    }
+
+    /// Whether an element is in one of its sets.
+    pub(crate) fn has(&self, element: &Element) -> bool {
+        let name = element.set().as_str();
+        self.structure.sets.iter().any(|set| set.name == name)
     }
 }

@@ -9,9 +9,9 @@ use ipvs_netlink::Protocol;
 use super::merge;
 use crate::cluster::{Family, PortRange};
 use crate::desired::{Desired, DesiredTable};
-use crate::layout::nftables::{AddressRange, Element};
-use crate::observed::{Observed, ObservedTable};
-use crate::plan::{Operation, Phase, Plan, TableWrite};
+use crate::layout::nftables::{AddressRange, Difference, Element};
+use crate::observed::Observed;
+use crate::plan::{Operation, Phase, Plan, TablePart, TableWrite};
 
 /// Plans the rules by mark and local routes: they come before any element and go after the last.
 pub(super) fn routing(desired: &Desired, observed: &Observed, plan: &mut Plan) {
@@ -50,17 +50,18 @@ pub(super) fn plan(
         }
         return;
     };
-    let differs = |found: &ObservedTable| {
-        found.foreign_elements > 0 || found.structure != wanted.rules.structure()
-    };
-    let rewrite = found.is_none_or(|found| structure && differs(found));
+    let difference = found.map_or(Difference::Whole, |found| match structure {
+        true if found.foreign_elements > 0 => Difference::Whole,
+        true => wanted.rules.difference(&found.structure),
+        false => Difference::None,
+    });
     let have = found.map_or(&[][..], |found| &found.elements);
     let differences = Differences::new(family, wanted, have);
     for element in &differences.released {
         let element = *element;
         plan.push(Phase::Fill, Operation::DeleteElement { family, element });
     }
-    if rewrite {
+    if difference == Difference::Whole {
         let kept = wanted.elements.iter();
         let kept = kept.filter(|element| have.binary_search(element).is_ok());
         let mut write = TableWrite::new(wanted.rules.clone(), kept.copied().collect());
@@ -77,6 +78,15 @@ pub(super) fn plan(
     for element in differences.make_room {
         plan.push(Phase::Map, Operation::DeleteElement { family, element });
     }
+    let part = (difference == Difference::Part)
+        .then(|| Box::new(TablePart::of_masquerade_addresses(&wanted.rules)));
+    let (comes, goes) = match wanted.rules.masquerade_addresses {
+        true => (part, None),
+        false => (None, part),
+    };
+    if let Some(part) = comes {
+        plan.push(Phase::Map, Operation::AddTablePart(part));
+    }
     for element in differences.come {
         let operation = match element {
             Come::Add(element) => Operation::AddElement { family, element },
@@ -90,6 +100,9 @@ pub(super) fn plan(
     }
     for element in differences.go.into_iter().rev() {
         plan.push(Phase::Map, Operation::DeleteElement { family, element });
+    }
+    if let Some(part) = goes {
+        plan.push(Phase::Map, Operation::DeleteTablePart(part));
     }
 }
 

@@ -1,10 +1,12 @@
-//! Masquerading on or off for one Service: set members that say what differs from the configuration.
+//! Masquerading on or off for one Service, and by which address: set members that say what differs from the configuration.
+
+use std::net::IpAddr;
 
 use ipset_netlink::Entry;
 use ipvs_netlink::VirtualServerId;
 
 use super::claim::Claim;
-use crate::cluster::{Masquerading, Service};
+use crate::cluster::{Family, Host, Masquerading, Service};
 use crate::layout::SetId;
 use crate::layout::nftables::{AddressPort, Element, NodePort};
 
@@ -51,6 +53,13 @@ pub(super) fn of_ranges(service: &Service, mark: u32) -> Option<Element> {
         Masquerading::Never => Some(Element::RangeSourceKept(mark)),
         Masquerading::Always => Some(Element::RangeMasqueraded(mark)),
     }
+}
+
+/// The address of the node that a Service chooses as the source of what is masqueraded. One that the node has not is never
+/// used: answers would not come back.
+pub(super) fn address(service: &Service, host: &Host, family: Family) -> Option<IpAddr> {
+    let networks = service.masquerade_networks();
+    (!networks.is_empty()).then(|| host.address_in(networks, family))?
 }
 
 fn keeps_source(service: &Service) -> bool {

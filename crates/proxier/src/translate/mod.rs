@@ -194,9 +194,10 @@ impl FamilyGathered {
             let mut elements = self.elements;
             elements.extend(context.node_elements());
             least_of_each_key(&mut elements);
+            let rules = context.table_rules(Element::any_optional(&elements));
             return Settled {
                 sets: None,
-                table: Some(DesiredTable::new(context.table_rules(), elements)),
+                table: Some(DesiredTable::new(rules, elements)),
             };
         }
         self.entries

@@ -36,6 +36,8 @@ struct Port<'a> {
     config: VirtualServerConfig,
     drain: Drain,
     endpoints: Endpoints,
+    /// The source of what is masqueraded, where the Service chooses it.
+    source: Option<IpAddr>,
     /// The marks by which it chooses endpoints together with the Service's other ports, where it does.
     shared: Option<SharedMarks>,
     /// What becomes of packets from outside to external IPs and load balancer addresses.
@@ -56,8 +58,9 @@ enum Outside {
 }
 
 impl Context<'_> {
-    /// What the chains and rules of the family's table depend on.
-    pub(crate) fn table_rules(&self) -> TableRules {
+    /// What the chains and rules of the family's table depend on, and of Services whether any chooses the address that it is
+    /// masqueraded with.
+    pub(crate) fn table_rules(&self, masquerade_addresses: bool) -> TableRules {
         let options = &self.config.nftables;
         TableRules {
             family: self.family,
@@ -67,6 +70,7 @@ impl Context<'_> {
             masquerade_all: self.config.masquerade_all,
             local_source: self.local_source(),
             ping: options.answer_ping.then(|| self.own_address()).flatten(),
+            masquerade_addresses,
         }
     }
 
@@ -123,6 +127,7 @@ impl Context<'_> {
             config: self.own_config(service),
             drain: self.drain(service, port.protocol, &endpoints),
             endpoints,
+            source: masquerading::address(service, self.host, self.family),
             shared: marks_of_all,
             to_addresses: direct.map_or(by_policy, |direct| Outside::Marked(direct.mark)),
             to_node_ports: by_policy,
@@ -195,6 +200,7 @@ impl Context<'_> {
         } else {
             elements.push(Element::Service(at, kind));
             elements.extend(masquerading::of_cluster_ip(port.service, at));
+            elements.extend(port.source_at(at));
             if endpoints.is_empty() && kind != Kind::Drop {
                 elements.push(Element::Refused(at));
             }
@@ -248,6 +254,7 @@ impl Context<'_> {
         }
         elements.push(Element::Service(at, kind));
         elements.extend(masquerading::of_outside_address(port.service, at));
+        elements.extend(port.source_at(at));
         if port.outside_endpoints().is_empty() {
             elements.push(Element::Refused(at));
         }
@@ -287,21 +294,19 @@ impl Context<'_> {
         if let Outside::Marked(mark) = port.to_node_ports {
             elements.push(Element::NodePortMark(node_port, mark.get()));
         }
-        let server = |ip: IpAddr| {
-            let at = AddressPort {
-                address: ip,
-                protocol: node_port.protocol,
-                port: node_port.port,
-            };
-            at.server()
+        let at = |address: IpAddr| AddressPort {
+            address,
+            protocol: node_port.protocol,
+            port: node_port.port,
         };
         // A node port is one of all node addresses at once: that of the API server would go along.
         let api_server = self
             .node_ports
             .iter()
-            .any(|ip| self.is_api_server(&server(*ip)));
+            .any(|ip| self.is_api_server(&at(*ip).server()));
         for &ip in self.node_ports.iter() {
-            let claim = port.claim(server(ip), port.outside_endpoints(), elements.clone());
+            let own = elements.iter().copied().chain(port.source_at(at(ip)));
+            let claim = port.claim(at(ip).server(), port.outside_endpoints(), own.collect());
             self.claim_unless(api_server, port, claim, all);
         }
     }
@@ -331,6 +336,12 @@ impl Port<'_> {
             protocol: self.port.protocol,
             port: self.port.port.get(),
         }
+    }
+
+    /// Which source what is masqueraded gets.
+    fn source_at(&self, at: AddressPort) -> Option<Element> {
+        let source = self.source?;
+        Some(Element::MasqueradeAddress(at, source))
     }
 
     /// What pods and the node itself get at addresses that are known outside, and everybody where the policy is

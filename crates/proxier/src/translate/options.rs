@@ -53,6 +53,12 @@ pub enum NoEffect {
     DirectReturn,
     /// A port chooses endpoints by itself all the same.
     NotShared(NotShared),
+    /// This layout masquerades with the address that the kernel chooses.
+    KernelsAddress(Layout),
+    /// The node has no address of the family in the networks, and the kernel chooses.
+    NoNodeAddress(Family),
+    /// The Service has no address of the networks' family.
+    OtherFamily,
 }
 
 /// The whole sentence: `kube-proxier/scheduler: sh has no effect: …`.
@@ -107,6 +113,19 @@ impl fmt::Display for NoEffect {
                 annotation::FORWARDING
             ),
             Self::NotShared(why) => why.fmt(f),
+            Self::KernelsAddress(layout) => write!(
+                f,
+                "{} masquerades with the address that the kernel chooses; layout nftables can choose another",
+                match layout {
+                    Layout::Iptables => "iptables mode".to_owned(),
+                    layout => format!("layout {}", layout.as_str()),
+                }
+            ),
+            Self::NoNodeAddress(family) => write!(
+                f,
+                "this node has no {family} address there, and its kernel chooses one"
+            ),
+            Self::OtherFamily => f.write_str("the Service has no address of that family"),
         }
     }
 }
@@ -143,6 +162,10 @@ fn why_unused(
             (!can).then_some(NoEffect::NoRanges(config.layout))
         }
         ServiceOption::Masquerade => None,
+        ServiceOption::MasqueradeAddress => match config.layout {
+            Layout::Nftables => no_address(service, host),
+            layout => Some(NoEffect::KernelsAddress(layout)),
+        },
         _ if !config.layout.uses_ipvs() => Some(NoEffect::Layout(config.layout)),
         ServiceOption::Scheduler | ServiceOption::SchedulerFlags => {
             let missing = |scheduler: &Scheduler| !host.has_scheduler(*scheduler);
@@ -169,6 +192,22 @@ fn why_unused(
             let knows = knows_conditions(config);
             (!knows).then_some(NoEffect::Layout(config.layout))
         }
+    }
+}
+
+/// Why packets to a Service are masqueraded with the kernel's choice of an address, where it asks for another.
+fn no_address(service: &Service, host: &Host) -> Option<NoEffect> {
+    let networks = service.masquerade_networks();
+    let of_family = |family: &Family| {
+        let mut networks = networks.iter().map(|network| Family::of(network.ip()));
+        networks.any(|of| of == *family)
+    };
+    let families = Family::ALL.into_iter();
+    let mut asked = families.filter(|family| service.counts(*family) && of_family(family));
+    let is_without = |family: &Family| host.address_in(networks, *family).is_none();
+    match asked.clone().next() {
+        Some(_) => asked.find(is_without).map(NoEffect::NoNodeAddress),
+        None => Some(NoEffect::OtherFamily),
     }
 }
 

@@ -170,7 +170,8 @@ impl Context<'_> {
         for ip in firewalled {
             self.firewall_of_ranges(ip, ranges, all);
         }
-        ranges.policies(&mut all.elements);
+        let source = masquerading::address(service, self.host, self.family);
+        ranges.policies(source, &mut all.elements);
         let drain = self.drain_of_ranges(ranges);
         let claim = |(server, mark): (&_, &_)| ranges.claim(self.family, *server, *mark, &drain);
         all.claims.extend(ranges.marks.iter().map(claim));
@@ -292,13 +293,14 @@ impl Ranges<'_> {
         }
     }
 
-    /// What becomes of packets with each mark.
-    fn policies(&self, elements: &mut Vec<Element>) {
+    /// What becomes of packets with each mark, and which source those get that are masqueraded.
+    fn policies(&self, source: Option<IpAddr>, elements: &mut Vec<Element>) {
         for (server, mark) in &self.marks {
             let mark = mark.get();
             let none = chosen(&self.endpoints, *server).is_empty();
             if *server != RangeServer::Local {
                 elements.extend(masquerading::of_ranges(self.service, mark));
+                elements.extend(source.map(|ip| Element::RangeMasqueradeAddress(mark, ip)));
             }
             match server {
                 RangeServer::Internal if self.endpoints.none_here() => {

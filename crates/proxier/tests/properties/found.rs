@@ -533,6 +533,22 @@ pub(crate) fn without_unrecognized(desired: &Desired, state: &Observed) -> Obser
     known
 }
 
+/// A state without the virtual servers by mark that only wait for their connections to end, in families that have no table any
+/// more: nothing tells then that a mark was of ranges, whose virtual servers go at once.
+pub(crate) fn without_drained(desired: &Desired, state: &Observed) -> Observed {
+    let mut rest = state.clone();
+    rest.servers.retain(|server| {
+        let is_without_table = match server.id {
+            VirtualServerId::FirewallMark { family, .. } => desired.tables.get(family).is_none(),
+            VirtualServerId::Address { .. } => false,
+        };
+        let mut destinations = server.destinations.iter();
+        let drains = destinations.all(|found| found.destination.config.weight == 0);
+        !(is_without_table && drains) || desired.server(&server.id).is_some()
+    });
+    rest
+}
+
 /// What is not the proxy's is as it was. `made` has what the proxy is known to have made, recognized or not.
 pub(crate) fn assert_foreign_untouched(
     desired: &Desired,

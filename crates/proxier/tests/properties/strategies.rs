@@ -216,6 +216,10 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             Masquerading::Never,
             Masquerading::Always,
         ])),
+        subsequence(
+            vec!["172.20.0.0/16", "192.168.0.0/16", "2001:db8:20::/64"],
+            0..=2,
+        ),
     );
     let all = all.prop_map(
         |(
@@ -228,6 +232,7 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             ports,
             affinity,
             masquerade,
+            networks,
         )| {
             let mut options = ServiceOptions::default();
             options.scheduler = scheduler;
@@ -238,6 +243,8 @@ pub(crate) fn options() -> impl Strategy<Value = Option<Box<ServiceOptions>>> {
             options.ports = ports;
             options.affinity = affinity;
             options.masquerade = masquerade;
+            let networks = networks.iter().map(|network| network.parse().unwrap());
+            options.masquerade_networks = networks.collect();
             if let Some((upper, lower)) = thresholds {
                 options.upper_threshold = NonZeroU32::new(upper);
                 options.lower_threshold = lower.and_then(NonZeroU32::new);

@@ -50,6 +50,38 @@ fn a_scheduler_that_the_kernel_lacks_keeps_no_service_waiting() {
     );
 }
 
+/// What is asked for is said to have no effect once, until that changes.
+#[test]
+fn an_address_that_the_node_lacks_is_said_once() {
+    let mut fixture = Fixture::new();
+    fixture.take_all();
+    let config = Config::with_layout(Layout::Nftables);
+    fixture
+        .syncer
+        .take(Event::Config(Box::new(config)), fixture.now.get());
+    fixture.next();
+    let log = captured(|| {
+        for network in ["198.18.0.0/15", "198.18.0.0/15", "198.19.0.0/16"] {
+            let network = network.parse().unwrap();
+            fixture.take_options(|options| options.masquerade_networks = vec![network]);
+            fixture.pass(Duration::from_secs(2));
+            let report = fixture.next();
+            assert!(report.is_ok(), "{report:?}");
+        }
+        while fixture.next().task != Task::Full {}
+    });
+    let says = |network: &str| {
+        let why = "this node has no IPv4 address there, and its kernel chooses one";
+        let text = format!("kube-proxier/masquerade-address: {network} has no effect: {why}");
+        log.matches(&text).count()
+    };
+    assert_eq!(
+        (says("198.18.0.0/15"), says("198.19.0.0/16")),
+        (1, 1),
+        "{log}"
+    );
+}
+
 /// A destination with a connection, whose endpoint goes; looks at the kernel as the loop takes them until it has gone.
 fn gone_after(limit: DrainLimit) -> Option<Duration> {
     let mut fixture = Fixture::new();

@@ -159,6 +159,7 @@ impl Body {
         keys: &[Key],
         map: &Name,
         with_port: bool,
+        flags: NatFlags,
     ) -> Self {
         let port = with_port.then(|| Register::at(slots(u32::from(family.bits()) / 8)));
         let ports = if with_port {
@@ -173,7 +174,7 @@ impl Body {
             address_max: Some(FIRST),
             port_min: port,
             port_max: port,
-            flags: NatFlags::MAP_IPS | ports,
+            flags: flags | NatFlags::MAP_IPS | ports,
             ..Nat::default()
         })
     }

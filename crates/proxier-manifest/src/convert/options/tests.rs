@@ -1,4 +1,6 @@
 use super::*;
+use proxier::cluster::ServiceOption;
+
 use crate::{Manifests, Severity, read_cluster};
 
 /// A Service with these annotations, each a line of YAML.
@@ -179,6 +181,21 @@ fn masquerading_is_default_never_or_always() {
         assert_eq!(texts, [text]);
         assert_eq!(options, ServiceOptions::default());
     }
+}
+
+#[test]
+fn the_address_of_masquerading_is_one_of_the_nodes() {
+    let text = "kube-proxier/masquerade-address: ' 10.8.0.0/16,192.168.30.11, fd00:8::/64'";
+    let read = options(text);
+    let value = read.value(ServiceOption::MasqueradeAddress).unwrap();
+    assert_eq!(value, "10.8.0.0/16, 192.168.30.11, fd00:8::/64");
+    let (options, texts) = refused("kube-proxier/masquerade-address: '10.8.0.0/16, 10.8.0.1/16'");
+    let reason = "\"10.8.0.1/16\" has bits beyond its prefix; write 10.8.0.0/16 or 10.8.0.1";
+    assert_eq!(
+        texts,
+        [format!("kube-proxier/masquerade-address: {reason}")]
+    );
+    assert_eq!(options, ServiceOptions::default());
 }
 
 #[test]

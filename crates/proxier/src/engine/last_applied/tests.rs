@@ -16,7 +16,7 @@ use dummy_link::Table;
 
 use crate::layout::nftables::{AddressPort, Element, Kind, Options, Routing, TableRules};
 use crate::observed::ObservedTable;
-use crate::plan::{RulesChange, TableWrite};
+use crate::plan::{RulesChange, TablePart, TableWrite};
 use crate::{Kernel, MemoryKernel};
 
 fn server(n: u8) -> VirtualServerId {
@@ -118,6 +118,8 @@ fn element() -> impl Strategy<Value = Element> {
         Element::ServiceMark(at, 2),
         Element::Service(at, Kind::External),
         Element::Service(at, Kind::ExternalLocal),
+        Element::MasqueradeAddress(at, "10.0.0.1".parse().unwrap()),
+        Element::MasqueradeAddress(at, "10.0.0.2".parse().unwrap()),
     ])
 }
 
@@ -128,12 +130,19 @@ fn of_table() -> impl Strategy<Value = Operation> {
             Operation::WriteTable(Box::new(TableWrite::new(TableRules::new(family), elements)))
         }),
         1 => Just(Operation::DeleteTable(family)),
+        3 => of_part().prop_map(Operation::AddTablePart),
+        2 => of_part().prop_map(Operation::DeleteTablePart),
         6 => element().prop_map(move |element| Operation::AddElement { family, element }),
         4 => (element(), element())
             .prop_filter("of one key", |(element, was)| element.key() == was.key())
             .prop_map(move |(element, was)| Operation::ChangeElement { family, element, was }),
         3 => element().prop_map(move |element| Operation::DeleteElement { family, element }),
     ]
+}
+
+fn of_part() -> impl Strategy<Value = Box<TablePart>> {
+    let part = TablePart::of_masquerade_addresses(&TableRules::new(Family::V4));
+    Just(Box::new(part))
 }
 
 fn of_routing() -> impl Strategy<Value = Operation> {
@@ -231,10 +240,12 @@ const fn kind(operation: &Operation) -> usize {
         Operation::DeleteRoutingRule(_) => 24,
         Operation::AddRoute(_) => 25,
         Operation::DeleteRoute(_) => 26,
+        Operation::AddTablePart(_) => 27,
+        Operation::DeleteTablePart(_) => 28,
     }
 }
 
-const KINDS: usize = 27;
+const KINDS: usize = 29;
 
 proptest! {
     /// What the engine takes an operation to have done is what the kernel in memory does: one by one, and many at a time.

@@ -307,6 +307,8 @@ impl MemoryKernel {
             }
             Operation::WriteTable(_)
             | Operation::DeleteTable(_)
+            | Operation::AddTablePart(_)
+            | Operation::DeleteTablePart(_)
             | Operation::AddElement { .. }
             | Operation::ChangeElement { .. }
             | Operation::DeleteElement { .. } => self.transact(&[operation]),

@@ -10,7 +10,7 @@ use crate::cluster::Family;
 use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
 use crate::layout::nftables::{Element, Routing, SetId, Structure};
 use crate::observed::ObservedTable;
-use crate::plan::{Operation, TableWrite};
+use crate::plan::{Operation, TablePart, TableWrite};
 use crate::reconcile::{interval, overlap};
 
 /// A table with its elements.
@@ -56,6 +56,55 @@ impl MemoryTable {
             table.add(write.rules.family, element)?;
         }
         Ok(table)
+    }
+
+    /// Adds sets and chains that must not be there.
+    fn add_part(&mut self, part: &Structure) -> Result<(), KernelError> {
+        let own = &self.structure;
+        let set = part
+            .sets
+            .iter()
+            .find(|set| own.sets.iter().any(|own| own.name == set.name));
+        let mut chains = part.chains.iter();
+        let chain = chains.find(|chain| own.chains.iter().any(|own| own.name == chain.name));
+        let there = |object: std::fmt::Arguments<'_>| {
+            Err(KernelError::exists(KernelPart::Nftables, object))
+        };
+        match (set, chain.and_then(|chain| chain.name.as_ref())) {
+            (Some(set), _) => return there(format_args!("set {}", set.name)),
+            (None, Some(chain)) => return there(format_args!("chain {chain}")),
+            (None, None) => {}
+        }
+        let structure = self.structure.with(part);
+        check(&structure)?;
+        self.structure = structure;
+        Ok(())
+    }
+
+    /// Deletes sets and chains that must be there, and that no other rule names.
+    fn delete_part(&mut self, part: &TablePart) -> Result<(), KernelError> {
+        let rest = self.structure.without(&part.structure);
+        let counts = |of: &Structure| (of.sets.len(), of.chains.len());
+        let (all, left, gone) = (
+            counts(&self.structure),
+            counts(&rest),
+            counts(&part.structure),
+        );
+        if (left.0 + gone.0, left.1 + gone.1) != all {
+            return Err(missing(format_args!(
+                "a set or chain that is to be deleted"
+            )));
+        }
+        if check(&rest).is_err() {
+            let reason = "other rules name it";
+            return Err(invalid(
+                format_args!("a set or chain that is to be deleted"),
+                reason,
+            ));
+        }
+        self.structure = rest;
+        self.elements.retain(|_, element| !part.has(element));
+        Ok(())
     }
 
     fn set(&self, family: Family, id: SetId) -> Result<&Set, KernelError> {
@@ -233,6 +282,12 @@ impl MemoryKernel {
                 done.push(Undo::Table(*family, Some(before)));
                 Ok(())
             }
+            Operation::AddTablePart(part) => {
+                self.change_part(part.family, done, |table| table.add_part(&part.structure))
+            }
+            Operation::DeleteTablePart(part) => {
+                self.change_part(part.family, done, |table| table.delete_part(part))
+            }
             Operation::AddElement { family, element } => {
                 let table = self.table(*family)?;
                 table.add(*family, element)?;
@@ -264,6 +319,21 @@ impl MemoryKernel {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Changes the sets and chains of a table that is there.
+    fn change_part(
+        &mut self,
+        family: Family,
+        done: &mut Vec<Undo>,
+        change: impl FnOnce(&mut MemoryTable) -> Result<(), KernelError>,
+    ) -> Result<(), KernelError> {
+        let table = self.table(family)?;
+        let mut changed = table.clone();
+        change(&mut changed)?;
+        let before = std::mem::replace(table, changed);
+        done.push(Undo::Table(family, Some(before)));
+        Ok(())
     }
 
     fn undo(&mut self, undo: Undo) {

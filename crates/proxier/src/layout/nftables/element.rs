@@ -1,7 +1,7 @@
 //! The elements of sets and maps.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
@@ -179,6 +179,10 @@ pub enum Element {
     Masqueraded(AddressPort),
     /// The same of the ranges of a mark.
     RangeMasqueraded(u32),
+    /// What goes to the port and is masqueraded gets this source.
+    MasqueradeAddress(AddressPort, IpAddr),
+    /// The same of the ranges of a mark.
+    RangeMasqueradeAddress(u32, IpAddr),
     /// A cluster IP: ports that no Service has are refused.
     ClusterIp(IpAddr),
     /// An address of this node that node ports are served on.
@@ -207,6 +211,16 @@ pub enum Element {
 }
 
 impl Element {
+    /// The least of those in sets that are optional ([`SetId::is_optional`]), which are one after the other.
+    pub(crate) const FIRST_OPTIONAL: Self = Self::MasqueradeAddress(
+        AddressPort {
+            address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            protocol: Protocol(0),
+            port: 0,
+        },
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    );
+
     /// The set or map that it is in.
     #[must_use]
     pub const fn set(&self) -> SetId {
@@ -223,6 +237,8 @@ impl Element {
             Self::RangeSourceKept(_) => SetId::RangeSourceKept,
             Self::Masqueraded(_) => SetId::Masqueraded,
             Self::RangeMasqueraded(_) => SetId::RangeMasqueraded,
+            Self::MasqueradeAddress(..) => SetId::MasqueradeAddresses,
+            Self::RangeMasqueradeAddress(..) => SetId::RangeMasqueradeAddresses,
             Self::ClusterIp(_) => SetId::ClusterIps,
             Self::NodeAddress(_) => SetId::NodeAddresses,
             Self::ServiceMark(..) => SetId::ServiceMarks,
@@ -237,10 +253,13 @@ impl Element {
         }
     }
 
-    /// The same with a mark left out: what it is known by in its set.
+    /// The same without what a map has for it: what it is known by in its set.
     #[must_use]
     pub(crate) const fn place(&self) -> Self {
+        const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         match *self {
+            Self::MasqueradeAddress(at, _) => Self::MasqueradeAddress(at, ANY),
+            Self::RangeMasqueradeAddress(of, _) => Self::RangeMasqueradeAddress(of, ANY),
             Self::ServiceMark(at, _) => Self::ServiceMark(at, 0),
             Self::NodePortMark(at, _) => Self::NodePortMark(at, 0),
             Self::RangeLocalMark(of, _) => Self::RangeLocalMark(of, 0),
@@ -250,8 +269,8 @@ impl Element {
         }
     }
 
-    /// The same with its mark or kind left out: equal for elements of which a table has but one, though those of two
-    /// kinds are in two sets.
+    /// The same without what a map has for it, or without its kind: equal for elements of which a table has but one, though
+    /// those of two kinds are in two sets.
     #[must_use]
     pub const fn key(&self) -> Self {
         match *self {
@@ -259,6 +278,13 @@ impl Element {
             Self::NodePort(at, _) => Self::NodePort(at, Kind::ClusterIp),
             other => other.place(),
         }
+    }
+
+    /// Of elements that are sorted, whether any is in a set that a table has only as long as it has elements.
+    pub(crate) fn any_optional(sorted: &[Self]) -> bool {
+        let from = sorted.partition_point(|element| *element < Self::FIRST_OPTIONAL);
+        let first = sorted.get(from);
+        first.is_some_and(|element| element.set().is_optional())
     }
 
     /// The mark that a map has for its key.
@@ -298,6 +324,8 @@ impl fmt::Display for Element {
             | Self::RangeLocal(mark)
             | Self::RangeSourceKept(mark)
             | Self::RangeMasqueraded(mark) => write!(f, "{mark:#010x}"),
+            Self::MasqueradeAddress(at, source) => write!(f, "{at} : {source}"),
+            Self::RangeMasqueradeAddress(of, source) => write!(f, "{of:#010x} : {source}"),
             Self::RangeLocalMark(of, mark) => write!(f, "{of:#010x} : {mark:#010x}"),
             Self::RangeMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
             Self::ServiceMark(at, mark) | Self::PortMark(at, mark) => {
@@ -341,40 +369,4 @@ pub(crate) fn least_of_each_key(elements: &mut Vec<Element>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_several_elements_of_one_key_the_least_is_kept() {
-        let at = AddressPort {
-            address: "10.0.0.7".parse().unwrap(),
-            protocol: Protocol::TCP,
-            port: 80,
-        };
-        let mut elements = vec![
-            Element::Service(at, Kind::External),
-            Element::ServiceMark(at, 2),
-            Element::Firewalled(at),
-            Element::Service(at, Kind::ClusterIp),
-            Element::ServiceMark(at, 1),
-            Element::Firewalled(at),
-        ];
-        least_of_each_key(&mut elements);
-        let kept = [
-            Element::Firewalled(at),
-            Element::ServiceMark(at, 1),
-            Element::Service(at, Kind::ClusterIp),
-        ];
-        assert_eq!(elements, kept);
-        let texts = kept.map(|element| element.to_string());
-        assert_eq!(
-            texts,
-            [
-                "10.0.0.7 . tcp . 80",
-                "10.0.0.7 . tcp . 80 : 0x00000001",
-                "10.0.0.7 . tcp . 80"
-            ]
-        );
-    }
-}
+mod tests;

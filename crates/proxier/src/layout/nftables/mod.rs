@@ -2,7 +2,7 @@
 //!
 //! | what | where it is |
 //! |---|---|
-//! | chains and rules, which depend on options only | [`TableRules`], [`Structure`] |
+//! | chains and rules, which depend on options, and on Services in one part alone | [`TableRules`], [`Structure`] |
 //! | sets and maps | [`SetId`] |
 //! | their elements, which depend on Services | [`Element`], of a [`Kind`] |
 //! | marks | [`Options`] |
@@ -24,6 +24,7 @@ pub use element::{AddressPort, AddressRange, Element, Kind, NodePort};
 pub use options::Options;
 pub(crate) use options::{MarkFor, MarkKey, Marked, Marks, RangeServer, allocate};
 pub use routing::{ROUTING_PROTOCOL, Routing};
+pub(crate) use rules::Difference;
 pub use rules::TableRules;
 pub use sets::SetId;
 pub use structure::Structure;

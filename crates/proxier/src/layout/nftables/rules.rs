@@ -1,6 +1,8 @@
 //! The chains and rules of a table.
 
 mod chains;
+mod lookup;
+mod masquerade_address;
 mod own_mark;
 mod path_mtu;
 mod ping;
@@ -12,7 +14,8 @@ use super::{SetId, Structure};
 use crate::cluster::Family;
 use crate::layout::LocalSource;
 
-/// All that the chains and rules of a family's table depend on: options, and no Services.
+/// All that the chains and rules of a family's table depend on: options, and of Services only whether any chooses the address
+/// that it is masqueraded with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TableRules {
@@ -30,6 +33,20 @@ pub struct TableRules {
     pub local_source: Option<LocalSource>,
     /// An address of this node, of the family: ICMP echo requests to cluster IPs go there. `None`: they are refused.
     pub ping: Option<IpAddr>,
+    /// Whether any Service chooses the address that it is masqueraded with
+    /// ([`ServiceOptions::masquerade_networks`](crate::cluster::ServiceOptions::masquerade_networks)).
+    pub masquerade_addresses: bool,
+}
+
+/// How the table that was found differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Difference {
+    /// In nothing.
+    None,
+    /// It has no [`TableRules::masquerade_address_part`], or has it for nothing.
+    Part,
+    /// In something else.
+    Whole,
 }
 
 impl TableRules {
@@ -44,15 +61,35 @@ impl TableRules {
             masquerade_all: false,
             local_source: None,
             ping: None,
+            masquerade_addresses: false,
         }
     }
 
     /// The table: sets, chains and rules.
     #[must_use]
     pub fn structure(&self) -> Structure {
-        let sets = SetId::ALL.map(|id| id.spec(self.family));
+        let is_there = |id: &SetId| self.masquerade_addresses || !id.is_optional();
+        let sets = SetId::ALL.into_iter().filter(is_there);
+        let sets = sets.map(|id| id.spec(self.family));
         let (chains, rules): (Vec<_>, Vec<_>) = chains::all(self).into_iter().unzip();
         Structure::new(sets, chains, rules.into_iter().flatten())
+    }
+
+    /// How a table that was found differs from the wanted one.
+    pub(crate) fn difference(&self, found: &Structure) -> Difference {
+        let wanted = self.structure();
+        if *found == wanted {
+            return Difference::None;
+        }
+        let masquerade_addresses = !self.masquerade_addresses;
+        let other = Self {
+            masquerade_addresses,
+            ..self.clone()
+        };
+        match *found == other.structure() {
+            true => Difference::Part,
+            false => Difference::Whole,
+        }
     }
 }
 
@@ -78,8 +115,10 @@ mod tests {
                 })),
             ];
             sources.into_iter().flat_map(move |local_source| {
-                [false, true].map(|masquerade_all| TableRules {
+                let each = [(false, false), (true, false), (false, true), (true, true)];
+                each.map(|(masquerade_all, masquerade_addresses)| TableRules {
                     masquerade_all,
+                    masquerade_addresses,
                     local_source: local_source.clone(),
                     ..TableRules::new(family)
                 })

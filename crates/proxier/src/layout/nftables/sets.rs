@@ -40,6 +40,11 @@ pub enum SetId {
     Masqueraded,
     /// The same of ranges, by mark.
     RangeMasqueraded,
+    /// Map: which address of the node is the source of what is masqueraded, by the address, protocol and port that a
+    /// connection was made to.
+    MasqueradeAddresses,
+    /// Map: the same of ranges, by mark.
+    RangeMasqueradeAddresses,
     /// Cluster IPs.
     ClusterIps,
     /// The node's addresses that node ports are served on.
@@ -77,7 +82,7 @@ pub enum SetId {
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::SourceRanges,
         Self::RangeSources,
         Self::Firewalled,
@@ -90,6 +95,8 @@ impl SetId {
         Self::RangeSourceKept,
         Self::Masqueraded,
         Self::RangeMasqueraded,
+        Self::MasqueradeAddresses,
+        Self::RangeMasqueradeAddresses,
         Self::ClusterIps,
         Self::NodeAddresses,
         Self::ServiceMarks,
@@ -130,6 +137,8 @@ impl SetId {
             Self::RangeSourceKept => "range-source-kept",
             Self::Masqueraded => "masqueraded",
             Self::RangeMasqueraded => "range-masqueraded",
+            Self::MasqueradeAddresses => "masquerade-addresses",
+            Self::RangeMasqueradeAddresses => "range-masquerade-addresses",
             Self::ClusterIps => "cluster-ips",
             Self::NodeAddresses => "node-addresses",
             Self::ServiceMarks => "service-marks",
@@ -141,6 +150,16 @@ impl SetId {
             Self::NodePorts => "node-ports",
             Self::NodePortsLocal => "node-ports-local",
         }
+    }
+
+    /// Whether a table has it only as long as it has elements
+    /// ([`TableRules::masquerade_addresses`](super::TableRules::masquerade_addresses)).
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(
+            self,
+            Self::MasqueradeAddresses | Self::RangeMasqueradeAddresses
+        )
     }
 
     /// The set of a name.
@@ -171,6 +190,8 @@ impl SetId {
             | Self::RangeSourceKept
             | Self::RangeMasqueraded => make(&[T::MARK]),
             Self::RangeLocalMarks => make(&[T::MARK]).map_to(T::MARK),
+            Self::MasqueradeAddresses => make(&service).map_to(address),
+            Self::RangeMasqueradeAddresses => make(&[T::MARK]).map_to(address),
             Self::RangeMarks => make(&service).intervals().map_to(T::MARK),
             Self::Firewalled
             | Self::Refused

@@ -1,6 +1,6 @@
 //! A table without its elements.
 
-use nftables_netlink::{Chain, ChainFlags, FilledSet, Rule, Ruleset, Set, Table};
+use nftables_netlink::{Chain, ChainFlags, FilledSet, Name, Rule, Ruleset, Set, Table};
 
 use super::{Element, SetId, TABLE, table};
 use crate::cluster::Family;
@@ -41,6 +41,28 @@ impl Structure {
             .rules
             .sort_by(|one, other| one.chain.cmp(&other.chain));
         structure
+    }
+
+    /// With the sets, chains and rules of a part beside its own.
+    #[must_use]
+    pub(crate) fn with(&self, part: &Self) -> Self {
+        let mut all = self.clone();
+        all.sets.extend_from_slice(&part.sets);
+        all.chains.extend_from_slice(&part.chains);
+        all.rules.extend_from_slice(&part.rules);
+        Self::new(all.sets, all.chains, all.rules)
+    }
+
+    /// Without the sets and chains of a part, and the rules in them.
+    #[must_use]
+    pub(crate) fn without(&self, part: &Self) -> Self {
+        let has_set = |set: &Set| part.sets.iter().any(|other| other.name == set.name);
+        let has = |chain: &Option<Name>| part.chains.iter().any(|other| other.name == *chain);
+        let mut rest = self.clone();
+        rest.sets.retain(|set| !has_set(set));
+        rest.chains.retain(|chain| !has(&chain.name));
+        rest.rules.retain(|rule| !has(&rule.chain));
+        rest
     }
 
     /// The table of a family with these elements, as it is listed.

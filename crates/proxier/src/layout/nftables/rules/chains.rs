@@ -10,7 +10,8 @@
 //!                                      range-cluster-ip ◄───┤          │
 //!                                      range-local      ◄───┴──────────┘
 //!  input        97   the routing bit off, the mark of a Service's local endpoints on; then IPVS at 98 and 99
-//!  postrouting 100   masquerade
+//!  postrouting  98   masquerade-address ─► chosen-address, if a Service asks for one
+//!              100   masquerade
 //!
 //!  forward    -150 ─┬► segments ─► clamp
 //!  segments     99 ─┘
@@ -20,7 +21,7 @@
 //! ```
 
 use ipnetwork::IpNetwork;
-use nftables_netlink::build::{Body, Key, key};
+use nftables_netlink::build::{Body, key};
 use nftables_netlink::expression::{CmpOp, NatFlags, RejectKind};
 use nftables_netlink::{Chain, Hook, HookNumber, Rule, Verdict, VerdictCode, priority};
 
@@ -67,18 +68,13 @@ pub(super) const CT_NEW: u32 = 1 << 3;
 /// `IP_CT_DIR_REPLY`.
 const CT_REPLY: u8 = 1;
 
+/// A chain with its rules.
+pub(super) type FilledChain = (Chain, Vec<Rule>);
+
 /// The chains, each with its rules. A chain comes after those that it leads to.
-pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
+pub(super) fn all(rules: &TableRules) -> Vec<FilledChain> {
     let hook = |number, priority| Some(("filter", Hook::new(number, priority)));
-    let chain = |chain: &str, hook: Option<(&str, Hook)>, bodies: Vec<Body>| {
-        let rule = |body| Rule::new(rules.family, table(), name(chain), body);
-        let plain = Chain::new(rules.family, table(), name(chain));
-        let chain = match hook {
-            None => plain,
-            Some((kind, hook)) => plain.base(name(kind), hook, VerdictCode::ACCEPT),
-        };
-        (chain, bodies.into_iter().map(rule).collect())
-    };
+    let chain = |name: &str, hook, bodies| rules.chain(name, hook, bodies);
     let masquerade = Hook::new(HookNumber::POSTROUTING, priority::SRCNAT);
     let mut all = vec![
         chain(MAKE_LOCAL, None, rules.make_local()),
@@ -139,6 +135,9 @@ pub(super) fn all(rules: &TableRules) -> Vec<(Chain, Vec<Rule>)> {
             all.push(chain(name, Some(("nat", hook)), rules.ping(address)));
         }
     }
+    if rules.masquerade_addresses {
+        all.extend(rules.masquerade_address_chains());
+    }
     all
 }
 
@@ -162,63 +161,20 @@ fn answers() -> Body {
 }
 
 impl TableRules {
-    pub(super) fn source(&self) -> Key {
-        match self.family {
-            Family::V4 => key::ip_saddr(),
-            Family::V6 => key::ip6_saddr(),
-        }
-    }
-
-    pub(super) fn destination(&self) -> Key {
-        match self.family {
-            Family::V4 => key::ip_daddr(),
-            Family::V6 => key::ip6_daddr(),
-        }
-    }
-
-    /// What an element of a set is made of.
-    pub(super) fn key(&self, set: SetId) -> Vec<Key> {
-        let [address, protocol, port] = [self.destination(), key::l4proto(), key::th_dport()];
-        match set {
-            SetId::SourceRanges => vec![address, protocol, port, self.source()],
-            SetId::Hairpin => vec![self.source(), address],
-            SetId::ClusterIps | SetId::NodeAddresses | SetId::RangeAddresses => vec![address],
-            SetId::RangeSources => vec![address, key::mark(), self.source()],
-            SetId::RangeFirewalled => vec![address, key::mark()],
-            SetId::RangeRefused
-            | SetId::RangeDropped
-            | SetId::RangeLocal
-            | SetId::RangeSourceKept
-            | SetId::RangeMasqueraded
-            | SetId::RangeLocalMarks => vec![key::mark()],
-            SetId::NodePorts
-            | SetId::NodePortsLocal
-            | SetId::NodePortsSourceKept
-            | SetId::NodePortMarks => vec![protocol, port],
-            SetId::Firewalled
-            | SetId::Refused
-            | SetId::SourceKept
-            | SetId::Masqueraded
-            | SetId::ServiceMarks
-            | SetId::PortMarks
-            | SetId::RangeMarks
-            | SetId::Dropped
-            | SetId::Services
-            | SetId::External
-            | SetId::ExternalLocal => vec![address, protocol, port],
-        }
-    }
-
-    pub(super) fn in_set(&self, body: Body, set: SetId) -> Body {
-        body.in_set(&self.key(set), &name(set.as_str()))
-    }
-
-    pub(super) fn of(&self, set: SetId) -> Body {
-        self.in_set(Body::new(), set)
-    }
-
-    pub(super) fn outside(&self, body: Body, set: SetId) -> Body {
-        body.not_in_set(&self.key(set), &name(set.as_str()))
+    /// A chain with these rules; if it has a hook, with the type `filter`, `nat` or the like.
+    pub(super) fn chain(
+        &self,
+        chain: &str,
+        hook: Option<(&str, Hook)>,
+        bodies: Vec<Body>,
+    ) -> FilledChain {
+        let rule = |body| Rule::new(self.family, table(), name(chain), body);
+        let plain = Chain::new(self.family, table(), name(chain));
+        let chain = match hook {
+            None => plain,
+            Some((kind, hook)) => plain.base(name(kind), hook, VerdictCode::ACCEPT),
+        };
+        (chain, bodies.into_iter().map(rule).collect())
     }
 
     /// What this node's pods send, where that can be told.
@@ -383,12 +339,18 @@ impl TableRules {
     }
 
     fn postrouting(&self) -> Vec<Body> {
-        let marked = Body::new().any_bit(key::mark(), self.masquerade_mark);
+        let [hairpin, marked, of_range] = self.masqueraded();
         vec![
-            self.of(SetId::Hairpin).masquerade(NatFlags::empty()),
+            hairpin.masquerade(NatFlags::empty()),
             marked.masquerade(NatFlags::FULLY_RANDOM),
-            self.of_range().masquerade(NatFlags::FULLY_RANDOM),
+            of_range.masquerade(NatFlags::FULLY_RANDOM),
         ]
+    }
+
+    /// What is masqueraded: what returns to its sender, and what has the mark, its own or, in ranges, the connection's.
+    pub(super) fn masqueraded(&self) -> [Body; 3] {
+        let marked = Body::new().any_bit(key::mark(), self.masquerade_mark);
+        [self.of(SetId::Hairpin), marked, self.of_range()]
     }
 
     /// What leaves in a tunnel passes the stack again, and must not be masqueraded there.
