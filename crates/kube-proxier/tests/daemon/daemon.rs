@@ -232,6 +232,11 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// That was started.
+    pub(crate) const fn of(child: Child) -> Self {
+        Self { child }
+    }
+
     /// SIGKILL.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -26,6 +26,7 @@ mod idle;
 mod image;
 mod iptables_mode;
 mod latency;
+mod lines;
 mod nftables;
 mod outage;
 mod phases;

@@ -17,6 +17,8 @@ use super::{Asked, Shared, events, http2, odd, packed, streamed};
 
 /// Serves a connection in a thread of its own.
 pub(super) fn accept(shared: &Arc<Shared>, stream: TcpStream) {
+    // The listener's patience is none of the connection's.
+    let _ = stream.set_read_timeout(None);
     let shared = Arc::clone(shared);
     let (number, tls) = {
         let mut state = shared.lock();
@@ -86,6 +88,7 @@ pub(super) fn serve(shared: &Shared, wire: Wire) -> io::Result<()> {
         };
         let (delay, failure) = {
             let mut state = shared.lock();
+            state.first_asked.get_or_insert_with(Instant::now);
             state.requests.push(asked.clone());
             (state.faults.delay, state.faults.take_failure(path))
         };
@@ -296,7 +299,7 @@ fn watch(shared: &Shared, stream: &mut Wire, asked: &Asked, selector: &Selector)
         "HTTP/1.1 200 -\r\ncontent-type: {media_type}\r\ntransfer-encoding: chunked\r\n\r\n"
     );
     let mut state = shared.lock();
-    let initial = streamed::initial(&state, asked, selector);
+    let initial = streamed::initial(&state, (asked, selector), format);
     let too_old = initial.is_none() && state.store.since(&asked.path, selector, version).is_err();
     if too_old && state.faults.gone == Gone::Status {
         drop(state);
@@ -413,8 +416,13 @@ fn note_sent(shared: &Shared, line: &Value) {
 }
 
 pub(super) fn chunk(stream: &mut Wire, bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(&chunk_of(bytes))
+}
+
+/// Bytes as a chunk of a body whose length is not known beforehand.
+pub(super) fn chunk_of(bytes: &[u8]) -> Vec<u8> {
     let length = format!("{:x}\r\n", bytes.len());
-    stream.write_all(&[length.as_bytes(), bytes, b"\r\n"].concat())
+    [length.as_bytes(), bytes, b"\r\n"].concat()
 }
 
 pub(super) fn answer(stream: &mut Wire, code: u16, body: &Value) -> io::Result<()> {

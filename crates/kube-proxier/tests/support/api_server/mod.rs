@@ -32,6 +32,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::time::TimeVal;
 use serde_json::Value;
 
 pub(crate) use self::asked::Asked;
@@ -79,6 +82,8 @@ struct State {
     /// How new connections are encrypted, if they are.
     tls: Option<Tls>,
     requests: Vec<Asked>,
+    /// When the first of them came.
+    first_asked: Option<Instant>,
     /// Events that were created.
     events: Vec<Value>,
     /// Connections that were accepted.
@@ -155,6 +160,7 @@ impl ApiServer {
                 faults: Faults::default(),
                 tls,
                 requests: Vec::new(),
+                first_asked: None,
                 events: Vec::new(),
                 accepted: 0,
                 open: BTreeMap::new(),
@@ -228,13 +234,13 @@ impl ApiServer {
 
     fn listen(&self, listener: TcpListener) {
         let shared = Arc::clone(&self.shared);
-        // Without blocking, so that it can be told to go.
-        listener.set_nonblocking(true).unwrap();
+        // Not for longer than this, so that it can be told to go.
+        let patience = TimeVal::new(0, 50_000);
+        setsockopt(&listener, ReceiveTimeout, &patience).unwrap();
         thread::spawn(move || {
             while shared.lock().listening {
-                match listener.accept() {
-                    Ok((stream, _)) => connection::accept(&shared, stream),
-                    Err(_) => thread::sleep(Duration::from_millis(2)),
+                if let Ok((stream, _)) = listener.accept() {
+                    connection::accept(&shared, stream);
                 }
             }
             drop(listener);
@@ -402,6 +408,11 @@ impl ApiServer {
     /// What was asked so far.
     pub(crate) fn requests(&self) -> Vec<Asked> {
         self.shared.lock().requests.clone()
+    }
+
+    /// When the first request came, if one has.
+    pub(crate) fn first_asked(&self) -> Option<Instant> {
+        self.shared.lock().first_asked
     }
 
     /// Forgets what was asked.

@@ -1,10 +1,13 @@
 //! The objects, their versions, and what happened to them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::format::Format;
 use super::selector::Selector;
+use super::streamed::added;
 
 /// The path of a collection, and an object's namespace and name.
 type Key = (String, String, String);
@@ -12,6 +15,8 @@ type Key = (String, String, String);
 pub(super) struct Store {
     version: u64,
     objects: BTreeMap<Key, Value>,
+    /// Events of objects as they are, in protobuf.
+    prepared: BTreeMap<Key, Arc<[u8]>>,
     happened: Vec<Happening>,
     /// What happened up to this version is forgotten.
     compacted: u64,
@@ -26,6 +31,12 @@ struct Happening {
     path: String,
     before: Option<Value>,
     after: Option<Value>,
+}
+
+/// An object, or its event as it is sent.
+pub(super) enum Stored {
+    Object(Value),
+    Prepared(Arc<[u8]>),
 }
 
 /// A page of a list.
@@ -44,6 +55,7 @@ impl Store {
         Self {
             version: 1,
             objects: BTreeMap::new(),
+            prepared: BTreeMap::new(),
             happened: Vec::new(),
             compacted: 0,
             rests: BTreeMap::new(),
@@ -116,6 +128,7 @@ impl Store {
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.prepared.remove(&key);
         self.objects.insert(key.clone(), object.clone());
         self.happened.push(Happening {
             version: self.version,
@@ -133,6 +146,7 @@ impl Store {
         let Some(before) = self.objects.remove(&key) else {
             return;
         };
+        self.prepared.remove(&key);
         self.version += 1;
         self.happened.push(Happening {
             version: self.version,
@@ -142,12 +156,26 @@ impl Store {
         });
     }
 
+    /// Encodes the events of all objects.
+    pub(super) fn prepare(&mut self) {
+        for (key, object) in &self.objects {
+            let (kind, version) = (&object["kind"], &object["apiVersion"]);
+            let [kind, version] = [kind, version].map(|text| text.as_str().unwrap_or_default());
+            let event = Format::Protobuf.write_event(&added(object), kind, version);
+            self.prepared.insert(key.clone(), event.into());
+        }
+    }
+
     /// All objects of a path that are selected, as events have them.
-    pub(super) fn all(&self, path: &str, selector: &Selector) -> Vec<Value> {
+    pub(super) fn all(&self, path: &str, selector: &Selector, format: Format) -> Vec<Stored> {
         let objects = self.objects.iter().filter(|(key, _)| key.0 == path);
-        let objects = objects.map(|(_, object)| object);
-        let selected = objects.filter(|object| selector.matches(object));
-        selected.cloned().collect()
+        let selected = objects.filter(|(_, object)| selector.matches(object));
+        selected
+            .map(|(key, object)| match self.prepared.get(key) {
+                Some(event) if format == Format::Protobuf => Stored::Prepared(Arc::clone(event)),
+                _ => Stored::Object(object.clone()),
+            })
+            .collect()
     }
 
     /// The first page of a list, or the one that `from` stands for. Its items lack kind and API version,
@@ -265,6 +293,33 @@ mod tests {
         assert_eq!(kinds, ["MODIFIED", "DELETED", "ADDED"]);
         store.compact();
         assert_eq!(store.since(NODES, &selector, from), Err(TooOld));
+    }
+
+    #[test]
+    fn what_is_prepared_is_sent_until_it_changes() {
+        let mut store = Store::new();
+        let sent = |store: &Store, format| -> Vec<_> {
+            let all = store.all(NODES, &Selector::default(), format);
+            let bytes = |stored: &Stored| match stored {
+                Stored::Prepared(event) => Some(event.to_vec()),
+                Stored::Object(_) => None,
+            };
+            all.iter().map(bytes).collect()
+        };
+        store.put(node("a", &json!({})));
+        store.put(node("b", &json!({})));
+        store.prepare();
+        let event = |name| {
+            let stored = &store.objects[&key(&node(name, &json!({})))];
+            Format::Protobuf.write_event(&added(stored), "Node", "")
+        };
+        let [a, b] = ["a", "b"].map(event);
+        assert_eq!(sent(&store, Format::Protobuf), [Some(a), Some(b.clone())]);
+        assert_eq!(sent(&store, Format::Json), [None, None]);
+        store.put(node("a", &json!({"x": "1"})));
+        assert_eq!(sent(&store, Format::Protobuf), [None, Some(b)]);
+        store.delete(&node("b", &json!({})));
+        assert_eq!(sent(&store, Format::Protobuf), [None]);
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::connection::chunk;
-use super::format::refuse;
+use super::connection::{chunk, chunk_of};
+use super::format::{Format, refuse};
 use super::selector::Selector;
+use super::store::Stored;
 use super::tls::Wire;
 use super::{ApiServer, Asked, Shared, State};
 
@@ -23,9 +24,12 @@ pub(crate) enum Streams {
     Ended(usize),
 }
 
+/// About how many bytes are handed to the system at once.
+const AT_ONCE: usize = 1 << 16;
+
 /// The objects there are when a stream begins, and the version they are of.
 pub(super) struct Initial {
-    objects: Vec<Value>,
+    objects: Vec<Stored>,
     version: u64,
 }
 
@@ -61,10 +65,14 @@ pub(super) fn refused(shared: &Shared, stream: &mut Wire, asked: &Asked) -> io::
 }
 
 /// What a stream begins with, where this is one that is served.
-pub(super) fn initial(state: &State, asked: &Asked, selector: &Selector) -> Option<Initial> {
+pub(super) fn initial(
+    state: &State,
+    (asked, selector): (&Asked, &Selector),
+    format: Format,
+) -> Option<Initial> {
     let served = asked.is_streamed_list() && state.faults.streams != Streams::Ignored;
     served.then(|| Initial {
-        objects: state.store.all(&asked.path, selector),
+        objects: state.store.all(&asked.path, selector, format),
         version: state.store.version(),
     })
 }
@@ -81,15 +89,8 @@ pub(super) fn send(
         json!({"type": "BOOKMARK", "object": {"kind": "Bookmark", "apiVersion": "v1",
             "metadata": {"resourceVersion": version.to_string(), "annotations": annotations}}})
     };
-    let mut lines: Vec<_> = initial
-        .objects
-        .iter()
-        .map(|object| write(&json!({"type": "ADDED", "object": object})))
-        .collect();
-    let second = lines.split_off(lines.len() / 2);
-    for line in lines {
-        chunk(stream, &line)?;
-    }
+    let (first, second) = initial.objects.split_at(initial.objects.len() / 2);
+    send_objects(stream, first, write)?;
     // A bookmark of the usual kind ends nothing.
     chunk(
         stream,
@@ -114,9 +115,7 @@ pub(super) fn send(
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     drop(state);
-    for line in second {
-        chunk(stream, &line)?;
-    }
+    send_objects(stream, second, write)?;
     let mut state = shared.lock();
     if state.faults.holds_list(&asked.path) {
         state.held += 1;
@@ -136,7 +135,38 @@ pub(super) fn send(
     Ok(version)
 }
 
+/// Each in a chunk of its own, many of them at once: a server hands on what it has when nothing more waits.
+fn send_objects(
+    stream: &mut Wire,
+    objects: &[Stored],
+    write: &impl Fn(&Value) -> Vec<u8>,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for object in objects {
+        bytes.extend(match object {
+            Stored::Prepared(event) => chunk_of(event),
+            Stored::Object(object) => chunk_of(&write(&added(object))),
+        });
+        if bytes.len() >= AT_ONCE {
+            stream.write_all(&bytes)?;
+            bytes.clear();
+        }
+    }
+    stream.write_all(&bytes)
+}
+
+/// The event of an object that is there.
+pub(super) fn added(object: &Value) -> Value {
+    json!({"type": "ADDED", "object": object})
+}
+
 impl ApiServer {
+    /// Encodes all objects for lists as streams in protobuf, as a server has them in its cache. One that changes is encoded
+    /// when it is asked for.
+    pub(crate) fn prepare(&self) {
+        self.change(|state| state.store.prepare());
+    }
+
     /// What it does with lists as streams.
     pub(crate) fn stream_lists(&self, streams: Streams) {
         self.change(|state| state.faults.streams = streams);
