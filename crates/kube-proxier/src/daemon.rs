@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::once::{clean_up, examine, initialize};
 use super::config::{Conntrack, Process};
+use super::doctor::Trials;
 use super::fallback::Beginning;
 use super::http::Introspection;
 use super::layout::{self, InForce, LayoutChoice, ThisNode};
@@ -109,8 +110,9 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
         recorder,
         in_force.clone(),
     )?;
+    let trials = Trials::default();
     if !all_checked {
-        reporter.after_first_sync(doctor::rest_later(&options));
+        reporter.after_first_sync(doctor::rest_later(&options, trials.clone()));
     }
     let outcome = proxy(
         &runtime,
@@ -122,6 +124,7 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
         (&options, fallback),
     );
     runtime.shutdown_background();
+    trials.end();
     outcome
 }
 

@@ -23,7 +23,7 @@ use serde::Serialize;
 use super::options::Options;
 
 pub use api::api;
-pub(crate) use later::rest_later;
+pub(crate) use later::{Trials, rest_later};
 pub(crate) use machine::dummy_link;
 pub(crate) use modules::try_scheduler;
 pub use text::write_text;
@@ -118,7 +118,7 @@ pub fn run(options: &Options) -> Vec<Check> {
 pub fn run_below(root: impl Into<PathBuf>, options: &Options) -> Vec<Check> {
     let machine = Machine { root: root.into() };
     let mut checks = machine.first(options);
-    checks.extend(machine.rest(options));
+    checks.extend(machine.rest(options, &Trials::default()));
     checks
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn first(options: &Options) -> Vec<Check> {
 /// The rest of [`run`], which only warns. Runs programs, and blocks for up to a few seconds.
 #[must_use]
 pub(crate) fn rest(options: &Options) -> Vec<Check> {
-    Machine { root: "/".into() }.rest(options)
+    Machine { root: "/".into() }.rest(options, &Trials::default())
 }
 
 impl Machine {
@@ -158,12 +158,13 @@ impl Machine {
         checks
     }
 
-    /// As [`rest`] has it.
-    fn rest(&self, options: &Options) -> Vec<Check> {
+    /// As [`rest`] has it, without what there is no leave to try any more.
+    fn rest(&self, options: &Options, trials: &Trials) -> Vec<Check> {
         let layout = options.config.layout;
         let mut checks = Vec::new();
         if layout.uses_ipvs() {
-            checks.extend(self.other_schedulers(options.config.scheduler));
+            let others = trials.attempt(|| self.other_schedulers(options.config.scheduler));
+            checks.extend(others.unwrap_or_default());
         }
         if layout.has_ipset() || !layout.uses_ipvs() {
             let tables = netfilter::Tables::look();

@@ -2,7 +2,8 @@
 
 use std::net::Ipv4Addr;
 
-use ipvs_netlink::{Client, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
+use ipvs_netlink::client::Reason;
+use ipvs_netlink::{Client, Error, Protocol, Scheduler, VirtualServerConfig, VirtualServerId};
 use kmod_probe::{Absence, KernelVersion, ModuleName, Modules, Presence, required_modules};
 
 use super::{Check, Machine, Verdict};
@@ -148,14 +149,36 @@ fn answers(module: &str) -> bool {
 }
 
 /// Tries whether IPVS has a scheduler, as kube-proxy does: a virtual server at an address of TEST-NET-2, gone a moment
-/// later. One that is there already is not ours to touch.
-pub(crate) fn try_scheduler(scheduler: Scheduler) -> Result<(), ipvs_netlink::Error> {
+/// later.
+///
+/// One that is there already and has no destinations was left by a trial that was cut off, or belongs to one that is under way:
+/// it goes, or nothing could be tried any more. One with destinations is not ours to touch.
+pub(crate) fn try_scheduler(scheduler: Scheduler) -> Result<(), Error> {
     let mut client = Client::open()?;
     let id = VirtualServerId::Address {
         protocol: Protocol::TCP,
         address: Ipv4Addr::new(198, 51, 100, 0).into(),
         port: 20000,
     };
-    client.add_service(id, VirtualServerConfig::new(scheduler))?;
-    client.delete_service(id)
+    let config = VirtualServerConfig::new(scheduler);
+    match client.add_service(id, config) {
+        Err(error) if is(&error, Reason::ServiceExists) && client.destinations(id)?.is_empty() => {
+            remove(&mut client, id)?;
+            client.add_service(id, config)?;
+        }
+        added => added?,
+    }
+    remove(&mut client, id)
+}
+
+/// Removes a virtual server, if another trial has not.
+fn remove(client: &mut Client, id: VirtualServerId) -> Result<(), Error> {
+    match client.delete_service(id) {
+        Err(error) if is(&error, Reason::NoSuchService) => Ok(()),
+        removed => removed,
+    }
+}
+
+fn is(error: &Error, reason: Reason) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.reason() == reason)
 }

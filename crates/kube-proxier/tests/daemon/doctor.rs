@@ -2,12 +2,13 @@
 
 use std::process::Command;
 
-use kernel_test::cmd;
+use kernel_test::{cmd, cmd_input};
 use serde_json::Value;
 
 use crate::api_server::ApiServer;
 use crate::cluster::{service, slice, steady};
 use crate::daemon::Setup;
+use crate::process::TRIAL;
 
 /// Exit status, and the check of a name.
 fn doctor(args: &[&str], name: &str) -> (Option<i32>, Value) {
@@ -18,6 +19,22 @@ fn doctor(args: &[&str], name: &str) -> (Option<i32>, Value) {
     let check = checks.iter().find(|check| check["name"] == name);
     let check = check.unwrap_or_else(|| panic!("no {name}: {checks:#?}"));
     (output.status.code(), check.clone())
+}
+
+/// A process that was killed in the middle of a trial has left it: the next one tries all the same, and takes it away. One that
+/// somebody uses stays.
+pub(crate) fn a_trial_that_was_cut_off_is_cleared_away() {
+    cmd(&format!("ipvsadm -A -t {TRIAL} -s lc"));
+    let (_, rr) = doctor(&[], "module ip_vs_rr");
+    assert!(
+        !rr["found"].as_str().unwrap().contains("as the daemon does"),
+        "{rr}"
+    );
+    assert_eq!(cmd("ipvsadm -Sn"), "");
+    let used = format!("-A -t {TRIAL} -s lc\n-a -t {TRIAL} -r 10.244.1.5:80 -m -w 1\n");
+    cmd_input("ipvsadm -R", &used);
+    doctor(&[], "module ip_vs_rr");
+    assert_eq!(cmd("ipvsadm -Sn"), used);
 }
 
 /// What a daemon programmed is nobody else's, wherever its node ports are; what is somebody else's is said, with

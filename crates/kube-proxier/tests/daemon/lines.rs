@@ -1,6 +1,6 @@
 //! What a daemon logs, as it logs it.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{ChildStderr, Stdio};
 use std::time::Instant;
 
@@ -41,6 +41,12 @@ impl Lines {
                 return Instant::now();
             }
         }
+    }
+
+    /// All of it, once the process has ended.
+    pub(crate) fn rest(&mut self) -> &str {
+        self.pipe.read_to_string(&mut self.read).unwrap();
+        &self.read
     }
 
     /// All that was read so far.

@@ -82,6 +82,7 @@ fn main() -> ExitCode {
         refusals::are_of_no_concern_to_other_objects,
         conntrack::is_set_up_as_asked,
         conntrack::what_cannot_be_set_keeps_nothing_from_being_served,
+        doctor::a_trial_that_was_cut_off_is_cleared_away,
         doctor::its_own_virtual_servers_are_no_warning,
         doctor::its_exit_status_says_whether_ipvs_mode_can_run,
         answers::health_check_node_ports,
