@@ -42,7 +42,7 @@ fn is_program(path: &Path) -> bool {
 /// modprobe.d(5).
 pub(crate) fn modprobe(root: &Path, program: &Path, module: &ModuleName) -> Result<(), Error> {
     let deadline = Instant::now() + TIME_LIMIT;
-    let output = process::run(program, module.as_str(), || Instant::now() >= deadline)
+    let output = process::run(program, &[module.as_str()], || Instant::now() >= deadline)
         .map_err(|source| Error::ModprobeNotRun {
             program: program.to_owned(),
             source,
@@ -64,6 +64,28 @@ pub(crate) fn modprobe(root: &Path, program: &Path, module: &ModuleName) -> Resu
             stderr: output.stderr,
         },
     })
+}
+
+/// Has one run of `modprobe` load several modules, but for those that the administrator keeps from being loaded for the kernel.
+/// Which are loaded then is not looked at.
+pub(crate) fn modprobe_all(program: &Path, modules: &[&ModuleName]) -> Result<(), Error> {
+    let deadline = Instant::now() + TIME_LIMIT;
+    // As the kernel asks: quietly, and by the blacklist (modprobe(8)).
+    let mut arguments = vec!["-a", "-q", "-b"];
+    arguments.extend(modules.iter().map(|module| module.as_str()));
+    let output = process::run(program, &arguments, || Instant::now() >= deadline);
+    let output = output.map_err(|source| Error::ModprobeNotRun {
+        program: program.to_owned(),
+        source,
+    })?;
+    match (output, modules.first()) {
+        (None, Some(first)) => Err(Error::ModprobeTimeout {
+            program: program.to_owned(),
+            module: (*first).clone(),
+            limit: TIME_LIMIT,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// The kernel's answer in what `modprobe` printed: `could not insert 'ip_vs': Operation not permitted`
@@ -186,6 +208,21 @@ mod tests {
         fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         program
+    }
+
+    #[test]
+    fn modprobe_is_called_once_for_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let log = folder.join("log");
+        let program = script(folder, &format!("echo \"$*\" >> {}; exit 1", log.display()));
+        let names = ["ip_vs_rr", "xt_set"].map(|name| name.parse().unwrap());
+        // That one of them is not there is no failure.
+        modprobe_all(&program, &names.each_ref()).unwrap();
+        let called = fs::read_to_string(&log).unwrap();
+        assert_eq!(called, "-a -q -b ip_vs_rr xt_set\n");
+        let missing = modprobe_all(&folder.join("none"), &names.each_ref()).unwrap_err();
+        assert!(matches!(missing, Error::ModprobeNotRun { .. }));
     }
 
     #[test]

@@ -139,6 +139,33 @@ impl Modules {
         Ok(LoadOutcome::ByFinitModule)
     }
 
+    /// Has one run of `modprobe` load those of some modules that the kernel does not show: for a program that is about to use
+    /// them all, where the kernel would run `modprobe` for each as it is first used. As for the kernel, a blacklist counts.
+    ///
+    /// Which were loaded is not looked at, and a module that does not exist is no error: the kernel asks again for what is used.
+    /// Where there is no `modprobe`, or the tree is not this process's own, nothing is done.
+    ///
+    /// # Errors
+    /// [`Error::ModprobeNotRun`], [`Error::ModprobeTimeout`]; [`Error::Read`] if a file cannot be read.
+    pub fn load_ahead(&self, names: &[ModuleName]) -> Result<(), Error> {
+        if self.root != Path::new("/") {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for name in names {
+            if live::presence(&self.root, name)?.is_none() {
+                missing.push(name);
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        match load::find_modprobe(&self.root)? {
+            Some(program) => load::modprobe_all(&program, &missing),
+            None => Ok(()),
+        }
+    }
+
     fn load_by_modprobe(&self, program: &Path, name: &ModuleName) -> Result<LoadOutcome, Error> {
         let result = load::modprobe(&self.root, program, name);
         if self.is_ready(name)? {

@@ -31,11 +31,11 @@ pub(crate) struct Output {
 /// `is_over` said so: it and its children are killed then.
 pub(crate) fn run(
     program: &Path,
-    argument: &str,
+    arguments: &[&str],
     is_over: impl FnMut() -> bool,
 ) -> Result<Option<Output>, io::Error> {
     let mut child = Command::new(program)
-        .arg(argument)
+        .args(arguments)
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -133,7 +133,7 @@ mod tests {
         let program = folder.path().join("program");
         fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        run(&program, "x", is_over).unwrap()
+        run(&program, &["x"], is_over).unwrap()
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_started_is_an_error() {
-        let missing = run(Path::new("/nonexistent"), "x", || false);
+        let missing = run(Path::new("/nonexistent"), &["x"], || false);
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -84,6 +84,9 @@ pub fn run(flags: Flags, as_read: Options) -> Result<(), DaemonError> {
     let open_files = process::raise_open_files();
     // Opened first: that loads what can be loaded. Where it fails, the checks name what is missing.
     let (options, machine) = open(as_read.clone());
+    if let Ok(machine) = &machine {
+        machine.load_ahead(&options.config);
+    }
     let Beginning {
         options,
         machine,

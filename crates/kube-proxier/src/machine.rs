@@ -198,6 +198,11 @@ impl ThisMachine {
         }
     }
 
+    /// Has the modules loaded at once that the first sync uses.
+    pub(super) fn load_ahead(&self, config: &Config) {
+        self.kernel.load_ahead(config.scheduler.as_str());
+    }
+
     /// Whether a table of iptables could not be read whole when its tools were looked for.
     pub(super) fn has_incomplete_table(&self) -> bool {
         self.kernel.incomplete_table().is_some()

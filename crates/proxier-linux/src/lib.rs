@@ -3,9 +3,12 @@
 //!
 //! A tool that hangs is killed after 10 s and keeps only its own rules waiting.
 
+mod backends;
 mod error;
 mod flows;
+mod legacy;
 mod links;
+mod modules;
 mod needs;
 mod nftables;
 mod observe;

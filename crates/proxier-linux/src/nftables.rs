@@ -285,7 +285,7 @@ fn table() -> Name {
 }
 
 /// All names here are constants of `proxier`, which tests that they are names.
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap_or_default()
 }
 

@@ -34,8 +34,8 @@ pub use self::parts::Parts;
 
 use self::headers::Headers;
 use self::listing::Listing;
-use crate::LinuxKernel;
 use crate::sockopt::Questions;
+use crate::{LinuxKernel, legacy};
 
 /// `IP_VS_SO_GET_INFO`.
 const IP_VS_SO_GET_INFO: i32 = 64 + 1024 + 64 + 1;
@@ -54,14 +54,9 @@ const SERVICE_SETTINGS: usize = 48;
 const VALUE: usize = 16;
 /// Of more virtual servers than these only the number is looked at: the settings of all take time.
 const MANY: usize = 2048;
-/// `IPT_SO_GET_INFO`, and `IP6T_SO_GET_INFO`.
-const IPT_SO_GET_INFO: i32 = 64;
 /// `sizeof(struct ip_vs_getinfo)`, and where `num_services` is in it.
 const IPVS_INFO: usize = 12;
 const NUM_SERVICES: usize = 8;
-/// `sizeof(struct ipt_getinfo)`, and where `num_entries` and `size` are in it.
-const TABLE_INFO: usize = 84;
-const NUM_ENTRIES: usize = 76;
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN`.
 const NFT_MSG_GETGEN: u16 = 10 << 8 | 16;
 /// How much of the answer is a `struct nfgenmsg`.
@@ -255,13 +250,9 @@ impl Watch {
     /// The number and size of the rules in the legacy tables of a family.
     fn legacy(&self, family: Family) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
+        let questions = self.questions.get(family).as_ref()?;
         for table in ["nat", "filter"] {
-            let mut info = [0; TABLE_INFO];
-            for (byte, of_name) in info.iter_mut().zip(table.bytes()) {
-                *byte = of_name;
-            }
-            self.ask(family, IPT_SO_GET_INFO, &mut info)?;
-            info.get(NUM_ENTRIES..)?.hash(&mut hasher);
+            legacy::size(questions, table).ok()?.hash(&mut hasher);
         }
         Some(hasher.finish())
     }

@@ -7,8 +7,8 @@ use iptables_restore::{
     Backend, BackendRules, Error, IncompleteTable, RestoreInput, TableName, ToolFinder, Tools,
 };
 
-use crate::OpenError;
 use crate::rules::{Rules, is_passing};
+use crate::{OpenError, backends};
 use proxier::cluster::Family;
 
 /// A chain that is made and deleted in one transaction to see whether that works.
@@ -79,6 +79,14 @@ impl Search {
 /// The tools that this machine's rules are kept with; where the kernel does not support what they need, those
 /// of the other back end. Tools that hang, or wait for a lock, may do all that is needed: no others take their place.
 fn usable(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
+    match backends::found(family, finder) {
+        Some(found) => Ok(found),
+        None => usable_as_tried(family, finder),
+    }
+}
+
+/// The same by running the tools of all back ends.
+fn usable_as_tried(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
     let found = in_use(family, finder)?;
     let error = match probe(&found.tools) {
         Ok(()) => return Ok(found),
@@ -95,7 +103,7 @@ fn usable(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
 }
 
 /// [`ToolFinder::find_in_use`], with the table that does not decide there.
-fn in_use(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
+pub(crate) fn in_use(family: Family, finder: &ToolFinder) -> Result<Found, Error> {
     let Some(BackendRules { tools, rules }) = finder.survey(family)?.into_iter().next() else {
         return finder.find(family).map(Found::from);
     };

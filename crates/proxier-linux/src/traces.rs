@@ -1,6 +1,5 @@
 //! What the proxy left on this machine, seen without any tool and without loading a module.
 
-use std::fs;
 use std::path::Path;
 
 use dummy_link::LinkName;
@@ -8,6 +7,8 @@ use nftables_netlink::{Client, Name, TableFamily};
 use proxier::LINK;
 use proxier::cluster::{Family, PerFamily};
 use proxier::nftables::Structure;
+
+use crate::legacy;
 
 /// How the names of the proxy's chains begin.
 const CHAINS: &str = "KUBE-";
@@ -60,8 +61,8 @@ impl Traces {
             // The module has parameters, so it shows where it is built in too.
             sets: Path::new("/sys/module/ip_set").exists(),
             rules: PerFamily {
-                v4: chains.v4 || has_legacy_tables("ip_tables_names"),
-                v6: chains.v6 || has_legacy_tables("ip6_tables_names"),
+                v4: chains.v4 || legacy::has_tables(Family::V4),
+                v6: chains.v6 || legacy::has_tables(Family::V6),
             },
             tables,
         }
@@ -72,10 +73,4 @@ fn has_link() -> Option<bool> {
     let link: LinkName = LINK.parse().ok()?;
     let mut links = dummy_link::Client::open().ok()?;
     Some(links.link(link).is_ok())
-}
-
-/// Whether legacy iptables has a table in this network namespace: the kernel makes one when it is first looked at.
-fn has_legacy_tables(file: &str) -> bool {
-    let path = Path::new("/proc/thread-self/net").join(file);
-    fs::read_to_string(path).is_ok_and(|names| !names.trim().is_empty())
 }

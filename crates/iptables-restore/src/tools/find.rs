@@ -20,7 +20,8 @@ use crate::text;
 /// Searched are the directories of `PATH` and those in which system administration programs usually are.
 ///
 /// The tools of a back end are mostly one program under many names, `xtables-nft-multi` or `xtables-legacy-multi`. A finder,
-/// with its clones, asks such a program for its version once, whatever it is called.
+/// with its clones, asks such a program for its version once, whatever it is called, and not where its name tells that it is of
+/// the other back end.
 #[derive(Debug, Clone)]
 pub struct ToolFinder {
     directories: Vec<PathBuf>,
@@ -83,27 +84,17 @@ impl ToolFinder {
     /// # Errors
     /// [`Error::ToolsNotFound`], [`Error::Version`], [`Error::TimedOut`], [`Error::Io`].
     pub fn find(&self, family: Family) -> Result<Tools, Error> {
-        let plain = match family {
-            Family::V4 => "iptables",
-            Family::V6 => "ip6tables",
-        };
+        let plain = plain(family);
         let suffixes: &[&str] = match self.backend {
             None => &["", "-nft", "-legacy"],
             Some(Backend::Nft) => &["-nft", ""],
             Some(Backend::Legacy) => &["-legacy", ""],
         };
-        let stems = suffixes.iter().map(|suffix| format!("{plain}{suffix}"));
-        let places = stems.flat_map(|stem| {
-            self.directories
-                .iter()
-                .map(move |directory| (directory, stem.clone()))
-        });
-        for (directory, stem) in places {
-            let [main, restore, save] =
-                ["", "-restore", "-save"].map(|end| directory.join(format!("{stem}{end}")));
-            if ![&main, &restore, &save]
-                .into_iter()
-                .all(|path| is_executable(path))
+        for [main, restore, save] in self.places(plain, suffixes) {
+            let named = multi(&main).and_then(|multi| backend_named(&multi));
+            if self
+                .backend
+                .is_some_and(|wanted| named.is_some_and(|named| named != wanted))
             {
                 continue;
             }
@@ -117,6 +108,32 @@ impl ToolFinder {
             backend: self.backend,
             directories: self.directories.clone(),
         })
+    }
+
+    /// The three tools of a family, wherever all of them are.
+    fn places(&self, plain: &str, suffixes: &[&str]) -> impl Iterator<Item = [PathBuf; 3]> {
+        let stems = suffixes
+            .iter()
+            .map(move |suffix| format!("{plain}{suffix}"));
+        let places = stems.flat_map(|stem| {
+            let tools = move |directory: &PathBuf| {
+                ["", "-restore", "-save"].map(|end| directory.join(format!("{stem}{end}")))
+            };
+            self.directories.iter().map(tools)
+        });
+        places.filter(|tools| tools.iter().all(|path| is_executable(path)))
+    }
+
+    /// The back end of the tools that [`ToolFinder::find`] finds, where the name of their program tells: `xtables-nft-multi` or
+    /// `xtables-legacy-multi`. `None` where it does not, or there are none. No program is run.
+    pub fn named_backend(&self, family: Family) -> Option<Backend> {
+        if self.backend.is_some() {
+            return self.backend;
+        }
+        let [main, ..] = self
+            .places(plain(family), &["", "-nft", "-legacy"])
+            .next()?;
+        backend_named(&multi(&main)?)
     }
 
     /// The version of a program, as it says itself.
@@ -222,6 +239,14 @@ fn weight(ruleset: &Ruleset) -> u64 {
     chains.map(|chain| chain.rules.len() as u64).sum()
 }
 
+/// What the tools of a family are called where their name has no back end in it.
+const fn plain(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables",
+        Family::V6 => "ip6tables",
+    }
+}
+
 fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path)
         .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
@@ -232,6 +257,15 @@ fn multi(program: &Path) -> Option<PathBuf> {
     let path = program.canonicalize().ok()?;
     let name = path.file_name()?.to_str()?;
     name.ends_with("-multi").then_some(path)
+}
+
+/// The back end that the name of such a program tells.
+fn backend_named(multi: &Path) -> Option<Backend> {
+    match multi.file_name()?.to_str()? {
+        "xtables-nft-multi" => Some(Backend::Nft),
+        "xtables-legacy-multi" => Some(Backend::Legacy),
+        _ => None,
+    }
 }
 
 fn version(program: &Path) -> Result<(Version, Backend), Error> {

@@ -156,3 +156,45 @@ fn one_program_under_many_names_is_asked_once() {
     });
     assert_eq!(runs().lines().count(), 2, "{}", runs());
 }
+
+/// What a program is called tells its back end, so that those of the other one are not run.
+#[test]
+fn a_program_that_is_named_after_a_back_end_is_not_asked_for_the_other() {
+    let folder = StandIns::new().unwrap();
+    for (multi, line, end) in [
+        ("xtables-nft-multi", NFT, "-nft"),
+        ("xtables-legacy-multi", LEGACY, "-legacy"),
+    ] {
+        let path = folder.path().join(multi);
+        let runs = folder.path().join("runs");
+        let script = format!(
+            "#!/bin/sh\necho {multi} >> {}\necho '{line}'\n",
+            runs.display()
+        );
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        for tool in ["", "-restore", "-save"] {
+            symlink(&path, folder.path().join(format!("iptables{end}{tool}"))).unwrap();
+        }
+    }
+    // The plain name is of nft, and without the suffix legacy is there under no other name.
+    for tool in ["", "-restore", "-save"] {
+        let legacy = folder.path().join(format!("iptables-legacy{tool}"));
+        fs::remove_file(legacy).unwrap();
+        let plain = folder.path().join(format!("iptables{tool}"));
+        symlink(folder.path().join("xtables-nft-multi"), plain).unwrap();
+    }
+    let finder = folder.finder();
+    assert_eq!(finder.named_backend(Family::V4), Some(Backend::Nft));
+    assert_eq!(finder.named_backend(Family::V6), None);
+    let legacy = finder.clone().backend(Backend::Legacy);
+    let found = legacy.find(Family::V4);
+    assert!(
+        matches!(found, Err(Error::ToolsNotFound { .. })),
+        "{found:?}"
+    );
+    assert!(!folder.path().join("runs").exists(), "a program was run");
+    assert_eq!(finder.find(Family::V4).unwrap().backend(), Backend::Nft);
+    let runs = fs::read_to_string(folder.path().join("runs")).unwrap();
+    assert_eq!(runs, "xtables-nft-multi\n");
+}

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     kernel_test::main(tests![
         what_ipvs_needs_can_be_had,
         modprobe_loads_a_module,
+        several_modules_are_loaded_at_once,
         finit_module_loads_a_module_and_what_it_needs,
         an_unknown_module_is_not_listed,
         built_in_modules_are_known,
@@ -43,6 +44,15 @@ fn main() -> ExitCode {
         removal::options_are_followed_without_modprobe_too,
         removal::the_configuration_is_that_of_modprobe,
     ])
+}
+
+fn several_modules_are_loaded_at_once() {
+    let names = ["ip_vs_rr", "ip_vs_wrr"].map(unloaded);
+    let more = [name("no_such_module")];
+    here().load_ahead(&[&more[..], &names].concat()).unwrap();
+    for loaded in &names {
+        assert_eq!(here().presence(loaded).unwrap(), LIVE, "{loaded}");
+    }
 }
 
 const LIVE: Presence = Presence::Loaded(ModuleState::Live);

@@ -71,6 +71,7 @@ fn main() -> ExitCode {
         process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
         process::serves_before_the_checks_that_only_warn,
+        process::a_start_runs_few_programs,
         process::a_second_one_stays_out,
         process::cleans_up,
         process::cleans_up_where_nothing_is,

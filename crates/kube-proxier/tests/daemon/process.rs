@@ -1,6 +1,7 @@
 //! How it starts and ends.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Duration;
 
@@ -136,6 +137,64 @@ pub(crate) fn serves_before_the_checks_that_only_warn() {
     let places = order.map(|text| log.find(text).ok_or(text));
     assert!(places.iter().all(Result::is_ok), "{places:?}: {log}");
     assert!(places.is_sorted(), "{places:?}: {log}");
+}
+
+/// Which back end the rules are in is seen without running the tools of both: before the first sync is over, the version is asked
+/// once, and each family's rules are read and written once. Nor does the kernel have to ask for modules one by one.
+pub(crate) fn a_start_runs_few_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let runs = folder.path().join("runs");
+    let script = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    };
+    for (flavour, multi) in [
+        ("legacy", "xtables-legacy-multi"),
+        ("nft", "xtables-nft-multi"),
+    ] {
+        let real = fs::canonicalize(format!("/usr/sbin/{multi}")).unwrap();
+        let text = format!(
+            "#!/bin/bash\necho \"${{0##*/}} $1\" >> {}\nexec -a \"$0\" {} \"$@\"\n",
+            runs.display(),
+            real.display()
+        );
+        let multi = script(multi, &text);
+        for tool in ["iptables", "ip6tables"] {
+            for end in ["", "-save", "-restore"] {
+                symlink(&multi, folder.path().join(format!("{tool}-{flavour}{end}"))).unwrap();
+                if flavour == "nft" {
+                    symlink(&multi, folder.path().join(format!("{tool}{end}"))).unwrap();
+                }
+            }
+        }
+    }
+    let server = ApiServer::start();
+    steady(&server, &["10.244.1.5"]);
+    let setup = Setup::new(&server, "").tools_in(folder.path());
+    let (mut daemon, mut lines) = setup.start_with_lines(&[]);
+    lines.wait_for(" synced ");
+    // Then the other checks come, which look into both back ends.
+    daemon.wait_until("programs", || {
+        let said = fs::read_to_string(&runs).unwrap();
+        (said.lines().count() >= 5).then_some(()).ok_or(said)
+    });
+    let said = fs::read_to_string(&runs).unwrap();
+    let mut first: Vec<_> = said.lines().take(5).map(str::trim).collect();
+    let version = first.remove(0);
+    assert!(version.ends_with("tables-legacy -V"), "{said}");
+    first.sort_unstable();
+    assert_eq!(
+        first,
+        [
+            "ip6tables-legacy-restore --noflush",
+            "ip6tables-legacy-save",
+            "iptables-legacy-restore --noflush",
+            "iptables-legacy-save",
+        ],
+        "{said}"
+    );
 }
 
 /// The seed documents' line.
