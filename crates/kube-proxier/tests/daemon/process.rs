@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::Duration;
 
-use kernel_test::{cmd, try_cmd};
+use kernel_test::{cmd, set_sysctl, sysctl, try_cmd};
 use nix::sys::signal::Signal;
 
 use crate::api_server::ApiServer;
@@ -140,7 +140,8 @@ pub(crate) fn serves_before_the_checks_that_only_warn() {
 }
 
 /// Which back end the rules are in is seen without running the tools of both: before the first sync is over, the version is asked
-/// once, and each family's rules are read and written once. Nor does the kernel have to ask for modules one by one.
+/// once, and each family's rules are read and written once. Nor does the kernel have to run `modprobe` for each module of sets and
+/// rules (where a test before this one has not loaded them).
 pub(crate) fn a_start_runs_few_programs() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
@@ -170,11 +171,32 @@ pub(crate) fn a_start_runs_few_programs() {
             }
         }
     }
+    let asked = folder.path().join("asked");
+    let modprobe = script(
+        "modprobe",
+        &format!(
+            "#!/bin/sh\necho \"$*\" >> {}\nexec /sbin/modprobe \"$@\"\n",
+            asked.display()
+        ),
+    );
+    fs::write(&asked, "").unwrap();
+    let usual = sysctl("kernel.modprobe");
+    set_sysctl("kernel.modprobe", &modprobe.display().to_string());
     let server = ApiServer::start();
     steady(&server, &["10.244.1.5"]);
     let setup = Setup::new(&server, "").tools_in(folder.path());
     let (mut daemon, mut lines) = setup.start_with_lines(&[]);
     lines.wait_for(" synced ");
+    set_sysctl("kernel.modprobe", &usual);
+    let said = fs::read_to_string(&asked).unwrap();
+    println!("modprobe was run with:\n{said}");
+    let by_the_kernel = said.lines().filter_map(|line| line.strip_prefix("-q -- "));
+    let of_sets_and_rules = by_the_kernel.filter(|alias| {
+        ["ip_set_", "xt_", "ipt_", "ip6t_", "ip_vs_"]
+            .iter()
+            .any(|start| alias.starts_with(start))
+    });
+    assert_eq!(of_sets_and_rules.collect::<Vec<_>>(), [""; 0]);
     // Then the other checks come, which look into both back ends.
     daemon.wait_until("programs", || {
         let said = fs::read_to_string(&runs).unwrap();
@@ -292,7 +314,7 @@ pub(crate) fn cleans_up_where_nothing_is() {
             "ip -o address",
         ];
         let settings = ["net.ipv4.ip_forward", "net.ipv4.conf.all.arp_ignore"];
-        let settings = settings.map(kernel_test::sysctl).concat();
+        let settings = settings.map(sysctl).concat();
         commands.map(cmd).concat() + &settings
     };
     let cleaned = || {
@@ -335,9 +357,9 @@ pub(crate) fn initializes_only() {
         let (status, said) = output(setup.command());
         assert_eq!(status, Some(0), "{said}");
         assert_eq!(!said.contains("done=0 "), done, "{said}");
-        assert_eq!(kernel_test::sysctl("net.ipv4.ip_forward"), "1");
-        assert_eq!(kernel_test::sysctl("net.ipv4.conf.all.arp_ignore"), "1");
-        assert_eq!(kernel_test::sysctl(established), "7200");
+        assert_eq!(sysctl("net.ipv4.ip_forward"), "1");
+        assert_eq!(sysctl("net.ipv4.conf.all.arp_ignore"), "1");
+        assert_eq!(sysctl(established), "7200");
         assert_eq!(said.contains("was 432000, is 7200"), done, "{said}");
         assert_eq!(cmd("ipvsadm -Sn"), "");
     }
