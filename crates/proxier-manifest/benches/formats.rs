@@ -19,7 +19,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, MultiGzDecoder};
 use proxier_manifest::list::{ListKind, RawList};
 use proxier_manifest::protobuf::{ListReader, encode};
-use proxier_manifest::read_object;
+use proxier_manifest::{Names, read_object};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -139,11 +139,11 @@ fn json(kind: ListKind, text: &str) -> usize {
 /// The same in protobuf.
 fn protobuf(kind: ListKind, bytes: &[u8]) -> usize {
     let mut reader = ListReader::new(kind, 1 << 20);
-    let mut count = 0;
+    let (mut count, mut names) = (0, Names::default());
     for piece in bytes.chunks(PIECE) {
         reader.push(piece);
         while let Some(object) = reader.next().unwrap() {
-            let read = object.read().unwrap();
+            let read = object.read(&mut names).unwrap();
             count += usize::from(read.object.is_some() && read.left_out.is_empty());
         }
     }

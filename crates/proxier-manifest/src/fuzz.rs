@@ -3,9 +3,10 @@
 
 use std::sync::LazyLock;
 
+use crate::Names;
 #[cfg(feature = "protobuf")]
 use crate::ObjectError;
-#[cfg(feature = "protobuf")]
+use crate::json::PlainObject;
 use crate::list::ListKind;
 #[cfg(feature = "protobuf")]
 use crate::protobuf::{EncodedObject, Event, ListReader};
@@ -48,6 +49,15 @@ pub fn object(bytes: &[u8]) {
     };
     let read = read_object(value.clone());
     assert_eq!(read, read_object(value));
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    for kind in ListKind::ALL {
+        let plain = PlainObject::item(kind, text).map(|plain| plain.read(&mut Names::default()));
+        if let Some(plain) = plain {
+            let mut value = serde_json::from_slice(bytes).unwrap_or_default();
+            kind.complete(&mut value);
+            assert_eq!(plain, read_object(value));
+        }
+    }
     let object = match read {
         Ok(ObjectReading {
             object: Some(object),
@@ -76,17 +86,17 @@ pub fn protobuf(bytes: &[u8]) {
         let whole = protobuf_list(kind, bytes, bytes.len().max(1));
         let pieces = protobuf_list(kind, bytes, 7);
         assert_eq!(whole, pieces);
-        let object = match Event::decode(kind, bytes.to_vec().into()) {
-            Ok(Event::Object(_, object)) => *object,
+        let object = match Event::decode(kind, bytes) {
+            Ok(Event::Object(_, object)) => object,
             Ok(Event::Failed(_)) => continue,
             Err(error) => {
                 assert!(!error.to_string().contains(char::is_control));
-                EncodedObject::enveloped(kind, bytes.to_vec().into())
+                EncodedObject::enveloped(kind, bytes)
             }
         };
-        let name = object.name().to_owned();
-        let read = object.clone().read();
-        assert_eq!(object.read(), read);
+        let name = object.name();
+        let read = object.clone().read(&mut Names::default());
+        assert_eq!(object.read(&mut Names::default()), read);
         match read {
             Ok(ObjectReading {
                 object: Some(object),
@@ -94,7 +104,7 @@ pub fn protobuf(bytes: &[u8]) {
             }) => {
                 assert_eq!(
                     (object.kind(), object.name().name()),
-                    (kind.item_kind(), &*name)
+                    (kind.item_kind(), name)
                 );
                 let mut cluster = CLUSTER.clone();
                 cluster.change(Change::from(object));
@@ -119,7 +129,7 @@ fn protobuf_list(
         reader.push(piece);
         loop {
             match reader.next() {
-                Ok(Some(item)) => items.push(item.read()),
+                Ok(Some(item)) => items.push(item.read(&mut Names::default())),
                 Ok(None) => break,
                 Err(_) => return (items, false),
             }

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod borrowed;
 mod config;
 mod convert;
 mod diagnostic;
@@ -19,8 +20,10 @@ mod field_error;
 #[doc(hidden)]
 pub mod fuzz;
 mod host;
+pub mod json;
 pub mod list;
 mod manifests;
+mod names;
 mod object;
 mod objects;
 #[cfg(feature = "protobuf")]
@@ -41,7 +44,9 @@ pub use explanation::explanation_json;
 pub use field_error::{FieldError, FieldErrors};
 pub use host::read_links;
 pub use manifests::{Content, MAX_OBJECTS, Manifests, read_cluster};
+pub use names::Names;
 pub use object::{ObjectError, ObjectReading, read_object};
+pub use objects::{INITIAL_EVENTS_END, LAST_CHANGE_TRIGGER_TIME};
 pub use quantity::{DurationError, parse_duration};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use text::{printable, printable_within};

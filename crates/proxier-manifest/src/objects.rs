@@ -4,232 +4,298 @@
 //! null before the object is read once more. Numbers are wide, so that one out of range is reported as such
 //! and not as a wrong type.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::fmt;
-
 use proxier::cluster::annotation;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+
+use super::borrowed::{Chosen, First, Loose, Text, chosen};
+use super::convert::LABELS;
+
+/// The annotation that says when the cause of an EndpointSlice's last change came about.
+pub const LAST_CHANGE_TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+/// The annotation of the bookmark that ends the list with which a watch began (`InitialEventsAnnotationKey` in
+/// apimachinery's meta/v1).
+pub const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
+
+/// What is read for those who watch.
+const FOR_WATCHES: [&str; 2] = [LAST_CHANGE_TRIGGER_TIME, INITIAL_EVENTS_END];
+
+/// A field that says of what kind or API version an object is.
+#[derive(Debug, Default)]
+pub(super) enum Named<'a> {
+    /// It is not there. One that is null is of a wrong type.
+    #[default]
+    Missing,
+    As(Text<'a>),
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Text::deserialize(from).map(Self::As)
+    }
+}
 
 /// The metadata of an object.
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
-    pub(super) name: Option<String>,
-    pub(super) namespace: Option<String>,
-    pub(super) creation_timestamp: Option<Timestamp>,
-    pub(super) resource_version: Option<String>,
-    pub(super) labels: Option<BTreeMap<String, Value>>,
-    #[serde(default)]
-    pub(super) annotations: Annotations,
+pub(super) struct Metadata<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) namespace: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) creation_timestamp: Option<Timestamp<'a>>,
+    pub(super) deletion_timestamp: Option<IgnoredAny>,
+    #[serde(borrow)]
+    pub(super) resource_version: Option<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "chosen")]
+    pub(super) labels: Labels<'a>,
+    #[serde(borrow, default, deserialize_with = "chosen")]
+    pub(super) annotations: Annotations<'a>,
+}
+
+/// The labels that are read, by their place in [`LABELS`](super::convert::LABELS). All others are passed over.
+#[derive(Debug, Default)]
+pub(super) struct Labels<'a>([Option<Loose<'a>>; LABELS.len()]);
+
+impl<'a> Labels<'a> {
+    /// The value of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Loose<'a>> {
+        let at = LABELS.iter().position(|known| *known == key)?;
+        self.0.get(at)?.as_ref()
+    }
+}
+
+impl<'a> Chosen<'a> for Labels<'a> {
+    fn place(&mut self, key: &[u8]) -> Option<&mut Option<Loose<'a>>> {
+        let at = LABELS.iter().position(|known| known.as_bytes() == key)?;
+        self.0.get_mut(at)
+    }
 }
 
 /// The annotations that are read, by key. All others are passed over.
 #[derive(Debug, Default)]
-pub(super) struct Annotations(pub(super) Vec<(&'static str, Value)>);
+pub(super) struct Annotations<'a>(Vec<(&'static str, Option<Loose<'a>>)>);
 
-impl Annotations {
-    /// The key, if annotations of this key are read.
-    pub(super) fn known(key: &[u8]) -> Option<&'static str> {
-        let mut all = annotation::ALL.into_iter();
-        all.find(|known| known.as_bytes() == key)
-    }
-
+impl<'a> Annotations<'a> {
     /// The value of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+    pub(super) fn get(&self, key: &str) -> Option<&Loose<'a>> {
         let mut all = self.0.iter();
-        all.find_map(|(known, value)| (*known == key).then_some(value))
+        all.find_map(|(known, value)| value.as_ref().filter(|_| *known == key))
+    }
+
+    /// Whether there are none of those that are read.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-impl<'de> Deserialize<'de> for Annotations {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(AnnotationsVisitor)
-    }
-}
-
-struct AnnotationsVisitor;
-
-impl<'de> Visitor<'de> for AnnotationsVisitor {
-    type Value = Annotations;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("annotations by key")
-    }
-
-    fn visit_unit<E>(self) -> Result<Annotations, E> {
-        Ok(Annotations::default())
-    }
-
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Annotations, M::Error> {
-        let mut annotations = Annotations::default();
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            match Annotations::known(key.as_bytes()) {
-                Some(known) => annotations.0.push((known, map.next_value()?)),
-                None => drop(map.next_value::<IgnoredAny>()?),
+impl<'a> Chosen<'a> for Annotations<'a> {
+    fn place(&mut self, key: &[u8]) -> Option<&mut Option<Loose<'a>>> {
+        let mut all = annotation::ALL.into_iter().chain(FOR_WATCHES);
+        let known = all.find(|known| known.as_bytes() == key)?;
+        let at = match self.0.iter().position(|(has, _)| *has == known) {
+            Some(at) => at,
+            None => {
+                self.0.push((known, None));
+                self.0.len() - 1
             }
-        }
-        Ok(annotations)
+        };
+        self.0.get_mut(at).map(|(_, value)| value)
     }
 }
 
 /// When an object was created.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-pub(super) enum Timestamp {
+#[derive(Debug)]
+pub(super) enum Timestamp<'a> {
     /// As RFC 3339 writes it.
-    Text(String),
+    Text(Text<'a>),
     /// In seconds since the Unix epoch.
     #[cfg(feature = "protobuf")]
     Seconds(i64),
 }
 
-impl From<String> for Timestamp {
-    fn from(text: String) -> Self {
-        Self::Text(text)
+impl<'de: 'a, 'a> Deserialize<'de> for Timestamp<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Text::deserialize(from).map(Self::Text)
     }
 }
 
-#[derive(Deserialize)]
-pub(super) struct RawService {
-    #[serde(default)]
-    pub(super) metadata: Metadata,
-    #[serde(default)]
-    pub(super) spec: ServiceSpec,
-    pub(super) status: Option<ServiceStatus>,
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RawService<'a> {
+    #[serde(borrow, default)]
+    pub(super) kind: Named<'a>,
+    #[serde(borrow, default)]
+    pub(super) api_version: Named<'a>,
+    #[serde(borrow, default)]
+    pub(super) metadata: Metadata<'a>,
+    #[serde(borrow, default)]
+    pub(super) spec: ServiceSpec<'a>,
+    #[serde(borrow)]
+    pub(super) status: Option<ServiceStatus<'a>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ServiceSpec {
-    #[serde(rename = "type")]
-    pub(super) service_type: Option<String>,
-    #[serde(rename = "clusterIP")]
-    pub(super) cluster_ip: Option<String>,
-    #[serde(rename = "clusterIPs")]
-    pub(super) cluster_ips: Option<Vec<Option<String>>>,
-    #[serde(rename = "externalIPs")]
-    pub(super) external_ips: Option<Vec<Option<String>>>,
-    pub(super) ip_families: Option<Vec<Option<String>>>,
-    pub(super) ports: Option<Vec<Option<RawServicePort>>>,
-    pub(super) session_affinity: Option<String>,
+pub(super) struct ServiceSpec<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) service_type: Option<Text<'a>>,
+    #[serde(borrow, rename = "clusterIP")]
+    pub(super) cluster_ip: Option<Text<'a>>,
+    #[serde(borrow, rename = "clusterIPs")]
+    pub(super) cluster_ips: Option<Vec<Option<Text<'a>>>>,
+    #[serde(borrow, rename = "externalIPs")]
+    pub(super) external_ips: Option<Vec<Option<Text<'a>>>>,
+    #[serde(borrow)]
+    pub(super) ip_families: Option<Vec<Option<Text<'a>>>>,
+    #[serde(borrow)]
+    pub(super) ports: Option<Vec<Option<RawServicePort<'a>>>>,
+    #[serde(borrow)]
+    pub(super) session_affinity: Option<Text<'a>>,
     pub(super) session_affinity_config: Option<AffinityConfig>,
-    pub(super) internal_traffic_policy: Option<String>,
-    pub(super) external_traffic_policy: Option<String>,
+    #[serde(borrow)]
+    pub(super) internal_traffic_policy: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) external_traffic_policy: Option<Text<'a>>,
     pub(super) health_check_node_port: Option<i64>,
-    pub(super) load_balancer_source_ranges: Option<Vec<Option<String>>>,
+    #[serde(borrow)]
+    pub(super) load_balancer_source_ranges: Option<Vec<Option<Text<'a>>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawServicePort {
-    pub(super) name: Option<String>,
-    pub(super) protocol: Option<String>,
+pub(super) struct RawServicePort<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) protocol: Option<Text<'a>>,
     pub(super) port: i64,
     pub(super) node_port: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct AffinityConfig {
     #[serde(rename = "clientIP")]
     pub(super) client_ip: Option<ClientIp>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ClientIp {
     pub(super) timeout_seconds: Option<i64>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ServiceStatus {
-    pub(super) load_balancer: Option<LoadBalancer>,
+pub(super) struct ServiceStatus<'a> {
+    #[serde(borrow)]
+    pub(super) load_balancer: Option<LoadBalancer<'a>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct LoadBalancer {
-    pub(super) ingress: Option<Vec<Option<Ingress>>>,
+#[derive(Debug, Deserialize)]
+pub(super) struct LoadBalancer<'a> {
+    #[serde(borrow)]
+    pub(super) ingress: Option<Vec<Option<Ingress<'a>>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Ingress {
-    pub(super) ip: Option<String>,
-    pub(super) ip_mode: Option<String>,
+pub(super) struct Ingress<'a> {
+    #[serde(borrow)]
+    pub(super) ip: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) ip_mode: Option<Text<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawSlice {
-    #[serde(default)]
-    pub(super) metadata: Metadata,
-    pub(super) address_type: Option<String>,
-    pub(super) endpoints: Option<Vec<Option<RawEndpoint>>>,
-    pub(super) ports: Option<Vec<Option<RawEndpointPort>>>,
+pub(super) struct RawSlice<'a> {
+    #[serde(borrow, default)]
+    pub(super) kind: Named<'a>,
+    #[serde(borrow, default)]
+    pub(super) api_version: Named<'a>,
+    #[serde(borrow, default)]
+    pub(super) metadata: Metadata<'a>,
+    #[serde(borrow)]
+    pub(super) address_type: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) endpoints: Option<Vec<Option<RawEndpoint<'a>>>>,
+    #[serde(borrow)]
+    pub(super) ports: Option<Vec<Option<RawEndpointPort<'a>>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawEndpoint {
-    pub(super) addresses: Option<Vec<String>>,
+pub(super) struct RawEndpoint<'a> {
+    #[serde(borrow)]
+    pub(super) addresses: Option<First<'a>>,
     pub(super) conditions: Option<Conditions>,
-    pub(super) node_name: Option<String>,
-    pub(super) hints: Option<RawHints>,
+    #[serde(borrow)]
+    pub(super) node_name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) hints: Option<RawHints<'a>>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub(super) struct Conditions {
     pub(super) ready: Option<bool>,
     pub(super) serving: Option<bool>,
     pub(super) terminating: Option<bool>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct RawHints {
-    pub(super) for_zones: Option<Vec<Hint>>,
-    pub(super) for_nodes: Option<Vec<Hint>>,
+pub(super) struct RawHints<'a> {
+    #[serde(borrow)]
+    pub(super) for_zones: Option<Vec<Hint<'a>>>,
+    #[serde(borrow)]
+    pub(super) for_nodes: Option<Vec<Hint<'a>>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Hint {
-    pub(super) name: String,
+#[derive(Debug, Deserialize)]
+pub(super) struct Hint<'a> {
+    #[serde(borrow)]
+    pub(super) name: Text<'a>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct RawEndpointPort {
-    pub(super) name: Option<String>,
-    pub(super) protocol: Option<String>,
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RawEndpointPort<'a> {
+    #[serde(borrow)]
+    pub(super) name: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) protocol: Option<Text<'a>>,
     pub(super) port: Option<i64>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct RawNode {
-    #[serde(default)]
-    pub(super) metadata: Metadata,
-    pub(super) spec: Option<NodeSpec>,
-    pub(super) status: Option<NodeStatus>,
+#[derive(Debug, Deserialize)]
+pub(super) struct RawNode<'a> {
+    #[serde(borrow, default)]
+    pub(super) metadata: Metadata<'a>,
+    #[serde(borrow)]
+    pub(super) spec: Option<NodeSpec<'a>>,
+    #[serde(borrow)]
+    pub(super) status: Option<NodeStatus<'a>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct NodeSpec {
-    #[serde(rename = "podCIDR")]
-    pub(super) pod_cidr: Option<String>,
-    #[serde(rename = "podCIDRs")]
-    pub(super) pod_cidrs: Option<Vec<Option<String>>>,
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct NodeSpec<'a> {
+    #[serde(borrow, rename = "podCIDR")]
+    pub(super) pod_cidr: Option<Text<'a>>,
+    #[serde(borrow, rename = "podCIDRs")]
+    pub(super) pod_cidrs: Option<Vec<Option<Text<'a>>>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct NodeStatus {
-    pub(super) addresses: Option<Vec<Option<NodeAddress>>>,
+#[derive(Debug, Deserialize)]
+pub(super) struct NodeStatus<'a> {
+    #[serde(borrow)]
+    pub(super) addresses: Option<Vec<Option<NodeAddress<'a>>>>,
 }
 
-#[derive(Deserialize)]
-pub(super) struct NodeAddress {
-    #[serde(rename = "type")]
-    pub(super) address_type: String,
-    pub(super) address: String,
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct NodeAddress<'a> {
+    #[serde(borrow, rename = "type")]
+    pub(super) address_type: Text<'a>,
+    #[serde(borrow)]
+    pub(super) address: Text<'a>,
 }

@@ -3,22 +3,20 @@
 mod listing;
 mod nodes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use self::listing::Listing;
+use self::listing::{Listing, Objects};
 use self::nodes::is_deleting;
 use super::super::Event;
 use super::item::Item;
 use super::{Counters, Kind};
 use proxier::cluster::{Change, Node, ObjectName};
-use proxier_manifest::{FieldError, Object};
+use proxier_manifest::{FieldError, LAST_CHANGE_TRIGGER_TIME, Names, Object};
 
-/// When the cause of an EndpointSlice's last change came about.
-const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// How many entries of an object are logged one by one.
 const MAX_REPORTED: usize = 5;
 
@@ -30,11 +28,13 @@ pub(super) struct Intake {
     kind: Kind,
     counters: Arc<Counters>,
     /// The usable objects that were sent. Their names only: the objects are with whoever receives them.
-    known: BTreeSet<ObjectName>,
+    known: HashSet<ObjectName>,
     /// Those whose last version cannot be used, or only in part.
     refused: BTreeSet<ObjectName>,
     /// What was reported of objects that are used: entries left out, and warnings.
     reported: BTreeMap<ObjectName, Vec<FieldError>>,
+    /// Those that objects have in common.
+    names: Names,
     listing: Listing,
     listed_once: bool,
     /// This node's own.
@@ -62,9 +62,10 @@ impl Intake {
         Self {
             kind,
             counters,
-            known: BTreeSet::new(),
+            known: HashSet::new(),
             refused: BTreeSet::new(),
             reported: BTreeMap::new(),
+            names: Names::default(),
             listing: Listing::default(),
             listed_once: false,
             node: None,
@@ -84,7 +85,7 @@ impl Intake {
     }
 
     /// An item of the list, or another version of one.
-    pub(super) fn list_item(&mut self, item: impl Into<Item>) {
+    pub(super) fn list_item<'a>(&mut self, item: impl Into<Item<'a>>) {
         let item = item.into();
         if !self.kind.wants(&item) {
             return;
@@ -103,7 +104,7 @@ impl Intake {
     }
 
     /// An object that was listed is gone already.
-    pub(super) fn list_gone(&mut self, item: &Item) {
+    pub(super) fn list_gone(&mut self, item: &Item<'_>) {
         if !self.kind.wants(item) {
             return;
         }
@@ -123,19 +124,20 @@ impl Intake {
             kept,
             deleting,
         } = mem::take(&mut self.listing);
-        let objects: Vec<_> = objects.into_iter().flatten().collect();
-        let mut now: BTreeSet<_> = places.into_keys().collect();
+        let mut now: HashSet<_> = places.into_keys().collect();
         let changes = if let Kind::Node(_) = self.kind {
-            self.node_list(objects, kept.is_empty())
+            self.node_list(objects.nodes, kept.is_empty())
         } else if matches!(self.kind, Kind::Nodes(_)) && kept.is_empty() {
-            self.all_nodes(objects)
+            self.all_nodes(objects.nodes)
         } else if kept.is_empty() {
             vec![self.whole(objects)]
         } else {
             // The earlier versions of some stay, and are not here to be sent again. So the differences are.
             let gone = self.known.difference(&now).filter(|n| !kept.contains(*n));
-            let gone: Vec<_> = gone.map(|name| self.change_gone(name.clone())).collect();
-            objects.into_iter().map(Change::from).chain(gone).collect()
+            let mut gone: Vec<_> = gone.cloned().collect();
+            gone.sort_unstable();
+            let gone = gone.into_iter().map(|name| self.change_gone(name));
+            objects.into_changes().chain(gone).collect()
         };
         now.extend(kept);
         self.warn_of_loss(&now);
@@ -155,7 +157,7 @@ impl Intake {
     }
 
     /// A list that removes most of what is known may be right, and is then what an engineer wants to know of.
-    fn warn_of_loss(&self, now: &BTreeSet<ObjectName>) {
+    fn warn_of_loss(&self, now: &HashSet<ObjectName>) {
         let known = self.known.len();
         let removed = self.known.difference(now).count();
         if removed * 2 > known {
@@ -169,22 +171,16 @@ impl Intake {
         }
     }
 
-    fn whole(&self, objects: Vec<Object>) -> Change {
+    fn whole(&self, objects: Objects) -> Change {
         match self.kind {
-            Kind::Services => Change::Services(unboxed(objects, |object| match object {
-                Object::Service(service) => Some(*service),
-                _ => None,
-            })),
-            Kind::Slices => Change::Slices(unboxed(objects, |object| match object {
-                Object::Slice(slice) => Some(*slice),
-                _ => None,
-            })),
+            Kind::Services => Change::Services(without_gaps(objects.services)),
+            Kind::Slices => Change::Slices(without_gaps(objects.slices)),
             Kind::Node(_) | Kind::Nodes(_) => Change::Nodes(Vec::new()),
         }
     }
 
     /// An object was added or changed.
-    pub(super) fn applied(&mut self, item: impl Into<Item>) -> Vec<Event> {
+    pub(super) fn applied<'a>(&mut self, item: impl Into<Item<'a>>) -> Vec<Event> {
         let item = item.into();
         if !self.kind.wants(&item) {
             return Vec::new();
@@ -213,7 +209,7 @@ impl Intake {
     }
 
     /// An object is gone, usable or not.
-    pub(super) fn gone(&mut self, item: impl Into<Item>) -> Option<Event> {
+    pub(super) fn gone<'a>(&mut self, item: impl Into<Item<'a>>) -> Option<Event> {
         let item = item.into();
         if !self.kind.wants(&item) {
             return None;
@@ -251,8 +247,8 @@ impl Intake {
         self.known.remove(&name).then(|| self.change_gone(name))
     }
 
-    fn read(&mut self, item: Item, name: &ObjectName) -> Read {
-        match item.read(&self.kind) {
+    fn read(&mut self, item: Item<'_>, name: &ObjectName) -> Read {
+        match item.read(&self.kind, &mut self.names) {
             Ok(reading) => {
                 let partial = !reading.left_out.is_empty();
                 if partial {
@@ -319,7 +315,7 @@ impl Intake {
     }
 
     /// What an object goes by, usable or not. Nodes have no namespace.
-    fn name(&self, item: &Item) -> ObjectName {
+    fn name(&self, item: &Item<'_>) -> ObjectName {
         let namespace = match self.kind {
             Kind::Node(_) | Kind::Nodes(_) => "",
             Kind::Services | Kind::Slices => item.namespace().unwrap_or("default"),
@@ -336,10 +332,10 @@ impl Intake {
     }
 }
 
-/// Each taken out of its box, into room that does not grow.
-fn unboxed<T>(objects: Vec<Object>, take: impl FnMut(Object) -> Option<T>) -> Vec<T> {
-    let mut all = Vec::with_capacity(objects.len());
-    all.extend(objects.into_iter().filter_map(take));
+/// Those that are there, in no more room than they need.
+fn without_gaps<T>(objects: Vec<Option<T>>) -> Vec<T> {
+    let mut all: Vec<_> = objects.into_iter().flatten().collect();
+    all.shrink_to_fit();
     all
 }
 
@@ -356,8 +352,8 @@ fn shared(name: ObjectName, object: &Object) -> ObjectName {
     }
 }
 
-fn triggered(item: &Item) -> Option<SystemTime> {
-    humantime::parse_rfc3339_weak(&item.annotation(TRIGGERED)?).ok()
+fn triggered(item: &Item<'_>) -> Option<SystemTime> {
+    humantime::parse_rfc3339_weak(item.annotation(LAST_CHANGE_TRIGGER_TIME)?).ok()
 }
 
 #[cfg(test)]

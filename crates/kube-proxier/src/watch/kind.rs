@@ -109,7 +109,7 @@ impl Kind {
     }
 
     /// Whether an object is one that was asked for: a server may not know field selectors.
-    pub(super) fn wants(&self, item: &Item) -> bool {
+    pub(super) fn wants(&self, item: &Item<'_>) -> bool {
         match self {
             Self::Services | Self::Slices | Self::Nodes(_) => true,
             Self::Node(name) => item.name() == &**name,

@@ -11,8 +11,8 @@ use axum::http::header::{ACCEPT, HeaderValue};
 use axum::http::uri::Uri;
 use futures_util::{AsyncBufRead, AsyncBufReadExt};
 use kube::api::ListParams;
+use proxier_manifest::json::PlainObject;
 use proxier_manifest::protobuf::ListReader;
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::super::Event;
@@ -150,7 +150,9 @@ impl Follower {
         }
         for item in page.items {
             // What is JSON as a whole is so in its parts.
-            let item: Value = serde_json::from_str(item.get()).unwrap_or_default();
+            let value = || serde_json::from_str(item.get()).unwrap_or_default();
+            let plain = PlainObject::item(self.kind.list(), item.get());
+            let item = plain.map_or_else(|| Item::Value(value()), Item::Plain);
             self.intake.list_item(item);
         }
         Ok(PageEnd {
@@ -186,7 +188,7 @@ impl Follower {
                 if *objects > limits.objects {
                     return Err(too_many(limits.objects, "objects"));
                 }
-                self.intake.list_item(Item::Protobuf(Box::new(object)));
+                self.intake.list_item(Item::Protobuf(object));
             }
         }
         let list = reader.finish().map_err(|error| not_the_list(kind, error))?;

@@ -1,5 +1,6 @@
 //! What an API server answers, parsed no further than needed, so that nothing in one object can spoil the rest.
 
+use proxier_manifest::json::PlainObject;
 use proxier_manifest::list::{ListError, ListKind, RawList};
 use proxier_manifest::protobuf;
 use serde::Deserialize;
@@ -77,9 +78,9 @@ pub(super) fn not_the_list(asked: ListKind, error: ListError) -> WatchError {
 }
 
 /// An event of a watch.
-pub(super) struct Received {
+pub(super) struct Received<'a> {
     pub(super) event: EventType,
-    pub(super) object: Item,
+    pub(super) object: Item<'a>,
 }
 
 #[derive(Deserialize)]
@@ -90,9 +91,14 @@ struct Line {
     object: Value,
 }
 
-impl Received {
+impl<'a> Received<'a> {
     /// Parses a line of JSON. A Status in the place of an event, or in one, is what the server has to report.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, WatchError> {
+    pub(super) fn parse(text: &'a [u8], kind: &Kind) -> Result<Self, WatchError> {
+        let plain = PlainObject::event(kind.list(), text);
+        if let Some((event, object)) = plain.filter(|(event, _)| *event != EventType::Error) {
+            let object = Item::Plain(object);
+            return Ok(Self { event, object });
+        }
         let line: Line =
             serde_json::from_slice(text).map_err(|error| {
                 match serde_json::from_slice::<Value>(text) {
@@ -112,9 +118,9 @@ impl Received {
     }
 
     /// Decodes an event in protobuf. A Status in it is what the server has to report.
-    pub(super) fn decode(bytes: Vec<u8>, kind: &Kind) -> Result<Self, WatchError> {
+    pub(super) fn decode(bytes: &'a [u8], kind: &Kind) -> Result<Self, WatchError> {
         let malformed = |error: protobuf::Malformed| WatchError::Malformed(error.to_string());
-        let event = protobuf::Event::decode(kind.list(), bytes.into()).map_err(malformed)?;
+        let event = protobuf::Event::decode(kind.list(), bytes).map_err(malformed)?;
         let (event, object) = match event {
             protobuf::Event::Object(event, object) => (event, object),
             protobuf::Event::Failed(status) => return Err(refusal_in(status, 500)),
@@ -151,7 +157,7 @@ pub(super) fn failure(body: &[u8], code: u16) -> WatchError {
         Ok(status) if status.is_object() => return refusal(&status, code),
         _ => {}
     }
-    match protobuf::Status::decode(body.to_vec().into()) {
+    match protobuf::Status::decode(body) {
         Ok(status) => refusal_in(status, code),
         Err(_) => WatchError::Refused {
             code,
@@ -277,10 +283,10 @@ mod tests {
     #[test]
     fn a_bookmark_needs_no_more_than_a_version() {
         let text = r#"{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9"}}}"#;
-        let received = Received::parse(text.as_bytes()).unwrap();
+        let received = Received::parse(text.as_bytes(), &Kind::Services).unwrap();
         assert_eq!(received.event, EventType::Bookmark);
         assert_eq!(received.object.version(), Some("9"));
-        assert!(Received::parse(br#"{"type":"NOVEL","object":{}}"#).is_err());
+        assert!(Received::parse(br#"{"type":"NOVEL","object":{}}"#, &Kind::Services).is_err());
     }
 
     #[test]

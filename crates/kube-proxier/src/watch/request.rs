@@ -278,19 +278,28 @@ pub(super) async fn read_frame(
     frame: &mut Vec<u8>,
     limit: usize,
 ) -> Result<usize, WatchError> {
-    let mut length = Vec::new();
-    frames.as_mut().take(4).read_to_end(&mut length).await?;
-    let Ok(length) = <[u8; 4]>::try_from(length) else {
-        return Ok(0);
-    };
+    let mut length = [0; 4];
+    match frames.read_exact(&mut length).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+        read => read?,
+    }
     let length = u32::from_be_bytes(length);
     let wanted = usize::try_from(length).unwrap_or(usize::MAX);
     if wanted > limit {
         return Err(WatchError::TooLarge { limit, unit: BYTES });
     }
     // Nothing is reserved for a length that is only claimed.
-    let read = frames.take(length.into()).read_to_end(frame).await?;
-    Ok(if read == wanted { 4 + read } else { 0 })
+    while frame.len() < wanted {
+        let piece = frames.fill_buf().await?;
+        let piece = piece.get(..wanted - frame.len()).unwrap_or(piece);
+        if piece.is_empty() {
+            return Ok(0);
+        }
+        frame.extend_from_slice(piece);
+        let read = piece.len();
+        frames.as_mut().consume(read);
+    }
+    Ok(4 + wanted)
 }
 
 fn one_more(limit: usize) -> u64 {

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use proxier_manifest::INITIAL_EVENTS_END;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::super::Event;
@@ -13,8 +14,6 @@ use super::follow::Follower;
 use super::protocol::{EventType, Received};
 use super::stream::Watch;
 
-/// The annotation of the bookmark behind the initial events (`InitialEventsAnnotationKey` in apimachinery's meta/v1).
-const END: &str = "k8s.io/initial-events-end";
 /// How long a server that could not stream a list is not asked for one: it may have been upgraded since.
 const REFUSED: Duration = Duration::from_secs(600);
 /// After so many streams in a row that broke off, lists are asked for.
@@ -123,7 +122,7 @@ impl Follower {
                 return Err(WatchError::BrokenOff(early));
             };
             match event {
-                EventType::Bookmark if object.annotation(END).as_deref() == Some("true") => {
+                EventType::Bookmark if object.annotation(INITIAL_EVENTS_END) == Some("true") => {
                     self.version = object
                         .version()
                         .map(ToOwned::to_owned)

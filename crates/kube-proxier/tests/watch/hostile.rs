@@ -209,8 +209,9 @@ fn connections_are_probed_by_the_kernel(api: Api) {
 
 /// A line that is not an event of a Service changes nothing, whatever it names, and the events after it are read.
 fn odd_lines_of_a_watch_change_nothing(api: Api) {
+    // Deeper than what is read may be, and in the place of something that is.
     let deep = format!(
-        r#"{{"type":"MODIFIED","object":{{"metadata":{{"name":"web","namespace":"shop","a":{}1{}}}}}}}"#,
+        r#"{{"type":"MODIFIED","object":{{"metadata":{{"name":"web","namespace":"shop"}},"spec":{{"type":{}1{}}}}}}}"#,
         r#"{"a":"#.repeat(200),
         "}".repeat(200)
     );
@@ -254,6 +255,20 @@ fn odd_lines_of_a_watch_change_nothing(api: Api) {
         watched.take_in();
         assert_eq!(watched.cluster, before, "{line}");
     }
+}
+
+/// What is not read of an object may be as deep as it likes.
+fn what_is_passed_over_may_be_deep(api: Api) {
+    let server = api.start();
+    server.speak_json();
+    let (server, mut watched) = started_on(server, timing());
+    let after = service("after", 1).to_string();
+    let deep = format!(r#"{{"a":{}1{},"#, "[".repeat(2000), "]".repeat(2000));
+    let object = after.replacen('{', &deep, 1);
+    let line = format!(r#"{{"type":"ADDED","object":{object}}}"#);
+    server.send_line(SERVICES, &line);
+    watched.until("the Service", |w| w.services().len() == 2);
+    assert_eq!(watched.counters.refused(), 0);
 }
 
 /// An item of a list that says it is something else is not used, and what was known by its name stays.
@@ -313,6 +328,7 @@ on_each!(
     a_server_that_comes_back_is_noticed_by_its_readiness,
     connections_are_probed_by_the_kernel,
     odd_lines_of_a_watch_change_nothing,
+    what_is_passed_over_may_be_deep,
     an_item_of_another_kind_is_refused_alone,
     retry_after_is_respected,
 );

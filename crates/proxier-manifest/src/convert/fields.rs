@@ -10,7 +10,7 @@ use proxier::cluster::ObjectName;
 
 pub(super) type Result<T> = std::result::Result<T, FieldError>;
 
-pub(super) fn name(metadata: &Metadata) -> Result<ObjectName> {
+pub(super) fn name(metadata: &Metadata<'_>) -> Result<ObjectName> {
     let namespace = metadata.namespace.as_deref().unwrap_or("default");
     match metadata.name.as_deref() {
         Some(name) if !name.is_empty() => Ok(ObjectName::new(namespace, name)),

@@ -14,21 +14,20 @@ use std::collections::HashMap;
 use std::mem;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 pub(super) use self::notes::Notes;
+use super::borrowed::Text;
 use super::diagnostic::Location;
 use super::field_error::FieldError;
-#[cfg(feature = "protobuf")]
 use super::list::ListKind;
+use super::names::Names;
 use super::object::{ObjectError, ObjectReading};
 use super::objects::{Metadata, RawNode, RawService, RawSlice};
 use proxier::cluster::{Change, Cluster, EndpointSlice, Node, ObjectName, Service};
 
 /// The labels that are read, of objects of any kind.
-#[cfg(feature = "protobuf")]
 pub(super) const LABELS: [&str; 3] = [service::PROXY_NAME, slice::SERVICE_NAME, node::ZONE];
 
 /// An object that a proxy needs.
@@ -106,40 +105,58 @@ pub(super) struct Read {
     pub(super) notes: Notes,
 }
 
-/// The fields by which an object's kind and name are known.
+/// The fields by which it is known what an object is.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
-    api_version: Option<String>,
-    kind: Option<String>,
-    metadata: Option<Value>,
+struct Head<'a> {
+    #[serde(borrow)]
+    api_version: Option<Text<'a>>,
+    #[serde(borrow)]
+    kind: Option<Text<'a>>,
 }
 
 impl Read {
     /// What is told of it to whoever asked for this object alone.
     pub(super) fn into_reading(self) -> Result<ObjectReading, ObjectError> {
-        match self.object {
-            Ok(object) => Ok(ObjectReading {
-                object,
-                left_out: self.notes.left_out,
-                warnings: self.notes.warnings,
-            }),
-            Err(error) => Err(ObjectError {
-                kind: self.kind,
-                name: self.name,
+        let kind = || (self.kind, self.name);
+        reading(self.object, self.notes, kind)
+    }
+}
+
+/// What is told of an object; `known` gives its kind and name, which only an error has.
+fn reading(
+    object: Result<Option<Object>, FieldError>,
+    notes: Notes,
+    known: impl FnOnce() -> (Option<Box<str>>, Option<ObjectName>),
+) -> Result<ObjectReading, ObjectError> {
+    match object {
+        Ok(object) => Ok(ObjectReading {
+            object,
+            left_out: notes.left_out,
+            warnings: notes.warnings,
+        }),
+        Err(error) => {
+            let (kind, name) = known();
+            Err(ObjectError {
+                kind,
+                name,
                 field: error.field,
                 reason: error.reason,
-            }),
+            })
         }
     }
 }
+
+/// Reads a value as an object of one kind. An error has the path of a field with a wrong type.
+type Reader = fn(&Value, &mut Notes) -> Result<Converted, PathError>;
+type Converted = Result<Option<Object>, FieldError>;
+type PathError = serde_path_to_error::Error<serde_json::Error>;
 
 pub(super) fn object(value: Value) -> Read {
     let head = Head::deserialize(&value);
     let Ok(Head {
         api_version: Some(api_version),
         kind: Some(kind),
-        metadata,
     }) = head
     else {
         let error = FieldError::new(
@@ -154,25 +171,28 @@ pub(super) fn object(value: Value) -> Read {
             notes: Notes::default(),
         };
     };
-    let metadata = metadata
-        .and_then(|m| serde_json::from_value::<Metadata>(m).ok())
-        .unwrap_or_default();
-    let (name, version) = name_and_version(&metadata);
-    let mut notes = Notes::default();
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    let object = match (group, kind.as_str()) {
-        ("", "Service") => {
-            typed(value, &mut notes).and_then(|raw: RawService| raw.convert(&mut notes))
-        }
+    let reader: Option<Reader> = match (group, &*kind) {
+        ("", "Service") => Some(|value, notes| typed::<RawService<'_>>(value, notes)),
         ("discovery.k8s.io", "EndpointSlice") => {
-            typed(value, &mut notes).and_then(|raw: RawSlice| raw.convert(&mut notes))
+            Some(|value, notes| typed::<RawSlice<'_>>(value, notes))
         }
-        ("", "Node") => typed(value, &mut notes).and_then(|raw: RawNode| raw.convert(&mut notes)),
-        _ => Ok(None),
+        ("", "Node") => Some(|value, notes| typed::<RawNode<'_>>(value, notes)),
+        _ => None,
+    };
+    let kind = Box::from(&*kind);
+    let metadata = value.get("metadata");
+    let metadata = metadata.and_then(|metadata| Metadata::deserialize(metadata).ok());
+    let metadata = metadata.unwrap_or_default();
+    let (name, version) = (known_name(&metadata), version(&metadata));
+    let mut notes = Notes::default();
+    let object = match reader {
+        Some(reader) => mended(value, reader, &mut notes),
+        None => Ok(None),
     };
     Read {
         object,
-        kind: Some(kind.into()),
+        kind: Some(kind),
         name,
         version,
         notes: notes.finished(),
@@ -182,66 +202,75 @@ pub(super) fn object(value: Value) -> Read {
 /// What objects of both formats are read to, and converted from.
 pub(super) trait Convert {
     /// `Ok(None)`: of no concern to a proxy.
-    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError>;
+    fn convert(self, names: &mut Names, notes: &mut Notes) -> Converted;
 }
 
-impl Convert for RawService {
-    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
-        let service = service::convert(self, notes)?;
+impl Convert for RawService<'_> {
+    fn convert(self, names: &mut Names, notes: &mut Notes) -> Converted {
+        let service = service::convert(self, names, notes)?;
         Ok(Some(Object::Service(Box::new(service))))
     }
 }
 
-impl Convert for RawSlice {
-    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
-        let slice = slice::convert(self, notes)?;
+impl Convert for RawSlice<'_> {
+    fn convert(self, names: &mut Names, notes: &mut Notes) -> Converted {
+        let slice = slice::convert(self, names, notes)?;
         Ok(slice.map(|slice| Object::Slice(Box::new(slice))))
     }
 }
 
-impl Convert for RawNode {
-    fn convert(self, notes: &mut Notes) -> Result<Option<Object>, FieldError> {
+impl Convert for RawNode<'_> {
+    fn convert(self, _: &mut Names, notes: &mut Notes) -> Converted {
         let node = node::convert(self, notes)?;
         Ok(Some(Object::Node(Box::new(node))))
     }
 }
 
-/// An object whose metadata were decoded, with what became of the rest of it.
-#[cfg(feature = "protobuf")]
-pub(super) fn encoded(
+/// An object of a known kind, with what becomes of it. `known` gives its namespace and name, for an error.
+pub(super) fn of_kind<'a>(
     kind: ListKind,
-    metadata: Metadata,
-    convert: impl FnOnce(Metadata, &mut Notes) -> Result<Option<Object>, FieldError>,
-) -> Read {
-    let (name, version) = name_and_version(&metadata);
+    known: impl FnOnce() -> (Option<&'a str>, Option<&'a str>),
+    convert: impl FnOnce(&mut Notes) -> Converted,
+) -> Result<ObjectReading, ObjectError> {
     let mut notes = Notes::default();
-    let object = convert(metadata, &mut notes);
-    Read {
-        object,
-        kind: Some(kind.item_kind().into()),
-        name,
-        version,
-        notes: notes.finished(),
-    }
+    let object = convert(&mut notes);
+    reading(object, notes.finished(), || {
+        let (namespace, name) = known();
+        (Some(kind.item_kind().into()), named(namespace, name))
+    })
 }
 
-fn name_and_version(metadata: &Metadata) -> (Option<ObjectName>, u64) {
-    let namespace = metadata.namespace.as_deref().unwrap_or("default");
-    let name = metadata.name.as_deref();
-    let name = name.map(|name| ObjectName::new(namespace, name));
+fn known_name(metadata: &Metadata<'_>) -> Option<ObjectName> {
+    named(metadata.namespace.as_deref(), metadata.name.as_deref())
+}
+
+fn named(namespace: Option<&str>, name: Option<&str>) -> Option<ObjectName> {
+    name.map(|name| ObjectName::new(namespace.unwrap_or("default"), name))
+}
+
+fn version(metadata: &Metadata<'_>) -> u64 {
     let version = metadata.resource_version.as_deref();
     let version = version.and_then(|version| version.parse().ok());
-    (name, version.unwrap_or_default())
+    version.unwrap_or_default()
 }
 
 /// How many entries of an object may have a wrong type before all of it is rejected.
 const MAX_MISTYPED: usize = 100;
 
-/// Gives the fields their types. An entry of a list with a wrong type is replaced by null, and noted.
-fn typed<T: DeserializeOwned>(mut value: Value, notes: &mut Notes) -> Result<T, FieldError> {
+/// Gives the fields their types, and converts the object.
+fn typed<'a, T>(value: &'a Value, notes: &mut Notes) -> Result<Converted, PathError>
+where
+    T: Deserialize<'a> + Convert,
+{
+    let raw: T = serde_path_to_error::deserialize(value)?;
+    Ok(raw.convert(&mut Names::default(), notes))
+}
+
+/// Reads an object. An entry of a list with a wrong type is replaced by null, and noted.
+fn mended(mut value: Value, reader: Reader, notes: &mut Notes) -> Converted {
     for _ in 0..MAX_MISTYPED {
-        let error = match serde_path_to_error::deserialize(&value) {
-            Ok(typed) => return Ok(typed),
+        let error = match reader(&value, notes) {
+            Ok(converted) => return converted,
             Err(error) => error,
         };
         let (field, reason) = (error.path().to_string(), error.inner().to_string());

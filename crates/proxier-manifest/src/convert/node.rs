@@ -2,25 +2,23 @@
 
 use super::Notes;
 use super::fields::{Result, name};
+use crate::borrowed::Loose;
 use crate::objects::{NodeSpec, RawNode};
 use proxier::cluster::Node;
 
 pub(super) const ZONE: &str = "topology.kubernetes.io/zone";
 
-pub(super) fn convert(raw: RawNode, notes: &mut Notes) -> Result<Node> {
+pub(super) fn convert(raw: RawNode<'_>, notes: &mut Notes) -> Result<Node> {
     let name = name(&raw.metadata)?;
-    let zone = raw
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(ZONE)?.as_str());
-    let listed = notes.entries(
-        "status.addresses",
-        raw.status.and_then(|status| status.addresses),
-    );
+    let zone = match raw.metadata.labels.get(ZONE) {
+        Some(Loose::Text(zone)) => Some(&**zone),
+        _ => None,
+    };
+    let listed = raw.status.and_then(|status| status.addresses);
+    let listed: Vec<_> = notes.entries("status.addresses", listed).collect();
     let mut addresses = Vec::new();
     for wanted in ["InternalIP", "ExternalIP"] {
-        for (n, listed) in listed.iter().filter(|(_, a)| a.address_type == wanted) {
+        for (n, listed) in listed.iter().filter(|(_, a)| &*a.address_type == wanted) {
             let field = || format!("status.addresses[{n}].address");
             addresses.extend(notes.address(field, &listed.address));
         }
@@ -31,7 +29,7 @@ pub(super) fn convert(raw: RawNode, notes: &mut Notes) -> Result<Node> {
         pod_cidrs: several,
     }) = raw.spec
     {
-        let several = notes.entries("spec.podCIDRs", several);
+        let several: Vec<_> = notes.entries("spec.podCIDRs", several).collect();
         for (n, text) in &several {
             pod_cidrs.extend(notes.network(|| format!("spec.podCIDRs[{n}]"), text));
         }

@@ -96,20 +96,18 @@ impl Notes {
         parsed.value
     }
 
-    /// The entries of a list, each with its index. Null ones are left out.
+    /// The entries of a list, each with its index. Null ones are noted first, and left out.
     pub(super) fn entries<T>(
         &mut self,
         field: &str,
         list: Option<Vec<Option<T>>>,
-    ) -> Vec<(usize, T)> {
-        let list = list.unwrap_or_default().into_iter().enumerate();
-        list.filter_map(|(n, entry)| {
-            if entry.is_none() {
-                self.note_null(&format!("{field}[{n}]"));
-            }
-            Some((n, entry?))
-        })
-        .collect()
+    ) -> impl Iterator<Item = (usize, T)> + use<T> {
+        let list = list.unwrap_or_default();
+        for (n, _) in list.iter().enumerate().filter(|(_, e)| e.is_none()) {
+            self.note_null(&format!("{field}[{n}]"));
+        }
+        let list = list.into_iter().enumerate();
+        list.filter_map(|(n, entry)| Some((n, entry?)))
     }
 
     /// The first entry left out at or below a field as an error, if there is one.

@@ -3,9 +3,9 @@
 use std::num::{NonZeroU16, NonZeroU32};
 
 use ipvs_netlink::{Scheduler, SchedulerFlags, ServiceFlags};
-use serde_json::Value;
 
 use super::{Notes, networks, ports};
+use crate::borrowed::Loose;
 use crate::objects::Annotations;
 use proxier::cluster::{
     AffinityScope, DrainLimit, Forwarding, Masquerading, ServiceOptions, annotation,
@@ -31,10 +31,10 @@ const SCHEDULERS: [Scheduler; 14] = [
 
 /// What a Service asks for, if for anything.
 pub(super) fn of_service(
-    annotations: &Annotations,
+    annotations: &Annotations<'_>,
     notes: &mut Notes,
 ) -> Option<Box<ServiceOptions>> {
-    if annotations.0.is_empty() {
+    if annotations.is_empty() {
         return None;
     }
     let mut options = ServiceOptions::default();
@@ -72,7 +72,7 @@ pub(super) fn of_service(
 }
 
 /// The weight of an EndpointSlice's endpoints, if it says.
-pub(super) fn weight(annotations: &Annotations, notes: &mut Notes) -> Option<u16> {
+pub(super) fn weight(annotations: &Annotations<'_>, notes: &mut Notes) -> Option<u16> {
     first(annotations, &[annotation::WEIGHT], notes, |text| {
         let weight = text.parse();
         weight.map_err(|_| format!("{text:?} is not a weight from 0 to 65535"))
@@ -81,15 +81,15 @@ pub(super) fn weight(annotations: &Annotations, notes: &mut Notes) -> Option<u16
 
 /// The value of the first of these keys that is there and can be used.
 fn first<T>(
-    annotations: &Annotations,
+    annotations: &Annotations<'_>,
     keys: &[&str],
     notes: &mut Notes,
     parse: impl Fn(&str) -> Result<T, String>,
 ) -> Option<T> {
     keys.iter().find_map(|key| {
         let value = match annotations.get(key)? {
-            Value::String(text) => parse(text.trim()),
-            other => Err(format!("{other} is not text; quote it")),
+            Loose::Text(text) => parse(text.trim()),
+            Loose::Other(other) => Err(format!("{other} is not text; quote it")),
         };
         notes.usable(|| format!("metadata.annotations.{key}"), value)
     })

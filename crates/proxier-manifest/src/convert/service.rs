@@ -6,7 +6,9 @@ use ipnetwork::IpNetwork;
 
 use super::fields::{Result, name, optional_port, port, protocol};
 use super::{Notes, options};
+use crate::borrowed::Text;
 use crate::field_error::FieldError;
+use crate::names::Names;
 use crate::objects::{RawService, RawServicePort, ServiceSpec, ServiceStatus, Timestamp};
 use crate::quantity;
 use proxier::cluster::{Family, Service, ServicePort, ServiceType, TrafficPolicy};
@@ -17,11 +19,16 @@ const DEFAULT_AFFINITY: i64 = 10_800;
 /// A label that gives a Service to another proxy, whatever its value.
 pub(super) const PROXY_NAME: &str = "service.kubernetes.io/service-proxy-name";
 
-pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
+pub(super) fn convert(
+    raw: RawService<'_>,
+    names: &mut Names,
+    notes: &mut Notes,
+) -> Result<Service> {
     let RawService {
         metadata,
         mut spec,
         status,
+        ..
     } = raw;
     let name = name(&metadata)?;
     let options = options::of_service(&metadata.annotations, notes);
@@ -34,12 +41,12 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     let created = notes.usable(|| "metadata.creationTimestamp".into(), created);
     let service_type = service_type(&spec)?;
     let affinity_seconds = affinity(&spec)?;
-    let policy = |field, text: &Option<String>| policy(field, text.as_deref());
+    let policy = |field, text: &Option<Text<'_>>| policy(field, text.as_deref());
     let internal_policy = policy("spec.internalTrafficPolicy", &spec.internal_traffic_policy)?;
     let external_policy = policy("spec.externalTrafficPolicy", &spec.external_traffic_policy)?;
     let (source_ranges, closed_families) =
         source_ranges(spec.load_balancer_source_ranges.take(), notes);
-    let ports = ports(spec.ports.take(), notes)?;
+    let ports = ports(spec.ports.take(), names, notes)?;
     let health = optional_port(spec.health_check_node_port);
     let health = notes.usable(|| "spec.healthCheckNodePort".into(), health);
     let mut external_ips = Vec::new();
@@ -58,14 +65,12 @@ pub(super) fn convert(raw: RawService, notes: &mut Notes) -> Result<Service> {
     service.internal_policy = internal_policy;
     service.external_policy = external_policy;
     service.health_check_node_port = health.flatten();
-    service.other_proxy = metadata
-        .labels
-        .is_some_and(|labels| labels.contains_key(PROXY_NAME));
+    service.other_proxy = metadata.labels.get(PROXY_NAME).is_some();
     service.options = options;
     Ok(service)
 }
 
-fn service_type(spec: &ServiceSpec) -> Result<ServiceType> {
+fn service_type(spec: &ServiceSpec<'_>) -> Result<ServiceType> {
     match spec.service_type.as_deref() {
         None | Some("ClusterIP") => Ok(ServiceType::ClusterIp),
         Some("NodePort") => Ok(ServiceType::NodePort),
@@ -82,17 +87,18 @@ fn service_type(spec: &ServiceSpec) -> Result<ServiceType> {
 /// in `ipFamilies`.
 ///
 /// Where none of them can be used the Service cannot be: without a cluster IP it would be a headless one.
-fn cluster_ips(spec: ServiceSpec, notes: &mut Notes) -> Result<Vec<IpAddr>> {
+fn cluster_ips(spec: ServiceSpec<'_>, notes: &mut Notes) -> Result<Vec<IpAddr>> {
     let plural = spec.cluster_ips.as_ref().is_some_and(|ips| !ips.is_empty());
-    let texts = if plural {
-        notes.entries("spec.clusterIPs", spec.cluster_ips)
-    } else {
-        spec.cluster_ip.map(|ip| (0, ip)).into_iter().collect()
-    };
+    // One of each family.
+    let listed = spec.cluster_ips.as_ref().map_or(1, Vec::len).clamp(1, 2);
+    let several = notes.entries("spec.clusterIPs", spec.cluster_ips);
+    let single = spec.cluster_ip.filter(|_| !plural);
+    let texts = several.chain(single.map(|ip| (0, ip)));
     let families = notes.entries("spec.ipFamilies", spec.ip_families);
-    let mut ips: Vec<IpAddr> = Vec::new();
+    let families: Vec<_> = families.map(|(_, family)| family).collect();
+    let mut ips: Vec<IpAddr> = Vec::with_capacity(listed);
     for (n, text) in texts {
-        if text.is_empty() || text == "None" {
+        if text.is_empty() || &*text == "None" {
             continue;
         }
         let field = || match plural {
@@ -105,8 +111,8 @@ fn cluster_ips(spec: ServiceSpec, notes: &mut Notes) -> Result<Vec<IpAddr>> {
         let family = Family::of(ip);
         if ips.iter().any(|other| Family::of(*other) == family) {
             notes.leave_out(field(), format!("{ip} is a second {family} address"));
-        } else if !families.is_empty() && families.iter().all(|(_, f)| *f != family.to_string()) {
-            let families: Vec<_> = families.iter().map(|(_, family)| family.as_str()).collect();
+        } else if !families.is_empty() && families.iter().all(|f| **f != *family.to_string()) {
+            let families: Vec<_> = families.iter().map(|family| &**family).collect();
             let families = families.join(", ");
             let reason = format!("{ip} is not of a family in spec.ipFamilies ({families})");
             notes.leave_out(field(), reason);
@@ -121,10 +127,15 @@ fn cluster_ips(spec: ServiceSpec, notes: &mut Notes) -> Result<Vec<IpAddr>> {
 }
 
 /// The ports. Where none of them can be used the Service cannot be: it would be one without ports.
-fn ports(raw: Option<Vec<Option<RawServicePort>>>, notes: &mut Notes) -> Result<Vec<ServicePort>> {
-    let mut ports = Vec::new();
+fn ports(
+    raw: Option<Vec<Option<RawServicePort<'_>>>>,
+    names: &mut Names,
+    notes: &mut Notes,
+) -> Result<Vec<ServicePort>> {
+    // Services are kept: no room to spare.
+    let mut ports = Vec::with_capacity(raw.as_ref().map_or(0, Vec::len));
     for (n, raw) in notes.entries("spec.ports", raw) {
-        ports.extend(service_port(n, raw, notes));
+        ports.extend(service_port(n, &raw, names, notes));
     }
     if ports.is_empty() {
         notes.reject_at("spec.ports")?;
@@ -134,19 +145,17 @@ fn ports(raw: Option<Vec<Option<RawServicePort>>>, notes: &mut Notes) -> Result<
 
 /// The ranges that can be used, and the families that have only ranges that cannot: those let nobody in.
 fn source_ranges(
-    texts: Option<Vec<Option<String>>>,
+    texts: Option<Vec<Option<Text<'_>>>>,
     notes: &mut Notes,
 ) -> (Vec<IpNetwork>, Vec<Family>) {
     const FIELD: &str = "spec.loadBalancerSourceRanges";
-    let listed = texts.as_ref().map_or(0, Vec::len);
-    let texts = notes.entries(FIELD, texts);
     let mut closed = Vec::new();
-    if texts.len() < listed {
+    if texts.iter().flatten().any(Option::is_none) {
         // Whatever the entry should have been, it was a restriction.
         closed.extend(Family::ALL);
     }
     let mut ranges = Vec::new();
-    for (n, text) in texts {
+    for (n, text) in notes.entries(FIELD, texts) {
         let text = text.trim();
         match notes.network(|| format!("{FIELD}[{n}]"), text) {
             Some(range) => ranges.push(range),
@@ -161,7 +170,7 @@ fn source_ranges(
     (ranges, closed)
 }
 
-fn ingress(status: Option<ServiceStatus>, notes: &mut Notes) -> Vec<IpAddr> {
+fn ingress(status: Option<ServiceStatus<'_>>, notes: &mut Notes) -> Vec<IpAddr> {
     let ingress = status
         .and_then(|status| status.load_balancer)
         .and_then(|lb| lb.ingress);
@@ -185,18 +194,24 @@ fn ingress(status: Option<ServiceStatus>, notes: &mut Notes) -> Vec<IpAddr> {
     ips
 }
 
-fn service_port(n: usize, raw: RawServicePort, notes: &mut Notes) -> Option<ServicePort> {
+fn service_port(
+    n: usize,
+    raw: &RawServicePort<'_>,
+    names: &mut Names,
+    notes: &mut Notes,
+) -> Option<ServicePort> {
     let field = |name: &str| format!("spec.ports[{n}].{name}");
     let port = notes.usable(|| field("port"), port(raw.port));
     let protocol = protocol(raw.protocol.as_deref());
     let protocol = notes.usable(|| field("protocol"), protocol);
     let node_port = notes.usable(|| field("nodePort"), optional_port(raw.node_port));
-    let mut port = ServicePort::new(raw.name.unwrap_or_default(), protocol?, port?);
+    let name = raw.name.as_deref().unwrap_or_default();
+    let mut port = ServicePort::new(names.one(name), protocol?, port?);
     port.node_port = node_port.flatten();
     Some(port)
 }
 
-fn affinity(spec: &ServiceSpec) -> Result<Option<u32>> {
+fn affinity(spec: &ServiceSpec<'_>) -> Result<Option<u32>> {
     match spec.session_affinity.as_deref() {
         None | Some("" | "None") => Ok(None),
         Some("ClientIP") => {

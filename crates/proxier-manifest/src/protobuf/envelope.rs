@@ -1,10 +1,8 @@
 //! What each object and list is in.
 
-use prost::Message;
-use prost::bytes::Bytes;
 use thiserror::Error;
 
-use super::messages::{TypeMeta, Unknown};
+use super::fields::fields;
 use crate::text::printable;
 
 /// The first bytes: `k8s`, and the version of the encoding.
@@ -27,15 +25,45 @@ impl From<prost::DecodeError> for Malformed {
     }
 }
 
-/// Decodes an envelope to the type and the bytes that are in it.
-pub(super) fn open(mut bytes: Bytes) -> Result<(TypeMeta, Bytes), Malformed> {
-    if !bytes.starts_with(&MAGIC) {
-        return Err(Malformed::new("it does not begin with the bytes k8s\\0"));
+/// What an envelope says is in it (`runtime.TypeMeta`); empty where it does not.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Named<'a> {
+    pub(super) api_version: &'a str,
+    pub(super) kind: &'a str,
+}
+
+impl<'a> Named<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut named = Self::default();
+        for field in fields(bytes) {
+            let field = field?;
+            match field.number {
+                1 => named.api_version = field.text()?,
+                2 => named.kind = field.text()?,
+                _ => {}
+            }
+        }
+        Ok(named)
     }
-    let unknown = Unknown::decode(bytes.split_off(MAGIC.len()))?;
-    if !unknown.content_encoding.is_empty() {
-        let encoding = unknown.content_encoding;
+}
+
+/// Decodes an envelope (`runtime.Unknown`) to the type and the bytes that are in it.
+pub(super) fn open(bytes: &[u8]) -> Result<(Named<'_>, &[u8]), Malformed> {
+    let Some(bytes) = bytes.strip_prefix(&MAGIC) else {
+        return Err(Malformed::new("it does not begin with the bytes k8s\\0"));
+    };
+    let (mut named, mut raw, mut encoding) = (Named::default(), &[][..], "");
+    for field in fields(bytes) {
+        let field = field?;
+        match field.number {
+            1 => named = Named::decode(field.bytes()?)?,
+            2 => raw = field.bytes()?,
+            3 => encoding = field.text()?,
+            _ => {}
+        }
+    }
+    if !encoding.is_empty() {
         return Err(Malformed::new(format!("it is encoded as {encoding}")));
     }
-    Ok((unknown.type_meta.unwrap_or_default(), unknown.raw))
+    Ok((named, raw))
 }

@@ -1,10 +1,10 @@
 //! Events of a watch.
 
 use prost::Message;
-use prost::bytes::Bytes;
 
 use super::envelope::{self, Malformed};
-use super::messages::{StatusMessage, WatchEvent};
+use super::fields::fields;
+use super::messages::StatusMessage;
 use super::object::EncodedObject;
 use crate::list::ListKind;
 
@@ -42,30 +42,47 @@ impl EventType {
 /// One event of a watch.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Event {
+pub enum Event<'a> {
     /// What happened to an object; of a bookmark it has no more than a version.
-    Object(EventType, Box<EncodedObject>),
+    Object(EventType, EncodedObject<'a>),
     /// Why the watch fails.
     Failed(Status),
 }
 
-impl Event {
+impl<'a> Event<'a> {
     /// Decodes an event of a watch of that kind: the bytes behind the length.
     ///
     /// # Errors
     /// [`Malformed`] where it is not an event.
-    pub fn decode(kind: ListKind, bytes: Bytes) -> Result<Self, Malformed> {
-        let event = WatchEvent::decode(bytes)?;
-        let Some(event_type) = EventType::from_name(&event.event_type) else {
-            let reason = format!("there is no event of type {:?}", event.event_type);
+    pub fn decode(kind: ListKind, bytes: &'a [u8]) -> Result<Self, Malformed> {
+        // A `meta.v1.WatchEvent`, with the object in a `runtime.RawExtension`.
+        let (mut name, mut object) = ("", &[][..]);
+        for field in fields(bytes) {
+            let field = field?;
+            match field.number {
+                1 => name = field.text()?,
+                2 => {
+                    for field in fields(field.bytes()?) {
+                        let field = field?;
+                        if field.number == 1 {
+                            object = field.bytes()?;
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        let Some(event_type) = EventType::from_name(name) else {
+            let reason = format!("there is no event of type {name:?}");
             return Err(Malformed::new(reason));
         };
-        let object = event.object.unwrap_or_default().raw;
         if event_type == EventType::Error {
             return Status::decode(object).map(Self::Failed);
         }
-        let object = EncodedObject::enveloped(kind, object);
-        Ok(Self::Object(event_type, Box::new(object)))
+        Ok(Self::Object(
+            event_type,
+            EncodedObject::enveloped(kind, object),
+        ))
     }
 }
 
@@ -86,7 +103,7 @@ impl Status {
     ///
     /// # Errors
     /// [`Malformed`] where it is something else.
-    pub fn decode(bytes: Bytes) -> Result<Self, Malformed> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Malformed> {
         let (found, raw) = envelope::open(bytes)?;
         if found.kind != "Status" {
             return Err(Malformed::new(format!(
@@ -98,7 +115,7 @@ impl Status {
     }
 
     /// Decodes one without its envelope.
-    pub(super) fn bare(bytes: Bytes) -> Result<Self, Malformed> {
+    pub(super) fn bare(bytes: &[u8]) -> Result<Self, Malformed> {
         let status = StatusMessage::decode(bytes)?;
         Ok(Self {
             code: status.code.try_into().unwrap_or_default(),

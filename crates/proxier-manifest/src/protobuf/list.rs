@@ -22,6 +22,8 @@ pub struct ListReader {
     asked: ListKind,
     max_item: usize,
     buffer: BytesMut,
+    /// The item that was taken last.
+    item: Bytes,
     place: Place,
     /// How many bytes to pass over.
     skip: u64,
@@ -49,6 +51,7 @@ impl ListReader {
             asked,
             max_item,
             buffer: BytesMut::new(),
+            item: Bytes::new(),
             place: Place::Start,
             skip: 0,
             found: TypeMeta::default(),
@@ -75,15 +78,23 @@ impl ListReader {
     /// # Errors
     /// [`ListError`] where it is not the list that was asked for. What is wrong with an item is found when that is read.
     #[allow(clippy::should_implement_trait, reason = "None is not the end")]
-    pub fn next(&mut self) -> Result<Option<EncodedObject>, ListError> {
+    pub fn next(&mut self) -> Result<Option<EncodedObject<'_>>, ListError> {
+        if !self.take_item()? {
+            return Ok(None);
+        }
+        Ok(Some(EncodedObject::item(self.asked, &self.item)))
+    }
+
+    /// Takes the next item; whether there is one.
+    fn take_item(&mut self) -> Result<bool, ListError> {
         loop {
             if !self.skipped() {
-                return Ok(None);
+                return Ok(false);
             }
             match self.place {
                 Place::Start => {
                     let Some(start) = self.buffer.get(..MAGIC.len()) else {
-                        return Ok(None);
+                        return Ok(false);
                     };
                     if start != MAGIC {
                         return Err(malformed("it does not begin with the bytes k8s\\0"));
@@ -93,18 +104,19 @@ impl ListReader {
                 }
                 Place::Envelope => {
                     if !self.read_envelope()? {
-                        return Ok(None);
+                        return Ok(false);
                     }
                 }
                 Place::List(0) => self.place = Place::Envelope,
                 Place::List(left) => {
                     let Some((key, value)) = self.field(Some(left), self.max_item)? else {
-                        return Ok(None);
+                        return Ok(false);
                     };
                     match (key.field, value) {
                         (1, Some(value)) => self.metadata = decode(value)?,
                         (2, Some(value)) => {
-                            return Ok(Some(EncodedObject::item(self.asked, value)));
+                            self.item = value;
+                            return Ok(true);
                         }
                         _ => {}
                     }
@@ -118,7 +130,7 @@ impl ListReader {
     /// # Errors
     /// [`ListError`] with what is missing or different.
     pub fn finish(mut self) -> Result<List<()>, ListError> {
-        let open = self.next()?.is_some() || self.skip > 0 || !self.buffer.is_empty();
+        let open = self.take_item()? || self.skip > 0 || !self.buffer.is_empty();
         if open || self.place != Place::Envelope {
             return Err(malformed("it breaks off"));
         }
@@ -156,7 +168,7 @@ impl ListReader {
                 let Some((_, Some(value))) = self.field(None, HEAD)? else {
                     return Ok(false);
                 };
-                return Err(status(value));
+                return Err(status(&value));
             }
             self.check_type()?;
             self.buffer.advance(key.size);
@@ -248,7 +260,7 @@ fn decode<M: Message + Default>(bytes: Bytes) -> Result<M, ListError> {
     M::decode(bytes).map_err(|error| malformed(&error.to_string()))
 }
 
-fn status(bytes: Bytes) -> ListError {
+fn status(bytes: &[u8]) -> ListError {
     match Status::bare(bytes) {
         Ok(status) => {
             let message = [status.message, status.reason];

@@ -17,13 +17,13 @@
 pub mod encode;
 mod envelope;
 mod event;
+mod fields;
 mod list;
 mod messages;
+mod metadata;
 mod object;
 mod raw;
 mod wire;
-
-pub use prost::bytes::Bytes;
 
 pub use self::envelope::Malformed;
 pub use self::event::{Event, EventType, Status};

@@ -1,195 +1,333 @@
 //! From messages to the values that objects in JSON are read to as well, and that are converted in one place.
+//!
+//! Numbers and types of the fields are those of `generated.proto` in github.com/kubernetes/api at 10b39a39 (v0.37.0-beta.0).
+//! Entries of lists are decoded one by one, so that a malformed one costs that entry. A message that comes twice is one, as
+//! everywhere in protobuf.
+//!
+//! Go writes fields that are no pointers always: an empty text stands for one that is not set, as 0 does.
 
-use std::collections::BTreeMap;
-
-use prost::Message;
-use prost::bytes::Bytes;
-use serde_json::Value;
-
-use super::object::{lookup, reason};
-use super::{messages, wire};
-use crate::convert::{Convert, LABELS, Notes, Object};
+use super::envelope::Malformed;
+use super::fields::{Field, fields};
+use crate::borrowed::Text;
+use crate::convert::{Convert, Notes, Object};
 use crate::field_error::FieldError;
 use crate::list::ListKind;
+use crate::names::Names;
 use crate::objects::{
-    AffinityConfig, Annotations, ClientIp, Conditions, Hint, Ingress, LoadBalancer, Metadata,
-    NodeAddress, NodeSpec, NodeStatus, RawEndpoint, RawEndpointPort, RawHints, RawNode, RawService,
-    RawServicePort, RawSlice, ServiceSpec, ServiceStatus, Timestamp,
+    AffinityConfig, Conditions, Hint, Ingress, LoadBalancer, Metadata, Named, NodeAddress,
+    NodeSpec, NodeStatus, RawEndpoint, RawEndpointPort, RawHints, RawNode, RawService,
+    RawServicePort, RawSlice, ServiceSpec, ServiceStatus,
 };
+
+type Decoded<T = ()> = Result<T, Malformed>;
+/// A list of which malformed entries are missing.
+type List<T> = Option<Vec<Option<T>>>;
 
 /// Decodes an object whose metadata are decoded, and converts it.
 pub(super) fn convert(
     kind: ListKind,
-    metadata: Metadata,
-    bytes: Bytes,
+    metadata: Metadata<'_>,
+    bytes: &[u8],
+    names: &mut Names,
     notes: &mut Notes,
 ) -> Result<Option<Object>, FieldError> {
+    let malformed = |error: Malformed| FieldError::new("", error.to_string());
     match kind {
-        ListKind::Services => service(metadata, decoded(bytes)?, notes).convert(notes),
-        ListKind::EndpointSlices => slice(metadata, decoded(bytes)?, notes).convert(notes),
-        ListKind::Nodes => node(metadata, decoded(bytes)?, notes).convert(notes),
+        ListKind::Services => {
+            let raw = service(metadata, bytes, notes).map_err(malformed)?;
+            raw.convert(names, notes)
+        }
+        ListKind::EndpointSlices => {
+            let raw = slice(metadata, bytes, notes).map_err(malformed)?;
+            raw.convert(names, notes)
+        }
+        ListKind::Nodes => {
+            let raw = node(metadata, bytes, notes).map_err(malformed)?;
+            raw.convert(names, notes)
+        }
     }
 }
 
-fn decoded<M: Message + Default>(bytes: Bytes) -> Result<M, FieldError> {
-    M::decode(bytes).map_err(|error| FieldError::new("", reason(&error)))
+/// Whether it is a Node with a taint of that key.
+pub(super) fn has_taint(bytes: &[u8], key: &str) -> bool {
+    let of = |message, number| {
+        let all = fields(message).filter_map(Result::ok);
+        let all = all.filter(move |field| field.number == number);
+        all.filter_map(|field| field.bytes().ok())
+    };
+    let taints = of(bytes, 2).flat_map(|spec| of(spec, 5));
+    let mut keys = taints.filter_map(|taint| of(taint, 1).last());
+    keys.any(|found| found == key.as_bytes())
 }
 
-/// Go writes a text that is not set as an empty one.
-fn filled(text: String) -> Option<String> {
-    Some(text).filter(|text| !text.is_empty())
+/// Hands over the fields of a message.
+fn each<'a>(message: &'a [u8], mut take: impl FnMut(Field<'a>) -> Decoded) -> Decoded {
+    fields(message).try_for_each(|field| take(field?))
 }
 
-/// The entries of a list. One that is malformed is noted and left out.
-fn entries<M: Message + Default, R>(
-    field: &str,
-    entries: Vec<Bytes>,
+fn filled<'a>(field: Field<'a>) -> Decoded<Option<Text<'a>>> {
+    let text = field.text()?;
+    Ok(Some(text).filter(|text| !text.is_empty()).map(Into::into))
+}
+
+/// Adds an entry to a list of texts.
+fn add_text<'a>(list: &mut List<Text<'a>>, field: Field<'a>) -> Decoded {
+    let text = field.text()?.into();
+    list.get_or_insert_default().push(Some(text));
+    Ok(())
+}
+
+/// Adds an entry to a list. A malformed one is noted and left out.
+fn add<'a, T>(
+    list: &mut List<T>,
+    name: &str,
+    field: Field<'a>,
     notes: &mut Notes,
-    raw: impl Fn(M) -> R,
-) -> Option<Vec<Option<R>>> {
-    let entries = entries.into_iter().enumerate();
-    let decoded = entries.map(|(n, entry)| match M::decode(entry) {
-        Ok(message) => Some(raw(message)),
+    decode: impl FnOnce(&'a [u8]) -> Decoded<T>,
+) -> Decoded {
+    let list = list.get_or_insert_default();
+    let entry = match decode(field.bytes()?) {
+        Ok(entry) => Some(entry),
         Err(error) => {
-            notes.leave_out(format!("{field}[{n}]"), reason(&error));
+            notes.leave_out(format!("{name}[{}]", list.len()), error.to_string());
             None
         }
-    });
-    Some(decoded.collect())
-}
-
-fn texts(texts: Vec<String>) -> Option<Vec<Option<String>>> {
-    Some(texts.into_iter().map(Some).collect())
-}
-
-impl From<messages::ObjectMeta> for Metadata {
-    fn from(metadata: messages::ObjectMeta) -> Self {
-        let label = |key: &&str| {
-            let value = lookup(&metadata.labels, key)?;
-            let value = String::from_utf8_lossy(&value).into_owned();
-            Some(((*key).to_owned(), Value::from(value)))
-        };
-        let labels: BTreeMap<_, _> = LABELS.iter().filter_map(label).collect();
-        let created = metadata.creation_timestamp.and_then(|time| time.seconds);
-        Self {
-            name: filled(metadata.name),
-            namespace: filled(metadata.namespace),
-            creation_timestamp: created.map(Timestamp::Seconds),
-            resource_version: filled(metadata.resource_version),
-            labels: Some(labels),
-            annotations: annotations(&metadata.annotations),
-        }
-    }
-}
-
-/// Those that are read. Values of others are not looked at.
-fn annotations(all: &[Bytes]) -> Annotations {
-    let known = all.iter().filter_map(|entry| {
-        let key = Annotations::known(entry.get(wire::first(entry, 1)?)?)?;
-        let value = wire::first(entry, 2).and_then(|range| entry.get(range));
-        let value = String::from_utf8_lossy(value.unwrap_or_default());
-        Some((key, Value::from(value)))
-    });
-    Annotations(known.collect())
-}
-
-fn service(metadata: Metadata, service: messages::Service, notes: &mut Notes) -> RawService {
-    let spec = service.spec.unwrap_or_default();
-    let port = |port: messages::ServicePort| RawServicePort {
-        name: Some(port.name),
-        protocol: filled(port.protocol),
-        port: port.port.into(),
-        node_port: Some(port.node_port.into()),
     };
-    let affinity = |config: messages::SessionAffinityConfig| AffinityConfig {
-        client_ip: config.client_ip.map(|config| ClientIp {
-            timeout_seconds: config.timeout_seconds.map(Into::into),
+    list.push(entry);
+    Ok(())
+}
+
+fn service<'a>(
+    metadata: Metadata<'a>,
+    bytes: &'a [u8],
+    notes: &mut Notes,
+) -> Decoded<RawService<'a>> {
+    let mut spec = ServiceSpec::default();
+    let mut ingress = None;
+    each(bytes, |field| match field.number {
+        2 => add_to_spec(&mut spec, field.bytes()?, notes),
+        // `status`, and in that `loadBalancer`.
+        3 => each(field.bytes()?, |field| match field.number {
+            1 => each(field.bytes()?, |field| match field.number {
+                1 => add(
+                    &mut ingress,
+                    "status.loadBalancer.ingress",
+                    field,
+                    notes,
+                    ingress_of,
+                ),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
         }),
-    };
-    let spec = ServiceSpec {
-        service_type: filled(spec.service_type),
-        cluster_ip: filled(spec.cluster_ip),
-        cluster_ips: texts(spec.cluster_ips),
-        external_ips: texts(spec.external_ips),
-        ip_families: texts(spec.ip_families),
-        ports: entries("spec.ports", spec.ports, notes, port),
-        session_affinity: filled(spec.session_affinity),
-        session_affinity_config: spec.session_affinity_config.map(affinity),
-        internal_traffic_policy: spec.internal_traffic_policy,
-        external_traffic_policy: filled(spec.external_traffic_policy),
-        health_check_node_port: Some(spec.health_check_node_port.into()),
-        load_balancer_source_ranges: texts(spec.load_balancer_source_ranges),
-    };
-    let ingress = |ingress: messages::LoadBalancerIngress| Ingress {
-        ip: filled(ingress.ip),
-        ip_mode: ingress.ip_mode,
-    };
-    let load_balancer = service.status.and_then(|status| status.load_balancer);
-    let load_balancer = load_balancer.map(|balancer| LoadBalancer {
-        ingress: entries(
-            "status.loadBalancer.ingress",
-            balancer.ingress,
-            notes,
-            ingress,
-        ),
-    });
-    RawService {
+        _ => Ok(()),
+    })?;
+    Ok(RawService {
+        kind: Named::Missing,
+        api_version: Named::Missing,
         metadata,
         spec,
-        status: Some(ServiceStatus { load_balancer }),
-    }
+        status: Some(ServiceStatus {
+            load_balancer: Some(LoadBalancer { ingress }),
+        }),
+    })
 }
 
-fn slice(metadata: Metadata, slice: messages::EndpointSlice, notes: &mut Notes) -> RawSlice {
-    let endpoint = |endpoint: messages::Endpoint| RawEndpoint {
-        addresses: Some(endpoint.addresses),
-        conditions: endpoint.conditions.map(|conditions| Conditions {
-            ready: conditions.ready,
-            serving: conditions.serving,
-            terminating: conditions.terminating,
-        }),
-        node_name: endpoint.node_name,
-        hints: endpoint.hints.map(|hints| RawHints {
-            for_zones: Some(names(hints.for_zones)),
-            for_nodes: Some(names(hints.for_nodes)),
-        }),
-    };
-    let port = |port: messages::EndpointPort| RawEndpointPort {
-        name: port.name,
-        protocol: port.protocol,
-        port: port.port.map(Into::into),
-    };
-    // In the order of the fields in JSON.
-    let endpoints = entries("endpoints", slice.endpoints, notes, endpoint);
-    let ports = entries("ports", slice.ports, notes, port);
-    RawSlice {
+fn add_to_spec<'a>(spec: &mut ServiceSpec<'a>, bytes: &'a [u8], notes: &mut Notes) -> Decoded {
+    each(bytes, |field| {
+        match field.number {
+            1 => add(&mut spec.ports, "spec.ports", field, notes, service_port)?,
+            3 => spec.cluster_ip = filled(field)?,
+            4 => spec.service_type = filled(field)?,
+            5 => add_text(&mut spec.external_ips, field)?,
+            7 => spec.session_affinity = filled(field)?,
+            9 => add_text(&mut spec.load_balancer_source_ranges, field)?,
+            11 => spec.external_traffic_policy = filled(field)?,
+            12 => spec.health_check_node_port = Some(field.int32()?),
+            14 => {
+                let config = spec.session_affinity_config.get_or_insert_default();
+                add_to_affinity(config, field.bytes()?)?;
+            }
+            18 => add_text(&mut spec.cluster_ips, field)?,
+            19 => add_text(&mut spec.ip_families, field)?,
+            22 => spec.internal_traffic_policy = Some(field.text()?.into()),
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+fn add_to_affinity(config: &mut AffinityConfig, bytes: &[u8]) -> Decoded {
+    each(bytes, |field| match field.number {
+        1 => {
+            let client_ip = config.client_ip.get_or_insert_default();
+            each(field.bytes()?, |field| {
+                if field.number == 1 {
+                    client_ip.timeout_seconds = Some(field.int32()?);
+                }
+                Ok(())
+            })
+        }
+        _ => Ok(()),
+    })
+}
+
+fn service_port(bytes: &[u8]) -> Decoded<RawServicePort<'_>> {
+    let mut port = RawServicePort::default();
+    each(bytes, |field| {
+        match field.number {
+            1 => port.name = Some(field.text()?.into()),
+            2 => port.protocol = filled(field)?,
+            3 => port.port = field.int32()?,
+            5 => port.node_port = Some(field.int32()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(port)
+}
+
+fn ingress_of(bytes: &[u8]) -> Decoded<Ingress<'_>> {
+    let mut ingress = Ingress::default();
+    each(bytes, |field| {
+        match field.number {
+            1 => ingress.ip = filled(field)?,
+            3 => ingress.ip_mode = Some(field.text()?.into()),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(ingress)
+}
+
+fn slice<'a>(metadata: Metadata<'a>, bytes: &'a [u8], notes: &mut Notes) -> Decoded<RawSlice<'a>> {
+    let listed = fields(bytes).filter(|field| matches!(field, Ok(field) if field.number == 2));
+    let mut endpoints = Some(Vec::with_capacity(listed.count()));
+    let mut ports = None;
+    let mut address_type = None;
+    each(bytes, |field| {
+        match field.number {
+            2 => add(&mut endpoints, "endpoints", field, notes, endpoint)?,
+            3 => add(&mut ports, "ports", field, notes, endpoint_port)?,
+            4 => address_type = Some(field.text()?.into()),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(RawSlice {
+        kind: Named::Missing,
+        api_version: Named::Missing,
         metadata,
-        address_type: slice.address_type,
+        address_type,
         endpoints,
         ports,
-    }
+    })
 }
 
-fn names(named: Vec<messages::Named>) -> Vec<Hint> {
-    let named = named.into_iter();
-    named.map(|named| Hint { name: named.name }).collect()
+fn endpoint(bytes: &[u8]) -> Decoded<RawEndpoint<'_>> {
+    let mut endpoint = RawEndpoint::default();
+    each(bytes, |field| {
+        match field.number {
+            1 => {
+                let text = field.text()?;
+                let addresses = endpoint.addresses.get_or_insert_default();
+                addresses.0.get_or_insert_with(|| text.into());
+            }
+            2 => add_to_conditions(endpoint.conditions.get_or_insert_default(), field.bytes()?)?,
+            6 => endpoint.node_name = Some(field.text()?.into()),
+            8 => add_to_hints(endpoint.hints.get_or_insert_default(), field.bytes()?)?,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(endpoint)
 }
 
-fn node(metadata: Metadata, node: messages::Node, notes: &mut Notes) -> RawNode {
-    let spec = node.spec.map(|spec| NodeSpec {
-        pod_cidr: filled(spec.pod_cidr),
-        pod_cidrs: texts(spec.pod_cidrs),
-    });
-    let address = |address: messages::NodeAddress| NodeAddress {
-        address_type: address.address_type,
-        address: address.address,
-    };
-    let status = node.status.map(|status| NodeStatus {
-        addresses: entries("status.addresses", status.addresses, notes, address),
-    });
-    RawNode {
+fn add_to_conditions(conditions: &mut Conditions, bytes: &[u8]) -> Decoded {
+    each(bytes, |field| {
+        match field.number {
+            1 => conditions.ready = Some(field.boolean()?),
+            2 => conditions.serving = Some(field.boolean()?),
+            3 => conditions.terminating = Some(field.boolean()?),
+            _ => {}
+        }
+        Ok(())
+    })
+}
+
+fn add_to_hints<'a>(hints: &mut RawHints<'a>, bytes: &'a [u8]) -> Decoded {
+    each(bytes, |field| {
+        let hints = match field.number {
+            1 => &mut hints.for_zones,
+            2 => &mut hints.for_nodes,
+            _ => return Ok(()),
+        };
+        let mut name = Text::default();
+        each(field.bytes()?, |field| {
+            if field.number == 1 {
+                name = field.text()?.into();
+            }
+            Ok(())
+        })?;
+        hints.get_or_insert_default().push(Hint { name });
+        Ok(())
+    })
+}
+
+fn endpoint_port(bytes: &[u8]) -> Decoded<RawEndpointPort<'_>> {
+    let mut port = RawEndpointPort::default();
+    each(bytes, |field| {
+        match field.number {
+            1 => port.name = Some(field.text()?.into()),
+            2 => port.protocol = Some(field.text()?.into()),
+            3 => port.port = Some(field.int32()?),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(port)
+}
+
+fn node<'a>(metadata: Metadata<'a>, bytes: &'a [u8], notes: &mut Notes) -> Decoded<RawNode<'a>> {
+    let mut spec = NodeSpec::default();
+    let mut addresses = None;
+    each(bytes, |field| match field.number {
+        2 => each(field.bytes()?, |field| match field.number {
+            1 => {
+                spec.pod_cidr = filled(field)?;
+                Ok(())
+            }
+            7 => add_text(&mut spec.pod_cidrs, field),
+            _ => Ok(()),
+        }),
+        3 => each(field.bytes()?, |field| match field.number {
+            5 => add(
+                &mut addresses,
+                "status.addresses",
+                field,
+                notes,
+                node_address,
+            ),
+            _ => Ok(()),
+        }),
+        _ => Ok(()),
+    })?;
+    Ok(RawNode {
         metadata,
-        spec,
-        status,
-    }
+        spec: Some(spec),
+        status: Some(NodeStatus { addresses }),
+    })
+}
+
+fn node_address(bytes: &[u8]) -> Decoded<NodeAddress<'_>> {
+    let mut address = NodeAddress::default();
+    each(bytes, |field| {
+        match field.number {
+            1 => address.address_type = field.text()?.into(),
+            2 => address.address = field.text()?.into(),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(address)
 }

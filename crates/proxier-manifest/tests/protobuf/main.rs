@@ -11,11 +11,12 @@ mod objects;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proxier_manifest::json::PlainObject;
 use proxier_manifest::list::{List, ListError, ListKind};
 use proxier_manifest::protobuf::{
-    Bytes, EncodedObject, Event, EventType, ListReader, Status, encode,
+    EncodedObject, Event, EventType, ListReader, Malformed, Status, encode,
 };
-use proxier_manifest::{ObjectError, ObjectReading, read_object};
+use proxier_manifest::{Names, ObjectError, ObjectReading, read_object};
 use serde_json::{Value, json};
 
 use self::objects::{nodes, services, slices};
@@ -45,7 +46,7 @@ fn in_json(kind: ListKind, mut object: Value) -> Result<ObjectReading, ObjectErr
 
 fn in_protobuf(kind: ListKind, object: &Value) -> Result<ObjectReading, ObjectError> {
     let bytes = encode::item(object, kind.item_kind());
-    EncodedObject::item(kind, bytes.into()).read()
+    EncodedObject::item(kind, &bytes).read(&mut Names::default())
 }
 
 /// The encoder of the tests writes what Kubernetes writes, to the byte, of what proxies need most of.
@@ -60,13 +61,13 @@ fn the_encoder_writes_what_kubernetes_writes() {
 #[test]
 fn what_kubernetes_wrote_is_read_as_its_json_is() {
     for (kind, text, bytes) in FIXTURES {
-        let object = EncodedObject::enveloped(kind, bytes.into());
+        let object = EncodedObject::enveloped(kind, bytes);
         assert_eq!(object.name(), "nameValue");
         assert_eq!(object.namespace(), Some("namespaceValue"));
         assert_eq!(object.uid(), "uidValue");
         assert_eq!(object.resource_version(), Some("resourceVersionValue"));
         assert_eq!(
-            object.annotation("annotationsKey").as_deref(),
+            object.annotation("annotationsKey"),
             Some("annotationsValue")
         );
         assert_eq!(object.annotation("annotations"), None);
@@ -74,7 +75,10 @@ fn what_kubernetes_wrote_is_read_as_its_json_is() {
         assert_eq!(object.has_taint("keyValue"), kind == ListKind::Nodes);
         assert_eq!(object.contradicts(), None);
         let json: Value = serde_json::from_str(text).unwrap();
-        assert_eq!(object.read(), read_object(json.clone()));
+        assert_eq!(
+            object.read(&mut Names::default()),
+            read_object(json.clone())
+        );
         // Its texts are the names of its fields, so nothing of it can be used as it is. With values of the right kind:
         let json = text
             .replace("\"typeValue\"", "\"LoadBalancer\"")
@@ -90,13 +94,13 @@ fn what_kubernetes_wrote_is_read_as_its_json_is() {
 #[test]
 fn a_status_is_read() {
     let bytes = include_bytes!("../cases/protobuf/core.v1.Status.pb");
-    let status = Status::decode(Bytes::from_static(bytes)).unwrap();
+    let status = Status::decode(bytes).unwrap();
     assert_eq!(
         (status.code, &*status.message, &*status.reason),
         (6, "messageValue", "reasonValue")
     );
     let service = FIXTURES[0].2;
-    let error = Status::decode(service.into()).unwrap_err().to_string();
+    let error = Status::decode(service).unwrap_err().to_string();
     assert!(error.contains("Service"), "{error}");
 }
 
@@ -203,7 +207,9 @@ fn what_is_malformed_costs_no_more_than_itself() {
         endpoint(b"10.1.0.3"),
     ]
     .concat();
-    let read = EncodedObject::item(kind, bytes.into()).read().unwrap();
+    let read = EncodedObject::item(kind, &bytes)
+        .read(&mut Names::default())
+        .unwrap();
     assert!(read.object.is_some());
     let [left_out] = &read.left_out[..] else {
         panic!("{read:?}");
@@ -211,9 +217,9 @@ fn what_is_malformed_costs_no_more_than_itself() {
     assert_eq!(&*left_out.field, "endpoints[1]");
     // A field whose length is beyond the end.
     let bytes = [whole, vec![0x12, 0x7f, 0x0a]].concat();
-    let object = EncodedObject::item(kind, bytes.into());
+    let object = EncodedObject::item(kind, &bytes);
     assert_eq!(object.name(), "web-1");
-    let error = object.read().unwrap_err();
+    let error = object.read(&mut Names::default()).unwrap_err();
     assert_eq!(error.name.as_ref().unwrap().name(), "web-1");
     assert!(!error.reason.is_empty());
 }
@@ -230,15 +236,19 @@ fn events_are_read() {
             u32::from_be_bytes(length.try_into().unwrap()) as usize,
             rest.len()
         );
-        Event::decode(ListKind::Services, rest.to_vec().into())
+        rest.to_vec()
     };
+    fn decoded(bytes: &[u8]) -> Result<Event<'_>, Malformed> {
+        Event::decode(ListKind::Services, bytes)
+    }
     for (name, expected) in [
         ("ADDED", EventType::Added),
         ("MODIFIED", EventType::Modified),
         ("DELETED", EventType::Deleted),
         ("BOOKMARK", EventType::Bookmark),
     ] {
-        let Event::Object(found, object) = event(name, &web).unwrap() else {
+        let bytes = event(name, &web);
+        let Event::Object(found, object) = decoded(&bytes).unwrap() else {
             panic!("{name}");
         };
         assert_eq!((found, object.name()), (expected, "web"));
@@ -246,17 +256,19 @@ fn events_are_read() {
         assert_eq!(object.contradicts(), None);
     }
     let pod = json!({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}});
-    let Event::Object(_, object) = event("ADDED", &pod).unwrap() else {
+    let bytes = event("ADDED", &pod);
+    let Event::Object(_, object) = decoded(&bytes).unwrap() else {
         panic!();
     };
     assert_eq!(object.contradicts(), Some("kind"));
     let status = json!({"kind": "Status", "apiVersion": "v1", "code": 410, "message": "too old"});
-    let Event::Failed(status) = event("ERROR", &status).unwrap() else {
+    let bytes = event("ERROR", &status);
+    let Event::Failed(status) = decoded(&bytes).unwrap() else {
         panic!();
     };
     assert_eq!((status.code, &*status.message), (410, "too old"));
-    assert!(event("NOVEL", &web).is_err());
-    assert!(event("ERROR", &web).is_err());
+    assert!(decoded(&event("NOVEL", &web)).is_err());
+    assert!(decoded(&event("ERROR", &web)).is_err());
 }
 
 fn service(name: &str) -> Value {
@@ -279,24 +291,23 @@ fn read_list(bytes: &[u8], size: usize) -> Result<(Vec<String>, List<()>), ListE
 /// Reads bytes as an object and as an event of any kind, twice alike.
 fn read_as_anything(bytes: &[u8]) {
     for kind in ListKind::ALL {
-        let bytes = Bytes::copy_from_slice(bytes);
-        let event = Event::decode(kind, bytes.clone());
         let objects = [
-            EncodedObject::item(kind, bytes.clone()),
+            EncodedObject::item(kind, bytes),
             EncodedObject::enveloped(kind, bytes),
         ];
-        let of_event = match event {
-            Ok(Event::Object(_, object)) => Some(*object),
+        let of_event = match Event::decode(kind, bytes) {
+            Ok(Event::Object(_, object)) => Some(object),
             _ => None,
         };
+        let mut names = Names::default();
         for object in objects.into_iter().chain(of_event) {
-            assert_eq!(object.clone().read(), object.read());
+            assert_eq!(object.clone().read(&mut names), object.read(&mut names));
         }
     }
 }
 
 proptest! {
-    /// The same object in both formats is the same value, with the same errors and warnings.
+    /// The same object in both formats, and in one go, is the same value, with the same errors and warnings.
     #[test]
     fn both_formats_are_read_alike(
         (kind, object) in prop_oneof![
@@ -305,7 +316,12 @@ proptest! {
             nodes().prop_map(|object| (ListKind::Nodes, object)),
         ]
     ) {
-        prop_assert_eq!(in_protobuf(kind, &object), in_json(kind, object));
+        let text = object.to_string();
+        let plain = PlainObject::item(kind, &text).map(|plain| plain.read(&mut Names::default()));
+        let read = in_json(kind, object.clone());
+        prop_assert_eq!(&in_protobuf(kind, &object), &read);
+        prop_assert_eq!(plain.is_some(), kind != ListKind::Nodes);
+        prop_assert_eq!(plain.unwrap_or_else(|| read.clone()), read);
     }
 
     /// A list of which one byte is another, or that is cut, is read as well as it can be, in pieces of any size.

@@ -13,11 +13,8 @@ pub(super) const TO_BE_DELETED: &str = "ToBeDeletedByClusterAutoscaler";
 
 impl Intake {
     /// The Node of a list, if it is another than before.
-    pub(super) fn node_list(&mut self, objects: Vec<Object>, usable: bool) -> Vec<Change> {
-        let node = objects.into_iter().find_map(|object| match object {
-            Object::Node(node) => Some(*node),
-            _ => None,
-        });
+    pub(super) fn node_list(&mut self, nodes: Vec<Option<Node>>, usable: bool) -> Vec<Change> {
+        let node = nodes.into_iter().flatten().next();
         if self.listed_once && (!usable || node == self.node) {
             return Vec::new();
         }
@@ -26,12 +23,8 @@ impl Intake {
     }
 
     /// All Nodes of a list, if one of them is another than before.
-    pub(super) fn all_nodes(&mut self, objects: Vec<Object>) -> Vec<Change> {
-        let nodes = objects.into_iter().filter_map(|object| match object {
-            Object::Node(node) => Some(*node),
-            _ => None,
-        });
-        let nodes: Vec<_> = nodes.collect();
+    pub(super) fn all_nodes(&mut self, nodes: Vec<Option<Node>>) -> Vec<Change> {
+        let nodes: Vec<_> = nodes.into_iter().flatten().collect();
         let is_own = |node: &&Node| self.kind.own() == Some(&*node.name);
         let own = nodes.iter().find(is_own).cloned();
         let others = nodes.iter().filter(|node| !is_own(node));
@@ -79,6 +72,6 @@ impl Intake {
 }
 
 /// As kube-proxy sees it: by the taint's key, or because its deletion was asked for.
-pub(super) fn is_deleting(node: &Item) -> bool {
+pub(super) fn is_deleting(node: &Item<'_>) -> bool {
     node.has_taint(TO_BE_DELETED) || node.is_being_deleted()
 }

@@ -149,7 +149,7 @@ fn a_slice_that_no_longer_belongs_to_a_service_is_gone() {
     let slice = |label: &str| {
         json!({"addressType": "IPv4", "metadata": {
             "name": "web-1", "labels": {label: "web"},
-            "annotations": {TRIGGERED: "2026-01-31T12:00:00.5Z"}}})
+            "annotations": {LAST_CHANGE_TRIGGER_TIME: "2026-01-31T12:00:00.5Z"}}})
     };
     let mut intake = intake(Kind::Slices);
     list(&mut intake, [slice("kubernetes.io/service-name")]);
