@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kernel_test::cmd;
 use proxier::cluster::Family;
+use serde_json::json;
 
 use crate::api_server::ApiServer;
 use crate::cluster::{STEADY, service, slice, steady};
@@ -220,6 +221,30 @@ pub(crate) fn connections_drain() {
     wait_for(&mut daemon, "ipvsadm -Sn", |said| {
         !said.contains("10.244.1.5")
     });
+}
+
+/// Nothing but its time ends it: no change comes, and no full sync for an hour.
+pub(crate) fn a_connection_is_cut_when_its_time_is_over() {
+    let net = Topology::new();
+    serve(&net.pod, "pod", 8080);
+    let server = ApiServer::start();
+    steady(&server, &[&POD.of(Family::V4).to_string()]);
+    let mut draining = service("steady", STEADY);
+    draining["metadata"]["annotations"] = json!({"kube-proxier/drain": "2s"});
+    server.put(draining);
+    let setup = Setup::new(&server, "ipvs: {syncPeriod: 1h}\n");
+    let mut daemon = setup.started();
+    let to = format!("{STEADY}:80").parse().unwrap();
+    let (mut open, _) = Conversation::with(&net.client, to);
+    server.put(slice("steady", &[]));
+    wait_for(&mut daemon, "ipvsadm -Sn", |said| {
+        said.contains("-a -t 10.96.0.10:80 -r 10.244.1.5:8080 -m -w 0")
+    });
+    open.say("draining");
+    wait_for(&mut daemon, "ipvsadm -Sn", |said| {
+        !said.contains("10.244.1.5")
+    });
+    assert!(open.is_cut());
 }
 
 /// The node keeps what it has while nobody tells it otherwise.

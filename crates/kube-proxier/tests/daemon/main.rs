@@ -95,6 +95,7 @@ fn main() -> ExitCode {
         healing::node_addresses_are_followed,
         healing::udp_clients_leave_an_endpoint_that_is_gone,
         healing::connections_drain,
+        healing::a_connection_is_cut_when_its_time_is_over,
         healing::without_an_api_server_all_stays,
         healing::what_fails_is_retried_and_shows,
         healing::another_configuration_is_followed,
