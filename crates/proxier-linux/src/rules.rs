@@ -9,8 +9,10 @@ mod runner;
 
 use std::time::{Duration, Instant};
 
-use iptables_restore::{Error, IncompleteTable, Rejection, RestoreInput, Ruleset, Tools};
-use proxier::{KernelError, KernelErrorKind, KernelPart};
+use iptables_restore::{
+    Error, IncompleteTable, Rejection, RestoreInput, Ruleset, TableName, Tools,
+};
+use proxier::{KernelError, KernelErrorKind, KernelPart, PORT_RANGES};
 
 use self::known::Known;
 use self::runner::{Runner, Worker};
@@ -44,6 +46,8 @@ pub(crate) struct Rules {
     /// Whether the kernel may hold something else, since a tool was not waited for: then rules are read before any are
     /// changed, or one could be there twice.
     doubtful: bool,
+    /// Whether the mangle table has rules of the proxy's.
+    has_ranges: bool,
     patience: Duration,
 }
 
@@ -91,6 +95,7 @@ impl Rules {
             worker,
             known: None,
             doubtful: false,
+            has_ranges: false,
             patience: PATIENCE,
         };
         match &mut rules.thread {
@@ -167,6 +172,9 @@ impl Rules {
             Some(Ok(rules)) => {
                 self.known = Some(Known::of(&rules));
                 self.doubtful = false;
+                let mangle = rules.table(&TableName::Mangle);
+                let chain = mangle.and_then(|table| table.chain(PORT_RANGES));
+                self.has_ranges = chain.is_some();
                 Saved::Read(rules)
             }
             None => self.believed(self.busy("reading rules")),
@@ -217,8 +225,15 @@ impl Rules {
         self.known.as_ref().map_or(0, Known::about_lines) / RULES_LIKE_A_LINE
     }
 
+    /// Whether the mangle table has rules of the proxy's, or had some when rules were last read.
+    pub(crate) const fn has_ranges(&self) -> bool {
+        self.has_ranges
+    }
+
     /// Notes changes that were made.
     fn note(&mut self, changes: &[&RestoreInput]) {
+        let mut tables = changes.iter().flat_map(|change| change.tables());
+        self.has_ranges |= tables.any(|table| *table.name() == TableName::Mangle);
         let known = self.known.take();
         self.known = known.and_then(|known| known.note(changes));
     }

@@ -8,7 +8,7 @@
 //! | IPVS, IPv4 | number of virtual servers; of up to 2,048 of them the settings and the number of destinations | `IP_VS_SO_GET_INFO`, `IP_VS_SO_GET_SERVICES` (`linux/ip_vs.h`) |
 //! | IPVS, both families | all virtual servers and destinations with their settings, weights too | `/proc/net/ip_vs`, at most 16 KiB, some 250 lines, at a time |
 //! | sets | number of entries of each of ours, and of references to it | headers of all sets, in one dump |
-//! | rules, legacy | number of rules and their size, tables nat and filter | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
+//! | rules, legacy | number of rules and their size, tables nat and filter, and mangle where the proxy has rules in it | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
 //! | rules, nft | generation, which each transaction of anybody's raises | `NFT_MSG_GETGEN` (`linux/netfilter/nf_tables.h`) |
 //! | settings | values under `/proc/sys`, timeouts of IPVS | those files, `IP_VS_SO_GET_TIMEOUT` |
 //!
@@ -247,11 +247,12 @@ impl Watch {
         Some(timeouts)
     }
 
-    /// The number and size of the rules in the legacy tables of a family.
-    fn legacy(&self, family: Family) -> Option<u64> {
+    /// The number and size of the rules in the legacy tables of a family. To ask for a table that is not there makes it.
+    fn legacy(&self, family: Family, has_ranges: bool) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         let questions = self.questions.get(family).as_ref()?;
-        for table in ["nat", "filter"] {
+        let mangle = has_ranges.then_some("mangle");
+        for table in ["nat", "filter"].into_iter().chain(mangle) {
             legacy::size(questions, table).ok()?.hash(&mut hasher);
         }
         Some(hasher.finish())
@@ -305,10 +306,10 @@ impl LinuxKernel {
     fn rule_signs(&mut self) -> PerFamily<Option<u64>> {
         let backends = PerFamily::from_fn(|family| {
             let rules = self.rules.get(family).as_ref()?;
-            Some(rules.tools()?.backend())
+            Some((rules.tools()?.backend(), rules.has_ranges()))
         });
-        let mut rules = |family| match backends.get(family) {
-            Some(Backend::Legacy) => self.watch.legacy(family),
+        let mut rules = |family| match *backends.get(family) {
+            Some((Backend::Legacy, has_ranges)) => self.watch.legacy(family, has_ranges),
             Some(_) => self.watch.generation(),
             None => None,
         };

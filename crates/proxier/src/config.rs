@@ -117,6 +117,15 @@ impl Config {
             .unwrap_or(1 << 14)
     }
 
+    /// The marks that Services get. Where rules of iptables write other bits, they are none of these.
+    pub(crate) fn marks(&self) -> nftables::Options {
+        let mut marks = self.nftables;
+        if self.layout.has_ipset() {
+            marks.service_marks &= !(self.masquerade_mark() | DROP_MARK);
+        }
+        marks
+    }
+
     /// Whether node ports are served at IPv4 loopback addresses: it is asked for, and the addresses allow it.
     pub(crate) fn serves_localhost_node_ports(&self) -> bool {
         let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -98,6 +98,7 @@
 //! | virtual servers found with other settings | changed, or taken for equal | changed in place | memory_kernel: `a_virtual_server_found_with_other_settings_is_changed_in_place` |
 //! | a TCP destination that is not wanted any more and has connections | gets weight 0; deleted and added where it is wanted again, forgotten after a restart | gets weight 0; its weight comes back where it is wanted again, after a restart too | memory_kernel: `a_tcp_destination_drains_and_comes_back_or_goes` |
 //! | the order of changes | virtual servers and addresses first, rules last | sets and rules first, so that no moment passes without masquerading; while rules fail, the virtual servers that need them wait ([`kernel::Guard`]) | properties: `every_prefix_of_a_plan_is_safe`; held_back |
+//! | ranges of ports, by annotation of a Service | unknown | rules in mangle and a virtual server by mark, while a Service asks for them | ranges; proxier-linux: packets, `ranges::…` |
 //! | classic: packets marked 0x8000 | dropped by kubelets of that time | dropped by a rule of its own in `filter/KUBE-FIREWALL` | scenarios: `classic_layout` |
 //! | classic: health check ports, an INPUT chain that refuses | refused: v1.20 has no set for these ports | the same, on purpose: the sets of this layout are those of its reference | input: `health_check_ports_pass_in_the_current_layout_and_not_in_the_classic_one` |
 //! | classic: IPv6 | not at all | in clusters that have IPv6 Services | proxier-linux: packets of `classic`, `ipv6` |
@@ -153,8 +154,8 @@ pub use health::{NoLocalEndpoints, ServiceHealth, service_health};
 pub use kernel::{Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel};
 pub use layout::nftables;
 pub use layout::{
-    FamilyRules, IptablesRules, Layout, LocalSource, PortRules, PortSpec, SetId, SetIds,
-    SourceRangeDrop, Sources,
+    FamilyRules, IptablesRules, Layout, LocalSource, MarkedRange, Masqueraded, PORT_RANGES,
+    PortRules, PortSpec, RangeRule, SetId, SetIds, SourceRangeDrop, Sources,
 };
 pub use observed::{Observed, ObservedDestination, ObservedServer, ObservedTable};
 pub use ownership::Ownership;

@@ -96,15 +96,20 @@ fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<Destinatio
 /// The UDP ports that a plan begins to serve by mark. Where they are served already, virtual servers by mark end the flows
 /// to endpoints that go.
 fn new_ranges(plan: &Plan) -> Vec<AddressRange> {
-    let ranges = plan.iter().filter_map(|(_, operation)| match operation {
-        Operation::AddElement { element, .. } => match *element {
-            Element::RangeMark(range, _) => Some(range),
-            Element::PortMark(at, _) => AddressRange::of_port(at),
-            _ => None,
-        },
-        _ => None,
+    let ranges = plan.iter().map(|(_, operation)| match operation {
+        Operation::AddElement { element, .. } => {
+            let range = match *element {
+                Element::RangeMark(range, _) => Some(range),
+                Element::PortMark(at, _) => AddressRange::of_port(at),
+                _ => None,
+            };
+            range.into_iter().collect()
+        }
+        Operation::RestoreRules(change) => change.marked_ranges(),
+        _ => BTreeSet::new(),
     });
     ranges
+        .flatten()
         .filter(|range| range.ports.protocol() == Protocol::UDP)
         .collect()
 }
@@ -268,6 +273,9 @@ ports: [{{port: 5353, protocol: UDP}}]
         assert!(change(Layout::Iptables, &two, &two).is_empty());
     }
 
+    /// Those that serve ranges, each in its way.
+    const LAYOUTS: [Layout; 2] = [Layout::Nftables, Layout::Current];
+
     /// Where packets to a range begin to get their mark: not again, and not where only its endpoints change.
     #[test]
     fn flows_to_new_ranges_are_looked_for() {
@@ -295,15 +303,19 @@ ports: [{{port: 5353, protocol: UDP}}]
             ),
             (cluster(one), vec![]),
         ] {
-            let (plan, _) = planned(Layout::Nftables, &first, &after);
-            let found: Vec<_> = new_ranges(&plan).iter().map(|range| range.ports).collect();
-            assert_eq!(found, new);
+            for layout in LAYOUTS {
+                let (plan, _) = planned(layout, &first, &after);
+                let found: Vec<_> = new_ranges(&plan).iter().map(|range| range.ports).collect();
+                assert_eq!(found, new, "{layout:?}");
+            }
         }
-        let (plan, _) = planned(Layout::Nftables, &cluster(one), &first);
-        let [range] = &new_ranges(&plan)[..] else {
-            panic!("{plan}");
-        };
-        assert_eq!(range.address.to_string(), "10.96.0.10");
+        for layout in LAYOUTS {
+            let (plan, _) = planned(layout, &cluster(one), &first);
+            let [range] = &new_ranges(&plan)[..] else {
+                panic!("{plan}");
+            };
+            assert_eq!(range.address.to_string(), "10.96.0.10");
+        }
     }
 
     /// They have no virtual server of their own.
@@ -318,10 +330,12 @@ ports: [{{port: 5353, protocol: UDP}}]
             "{name: dns}\nspec",
             "{name: dns, annotations: {kube-proxier/affinity: all-ports}}\nspec",
         );
-        let (plan, _) = planned(Layout::Nftables, &Cluster::default(), &read(&together));
-        let [range] = &new_ranges(&plan)[..] else {
-            panic!("{plan}");
-        };
-        assert!(range.ports.contains(Protocol::UDP, 53));
+        for layout in LAYOUTS {
+            let (plan, _) = planned(layout, &Cluster::default(), &read(&together));
+            let [range] = &new_ranges(&plan)[..] else {
+                panic!("{plan}");
+            };
+            assert!(range.ports.contains(Protocol::UDP, 53));
+        }
     }
 }

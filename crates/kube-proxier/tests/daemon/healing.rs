@@ -76,6 +76,9 @@ pub(crate) fn what_others_removed_is_mended_at_once() {
     let mut six = service("six", "fd00:10:96::10");
     six["spec"]["ipFamilies"] = serde_json::json!(["IPv6"]);
     server.put(six);
+    let mut calls = service("calls", "10.96.0.77");
+    calls["metadata"]["annotations"] = serde_json::json!({"kube-proxier/ports": "10000-20000/udp"});
+    server.put(calls);
     let setup = Setup::new(&server, "ipvs: {syncPeriod: 1h, minSyncPeriod: 100ms}\n");
     let mut daemon = setup.started();
     let addresses =
@@ -87,6 +90,7 @@ pub(crate) fn what_others_removed_is_mended_at_once() {
         "iptables-legacy -S",
         "ip6tables-legacy -t nat -S",
         "ip6tables-legacy -S",
+        "iptables-legacy -t mangle -S",
         addresses,
         "ipvsadm -L --timeout",
         "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/vs/conntrack",
@@ -97,6 +101,7 @@ pub(crate) fn what_others_removed_is_mended_at_once() {
         "{}",
         before[0]
     );
+    assert!(before[6].contains("--dport 10000:20000"), "{}", before[6]);
     for removal in [
         "ipvsadm -C",
         "ipvsadm -D -t 10.96.0.10:80",
@@ -111,6 +116,7 @@ pub(crate) fn what_others_removed_is_mended_at_once() {
         "iptables-legacy -F",
         "iptables-legacy -t nat -F && iptables-legacy -t nat -X",
         "ip6tables-legacy -t nat -F KUBE-SERVICES",
+        "iptables-legacy -t mangle -F KUBE-RANGE-MARKS",
         "ip address del 10.96.0.10/32 dev kube-ipvs0",
         "ip link del kube-ipvs0",
         "ip link set kube-ipvs0 down; ip address flush dev kube-ipvs0",

@@ -28,7 +28,7 @@ pub(crate) fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_
 
 /// The same, and both pods see the node for the asker.
 #[track_caller]
-fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
+pub(crate) fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
     let family = Family::of(to.ip());
     spreads(
         from,
@@ -40,7 +40,7 @@ fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
 
 /// Only the pod on this node answers, and it sees the client itself.
 #[track_caller]
-fn keeps_client(from: &Netns, to: SocketAddr) {
+pub(crate) fn keeps_client(from: &Netns, to: SocketAddr) {
     let family = Family::of(to.ip());
     for protocol in Protocol::BOTH {
         for answer in answers(from, protocol, to, 3).into_keys() {

@@ -9,11 +9,21 @@
 )]
 
 mod addresses;
+#[path = "../nftables/affinity.rs"]
+#[allow(dead_code, reason = "some are of layout nftables")]
+mod affinity;
 mod connections;
 mod iptables_mode;
+#[path = "../nftables/marked.rs"]
+#[allow(dead_code, reason = "of layout nftables")]
+mod marked;
 mod masquerading;
 mod proxy;
+mod ranges;
 mod source_ranges;
+#[path = "../nftables/web.rs"]
+#[allow(dead_code, reason = "some are of layout nftables")]
+mod web;
 
 use std::process::ExitCode;
 
@@ -65,6 +75,24 @@ fn main() -> ExitCode {
         tcp_survives_a_change_of_scheduler,
         udp_leaves_its_endpoint_at_once,
         masquerading::never_with_policy_local,
+        ranges::from_everywhere,
+        ranges::ports_beside_are_refused,
+        ranges::all_ports_but_those_listed,
+        ranges::one_endpoint_for_a_client,
+        ranges::policies,
+        ranges::source_ranges,
+        ranges::without_endpoints,
+        ranges::of_the_nodes_own_address,
+        ranges::the_nodes_own_connections,
+        ranges::a_connection_lives_through_changes,
+        ranges::what_others_do_is_mended,
+        ranges::nothing_is_left,
+        ranges::input_that_drops,
+        ranges::masquerading,
+        affinity::one_endpoint_at_all_ports,
+        affinity::who_may_come,
+        affinity::a_connection_lives_through_changes,
+        ranges::of_listed_ports,
     ];
     let iptables = bodies![
         iptables_mode::every_address_is_served,

@@ -236,13 +236,12 @@ impl DeltaBuilder<'_> {
         if !written {
             return;
         }
-        let (filled, drops) = if *delta.rules.get(family) {
-            let filled = self.wanted.filled(family, self.config.layout);
-            (filled, self.wanted.drops(family))
-        } else {
-            (SetIds::NONE, BTreeSet::new())
-        };
-        let rules = self.context(family).rules(filled, drops);
+        let mut rules = self.context(family).rules(SetIds::NONE);
+        if *delta.rules.get(family) {
+            rules.filled = self.wanted.filled(family, self.config.layout);
+            rules.drops = self.wanted.drops(family);
+            rules.ranges = self.wanted.ranges(family);
+        }
         *delta.desired.families.get_mut(family) = Some(FamilyState { sets, rules });
     }
 

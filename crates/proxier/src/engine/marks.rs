@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
+use crate::layout::Layout;
 use crate::layout::nftables::{MarkKey, Options, allocate};
 use crate::translate::{Grants, RangeClaim, mark_keys, range_claims, refused_ranges};
 
@@ -23,10 +24,10 @@ struct Wants {
 }
 
 impl Wants {
-    fn of(service: Option<&Service>, family: Family) -> Self {
+    fn of(layout: Layout, service: Option<&Service>, family: Family) -> Self {
         let marks = service
             .into_iter()
-            .flat_map(|service| mark_keys(service, family));
+            .flat_map(|service| mark_keys(layout, service, family));
         let ranges = service
             .into_iter()
             .flat_map(|service| range_claims(service, family));
@@ -46,10 +47,11 @@ impl MarkRegistry {
     /// A Service is this, or gone. Returns for which families it wants other things than before.
     pub(super) fn update(
         &mut self,
+        layout: Layout,
         name: &ObjectName,
         service: Option<&Service>,
     ) -> PerFamily<bool> {
-        let now = PerFamily::from_fn(|family| Wants::of(service, family));
+        let now = PerFamily::from_fn(|family| Wants::of(layout, service, family));
         let before = self.by_service.remove(name).unwrap_or_default();
         let changed = PerFamily::from_fn(|family| before.get(family) != now.get(family));
         for family in Family::ALL {
@@ -136,9 +138,9 @@ mod tests {
         let mut registry = MarkRegistry::default();
         let [older, younger] = [with_range("b", 1, 100), with_range("a", 2, 150)];
         let only = |service: &Service| BTreeSet::from([service.name.clone()]);
-        registry.update(&older.name, Some(&older));
+        registry.update(Layout::Nftables, &older.name, Some(&older));
         assert_eq!(registry.give(Family::V4, &options), only(&older));
-        registry.update(&younger.name, Some(&younger));
+        registry.update(Layout::Nftables, &younger.name, Some(&younger));
         assert_eq!(registry.give(Family::V4, &options), only(&younger));
         let refused: Vec<_> = registry.of(Family::V4).refused.iter().collect();
         let [((service, at), holder)] = &refused[..] else {
@@ -148,7 +150,7 @@ mod tests {
         assert_eq!(at.to_string(), "203.0.113.7 . tcp . 150-200");
         assert_eq!(**holder, Holder::Service(older.name.clone()));
 
-        registry.update(&older.name, None);
+        registry.update(Layout::Nftables, &older.name, None);
         let both = BTreeSet::from([older.name.clone(), younger.name.clone()]);
         assert_eq!(registry.give(Family::V4, &options), both);
         assert!(registry.of(Family::V4).refused.is_empty());
@@ -162,25 +164,38 @@ mod tests {
         };
         let mut registry = MarkRegistry::default();
         let [older, younger] = [service("b", 1), service("a", 2)];
-        let changed = registry.update(&younger.name, Some(&younger));
+        let changed = registry.update(Layout::Nftables, &younger.name, Some(&younger));
         assert_eq!((changed.v4, changed.v6), (true, false));
         assert_eq!(
             registry.give(Family::V4, &options),
             BTreeSet::from([younger.name.clone()])
         );
-        assert!(!registry.update(&younger.name, Some(&younger)).v4, "again");
+        assert!(
+            !registry
+                .update(Layout::Nftables, &younger.name, Some(&younger))
+                .v4,
+            "again"
+        );
 
         // The older one takes the only mark.
-        assert!(registry.update(&older.name, Some(&older)).v4);
+        assert!(
+            registry
+                .update(Layout::Nftables, &older.name, Some(&older))
+                .v4
+        );
         let both = BTreeSet::from([older.name.clone(), younger.name.clone()]);
         assert_eq!(registry.give(Family::V4, &options), both);
         assert_eq!(registry.of(Family::V4).marks.len(), 1);
 
         let mut cluster_wide = older.clone();
         cluster_wide.external_policy = TrafficPolicy::Cluster;
-        assert!(registry.update(&older.name, Some(&cluster_wide)).v4);
+        assert!(
+            registry
+                .update(Layout::Nftables, &older.name, Some(&cluster_wide))
+                .v4
+        );
         assert_eq!(registry.give(Family::V4, &options), both);
-        assert!(registry.update(&younger.name, None).v4);
+        assert!(registry.update(Layout::Nftables, &younger.name, None).v4);
         assert_eq!(registry.give(Family::V4, &options).len(), 1);
         assert!(registry.by_service.is_empty() && registry.of(Family::V4).marks.is_empty());
     }

@@ -168,7 +168,7 @@ impl DeltaBuilder<'_> {
         if self.config.layout != Layout::Iptables || !self.writes(family) {
             return None;
         }
-        let mut rules = self.context(family).rules(SetIds::NONE, BTreeSet::new());
+        let mut rules = self.context(family).rules(SetIds::NONE);
         rules.iptables.ports = self.wanted.all_ports(family);
         Some(FamilyState::new(Vec::new(), rules))
     }
@@ -199,7 +199,7 @@ impl DeltaBuilder<'_> {
         applied: &ByService,
         plan: &mut Plan,
     ) {
-        let mut rules = self.context(family).rules(SetIds::NONE, BTreeSet::new());
+        let mut rules = self.context(family).rules(SetIds::NONE);
         rules.iptables.ports = self.wanted.ports(family, names);
         let chains = rules.service_chains();
         let found = names.iter().map(|name| {

@@ -83,7 +83,7 @@ impl Engine {
             }
         }
         let mut stale = self.store.take_stale();
-        if self.config.layout == Layout::Nftables {
+        if self.config.layout.uses_ipvs() {
             self.give_marks(&mut stale, all_stale);
         }
         self.wanted.expect(stale.len());
@@ -99,14 +99,15 @@ impl Engine {
     /// Gives marks to the Services that are stale, and adds those to them whose marks move thereby.
     fn give_marks(&mut self, stale: &mut Vec<ObjectName>, all: bool) {
         let mut changed = PerFamily { v4: all, v6: all };
+        let layout = self.config.layout;
         for name in stale.iter() {
-            let PerFamily { v4, v6 } = self.marks.update(name, self.store.service(name));
+            let PerFamily { v4, v6 } = self.marks.update(layout, name, self.store.service(name));
             changed.v4 |= v4;
             changed.v6 |= v6;
         }
         for family in Family::ALL {
             if *changed.get(family) {
-                let moved = self.marks.give(family, &self.config.nftables);
+                let moved = self.marks.give(family, &self.config.marks());
                 self.store.touch(&moved);
             }
         }

@@ -9,8 +9,8 @@ use super::dirty::Dirty;
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::conflict::Conflict;
 use crate::health::NoLocalEndpoints;
-use crate::layout::SetId;
 use crate::layout::nftables::Element;
+use crate::layout::{RangeRule, SetId};
 use crate::reconcile::merge;
 use crate::translate::{Claim, ServiceClaims};
 
@@ -48,6 +48,8 @@ pub(super) struct Tracked {
     pub(super) entries: Vec<(Family, SetId, Entry)>,
     /// Elements of nf_tables that come with no virtual server.
     pub(super) elements: Vec<(Family, Element)>,
+    /// Ranges of ports in layouts with ipset. Few Services have any.
+    pub(super) ranges: Box<[(Family, RangeRule)]>,
     pub(super) counts: PerFamily<bool>,
     pub(super) no_local: PerFamily<NoLocalEndpoints<bool>>,
     /// Claims refused whoever else claims the same.
@@ -62,10 +64,12 @@ impl Tracked {
             claims: Vec::new(),
             entries: Vec::new(),
             elements: Vec::new(),
+            ranges: Box::default(),
             counts: PerFamily::default(),
             no_local: PerFamily::default(),
             refused: Vec::new(),
         };
+        let mut ranges = Vec::new();
         for (family, all) in [(Family::V4, families.v4), (Family::V6, families.v6)] {
             let Some(all) = all else { continue };
             *tracked.counts.get_mut(family) = true;
@@ -82,9 +86,12 @@ impl Tracked {
             tracked
                 .elements
                 .extend(elements.map(|element| (family, element)));
+            let rules = all.ranges.into_iter();
+            ranges.extend(rules.map(|rule| (family, rule)));
             tracked.refused.extend(all.refused);
             *tracked.no_local.get_mut(family) = all.no_local;
         }
+        tracked.ranges = ranges.into();
         tracked
             .claims
             .sort_by_key(|claim| (claim.id, claim.precedence()));
@@ -117,6 +124,7 @@ impl Tracked {
     pub(super) fn counts_like(&self, other: &Self) -> bool {
         self.entries == other.entries
             && self.elements == other.elements
+            && self.ranges == other.ranges
             && self.counts == other.counts
             && self.no_local == other.no_local
     }

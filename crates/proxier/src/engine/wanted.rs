@@ -20,7 +20,7 @@ use crate::conflict::Conflict;
 use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
-use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
+use crate::layout::{Layout, RangeRule, SetId, SetIds, SourceRangeDrop};
 
 /// All that Services want, each with the number of Services that want it.
 #[derive(Debug, Default)]
@@ -39,6 +39,7 @@ pub(super) struct Wanted {
     node_elements: PerFamily<Vec<Element>>,
     addresses: BTreeMap<IpAddr, u32>,
     drops: PerFamily<BTreeMap<SourceRangeDrop, u32>>,
+    ranges: PerFamily<BTreeMap<RangeRule, u32>>,
     counting: PerFamily<usize>,
     no_local: PerFamily<NoLocalEndpoints>,
     /// Virtual servers that no Service wants any more.
@@ -179,6 +180,12 @@ impl Wanted {
                     dirty.note_element(family, element);
                 }
             }
+            if let Some(range) = claim.marked() {
+                let rule = RangeRule::Marked(range.clone());
+                if count.key(self.ranges.get_mut(family), &rule) {
+                    *dirty.rules.get_mut(family) = true;
+                }
+            }
             if claim
                 .drop()
                 .is_some_and(|drop| count.key(self.drops.get_mut(family), &drop))
@@ -205,6 +212,11 @@ impl Wanted {
         for (family, element) in &service.elements {
             if count.key(self.elements.get_mut(*family), element) {
                 dirty.note_element(*family, element);
+            }
+        }
+        for (family, rule) in &service.ranges {
+            if count.key(self.ranges.get_mut(*family), rule) {
+                *dirty.rules.get_mut(*family) = true;
             }
         }
         for family in Family::ALL {
@@ -307,6 +319,11 @@ impl Wanted {
 
     pub(super) fn drops(&self, family: Family) -> BTreeSet<SourceRangeDrop> {
         self.drops.get(family).keys().copied().collect()
+    }
+
+    /// Ranges of ports, in layouts with ipset.
+    pub(super) fn ranges(&self, family: Family) -> BTreeSet<RangeRule> {
+        self.ranges.get(family).keys().cloned().collect()
     }
 
     pub(super) fn binds(&self, address: IpAddr) -> bool {

@@ -313,6 +313,13 @@ pub enum Step {
         /// Whether the table, its element, the routing rule and the route for that are all in the kernel.
         works: bool,
     },
+    /// The packet, to a range of ports, gets the mark by which IPVS knows its virtual server.
+    RangeMark {
+        /// The mark.
+        mark: u32,
+        /// Whether all rules that it passes are in the kernel.
+        works: bool,
+    },
     /// The source ranges let the packet pass.
     InRanges(Vec<IpNetwork>),
     /// Only clients inside the source ranges pass; whether this one is cannot be known.

@@ -96,8 +96,8 @@ fn shared_rules(view: &View<'_>, family: Family) -> Vec<Part> {
         return Vec::new();
     };
     let tables = match state.rules.layout {
-        Layout::Iptables => state.rules.base_tables(),
-        _ => state.rules.tables(),
+        Layout::Iptables => state.rules.base_tables().to_vec(),
+        _ => state.rules.tables().to_vec(),
     };
     let found = view.evidence.observed.rules.get(family);
     let each = tables.iter().map(|table| table_rules(family, table, found));

@@ -8,13 +8,20 @@ use super::path::Packet;
 use super::range::is_local;
 use crate::cluster::Masquerading;
 use crate::layout::nftables::{Element, Kind};
-use crate::layout::{Layout, SetId};
+use crate::layout::{Layout, Masqueraded, SetId};
 
 impl Packet<'_> {
     /// What the Service asks for, as far as the kernel has what that takes.
     pub(super) fn asks_for(&self) -> Masquerading {
         if let Some(rules) = self.claim.rules() {
             return rules.spec.masquerading;
+        }
+        if let Some(range) = self.claim.marked() {
+            return match range.masqueraded {
+                Masqueraded::Node => Masquerading::Never,
+                Masqueraded::Everybody => Masquerading::Always,
+                Masqueraded::Nobody | Masqueraded::Others => Masquerading::Default,
+            };
         }
         let mut own = self.of_source();
         let found = own.find(|(part, _)| part.is_present());
@@ -82,6 +89,9 @@ impl Packet<'_> {
             }
             Layout::Iptables => !self.port.service.external_local() || self.from == Origin::Node,
             Layout::Current | Layout::Classic => {
+                if let Some(range) = self.claim.marked() {
+                    return range.masqueraded == Masqueraded::Everybody;
+                }
                 let spared =
                     |(set, _): &(SetId, _)| set.exempts() || *set == SetId::ExternalIpLocal;
                 !self.claim.entries.iter().any(spared)

@@ -62,6 +62,7 @@ impl Packet<'_> {
             return Err((Step::Input(rule), Outcome::Dropped));
         }
         let wanted = self.endpoints()?;
+        self.get_mark(steps)?;
         if layout == Layout::Nftables && self.from != Origin::Node {
             let mark = self.view.evidence.config.nftables.route_mark;
             let works = self.shared.works(self.port.family) && self.has_elements();
@@ -77,6 +78,21 @@ impl Packet<'_> {
             self.translate_destination(&wanted, steps)?
         };
         self.return_way(&reached, steps)
+    }
+
+    /// A packet to a range gets the mark of its virtual server, in layouts with ipset.
+    fn get_mark(&self, steps: &mut Vec<Step>) -> Result<(), End> {
+        let Some(range) = self.claim.marked() else {
+            return Ok(());
+        };
+        let mark = range.mark.get();
+        let works = self.shared.works(self.port.family);
+        let step = Step::RangeMark { mark, works };
+        if !works {
+            return Err((step, Outcome::Unserved));
+        }
+        steps.push(step);
+        Ok(())
     }
 
     /// The packet is for this machine if the address is on a link. IPVS takes what the node itself sends wherever it
@@ -191,6 +207,9 @@ impl Packet<'_> {
     /// The claim whose virtual server takes it: that by mark for what comes from outside, with the policy `Local` or with
     /// direct return.
     fn server(&self) -> Option<&Claim> {
+        if let Some(range) = self.claim.marked() {
+            return self.port.by_number(range.mark.get());
+        }
         let elements = self.claim.elements();
         if let Some(all) = range_mark(elements) {
             let mark = match is_local(elements) && !self.is_inside() {

@@ -11,8 +11,8 @@ use ipvs_netlink::VirtualServerId;
 use super::view::{PortView, View};
 use crate::cluster::{Family, PortRange, Service, ServicePort};
 use crate::conflict::Conflict;
-use crate::layout::Layout;
 use crate::layout::nftables::{AddressPort, AddressRange, Element};
+use crate::layout::{MarkedRange, RangeRule};
 use crate::translate::{Claim, Extra};
 
 impl<'a> View<'a> {
@@ -48,7 +48,7 @@ impl<'a> View<'a> {
         number: u16,
         only: Option<IpAddr>,
     ) -> Option<PortView<'a>> {
-        if self.evidence.config.layout != Layout::Nftables {
+        if !self.evidence.config.layout.uses_ipvs() {
             return None;
         }
         let name = range.to_string();
@@ -65,6 +65,7 @@ impl<'a> View<'a> {
         all.sort_unstable();
         all.dedup();
         let elements = std::mem::take(&mut view.elements);
+        let marked = std::mem::take(&mut view.marked);
         let claims = all.iter().filter_map(|address| {
             let address = *address;
             let at = AddressRange {
@@ -72,8 +73,13 @@ impl<'a> View<'a> {
                 ports: range,
             };
             let is_cluster_ip = service.cluster_ips.contains(&address);
-            let own = of_address(at, is_cluster_ip, &elements);
-            let mark = range_mark(&own)?;
+            let (mark, extra) = match marked.iter().find_map(|rule| rule.at(at)) {
+                Some(range) => (range.mark.get(), Extra::Marked(range.clone())),
+                None => {
+                    let own = of_address(at, is_cluster_ip, &elements);
+                    (range_mark(&own)?, Extra::Elements(own))
+                }
+            };
             let server = view.by_number(mark)?;
             let at = AddressPort {
                 address,
@@ -82,8 +88,9 @@ impl<'a> View<'a> {
             };
             Some(Claim {
                 id: at.server(),
+                bind: self.desired.addresses.contains(&address),
                 port: Arc::clone(&view.port.name),
-                extra: Some(Box::new(Extra::Elements(own))),
+                extra: Some(Box::new(extra)),
                 ..server.clone()
             })
         });
@@ -101,6 +108,16 @@ impl<'a> View<'a> {
             .filter(|element| matches!(element, Element::Hairpin(_)))
             .collect();
         (!view.claims.is_empty() || !view.conflicts.is_empty()).then_some(view)
+    }
+}
+
+impl RangeRule {
+    /// What marks packets to a range.
+    fn at(&self, at: AddressRange) -> Option<&MarkedRange> {
+        match self {
+            Self::Marked(range) if range.at == at => Some(range),
+            Self::Marked(_) | Self::Hairpin(..) => None,
+        }
     }
 }
 

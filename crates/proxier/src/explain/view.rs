@@ -15,7 +15,7 @@ use crate::conflict::Conflict;
 use crate::desired::Desired;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
-use crate::layout::{Layout, LocalSource, SetId};
+use crate::layout::{LocalSource, RangeRule, SetId};
 use crate::translate::{Claim, Context, Grants, ReservedIn, grants, translate};
 
 /// What a question is answered from.
@@ -47,6 +47,8 @@ pub(super) struct PortView<'a> {
     pub(super) entries: Vec<(SetId, Entry)>,
     /// Elements that belong to no virtual server.
     pub(super) elements: Vec<Element>,
+    /// Rules of ranges of ports, in layouts with ipset.
+    pub(super) marked: Vec<RangeRule>,
     pub(super) no_local: NoLocalEndpoints<bool>,
     /// Who may use its load balancer addresses; `None` is everybody.
     pub(super) ranges: Option<Vec<IpNetwork>>,
@@ -62,9 +64,9 @@ impl<'a> View<'a> {
             config,
             ..
         } = evidence;
-        let grants = PerFamily::from_fn(|family| match config.layout {
-            Layout::Nftables => grants(config, family, cluster.services.values()),
-            _ => Grants::none(),
+        let grants = PerFamily::from_fn(|family| match config.layout.uses_ipvs() {
+            true => grants(config, family, cluster.services.values()),
+            false => Grants::none(),
         });
         Self {
             evidence,
@@ -157,6 +159,7 @@ impl<'a> View<'a> {
             is_range: false,
             entries: all.entries,
             elements: all.elements,
+            marked: all.ranges,
             no_local: all.no_local,
             ranges: (closed || !ranges.is_empty()).then_some(ranges),
             local_source: context.local_source(),

@@ -143,6 +143,13 @@ impl fmt::Display for Step {
                 f,
                 "the packet does not get the mark {mark:#x}, or is not routed by it: it is routed away"
             ),
+            Self::RangeMark { mark, works: true } => {
+                write!(f, "rules of the mangle table give it the mark {mark:#x}, by which IPVS knows the virtual server")
+            }
+            Self::RangeMark { mark, works: false } => write!(
+                f,
+                "rules are missing by which it gets the mark {mark:#x} and passes this node: IPVS may not take it"
+            ),
             Self::InRanges(all) => write!(f, "the source ranges admit it ({})", ranges(all)),
             Self::RangesDecide(all) => {
                 write!(f, "only clients in the source ranges pass ({}), others are dropped", ranges(all))

@@ -24,6 +24,8 @@ use crate::settings::Sysctl;
 ///   stays, so do the rules; and without new rules old ones and their members stay.
 /// - In iptables mode a change of what all Services share comes before those of the Services, and each change of a Service
 ///   before its next one; no Service waits for another.
+/// - No packet gets a mark whose virtual server could not be added, and while an address keeps a mark that it was to lose, no
+///   virtual server by mark is added, changed or deleted.
 /// - No element of nf_tables comes before its virtual server, and no virtual server goes before its elements.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -39,6 +41,8 @@ pub struct Guard {
     /// Those of them that all virtual servers need.
     foundations: PerFamily<Option<usize>>,
     trims: PerFamily<Option<usize>>,
+    /// Changes that take marks away.
+    marked: PerFamily<Option<usize>>,
     /// Services whose rules could not be changed.
     services: PerFamily<HashMap<ObjectName, usize>>,
     servers: HashMap<VirtualServerId, usize>,
@@ -118,6 +122,12 @@ impl Guard {
                 let own = services.find_map(|name| failed.get(name).copied());
                 own.or(*self.rules.get(change.family))
             }
+            Operation::RestoreRules(change)
+                if change.dependents == Dependents::Marks && phase != Phase::Fill =>
+            {
+                self.missing_mark(change.family)
+                    .or(*self.marked.get(change.family))
+            }
             Operation::RestoreRules(change) if phase == Phase::Trim => {
                 let rules = *self.rules.get(change.family);
                 rules.or(*self.retiring.get(change.family))
@@ -130,10 +140,14 @@ impl Guard {
             } => self.rules.v4,
             Operation::AddServer { id, .. } => {
                 let rules = *self.foundations.get(id.family());
-                rules.or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
+                let marked = || self.still_marked(id);
+                rules
+                    .or_else(marked)
+                    .or_else(|| Reach::of_server(id).find_map(|r| self.reaches.get(&r).copied()))
             }
             Operation::AddDestination { server, .. } | Operation::SetDestination { server, .. } => {
-                self.servers.get(server).copied()
+                let marked = || self.still_marked(server).filter(|_| phase == Phase::Serve);
+                self.servers.get(server).copied().or_else(marked)
             }
             Operation::BindAddress(address) => {
                 // Virtual servers that were there before are reached by it as well.
@@ -151,8 +165,26 @@ impl Guard {
                     .or_else(|| self.addresses.get(address))
                     .copied()
             }
+            Operation::DeleteServer(id) => self.still_marked(id),
             _ => None,
         }
+    }
+
+    /// Packets of a range that is to go may still get the mark.
+    fn still_marked(&self, id: &VirtualServerId) -> Option<usize> {
+        match id {
+            VirtualServerId::FirewallMark { family, .. } => *self.marked.get(*family),
+            VirtualServerId::Address { .. } => None,
+        }
+    }
+
+    /// A virtual server by mark that could not be added.
+    fn missing_mark(&self, family: Family) -> Option<usize> {
+        let mut failed = self.servers.iter();
+        failed.find_map(|(id, index)| match id {
+            VirtualServerId::FirewallMark { family: of, .. } if *of == family => Some(*index),
+            _ => None,
+        })
     }
 
     /// Notes that an operation was not carried out.
@@ -196,12 +228,17 @@ impl Guard {
                 failed.extend(services.map(|name| (name, index)));
             }
             Operation::RestoreRules(change) => match phase {
+                Phase::Fill if change.dependents == Dependents::Marks => {
+                    *self.marked.get_mut(change.family) = Some(index);
+                }
+                _ if change.dependents == Dependents::Marks => {}
                 Phase::Trim => *self.trims.get_mut(change.family) = Some(index),
                 _ => {
                     *self.rules.get_mut(change.family) = Some(index);
                     match &change.dependents {
                         Dependents::All => *self.foundations.get_mut(change.family) = Some(index),
                         Dependents::At(reaches) => self.missing(index, reaches.iter().copied()),
+                        Dependents::Marks => {}
                     }
                 }
             },

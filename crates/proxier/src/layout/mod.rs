@@ -14,7 +14,9 @@ pub(crate) use iptables::{
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;
 pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_table};
-pub use rules::{FamilyRules, LocalSource, SourceRangeDrop};
+pub use rules::{
+    FamilyRules, LocalSource, MarkedRange, Masqueraded, PORT_RANGES, RangeRule, SourceRangeDrop,
+};
 pub use sets::{SetId, SetIds};
 
 /// Which proxy's sets and chains are written.

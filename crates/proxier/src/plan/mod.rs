@@ -30,7 +30,7 @@ pub enum Phase {
     /// Addresses are bound, now that something answers there.
     Bind,
     /// Elements of nf_tables are added, changed and deleted, or whole tables are written or deleted, or parts of them: one
-    /// transaction for both families.
+    /// transaction for both families. In layouts with ipset, rules that mark packets to ranges of ports are added.
     Map,
     /// Addresses are unbound, before their virtual servers go.
     Unbind,

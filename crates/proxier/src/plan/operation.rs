@@ -222,6 +222,8 @@ pub(crate) enum Dependents {
     All,
     /// Those at these ports.
     At(Vec<Reach>),
+    /// Those by mark, where the change takes marks away. One that sets marks comes after them.
+    Marks,
 }
 
 impl RulesChange {

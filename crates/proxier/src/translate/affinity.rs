@@ -1,4 +1,4 @@
-//! Session affinity over all listed ports of a Service, in the `nftables` layout.
+//! Session affinity over all listed ports of a Service, in the layouts of ipvs mode.
 //!
 //! IPVS remembers a client's endpoint for each virtual server, so ports that are to have one choice have one virtual server:
 //! that of the Service's ranges of ports. A port joins it where its endpoints are those of the Service and have the port's
@@ -12,21 +12,24 @@ use super::forwarding;
 use super::ranges::{Ranges, chosen};
 use crate::cluster::{AffinityScope, Family, PortRange, Service, ServicePort};
 use crate::conflict::NotShared;
+use crate::layout::Layout;
 use crate::layout::nftables::{AddressPort, Element, RangeServer};
 
 /// Whether the ports of a Service are to have one choice of an endpoint for each client.
-pub(super) fn is_asked(service: &Service) -> bool {
+pub(super) fn is_asked(layout: Layout, service: &Service) -> bool {
     let scope = service.options.as_deref().and_then(|all| all.affinity);
     scope == Some(AffinityScope::AllPorts)
         && service.affinity_seconds.is_some()
-        && !is_direct(service)
+        && !is_direct(layout, service)
 }
 
 /// Whether packets to any address of a Service are forwarded other than by masquerading: each port has a virtual server by
-/// mark for them.
-pub(super) fn is_direct(service: &Service) -> bool {
+/// mark for them. Other layouts than `nftables` forward in no other way.
+pub(super) fn is_direct(layout: Layout, service: &Service) -> bool {
     let has_address = |family| forwarding::has_address(service, family);
-    forwarding::asked(service).is_some() && Family::ALL.into_iter().any(has_address)
+    layout == Layout::Nftables
+        && forwarding::asked(service).is_some()
+        && Family::ALL.into_iter().any(has_address)
 }
 
 /// The marks that packets to a port get which has joined the ranges of its Service.
@@ -56,7 +59,7 @@ impl Ranges<'_> {
         port: &ServicePort,
         endpoints: &Endpoints,
     ) -> Option<Result<SharedMarks, NotShared>> {
-        if !is_asked(self.service) {
+        if !is_asked(self.layout, self.service) {
             return None;
         }
         if let Some(why) = self.differing(port.port.get(), endpoints) {

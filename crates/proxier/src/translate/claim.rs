@@ -11,7 +11,7 @@ use crate::conflict::{Conflict, Holder};
 use crate::desired::Drain;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::Element;
-use crate::layout::{SetId, SourceRangeDrop};
+use crate::layout::{MarkedRange, RangeRule, SetId, SourceRangeDrop};
 
 /// One virtual server that a Service port wants, with all that comes with having it.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,8 @@ pub(crate) enum Extra {
     Drop(SourceRangeDrop),
     /// What goes into the table of nf_tables.
     Elements(Vec<Element>),
+    /// A rule that marks packets, in layouts with ipset.
+    Marked(MarkedRange),
     /// What it means in iptables mode.
     Rules(PortClaim),
 }
@@ -51,6 +53,8 @@ pub(crate) struct ServiceClaims {
     pub(crate) entries: Vec<(SetId, Entry)>,
     /// Elements of nf_tables that come with no virtual server.
     pub(crate) elements: Vec<Element>,
+    /// Ranges of ports in layouts with ipset, and what comes with them.
+    pub(crate) ranges: Vec<RangeRule>,
     /// Whether a policy finds no endpoint on this node where there are some elsewhere.
     pub(crate) no_local: NoLocalEndpoints<bool>,
     /// Claims that are refused whoever else claims the same, since the address is not a Service's.
@@ -62,7 +66,7 @@ impl Claim {
     pub(crate) fn drop(&self) -> Option<SourceRangeDrop> {
         match self.extra.as_deref()? {
             Extra::Drop(drop) => Some(*drop),
-            Extra::Elements(_) | Extra::Rules(_) => None,
+            Extra::Elements(_) | Extra::Marked(_) | Extra::Rules(_) => None,
         }
     }
 
@@ -70,7 +74,15 @@ impl Claim {
     pub(crate) fn rules(&self) -> Option<&PortClaim> {
         match self.extra.as_deref()? {
             Extra::Rules(rules) => Some(rules),
-            Extra::Drop(_) | Extra::Elements(_) => None,
+            Extra::Drop(_) | Extra::Elements(_) | Extra::Marked(_) => None,
+        }
+    }
+
+    /// What marks packets.
+    pub(crate) fn marked(&self) -> Option<&MarkedRange> {
+        match self.extra.as_deref()? {
+            Extra::Marked(range) => Some(range),
+            Extra::Drop(_) | Extra::Elements(_) | Extra::Rules(_) => None,
         }
     }
 

@@ -11,10 +11,11 @@ use ipnetwork::IpNetwork;
 use ipset_netlink::Entry;
 use ipvs_netlink::{Destination, Protocol, VirtualServerConfig, VirtualServerId};
 
-use super::claim::{Claim, Extra, ServiceClaims};
+use super::claim::{Claim, ServiceClaims};
 use super::endpoints::{Endpoints, Selection};
 use super::grants::Grants;
-use super::node_ports::{loopback, node_port_addresses, node_port_networks};
+use super::node_ports::{node_port_addresses, node_port_networks};
+use super::ranges::Ranges;
 use super::reserved::Reserved;
 use super::{masquerading, options};
 use crate::cluster::{
@@ -22,7 +23,7 @@ use crate::cluster::{
 };
 use crate::config::{Config, DetectLocal};
 use crate::conflict::Holder;
-use crate::layout::{FamilyRules, Layout, LocalSource, SetId, SetIds, SourceRangeDrop};
+use crate::layout::{FamilyRules, Layout, LocalSource, SetId, SetIds};
 
 /// What does not depend on the Service.
 pub(crate) struct Context<'a> {
@@ -71,8 +72,8 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The rules that go with sets and drops.
-    pub(crate) fn rules(&self, filled: SetIds, drops: BTreeSet<SourceRangeDrop>) -> FamilyRules {
+    /// The rules that go with sets, without those of single Services.
+    pub(crate) fn rules(&self, filled: SetIds) -> FamilyRules {
         FamilyRules {
             layout: self.config.layout,
             family: self.family,
@@ -81,7 +82,8 @@ impl<'a> Context<'a> {
             local_source: self.local_source(),
             random_fully: self.host.random_fully,
             filled,
-            drops,
+            drops: BTreeSet::new(),
+            ranges: BTreeSet::new(),
             node_port_networks: node_port_networks(self.node, self.config, self.family),
             iptables: self.iptables_rules(),
         }
@@ -124,8 +126,15 @@ impl<'a> Context<'a> {
             }
             return all;
         }
+        let has_ranges = self.config.layout.has_ipset();
+        let mut ranges = has_ranges
+            .then(|| self.ranges(service, slices, &mut all))
+            .flatten();
         for port in &service.ports {
-            self.port_claims(service, port, slices, &mut all);
+            self.port_claims(service, port, slices, ranges.as_mut(), &mut all);
+        }
+        if let Some(ranges) = &ranges {
+            self.marked_ranges(ranges, &mut all);
         }
         if let Some(port) = service
             .health_check()
@@ -142,6 +151,7 @@ impl<'a> Context<'a> {
         service: &Service,
         port: &ServicePort,
         slices: &[&EndpointSlice],
+        mut ranges: Option<&mut Ranges<'_>>,
         all: &mut ServiceClaims,
     ) {
         let external = self.of_family(&service.external_ips);
@@ -154,6 +164,16 @@ impl<'a> Context<'a> {
             self.iptables_claims(service, port, &endpoints, all);
             return;
         }
+        let shared = ranges
+            .as_mut()
+            .and_then(|ranges| ranges.join(port, &endpoints));
+        let joined = ranges.filter(|_| shared.is_some_and(|shared| shared.is_ok()));
+        let join = |claim: &mut Claim| {
+            if let Some(ranges) = &joined {
+                self.mark_listed(ranges, claim);
+            }
+        };
+        let before = all.claims.len();
         let protocol = port.protocol;
         all.entries.extend(
             endpoints
@@ -183,6 +203,7 @@ impl<'a> Context<'a> {
             claim.cluster_ip = true;
             claim.entries = vec![(SetId::ClusterIp, Entry::ip_port(ip, protocol, number))];
             claim.entries.extend(masquerading::entry(service, &claim));
+            join(&mut claim);
             all.claims.push(claim);
         }
         for ip in external {
@@ -201,13 +222,20 @@ impl<'a> Context<'a> {
             };
             claim.entries = vec![(set, Entry::ip_port(ip, protocol, number))];
             claim.entries.extend(masquerading::entry(service, &claim));
+            join(&mut claim);
             self.claim_unless_reserved(service, ip, claim, all);
         }
         for ip in balanced {
             let mut claim = claim(ip, number, endpoints.external());
             self.load_balancer_entries(service, ip, port.protocol, number, &mut claim);
             claim.entries.extend(masquerading::entry(service, &claim));
+            join(&mut claim);
             self.claim_unless_reserved(service, ip, claim, all);
+        }
+        if let Some(Err(why)) = shared {
+            let alone = all.claims.get(before..).unwrap_or_default().iter();
+            let conflict = |claim: &Claim| claim.conflict(&service.name, Holder::Affinity(why));
+            all.refused.extend(alone.map(conflict));
         }
         if let Some(number) = port.node_port {
             for &ip in self.node_ports.iter() {
@@ -306,71 +334,6 @@ impl<'a> Context<'a> {
     fn binds(&self, address: IpAddr) -> bool {
         self.config.layout.binds_addresses_of_other_links()
             || !self.host.addresses().any(|own| own == address)
-    }
-
-    fn load_balancer_entries(
-        &self,
-        service: &Service,
-        ip: IpAddr,
-        protocol: Protocol,
-        port: u16,
-        claim: &mut Claim,
-    ) {
-        let entry = Entry::ip_port(ip, protocol, port);
-        claim.entries.push((SetId::LoadBalancer, entry.clone()));
-        if service.external_local() {
-            claim
-                .entries
-                .push((SetId::LoadBalancerLocal, entry.clone()));
-        }
-        let ranges = self.source_ranges(service);
-        if ranges.is_empty() && !service.closed_families.contains(&self.family) {
-            return;
-        }
-        claim.entries.push((SetId::LoadBalancerFw, entry));
-        claim.entries.extend(ranges.iter().map(|range| {
-            (
-                SetId::LoadBalancerSourceCidr,
-                Entry::ip_port_net(ip, protocol, port, *range),
-            )
-        }));
-        if self.node_is_in(&ranges) {
-            claim.entries.push((
-                SetId::LoadBalancerSourceIp,
-                Entry::ip_port_ip(ip, protocol, port, ip),
-            ));
-        } else {
-            let drop = SourceRangeDrop {
-                address: ip,
-                protocol,
-                port,
-            };
-            claim.extra = Some(Box::new(Extra::Drop(drop)));
-        }
-    }
-
-    /// Whether one of these networks has the node's own address.
-    pub(super) fn node_is_in(&self, ranges: &[IpNetwork]) -> bool {
-        let node = self.node.and_then(|node| node.address(self.family));
-        let node = node.unwrap_or(loopback(self.family));
-        ranges.iter().any(|range| range.contains(node))
-    }
-
-    /// The ranges in force: none means that everybody may come. A range of length 0 means the same, and
-    /// no set could hold it.
-    pub(crate) fn source_ranges(&self, service: &Service) -> Vec<IpNetwork> {
-        let own = || {
-            service
-                .source_ranges
-                .iter()
-                .filter(|r| Family::of(r.ip()) == self.family)
-        };
-        if own().any(|range| range.prefix() == 0) {
-            return Vec::new();
-        }
-        own()
-            .filter_map(|r| IpNetwork::new(r.network(), r.prefix()).ok())
-            .collect()
     }
 }
 

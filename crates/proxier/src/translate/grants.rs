@@ -1,9 +1,10 @@
-//! What the Services get in the `nftables` layout of what there is once for all of them: firewall marks and ranges of ports.
+//! What the Services get in ipvs mode of what there is once for all of them: firewall marks and ranges of ports.
 
 use super::forwarding;
 use super::ranges::{RefusedRanges, range_claims, range_marks, refused_ranges};
 use crate::cluster::{Family, Service, ServicePort};
 use crate::config::Config;
+use crate::layout::Layout;
 use crate::layout::nftables::{MarkFor, MarkKey, Marked, Marks, allocate};
 
 /// What the Services of a family get by what is known of the Services alone: it does not move with endpoints.
@@ -33,21 +34,25 @@ pub(crate) fn grants<'a>(
 ) -> Grants {
     let (mut keys, mut claims) = (Vec::new(), Vec::new());
     for service in services {
-        keys.extend(mark_keys(service, family));
+        keys.extend(mark_keys(config.layout, service, family));
         claims.extend(range_claims(service, family));
     }
     Grants {
-        marks: allocate(&config.nftables, keys),
+        marks: allocate(&config.marks(), keys),
         refused: refused_ranges(&claims),
     }
 }
 
-/// The marks that the ports and ranges of a Service want.
-pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
+/// The marks that the ports and ranges of a Service want. Ports have them in layout `nftables` alone.
+pub(crate) fn mark_keys(
+    layout: Layout,
+    service: &Service,
+    family: Family,
+) -> impl Iterator<Item = MarkKey> {
     let split = service.external_local();
     let forwarded =
         forwarding::asked(service).is_some() && forwarding::has_address(service, family);
-    let counts = service.counts(family) && (split || forwarded);
+    let counts = layout == Layout::Nftables && service.counts(family) && (split || forwarded);
     let ports = service.ports.iter().filter(move |_| counts);
     let of_ports = ports.flat_map(move |port| {
         let split = split && is_reachable_outside(service, port, family);
@@ -55,7 +60,7 @@ pub(crate) fn mark_keys(service: &Service, family: Family) -> impl Iterator<Item
         let forwarding = forwarded.then(|| mark_key(service, port, MarkFor::Forwarding));
         policy.into_iter().chain(forwarding)
     });
-    of_ports.chain(range_marks(service, family))
+    of_ports.chain(range_marks(layout, service, family))
 }
 
 pub(super) fn mark_key(service: &Service, port: &ServicePort, wanted_for: MarkFor) -> MarkKey {

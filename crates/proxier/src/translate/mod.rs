@@ -7,12 +7,14 @@ mod endpoints;
 mod forwarding;
 mod grants;
 mod iptables;
+mod marked_ranges;
 mod masquerading;
 mod nftables;
 mod node_ports;
 mod options;
 mod ranges;
 mod reserved;
+mod source_ranges;
 
 pub(crate) use claim::{Claim, Extra, Precedence, ServiceClaims};
 pub(crate) use claims::Context;
@@ -36,7 +38,7 @@ use crate::config::Config;
 use crate::conflict::Conflict;
 use crate::desired::{Desired, DesiredSet, DesiredTable, FamilyState, Server};
 use crate::layout::nftables::{Element, Routing, least_of_each_key};
-use crate::layout::{Layout, SetId, SetIds, SourceRangeDrop};
+use crate::layout::{FamilyRules, Layout, RangeRule, SetId, SetIds};
 use crate::settings;
 
 /// Translates a cluster, seen from one of its nodes, into the kernel state that serves it there.
@@ -51,13 +53,14 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
     let reserved = ReservedIn::new(cluster, host);
     let mut all = Gathered::default();
     let is_nftables = config.layout == Layout::Nftables;
+    let has_marks = config.layout.uses_ipvs();
     let mut settled = PerFamily::from_fn(|family| {
         let used = services.iter().any(|service| service.counts(family));
         let unused = family == Family::V6 && !used && !config.layout.writes_unused_ipv6();
         if unused || !host.serves(family) {
             return None;
         }
-        let grants = if is_nftables {
+        let grants = if has_marks {
             grants(config, family, services.iter().copied())
         } else {
             Grants::none()
@@ -76,7 +79,7 @@ pub fn translate(cluster: &Cluster, host: &Host, config: &Config) -> Desired {
         Some(gathered.settle(&services, &context, &mut all))
     });
     all.conflicts.sort_unstable();
-    if is_nftables {
+    if has_marks {
         // Those by mark come after the addresses of both families.
         all.servers.sort_unstable_by_key(|server| server.id);
     }
@@ -122,6 +125,7 @@ struct FamilyGathered {
     claims: Vec<(usize, Claim)>,
     entries: Vec<(SetId, Entry)>,
     elements: Vec<Element>,
+    ranges: BTreeSet<RangeRule>,
 }
 
 /// What a family's Services get, as its layout writes it.
@@ -138,6 +142,7 @@ impl FamilyGathered {
             .extend(service.claims.into_iter().map(|claim| (order, claim)));
         self.entries.extend(service.entries);
         self.elements.extend(service.elements);
+        self.ranges.extend(service.ranges);
     }
 
     fn settle(
@@ -185,6 +190,9 @@ impl FamilyGathered {
                 match claim.extra.as_deref() {
                     Some(Extra::Drop(drop)) => _ = drops.insert(*drop),
                     Some(Extra::Elements(elements)) => self.elements.extend(elements),
+                    Some(Extra::Marked(range)) => {
+                        _ = self.ranges.insert(RangeRule::Marked(range.clone()));
+                    }
                     Some(Extra::Rules(rules)) => ports.grant(claim.id, rules),
                     None => {}
                 }
@@ -204,7 +212,10 @@ impl FamilyGathered {
             .extend(addresses.iter().map(|ip| (SetId::IpvsIps, Entry::ip(*ip))));
         all.addresses.append(&mut addresses);
         Settled {
-            sets: Some(family_state(context, self.entries, drops, ports)),
+            sets: Some(family_state(context, self.entries, |rules| {
+                (rules.drops, rules.ranges) = (drops, self.ranges);
+                rules.iptables.ports = ports.into_sorted();
+            })),
             table: None,
         }
     }
@@ -213,8 +224,7 @@ impl FamilyGathered {
 fn family_state(
     context: &Context<'_>,
     mut entries: Vec<(SetId, Entry)>,
-    drops: BTreeSet<SourceRangeDrop>,
-    ports: Ports,
+    of_services: impl FnOnce(&mut FamilyRules),
 ) -> FamilyState {
     entries.sort_unstable();
     entries.dedup();
@@ -245,7 +255,7 @@ fn family_state(
             entries: members,
         });
     }
-    let mut rules = context.rules(filled, drops);
-    rules.iptables.ports = ports.into_sorted();
+    let mut rules = context.rules(filled);
+    of_services(&mut rules);
     FamilyState { sets, rules }
 }

@@ -45,8 +45,6 @@ pub enum NoEffect {
     NoOutsideAddress,
     /// A port is masqueraded all the same.
     NotForwarded(NotForwarded),
-    /// This layout has a virtual server for each port.
-    ServerOfEachPort(Layout),
     /// The Service has no session affinity.
     NoSessionAffinity,
     /// Each port is forwarded by a virtual server of its own, since the Service asks for direct return.
@@ -82,8 +80,8 @@ impl fmt::Display for NoEffect {
             ),
             Self::NoRanges(layout) => write!(
                 f,
-                "layout {} serves the ports in spec.ports alone; ranges take layout nftables",
-                layout.as_str()
+                "{} mode serves the ports in spec.ports alone; ranges take ipvs mode",
+                layout.proxy_mode()
             ),
             Self::NoScheduler(scheduler) => write!(
                 f,
@@ -99,11 +97,6 @@ impl fmt::Display for NoEffect {
                 f.write_str("the Service has no external IP and no load balancer address")
             }
             Self::NotForwarded(why) => why.fmt(f),
-            Self::ServerOfEachPort(layout) => write!(
-                f,
-                "layout {} has a virtual server for each port; layout nftables can have one for all",
-                layout.as_str()
-            ),
             Self::NoSessionAffinity => {
                 f.write_str("the Service has no session affinity (sessionAffinity: ClientIP)")
             }
@@ -158,7 +151,7 @@ fn why_unused(
         ServiceOption::Forwarding if options.direct_return().is_none() => None,
         ServiceOption::Affinity if options.affinity == Some(AffinityScope::EachPort) => None,
         ServiceOption::Ports => {
-            let can = config.layout == Layout::Nftables;
+            let can = config.layout.uses_ipvs();
             (!can).then_some(NoEffect::NoRanges(config.layout))
         }
         ServiceOption::Masquerade => None,
@@ -172,13 +165,13 @@ fn why_unused(
             options.scheduler.filter(missing).map(NoEffect::NoScheduler)
         }
         ServiceOption::UpperThreshold | ServiceOption::LowerThreshold => None,
-        ServiceOption::Affinity => match config.layout {
-            Layout::Nftables if service.affinity_seconds.is_none() => {
-                Some(NoEffect::NoSessionAffinity)
-            }
-            Layout::Nftables => affinity::is_direct(service).then_some(NoEffect::DirectReturn),
-            layout => Some(NoEffect::ServerOfEachPort(layout)),
-        },
+        ServiceOption::Affinity if service.affinity_seconds.is_none() => {
+            Some(NoEffect::NoSessionAffinity)
+        }
+        ServiceOption::Affinity => {
+            let direct = affinity::is_direct(config.layout, service);
+            direct.then_some(NoEffect::DirectReturn)
+        }
         ServiceOption::Forwarding => match config.layout {
             Layout::Nftables => {
                 let has_address = |family: &Family| forwarding::has_address(service, *family);

@@ -1,7 +1,8 @@
-//! Ranges of ports of a Service, in the `nftables` layout.
+//! Ranges of ports of a Service, in the layouts of ipvs mode.
 //!
 //! All ranges of a Service have one virtual server, by firewall mark, whose destinations have port 0: IPVS keeps the port
-//! that a packet was sent to. Where a policy is `Local` there is one more for whom the policy is about.
+//! that a packet was sent to. Where a policy is `Local` there is one more for whom the policy is about. What sets the mark is
+//! made here for layout `nftables`, and for the others in [`marked_ranges`](super::marked_ranges).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,10 +17,11 @@ use super::claim::{Claim, Precedence, ServiceClaims};
 use super::claims::Context;
 use super::endpoints::Endpoints;
 use super::forwarding::has_address;
-use super::masquerading;
+use super::{marked_ranges, masquerading};
 use crate::cluster::{EndpointSlice, Family, ObjectName, PortRange, Service, TrafficPolicy};
 use crate::conflict::{Conflict, Holder};
 use crate::desired::Drain;
+use crate::layout::Layout;
 use crate::layout::nftables::{AddressRange, Element, MarkKey, Marked, RangeServer};
 
 /// A range of ports that a Service wants at one of its addresses, in the order in which Services get them.
@@ -91,9 +93,28 @@ pub(crate) fn refused_ranges<'a>(
 }
 
 /// The marks that the ranges of a Service want.
-pub(super) fn range_marks(service: &Service, family: Family) -> impl Iterator<Item = MarkKey> {
-    let shares = affinity::is_asked(service) && !service.ports.is_empty();
+pub(super) fn range_marks(
+    layout: Layout,
+    service: &Service,
+    family: Family,
+) -> impl Iterator<Item = MarkKey> {
+    let shares = affinity::is_asked(layout, service) && !service.ports.is_empty();
     let wants = service.counts(family) && (shares || !service.port_ranges().is_empty());
+    let servers = match layout {
+        _ if !wants => BTreeSet::new(),
+        Layout::Nftables => servers_by_client(service, family),
+        _ => {
+            let addresses = marked_ranges::addresses(service, family);
+            let server = |address| marked_ranges::server_at(layout, service, address);
+            addresses.map(server).collect()
+        }
+    };
+    let key = |server| MarkKey::new(service, Marked::Ranges(server));
+    servers.into_iter().map(key)
+}
+
+/// The virtual servers where it depends on the client which one has a packet.
+fn servers_by_client(service: &Service, family: Family) -> BTreeSet<RangeServer> {
     let is_outside = has_address(service, family);
     let internal = service.internal_policy == TrafficPolicy::Local;
     let local = is_outside && service.external_local();
@@ -102,13 +123,14 @@ pub(super) fn range_marks(service: &Service, family: Family) -> impl Iterator<It
         (RangeServer::Internal, internal),
         (RangeServer::Local, local),
     ];
-    let wanted = servers.into_iter().filter(move |(_, is)| wants && *is);
-    wanted.map(|(server, _)| MarkKey::new(service, Marked::Ranges(server)))
+    let wanted = servers.into_iter().filter(|(_, is)| *is);
+    wanted.map(|(server, _)| server).collect()
 }
 
 /// What the ranges of a Service have in common.
 pub(super) struct Ranges<'a> {
     pub(super) service: &'a Service,
+    pub(super) layout: Layout,
     config: VirtualServerConfig,
     pub(super) endpoints: Endpoints,
     /// The virtual servers that there should be.
@@ -127,13 +149,14 @@ impl Context<'_> {
         slices: &[&EndpointSlice],
         all: &mut ServiceClaims,
     ) -> Option<Ranges<'a>> {
-        let keys: Vec<_> = range_marks(service, self.family).collect();
+        let keys: Vec<_> = range_marks(self.config.layout, service, self.family).collect();
         if keys.is_empty() {
             return None;
         }
         let reachable_outside = has_address(service, self.family);
         let mut ranges = Ranges {
             service,
+            layout: self.config.layout,
             config: self.own_config(service),
             endpoints: self.endpoints(service, None, slices, reachable_outside, all),
             servers: Vec::new(),
@@ -172,9 +195,17 @@ impl Context<'_> {
         }
         let source = masquerading::address(service, self.host, self.family);
         ranges.policies(source, &mut all.elements);
-        let drain = self.drain_of_ranges(ranges);
-        let claim = |(server, mark): (&_, &_)| ranges.claim(self.family, *server, *mark, &drain);
-        all.claims.extend(ranges.marks.iter().map(claim));
+        all.claims.extend(self.claims_of_ranges(ranges));
+    }
+
+    /// The virtual servers.
+    pub(super) fn claims_of_ranges<'r>(
+        &self,
+        ranges: &'r Ranges<'_>,
+    ) -> impl Iterator<Item = Claim> + use<'r> {
+        let (family, drain) = (self.family, self.drain_of_ranges(ranges));
+        let marks = ranges.marks.iter();
+        marks.map(move |(server, mark)| ranges.claim(family, *server, *mark, &drain))
     }
 
     /// The ranges at one address: those that another Service has, or at the address of something else, are refused.
@@ -186,18 +217,10 @@ impl Context<'_> {
         all: &mut ServiceClaims,
     ) {
         let service = ranges.service;
-        let mark = ranges.marks.get(&server);
+        let mark = ranges.marks.get(&server).copied();
         for &ports in service.port_ranges() {
             let at = AddressRange { address, ports };
-            let in_the_way = self
-                .grants
-                .refused
-                .get(&(service.name.clone(), at))
-                .cloned();
-            let holder = in_the_way
-                .or_else(|| self.holder_of_all_ports(service, address))
-                .or_else(|| mark.is_none().then_some(Holder::AllMarks));
-            match (holder, mark) {
+            match (self.holder_of_range(service, at, mark), mark) {
                 (Some(holder), _) => all.refused.push(conflict(service, at, holder)),
                 (None, Some(mark)) => all.elements.extend([
                     Element::RangeMark(at, mark.get()),
@@ -206,6 +229,20 @@ impl Context<'_> {
                 (None, None) => {}
             }
         }
+    }
+
+    /// Why a Service does not get a range.
+    pub(super) fn holder_of_range(
+        &self,
+        service: &Service,
+        at: AddressRange,
+        mark: Option<NonZeroU32>,
+    ) -> Option<Holder> {
+        let refused = &self.grants.refused;
+        let in_the_way = refused.get(&(service.name.clone(), at)).cloned();
+        in_the_way
+            .or_else(|| self.holder_of_all_ports(service, at.address))
+            .or_else(|| mark.is_none().then_some(Holder::AllMarks))
     }
 
     /// Says where the policy `Local` is not in force for want of a mark.
@@ -338,7 +375,7 @@ impl Ranges<'_> {
     }
 }
 
-fn conflict(service: &Service, at: AddressRange, holder: Holder) -> Conflict {
+pub(super) fn conflict(service: &Service, at: AddressRange, holder: Holder) -> Conflict {
     Conflict {
         service: service.name.clone(),
         port: at.ports.to_string().into(),

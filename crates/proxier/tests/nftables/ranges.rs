@@ -368,18 +368,13 @@ fn explain_names_why_a_range_is_not_served() {
 }
 
 #[test]
-fn other_layouts_say_that_they_have_no_ranges() {
-    for layout in [Layout::Current, Layout::Classic, Layout::Iptables] {
-        let config = Config::with_layout(layout);
-        let cluster = cluster(&with_ranges("all", "", &["10.244.0.1"]));
-        let observed = MemoryKernel::new().observe().unwrap();
-        let host = host();
-        let evidence = Evidence::new(&cluster, &host, &config, &observed);
-        let text = explain(&evidence, &"default/web".parse().unwrap()).to_string();
-        let reason = format!(
-            "layout {} serves the ports in spec.ports alone",
-            layout.as_str()
-        );
-        assert!(text.contains(&reason), "{text}");
-    }
+fn iptables_mode_says_that_it_has_no_ranges() {
+    let config = Config::with_layout(Layout::Iptables);
+    let cluster = cluster(&with_ranges("all", "", &["10.244.0.1"]));
+    let observed = MemoryKernel::new().observe().unwrap();
+    let host = host();
+    let evidence = Evidence::new(&cluster, &host, &config, &observed);
+    let text = explain(&evidence, &"default/web".parse().unwrap()).to_string();
+    let reason = "iptables mode serves the ports in spec.ports alone; ranges take ipvs mode";
+    assert!(text.contains(reason), "{text}");
 }

@@ -10,7 +10,7 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
 
-use crate::{found, marks};
+use crate::{found, marks, ranges};
 
 /// The sets whose members have traffic masqueraded, or let it through as the policy says.
 const SERVING: [SetId; 7] = [
@@ -47,6 +47,7 @@ pub(crate) struct Watch<'a> {
     /// Exempted from masquerading when found, though with destinations that should not be.
     exposed: BTreeSet<VirtualServerId>,
     tables: marks::Watch<'a>,
+    ranges: ranges::Watch<'a>,
 }
 
 impl<'a> Watch<'a> {
@@ -80,6 +81,7 @@ impl<'a> Watch<'a> {
             neglected: BTreeSet::new(),
             exposed: BTreeSet::new(),
             tables: marks::Watch::new(desired, found),
+            ranges: ranges::Watch::new(desired, found),
         };
         watch.orphans = orphans(found);
         let ways = Ways::of(found);
@@ -132,6 +134,7 @@ impl<'a> Watch<'a> {
             problems.push(format!("{id} is exempted and sends to endpoints elsewhere"));
         }
         problems.extend(self.tables.problems(state));
+        problems.extend(self.ranges.problems(state));
         problems
     }
 

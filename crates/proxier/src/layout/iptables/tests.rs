@@ -89,7 +89,7 @@ fn without_endpoints_every_address_is_refused_and_there_is_no_chain() {
     // The rule for node ports alone.
     assert_eq!(chain(&rules, &TableName::Nat, "KUBE-SERVICES").len(), 1);
     assert!(chain(&rules, &TableName::Nat, "KUBE-NODEPORTS").is_empty());
-    let [nat, _] = rules.tables();
+    let [nat, ..] = rules.tables();
     assert!(!nat.chains.iter().any(|own| is_service_chain(&own.name)));
 }
 
@@ -164,7 +164,7 @@ fn a_port_without_a_name_and_its_namesakes_have_chains_of_their_own() {
         });
         assert_eq!(port.spec.label(), "default/web");
         let rules = rules(vec![port]);
-        let [nat, _] = rules.tables();
+        let [nat, ..] = rules.tables();
         let own = nat.chains.into_iter().map(|own| own.name);
         names.extend(own.filter(is_service_chain));
     }

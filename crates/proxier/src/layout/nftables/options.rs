@@ -202,6 +202,9 @@ pub(crate) fn allocate(options: &Options, keys: impl IntoIterator<Item = MarkKey
     let keys: BTreeSet<_> = keys.into_iter().collect();
     let mut taken = BTreeSet::new();
     let mut marks = BTreeMap::new();
+    if count == 0 {
+        return marks;
+    }
     for key in keys {
         #[allow(clippy::cast_possible_truncation, reason = "less than a u32")]
         let first = (key.hash() % u64::from(count)) as u32;

@@ -2,6 +2,7 @@
 
 use iptables_restore::{CtStates, IpvsMatch, Rule, TableName, Target};
 
+use super::mangle::with_mark;
 use super::{DROP_MARK, FamilyRules, NODE_PORT_PROTOCOLS, TableRules, mark, state};
 use crate::cluster::Family;
 use crate::layout::{Layout, SetId};
@@ -60,6 +61,10 @@ impl FamilyRules {
                     }
                 }
             }
+        }
+        for mark in self.range_marks() {
+            let rule = Rule::new().matching(with_mark(mark));
+            filter.append(CHAIN, rule.jump(Target::Accept));
         }
         let services = Rule::new().comment("kubernetes service traffic");
         filter.jump_last_from("INPUT", services.jump(CHAIN));
@@ -142,6 +147,10 @@ impl FamilyRules {
                 CHAIN,
                 Rule::new().matching(self.set(id)).jump(Target::Return),
             );
+        }
+        for mark in self.range_marks() {
+            let rule = Rule::new().matching(with_mark(mark));
+            filter.append(CHAIN, rule.jump(Target::Return));
         }
         let reject = Target::reject(match self.family {
             Family::V4 => "icmp-port-unreachable",

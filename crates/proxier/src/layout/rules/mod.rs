@@ -1,12 +1,14 @@
 //! The chains and rules of both layouts.
 //!
 //! Their number depends on the configuration and on which sets have members, not on how many Services
-//! there are; only load balancer addresses that the node itself may not reach have a rule each.
+//! there are; only load balancer addresses that the node itself may not reach, and ranges of ports, have rules each.
 
 mod filter;
+mod mangle;
 mod nat;
 
 pub(crate) use filter::ACCEPT_CHAIN;
+pub use mangle::{MarkedRange, Masqueraded, PORT_RANGES, RangeRule};
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -48,6 +50,8 @@ pub struct FamilyRules {
     pub filled: SetIds,
     /// What is dropped when it comes from the node itself. Current layout only.
     pub drops: BTreeSet<SourceRangeDrop>,
+    /// Ranges of ports, and what they have masqueraded.
+    pub ranges: BTreeSet<RangeRule>,
     /// The networks in which node ports are served; `None` does not restrict them.
     pub node_port_networks: Option<Vec<IpNetwork>>,
     /// The Services and options of iptables mode, whose rules are made for each Service port.
@@ -202,16 +206,21 @@ impl FamilyRules {
             random_fully: true,
             filled: SetIds::NONE,
             drops: BTreeSet::new(),
+            ranges: BTreeSet::new(),
             node_port_networks: None,
             iptables: IptablesRules::NONE,
         }
     }
 
     /// The tables, their chains and rules.
-    pub(crate) fn tables(&self) -> [TableRules; 2] {
+    pub(crate) fn tables(&self) -> [TableRules; 3] {
+        let mangle = self.mangle();
         match self.layout {
-            Layout::Iptables => self.iptables_mode(),
-            _ => [self.nat(), self.filter()],
+            Layout::Iptables => {
+                let [nat, filter] = self.iptables_mode();
+                [nat, filter, mangle]
+            }
+            _ => [self.nat(), self.filter(), mangle],
         }
     }
 
@@ -298,5 +307,7 @@ fn bare_tables(family: Family) -> Vec<TableRules> {
     for table in &mut owned {
         table.declare(CANARY);
     }
-    owned.into()
+    let mut owned = Vec::from(owned);
+    owned.push(mangle::frame());
+    owned
 }

@@ -7,6 +7,7 @@ use iptables_restore::{
     AddressTypes, AddrtypeMatch, Mark, Masquerade, PhysdevMatch, Rule, TableName, Target,
 };
 
+use super::mangle::with_mark;
 use super::{FamilyRules, LocalSource, NODE_PORT_PROTOCOLS, TableRules, mark};
 use crate::cluster::Family;
 use crate::layout::{Layout, SetId};
@@ -71,6 +72,11 @@ impl FamilyRules {
             if let Ok(loopback) = loopback {
                 nat.append(CHAIN, Rule::new().source(loopback).jump(Target::Return));
             }
+        }
+        // First, since IPVS would not find the mark with the masquerading bit.
+        for mark in self.range_marks() {
+            let rule = Rule::new().matching(with_mark(mark));
+            nat.append(CHAIN, rule.jump(Target::Accept));
         }
         self.while_filled(
             nat,

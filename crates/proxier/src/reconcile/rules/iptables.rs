@@ -42,6 +42,7 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
     let all_nat = with_chains(&nat, chains);
     let nat = trim(family, (&nat, &all_nat), &owner, kernel);
     let filter = trim(family, (&filter, &filter), &owner, kernel);
+    let ranges = super::trim(family, &TableName::Mangle, None, kernel);
     for (phase, changes) in [
         (Phase::Rules, shared.into_iter().collect()),
         (Phase::Rules, changes.refuse),
@@ -51,6 +52,7 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
         (Phase::Trim, nat.into_iter().collect()),
         (Phase::Trim, changes.trim),
         (Phase::Trim, filter.into_iter().collect::<Vec<_>>()),
+        (Phase::Trim, ranges.into_iter().collect()),
     ] {
         super::push(phase, changes, plan);
     }

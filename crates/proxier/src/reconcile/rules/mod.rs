@@ -3,6 +3,8 @@
 //! They change in two steps, each a transaction per table. The first adds what is wanted and keeps what
 //! virtual servers that are about to go still need; the second, once they are gone, takes that away.
 //!
+//! Ranges of ports, which have marks in the mangle table, come in when their virtual servers are there, and go before them.
+//!
 //! Iptables mode has no virtual servers, and its steps are three. The filter table gets its new rules first: a packet is
 //! refused there before the nat table changes. Then the nat table is written, and chains without a jump to them are
 //! deleted. Last, rules that are no longer needed are deleted from the filter table. See [`iptables`] and [`services`].
@@ -10,6 +12,7 @@
 mod change;
 mod handover;
 mod iptables;
+mod ranges;
 mod services;
 mod unordered;
 
@@ -53,11 +56,14 @@ pub(super) fn plan(
         .get(family)
         .as_ref()
         .map(|state| &state.rules);
+    let tables = wanted
+        .filter(|wanted| wanted.layout != Layout::Iptables)
+        .map(FamilyRules::tables);
+    ranges::withdraw(family, tables.as_ref(), &mut kernel, plan);
     if let Some(wanted) = wanted.filter(|wanted| wanted.layout == Layout::Iptables) {
         iptables::plan(family, wanted, &mut kernel, plan);
         return;
     }
-    let tables = wanted.map(FamilyRules::tables);
     if let (Some(wanted), Some(tables)) = (wanted, &tables) {
         let lingering = lingering(wanted, observed, &kernel);
         let meanwhile = (!lingering.is_empty()).then(|| {
@@ -68,8 +74,8 @@ pub(super) fn plan(
             }
             .tables()
         });
-        let tables = meanwhile.as_ref().unwrap_or(tables).iter();
-        let changes = tables.filter_map(|table| {
+        let [of_sets @ .., marks] = meanwhile.as_ref().unwrap_or(tables);
+        let changes = of_sets.iter().filter_map(|table| {
             let change = add(family, table, &kernel)?;
             let dependents = dependents(&change, &kernel, members);
             Some(RulesChange {
@@ -79,8 +85,10 @@ pub(super) fn plan(
         });
         let changes = changes.collect();
         push_and_make(Phase::Rules, changes, &mut kernel, plan);
+        let marks = ranges::add(family, marks, &kernel);
+        push_and_make(Phase::Map, Vec::from_iter(marks), &mut kernel, plan);
     }
-    let changes = [TableName::Nat, TableName::Filter]
+    let changes = [TableName::Mangle, TableName::Nat, TableName::Filter]
         .iter()
         .filter_map(|name| {
             let wanted = tables.iter().flatten().find(|table| table.name == *name);
