@@ -8,7 +8,7 @@
 )]
 
 use iptables_restore::TableName;
-use ipvs_netlink::{Connections, SaveLine, VirtualServerId};
+use ipvs_netlink::{SaveLine, VirtualServerId};
 use proxier::cluster::{Change, Cluster, Host, ObjectName};
 use proxier::explain::{Evidence, Outcome, Question, explain};
 use proxier::{
@@ -549,35 +549,6 @@ fn a_port_of_another_service_is_left_to_it() {
         rules.iter().any(|found| found.starts_with(&rule))
     };
     assert!(!marked(80) && marked(443), "{rules:#?}");
-}
-
-/// Open connections through ranges that are gone have no way any more, as the table shows that goes with layout `nftables`.
-#[test]
-fn the_engine_deletes_ranges_that_are_gone_with_their_layout() {
-    let manifests = named("web", 7, "7/tcp", "");
-    let found = programmed(&desired(Layout::Nftables, &manifests));
-    let mut kernel = MemoryKernel::holding(&found);
-    let servers = found.servers.iter();
-    let mut by_mark = servers.filter(|one| matches!(one.id, VirtualServerId::FirewallMark { .. }));
-    let server = by_mark.next().unwrap();
-    let destination = server.destinations[0].destination.id;
-    let connections = Connections {
-        active: 1,
-        ..Connections::default()
-    };
-    kernel.set_connections(&server.id, &destination, connections);
-    let observed = kernel.observe().unwrap();
-    let mut engine = Engine::new(host(), config(Layout::Current));
-    let plan = engine.audit(&observed);
-    let deletes = |plan: &Plan| {
-        let mut all = plan.iter();
-        all.any(|(_, operation)| *operation == Operation::DeleteServer(server.id))
-    };
-    assert!(deletes(&reconcile(
-        &desired(Layout::Current, ""),
-        &observed
-    )));
-    assert!(deletes(&plan), "{plan}");
 }
 
 #[test]
