@@ -124,7 +124,7 @@ pub(crate) fn what_others_removed_is_mended_at_once() {
         "echo 0 > /proc/sys/net/ipv4/vs/conntrack",
         // A rule that is mended between the two holds its set: then both are removed again.
         "for try in 1 2 3 4 5 6 7 8 9; do \
-         for of in iptables ip6tables; do for table in nat filter; do $of-legacy -t $table -F; $of-legacy -t $table -X; done; done; \
+         for of in iptables ip6tables; do for table in mangle nat filter; do $of-legacy -t $table -F; $of-legacy -t $table -X; done; done; \
          ipset destroy && exit; done; exit 1",
     ] {
         const MENDED: &str = "others changed what is programmed, and it is mended: ";
