@@ -24,7 +24,7 @@ const PROBE: &str = "kube-probe";
 /// The tools of the back end in use, if the kernel tells which it is, and that it does what they need.
 pub(crate) fn found(family: Family, finder: &ToolFinder) -> Option<Found> {
     let plain = finder.named_backend(family)?;
-    let contents = Contents::look(family);
+    let contents = Contents::look(family)?;
     let first = contents.in_use(plain)?;
     let backend = [first, other(first)]
         .into_iter()
@@ -33,7 +33,7 @@ pub(crate) fn found(family: Family, finder: &ToolFinder) -> Option<Found> {
         true => finder.clone(),
         false => finder.clone().backend(backend),
     };
-    if backend == Backend::Nft && contents.nft == Some(true) {
+    if backend == Backend::Nft && contents.nft {
         // Whether they can show all of it, only they can say.
         return in_use(family, &finder.backend(backend)).ok();
     }
@@ -47,42 +47,39 @@ const fn other(backend: Backend) -> Backend {
     }
 }
 
-/// Whether there are tables of iptables in each back end.
+/// What there is of iptables in each back end.
 #[derive(Clone, Copy, Debug)]
 struct Contents {
+    /// Rules, or chains other than a table's own.
     legacy: bool,
-    /// None where the kernel has no nf_tables.
-    nft: Option<bool>,
+    /// Tables.
+    nft: bool,
 }
 
 impl Contents {
-    /// Looks at the network namespace of the calling thread.
-    fn look(family: Family) -> Self {
-        Self {
-            legacy: legacy::has_tables(family),
-            nft: has_nft_tables(family),
-        }
+    /// Looks at the network namespace of the calling thread. None if that cannot be seen.
+    fn look(family: Family) -> Option<Self> {
+        let mut client = Client::open().ok()?;
+        // A kernel without nf_tables has none.
+        let tables = client.tables(TableFamily::from(family)).ok()?;
+        let is_of_iptables = |table: &Table| TABLES.iter().any(|name| table.name == *name);
+        Some(Self {
+            legacy: legacy::has_rules(family).ok()?,
+            nft: tables.iter().any(is_of_iptables),
+        })
     }
 
-    /// What [`ToolFinder::find_in_use`] would find, where `plain` are the tools without a back end in their name. None where
-    /// both may have rules, so that these have to be weighed.
+    /// What [`ToolFinder::find_in_use`] would find, where `plain` are the tools without a back end in their name: they are in use
+    /// where neither has a rule. The others are only if they have one, which is not known of what is seen here. None where that has to
+    /// be found out by the tools.
     const fn in_use(self, plain: Backend) -> Option<Backend> {
-        match (self.legacy, self.nft) {
-            (_, None) | (true, Some(false)) => Some(Backend::Legacy),
-            (false, Some(true)) => Some(Backend::Nft),
-            (false, Some(false)) => Some(plain),
-            (true, Some(true)) => None,
+        match (self.legacy, self.nft, plain) {
+            (false, false, plain) => Some(plain),
+            (true, false, Backend::Legacy) => Some(Backend::Legacy),
+            (false, true, Backend::Nft) => Some(Backend::Nft),
+            _ => None,
         }
     }
-}
-
-fn has_nft_tables(family: Family) -> Option<bool> {
-    let tables = Client::open()
-        .ok()?
-        .tables(TableFamily::from(family))
-        .ok()?;
-    let is_of_iptables = |table: &Table| TABLES.iter().any(|name| table.name == *name);
-    Some(tables.iter().any(is_of_iptables))
 }
 
 /// Whether the kernel takes chains in the tables nat and filter. Where it does not by what is asked here, the tools may still
@@ -131,18 +128,19 @@ fn has_nft_chains(family: Family) -> Result<(), nftables_netlink::Error> {
 mod tests {
     use super::*;
 
-    /// As [`ToolFinder::find_in_use`] weighs them: the back end with rules, else the one that the system's owner chose.
+    /// As [`ToolFinder::find_in_use`] weighs them: tables and chains without a rule are nothing to it.
     #[test]
-    fn the_back_end_with_tables_is_in_use_and_both_have_to_be_weighed() {
+    fn where_a_back_end_may_have_no_rule_it_is_in_use_only_as_the_plain_one() {
         use Backend::{Legacy, Nft};
         for (legacy, nft, plain, in_use) in [
-            (false, Some(false), Nft, Some(Nft)),
-            (false, Some(false), Legacy, Some(Legacy)),
-            (false, Some(true), Legacy, Some(Nft)),
-            (true, Some(false), Nft, Some(Legacy)),
-            (true, Some(true), Nft, None),
-            (false, None, Nft, Some(Legacy)),
-            (true, None, Nft, Some(Legacy)),
+            (false, false, Nft, Some(Nft)),
+            (false, false, Legacy, Some(Legacy)),
+            (true, false, Legacy, Some(Legacy)),
+            (true, false, Nft, None),
+            (false, true, Nft, Some(Nft)),
+            (false, true, Legacy, None),
+            (true, true, Nft, None),
+            (true, true, Legacy, None),
         ] {
             let contents = Contents { legacy, nft };
             assert_eq!(contents.in_use(plain), in_use, "{contents:?}");

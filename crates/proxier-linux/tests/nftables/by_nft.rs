@@ -6,6 +6,7 @@ use std::process::Command;
 
 use iptables_restore::{Error, RejectReason, RestoreInput, TableName, ToolFinder};
 use ipvs_netlink::Protocol;
+use kernel_test::cmd;
 use proxier::cluster::{
     Cluster, Endpoint, EndpointPort, EndpointSlice, Family, ObjectName, Service, ServicePort,
 };
@@ -24,6 +25,29 @@ pub(crate) fn a_rule_goes_from_a_chain_that_is_written_anew() {
     let plan = node.set(&Web::on(&[]));
     assert!(!plan.is_empty());
     assert!(node.set(&Web::on(&[])).is_empty());
+}
+
+/// What the kernel is asked for in the place of running the tools of both back ends has the same answer: tables without rules are
+/// nothing, a rule is, a chain alone is not, a kubelet's is more than any rule.
+pub(crate) fn the_back_end_in_use_is_the_one_that_the_tools_find() {
+    for step in [
+        "true",
+        "iptables-legacy -t nat -L -n && iptables-legacy -t filter -L -n",
+        "iptables-legacy -t filter -N ALONE",
+        "iptables-nft -t filter -N ALONE",
+        "iptables-legacy -t filter -A OUTPUT -j ALONE",
+        "iptables-nft -t filter -A OUTPUT -j ALONE && iptables-nft -t filter -A INPUT -j ALONE",
+        "iptables-legacy -t mangle -N KUBE-KUBELET-CANARY",
+        "iptables-legacy -t mangle -X && iptables-legacy -t filter -F && iptables-legacy -t filter -X",
+    ] {
+        cmd(step);
+        for family in Family::ALL {
+            let by_tools = ToolFinder::new().find_in_use(family).unwrap().backend();
+            let kernel = open(Layout::Iptables);
+            let opened = kernel.tools().get(family).unwrap().backend();
+            assert_eq!(opened, by_tools, "after {step}: {family:?}");
+        }
+    }
 }
 
 /// All Services of a cluster where the tool may send short messages only, as in a user namespace: they are restored in

@@ -183,6 +183,7 @@ fn main() -> ExitCode {
         masquerade_address::a_part_comes_and_goes,
         by_nft::a_rule_goes_from_a_chain_that_is_written_anew,
         by_nft::too_many_lines_for_one_message,
+        by_nft::the_back_end_in_use_is_the_one_that_the_tools_find,
         calls::of_a_change,
         bad_element::costs_only_its_own_service,
         with_an_empty_path,
