@@ -18,12 +18,32 @@ pub struct ObjectName {
 /// Sorts before whatever a name can go on with.
 const BETWEEN: &str = "\0";
 
+/// How many bytes most names have at the most. These are put together here, so that only the name itself is allocated.
+const SHORT: usize = 128;
+
+/// The parts as one text, if there is room for it.
+fn joined<'a>(parts: [&str; 3], room: &'a mut [u8; SHORT]) -> Option<&'a str> {
+    let mut length = 0;
+    for part in parts {
+        let end = length + part.len();
+        room.get_mut(length..end)?.copy_from_slice(part.as_bytes());
+        length = end;
+    }
+    std::str::from_utf8(room.get(..length)?).ok()
+}
+
 impl ObjectName {
     /// A name in a namespace.
     pub fn new(namespace: impl AsRef<str>, name: impl AsRef<str>) -> Self {
         let namespace = namespace.as_ref();
+        let parts = [namespace, BETWEEN, name.as_ref()];
+        let mut room = [0; SHORT];
+        let text = match joined(parts, &mut room) {
+            Some(short) => short.into(),
+            None => parts.concat().into(),
+        };
         Self {
-            text: [namespace, BETWEEN, name.as_ref()].concat().into(),
+            text,
             namespace: namespace.len(),
         }
     }
@@ -66,6 +86,15 @@ impl fmt::Debug for ObjectName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_names_are_what_short_ones_are() {
+        for length in [0, 1, SHORT - 3, SHORT - 2, SHORT - 1, SHORT, 1000] {
+            let long = "ä".repeat(length / 2) + &"x".repeat(length % 2);
+            let name = ObjectName::new("a", &long);
+            assert_eq!((name.namespace(), name.name()), ("a", &*long), "{length}");
+        }
+    }
 
     #[test]
     fn it_is_two_texts_in_this_order() {

@@ -95,7 +95,7 @@ impl DeltaBuilder<'_> {
         let known = known.collect();
         let desired = Desired {
             layout: config.layout,
-            servers: Vec::new(),
+            servers: Vec::with_capacity(dirty.servers.len()),
             families: PerFamily::default(),
             tables: PerFamily::default(),
             routing: Routing::default(),
