@@ -239,7 +239,12 @@ impl ApiServer {
         setsockopt(&listener, ReceiveTimeout, &patience).unwrap();
         thread::spawn(move || {
             while shared.lock().listening {
-                if let Ok((stream, _)) = listener.accept() {
+                let accepted = listener.accept();
+                // It may have been told to go while it waited.
+                let is_listening = shared.lock().listening;
+                if let Ok((stream, _)) = accepted
+                    && is_listening
+                {
                     connection::accept(&shared, stream);
                 }
             }
