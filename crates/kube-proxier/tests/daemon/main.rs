@@ -37,6 +37,7 @@ mod reserved;
 mod restarts;
 mod size;
 mod traffic;
+mod unit;
 
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
@@ -182,6 +183,9 @@ fn long() -> impl Iterator<Item = Test> {
         })
         .ignored(),
         test("image::of_debian", image::of_debian)
+            .needs(Needs::Debian)
+            .ignored(),
+        test("unit::under_systemd", unit::under_systemd)
             .needs(Needs::Debian)
             .ignored(),
         test("documents::debugging", documents::debugging),
