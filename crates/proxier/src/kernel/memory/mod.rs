@@ -1,6 +1,7 @@
 //! A kernel in memory.
 
 mod nftables;
+mod routing;
 mod rules;
 mod servers;
 mod sets;
@@ -14,7 +15,8 @@ use ipvs_netlink::{
     Connections, DestinationConfig, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
-use self::nftables::{MemoryRouting, MemoryTable};
+use self::nftables::MemoryTable;
+use self::routing::MemoryRouting;
 use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out};
 use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
