@@ -53,6 +53,8 @@ fn several_modules_are_loaded_at_once() {
     for loaded in &names {
         assert_eq!(here().presence(loaded).unwrap(), LIVE, "{loaded}");
     }
+    // Other tests unload `ip_vs`, which they use.
+    cmd("modprobe -r ip_vs_rr ip_vs_wrr");
 }
 
 const LIVE: Presence = Presence::Loaded(ModuleState::Live);
