@@ -142,7 +142,7 @@ impl Modules {
     /// Has one run of `modprobe` load those of some modules that the kernel does not show: for a program that is about to use
     /// them all, where the kernel would run `modprobe` for each as it is first used. As for the kernel, a blacklist counts.
     ///
-    /// Which were loaded is not looked at, and a module that does not exist is no error: the kernel asks again for what is used.
+    /// It does not check which modules were loaded, and ignores those that do not exist: the kernel asks again for what is used.
     /// Where there is no `modprobe`, or the tree is not this process's own, nothing is done.
     ///
     /// # Errors

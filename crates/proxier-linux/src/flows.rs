@@ -25,14 +25,11 @@ pub fn stale_flows(
     servers: &[(VirtualServerId, Vec<DestinationId>)],
 ) -> Result<usize, Error> {
     let servers = Servers::new(servers);
-    let results = Family::ALL.map(|family| {
-        if servers.has(family) {
-            client.delete_matching(family, |flow| servers.is_stale(flow))
-        } else {
-            Ok(0)
-        }
-    });
-    results.into_iter().sum()
+    delete(
+        client,
+        |family| servers.has(family),
+        |flow| servers.is_stale(flow),
+    )
 }
 
 /// Deletes the UDP flows to these ranges of ports that are not translated, and returns how many.
@@ -47,12 +44,22 @@ pub fn stale_flows(
 /// [`Error`] as of [`Client::delete_matching`]; the other family is gone through all the same.
 pub fn untranslated_flows(client: &mut Client, ranges: &[AddressRange]) -> Result<usize, Error> {
     let ranges = Ranges::new(ranges);
-    let results = Family::ALL.map(|family| {
-        if ranges.has(family) {
-            client.delete_matching(family, |flow| ranges.began_before(flow))
-        } else {
-            Ok(0)
-        }
+    delete(
+        client,
+        |family| ranges.has(family),
+        |flow| ranges.began_before(flow),
+    )
+}
+
+/// Deletes flows of the families that have any. All of these are gone through, also when one fails.
+fn delete(
+    client: &mut Client,
+    has: impl Fn(Family) -> bool,
+    is_stale: impl Fn(&Flow) -> bool,
+) -> Result<usize, Error> {
+    let results = Family::ALL.map(|family| match has(family) {
+        true => client.delete_matching(family, &is_stale),
+        false => Ok(0),
     });
     results.into_iter().sum()
 }

@@ -37,7 +37,7 @@ pub(crate) struct OptionWalk {
     in_value: bool,
     /// The next word may be the value of an option.
     after_option: bool,
-    /// The word before was `!`: a second one is no negation.
+    /// The word before was `!`. Another `!` is then a value, not a negation.
     negated: bool,
     /// The next word is a pattern of `-m string`, which is printed in a way of its own.
     in_pattern: bool,

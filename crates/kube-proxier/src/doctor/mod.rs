@@ -158,7 +158,7 @@ impl Machine {
         checks
     }
 
-    /// As [`rest`] has it, without what there is no leave to try any more.
+    /// As the function [`rest`]. Schedulers are left out if `trials` no longer lets them be tried.
     fn rest(&self, options: &Options, trials: &Trials) -> Vec<Check> {
         let layout = options.config.layout;
         let mut checks = Vec::new();

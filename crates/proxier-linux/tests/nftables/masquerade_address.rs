@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use kernel_test::{Netns, cmd};
 use proxier::cluster::Family;
 use proxier::nftables::{AddressPort, Element, TableRules};
-use proxier::{Kernel, Layout, Operation, Phase, Plan, TablePart, TableWrite};
+use proxier::{Layout, Operation, Phase, Plan, TablePart, TableWrite};
 use scenarios::client::{Conversation, Protocol, answer};
 use scenarios::servers::serve;
 use scenarios::topology::{Both, CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD, Topology};
@@ -13,6 +13,7 @@ use scenarios::topology::{Both, CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, PO
 use crate::addresses::spreads;
 use crate::masquerading::addresses;
 use crate::proxy::{CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
+use crate::state::table_of;
 
 /// Two more addresses of the node, on links that do not lead to the pods: the kernel chooses neither.
 const CHOSEN: Both = Both("192.168.20.11", "2001:db8:20::11");
@@ -239,13 +240,7 @@ pub(crate) fn a_part_comes_and_goes() {
                     .perform(&Operation::AddElement { family, element })
                     .unwrap();
             }
-            let found = kernel
-                .observe()
-                .unwrap()
-                .tables
-                .get(family)
-                .clone()
-                .unwrap();
+            let found = table_of(&mut kernel, family);
             assert_eq!(found.structure, rules.structure());
             assert_eq!(found.elements, [&[stays], &own[..]].concat());
             assert_eq!(found.foreign_elements, 0);
@@ -257,13 +252,7 @@ pub(crate) fn a_part_comes_and_goes() {
             let delete = Operation::DeleteTablePart(Box::new(part.clone()));
             kernel.perform(&delete).unwrap();
             assert!(kernel.perform(&delete).is_err(), "it is gone");
-            let found = kernel
-                .observe()
-                .unwrap()
-                .tables
-                .get(family)
-                .clone()
-                .unwrap();
+            let found = table_of(&mut kernel, family);
             assert_eq!(found.structure, plain);
             assert_eq!(found.elements, [stays]);
         }

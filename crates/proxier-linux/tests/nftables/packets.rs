@@ -1,14 +1,15 @@
 //! Packets that only this layout treats as they should be, and what it must not touch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use kernel_test::{Netns, cmd, set_sysctl};
+use kernel_test::{cmd, set_sysctl};
 use proxier::cluster::Family;
 use proxier::{Config, Desired, Kernel, Layout, reconcile};
 
+use crate::addresses::{spreads_masqueraded, spreads_to_the_pod};
 use crate::icmp;
 use crate::marked::{assert_none_marked, count_marked};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web, open};
@@ -16,7 +17,7 @@ use scenarios::client::{
     Answer, Conversation, Protocol, answer, answers, assert_dropped, assert_refused,
 };
 use scenarios::servers::serve;
-use scenarios::topology::{Both, CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD, Topology};
+use scenarios::topology::{Both, CLIENT, NODE, POD, Topology};
 
 /// Another node, which is there.
 pub(crate) const OTHER_NODE: Both = Both("192.168.30.20", "2001:db8:30::20");
@@ -30,34 +31,6 @@ pub(crate) fn other_node(net: &Topology) {
     net.elsewhere.cmd(&format!(
         "ip address add {v4}/32 dev eth0 && ip address add {v6}/128 dev eth0 nodad preferred_lft 0"
     ));
-}
-
-/// Who answers and whom they see, each of both pods at least once.
-#[track_caller]
-fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_sees: IpAddr) {
-    let by = |by: &str, seen| {
-        let by = by.to_owned();
-        (Answer { by, seen }, 2)
-    };
-    let expected = BTreeMap::from([by("pod", pod_sees), by("elsewhere", elsewhere_sees)]);
-    for protocol in Protocol::BOTH {
-        let got = answers(from, protocol, to, 4);
-        assert_eq!(got, expected, "{protocol:?} to {to}");
-    }
-}
-
-#[track_caller]
-pub(crate) fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
-    let family = Family::of(to.ip());
-    let seen = [NODE_TO_POD, NODE_TO_ELSEWHERE].map(|node| node.of(family));
-    spreads(from, to, seen[0], seen[1]);
-}
-
-/// The pod reaches both under its own address, but itself.
-#[track_caller]
-pub(crate) fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
-    let family = Family::of(to.ip());
-    spreads(&net.pod, to, NODE_TO_POD.of(family), POD.of(family));
 }
 
 /// An address of another node as external IP and as that of the load balancer: its port is served, another port is

@@ -7,10 +7,9 @@ use kernel_test::{Netns, cmd};
 use proxier::cluster::Family;
 use proxier::{Holder, Kernel, Layout};
 
-use crate::addresses::spreads;
+use crate::addresses::{spreads_masqueraded, spreads_to_the_pod};
 use crate::marked::{assert_none_marked, count_marked};
 use crate::masquerading;
-use crate::packets::{spreads_masqueraded, spreads_to_the_pod};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, Node, PORT, Web};
 use scenarios::client::{Conversation, Protocol, answer, answers, assert_dropped, assert_refused};
 use scenarios::servers::serve;
@@ -279,20 +278,6 @@ pub(crate) fn cleanup_leaves_nothing(layout: Layout, family: Family) {
 pub(crate) fn masquerading(layout: Layout, family: Family) {
     let asking = |masquerade| masquerading::asking(masquerade).ranges(RANGES);
     let (net, mut node) = serving(layout, &asking("never"));
-    masquerading::way_back(&net, family);
-    let client = CLIENT.of(family);
-    for to in ADDRESSES.map(|address| address.port(family, PORTS[1])) {
-        spreads(&net.client, to, client, client);
-        spreads_to_the_pod(&net, to);
-        spreads_masqueraded(&net.node, to);
-    }
-    node.set(&asking("always"));
-    for to in ADDRESSES.map(|address| address.port(family, PORTS[1])) {
-        for from in [&net.client, &net.pod, &net.node] {
-            spreads_masqueraded(from, to);
-        }
-    }
-    node.set(&asking("default"));
-    spreads_masqueraded(&net.client, EXTERNAL_IP.port(family, PORTS[1]));
-    spreads_to_the_pod(&net, CLUSTER_IP.port(family, PORTS[1]));
+    let to = ADDRESSES.map(|address| address.port(family, PORTS[1]));
+    masquerading::as_asked(&net, &mut node, to, asking);
 }

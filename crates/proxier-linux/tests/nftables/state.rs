@@ -5,13 +5,24 @@ use kernel_test::{cmd, try_cmd};
 use proxier::cluster::Family;
 use proxier::nftables::{AddressPort, Element, Kind, NodePort, Options, Routing, TableRules};
 use proxier::{
-    Kernel, KernelError, KernelErrorKind, KernelPart, Layout, LocalSource, MemoryKernel, Operation,
-    TableWrite,
+    Kernel, KernelError, KernelErrorKind, KernelPart, Layout, LocalSource, MemoryKernel,
+    ObservedTable, Operation, TableWrite,
 };
 use proxier_linux::LinuxKernel;
 
 fn open() -> LinuxKernel {
     crate::proxy::open(Layout::Nftables)
+}
+
+/// The table of a family, which must be there.
+pub(crate) fn table_of(kernel: &mut LinuxKernel, family: Family) -> ObservedTable {
+    kernel
+        .observe()
+        .unwrap()
+        .tables
+        .get(family)
+        .clone()
+        .unwrap()
 }
 
 fn apply(kernel: &mut LinuxKernel, operations: impl IntoIterator<Item = Operation>) {
@@ -104,13 +115,7 @@ pub(crate) fn what_is_written_is_read_back() {
         for rules in variants(family) {
             let structure = rules.structure();
             kernel.perform(&write(rules, elements(family))).unwrap();
-            let found = kernel
-                .observe()
-                .unwrap()
-                .tables
-                .get(family)
-                .clone()
-                .unwrap();
+            let found = table_of(&mut kernel, family);
             for (found, wanted) in found.structure.rules.iter().zip(&structure.rules) {
                 assert_eq!(found, wanted);
             }
@@ -145,16 +150,7 @@ pub(crate) fn elements_come_and_go() {
             element: *element,
         };
         apply(&mut kernel, all.iter().map(add));
-        let observed = |kernel: &mut LinuxKernel| {
-            kernel
-                .observe()
-                .unwrap()
-                .tables
-                .get(family)
-                .clone()
-                .unwrap()
-                .elements
-        };
+        let observed = |kernel: &mut LinuxKernel| table_of(kernel, family).elements;
         assert_eq!(observed(&mut kernel), all);
         let change = |was: &Element| {
             let element = match *was {

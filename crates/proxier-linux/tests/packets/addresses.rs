@@ -10,7 +10,7 @@ use proxier::{Config, Layout};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
 use scenarios::client::{Answer, Protocol, answer, answers, assert_dropped, assert_refused};
 use scenarios::servers::serve;
-use scenarios::topology::{CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD};
+use scenarios::topology::{CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD, Topology};
 
 /// Asks four times by each protocol: each pod answers twice, and sees this address of its asker.
 #[track_caller]
@@ -36,6 +36,13 @@ pub(crate) fn spreads_masqueraded(from: &Netns, to: SocketAddr) {
         NODE_TO_POD.of(family),
         NODE_TO_ELSEWHERE.of(family),
     );
+}
+
+/// A pod reaches itself as the node, and the other one under its own address.
+#[track_caller]
+pub(crate) fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
+    let family = Family::of(to.ip());
+    spreads(&net.pod, to, NODE_TO_POD.of(family), POD.of(family));
 }
 
 /// Only the pod on this node answers, and it sees the client itself.

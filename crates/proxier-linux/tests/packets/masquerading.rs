@@ -7,6 +7,7 @@ use kernel_test::{Netns, set_sysctl};
 use proxier::cluster::Family;
 use proxier::{Config, Layout};
 
+use crate::addresses::{self, spreads_masqueraded, spreads_to_the_pod};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web};
 use scenarios::client::{Answer, Asker, Conversation, Protocol, answer, answers};
 use scenarios::topology::{Both, CLIENT, NODE, NODE_TO_ELSEWHERE, NODE_TO_POD, POD, Topology};
@@ -23,6 +24,34 @@ pub(crate) fn way_back(net: &Topology, family: Family) {
     let (client, node) = (CLIENT.of(family), NODE_TO_ELSEWHERE.of(family));
     let route = format!("ip route add {client} via {node}");
     net.elsewhere.cmd(&route);
+}
+
+/// Both pods serve these addresses of the Service, the cluster IP first, which asks for `never` now. What comes in keeps its
+/// source, then all is masqueraded, and then it is as without the annotation.
+pub(crate) fn as_asked(
+    net: &Topology,
+    node: &mut Node,
+    to: [SocketAddr; 3],
+    asking: impl Fn(&'static str) -> Web,
+) {
+    let family = Family::of(to[0].ip());
+    way_back(net, family);
+    let client = CLIENT.of(family);
+    for to in to {
+        addresses::spreads(&net.client, to, client, client);
+        spreads_to_the_pod(net, to);
+        spreads_masqueraded(&net.node, to);
+    }
+    node.set(&asking("always"));
+    for to in to {
+        for from in [&net.client, &net.pod, &net.node] {
+            spreads_masqueraded(from, to);
+        }
+    }
+    node.set(&asking("default"));
+    let [cluster_ip, external_ip, _] = to;
+    spreads_masqueraded(&net.client, external_ip);
+    spreads_to_the_pod(net, cluster_ip);
 }
 
 /// What iptables mode leaves to whoever sets up the node: forwarding, and a way to addresses that the node has not.

@@ -8,8 +8,8 @@ use kernel_test::{Netns, cmd, iptables_flavour};
 use proxier::cluster::Family;
 use proxier::{Config, Desired, Holder, Kernel, Layout, reconcile};
 
-use crate::addresses::{keeps_client, spreads, spreads_masqueraded};
-use crate::masquerading::{asking, way_back};
+use crate::addresses::{keeps_client, spreads_masqueraded, spreads_to_the_pod};
+use crate::masquerading::{as_asked, asking};
 use crate::proxy::{BALANCER, CLUSTER_IP, EXTERNAL_IP, Endpoint, NODE_PORT, Node, PORT, Web, open};
 use scenarios::client::{Conversation, Protocol, answer, answers, assert_dropped, assert_refused};
 use scenarios::servers::serve;
@@ -68,13 +68,6 @@ fn by_mark(family: Family) -> Vec<String> {
 fn assert_settled(node: &mut Node, web: &Web) {
     let plan = node.set(web);
     assert!(plan.is_empty(), "{plan}");
-}
-
-/// A pod reaches itself as the node, and the other one under its own address.
-#[track_caller]
-fn spreads_to_the_pod(net: &Topology, to: SocketAddr) {
-    let family = Family::of(to.ip());
-    spreads(&net.pod, to, NODE_TO_POD.of(family), POD.of(family));
 }
 
 /// No mark leaves the node but the bit that asks for masquerading.
@@ -359,22 +352,8 @@ pub(crate) fn input_that_drops(layout: Layout, family: Family) {
 pub(crate) fn masquerading(layout: Layout, family: Family) {
     let asking = |masquerade| asking(masquerade).ranges(RANGES);
     let (net, mut node) = serving(layout, &asking("never"));
-    way_back(&net, family);
-    let client = CLIENT.of(family);
-    for to in ADDRESSES.map(|address| address.port(family, PORTS[1])) {
-        spreads(&net.client, to, client, client);
-        spreads_to_the_pod(&net, to);
-        spreads_masqueraded(&net.node, to);
-    }
-    node.set(&asking("always"));
-    for to in ADDRESSES.map(|address| address.port(family, PORTS[1])) {
-        for from in [&net.client, &net.pod, &net.node] {
-            spreads_masqueraded(from, to);
-        }
-    }
-    node.set(&asking("default"));
-    spreads_masqueraded(&net.client, EXTERNAL_IP.port(family, PORTS[1]));
-    spreads_to_the_pod(&net, CLUSTER_IP.port(family, PORTS[1]));
+    let to = ADDRESSES.map(|address| address.port(family, PORTS[1]));
+    as_asked(&net, &mut node, to, asking);
 }
 
 /// Listed ports that are served together are masqueraded as ever, and keep their source where they did.

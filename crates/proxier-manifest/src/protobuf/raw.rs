@@ -4,7 +4,7 @@
 //! Entries of lists are decoded one by one, so that a malformed one costs that entry. A message that comes twice is one, as
 //! everywhere in protobuf.
 //!
-//! Go writes fields that are no pointers always: an empty text stands for one that is not set, as 0 does.
+//! Go always writes a field that is not a pointer, so an empty text or a 0 means that the field is not set.
 
 use super::envelope::Malformed;
 use super::fields::{Field, fields};

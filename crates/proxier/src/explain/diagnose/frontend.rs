@@ -143,7 +143,7 @@ fn address(view: &View<'_>, kind: FrontendKind, claim: &Claim, all: &mut Finding
     }
 }
 
-/// UDP flows that still go to addresses that are no longer endpoints.
+/// UDP flows to endpoints that are gone.
 fn stale_flows(view: &View<'_>, port: &PortView<'_>, claim: &Claim, all: &mut Findings<'_>) {
     let server = claim.id;
     let known = endpoints(view, port);
