@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         built_in_modules_are_known,
         aliases_are_the_kernels,
         a_user_may_not_load,
+        a_user_may_not_load_what_a_module_depends_on,
         a_file_of_another_kernel_is_rejected,
         a_module_that_misses_another_is_rejected,
         a_compressed_module_is_left_to_the_kernel,
@@ -53,8 +54,6 @@ fn several_modules_are_loaded_at_once() {
     for loaded in &names {
         assert_eq!(here().presence(loaded).unwrap(), LIVE, "{loaded}");
     }
-    // Other tests unload `ip_vs`, which they use.
-    cmd("modprobe -r ip_vs_rr ip_vs_wrr");
 }
 
 const LIVE: Presence = Presence::Loaded(ModuleState::Live);
@@ -67,10 +66,23 @@ fn name(name: &str) -> ModuleName {
     name.parse().unwrap()
 }
 
-/// Unloads a module, in case the machine has loaded it.
+/// Unloads a module and those that use it: which are loaded depends on the tests that ran before on the same kernel.
+/// What it depends on stays as it is.
 fn unloaded(module: &str) -> ModuleName {
-    cmd(&format!("modprobe -r {module}"));
-    name(module)
+    let name = name(module);
+    if is_loaded(&name) {
+        for user in fs::read_dir(format!("/sys/module/{name}/holders")).unwrap() {
+            unloaded(user.unwrap().file_name().to_str().unwrap());
+        }
+        cmd(&format!("rmmod {name}"));
+    }
+    name
+}
+
+/// Unloads a module and those that use it, but has what it depends on loaded.
+fn unloaded_alone(module: &str) -> ModuleName {
+    cmd(&format!("modprobe {module}"));
+    unloaded(module)
 }
 
 fn file_of(module: &ModuleName) -> ModuleFile {
@@ -164,21 +176,34 @@ fn aliases_are_the_kernels() -> Result<(), Error> {
 }
 
 fn a_user_may_not_load() {
-    let module = unloaded("ip_vs_ovf");
+    let ovf = unloaded_alone("ip_vs_ovf");
+    assert_user_may_not_load(&ovf, &ovf);
+}
+
+fn a_user_may_not_load_what_a_module_depends_on() {
+    let ip_vs = unloaded_alone("ip_vs");
+    assert_user_may_not_load(&name("ip_vs_ovf"), &ip_vs);
+}
+
+/// Becomes another user, for good. Without `modprobe`, the error names the first module that the kernel did not take.
+#[track_caller]
+fn assert_user_may_not_load(module: &ModuleName, first: &ModuleName) {
     setuid(Uid::from_raw(65534)).unwrap();
-    for modules in [here(), Modules::at("/proc/self/root", here().release())] {
-        let error = modules.load(&module).unwrap_err();
+    let without = Modules::at("/proc/self/root", here().release());
+    for (modules, named) in [(here(), module), (without, first)] {
+        let error = modules.load(module).unwrap_err();
+        match &error {
+            Error::Rejected {
+                module,
+                reason: RejectReason::NotPermitted,
+            } => assert_eq!(module, named),
+            _ => unreachable!("{error}"),
+        }
+        let shown = error.to_string();
         assert!(
-            matches!(
-                &error,
-                Error::Rejected {
-                    reason: RejectReason::NotPermitted,
-                    ..
-                }
-            ),
-            "{error}"
+            shown.starts_with(&format!("cannot load module {named}: ")),
+            "{shown}"
         );
-        assert!(error.to_string().contains("ip_vs_ovf"), "{error}");
     }
 }
 
@@ -219,7 +244,7 @@ fn a_module_that_misses_another_is_rejected() {
 }
 
 fn a_compressed_module_is_left_to_the_kernel() {
-    let module = unloaded("ip_vs_fo");
+    let module = unloaded_alone("ip_vs_fo");
     let file = file_of(&module);
     let compressed = format!("/tmp/{module}.ko.gz");
     cmd(&format!("gzip -c {} > {compressed}", file.path.display()));
@@ -271,14 +296,14 @@ fn an_install_rule_that_does_nothing_is_named() {
         assert!(matches!(error, Error::Forbidden { .. }), "{error}");
     }
     // Of a module that another depends on.
-    let nq = unloaded("ip_vs_nq");
-    cmd("modprobe -r ip_vs_rr ip_vs_mh ip_vs");
-    if !is_loaded(&name("ip_vs")) {
-        rule("install ip_vs /bin/false");
-        assert_forbidden("ip_vs_nq", &Directive::Install("/bin/false".to_owned()));
-    }
+    unloaded("ip_vs");
+    rule("install ip_vs /bin/false");
+    assert_forbidden("ip_vs_nq", &Directive::Install("/bin/false".to_owned()));
     rule("");
-    assert_eq!(here().load(&nq).unwrap(), LoadOutcome::ByModprobe);
+    assert_eq!(
+        here().load(&name("ip_vs_nq")).unwrap(),
+        LoadOutcome::ByModprobe
+    );
     assert_eq!(here().load(&dh).unwrap(), LoadOutcome::ByModprobe);
 }
 
