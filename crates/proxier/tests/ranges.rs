@@ -7,13 +7,14 @@
     reason = "a test that fails should panic"
 )]
 
+use ipset_netlink::{Family as SetFamily, Set, SetSpec, SetType};
 use iptables_restore::TableName;
 use ipvs_netlink::{SaveLine, VirtualServerId};
-use proxier::cluster::{Change, Cluster, Host, ObjectName};
+use proxier::cluster::{Change, Cluster, Family, Host, ObjectName};
 use proxier::explain::{Evidence, Outcome, Question, explain};
 use proxier::{
     Config, Desired, DetectLocal, Engine, Holder, Kernel, KernelError, KernelErrorKind, KernelPart,
-    Layout, MemoryKernel, NotShared, Observed, Operation, Phase, Plan, reconcile, translate,
+    Layout, MemoryKernel, NotShared, Observed, Operation, Phase, Plan, SetId, reconcile, translate,
 };
 
 fn cluster(manifests: &str) -> Cluster {
@@ -375,6 +376,32 @@ fn an_address_loses_its_mark_before_another_gets_it() {
         assert!(kernel.apply(&rest).is_ok());
         assert!(reconcile(&after, &kernel.state()).is_empty());
     }
+}
+
+/// A set of another type under the name of one of the proxy's has to go before it is made anew, and rules that name it before
+/// that: these may be in the chain that loses a mark.
+#[test]
+fn a_mark_that_was_taken_off_does_not_come_back_with_another_change_of_its_chain() {
+    let mut found = programmed(&desired(Layout::Current, &named("web", 7, "7/tcp", "")));
+    let name = SetId::ClusterIp.name(Family::V4);
+    let set = found.sets.get_mut(&name).unwrap();
+    *set = Set::new(SetSpec::hash(name, SetType::HASH_NET, SetFamily::V4));
+    let nothing = desired(Layout::Current, "");
+    let plan = reconcile(&nothing, &found);
+    let mut kernel = MemoryKernel::holding(&found);
+    let mut changes_of_marks = 0;
+    for (_, operation) in plan.iter() {
+        kernel.perform(operation).unwrap();
+        let state = kernel.state();
+        let has_mark = chain(&state, &TableName::Mangle, "KUBE-RANGE-MARKS")
+            .iter()
+            .any(|rule| rule.contains("-j MARK"));
+        changes_of_marks += usize::from(operation.to_string().contains("KUBE-RANGE-MARKS"));
+        let marks = state.servers.iter();
+        let mut marks = marks.filter(|one| matches!(one.id, VirtualServerId::FirewallMark { .. }));
+        assert!(!has_mark || marks.next().is_some(), "{operation}\n{plan}");
+    }
+    assert!(changes_of_marks > 1, "{plan}");
 }
 
 #[test]

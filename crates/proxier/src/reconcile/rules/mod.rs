@@ -45,12 +45,6 @@ pub(super) fn plan(
     plan: &mut Plan,
 ) {
     let mut kernel = observed.rules.get(family).clone();
-    if !misfits.is_empty() {
-        for change in forget(family, &kernel, misfits) {
-            let _ = change.input.apply(&mut kernel);
-            plan.push_front(Phase::Fill, Operation::RestoreRules(Box::new(change)));
-        }
-    }
     let wanted = desired
         .families
         .get(family)
@@ -59,7 +53,19 @@ pub(super) fn plan(
     let tables = wanted
         .filter(|wanted| wanted.layout != Layout::Iptables)
         .map(FamilyRules::tables);
-    ranges::withdraw(family, tables.as_ref(), &mut kernel, plan);
+    let mut first: Vec<_> = ranges::withdraw(family, tables.as_ref(), &kernel)
+        .into_iter()
+        .collect();
+    make(&first, &mut kernel);
+    if !misfits.is_empty() {
+        let forgotten = forget(family, &kernel, misfits);
+        make(&forgotten, &mut kernel);
+        first.extend(forgotten);
+    }
+    // Both may write one chain: they are carried out in the order in which they were worked out.
+    for change in first.into_iter().rev() {
+        plan.push_front(Phase::Fill, Operation::RestoreRules(Box::new(change)));
+    }
     if let Some(wanted) = wanted.filter(|wanted| wanted.layout == Layout::Iptables) {
         iptables::plan(family, wanted, &mut kernel, plan);
         return;
@@ -100,11 +106,16 @@ pub(super) fn plan(
 
 /// Adds the changes to the plan, and makes them in this copy of the kernel's rules.
 fn push_and_make(phase: Phase, changes: Vec<RulesChange>, kernel: &mut Ruleset, plan: &mut Plan) {
-    for change in &changes {
+    make(&changes, kernel);
+    push(phase, changes, plan);
+}
+
+/// Makes changes in this copy of the kernel's rules.
+fn make(changes: &[RulesChange], kernel: &mut Ruleset) {
+    for change in changes {
         // A kernel that refuses reports it when the plan is carried out.
         let _ = change.input.apply(kernel);
     }
-    push(phase, changes, plan);
 }
 
 fn push(phase: Phase, changes: Vec<RulesChange>, plan: &mut Plan) {

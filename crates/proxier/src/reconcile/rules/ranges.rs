@@ -14,20 +14,16 @@ use super::change::{Change, Extent};
 use crate::cluster::{Family, PortRange};
 use crate::layout::nftables::AddressRange;
 use crate::layout::{TableRules, owned_table};
-use crate::plan::{Dependents, Operation, Phase, Plan, RulesChange};
+use crate::plan::{Dependents, RulesChange};
 
-/// Plans what takes the rules away by which an address has a mark that it is to lose, and makes the changes in this copy of the
-/// kernel's rules.
+/// What takes the rules away by which an address has a mark that it is to lose.
 pub(super) fn withdraw(
     family: Family,
     wanted: Option<&[TableRules; 3]>,
-    kernel: &mut Ruleset,
-    plan: &mut Plan,
-) {
+    kernel: &Ruleset,
+) -> Option<RulesChange> {
     let name = TableName::Mangle;
-    let Some(table) = kernel.table(&name) else {
-        return;
-    };
+    let table = kernel.table(&name)?;
     let wanted = wanted.into_iter().flatten();
     let wanted = wanted.filter(|table| table.name == name);
     let rules = wanted
@@ -45,14 +41,10 @@ pub(super) fn withdraw(
             change.rewrite(&own.name, rules.cloned().collect());
         }
     }
-    if let Some(change) = change.finish() {
-        let _ = change.input.apply(kernel);
-        let change = RulesChange {
-            dependents: Dependents::Marks,
-            ..change
-        };
-        plan.push_front(Phase::Fill, Operation::RestoreRules(Box::new(change)));
-    }
+    Some(RulesChange {
+        dependents: Dependents::Marks,
+        ..change.finish()?
+    })
 }
 
 /// What adds the rules that are missing, once their virtual servers are there.
