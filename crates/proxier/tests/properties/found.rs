@@ -533,18 +533,15 @@ pub(crate) fn without_unrecognized(desired: &Desired, state: &Observed) -> Obser
     known
 }
 
-/// A state without the virtual servers by mark that only wait for their connections to end, in families that have no table any
-/// more: nothing tells then that a mark was of ranges, whose virtual servers go at once.
+/// A state without the virtual servers by mark that only wait for their connections to end. Those of ranges go at once; but once
+/// the elements of their mark are gone, nothing tells a plan any more that it was one of ranges, and it lets them drain.
 pub(crate) fn without_drained(desired: &Desired, state: &Observed) -> Observed {
     let mut rest = state.clone();
     rest.servers.retain(|server| {
-        let is_without_table = match server.id {
-            VirtualServerId::FirewallMark { family, .. } => desired.tables.get(family).is_none(),
-            VirtualServerId::Address { .. } => false,
-        };
+        let is_by_mark = matches!(server.id, VirtualServerId::FirewallMark { .. });
         let mut destinations = server.destinations.iter();
         let drains = destinations.all(|found| found.destination.config.weight == 0);
-        !(is_without_table && drains) || desired.server(&server.id).is_some()
+        !(is_by_mark && drains) || desired.server(&server.id).is_some()
     });
     rest
 }
