@@ -192,6 +192,7 @@ impl Reporter {
             for (table, count) in [
                 (TableName::Nat, counts.nat),
                 (TableName::Filter, counts.filter),
+                (TableName::Mangle, counts.mangle),
             ] {
                 let written = report.rules_written.get(&(family, table.clone()));
                 let written = written.copied().unwrap_or_default();

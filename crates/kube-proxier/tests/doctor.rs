@@ -58,6 +58,7 @@ fn a_good_kernel_can_run_ipvs_mode() {
         "module ip_vs_wrr",
         "module ip_vs_sh",
         "module nf_conntrack",
+        "module xt_connmark",
     ] {
         assert_eq!(found(&checks, name).verdict, Verdict::Works, "{checks:#?}");
     }

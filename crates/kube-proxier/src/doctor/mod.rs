@@ -170,6 +170,7 @@ impl Machine {
             let tables = netfilter::Tables::look();
             checks.extend(tables.tools(self.has_ipv6()));
             if layout.has_ipset() {
+                checks.extend(self.for_ranges());
                 checks.extend(tables.leftovers());
             }
             checks.extend(input::checks(tables.surveys()));

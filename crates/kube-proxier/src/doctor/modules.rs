@@ -57,6 +57,20 @@ impl Machine {
         others.iter().map(check).collect()
     }
 
+    /// Those that the rules of some Services need: ranges of ports and affinity over all ports `xt_connmark`, parts of SCTP's
+    /// ports `xt_sctp`.
+    pub(super) fn for_ranges(&self) -> Vec<Check> {
+        let Ok(modules) = self.kernel() else {
+            // Said of those that are needed.
+            return Vec::new();
+        };
+        let names = ["xt_connmark", "xt_sctp"];
+        let needed = names.iter().filter_map(|name| name.parse().ok());
+        needed
+            .map(|module| self.module(&modules, &module, false))
+            .collect()
+    }
+
     fn kernel(&self) -> Result<Modules, kmod_probe::Error> {
         let running = Modules::of_running_kernel()?;
         if self.is_this_one() {
@@ -141,11 +155,12 @@ fn answers(module: &str) -> bool {
     if module == "ip_vs" {
         return Client::open().is_ok_and(|mut client| client.info().is_ok());
     }
-    let Some(scheduler) = module.strip_prefix("ip_vs_") else {
-        // Connection tracking shows in /proc once it is there.
-        return std::path::Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists();
-    };
-    Scheduler::new(scheduler).is_ok_and(|scheduler| try_scheduler(scheduler).is_ok())
+    if let Some(scheduler) = module.strip_prefix("ip_vs_") {
+        return Scheduler::new(scheduler).is_ok_and(|scheduler| try_scheduler(scheduler).is_ok());
+    }
+    // Connection tracking shows in /proc once it is there. Of an extension of iptables nothing shows.
+    module.starts_with("nf_conntrack")
+        && std::path::Path::new("/proc/sys/net/netfilter/nf_conntrack_max").exists()
 }
 
 /// Tries whether IPVS has a scheduler, as kube-proxy does: a virtual server at an address of TEST-NET-2, gone a moment

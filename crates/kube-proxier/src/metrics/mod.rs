@@ -139,7 +139,7 @@ impl Metrics {
         }
     }
 
-    /// How many rules of iptables mode a table has, and how many the last sync wrote.
+    /// How many rules of the proxy a table has, and how many the last sync wrote.
     pub fn rules(&self, table: &str, ipv6: bool, all: usize, written: usize) {
         let place = &[table, family(ipv6)];
         self.rules_total.with_label_values(place).set(count(all));

@@ -86,11 +86,11 @@ impl Metrics {
             )?,
             rules_total: by_table(
                 "kubeproxy_sync_proxy_rules_iptables_total",
-                "Rules of iptables mode in the kernel",
+                "Rules of the proxy in the kernel, by table",
             )?,
             rules_last: by_table(
                 "kubeproxy_sync_proxy_rules_iptables_last",
-                "Rules of iptables mode that the last sync wrote",
+                "Rules that the last sync wrote, by table",
             )?,
             no_local_endpoints: registered(
                 r,

@@ -38,6 +38,8 @@ pub struct RuleCounts {
     pub nat: usize,
     /// In the filter table.
     pub filter: usize,
+    /// In the mangle table, where layouts with ipset have ranges of ports.
+    pub mangle: usize,
 }
 
 impl RuleCounts {
@@ -54,6 +56,7 @@ impl RuleCounts {
         Self {
             nat: count(&TableName::Nat),
             filter: count(&TableName::Filter),
+            mangle: count(&TableName::Mangle),
         }
     }
 }
@@ -226,5 +229,26 @@ impl<'a> Taken<'a> {
         for family in Family::ALL {
             rules.get_mut(family).take(family, self.0.get(family));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_of_the_proxys_chains_are_counted_by_table() {
+        let text = "*mangle\n:OUTPUT ACCEPT\n:KUBE-RANGE-MARKS -\n\
+                    -A OUTPUT -j KUBE-RANGE-MARKS\n\
+                    -A KUBE-RANGE-MARKS -d 192.0.2.1/32 -p tcp -j MARK --set-xmark 0x1/0xffffffff\n\
+                    -A KUBE-RANGE-MARKS -j RETURN\nCOMMIT\n\
+                    *nat\n:KUBE-SERVICES -\n-A KUBE-SERVICES -j RETURN\nCOMMIT\n";
+        let rules = Ruleset::parse(text).unwrap();
+        let expected = RuleCounts {
+            nat: 1,
+            filter: 0,
+            mangle: 2,
+        };
+        assert_eq!(RuleCounts::of(&rules), expected);
     }
 }
