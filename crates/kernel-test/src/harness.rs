@@ -9,6 +9,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::error::print_notice;
+use crate::order::Order;
 use crate::part::Part;
 use crate::runner::Runner;
 use crate::{Namespace, Needs, Returns, Test, child, guest};
@@ -44,22 +45,33 @@ fn harness(tests: &[Test]) -> ExitCode {
     if let Some(reason) = &skip {
         print_notice(format!("kernel tests are not run: {reason}"));
     }
-    let chosen = guest::memory_from_environment()
-        .and_then(|mebibytes| Runner::new(guests(), mebibytes))
-        .and_then(|runner| Ok((Arc::new(runner), Part::from_environment()?)));
-    let (runner, part) = match chosen {
+    let (runner, part, order) = match from_environment() {
         Ok(chosen) => chosen,
         Err(why) => {
             print_notice(why);
             return ExitCode::FAILURE;
         }
     };
-    let trials = tests
+    let runner = Arc::new(runner);
+    let mut trials: Vec<_> = tests
         .iter()
         .enumerate()
         .map(|(place, test)| trial(test, skip.clone().or_else(|| part.skips(place)), &runner))
         .collect();
+    if order != Order::Listed && !arguments.list {
+        print_notice(format!("tests run {order}"));
+        order.apply(&mut trials);
+    }
     libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn from_environment() -> Result<(Runner, Part, Order), String> {
+    let runner = Runner::new(guests(), guest::memory_from_environment()?)?;
+    Ok((
+        runner,
+        Part::from_environment()?,
+        Order::from_environment()?,
+    ))
 }
 
 /// The most guests at a time: one per processor, because a guest has only one itself, but few, because

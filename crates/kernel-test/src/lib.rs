@@ -36,6 +36,9 @@
 //! function returns success, and fails if it returns an error, panics, or ends its process. Its output
 //! is shown.
 //!
+//! Tests of one binary share guests, one after the other. A test may not count on which modules are loaded there, or on
+//! anything else that another has done.
+//!
 //! The guest has this machine's file tree. What a test writes there is lost when the guest halts,
 //! except below cargo's target folder. Modules load on demand, or by [`modprobe`]. User Mode Linux has
 //! one processor, and legacy iptables only (`iptables-legacy`): the kernel lacks tables of the nft
@@ -49,6 +52,8 @@
 //!   instructions, a nanosecond each (QEMU's `-icount`): for times that stand apart from what else this machine does.
 //! - `PROXIER_KERNEL_TESTS_PART=1/3` runs every third test, from the first; `proxier-linux/kernel=1/3` does so in that
 //!   test binary only.
+//! - `PROXIER_KERNEL_TESTS_ORDER=17` shuffles the tests, with 17 for the seed, and `=reverse` runs the last one first: a test
+//!   that needs what another left in the guest fails then. A notice tells how to repeat the order.
 //! - `PROXIER_KERNEL_TESTS_MEMORY=3072` gives each guest 3,072 MiB of memory instead of 1,024.
 //!
 //! # Packages
@@ -66,6 +71,7 @@ mod harness;
 mod machine;
 mod namespace;
 mod netns;
+mod order;
 mod packages;
 mod part;
 mod process;

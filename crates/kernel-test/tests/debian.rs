@@ -154,6 +154,8 @@ fn run_with_clock(clock: &str, arguments: &str, kept: &str) -> (Option<i32>, Str
         .env("PROXIER_KERNEL_TESTS_CLOCK", clock)
         .env_remove("RUST_BACKTRACE")
         .env_remove("PROXIER_SKIP_KERNEL_TESTS")
+        .env_remove("PROXIER_KERNEL_TESTS_ORDER")
+        .env_remove("PROXIER_KERNEL_TESTS_PART")
         .stdout(Stdio::piped())
         .output()
         .unwrap();

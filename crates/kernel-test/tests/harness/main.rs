@@ -9,6 +9,7 @@
     reason = "tests, and what they must not do"
 )]
 
+mod order;
 mod subject;
 
 use std::collections::BTreeSet;
@@ -43,6 +44,10 @@ fn main() -> ExitCode {
         ("skipping_says_so", skipping_says_so),
         ("a_program_runs_like_a_test", a_program_runs_like_a_test),
         ("a_wrong_choice_is_refused", a_wrong_choice_is_refused),
+        (
+            "tests_run_in_the_order_asked_for",
+            order::tests_run_in_the_order_asked_for,
+        ),
         (
             "missing_packages_are_named_and_not_installed",
             missing_packages_are_named_and_not_installed,
@@ -87,6 +92,8 @@ fn command(arguments: &str, value: &str) -> Command {
         .env("PROXIER_KERNEL_TESTS_IN", "guest")
         .env_remove("RUST_BACKTRACE")
         .env_remove("PROXIER_SKIP_KERNEL_TESTS")
+        .env_remove("PROXIER_KERNEL_TESTS_ORDER")
+        .env_remove("PROXIER_KERNEL_TESTS_PART")
         .stdout(Stdio::piped());
     command
 }
@@ -186,12 +193,24 @@ fn a_program_runs_like_a_test() {
 }
 
 fn a_wrong_choice_is_refused() {
-    let mut command = command("", "1");
-    let output = command.env("PROXIER_KERNEL_TESTS_IN", "heaven").output();
-    let output = output.unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert_lines(&text, &["heaven", "expected `guest` or `here`"]);
+    for (variable, value, expected) in [
+        ("IN", "heaven", "expected `guest` or `here`"),
+        ("PART", "1", "expected `1/3`"),
+        ("MEMORY", "3G", "expected a number of MiB"),
+        ("CLOCK", "sun", "expected `instructions`"),
+        (
+            "ORDER",
+            "random",
+            "expected a number, which shuffles the tests, or `reverse`",
+        ),
+    ] {
+        let variable = format!("PROXIER_KERNEL_TESTS_{variable}");
+        let output = command("", "1").env(&variable, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_lines(&text, &[&variable, value, expected]);
+        assert!(!text.contains("running"), "{text}");
+    }
 }
 
 /// With the folders of the guest kernel and of most tools hidden.
