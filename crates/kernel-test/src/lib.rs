@@ -4,7 +4,8 @@
 //! uses this crate runs its tests on this machine's kernel where it can (root and IPVS). Otherwise it
 //! boots [User Mode Linux](https://docs.kernel.org/virt/uml/user_mode_linux_howto_v2.html), a Linux
 //! kernel that runs as an ordinary program, and runs itself inside, one process per test. Tests that
-//! run side by side (`--test-threads`) use one guest per processor. Tests of what that kernel lacks
+//! run side by side (`--test-threads`) use one guest per processor. Tests that change more than a
+//! namespace ([`Needs::OwnKernel`]) run in a guest everywhere. Tests of what that kernel lacks
 //! ([`Needs::Debian`]) run under Debian's kernel, emulated by QEMU: more slowly, on two processors.
 //! Names, filters, `--list`, output, failures and the exit status are those of any `cargo test`.
 //!

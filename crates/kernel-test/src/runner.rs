@@ -132,6 +132,7 @@ impl Runner {
             (Needs::NfTables, Some(Location::Debian)) => return Location::Debian,
             (Needs::NfTables, _) | (Needs::Debian, Some(Location::Host)) => return Location::Host,
             (Needs::Debian, _) => return Location::Debian,
+            (Needs::OwnKernel, None) => return Location::Guest,
             _ => {}
         }
         self.chosen.unwrap_or_else(|| {
@@ -205,5 +206,28 @@ impl Guests {
             .find(|state| !matches!(**state, GuestState::Off))
             .or_else(|| free().next())
             .unwrap_or_else(|| self.first.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_needs_a_kernel_of_its_own_gets_none_of_this_machine() {
+        let location = |needs, chosen| {
+            let mut runner = Runner::new(1, 64).unwrap();
+            runner.chosen = chosen;
+            // As if this process were root, where there is IPVS.
+            runner.host_has_ipvs = OnceLock::from(true);
+            runner.location(needs)
+        };
+        assert_eq!(location(Needs::Ipvs, None), Location::Host);
+        assert_eq!(location(Needs::OwnKernel, None), Location::Guest);
+        for chosen in [Location::Host, Location::Guest, Location::Debian] {
+            for needs in [Needs::Ipvs, Needs::OwnKernel] {
+                assert_eq!(location(needs, Some(chosen)), chosen);
+            }
+        }
     }
 }

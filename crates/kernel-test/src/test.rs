@@ -12,6 +12,9 @@ pub enum Needs {
     /// this machine if this process is root and the kernel has IPVS, else in the guest.
     #[default]
     Ipvs,
+    /// The same, but a kernel of its own: for tests that unload modules, or change what else belongs to no namespace. The test runs
+    /// in the guest even where this machine has IPVS, one at a time, unless `PROXIER_KERNEL_TESTS_IN=here` asks for this machine.
+    OwnKernel,
     /// A network namespace of this machine's kernel, never the guest's: directly as root, otherwise in
     /// a user namespace. The test itself finds out whether this kernel has ipset, nftables, …
     NetNamespace,

@@ -12,7 +12,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::ExitCode;
 
-use kernel_test::{cmd, tests};
+use kernel_test::{Needs, cmd, tests};
 use kmod_probe::{
     Absence, Compression, Directive, Error, LoadOutcome, ModuleFile, ModuleName, ModuleState,
     Modules, Presence, RejectReason, required_modules,
@@ -21,7 +21,7 @@ use nix::unistd::{Uid, setuid};
 use tempfile::TempDir;
 
 fn main() -> ExitCode {
-    kernel_test::main(tests![
+    let tests = tests![
         what_ipvs_needs_can_be_had,
         modprobe_loads_a_module,
         several_modules_are_loaded_at_once,
@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         removal::a_user_may_not_unload,
         removal::options_are_followed_without_modprobe_too,
         removal::the_configuration_is_that_of_modprobe,
-    ])
+    ];
+    // They unload modules that others may use.
+    kernel_test::main(tests.map(|test| test.needs(Needs::OwnKernel)))
 }
 
 fn several_modules_are_loaded_at_once() {
