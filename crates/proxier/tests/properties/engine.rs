@@ -15,8 +15,8 @@ use proxier::{
 
 use self::story::Event;
 pub(crate) use self::story::{Story, story};
-use crate::found;
 use crate::safety::{EXEMPTING, Watch, Ways};
+use crate::{found, held};
 
 /// An engine and the kernel that it keeps.
 struct Pair {
@@ -73,7 +73,7 @@ impl Pair {
             "{problems:?}\nfailed: {:?}\nplan:\n{plan}",
             applied.failures
         );
-        found::assert_foreign_untouched(&desired, &self.made, &found, &self.kernel.state());
+        held::assert_foreign_untouched(&desired, &self.made, &found, &self.kernel.state());
         self.engine.applied(plan, &applied);
         if failing {
             assert!(self.engine.needs_audit());
@@ -137,7 +137,7 @@ impl Pair {
         let desired = translate(&cluster, self.engine.host(), self.engine.config());
         let rest = reconcile(&desired, &self.kernel.state());
         assert!(rest.is_empty(), "left to do:\n{rest}");
-        found::assert_holds(&desired, &self.kernel.state());
+        held::assert_holds(&desired, &self.kernel.state());
 
         let mut conflicts: Vec<_> = self.engine.conflicts().collect();
         conflicts.sort_unstable();

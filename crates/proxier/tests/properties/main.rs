@@ -10,6 +10,7 @@
 
 mod engine;
 mod found;
+mod held;
 mod iptables;
 mod manifests;
 mod marks;
@@ -48,8 +49,8 @@ proptest! {
         let end = carried_out(&reconcile(&desired, &found), &found);
         let again = reconcile(&desired, &end);
         prop_assert!(again.is_empty(), "planned again:\n{again}");
-        found::assert_holds(&desired, &end);
-        found::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &end);
+        held::assert_holds(&desired, &end);
+        held::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &end);
     }
 
     #[test]
@@ -57,11 +58,11 @@ proptest! {
         let desired = translate(&case.cluster, &case.host, &case.config);
         let fresh = MemoryKernel::new().state();
         let from_nothing = carried_out(&reconcile(&desired, &fresh), &fresh);
-        let found = found::without_connections(&case.found);
+        let found = held::without_connections(&case.found);
         let from_found = carried_out(&reconcile(&desired, &found), &found);
         prop_assert_eq!(
-            found::own(&desired, &from_found),
-            found::own(&desired, &from_nothing)
+            held::own(&desired, &from_found),
+            held::own(&desired, &from_nothing)
         );
         prop_assert_eq!(&from_found.tables, &from_nothing.tables);
         prop_assert_eq!(&from_found.routing, &from_nothing.routing);
@@ -73,8 +74,8 @@ proptest! {
         let Case { host, found, .. } = case;
         let desired = Desired::nothing(&found, &host);
         let end = carried_out(&reconcile(&desired, &found), &found);
-        found::assert_nothing_left(&desired, &end);
-        found::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &end);
+        held::assert_nothing_left(&desired, &end);
+        held::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &end);
         let again = reconcile(&Desired::nothing(&end, &host), &end);
         prop_assert!(again.is_empty(), "planned again:\n{again}");
     }
@@ -95,15 +96,15 @@ proptest! {
                 problems.is_empty(),
                 "after step {} ({phase:?}: {operation}): {problems:?}\nplan:\n{plan}", done + 1
             );
-            found::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &state);
+            held::assert_foreign_untouched(&desired, &BTreeSet::new(), &found, &state);
             // Going on from there reaches the same end.
             if done % 11 == 0 {
                 let rest = reconcile(&desired, &state);
                 let other_end = carried_out(&rest, &state);
                 // Of a virtual server recognized by its address alone nothing tells once the address is unbound.
-                let known = |state| Snapshot::of(&found::without_unrecognized(&desired, state));
+                let known = |state| Snapshot::of(&held::without_unrecognized(&desired, state));
                 let [end, other_end] =
-                    [&end, &other_end].map(|end| found::without_drained(&desired, end));
+                    [&end, &other_end].map(|end| held::without_drained(&desired, end));
                 prop_assert_eq!(known(&other_end), known(&end));
                 if config.remove_foreign_servers {
                     prop_assert_eq!(Snapshot::of(&other_end), Snapshot::of(&end));
@@ -133,7 +134,7 @@ proptest! {
         let next = reconcile(&desired, &kernel.state());
         let applied = kernel.apply(&next);
         prop_assert!(applied.is_ok(), "{:?}\nnext plan:\n{next}", applied.failures);
-        found::assert_holds(&desired, &kernel.state());
+        held::assert_holds(&desired, &kernel.state());
     }
 
     #[test]
@@ -166,7 +167,7 @@ proptest! {
         let rules = |cluster| {
             let desired = translate(cluster, &host, &config);
             let fresh = MemoryKernel::new().state();
-            found::rules_but_drops(&carried_out(&reconcile(&desired, &fresh), &fresh))
+            held::rules_but_drops(&carried_out(&reconcile(&desired, &fresh), &fresh))
         };
         let once = rules(&cluster);
         let more = rules(&strategies::repeated(&cluster, 5));

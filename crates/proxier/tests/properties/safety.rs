@@ -10,7 +10,7 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
 
-use crate::{found, marks, ranges};
+use crate::{held, marks, ranges};
 
 /// The sets whose members have traffic masqueraded, or let it through as the policy says.
 const SERVING: [SetId; 7] = [
@@ -76,7 +76,7 @@ impl<'a> Watch<'a> {
             local,
             orphans: BTreeSet::new(),
             wanted,
-            owned: found::owned(desired, found),
+            owned: held::owned(desired, found),
             found: BTreeMap::new(),
             neglected: BTreeSet::new(),
             exposed: BTreeSet::new(),
