@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::connection::status;
+use super::answer::status;
 use super::{ApiServer, Shared};
 
 impl ApiServer {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ApiServer;
 use super::streamed::Streams;
 
 /// How a server says that a version is gone: it may do both.
@@ -128,5 +129,90 @@ impl Faults {
 
     pub(super) fn holds_watches(&self) -> bool {
         matches!(self.hold, Some(Hold::Watches))
+    }
+}
+
+impl ApiServer {
+    /// How it is said that a version is gone.
+    pub(crate) fn say_gone_by(&self, gone: Gone) {
+        self.change(|state| state.faults.gone = gone);
+    }
+
+    /// The next so many requests get this status as their answer.
+    pub(crate) fn fail(&self, status: u16, times: usize) {
+        self.change(|state| state.faults.fail = Some((status, times)));
+    }
+
+    /// All answers begin so much later.
+    pub(crate) fn delay(&self, delay: Duration) {
+        self.change(|state| state.faults.delay = delay);
+    }
+
+    /// Lists of a path are not answered beyond their first half until [`Self::release`].
+    pub(crate) fn hold_lists(&self, path: &str) {
+        self.change(|state| state.faults.hold = Some(Hold::Lists(path.into())));
+    }
+
+    /// Waits until a list is held back.
+    pub(crate) fn wait_until_held(&self) {
+        self.wait("a list to be held back", |state| state.held > 0);
+    }
+
+    /// Watches send nothing, not even an end, until [`Self::release`]: as where the peer is dead.
+    pub(crate) fn hold_watches(&self) {
+        self.change(|state| state.faults.hold = Some(Hold::Watches));
+    }
+
+    /// Ends what [`Self::hold_lists`] or [`Self::hold_watches`] began.
+    pub(crate) fn release(&self) {
+        self.change(|state| state.faults.hold = None);
+    }
+
+    /// Watches end in good order as soon as they have begun.
+    pub(crate) fn cut_watches_short(&self, short: bool) {
+        self.change(|state| state.faults.short_watches = short);
+    }
+
+    /// Connections are accepted, and closed at once.
+    pub(crate) fn hang_up(&self, hang_up: bool) {
+        self.change(|state| {
+            state.faults.hang_up = hang_up;
+            state.close_all();
+        });
+    }
+
+    /// Whether it can be connected to, but is not ready: what a starting server is.
+    pub(crate) fn unready(&self, unready: bool) {
+        self.change(|state| state.faults.unready = unready);
+    }
+
+    /// Answers lists of a path with this, whatever there is; `None`: with what there is again.
+    pub(crate) fn answer_lists(&self, path: &str, body: Option<&str>) {
+        self.change(|state| {
+            state.faults.bodies.remove(path);
+            if let Some(body) = body {
+                state.faults.bodies.insert(path.into(), body.into());
+            }
+        });
+    }
+
+    /// Takes a right away from everybody, such as `list nodes`.
+    pub(crate) fn deny(&self, right: &str) {
+        self.change(|state| state.faults.denied.push(right.into()));
+    }
+
+    /// Lists have no end.
+    pub(crate) fn endless(&self, endless: Option<Endless>) {
+        self.change(|state| state.faults.endless = endless);
+    }
+
+    /// Breaks all watches off, in the middle of a line.
+    pub(crate) fn break_watches(&self) {
+        self.change(|state| state.breaks += 1);
+    }
+
+    /// Ends all watches in good order.
+    pub(crate) fn end_watches(&self) {
+        self.change(|state| state.ends += 1);
     }
 }

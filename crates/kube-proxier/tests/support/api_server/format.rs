@@ -1,12 +1,8 @@
 //! In which format something is answered.
 
-use std::io::{self, Write};
-
 use proxier_manifest::protobuf::{MEDIA_TYPE, encode};
 use serde_json::Value;
 
-use super::connection::status;
-use super::tls::Wire;
 use super::{ApiServer, Asked, Shared};
 
 /// The format of an answer.
@@ -85,27 +81,6 @@ fn length(mut length: usize) -> Vec<u8> {
     }
     bytes.push(u8::try_from(length).unwrap());
     bytes
-}
-
-/// The head of an answer in a format.
-pub(super) fn head(code: u16, format: Format, lines: &str) -> String {
-    let media_type = format.media_type();
-    format!("HTTP/1.1 {code} -\r\ncontent-type: {media_type}\r\n{lines}\r\n\r\n")
-}
-
-/// Reports a failure in the format that was asked for.
-pub(super) fn refuse(
-    shared: &Shared,
-    stream: &mut Wire,
-    asked: &Asked,
-    code: u16,
-    message: &str,
-) -> io::Result<()> {
-    let format = Format::of(shared, asked);
-    let body = format.write(&status(code, message));
-    let head = head(code, format, &format!("content-length: {}", body.len()));
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(&body)
 }
 
 impl ApiServer {

@@ -4,8 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::connection::head;
-use super::format::refuse;
+use super::answer::{head, refuse};
 use super::tls::Wire;
 use super::{ApiServer, Asked, Shared};
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use super::connection::{chunk, chunk_of};
-use super::format::{Format, refuse};
+use super::answer::{chunk, chunk_of, refuse};
+use super::format::Format;
 use super::selector::Selector;
 use super::store::Stored;
 use super::tls::Wire;
