@@ -6,11 +6,15 @@
     reason = "tests fail by panicking"
 )]
 
+mod support;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::process::{Command, ExitCode, Output};
 
 use kernel_test::{Needs, cmd, tests, try_cmd};
+
+use self::support::{sorted, virtual_servers};
 
 fn main() -> ExitCode {
     let guest = tests![
@@ -70,25 +74,6 @@ impl Ran {
     fn bad(self) -> String {
         assert_eq!((self.status, self.out.as_str()), (2, ""), "{}", self.err);
         self.err
-    }
-}
-
-fn sorted(text: &str) -> Vec<&str> {
-    let mut lines: Vec<_> = text.lines().map(str::trim_end).collect();
-    lines.sort_unstable();
-    lines
-}
-
-fn virtual_servers() {
-    for line in [
-        "-A -t 10.0.0.1:80 -s wrr -p 600",
-        "-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -m -w 3",
-        "-a -t 10.0.0.1:80 -r 10.1.0.2:8080 -m -w 0",
-        "-A -u [fd00::1]:53 -s mh -b mh-port,mh-fallback",
-        "-a -u [fd00::1]:53 -r [fd00::2]:53 -g -w 1",
-        "-A -f 7 -s rr -o",
-    ] {
-        cmd(&format!("ipvsadm {line}"));
     }
 }
 

@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+#[path = "../../kernel/tests/support/mod.rs"]
+mod support;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use kernel_test::{Needs, cmd, tests, try_cmd};
+
+use self::support::{sorted, virtual_servers};
 
 fn main() -> ExitCode {
     let guest = tests![
@@ -40,27 +45,12 @@ fn printed(program: &str, args: &[&str]) -> String {
     stdout
 }
 
-fn sorted(text: &str) -> Vec<&str> {
-    let mut lines: Vec<_> = text.lines().map(str::trim_end).collect();
-    lines.sort_unstable();
-    lines
-}
-
 const IPVS_TOKIO: &str = env!("CARGO_BIN_EXE_ipvs-tokio");
 const TOKIO_TOGETHER: &str = env!("CARGO_BIN_EXE_tokio-together");
 
 fn ipvs_tokio_prints_what_ipvsadm_saves() {
     assert_eq!(printed(IPVS_TOKIO, &[]), "");
-    for line in [
-        "-A -t 10.0.0.1:80 -s wrr -p 600",
-        "-a -t 10.0.0.1:80 -r 10.1.0.1:8080 -m -w 3",
-        "-a -t 10.0.0.1:80 -r 10.1.0.2:8080 -m -w 0",
-        "-A -u [fd00::1]:53 -s mh -b mh-port,mh-fallback",
-        "-a -u [fd00::1]:53 -r [fd00::2]:53 -g -w 1",
-        "-A -f 7 -s rr -o",
-    ] {
-        cmd(&format!("ipvsadm {line}"));
-    }
+    virtual_servers();
     let printed = printed(IPVS_TOKIO, &[]);
     assert_eq!(sorted(&printed), sorted(&cmd("ipvsadm -Sn")));
     assert_eq!(printed.lines().count(), 6);

@@ -49,6 +49,11 @@ fn round_timeout(line: &str) -> String {
     words.join(" ")
 }
 
+fn listed(client: &mut Client) -> Vec<Set> {
+    let sets = client.list_all().unwrap().into_iter();
+    sets.map(|listed| listed.set).collect()
+}
+
 /// Creates the sets that this kernel has a type for.
 fn write(client: &mut Client, sets: Vec<Set>) -> Vec<Set> {
     let mut written = Vec::new();
@@ -113,12 +118,7 @@ fn written_reads(text: &str) {
     };
     let expected: Vec<_> = written.iter().map(without).collect();
     assert_eq!(comparable(&read), comparable(&expected));
-    let ours: Vec<_> = client()
-        .list_all()
-        .unwrap()
-        .into_iter()
-        .map(|listed| listed.set)
-        .collect();
+    let ours = listed(&mut client());
     assert_eq!(comparable(&ours), comparable(&written));
 }
 
@@ -137,12 +137,7 @@ fn ipset_reads(text: &str) {
         "ipset restore",
         &supported.iter().map(Set::to_string).collect::<String>(),
     );
-    let ours: Vec<_> = client()
-        .list_all()
-        .unwrap()
-        .into_iter()
-        .map(|listed| listed.set)
-        .collect();
+    let ours = listed(&mut client());
     assert_eq!(comparable(&ours), comparable(&supported));
     // The same text, order included.
     let printed: String = ours.iter().map(Set::to_string).collect();
@@ -163,12 +158,7 @@ pub(crate) fn protocol_6_is_spoken() {
     let mut client = client().with_protocol_6();
     assert_eq!(client.protocol(), 6);
     let written = write(&mut client, parse_save(SETS).unwrap());
-    let read: Vec<_> = client
-        .list_all()
-        .unwrap()
-        .into_iter()
-        .map(|listed| listed.set)
-        .collect();
+    let read = listed(&mut client);
     assert_eq!(comparable(&read), comparable(&written));
     assert!(
         client
