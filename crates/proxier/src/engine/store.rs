@@ -110,7 +110,8 @@ impl Store {
 
     /// Takes in a Service, in the place of one of the same name.
     pub(super) fn put_service(&mut self, mut service: Box<Service>) {
-        let name = service.name.clone();
+        let name = self.shared_name(&service.name);
+        service.name = name.clone();
         let parts = self.services.entry(name.clone()).or_default();
         parts.listed = true;
         if parts.service.as_ref() != Some(&service) {
@@ -150,6 +151,7 @@ impl Store {
                 return;
             }
         }
+        let service = self.shared_name(&service);
         self.remove_slice(&slice.name);
         self.reserved
             .slice_changed(&slice.name, &[], &slice.endpoints, &mut concerned);
@@ -217,6 +219,12 @@ impl Store {
         gone.iter().for_each(|name| self.remove_slice(name));
     }
 
+    /// The name of a Service, of which one text is kept.
+    fn shared_name(&self, service: &ObjectName) -> ObjectName {
+        let known = self.services.get_key_value(service);
+        known.map_or(service, |(known, _)| known).clone()
+    }
+
     /// Keeps nothing of a Service that has nothing.
     fn forget(&mut self, name: &ObjectName) {
         let empty = |parts: &Parts| parts.service.is_none() && parts.slices.is_empty();
@@ -275,6 +283,7 @@ fn service_of(slice: &EndpointSlice) -> ObjectName {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
     use crate::cluster::Family;
@@ -310,6 +319,27 @@ mod tests {
         store.put_slice(slice("a", "web"));
         store.put_service(Box::new(Service::new(web(), Vec::new())));
         assert_eq!(stale(&mut store), [""; 0], "nothing changed");
+    }
+
+    #[test]
+    fn one_text_is_kept_of_a_name() {
+        let text = |name: &ObjectName| name.name().as_ptr();
+        for slice_first in [true, false] {
+            let mut store = Store::default();
+            let service = Box::new(Service::new(web(), Vec::new()));
+            if slice_first {
+                store.put_slice(slice("a", "web"));
+                store.put_service(service);
+            } else {
+                store.put_service(service);
+                store.put_slice(slice("a", "web"));
+            }
+            let (known, parts) = store.services.iter().next().unwrap();
+            let owner = store.owners.values().next().unwrap();
+            assert_eq!(text(&owner.service), text(known), "{slice_first}");
+            let service = parts.service.as_ref().unwrap();
+            assert_eq!(text(&service.name), text(known), "{slice_first}");
+        }
     }
 
     #[test]

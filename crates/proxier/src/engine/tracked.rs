@@ -45,15 +45,15 @@ pub(super) struct Tracked {
     /// By id; those of one id in the order of the Service's ports.
     claims: Vec<Claim>,
     /// Set members that come with no virtual server.
-    pub(super) entries: Vec<(Family, SetId, Entry)>,
+    pub(super) entries: Box<[(Family, SetId, Entry)]>,
     /// Elements of nf_tables that come with no virtual server.
-    pub(super) elements: Vec<(Family, Element)>,
+    pub(super) elements: Box<[(Family, Element)]>,
     /// Ranges of ports in layouts with ipset. Few Services have any.
     pub(super) ranges: Box<[(Family, RangeRule)]>,
     pub(super) counts: PerFamily<bool>,
     pub(super) no_local: PerFamily<NoLocalEndpoints<bool>>,
     /// Claims refused whoever else claims the same.
-    pub(super) refused: Vec<Conflict>,
+    pub(super) refused: Box<[Conflict]>,
 }
 
 impl Tracked {
@@ -62,14 +62,15 @@ impl Tracked {
         let mut tracked = Self {
             rank,
             claims: Vec::new(),
-            entries: Vec::new(),
-            elements: Vec::new(),
+            entries: Box::default(),
+            elements: Box::default(),
             ranges: Box::default(),
             counts: PerFamily::default(),
             no_local: PerFamily::default(),
-            refused: Vec::new(),
+            refused: Box::default(),
         };
-        let mut ranges = Vec::new();
+        let (mut entries, mut elements) = (Vec::new(), Vec::new());
+        let (mut ranges, mut refused) = (Vec::new(), Vec::new());
         for (family, all) in [(Family::V4, families.v4), (Family::V6, families.v6)] {
             let Some(all) = all else { continue };
             *tracked.counts.get_mut(family) = true;
@@ -78,25 +79,21 @@ impl Tracked {
             } else {
                 tracked.claims.extend(all.claims);
             }
-            let entries = all.entries.into_iter();
-            tracked
-                .entries
-                .extend(entries.map(|(set, entry)| (family, set, entry)));
-            let elements = all.elements.into_iter();
-            tracked
-                .elements
-                .extend(elements.map(|element| (family, element)));
+            let of_sets = all.entries.into_iter();
+            entries.extend(of_sets.map(|(set, entry)| (family, set, entry)));
+            let of_table = all.elements.into_iter();
+            elements.extend(of_table.map(|element| (family, element)));
             let rules = all.ranges.into_iter();
             ranges.extend(rules.map(|rule| (family, rule)));
-            tracked.refused.extend(all.refused);
+            refused.extend(all.refused);
             *tracked.no_local.get_mut(family) = all.no_local;
         }
-        tracked.ranges = ranges.into();
+        (tracked.entries, tracked.elements) = (entries.into(), elements.into());
+        (tracked.ranges, tracked.refused) = (ranges.into(), refused.into());
         tracked
             .claims
             .sort_by_key(|claim| (claim.id, claim.precedence()));
         tracked.claims.shrink_to_fit();
-        tracked.entries.shrink_to_fit();
         tracked
     }
 

@@ -31,7 +31,7 @@ pub(super) struct Wanted {
     /// Virtual servers that several Services or ports claim, of which one gets it.
     contested: BTreeSet<VirtualServerId>,
     /// Claims refused whoever else claims the same, by Service.
-    refused: BTreeMap<ObjectName, Vec<Conflict>>,
+    refused: BTreeMap<ObjectName, Box<[Conflict]>>,
     members: PerFamily<BTreeMap<SetId, BTreeMap<Member, u32>>>,
     /// Elements of tables of nf_tables. Of several of one key, the first is in the table.
     elements: PerFamily<BTreeMap<Element, u32>>,
