@@ -220,11 +220,7 @@ impl Engine {
                 self.foreign.remove(id);
             }
         }
-        if more {
-            self.end_piece(&mut plan);
-        }
-        // Whatever else was dirty is as it should be.
-        self.dirty = Dirty::of(&plan);
+        self.end_piece(&mut plan, more);
         plan
     }
 
@@ -240,6 +236,8 @@ impl Engine {
         }
         if !applied.failures.is_empty() {
             self.join_pieces();
+        } else if self.pieces.is_whole(plan) {
+            self.pieces.planned = Dirty::default();
         }
         let Some(last_applied) = &mut self.last_applied else {
             return;

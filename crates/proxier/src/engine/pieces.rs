@@ -21,8 +21,19 @@ pub(super) struct Pieces {
     later: BTreeSet<VirtualServerId>,
     /// What the last piece has.
     last: Dirty,
+    /// What the last plan is about: dirty until it has been carried out.
+    pub(super) planned: Dirty,
+    /// How many operations the last plan has.
+    operations: usize,
     /// The next piece has all that is left.
     all_at_once: bool,
+}
+
+impl Pieces {
+    /// Whether this is the last plan that was made, and not a part of it, which would be shorter.
+    pub(super) fn is_whole(&self, plan: &Plan) -> bool {
+        plan.len() == self.operations
+    }
 }
 
 impl Engine {
@@ -42,6 +53,7 @@ impl Engine {
 
     /// Leaves no more dirty than the next piece has. Whether others follow.
     pub(super) fn begin_piece(&mut self) -> bool {
+        self.dirty.append(mem::take(&mut self.pieces.planned));
         if mem::take(&mut self.pieces.all_at_once) {
             return false;
         }
@@ -75,10 +87,16 @@ impl Engine {
         more
     }
 
-    /// Leaves to the last piece what comes after virtual servers.
-    pub(super) fn end_piece(&mut self, plan: &mut Plan) {
-        let after = plan.split_off(Phase::Bind);
-        self.pieces.last.append(Dirty::of(&after));
+    /// Leaves to the last piece what comes after virtual servers, if `more` pieces follow. What was dirty and is not in the plan
+    /// is as it should be.
+    pub(super) fn end_piece(&mut self, plan: &mut Plan, more: bool) {
+        if more {
+            let after = plan.split_off(Phase::Bind);
+            self.pieces.last.append(Dirty::of(&after));
+        }
+        self.dirty = Dirty::default();
+        self.pieces.planned = Dirty::of(plan);
+        self.pieces.operations = plan.len();
     }
 
     /// Something of a piece failed: all that is left comes at once, since only within a plan is it known what has to wait for
@@ -111,5 +129,45 @@ impl Engine {
                 && !last_applied.servers.contains_key(id)
         };
         self.dirty.servers.iter().filter(is_new).copied().collect()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+    use crate::cluster::{Change, Family, Host, ObjectName, Service, ServicePort};
+    use crate::config::Config;
+    use crate::kernel::{Kernel as _, MemoryKernel};
+
+    #[test]
+    fn a_plan_is_compared_again_until_all_of_it_was_carried_out() {
+        let mut kernel = MemoryKernel::new();
+        let mut engine = Engine::new(Host::new("node-a"), Config::default());
+        let address = "10.96.0.1".parse().unwrap();
+        let name = ObjectName::new("default", "web");
+        let mut service = Service::new(name, vec![address]);
+        let port = 80.try_into().unwrap();
+        service.ports = vec![ServicePort::new("", ipvs_netlink::Protocol::TCP, port)];
+        engine.change(Change::Service(Box::new(service)));
+        let no_sets = |planned: &Dirty| planned.sets.get(Family::V4).is_empty();
+
+        let plan = engine.audit(&kernel.observe().unwrap());
+        let part = plan.prefix(plan.len() - 1);
+        engine.applied(&part, &kernel.apply(&part));
+        let planned = &engine.pieces.planned;
+        assert!(planned.servers.len() == 1 && !no_sets(planned));
+
+        let rest = engine.plan();
+        assert_eq!(
+            (rest.len(), rest.phase(Phase::Bind).len()),
+            (1, 1),
+            "{rest}"
+        );
+        assert_eq!(engine.pieces.planned.addresses.len(), 1);
+        engine.applied(&rest, &kernel.apply(&rest));
+        let planned = &engine.pieces.planned;
+        assert!(planned.servers.is_empty() && planned.addresses.is_empty() && no_sets(planned));
+        assert!(engine.plan().is_empty());
     }
 }
