@@ -65,9 +65,21 @@ fn a_first_sync_comes_in_pieces_of_bounded_length() {
     let mut engine = engine(Some(LIMIT));
     let first = engine.audit(&kernel.observe().unwrap());
     let pieces = carry_out(&mut engine, &mut kernel, first);
+    let members = |plan: &Plan| {
+        let operations = plan.iter().map(|(_, operation)| operation);
+        let added = operations.filter(|operation| matches!(operation, Operation::AddEntry { .. }));
+        added.count()
+    };
+    assert!(pieces.iter().all(|plan| members(plan) <= LIMIT));
+    // Each Service has a member in two sets.
+    let filling = usize::from(SERVICES) * 2 / LIMIT;
+    let (fill, serve) = pieces.split_at(filling - 1);
+    assert!(fill.iter().all(|plan| members(plan) == LIMIT));
+    assert!(fill.iter().all(|plan| plan.phase(Phase::Rules).is_empty()));
     let served = |plan: &Plan| plan.phase(Phase::Serve).len();
+    assert!(fill.iter().all(|plan| served(plan) == 0));
     let most = LIMIT + usize::from(ENDPOINTS);
-    assert!(pieces.iter().all(|plan| (1..=most).contains(&served(plan))));
+    assert!(serve.iter().all(|plan| (1..=most).contains(&served(plan))));
     for phase in Phase::ALL {
         let all = pieces.iter().flat_map(|piece| piece.phase(phase));
         assert!(all.eq(plan.phase(phase)), "{phase:?}");
@@ -84,8 +96,12 @@ fn a_first_sync_comes_in_pieces_of_bounded_length() {
 fn what_changes_or_fails_meanwhile_comes_with_the_last_piece() {
     let mut kernel = MemoryKernel::new();
     let mut engine = engine(Some(LIMIT));
-    let first = engine.audit(&kernel.observe().unwrap());
-    engine.applied(&first, &kernel.apply(&first));
+    let mut plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    while plan.phase(Phase::Serve).is_empty() {
+        plan = engine.plan();
+        engine.applied(&plan, &kernel.apply(&plan));
+    }
     engine.change(Change::ServiceGone(ObjectName::new("default", "web-1")));
     let second = engine.plan();
     assert!(second.phase(Phase::Retire).is_empty() && engine.has_more());
@@ -109,4 +125,36 @@ fn what_changes_or_fails_meanwhile_comes_with_the_last_piece() {
         (servers, servers * usize::from(ENDPOINTS))
     );
     assert!(engine.plan().is_empty());
+}
+
+#[test]
+fn after_a_member_that_is_refused_the_rest_comes_at_once() {
+    let mut kernel = MemoryKernel::new();
+    let mut engine = engine(Some(LIMIT));
+    let first = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&first, &kernel.apply(&first));
+    let second = engine.plan();
+    let member = |operation: &&Operation| matches!(operation, Operation::AddEntry { .. });
+    let operations = second.iter().map(|(_, operation)| operation);
+    let one = operations.filter(member).nth(1).unwrap().clone();
+    let refused = one.clone();
+    kernel.fail_with(Some(Box::new(move |operation| {
+        (*operation == refused).then(|| {
+            let part = KernelPart::of(operation);
+            KernelError::new(part, KernelErrorKind::Other, "not today")
+        })
+    })));
+    engine.applied(&second, &kernel.apply(&second));
+    kernel.fail_with(None);
+    assert!(engine.has_more());
+    let last = engine.plan();
+    assert!(last.phase(Phase::Fill).contains(&one));
+    engine.applied(&last, &kernel.apply(&last));
+    assert!(!engine.has_more());
+    assert!(engine.plan().is_empty());
+    let servers = usize::from(SERVICES);
+    assert_eq!(
+        kernel.server_counts(),
+        (servers, servers * usize::from(ENDPOINTS))
+    );
 }

@@ -43,6 +43,10 @@ pub(super) struct Delta {
     pub(super) observed: Observed,
     /// Whether the rules are part of it.
     pub(super) rules: PerFamily<bool>,
+    /// How many more members may be added to sets.
+    room: usize,
+    /// Whether members are left out for that.
+    pub(super) lacks_members: bool,
 }
 
 impl Delta {
@@ -82,7 +86,9 @@ impl Holdings for (&Wanted, &LastApplied) {
 }
 
 impl DeltaBuilder<'_> {
-    pub(super) fn delta(&self, dirty: &Dirty) -> Delta {
+    /// The dirty parts. To sets that are as they should be otherwise no more than `room` members are added; those that
+    /// come after in the order wait.
+    pub(super) fn delta(&self, dirty: &Dirty, room: usize) -> Delta {
         let config = self.config;
         let last_value = |sysctl: &Sysctl| self.last_applied.sysctls.get(sysctl).copied();
         let mut sysctls = settings::sysctls(config, self.host.kernel);
@@ -121,6 +127,8 @@ impl DeltaBuilder<'_> {
             desired,
             observed,
             rules: dirty.rules,
+            room,
+            lacks_members: false,
         };
         for id in &dirty.servers {
             delta.desired.servers.extend(self.wanted.server(id));
@@ -206,6 +214,9 @@ impl DeltaBuilder<'_> {
                     continue;
                 }
                 names.push(id.name(family));
+                if delta.lacks_members {
+                    continue;
+                }
                 if whole.contains(id) || dirty.is_some() {
                     let dirty = dirty.filter(|_| !whole.contains(id));
                     sets.push(self.set(family, id, dirty, delta));
@@ -259,17 +270,25 @@ impl DeltaBuilder<'_> {
         let (mut missing, mut extra) = match (dirty, last_applied) {
             (Some(dirty), Some(set)) => differing(dirty, wanted, set),
             (None, Some(set)) => differences(wanted, set),
-            (_, None) => (Vec::new(), Vec::new()),
+            (_, None) => (wanted.keys().collect(), Vec::new()),
         };
         match last_applied {
+            None => {}
             Some(set) if suits(&spec, &set.spec, set.entries.len() + missing.len()) => {}
-            _ => {
-                missing = wanted.keys().cloned().collect();
-                extra =
-                    last_applied.map_or_else(Vec::new, |set| set.entries.iter().cloned().collect());
+            Some(set) => {
+                missing = wanted.keys().collect();
+                extra = set.entries.iter().cloned().collect();
                 // Rules may name it.
-                *delta.rules.get_mut(family) |= last_applied.is_some();
+                *delta.rules.get_mut(family) = true;
+                // It takes the place of another, whose rules change with it: all of that is one plan.
+                delta.room = usize::MAX;
             }
+        }
+        // When exemptions come depends on all else.
+        if !id.exempts() {
+            delta.lacks_members = missing.len() > delta.room;
+            missing.truncate(delta.room);
+            delta.room -= missing.len();
         }
         if let Some(last_applied) = last_applied {
             let mut set = Set::new(last_applied.spec.clone());
@@ -279,24 +298,24 @@ impl DeltaBuilder<'_> {
         DesiredSet {
             id,
             spec,
-            entries: missing,
+            entries: missing.into_iter().cloned().collect(),
         }
     }
 }
 
 /// The members among these that are only wanted, and those only last_applied.
-fn differing(
-    dirty: &BTreeSet<Entry>,
+fn differing<'a>(
+    dirty: &'a BTreeSet<Entry>,
     wanted: &BTreeMap<Entry, u32>,
     last_applied: &AppliedSet,
-) -> (Vec<Entry>, Vec<Entry>) {
+) -> (Vec<&'a Entry>, Vec<Entry>) {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     for entry in dirty {
         match (
             wanted.contains_key(entry),
             last_applied.entries.contains(entry),
         ) {
-            (true, false) => missing.push(entry.clone()),
+            (true, false) => missing.push(entry),
             (false, true) => extra.push(entry.clone()),
             _ => {}
         }
@@ -305,10 +324,10 @@ fn differing(
 }
 
 /// The same among all members.
-fn differences(
-    wanted: &BTreeMap<Entry, u32>,
+fn differences<'a>(
+    wanted: &'a BTreeMap<Entry, u32>,
     last_applied: &AppliedSet,
-) -> (Vec<Entry>, Vec<Entry>) {
+) -> (Vec<&'a Entry>, Vec<Entry>) {
     let (mut missing, mut extra) = (Vec::new(), Vec::new());
     let (mut ours, mut theirs) = (
         wanted.keys().peekable(),
@@ -329,7 +348,7 @@ fn differences(
                 (None, None)
             }
         };
-        missing.extend(one.cloned());
+        missing.extend(one);
         extra.extend(other.cloned());
     }
 }

@@ -177,6 +177,7 @@ impl Engine {
             }
             *self.dirty.rules.get_mut(family) |= before != filled;
         }
+        let room = self.pieces.room_for_members();
         let more = self.begin_piece();
         let Some(last_applied) = &mut self.last_applied else {
             return Plan::default();
@@ -198,8 +199,11 @@ impl Engine {
             wanted: &self.wanted,
             last_applied,
         };
-        let delta = builder.delta(&self.dirty);
+        let delta = builder.delta(&self.dirty, room);
         let mut plan = delta.plan(&self.wanted);
+        if delta.lacks_members {
+            return self.fill_piece(plan);
+        }
         builder.services(&self.dirty, &mut plan);
         let own = |id: &VirtualServerId| matches!(&delta.desired.ownership, Ownership::Only(own) if own.contains(id));
         // The delta has the same order: no server is looked up by its id again.

@@ -1,8 +1,8 @@
-//! Plans in pieces: a first sync of a large cluster adds so many virtual servers that the plan for all of them takes more memory
-//! than the engine itself.
+//! Plans in pieces: a first sync of a large cluster adds so many virtual servers and members of sets that the plan for all of them
+//! takes more memory than the engine itself.
 //!
-//! All pieces together are the plan that would be made at once, in its order: the first has what comes before virtual servers, each
-//! adds some of these, and the last has what comes after.
+//! All pieces together are the plan that would be made at once, in its order: the first ones fill sets, the next has what else comes
+//! before virtual servers, each from there on adds some of these, and the last has what comes after.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -15,8 +15,10 @@ use crate::plan::{Phase, Plan};
 
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    /// How many operations of virtual servers that are added a piece has; `None`: no limit.
+    /// How many operations of virtual servers that are added a piece has, and how many members of sets; `None`: no limit.
     limit: Option<usize>,
+    /// The last piece has not filled the sets: the next one goes on with what is dirty.
+    fills: bool,
     /// Virtual servers that later pieces add.
     later: BTreeSet<VirtualServerId>,
     /// What the last piece has.
@@ -30,6 +32,12 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
+    /// How many members the next piece may add to sets.
+    pub(super) fn room_for_members(&self) -> usize {
+        let limit = self.limit.filter(|_| !self.all_at_once);
+        limit.map_or(usize::MAX, |limit| limit.max(1))
+    }
+
     /// Whether this is the last plan that was made, and not a part of it, which would be shorter.
     pub(super) fn is_whole(&self, plan: &Plan) -> bool {
         plan.len() == self.operations
@@ -37,8 +45,8 @@ impl Pieces {
 }
 
 impl Engine {
-    /// Limits what one plan adds: virtual servers with so many destinations and themselves, and always one. What a
-    /// plan leaves out for that comes with the next ones, while [`has_more`](Self::has_more). Without a limit, as in the
+    /// Limits what one plan adds: virtual servers with so many destinations and themselves, and so many members of sets; always one
+    /// of each. What a plan leaves out for that comes with the next ones, while [`has_more`](Self::has_more). Without a limit, as in the
     /// beginning, each plan is whole.
     pub const fn limit_plans(&mut self, operations: Option<usize>) {
         self.pieces.limit = operations;
@@ -48,7 +56,7 @@ impl Engine {
     /// or deleted waits for the last piece.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.pieces.later.is_empty() || self.pieces.all_at_once
+        self.pieces.fills || !self.pieces.later.is_empty() || self.pieces.all_at_once
     }
 
     /// Leaves no more dirty than the next piece has. Whether others follow.
@@ -56,6 +64,9 @@ impl Engine {
         self.dirty.append(mem::take(&mut self.pieces.planned));
         if mem::take(&mut self.pieces.all_at_once) {
             return false;
+        }
+        if mem::take(&mut self.pieces.fills) {
+            return self.has_more();
         }
         let mut later = mem::take(&mut self.pieces.later);
         if later.is_empty() {
@@ -87,6 +98,15 @@ impl Engine {
         more
     }
 
+    /// Makes a piece of a plan that lacks members of sets. It goes no further than these, and all stays dirty: what this piece
+    /// adds will be found there.
+    pub(super) fn fill_piece(&mut self, mut plan: Plan) -> Plan {
+        plan.split_off(Phase::Rules);
+        self.pieces.fills = true;
+        self.pieces.operations = plan.len();
+        plan
+    }
+
     /// Leaves to the last piece what comes after virtual servers, if `more` pieces follow. What was dirty and is not in the plan
     /// is as it should be.
     pub(super) fn end_piece(&mut self, plan: &mut Plan, more: bool) {
@@ -105,7 +125,7 @@ impl Engine {
         if self.has_more() {
             self.dirty.servers.append(&mut self.pieces.later);
             self.dirty.append(mem::take(&mut self.pieces.last));
-            self.pieces.all_at_once = true;
+            (self.pieces.fills, self.pieces.all_at_once) = (false, true);
         }
     }
 
