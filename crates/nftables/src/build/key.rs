@@ -1,8 +1,8 @@
 //! What a rule can load of a packet.
 
 use crate::expression::{
-    Ct, CtDirection, CtKey, Expression, Fib, FibFlags, FibResult, Meta, MetaKey, Payload,
-    PayloadBase, Rt, RtKey,
+    Ct, CtDirection, CtKey, Expression, Fib, FibFlags, FibResult, Meta, MetaKey, Numgen,
+    NumgenKind, Payload, PayloadBase, Rt, RtKey,
 };
 use crate::model::Register;
 
@@ -136,6 +136,20 @@ pub fn rt(key: RtKey) -> Key {
     Key {
         load: load.into(),
         length,
+    }
+}
+
+/// `numgen random mod modulus`: a number below the modulus, another for each packet, in host byte order.
+#[must_use]
+pub fn random(modulus: u32) -> Key {
+    let load = Numgen {
+        modulus,
+        kind: NumgenKind::RANDOM,
+        ..Numgen::default()
+    };
+    Key {
+        load: load.into(),
+        length: 4,
     }
 }
 

@@ -15,6 +15,7 @@ mod rule;
 mod ruleset;
 mod set;
 mod table;
+pub(crate) mod type_of;
 pub mod userdata;
 
 pub use chain::{Chain, ChainFlags, Devices, Hook, HookNumber, priority};
@@ -32,3 +33,4 @@ pub use rule::{Rule, RuleCompat};
 pub use ruleset::{FilledSet, Ruleset};
 pub use set::{FieldLengths, Set, SetDescription, SetFlags};
 pub use table::{Table, TableFlags};
+pub use type_of::TypeOf;

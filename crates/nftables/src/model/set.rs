@@ -3,7 +3,7 @@
 use netlink_wire::{Attribute, Fault, Writer};
 
 use crate::model::expression::Stateful;
-use crate::model::{DataType, Name, ObjectKind, TableFamily};
+use crate::model::{DataType, Name, ObjectKind, TableFamily, TypeOf, type_of, userdata};
 use crate::uapi::{NFTA_LIST_ELEM, NFTA_SET_FIELD_LEN};
 use crate::wire::{Value, attributes};
 
@@ -119,17 +119,23 @@ attributes! {
     }
 }
 
-/// Bytes of a key of these parts, each padded to a multiple of four.
-fn padded_length(parts: &[DataType]) -> u32 {
+/// Bytes of a key of parts of these lengths, each padded to a multiple of four.
+fn padded_length(parts: &[u32]) -> u32 {
     const REGISTER: u32 = 4;
-    let length = |part: &DataType| part.byte_len().unwrap_or_default();
     match parts {
-        [part] => length(part),
+        [part] => *part,
         parts => parts
             .iter()
-            .map(|part| length(part).next_multiple_of(REGISTER))
+            .map(|part| part.next_multiple_of(REGISTER))
             .sum(),
     }
+}
+
+/// The type of parts that are taken from these, and their bytes.
+fn type_and_length(parts: &[TypeOf]) -> (DataType, u32) {
+    let types: Vec<_> = parts.iter().map(|part| part.data_type()).collect();
+    let lengths: Vec<_> = parts.iter().map(|part| part.byte_len()).collect();
+    (DataType::concat(&types), padded_length(&lengths))
 }
 
 impl Set {
@@ -138,13 +144,14 @@ impl Set {
     /// Types without a length of their own ([`DataType::byte_len`]) need `key_length` set.
     #[must_use]
     pub fn new(family: impl Into<TableFamily>, table: Name, name: Name, key: &[DataType]) -> Self {
+        let lengths = key.iter().map(|part| part.byte_len().unwrap_or_default());
         Self {
             family: family.into(),
             table,
             name,
             key_type: DataType::concat(key),
-            key_length: padded_length(key),
-            userdata: crate::userdata::set(key, None, None),
+            key_length: padded_length(&lengths.collect::<Vec<_>>()),
+            userdata: userdata::set(key, None, None),
             ..Self::default()
         }
     }
@@ -155,7 +162,52 @@ impl Set {
         self.flags |= SetFlags::MAP;
         self.data_type = Some(data);
         self.data_length = Some(data.byte_len().unwrap_or_default());
-        self.userdata = crate::userdata::set(&self.key_type.parts(), Some(data), None);
+        self.userdata = userdata::set(&self.key_type.parts(), Some(data), None);
+        self
+    }
+
+    /// A set of keys that are taken from these, for parts whose type has no name: `nft` lists it so that it loads again.
+    #[must_use]
+    pub fn of_typeof(
+        family: impl Into<TableFamily>,
+        table: Name,
+        name: Name,
+        key: &[TypeOf],
+    ) -> Self {
+        let (key_type, key_length) = type_and_length(key);
+        let mut set = Self {
+            family: family.into(),
+            table,
+            name,
+            key_type,
+            key_length,
+            userdata: userdata::set(&key_type.parts(), None, None),
+            ..Self::default()
+        };
+        let key = type_of::write(key);
+        userdata::push(&mut set.userdata, userdata::SET_KEY_TYPEOF, &key);
+        set
+    }
+
+    /// Makes a set [of keys that are taken from something](Self::of_typeof) a map to such data.
+    #[must_use]
+    pub fn map_to_typeof(mut self, data: &[TypeOf]) -> Self {
+        let key = userdata::items(&self.userdata)
+            .find(|(kind, _)| *kind == userdata::SET_KEY_TYPEOF)
+            .map(|(_, key)| key.to_vec());
+        let (data_type, length) = type_and_length(data);
+        self.flags |= SetFlags::MAP;
+        (self.data_type, self.data_length) = (Some(data_type), Some(length));
+        self.userdata = userdata::set(&self.key_type.parts(), Some(data_type), None);
+        for (kind, value) in [
+            (userdata::SET_KEY_TYPEOF, key),
+            (userdata::SET_DATA_TYPEOF, Some(type_of::write(data))),
+            (userdata::SET_DATA_INTERVAL, Some(vec![0; 4])),
+        ] {
+            if let Some(value) = value {
+                userdata::push(&mut self.userdata, kind, &value);
+            }
+        }
         self
     }
 
@@ -207,7 +259,7 @@ impl Set {
     /// Adds a comment, of at most 128 bytes.
     #[must_use]
     pub fn comment(mut self, comment: &str) -> Self {
-        self.userdata = crate::userdata::set(&self.key_type.parts(), self.data_type, Some(comment));
+        self.userdata = userdata::set(&self.key_type.parts(), self.data_type, Some(comment));
         self
     }
 }

@@ -15,6 +15,12 @@ pub const COMMENT: u8 = 0;
 pub const SET_KEY_BYTEORDER: u8 = 0;
 /// Of a map: the byte order of its data.
 pub const SET_DATA_BYTEORDER: u8 = 1;
+/// Of a set: what its keys are taken from. See [`TypeOf`](crate::TypeOf).
+pub const SET_KEY_TYPEOF: u8 = 3;
+/// Of a map: what its data are taken from.
+pub const SET_DATA_TYPEOF: u8 = 4;
+/// Of a map: whether its data are ranges.
+pub const SET_DATA_INTERVAL: u8 = 6;
 /// Of a set: its comment.
 pub const SET_COMMENT: u8 = 7;
 
@@ -59,8 +65,8 @@ fn push_comment(userdata: &mut Vec<u8>, kind: u8, text: &str) {
     push(userdata, kind, &value);
 }
 
-fn push(userdata: &mut Vec<u8>, kind: u8, value: &[u8]) {
-    // No value here is longer than a comment.
+pub(super) fn push(userdata: &mut Vec<u8>, kind: u8, value: &[u8]) {
+    // No value here is longer than a comment, or than what a few parts are taken from.
     userdata.extend([kind, u8::try_from(value.len()).unwrap_or_default()]);
     userdata.extend(value);
 }
@@ -77,7 +83,7 @@ pub(crate) fn set(key: &[DataType], data: Option<DataType>, comment: Option<&str
         push(
             &mut userdata,
             SET_DATA_BYTEORDER,
-            &byte_order(&[data]).to_ne_bytes(),
+            &byte_order(&data.parts()).to_ne_bytes(),
         );
     }
     if let Some(comment) = comment {

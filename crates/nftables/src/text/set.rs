@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{act, value};
-use crate::model::{DataType, Element, ElementFlags, FilledSet, Set, SetFlags, userdata};
+use crate::model::{
+    DataType, Element, ElementFlags, FilledSet, Set, SetFlags, TypeOf, type_of, userdata,
+};
 
 /// A set or map with its elements.
 pub(super) fn write(f: &mut fmt::Formatter<'_>, filled: &FilledSet) -> fmt::Result {
@@ -15,7 +17,10 @@ pub(super) fn write(f: &mut fmt::Formatter<'_>, filled: &FilledSet) -> fmt::Resu
         if is_map { "map" } else { "set" },
         set.name
     )?;
-    writeln!(f, "\t\ttype {}", types(set))?;
+    match taken_from(set) {
+        Some(taken_from) => writeln!(f, "\t\ttypeof {taken_from}")?,
+        None => writeln!(f, "\t\ttype {}", types(set))?,
+    }
     if set.policy == Some(1) {
         writeln!(f, "\t\tpolicy memory")?;
     }
@@ -80,6 +85,27 @@ fn per_line(parts: &[DataType]) -> usize {
     }
 }
 
+/// What keys and data are taken from, where the set says so.
+fn taken_from(set: &Set) -> Option<String> {
+    let of = |kind| {
+        let parts: Vec<_> = type_of(set, kind)?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        Some(parts.join(" . "))
+    };
+    let key = of(userdata::SET_KEY_TYPEOF)?;
+    match set.flags.contains(SetFlags::MAP) {
+        true => Some(format!("{key} : {}", of(userdata::SET_DATA_TYPEOF)?)),
+        false => Some(key),
+    }
+}
+
+fn type_of(set: &Set, kind: u8) -> Option<Vec<TypeOf>> {
+    let (_, written) = userdata::items(&set.userdata).find(|(found, _)| *found == kind)?;
+    type_of::read(written)
+}
+
 fn types(set: &Set) -> String {
     let joined = |kind: DataType| {
         let names: Vec<_> = kind.parts().iter().map(ToString::to_string).collect();
@@ -107,10 +133,17 @@ pub(super) fn elements(filled: &FilledSet, types: &[DataType]) -> Vec<String> {
     let host = userdata::items(&set.userdata)
         .any(|(kind, value)| kind == userdata::SET_KEY_BYTEORDER && value == 1_u32.to_ne_bytes());
     let types = if host && types == [DataType::INTEGER] {
-        &[DataType::UID]
+        vec![DataType::UID]
     } else {
-        types
+        let taken_from = type_of(set, userdata::SET_KEY_TYPEOF).unwrap_or_default();
+        let mut taken_from = taken_from.into_iter();
+        let shown = types.iter().map(|kind| match taken_from.next() {
+            Some(TypeOf::Numgen(..)) => DataType::UID,
+            _ => *kind,
+        });
+        shown.collect()
     };
+    let types = &types[..];
     let mut sorted: Vec<&Element> = filled.elements.iter().collect();
     sorted.sort_by_cached_key(|element| {
         let end = element.flags.contains(ElementFlags::INTERVAL_END);
