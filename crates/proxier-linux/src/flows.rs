@@ -1,7 +1,7 @@
 //! Connection-tracking entries that lead to destinations which are no more.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use conntrack_netlink::{Client, Error, Family, Flow, Protocol};
 use ipvs_netlink::{DestinationId, VirtualServerId};
@@ -10,6 +10,8 @@ use proxier::nftables::AddressRange;
 
 /// Deletes the UDP flows to these virtual servers that were sent to none of their present destinations, and
 /// returns how many. An empty list of destinations says that the virtual server is gone, or has none.
+///
+/// The address `127.0.0.1` stands for all IPv4 loopback addresses, at which node ports are served alike.
 ///
 /// UDP has no end: the kernel sends what belongs to a flow where it sent the first packet, for as long as more
 /// comes. Of other protocols, and of firewall marks, nothing is done. A virtual server is expected once.
@@ -51,6 +53,14 @@ pub fn untranslated_flows(client: &mut Client, ranges: &[AddressRange]) -> Resul
     )
 }
 
+/// Node ports are served at loopback addresses alike: `127.0.0.1` stands for all of IPv4.
+const fn known_as(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(v4) if v4.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        other => other,
+    }
+}
+
 /// Deletes flows of the families that have any. All of these are gone through, also when one fails.
 fn delete(
     client: &mut Client,
@@ -88,7 +98,10 @@ impl Ranges {
             return false;
         };
         let is_translated = (answers.source, answers.source_port()) != (to.destination, Some(port));
-        let ranges = self.0.get(&to.destination).filter(|_| !is_translated);
+        let ranges = self
+            .0
+            .get(&known_as(to.destination))
+            .filter(|_| !is_translated);
         ranges.is_some_and(|ranges| ranges.iter().any(|range| range.contains(to.protocol, port)))
     }
 }
@@ -123,7 +136,7 @@ impl<'a> Servers<'a> {
         ) else {
             return false;
         };
-        let Some(destinations) = self.0.get(&(flow.original.destination, port)) else {
+        let Some(destinations) = self.0.get(&(known_as(flow.original.destination), port)) else {
             return false;
         };
         !destinations.iter().any(|destination| {
@@ -178,6 +191,10 @@ mod tests {
                 ],
             ),
             (server(udp, "10.96.0.11", 53), vec![]),
+            (
+                server(udp, "127.0.0.1", 30053),
+                vec![(ip("10.244.1.5"), 5353).into()],
+            ),
             (server(Protocol::TCP, "10.96.0.12", 53), vec![]),
             (mark, vec![]),
         ];
@@ -203,6 +220,9 @@ mod tests {
                 ("10.244.1.7", 5353),
                 true,
             ),
+            (udp, ("127.0.0.9", 30053), ("10.244.1.5", 5353), false),
+            (udp, ("127.0.0.9", 30053), ("10.244.1.6", 5353), true),
+            (udp, ("127.0.0.1", 30053), ("127.0.0.1", 30053), true),
             // It was never translated.
             (Protocol::UDP, ("10.96.0.10", 53), ("10.96.0.10", 53), true),
             (

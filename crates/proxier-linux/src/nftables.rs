@@ -326,6 +326,7 @@ const fn module(expression: &Expression) -> Option<&'static str> {
         Expression::Ct(_) => "nft_ct",
         Expression::Masq(_) => "nft_masq",
         Expression::Nat(_) => "nft_nat",
+        Expression::Numgen(_) => "nft_numgen",
         Expression::Reject(_) => "nft_reject_ipv4, nft_reject_ipv6",
         _ => return None,
     })

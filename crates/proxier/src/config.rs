@@ -1,13 +1,13 @@
 //! How the proxy is configured: the part of kube-proxy's configuration that concerns its ipvs mode.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Scheduler, Timeouts};
 
 use crate::cluster::{Family, Host};
-use crate::layout::{DROP_MARK, Layout, nftables};
+use crate::layout::{DROP_MARK, Layout, loopback, nftables};
 use crate::ownership::Ownership;
 
 /// The configuration that [`translate`](crate::translate()) follows.
@@ -35,9 +35,10 @@ pub struct Config {
     pub masquerade_all: bool,
     /// Which bit of the packet mark asks for masquerading, 0 to 31 (`iptables.masqueradeBit`).
     pub masquerade_bit: u8,
-    /// In iptables mode, whether node ports are served at IPv4 loopback addresses too, where
-    /// `node_port_addresses` allows it (`iptables.localhostNodePorts`). This takes `route_localnet`.
-    pub localhost_node_ports: bool,
+    /// Whether node ports are served at IPv4 loopback addresses too, where `node_port_addresses` allows it
+    /// (`iptables.localhostNodePorts`). This takes `route_localnet`. Without a choice they are in iptables mode, and not in
+    /// [`Layout::Nftables`]; other layouts do not ask.
+    pub localhost_node_ports: Option<bool>,
     /// Whether packets outside a connection's window are tolerated (`conntrack.tcpBeLiberal`). In iptables mode others
     /// are dropped, as the kernel would answer them with a reset.
     pub conntrack_tcp_be_liberal: bool,
@@ -66,7 +67,7 @@ impl Default for Config {
             timeouts: Timeouts::default(),
             masquerade_all: false,
             masquerade_bit: 14,
-            localhost_node_ports: true,
+            localhost_node_ports: None,
             conntrack_tcp_be_liberal: false,
             detect_local: DetectLocal::ClusterCidr(Vec::new()),
             node_port_addresses: NodePortAddresses::All,
@@ -126,20 +127,41 @@ impl Config {
         marks
     }
 
-    /// Whether node ports are served at IPv4 loopback addresses: it is asked for, and the addresses allow it.
-    pub(crate) fn serves_localhost_node_ports(&self) -> bool {
-        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let allowed = match self.node_port_addresses {
-            NodePortAddresses::All => true,
-            NodePortAddresses::Primary => false,
-            NodePortAddresses::Within(_) => match self.node_port_addresses.networks(Family::V4) {
-                None => true,
-                Some(networks) => networks
-                    .iter()
-                    .any(|network| network.contains(loopback) || network.ip().is_loopback()),
-            },
+    /// Whether node ports at IPv4 loopback addresses are asked for, in a layout that has them.
+    pub(crate) fn asks_for_localhost_node_ports(&self) -> bool {
+        match self.layout {
+            Layout::Iptables => self.localhost_node_ports.unwrap_or(true),
+            Layout::Nftables => self.localhost_node_ports.unwrap_or(false),
+            Layout::Current | Layout::Classic => false,
+        }
+    }
+
+    /// The IPv4 loopback networks at which node ports are served: where that is asked for, those that the addresses allow.
+    pub(crate) fn localhost_node_ports_at(&self) -> Vec<IpNetwork> {
+        let asked = self.asks_for_localhost_node_ports();
+        let Some(loopback) = loopback(Family::V4).filter(|_| asked) else {
+            return Vec::new();
         };
-        self.layout == Layout::Iptables && self.localhost_node_ports && allowed
+        let allowed = match self.node_port_addresses {
+            NodePortAddresses::All => None,
+            NodePortAddresses::Primary => return Vec::new(),
+            NodePortAddresses::Within(_) => self.node_port_addresses.networks(Family::V4),
+        };
+        let allowed = allowed.unwrap_or_else(|| vec![loopback]);
+        // Of two networks with addresses in common, one contains the other.
+        let within = |network: &IpNetwork| match network.contains(loopback.network()) {
+            true if network.prefix() <= loopback.prefix() => Some(loopback),
+            _ => loopback.contains(network.network()).then_some(*network),
+        };
+        let mut networks: Vec<_> = allowed.iter().filter_map(within).collect();
+        networks.sort_unstable();
+        networks.dedup();
+        networks
+    }
+
+    /// Whether node ports are served at IPv4 loopback addresses.
+    pub(crate) fn serves_localhost_node_ports(&self) -> bool {
+        !self.localhost_node_ports_at().is_empty()
     }
 
     /// Which virtual servers that no Service wants are to be removed from a machine.

@@ -29,7 +29,7 @@ pub enum Sysctl {
     /// `net/ipv4/conf/all/arp_announce`.
     ArpAnnounce,
     /// `net/ipv4/conf/all/route_localnet`: packets to and from loopback addresses are routed, which node ports at
-    /// loopback addresses need in iptables mode.
+    /// loopback addresses need.
     RouteLocalnet,
 }
 
@@ -82,12 +82,10 @@ impl fmt::Display for Sysctl {
 
 /// The values wanted on a kernel of this version.
 pub(crate) fn sysctls(config: &Config, kernel: KernelVersion) -> Vec<(Sysctl, i64)> {
+    let localhost = config.serves_localhost_node_ports();
+    let localhost = localhost.then_some((Sysctl::RouteLocalnet, 1));
     if !config.layout.uses_ipvs() {
-        let localhost = config.serves_localhost_node_ports();
-        return localhost
-            .then_some((Sysctl::RouteLocalnet, 1))
-            .into_iter()
-            .collect();
+        return localhost.into_iter().collect();
     }
     let mut wanted = vec![
         (Sysctl::VsConntrack, 1),
@@ -103,6 +101,7 @@ pub(crate) fn sysctls(config: &Config, kernel: KernelVersion) -> Vec<(Sysctl, i6
     if config.strict_arp {
         wanted.extend([(Sysctl::ArpIgnore, 1), (Sysctl::ArpAnnounce, 2)]);
     }
+    wanted.extend(localhost);
     wanted.sort_unstable();
     wanted
 }

@@ -278,7 +278,7 @@ fn one_policy_local() {
         &config,
     );
     config.masquerade_all = false;
-    config.localhost_node_ports = false;
+    config.localhost_node_ports = Some(false);
     let spec = format!("type: NodePort, externalTrafficPolicy: Local, {HTTP}");
     let web = Web { spec: &spec, ..web };
     assert_listed(

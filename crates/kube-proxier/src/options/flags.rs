@@ -169,8 +169,9 @@ pub(super) struct ProxyFlags {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Iptables mode (ignored with --config)")]
 pub(super) struct IptablesFlags {
-    /// Serve node ports at IPv4 loopback addresses of the node too. This sets route_localnet=1, and a rule keeps packets
-    /// from elsewhere away from these addresses [default: true].
+    /// Serve node ports at IPv4 loopback addresses of the node too: in iptables mode unless this is false, in layout nftables of ipvs
+    /// mode if this is true. It sets route_localnet=1, and a rule keeps packets from elsewhere away from these addresses
+    /// [default: true in iptables mode, else false].
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = go_bool, value_name = "BOOL")]
     pub(super) iptables_localhost_nodeports: Option<bool>,
 

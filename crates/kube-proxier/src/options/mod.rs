@@ -228,6 +228,12 @@ impl Options {
                 "no proxy mode is set; kube-proxy would take iptables, this is ipvs".to_owned(),
             );
         }
+        if config.localhost_node_ports == Some(true) && config.layout.has_ipset() {
+            notices.notes.push(
+                "iptables.localhostNodePorts has an effect in layout nftables and in iptables mode only"
+                    .to_owned(),
+            );
+        }
         let (missed, without_effect) = flags.unused.notices(flags.process.config.is_some());
         notices.warnings.extend(missed);
         notices.notes.extend(without_effect);

@@ -254,7 +254,7 @@ fn flags_of_iptables_mode_are_heeded_in_that_mode() {
         let found = [config.sync_period, config.min_sync_period];
         assert_eq!(found, periods.map(Duration::from_secs), "{mode}");
         // Also where iptables mode stands in.
-        assert!(!config.localhost_node_ports, "{mode}");
+        assert_eq!(config.localhost_node_ports, Some(false), "{mode}");
         assert!(config.masquerade_all && config.masquerade_mark() == 8);
     }
     let effective = of("iptables").effective();
@@ -268,12 +268,30 @@ fn flags_of_iptables_mode_are_heeded_in_that_mode() {
             "the command line: without effect in ipvs mode: --iptables-sync-period, --iptables-min-sync-period"
         ]
     );
-    assert!(
-        read("--iptables-localhost-nodeports")
-            .unwrap()
-            .config
-            .localhost_node_ports
-    );
+    // In ipvs mode it matters whether it was asked for.
+    for (flags, asked) in [("", None), ("--iptables-localhost-nodeports", Some(true))] {
+        let read = read(flags).unwrap();
+        assert_eq!(read.config.localhost_node_ports, asked);
+        let effective = &read.effective()["iptables"]["localhostNodePorts"];
+        assert_eq!(*effective, serde_json::json!(asked));
+    }
+    // Said where it has none.
+    for (flags, said) in [
+        ("--layout=current", 1),
+        ("--layout=classic", 1),
+        ("--layout=nftables", 0),
+        ("--proxy-mode=iptables", 0),
+    ] {
+        let notes = |asked| {
+            let read = read(&format!("{flags} --iptables-localhost-nodeports={asked}")).unwrap();
+            let about = read
+                .notes
+                .iter()
+                .filter(|note| note.contains("localhostNodePorts"));
+            about.count()
+        };
+        assert_eq!((notes(true), notes(false)), (said, 0), "{flags}");
+    }
     let refused =
         wrong("--proxy-mode=iptables --iptables-sync-period=1s --iptables-min-sync-period=2s");
     assert!(refused.contains("--iptables-min-sync-period"), "{refused}");

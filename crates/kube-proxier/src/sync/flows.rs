@@ -1,14 +1,14 @@
 //! Which UDP flows a plan may have left with endpoints that are gone.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
 use iptables_restore::{Edit, Match, Rule, TableEdits, TableName};
 use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
 use proxier::cluster::Family;
-use proxier::nftables::{AddressRange, Element};
-use proxier::{Drain, Engine, Operation, Plan, RulesChange};
+use proxier::nftables::{AddressRange, Element, NodePort};
+use proxier::{Drain, Engine, Operation, Plan, RulesChange, Sysctl};
 
 use super::{Report, Syncer};
 use crate::machine::Machine;
@@ -75,6 +75,26 @@ fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<Destinatio
                 };
                 touched.insert(*id, ids.chain(draining.iter().copied()).collect());
             }
+            Operation::AddElement { element, .. }
+            | Operation::ChangeElement { element, .. }
+            | Operation::DeleteElement { element, .. } => {
+                if let Some(port) = udp_at_loopback(element) {
+                    let id = at_loopback(port);
+                    touched
+                        .entry(id)
+                        .or_insert_with(|| loopback_endpoints(engine, port));
+                }
+            }
+            // Node ports are no longer served at loopback addresses.
+            Operation::SetSysctl {
+                sysctl: Sysctl::RouteLocalnet,
+                value: 0,
+                ..
+            } => {
+                let udp = engine.node_ports();
+                let udp = udp.filter(|port| port.protocol == Protocol::UDP);
+                gone.extend(udp.map(at_loopback));
+            }
             Operation::RestoreRules(change) => {
                 for name in &change.services {
                     let targets = engine.rule_targets(name).into_iter();
@@ -91,6 +111,44 @@ fn touched(plan: &Plan, engine: &Engine) -> Vec<(VirtualServerId, Vec<Destinatio
         touched.entry(id).or_default();
     }
     touched.into_iter().collect()
+}
+
+/// The UDP node port whose endpoints at loopback addresses an element is about.
+const fn udp_at_loopback(element: &Element) -> Option<NodePort> {
+    match *element {
+        Element::LoopbackEndpoint(port, ..) | Element::LoopbackPort(port)
+            if matches!(port.protocol, Protocol::UDP) =>
+        {
+            Some(port)
+        }
+        _ => None,
+    }
+}
+
+/// By this address flows to any loopback address are meant ([`Machine::forget_flows`]).
+const fn at_loopback(port: NodePort) -> VirtualServerId {
+    VirtualServerId::Address {
+        protocol: port.protocol,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: port.port,
+    }
+}
+
+/// Where packets to a node port at loopback addresses may go: flows go on to those that drain at the node's own addresses.
+fn loopback_endpoints(engine: &Engine, port: NodePort) -> Vec<DestinationId> {
+    let mut endpoints = engine.loopback_endpoints(port);
+    let mut addresses = engine.node_port_addresses();
+    let server = addresses.find_map(|address| {
+        engine.server(&VirtualServerId::Address {
+            protocol: port.protocol,
+            address,
+            port: port.port,
+        })
+    });
+    if let Some(Drain::Of(these)) = server.map(|server| server.drain) {
+        endpoints.extend(these.iter().copied());
+    }
+    endpoints.into_iter().collect()
 }
 
 /// The UDP ports that a plan begins to serve by mark. Where they are served already, virtual servers by mark end the flows
@@ -161,181 +219,5 @@ fn udp_port(rule: &Rule) -> Option<u16> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
-    use std::num::NonZeroU16;
-
-    use proxier::cluster::{Change, Cluster, Host, PortRange, ServiceOptions};
-    use proxier::{Config, Kernel, Layout, MemoryKernel};
-
-    use super::*;
-
-    fn cluster(endpoints: &str) -> Cluster {
-        read(&yaml(endpoints))
-    }
-
-    fn read(yaml: &str) -> Cluster {
-        proxier_manifest::read_cluster("test", yaml.as_bytes()).cluster
-    }
-
-    fn yaml(endpoints: &str) -> String {
-        format!(
-            "apiVersion: v1
-kind: Service
-metadata: {{name: dns}}
-spec: {{type: NodePort, clusterIP: 10.96.0.10, ports: [{{port: 53, protocol: UDP, nodePort: 30053}}]}}
----
-apiVersion: discovery.k8s.io/v1
-kind: EndpointSlice
-metadata: {{name: dns, labels: {{kubernetes.io/service-name: dns}}}}
-addressType: IPv4
-endpoints: [{endpoints}]
-ports: [{{port: 5353, protocol: UDP}}]
-"
-        )
-    }
-
-    /// The plan for a change from one cluster to another, in a mode.
-    fn planned(layout: Layout, before: &Cluster, after: &Cluster) -> (Plan, Engine) {
-        let mut host = Host::new("node-a");
-        let eth0 = "eth0".parse().unwrap();
-        host.links.insert(eth0, "192.168.10.10/24".parse().unwrap());
-        let mut engine = Engine::new(host, Config::with_layout(layout));
-        let mut kernel = MemoryKernel::new();
-        let take = |engine: &mut Engine, cluster: &Cluster| {
-            engine.change(Change::Services(
-                cluster.services.values().cloned().collect(),
-            ));
-            engine.change(Change::Slices(cluster.slices.values().cloned().collect()));
-        };
-        take(&mut engine, before);
-        let plan = engine.audit(&kernel.state());
-        engine.applied(&plan, &kernel.apply(&plan));
-        take(&mut engine, after);
-        (engine.plan(), engine)
-    }
-
-    /// What it touches, as text.
-    fn change(layout: Layout, before: &Cluster, after: &Cluster) -> Vec<String> {
-        let (plan, engine) = planned(layout, before, after);
-        let touched = touched(&plan, &engine);
-        let text = |(id, to): &(VirtualServerId, Vec<DestinationId>)| {
-            let to: Vec<_> = to.iter().map(ToString::to_string).collect();
-            format!("{id} {}", to.join(","))
-        };
-        touched.iter().map(text).collect()
-    }
-
-    /// While others go, flows stay with an endpoint that drains.
-    #[test]
-    fn flows_stay_with_an_endpoint_that_drains() {
-        let draining = |endpoints| {
-            let mut cluster = cluster(endpoints);
-            let mut options = ServiceOptions::default();
-            options.drain_udp = true;
-            let services = cluster.services.values_mut();
-            services.for_each(|service| service.options = Some(Box::new(options.clone())));
-            cluster
-        };
-        let before = draining("{addresses: [10.244.1.1]}, {addresses: [10.244.1.2]}");
-        let after = draining(
-            "{addresses: [10.244.1.1], conditions: {ready: false, serving: true, terminating: true}}, \
-             {addresses: [10.244.1.3]}",
-        );
-        let touched = change(Layout::Current, &before, &after);
-        let to = "10.244.1.3:5353,10.244.1.1:5353";
-        let both = ["-u 10.96.0.10:53", "-u 192.168.10.10:30053"];
-        assert_eq!(touched, both.map(|id| format!("{id} {to}")));
-    }
-
-    /// An endpoint that goes, the last one, and the Service itself: at each of its addresses.
-    #[test]
-    fn flows_are_looked_for_wherever_endpoints_go() {
-        let two = cluster("{addresses: [10.244.1.1]}, {addresses: [10.244.1.2]}");
-        let one = cluster("{addresses: [10.244.1.2]}");
-        let none = cluster("");
-        let mut gone = two.clone();
-        gone.services.clear();
-        let at = |to: &str| {
-            let both = ["-u 10.96.0.10:53", "-u 192.168.10.10:30053"];
-            both.map(|id| format!("{id} {to}"))
-        };
-        for layout in [Layout::Iptables, Layout::Current] {
-            for (after, to) in [(&one, "10.244.1.2:5353"), (&none, ""), (&gone, "")] {
-                let mut touched = change(layout, &two, after);
-                let loopback = format!("-u 127.0.0.1:30053 {to}");
-                assert_eq!(touched.contains(&loopback), layout == Layout::Iptables);
-                touched.retain(|line| *line != loopback);
-                assert_eq!(touched, at(to), "{layout:?}");
-            }
-        }
-        // What others are served by is left alone.
-        assert!(change(Layout::Iptables, &two, &two).is_empty());
-    }
-
-    /// Those that serve ranges, each in its way.
-    const LAYOUTS: [Layout; 2] = [Layout::Nftables, Layout::Current];
-
-    /// Where packets to a range begin to get their mark: not again, and not where only its endpoints change.
-    #[test]
-    fn flows_to_new_ranges_are_looked_for() {
-        let port = |number: u16| NonZeroU16::new(number).unwrap();
-        let udp = |first, last| PortRange::new(Protocol::UDP, port(first), port(last)).unwrap();
-        let tcp = PortRange::all(Protocol::TCP);
-        let ranges = |ranges: &[PortRange], endpoints| {
-            let mut cluster = cluster(endpoints);
-            let mut options = ServiceOptions::default();
-            options.ports = ranges.to_vec();
-            let services = cluster.services.values_mut();
-            services.for_each(|service| service.options = Some(Box::new(options.clone())));
-            cluster
-        };
-        let one = "{addresses: [10.244.1.1]}";
-        let first = ranges(&[udp(1000, 2000), tcp], one);
-        for (after, new) in [
-            (
-                ranges(&[udp(1000, 2000), tcp], "{addresses: [10.244.1.2]}"),
-                vec![],
-            ),
-            (
-                ranges(&[udp(1000, 2000), udp(3000, 3001)], one),
-                vec![udp(3000, 3001)],
-            ),
-            (cluster(one), vec![]),
-        ] {
-            for layout in LAYOUTS {
-                let (plan, _) = planned(layout, &first, &after);
-                let found: Vec<_> = new_ranges(&plan).iter().map(|range| range.ports).collect();
-                assert_eq!(found, new, "{layout:?}");
-            }
-        }
-        for layout in LAYOUTS {
-            let (plan, _) = planned(layout, &cluster(one), &first);
-            let [range] = &new_ranges(&plan)[..] else {
-                panic!("{plan}");
-            };
-            assert_eq!(range.address.to_string(), "10.96.0.10");
-        }
-    }
-
-    /// They have no virtual server of their own.
-    #[test]
-    fn flows_to_ports_that_choose_together_are_looked_for() {
-        let one = "{addresses: [10.244.1.1]}";
-        let together = yaml(one).replace("5353", "53").replace(
-            "spec: {",
-            "spec: {sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}, ",
-        );
-        let together = together.replace(
-            "{name: dns}\nspec",
-            "{name: dns, annotations: {kube-proxier/affinity: all-ports}}\nspec",
-        );
-        for layout in LAYOUTS {
-            let (plan, _) = planned(layout, &Cluster::default(), &read(&together));
-            let [range] = &new_ranges(&plan)[..] else {
-                panic!("{plan}");
-            };
-            assert!(range.ports.contains(Protocol::UDP, 53));
-        }
-    }
-}
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+mod tests;

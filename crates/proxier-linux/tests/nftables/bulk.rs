@@ -13,7 +13,7 @@ use crate::proxy::{CLUSTER_IP, EXTERNAL_IP, Node, Web};
 use scenarios::topology::{Both, ELSEWHERE, NODE, NODE_TO_ELSEWHERE, Topology};
 
 /// Answers with what it was sent.
-fn echo(netns: &Netns) {
+pub(crate) fn echo(netns: &Netns) {
     let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, TARGET_OF_BULK));
     let tcp = netns.run(|| TcpListener::bind(all).unwrap());
     thread::spawn(move || {
@@ -30,12 +30,12 @@ fn echo(netns: &Netns) {
 /// Several times what is sent before the first acknowledgement.
 const BULK: usize = 100_000;
 const BULK_PORT: u16 = 81;
-const BULK_NODE_PORT: u16 = 30081;
+pub(crate) const BULK_NODE_PORT: u16 = 30081;
 const TARGET_OF_BULK: u16 = 8081;
 
 /// Sends so much, and has them come back.
 #[track_caller]
-fn transfers(who: &str, from: &Netns, to: SocketAddr) {
+pub(crate) fn transfers(who: &str, from: &Netns, to: SocketAddr) {
     let patience = Duration::from_secs(60);
     let stream = from.run(|| TcpStream::connect_timeout(&to, patience));
     let mut stream = stream.unwrap_or_else(|error| panic!("{who} to {to}: {error}"));

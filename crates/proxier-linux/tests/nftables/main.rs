@@ -22,6 +22,7 @@ mod direct;
 mod drain;
 mod flows;
 mod icmp;
+mod loopback;
 mod marked;
 mod masquerade_address;
 #[path = "../packets/masquerading.rs"]
@@ -181,6 +182,13 @@ fn main() -> ExitCode {
         state::routing_is_written_and_read,
         state::what_others_put_into_the_table_is_seen,
         masquerade_address::a_part_comes_and_goes,
+        loopback::every_endpoint_answers,
+        loopback::an_endpoint_of_the_node_itself_answers,
+        loopback::large_answers_come_whole,
+        loopback::without_endpoints_the_port_is_refused,
+        loopback::with_affinity_one_endpoint_answers,
+        loopback::udp_flows_are_found,
+        loopback::others_are_kept_out,
         by_nft::a_rule_goes_from_a_chain_that_is_written_anew,
         by_nft::too_many_lines_for_one_message,
         by_nft::the_back_end_in_use_is_the_one_that_the_tools_find,

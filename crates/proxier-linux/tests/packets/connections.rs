@@ -30,6 +30,7 @@ fn name(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Here => "pod",
         Endpoint::Elsewhere => "elsewhere",
+        Endpoint::Host => "node",
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn node_ports_at_localhost(layout: Layout, family: Family) {
     spreads_masqueraded(&net.node, localhost);
     let route_localnet = || sysctl("net/ipv4/conf/all/route_localnet");
     assert_eq!(route_localnet(), "1");
-    node.config.localhost_node_ports = false;
+    node.config.localhost_node_ports = Some(false);
     node.set(&Web::new());
     assert_refused(&net.node, Protocol::Tcp, localhost);
     assert_eq!(route_localnet(), "0");

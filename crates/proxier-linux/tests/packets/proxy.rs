@@ -47,6 +47,9 @@ pub(crate) enum Endpoint {
     /// The one on this node.
     Here,
     Elsewhere,
+    /// On the network of this node.
+    #[allow(dead_code, reason = "of node ports at loopback addresses")]
+    Host,
 }
 
 impl Web {
@@ -139,6 +142,7 @@ spec:
                 let (address, node) = match endpoint {
                     Endpoint::Here => (scenarios::topology::POD, "node-a"),
                     Endpoint::Elsewhere => (scenarios::topology::ELSEWHERE, "node-b"),
+                    Endpoint::Host => (scenarios::topology::NODE, "node-a"),
                 };
                 let address = address.of(family);
                 let conditions = if self.terminating.contains(endpoint) {

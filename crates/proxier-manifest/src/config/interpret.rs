@@ -26,7 +26,7 @@ pub(super) fn interpret(raw: &KubeProxyConfiguration, errors: &mut FieldErrors) 
             Some(Ok(bit @ 0..=31)) => config.masquerade_bit = bit,
             Some(_) => errors.add("iptables.masqueradeBit", "is not from 0 to 31"),
         }
-        config.localhost_node_ports = iptables.localhost_node_ports.unwrap_or(true);
+        config.localhost_node_ports = iptables.localhost_node_ports;
     }
     if let Some(conntrack) = &raw.conntrack {
         config.conntrack_tcp_be_liberal = conntrack.tcp_be_liberal.unwrap_or(false);

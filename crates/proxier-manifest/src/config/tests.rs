@@ -61,7 +61,8 @@ fn iptables_mode_has_fields_of_its_own() {
     );
     let config = config.unwrap();
     assert_eq!(config.layout, Layout::Iptables);
-    assert!(!config.localhost_node_ports && config.conntrack_tcp_be_liberal);
+    assert_eq!(config.localhost_node_ports, Some(false));
+    assert!(config.conntrack_tcp_be_liberal);
     let periods = [config.sync_period, config.min_sync_period];
     assert_eq!(periods.map(|period| period.as_secs()), [60, 3]);
 

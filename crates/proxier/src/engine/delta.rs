@@ -92,9 +92,9 @@ impl DeltaBuilder<'_> {
         let config = self.config;
         let last_value = |sysctl: &Sysctl| self.last_applied.sysctls.get(sysctl).copied();
         let mut sysctls = settings::sysctls(config, self.host.kernel);
-        sysctls.retain(|(sysctl, value)| last_value(sysctl) != Some(*value));
-        // Whatever is wanted, that of loopback addresses may have to be taken back where it is set.
+        // Whether that of loopback addresses is wanted has to be known where it is set: it may have to be taken back.
         let localnet = Sysctl::RouteLocalnet;
+        sysctls.retain(|(sysctl, value)| *sysctl == localnet || last_value(sysctl) != Some(*value));
         let localnet = (last_value(&localnet) == Some(1)).then_some(localnet);
         let compared = sysctls.iter().map(|(sysctl, _)| *sysctl).chain(localnet);
         let known = compared.filter_map(|sysctl| Some((sysctl, last_value(&sysctl)?)));

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::conflict::{Conflict, ConflictChange};
 use crate::desired::{Desired, Server};
 use crate::health::{NoLocalEndpoints, ServiceHealth};
+use crate::layout::nftables::NodePort;
 use crate::translate::translate;
 
 impl Engine {
@@ -47,6 +48,24 @@ impl Engine {
     #[must_use]
     pub fn rule_targets(&self, service: &ObjectName) -> Vec<(VirtualServerId, Vec<DestinationId>)> {
         self.wanted.rule_targets(service)
+    }
+
+    /// Where packets to a node port at a loopback address may go, in the layout `nftables`, as it was wanted when the last plan was
+    /// made.
+    #[must_use]
+    pub fn loopback_endpoints(&self, port: NodePort) -> BTreeSet<DestinationId> {
+        self.wanted.loopback_endpoints(port).collect()
+    }
+
+    /// The node ports of all Services, in no particular order.
+    pub fn node_ports(&self) -> impl Iterator<Item = NodePort> {
+        let ports = self.store.services().flat_map(|service| &service.ports);
+        ports.filter_map(|port| {
+            Some(NodePort {
+                protocol: port.protocol,
+                port: port.node_port?.get(),
+            })
+        })
     }
 
     /// How many rules the kernel has of the proxy's, as last applied.

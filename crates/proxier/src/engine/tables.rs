@@ -101,7 +101,8 @@ impl DeltaBuilder<'_> {
         let compared = *dirty.rules.get(family);
         let is_wanted = self.config.layout == Layout::Nftables && self.writes(family);
         let mut observed = found.map(|found| {
-            let structure = match compared && is_wanted {
+            // Of one that goes it has to be known whether it guards loopback addresses.
+            let structure = match compared || !is_wanted {
                 true => found.structure.clone(),
                 false => Structure::default(),
             };

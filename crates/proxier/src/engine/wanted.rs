@@ -5,11 +5,11 @@ mod ports;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use ipset_netlink::Entry as Member;
-use ipvs_netlink::VirtualServerId;
+use ipvs_netlink::{DestinationId, VirtualServerId};
 
 use self::count::Count;
 use super::dirty::Dirty;
@@ -19,7 +19,7 @@ use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::conflict::Conflict;
 use crate::desired::Server;
 use crate::health::NoLocalEndpoints;
-use crate::layout::nftables::Element;
+use crate::layout::nftables::{Element, NodePort};
 use crate::layout::{Layout, RangeRule, SetId, SetIds, SourceRangeDrop};
 
 /// All that Services want, each with the number of Services that want it.
@@ -254,6 +254,20 @@ impl Wanted {
         let mut from = self.elements.get(family).range(key..);
         let (first, _) = from.next()?;
         (first.key() == *key).then_some(*first)
+    }
+
+    /// The endpoints of a node port at loopback addresses, by slot.
+    pub(super) fn loopback_endpoints(&self, port: NodePort) -> impl Iterator<Item = DestinationId> {
+        let nowhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        let first = Element::LoopbackEndpoint(port, 0, nowhere);
+        let elements = self.elements.get(Family::V4).range(first..);
+        elements.map_while(move |(element, _)| match element {
+            Element::LoopbackEndpoint(of, _, to) if *of == port => Some(DestinationId {
+                address: (*to.ip()).into(),
+                port: to.port(),
+            }),
+            _ => None,
+        })
     }
 
     /// Whether any Service of a family chooses the address that it is masqueraded with.

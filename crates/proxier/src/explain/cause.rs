@@ -9,6 +9,7 @@ use ipvs_netlink::{DestinationId, Protocol, VirtualServerId};
 use super::Flow;
 use crate::cluster::{EndpointPort, Family, ObjectName};
 use crate::conflict::Conflict;
+use crate::layout::Layout;
 use crate::layout::nftables::AddressPort;
 use crate::settings::Sysctl;
 
@@ -42,6 +43,15 @@ pub enum Cause {
         nearest: Vec<Nearest>,
         /// Whether the kernel has a virtual server there all the same.
         server: bool,
+    },
+    /// The port of a loopback address is the node port of a Service, and node ports are not served there.
+    LoopbackNodePort {
+        /// What was asked for.
+        at: AddressPort,
+        /// The Service.
+        service: ObjectName,
+        /// Why.
+        why: NoLoopback,
     },
     /// Something else has the address and port, or the address.
     Conflict(Conflict),
@@ -172,6 +182,20 @@ pub enum NotProxied {
     NoIpv6,
 }
 
+/// Why node ports are not served at a loopback address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NoLoopback {
+    /// `iptables.localhostNodePorts` does not ask for it.
+    NotAsked,
+    /// `nodePortAddresses` leaves the address out.
+    Addresses,
+    /// The layout cannot.
+    Layout(Layout),
+    /// The kernel does not route loopback addresses of IPv6.
+    Ipv6,
+}
+
 /// Why no endpoint can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -209,7 +233,8 @@ impl Cause {
             Self::NoSuchService { .. }
             | Self::NoSuchPort { .. }
             | Self::NotProxied(_)
-            | Self::Nobody { .. } => 1,
+            | Self::Nobody { .. }
+            | Self::LoopbackNodePort { .. } => 1,
             Self::WrongPortName { .. } => 2,
             Self::NoEndpoint(_) => 3,
             Self::NoServer(_) => 4,
@@ -239,6 +264,7 @@ impl Cause {
             Self::NoSuchPort { .. } => "NoSuchPort",
             Self::NotProxied(_) => "NotProxied",
             Self::Nobody { .. } => "Nobody",
+            Self::LoopbackNodePort { .. } => "LoopbackNodePort",
             Self::Conflict(_) => "Conflict",
             Self::WrongPortName { .. } => "WrongPortName",
             Self::NoEndpoint(_) => "NoEndpoint",

@@ -7,6 +7,7 @@ use iptables_restore::{Ruleset, TableName};
 use ipvs_netlink::{Destination, DestinationId, VirtualServerConfig, VirtualServerId};
 
 use super::answer::{Part, PartState};
+use super::loopback;
 use super::view::{PortView, View};
 use crate::cluster::{Family, PerFamily};
 use crate::layout::nftables::{Element, Kind, NodePort, TABLE};
@@ -52,7 +53,7 @@ fn part(operation: &Operation, found: bool) -> Part {
     in_state(operation, state)
 }
 
-fn in_state(operation: &Operation, state: PartState) -> Part {
+pub(super) fn in_state(operation: &Operation, state: PartState) -> Part {
     let line = operation.lines().into_iter().next();
     Part {
         subject: line.as_ref().map_or("", |line| line.subject),
@@ -226,7 +227,7 @@ pub(super) fn frontend(view: &View<'_>, port: &PortView<'_>, claim: &Claim) -> V
     if !view.desired.layout.uses_ipvs() {
         return port_rules(view, port, Some(address));
     }
-    let mut parts = match port.is_range {
+    let mut parts = match port.is_range || claim.is_at_loopback() {
         true => Vec::new(),
         false => server(view, claim.id, claim.config, &claim.destinations),
     };
@@ -252,6 +253,10 @@ pub(super) fn frontend(view: &View<'_>, port: &PortView<'_>, claim: &Claim) -> V
     let of_node = elements.any(|one| one.key() == node_port);
     let node_address = of_node.then_some(Element::NodeAddress(address));
     let elements = claim.elements().iter().copied().chain(node_address);
+    let (slots, elements): (Vec<_>, Vec<_>) =
+        elements.partition(|one| matches!(one, Element::LoopbackEndpoint(..)));
+    parts.extend(loopback::slots(view, port.family, &slots));
+    let elements = elements.into_iter();
     parts.extend(elements.filter_map(|one| element(view, port.family, one)));
     parts
 }

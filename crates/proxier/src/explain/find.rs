@@ -9,6 +9,7 @@ use ipvs_netlink::Protocol;
 
 use super::answer::Finding;
 use super::cause::{Cause, Nearest, NotProxied};
+use super::loopback;
 use super::question::Target;
 use super::view::{PortView, View};
 use crate::cluster::{Family, ObjectName, Service, ServicePort, ServiceType};
@@ -126,11 +127,11 @@ fn by_address<'a>(view: &View<'a>, at: AddressPort) -> (Vec<PortView<'a>>, Vec<F
         return (found, Vec::new());
     }
     let headless = view.evidence.observed.server(&at.server()).is_some();
-    let cause = Cause::Nobody {
+    let cause = loopback::cause(view, at).unwrap_or_else(|| Cause::Nobody {
         at,
         nearest: nearest(view, at),
         server: headless,
-    };
+    });
     let (port, at) = (None, Some(at.server()));
     (Vec::new(), vec![Finding { port, at, cause }])
 }

@@ -31,6 +31,7 @@ mod diagnose;
 mod display;
 mod find;
 mod input;
+mod loopback;
 mod masquerading;
 mod path;
 mod question;
@@ -51,7 +52,7 @@ pub use answer::{
     EndpointAnswer, Explanation, Finding, Frontend, FrontendKind, OptionAnswer, Origin, Outcome,
     Part, PartState, Path, PortAnswer, Step,
 };
-pub use cause::{Cause, Nearest, NoEndpoint, NotProxied};
+pub use cause::{Cause, Nearest, NoEndpoint, NoLoopback, NotProxied};
 pub use question::{Question, QuestionError, Target};
 
 use self::view::View;

@@ -72,7 +72,7 @@ impl Packet<'_> {
             }
             steps.push(step);
         }
-        let reached = if layout.uses_ipvs() {
+        let reached = if layout.uses_ipvs() && !self.claim.is_at_loopback() {
             self.schedule(steps)?
         } else {
             self.translate_destination(&wanted, steps)?

@@ -6,6 +6,7 @@ use ipvs_netlink::VirtualServerId;
 
 use super::answer::Finding;
 use super::cause::{Cause, NoEndpoint, NotProxied};
+use super::loopback;
 use super::question::At;
 use super::words::{List, family, ids, ranges};
 use crate::cluster::{Family, LINK, annotation};
@@ -55,6 +56,14 @@ impl fmt::Display for Finding {
                 let nearest =
                     nearest.map(|one| format!("{} ({})", At(one.at.server()), one.service));
                 suggest(f, &nearest.collect::<Vec<_>>())
+            }
+            Cause::LoopbackNodePort { at, service, why } => {
+                let at = At(at.server());
+                write!(
+                    f,
+                    "{at} is the node port of {service}, and node ports are not served there: "
+                )?;
+                f.write_str(loopback::sentence(*why))
             }
             Cause::Conflict(conflict) => {
                 let remedy = match conflict.holder {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnetwork::IpNetwork;
 use ipset_netlink::Entry;
@@ -123,7 +123,10 @@ impl<'a> View<'a> {
         let context = Context::new(cluster, host, config, family, &self.reserved, grants);
         let key = (service.name.namespace(), service.name.name());
         let slices = self.slices.get(&key).cloned().unwrap_or_default();
-        let all = context.service_claims(alone, &slices);
+        let mut all = context.service_claims(alone, &slices);
+        let at_loopback = self.loopback_address(only);
+        let claim = all.take_loopback(at_loopback.unwrap_or(Ipv4Addr::LOCALHOST));
+        all.claims.extend(claim.filter(|_| at_loopback.is_some()));
         let (by_mark, of_addresses): (Vec<_>, Vec<_>) = all
             .claims
             .into_iter()
@@ -165,6 +168,22 @@ impl<'a> View<'a> {
             local_source: context.local_source(),
             slices,
         }
+    }
+
+    /// The loopback address that a question is about, or `127.0.0.1`, if node ports are served there.
+    fn loopback_address(&self, only: Option<VirtualServerId>) -> Option<Ipv4Addr> {
+        let address = match only {
+            None => Ipv4Addr::LOCALHOST,
+            Some(VirtualServerId::Address {
+                address: IpAddr::V4(address),
+                ..
+            }) => address,
+            Some(_) => return None,
+        };
+        let networks = self.evidence.config.localhost_node_ports_at();
+        let mut networks = networks.iter();
+        let is_served = networks.any(|network| network.contains(address.into()));
+        is_served.then_some(address)
     }
 
     /// Where a client is.

@@ -9,12 +9,14 @@ use crate::cluster::{Family, PerFamily};
 use crate::layout::SetId;
 use crate::layout::nftables::{AddressPort, AddressRange, Element, NodePort};
 use crate::plan::{Operation, Phase};
+use crate::settings::Sysctl;
 
 /// The part of [`Guard`](super::Guard) that is about tables, their elements, and what takes their place in other layouts.
 ///
 /// - No element comes before its virtual server, and none of a map before what restricts it or the mark that it needs.
 /// - No virtual server goes while an element leads to it, and no mark serves another Service while an element gives it
 ///   to the packets of the one before.
+/// - Loopback addresses are not opened without the table that guards them, and with them open it stays.
 /// - What another layout made stays until a table, or the element in its place, is there; and the other way round.
 #[derive(Debug, Default)]
 pub(super) struct TableGuard {
@@ -47,6 +49,8 @@ pub(super) struct TableGuard {
     reached_ranges: PerFamily<Option<usize>>,
     /// What other layouts need and could not be made.
     others: PerFamily<Option<usize>>,
+    /// Loopback addresses that stay open: what guards them has to stay.
+    open_loopback: Option<usize>,
 }
 
 impl TableGuard {
@@ -62,9 +66,20 @@ impl TableGuard {
             Operation::WriteTable(write) => {
                 let family = write.rules.family;
                 let rests = |element: &Element| self.missing_server(family, element, servers);
-                write.elements.iter().find_map(rests)
+                let unguarded = write.rules.loopback.is_empty();
+                let open = self.open_loopback_of(family).filter(|_| unguarded);
+                open.or_else(|| write.elements.iter().find_map(rests))
             }
-            Operation::DeleteTable(family) => *self.others.get(*family),
+            Operation::DeleteTable(family) => {
+                let others = *self.others.get(*family);
+                others.or_else(|| self.open_loopback_of(*family))
+            }
+            // Others must not come to loopback addresses before what keeps them out.
+            Operation::SetSysctl {
+                sysctl: Sysctl::RouteLocalnet,
+                value: 1,
+                ..
+            } => self.written.v4,
             Operation::AddElement { family, element }
             | Operation::ChangeElement {
                 family, element, ..
@@ -112,6 +127,11 @@ impl TableGuard {
             Operation::WriteTable(write) => {
                 *self.written.get_mut(write.rules.family) = Some(index);
             }
+            Operation::SetSysctl {
+                sysctl: Sysctl::RouteLocalnet,
+                value: 0,
+                ..
+            } => self.open_loopback = Some(index),
             Operation::AddTablePart(part) => *self.parted.get_mut(part.family) = Some(index),
             Operation::DeleteTable(family) => *self.kept.get_mut(*family) = Some(index),
             Operation::AddElement { family, element } => self.element(index, *family, element),
@@ -172,6 +192,13 @@ impl TableGuard {
                 self.others = PerFamily::from_fn(|_| Some(index));
             }
             _ => {}
+        }
+    }
+
+    const fn open_loopback_of(&self, family: Family) -> Option<usize> {
+        match family {
+            Family::V4 => self.open_loopback,
+            Family::V6 => None,
         }
     }
 

@@ -9,7 +9,7 @@ mod sets;
 pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
 pub(crate) use iptables::{
     LOCALNET_CHAIN, ServiceTables, SharedChain, is_localnet_rule, is_plain, is_service_chain,
-    is_service_chain_name,
+    is_service_chain_name, loopback,
 };
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;

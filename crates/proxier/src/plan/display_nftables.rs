@@ -36,6 +36,7 @@ impl Operation {
                     (Some(mark), _) => format!("{mark:#010x}"),
                     (_, Element::MasqueradeAddress(_, source))
                     | (_, Element::RangeMasqueradeAddress(_, source)) => source.to_string(),
+                    (_, Element::LoopbackEndpoint(.., endpoint)) => endpoint.to_string(),
                     _ => format!("in {}", was.set().as_str()),
                 };
                 one(Sign::Change, "nft", format!("{text} (was {was})"))

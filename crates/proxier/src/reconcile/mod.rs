@@ -17,7 +17,8 @@ use ipset_netlink::Entry;
 
 use crate::cluster::{Family, PerFamily};
 use crate::desired::Desired;
-use crate::layout::SetId;
+use crate::layout::nftables::guards_loopback;
+use crate::layout::{Layout, SetId};
 use crate::observed::Observed;
 use crate::plan::{Operation, Phase, Plan};
 use crate::settings::{Sysctl, timeouts_request};
@@ -64,6 +65,7 @@ pub(crate) fn reconcile_parts(
             rules::plan(family, desired, observed, &misfits, members, &mut plan);
         }
     }
+    route_localnet(desired, observed, &mut plan);
     servers::plan(desired, observed, &mut plan);
     addresses(desired, observed, &mut plan);
     plan
@@ -72,20 +74,10 @@ pub(crate) fn reconcile_parts(
 fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     for &(sysctl, value) in &desired.sysctls {
         let was = observed.sysctls.get(&sysctl).copied();
-        if was != Some(value) {
-            // Loopback addresses must not be reachable from elsewhere before a rule keeps others away.
-            let phase = match sysctl {
-                Sysctl::RouteLocalnet => Phase::Serve,
-                _ => Phase::Prepare,
-            };
-            plan.push(phase, Operation::SetSysctl { sysctl, value, was });
+        if was != Some(value) && sysctl != Sysctl::RouteLocalnet {
+            let set = Operation::SetSysctl { sysctl, value, was };
+            plan.push(Phase::Prepare, set);
         }
-    }
-    let sysctl = Sysctl::RouteLocalnet;
-    let was = observed.sysctls.get(&sysctl).copied();
-    if was == Some(1) && rules::drops_localnet_rule(desired, observed) {
-        let value = sysctl.fresh();
-        plan.push(Phase::Prepare, Operation::SetSysctl { sysctl, value, was });
     }
     if let Some(request) = timeouts_request(desired.timeouts, observed.timeouts) {
         plan.push(Phase::Prepare, Operation::SetTimeouts(request));
@@ -95,6 +87,28 @@ fn settings(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         (Some(_), false) => plan.push(Phase::Destroy, Operation::DeleteLink),
         _ => {}
     }
+}
+
+/// Loopback addresses must not be reachable from elsewhere before a rule keeps others away, nor after it is gone.
+///
+/// To be called when the tables of nf_tables are planned: the setting comes after the table of the layout that needs it, in its
+/// phase. That this proxy has set it shows by the rule.
+fn route_localnet(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let sysctl = Sysctl::RouteLocalnet;
+    let was = observed.sysctls.get(&sysctl).copied();
+    let wanted = desired.sysctls.contains(&(sysctl, 1));
+    let guarded = || {
+        let table = observed.tables.v4.as_ref();
+        rules::has_localnet_rule(observed)
+            || table.is_some_and(|table| guards_loopback(&table.structure))
+    };
+    let (phase, value) = match (wanted, was == Some(1)) {
+        (true, false) if desired.layout == Layout::Nftables => (Phase::Map, 1),
+        (true, false) => (Phase::Serve, 1),
+        (false, true) if guarded() => (Phase::Prepare, sysctl.fresh()),
+        _ => return,
+    };
+    plan.push(phase, Operation::SetSysctl { sysctl, value, was });
 }
 
 fn addresses(desired: &Desired, observed: &Observed, plan: &mut Plan) {

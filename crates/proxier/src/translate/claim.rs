@@ -1,9 +1,11 @@
 //! What a Service claims, before it is settled who gets it.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use ipset_netlink::Entry;
-use ipvs_netlink::{Destination, VirtualServerConfig, VirtualServerId};
+use ipvs_netlink::{Destination, DestinationConfig, VirtualServerConfig, VirtualServerId};
 
 use super::iptables::PortClaim;
 use crate::cluster::ObjectName;
@@ -61,6 +63,54 @@ pub(crate) struct ServiceClaims {
     pub(crate) refused: Vec<Conflict>,
 }
 
+impl ServiceClaims {
+    /// Takes out what a node port has at loopback addresses, as a claim of one of them.
+    pub(crate) fn take_loopback(&mut self, at: Ipv4Addr) -> Option<Claim> {
+        let mut elements = BTreeSet::new();
+        let mut take = |of: &mut Vec<Element>| {
+            of.retain(|element| {
+                let is_taken = element.set().is_of_loopback();
+                elements.extend(is_taken.then_some(*element));
+                !is_taken
+            });
+        };
+        take(&mut self.elements);
+        for claim in &mut self.claims {
+            if let Some(Extra::Elements(elements)) = claim.extra.as_deref_mut() {
+                take(elements);
+            }
+        }
+        let port = elements.iter().find_map(|element| match element {
+            Element::LoopbackPort(port) => Some(*port),
+            _ => None,
+        })?;
+        let endpoints: BTreeSet<_> = elements
+            .iter()
+            .filter_map(|element| match element {
+                Element::LoopbackEndpoint(.., to) => Some(*to),
+                _ => None,
+            })
+            .collect();
+        let destination = |to: SocketAddrV4| Destination {
+            id: (IpAddr::V4(*to.ip()), to.port()).into(),
+            config: DestinationConfig::masquerade(1),
+        };
+        Some(Claim {
+            id: VirtualServerId::Address {
+                protocol: port.protocol,
+                address: at.into(),
+                port: port.port,
+            },
+            destinations: endpoints.into_iter().map(destination).collect(),
+            bind: false,
+            cluster_ip: false,
+            entries: Vec::new(),
+            extra: Some(Box::new(Extra::Elements(elements.into_iter().collect()))),
+            ..self.claims.first()?.clone()
+        })
+    }
+}
+
 impl Claim {
     /// The rule that drops whoever is not in the source ranges.
     pub(crate) fn drop(&self) -> Option<SourceRangeDrop> {
@@ -92,6 +142,12 @@ impl Claim {
             Some(Extra::Elements(elements)) => elements,
             _ => &[],
         }
+    }
+
+    /// Whether it is a node port at loopback addresses, which rules of nf_tables serve without a virtual server.
+    pub(crate) fn is_at_loopback(&self) -> bool {
+        let mut elements = self.elements().iter();
+        elements.any(|element| element.set().is_of_loopback())
     }
 
     /// Of claims of one virtual server, those that sort first come before the others: cluster IPs, then the order of

@@ -7,6 +7,7 @@ mod endpoints;
 mod forwarding;
 mod grants;
 mod iptables;
+mod loopback;
 mod marked_ranges;
 mod masquerading;
 mod nftables;

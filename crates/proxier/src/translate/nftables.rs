@@ -30,8 +30,8 @@ use crate::layout::nftables::{
 };
 
 /// What the addresses of a port have in common.
-struct Port<'a> {
-    service: &'a Service,
+pub(super) struct Port<'a> {
+    pub(super) service: &'a Service,
     port: &'a ServicePort,
     config: VirtualServerConfig,
     drain: Drain,
@@ -71,6 +71,7 @@ impl Context<'_> {
             local_source: self.local_source(),
             ping: options.answer_ping.then(|| self.own_address()).flatten(),
             masquerade_addresses,
+            loopback: self.loopback_networks(),
         }
     }
 
@@ -294,6 +295,7 @@ impl Context<'_> {
         if let Outside::Marked(mark) = port.to_node_ports {
             elements.push(Element::NodePortMark(node_port, mark.get()));
         }
+        elements.extend(self.loopback_elements(port, node_port, all));
         let at = |address: IpAddr| AddressPort {
             address,
             protocol: node_port.protocol,
@@ -346,7 +348,7 @@ impl Port<'_> {
 
     /// What pods and the node itself get at addresses that are known outside, and everybody where the policy is
     /// `Cluster`.
-    fn outside_endpoints(&self) -> &Arc<[Destination]> {
+    pub(super) fn outside_endpoints(&self) -> &Arc<[Destination]> {
         self.endpoints.cluster()
     }
 
@@ -361,7 +363,7 @@ impl Port<'_> {
         self.claim(id, destinations, Vec::new())
     }
 
-    fn claim(
+    pub(super) fn claim(
         &self,
         id: VirtualServerId,
         destinations: &Arc<[Destination]>,

@@ -26,7 +26,7 @@ pub(crate) fn node_port_addresses(
     family: Family,
 ) -> Vec<IpAddr> {
     let loopback_too = match config.layout {
-        Layout::Iptables => family == Family::V4 && config.localhost_node_ports,
+        Layout::Iptables => family == Family::V4 && config.asks_for_localhost_node_ports(),
         layout => layout.node_ports_on_loopback(),
     };
     let networks = config.node_port_addresses.networks(family);

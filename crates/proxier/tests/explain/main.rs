@@ -9,6 +9,7 @@
 
 mod broken;
 mod ipv6;
+mod loopback;
 mod served;
 mod unserved;
 

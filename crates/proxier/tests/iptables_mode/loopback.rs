@@ -48,7 +48,7 @@ fn loopback_addresses_are_guarded_at_every_step() {
 
     for config in [Config::default(), {
         let mut config = in_iptables_mode();
-        config.localhost_node_ports = false;
+        config.localhost_node_ports = Some(false);
         config
     }] {
         bring(&mut kernel, &services, &in_iptables_mode());

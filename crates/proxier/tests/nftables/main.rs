@@ -10,6 +10,7 @@
 mod affinity;
 mod direct;
 mod engine;
+mod loopback;
 mod memory;
 mod plan;
 mod ranges;

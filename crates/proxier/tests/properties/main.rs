@@ -12,6 +12,7 @@ mod engine;
 mod found;
 mod held;
 mod iptables;
+mod localnet;
 mod manifests;
 mod marks;
 mod moving;

@@ -10,7 +10,7 @@ use ipvs_netlink::{Protocol, VirtualServerId};
 use proxier::cluster::{Family, Host};
 use proxier::{Desired, LINK, Observed, SetId};
 
-use crate::{held, marks, ranges};
+use crate::{held, localnet, marks, ranges};
 
 /// The sets whose members have traffic masqueraded, or let it through as the policy says.
 const SERVING: [SetId; 7] = [
@@ -46,6 +46,8 @@ pub(crate) struct Watch<'a> {
     neglected: BTreeSet<VirtualServerId>,
     /// Exempted from masquerading when found, though with destinations that should not be.
     exposed: BTreeSet<VirtualServerId>,
+    /// Whether loopback addresses were open to others when found.
+    open: bool,
     tables: marks::Watch<'a>,
     ranges: ranges::Watch<'a>,
 }
@@ -80,6 +82,7 @@ impl<'a> Watch<'a> {
             found: BTreeMap::new(),
             neglected: BTreeSet::new(),
             exposed: BTreeSet::new(),
+            open: localnet::is_open(found),
             tables: marks::Watch::new(desired, found),
             ranges: ranges::Watch::new(desired, found),
         };
@@ -132,6 +135,9 @@ impl<'a> Watch<'a> {
         }
         for id in self.exposed(state).difference(&self.exposed) {
             problems.push(format!("{id} is exempted and sends to endpoints elsewhere"));
+        }
+        if !self.open && localnet::is_open(state) {
+            problems.push("loopback addresses are open to others".to_owned());
         }
         problems.extend(self.tables.problems(state));
         problems.extend(self.ranges.problems(state));

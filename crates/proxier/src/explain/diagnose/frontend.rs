@@ -28,7 +28,9 @@ pub(super) fn frontend(
         VirtualServerId::Address { address, .. } if address.is_loopback() => Some(Origin::Node),
         _ => view.client.map(|client| view.origin(client, port)),
     };
-    if view.desired.layout.uses_ipvs() {
+    if claim.is_at_loopback() {
+        // Elements alone.
+    } else if view.desired.layout.uses_ipvs() {
         if !port.is_range {
             server(view, claim, all);
         }

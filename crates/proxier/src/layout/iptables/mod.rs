@@ -163,7 +163,7 @@ fn comment(rule: Rule, text: &str) -> Rule {
 }
 
 /// The loopback network of a family.
-fn loopback(family: Family) -> Option<ipnetwork::IpNetwork> {
+pub(crate) fn loopback(family: Family) -> Option<ipnetwork::IpNetwork> {
     let address: IpAddr = match family {
         Family::V4 => [127, 0, 0, 0].into(),
         Family::V6 => std::net::Ipv6Addr::LOCALHOST.into(),

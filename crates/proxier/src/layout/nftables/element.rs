@@ -1,7 +1,7 @@
 //! The elements of sets and maps.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
@@ -208,6 +208,11 @@ pub enum Element {
     RangeMark(AddressRange, u32),
     /// An address that has ranges of ports, or ports that are served together with them.
     RangeAddress(IpAddr),
+    /// What goes to the node port at a loopback address and draws this slot ([`LOOPBACK_SLOTS`](super::LOOPBACK_SLOTS)) goes
+    /// to the endpoint.
+    LoopbackEndpoint(NodePort, u8, SocketAddrV4),
+    /// The node port is served at loopback addresses: what has no endpoint there is refused.
+    LoopbackPort(NodePort),
 }
 
 impl Element {
@@ -249,6 +254,8 @@ impl Element {
             Self::PortMark(..) => SetId::PortMarks,
             Self::RangeMark(..) => SetId::RangeMarks,
             Self::RangeAddress(_) => SetId::RangeAddresses,
+            Self::LoopbackEndpoint(..) => SetId::LoopbackEndpoints,
+            Self::LoopbackPort(_) => SetId::LoopbackPorts,
             Self::Service(_, kind) | Self::NodePort(_, kind) => kind.set(),
         }
     }
@@ -265,6 +272,9 @@ impl Element {
             Self::RangeLocalMark(of, _) => Self::RangeLocalMark(of, 0),
             Self::PortMark(at, _) => Self::PortMark(at, 0),
             Self::RangeMark(at, _) => Self::RangeMark(at, 0),
+            Self::LoopbackEndpoint(at, slot, _) => {
+                Self::LoopbackEndpoint(at, slot, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))
+            }
             other => other,
         }
     }
@@ -332,7 +342,12 @@ impl fmt::Display for Element {
                 write!(f, "{at} : {mark:#010x}")
             }
             Self::NodePortMark(at, mark) => write!(f, "{at} : {mark:#010x}"),
-            Self::NodePort(at, _) | Self::NodePortSourceKept(at) => write!(f, "{at}"),
+            Self::NodePort(at, _) | Self::NodePortSourceKept(at) | Self::LoopbackPort(at) => {
+                write!(f, "{at}")
+            }
+            Self::LoopbackEndpoint(at, slot, to) => {
+                write!(f, "{at} . {slot} : {} . {}", to.ip(), to.port())
+            }
         }
     }
 }

@@ -24,8 +24,8 @@ pub use element::{AddressPort, AddressRange, Element, Kind, NodePort};
 pub use options::Options;
 pub(crate) use options::{MarkFor, MarkKey, Marked, Marks, RangeServer, allocate};
 pub use routing::{ROUTING_PROTOCOL, Routing};
-pub(crate) use rules::Difference;
 pub use rules::TableRules;
+pub(crate) use rules::{Difference, guards_loopback};
 pub use sets::SetId;
 pub use structure::Structure;
 
@@ -34,6 +34,10 @@ use nftables_netlink::Name;
 
 /// The name of the table, of each family.
 pub const TABLE: &str = "kube-proxier";
+
+/// How many slots the endpoints of a node port share at loopback addresses. Each connection draws one at random. A prime number, so
+/// that every step through the slots comes to all of them.
+pub const LOOPBACK_SLOTS: u8 = 61;
 
 /// The flag that virtual servers of this layout have: by it they are recognized as the proxy's, whatever became of the
 /// table. It is a flag for schedulers, the third (`flag-3`), which no scheduler of Linux has a use for.

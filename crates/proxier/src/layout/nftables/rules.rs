@@ -2,6 +2,7 @@
 
 mod chains;
 mod lookup;
+mod loopback;
 mod masquerade_address;
 mod own_mark;
 mod path_mtu;
@@ -9,6 +10,10 @@ mod ping;
 mod ranges;
 
 use std::net::IpAddr;
+
+use ipnetwork::IpNetwork;
+
+pub(crate) use loopback::guards_loopback;
 
 use super::{SetId, Structure};
 use crate::cluster::Family;
@@ -36,6 +41,9 @@ pub struct TableRules {
     /// Whether any Service chooses the address that it is masqueraded with
     /// ([`ServiceOptions::masquerade_networks`](crate::cluster::ServiceOptions::masquerade_networks)).
     pub masquerade_addresses: bool,
+    /// The loopback networks at which node ports are served. Where there are any, packets from elsewhere are kept from all
+    /// loopback addresses. None in IPv6, whose loopback address the kernel does not route.
+    pub loopback: Vec<IpNetwork>,
 }
 
 /// How the table that was found differs.
@@ -62,13 +70,18 @@ impl TableRules {
             local_source: None,
             ping: None,
             masquerade_addresses: false,
+            loopback: Vec::new(),
         }
     }
 
     /// The table: sets, chains and rules.
     #[must_use]
     pub fn structure(&self) -> Structure {
-        let is_there = |id: &SetId| self.masquerade_addresses || !id.is_optional();
+        let is_there = |id: &SetId| match id {
+            id if id.is_optional() => self.masquerade_addresses,
+            id if id.is_of_loopback() => !self.loopback.is_empty(),
+            _ => true,
+        };
         let sets = SetId::ALL.into_iter().filter(is_there);
         let sets = sets.map(|id| id.spec(self.family));
         let (chains, rules): (Vec<_>, Vec<_>) = chains::all(self).into_iter().unzip();
@@ -115,13 +128,28 @@ mod tests {
                 })),
             ];
             sources.into_iter().flat_map(move |local_source| {
+                let loopback: Vec<_> = match family {
+                    Family::V4 => vec![Vec::new(), vec!["127.0.0.0/8".parse().unwrap()]],
+                    Family::V6 => vec![Vec::new()],
+                };
                 let each = [(false, false), (true, false), (false, true), (true, true)];
-                each.map(|(masquerade_all, masquerade_addresses)| TableRules {
-                    masquerade_all,
-                    masquerade_addresses,
-                    local_source: local_source.clone(),
-                    ..TableRules::new(family)
-                })
+                each.into_iter()
+                    .flat_map(move |(masquerade_all, masquerade_addresses)| {
+                        let rules = TableRules {
+                            masquerade_all,
+                            masquerade_addresses,
+                            local_source: local_source.clone(),
+                            ..TableRules::new(family)
+                        };
+                        let rules = loopback
+                            .clone()
+                            .into_iter()
+                            .map(move |loopback| TableRules {
+                                loopback,
+                                ..rules.clone()
+                            });
+                        rules.collect::<Vec<_>>()
+                    })
             })
         })
     }

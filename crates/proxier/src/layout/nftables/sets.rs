@@ -1,8 +1,9 @@
 //! The sets and maps of a table.
 
-use nftables_netlink::{DataType, Set};
+use nftables_netlink::expression::NumgenKind;
+use nftables_netlink::{DataType, Set, TypeOf};
 
-use super::{name, table};
+use super::{LOOPBACK_SLOTS, name, table};
 use crate::cluster::Family;
 
 /// A set or map of the table.
@@ -78,11 +79,15 @@ pub enum SetId {
     RangeMarks,
     /// Addresses with any of these: other packets are spared the search among them.
     RangeAddresses,
+    /// Map: the endpoint that packets to a node port at a loopback address go to, by protocol, port and slot.
+    LoopbackEndpoints,
+    /// Node ports that are served at loopback addresses.
+    LoopbackPorts,
 }
 
 impl SetId {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::SourceRanges,
         Self::RangeSources,
         Self::Firewalled,
@@ -113,6 +118,8 @@ impl SetId {
         Self::PortMarks,
         Self::RangeMarks,
         Self::RangeAddresses,
+        Self::LoopbackEndpoints,
+        Self::LoopbackPorts,
     ];
 
     /// Its name.
@@ -149,6 +156,8 @@ impl SetId {
             Self::ExternalLocal => "external-local",
             Self::NodePorts => "node-ports",
             Self::NodePortsLocal => "node-ports-local",
+            Self::LoopbackEndpoints => "loopback-endpoints",
+            Self::LoopbackPorts => "loopback-ports",
         }
     }
 
@@ -160,6 +169,13 @@ impl SetId {
             self,
             Self::MasqueradeAddresses | Self::RangeMasqueradeAddresses
         )
+    }
+
+    /// Whether a table has it only where node ports are served at loopback addresses
+    /// ([`TableRules::loopback`](super::TableRules::loopback)).
+    #[must_use]
+    pub const fn is_of_loopback(self) -> bool {
+        matches!(self, Self::LoopbackEndpoints | Self::LoopbackPorts)
     }
 
     /// The set of a name.
@@ -205,9 +221,17 @@ impl SetId {
             Self::ClusterIps | Self::NodeAddresses | Self::RangeAddresses => make(&[address]),
             Self::ServiceMarks | Self::PortMarks => make(&service).map_to(T::MARK),
             Self::NodePortMarks => make(&[T::INET_PROTO, T::INET_SERVICE]).map_to(T::MARK),
-            Self::NodePorts | Self::NodePortsLocal | Self::NodePortsSourceKept => {
-                make(&[T::INET_PROTO, T::INET_SERVICE])
+            // The number of a slot has no type with a name.
+            Self::LoopbackEndpoints => {
+                let slot = TypeOf::Numgen(NumgenKind::RANDOM, LOOPBACK_SLOTS.into());
+                let key = [TypeOf::L4Proto, TypeOf::ThDport, slot];
+                Set::of_typeof(family, table(), name(self.as_str()), &key)
+                    .map_to_typeof(&[TypeOf::IpDaddr, TypeOf::ThDport])
             }
+            Self::NodePorts
+            | Self::NodePortsLocal
+            | Self::NodePortsSourceKept
+            | Self::LoopbackPorts => make(&[T::INET_PROTO, T::INET_SERVICE]),
         }
     }
 }

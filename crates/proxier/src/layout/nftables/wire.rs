@@ -1,6 +1,6 @@
 //! Elements as nf_tables has them, and back.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4};
 use std::num::NonZeroU16;
 
 use ipnetwork::IpNetwork;
@@ -102,7 +102,18 @@ impl Element {
                 of_address_port(at).to_value(&mark.to_ne_bytes())
             }
             Self::NodePortMark(at, mark) => of_node_port(at).to_value(&mark.to_ne_bytes()),
-            Self::NodePort(at, _) | Self::NodePortSourceKept(at) => of_node_port(at),
+            Self::NodePort(at, _) | Self::NodePortSourceKept(at) | Self::LoopbackPort(at) => {
+                of_node_port(at)
+            }
+            Self::LoopbackEndpoint(at, slot, to) => {
+                let key = [
+                    &protocol(at.protocol)[..],
+                    &at.port.to_be_bytes(),
+                    &u32::from(slot).to_ne_bytes(),
+                ];
+                let to = [&to.ip().octets()[..], &to.port().to_be_bytes()];
+                nftables_netlink::Element::new(&key).to_value(&nftables_netlink::concat(&to))
+            }
         }
     }
 
@@ -172,6 +183,11 @@ impl Element {
             SetId::ExternalLocal => Self::Service(key.address_port(family)?, Kind::ExternalLocal),
             SetId::NodePorts => Self::NodePort(key.node_port()?, Kind::NodePort),
             SetId::NodePortsLocal => Self::NodePort(key.node_port()?, Kind::NodePortLocal),
+            SetId::LoopbackPorts => Self::LoopbackPort(key.node_port()?),
+            SetId::LoopbackEndpoints => {
+                let (at, slot) = (key.node_port()?, u8::try_from(key.mark()?).ok()?);
+                Self::LoopbackEndpoint(at, slot, endpoint(found)?)
+            }
         };
         key.0.is_empty().then_some(element)
     }
@@ -208,6 +224,16 @@ fn address(family: Family, found: &nftables_netlink::Element) -> Option<IpAddr> 
     let mut data = Reader(found.data.as_ref()?.bytes()?);
     let address = data.address(family)?;
     data.0.is_empty().then_some(address)
+}
+
+/// The address and port that a map has.
+fn endpoint(found: &nftables_netlink::Element) -> Option<SocketAddrV4> {
+    let mut data = Reader(found.data.as_ref()?.bytes()?);
+    let address = Ipv4Addr::from(data.part::<4>()?);
+    let port = u16::from_be_bytes(data.part()?);
+    data.0
+        .is_empty()
+        .then_some(SocketAddrV4::new(address, port))
 }
 
 /// The last key of an element that is a range; of another its key.

@@ -232,17 +232,10 @@ fn forget(family: Family, kernel: &Ruleset, sets: &BTreeSet<SetName>) -> Vec<Rul
         .collect()
 }
 
-/// Whether the rule that keeps packets from elsewhere from loopback addresses is there and nothing wants it any more. Not
-/// where a kubelet writes it too.
-pub(super) fn drops_localnet_rule(desired: &Desired, observed: &Observed) -> bool {
+/// Whether the rule that keeps packets from elsewhere from loopback addresses is there. Not where a kubelet writes it too.
+pub(super) fn has_localnet_rule(observed: &Observed) -> bool {
     let filter = observed.rules.v4.table(&TableName::Filter);
-    let Some(filter) = filter.filter(|table| !change::has_kubelet(table)) else {
-        return false;
-    };
-    let found = filter.chain(LOCALNET_CHAIN);
-    let found = found.is_some_and(|chain| chain.rules.iter().any(is_localnet_rule));
-    let wanted = desired.families.v4.as_ref().is_some_and(|state| {
-        state.rules.layout == Layout::Iptables && state.rules.iptables.localhost_node_ports
-    });
-    found && !wanted
+    let filter = filter.filter(|table| !change::has_kubelet(table));
+    let chain = filter.and_then(|table| table.chain(LOCALNET_CHAIN));
+    chain.is_some_and(|chain| chain.rules.iter().any(is_localnet_rule))
 }

@@ -62,6 +62,9 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         Just(NodePortAddresses::Within(vec![
             "192.168.0.0/16".parse().unwrap()
         ])),
+        Just(NodePortAddresses::Within(vec![
+            "127.0.0.0/8".parse().unwrap()
+        ])),
     ];
     let excluded = subsequence(vec!["172.31.0.0/16", "10.0.0.0/30"], 0..=2);
     let excluded = (excluded, any::<bool>());
@@ -92,7 +95,10 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
                 config.strict_arp = arp;
                 config.masquerade_all = all;
                 config.masquerade_bit = bit;
-                config.localhost_node_ports = bit % 2 == 0;
+                config.localhost_node_ports = [None, Some(false), Some(true)]
+                    .into_iter()
+                    .nth(usize::from(bit % 3))
+                    .flatten();
                 config.conntrack_tcp_be_liberal = bit % 3 == 0;
                 config.detect_local = local;
                 config.node_port_addresses = node_ports;

@@ -18,6 +18,9 @@
 //!  marks-off   101   all marks off
 //!
 //!  ping, ping-output -100   to an address of this node, if ping is answered
+//!
+//!  loopback       output -100 ─► loopback-endpoint, if node ports are served at loopback addresses
+//!  loopback-guard input     0   others to loopback addresses, and node ports without endpoints
 //! ```
 
 use ipnetwork::IpNetwork;
@@ -61,8 +64,13 @@ pub(super) const fn icmp(family: Family) -> (u8, u8) {
     }
 }
 
+/// Those that Services have: TCP, UDP and SCTP.
+pub(super) const PROTOCOLS: [u8; 3] = [6, 17, 132];
+
+/// `NF_CT_STATE_BIT(IP_CT_ESTABLISHED)`.
+pub(super) const CT_ESTABLISHED: u32 = 1 << 1;
 /// `NF_CT_STATE_BIT(IP_CT_RELATED)`.
-const CT_RELATED: u32 = 1 << 2;
+pub(super) const CT_RELATED: u32 = 1 << 2;
 /// `NF_CT_STATE_BIT(IP_CT_NEW)`.
 pub(super) const CT_NEW: u32 = 1 << 3;
 /// `IP_CT_DIR_REPLY`.
@@ -134,6 +142,9 @@ pub(super) fn all(rules: &TableRules) -> Vec<FilledChain> {
             let hook = Hook::new(number, priority::DSTNAT);
             all.push(chain(name, Some(("nat", hook)), rules.ping(address)));
         }
+    }
+    if !rules.loopback.is_empty() {
+        all.extend(rules.loopback_chains());
     }
     if rules.masquerade_addresses {
         all.extend(rules.masquerade_address_chains());

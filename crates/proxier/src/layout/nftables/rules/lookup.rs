@@ -5,7 +5,7 @@ use nftables_netlink::expression::{CtDirection, CtKey};
 
 use super::TableRules;
 use crate::cluster::Family;
-use crate::layout::nftables::{SetId, name};
+use crate::layout::nftables::{LOOPBACK_SLOTS, SetId, name};
 
 impl TableRules {
     pub(super) fn source(&self) -> Key {
@@ -42,7 +42,9 @@ impl TableRules {
             SetId::NodePorts
             | SetId::NodePortsLocal
             | SetId::NodePortsSourceKept
-            | SetId::NodePortMarks => vec![protocol, port],
+            | SetId::NodePortMarks
+            | SetId::LoopbackPorts => vec![protocol, port],
+            SetId::LoopbackEndpoints => vec![protocol, port, key::random(LOOPBACK_SLOTS.into())],
             SetId::Firewalled
             | SetId::Refused
             | SetId::SourceKept

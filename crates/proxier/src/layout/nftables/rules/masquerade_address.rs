@@ -8,15 +8,11 @@ use nftables_netlink::expression::{NatFlags, NatKind};
 use nftables_netlink::{Hook, HookNumber, priority};
 
 use super::TableRules;
-use super::chains::{FilledChain, goto};
+use super::chains::{FilledChain, PROTOCOLS, goto};
 use crate::layout::nftables::{SetId, Structure, name};
 
 /// Before the rule of a node's own that docs/services.md has, which is for all Services.
 const BEFORE_OTHERS: i32 = priority::SRCNAT - 2;
-
-/// Those that Services have, TCP, UDP and SCTP. A rule of each, since `nft` reads no port of a connection (`ct original
-/// proto-dst`) before it knows its protocol (`ct_expr_update_type` in its `src/ct.c`): what it lists is to load again.
-const PROTOCOLS: [u8; 3] = [6, 17, 132];
 
 const CHOSEN_ADDRESS: &str = "chosen-address";
 
@@ -37,6 +33,8 @@ impl TableRules {
     pub(super) fn masquerade_address_chains(&self) -> [FilledChain; 2] {
         let hook = Hook::new(HookNumber::POSTROUTING, BEFORE_OTHERS);
         let masqueraded = self.masqueraded().map(|body| goto(body, CHOSEN_ADDRESS));
+        // A rule of each, since `nft` reads no port of a connection (`ct original proto-dst`) before it knows its protocol
+        // (`ct_expr_update_type` in its `src/ct.c`): what it lists is to load again.
         let of_ports = PROTOCOLS.map(|protocol| {
             let packet = Body::new().protocol(protocol);
             self.to_address_of(packet, SetId::MasqueradeAddresses)
