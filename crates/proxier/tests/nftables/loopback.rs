@@ -6,8 +6,8 @@ use std::net::SocketAddrV4;
 use proxier::cluster::{Change, Family};
 use proxier::nftables::Element;
 use proxier::{
-    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
-    NodePortAddresses, Operation, Plan, Sysctl, reconcile, translate,
+    Config, Desired, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout,
+    MemoryKernel, NodePortAddresses, Operation, Plan, Sysctl, reconcile, translate,
 };
 
 use super::{cluster, config, endpoints, host, service};
@@ -205,6 +205,18 @@ fn loopback_addresses_are_guarded_at_every_step() {
         "{plan}"
     );
     assert_eq!(localnet(&kernel), 1);
+}
+
+#[test]
+fn cleaning_up_takes_the_setting_back() {
+    let mut kernel = MemoryKernel::new();
+    bring(&mut kernel, &web(HTTP, &["10.244.0.1"]), &on());
+    assert_eq!(localnet(&kernel), 1);
+    let state = kernel.state();
+    let plan = reconcile(&Desired::nothing(&state, &host()), &state);
+    assert!(kernel.apply(&plan).is_ok());
+    let state = kernel.state();
+    assert_eq!((localnet(&kernel), state.tables.v4), (0, None));
 }
 
 /// What somebody else has set is not taken back by a node that does not serve them.
