@@ -24,8 +24,9 @@ use crate::settings::Sysctl;
 ///   stays, so do the rules; and without new rules old ones and their members stay.
 /// - In iptables mode a change of what all Services share comes before those of the Services, and each change of a Service
 ///   before its next one; no Service waits for another.
-/// - No packet gets a mark whose virtual server could not be added, and while an address keeps a mark that it was to lose, no
-///   virtual server by mark is added, changed or deleted.
+/// - No packet gets a mark whose virtual server could not be added, or keeps destinations that it was to lose, perhaps those of
+///   another Service; and while an address keeps a mark that it was to lose, no virtual server by mark is added, changed or
+///   deleted.
 /// - No element of nf_tables comes before its virtual server, and no virtual server goes before its elements.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -125,7 +126,8 @@ impl Guard {
             Operation::RestoreRules(change)
                 if change.dependents == Dependents::Marks && phase != Phase::Fill =>
             {
-                self.missing_mark(change.family)
+                self.tables
+                    .unready_mark(change.family)
                     .or(*self.marked.get(change.family))
             }
             Operation::RestoreRules(change) if phase == Phase::Trim => {
@@ -176,15 +178,6 @@ impl Guard {
             VirtualServerId::FirewallMark { family, .. } => *self.marked.get(*family),
             VirtualServerId::Address { .. } => None,
         }
-    }
-
-    /// A virtual server by mark that could not be added.
-    fn missing_mark(&self, family: Family) -> Option<usize> {
-        let mut failed = self.servers.iter();
-        failed.find_map(|(id, index)| match id {
-            VirtualServerId::FirewallMark { family: of, .. } if *of == family => Some(*index),
-            _ => None,
-        })
     }
 
     /// Notes that an operation was not carried out.

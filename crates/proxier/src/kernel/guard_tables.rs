@@ -274,6 +274,12 @@ impl TableGuard {
         }
     }
 
+    /// A mark that no packet of the family may get yet.
+    pub(super) fn unready_mark(&self, family: Family) -> Option<usize> {
+        let mut marks = self.marks.iter();
+        marks.find_map(|((of, _), index)| (*of == family).then_some(*index))
+    }
+
     /// Whether what an element of a verdict map needs beside it is missing.
     fn unready(&self, family: Family, element: &Element) -> Option<usize> {
         let failed = |needed: Element| self.elements.get(&(family, needed.key())).copied();

@@ -57,6 +57,38 @@ fn an_address_loses_its_mark_before_another_gets_it() {
     }
 }
 
+#[test]
+fn an_address_gets_no_mark_of_a_virtual_server_that_keeps_endpoints_of_another_service() {
+    let one_mark = |manifests: &str| {
+        let mut config = config(Layout::Current);
+        config.nftables.service_marks = 0x1;
+        translate(&cluster(manifests), &host(), &config)
+    };
+    let found = programmed(&one_mark(&named("b", 8, "7/tcp", "")));
+    let after = one_mark(&named("a", 7, "7/tcp", ""));
+    let plan = reconcile(&after, &found);
+    let mut kernel = MemoryKernel::holding(&found);
+    kernel.fail_with(Some(Box::new(|operation| {
+        let is_by_mark = matches!(
+            operation,
+            Operation::DeleteDestination {
+                server: VirtualServerId::FirewallMark { .. },
+                ..
+            }
+        );
+        is_by_mark
+            .then(|| KernelError::new(KernelPart::Ipvs, KernelErrorKind::Other, "by the test"))
+    })));
+    assert!(!kernel.apply(&plan).is_ok());
+    let rules = chain(&kernel.state(), &TableName::Mangle, "KUBE-RANGE-MARKS");
+    let marking = rules.iter().filter(|rule| rule.contains("-j MARK"));
+    assert_eq!(marking.count(), 0, "{plan}");
+    kernel.fail_with(None);
+    let rest = reconcile(&after, &kernel.state());
+    assert!(kernel.apply(&rest).is_ok());
+    assert!(reconcile(&after, &kernel.state()).is_empty());
+}
+
 /// A set of another type under the name of one of the proxy's has to go before it is made anew, and rules that name it before
 /// that: these may be in the chain that loses a mark.
 #[test]
