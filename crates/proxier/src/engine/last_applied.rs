@@ -1,5 +1,7 @@
 //! The last-applied state: the kernel as it was last observed, and as plans have changed it since.
 
+mod edits;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use ipvs_netlink::{
     Connections, Destination, DestinationId, Timeouts, VirtualServerConfig, VirtualServerId,
 };
 
+use self::edits::Edits;
 use super::rules::{AppliedRules, Taken};
 use super::tables::AppliedTable;
 use crate::cluster::PerFamily;
@@ -138,10 +141,11 @@ impl LastApplied {
         let server = self.servers.get(id)?;
         let known = self.connections.get(id).map_or(&[][..], Vec::as_slice);
         let idle = self.idle.get(id).map_or(&[][..], Vec::as_slice);
+        // Both are sorted.
+        let mut known = known.iter().peekable();
         let destinations = server.destinations.iter().map(|destination| {
-            let at = known.binary_search_by_key(&destination.id, |(id, _)| *id);
-            let known = at.ok().and_then(|at| known.get(at));
-            let connections = match known {
+            while known.next_if(|(id, _)| *id < destination.id).is_some() {}
+            let connections = match known.next_if(|(id, _)| *id == destination.id) {
                 Some((_, connections)) => *connections,
                 None if idle.contains(&destination.id) => IDLE,
                 None => UNKNOWN,
@@ -184,7 +188,7 @@ impl LastApplied {
         mut wanted: impl FnMut(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
     ) {
         self.forget_connections();
-        let mut edits = Edits::default();
+        let mut edits = Vec::new();
         let mut rules = Taken::default();
         let mut added: Option<(&SetName, Vec<&Entry>)> = None;
         for operation in done {
@@ -196,36 +200,36 @@ impl LastApplied {
                 continue;
             }
             self.entries(added.take());
-            let edit = match operation {
-                Operation::AddDestination {
-                    server,
-                    destination,
+            match operation {
+                Operation::AddDestination { server, .. }
+                | Operation::SetDestination { server, .. }
+                | Operation::DeleteDestination { server, .. } => edits.push((server, operation)),
+                Operation::RestoreRules(change) => rules.note(change),
+                Operation::AddServer { .. } | Operation::DeleteServer(_) => {
+                    self.edit(&mut edits, &mut wanted);
+                    self.take_one(operation);
                 }
-                | Operation::SetDestination {
-                    server,
-                    destination,
-                    ..
-                } => Some((*server, destination.id, Some(*destination))),
-                Operation::DeleteDestination { server, id } => Some((*server, *id, None)),
-                _ => None,
-            };
-            if edits.server != edit.map(|(server, ..)| server) {
-                self.destinations(&mut edits, &mut wanted);
-            }
-            match edit {
-                Some((server, id, to)) => {
-                    edits.server = Some(server);
-                    edits.list.push((id, to));
-                }
-                None => match operation {
-                    Operation::RestoreRules(change) => rules.note(change),
-                    other => self.take_one(other),
-                },
+                other => self.take_one(other),
             }
         }
         rules.apply(&mut self.rules);
         self.entries(added);
-        self.destinations(&mut edits, &mut wanted);
+        self.edit(&mut edits, &mut wanted);
+    }
+
+    /// Takes in what was done to destinations: all of one virtual server at once, though an endpoint that takes another's place is
+    /// added in one phase of a plan, and the other one deleted in a later one.
+    fn edit<'a>(
+        &mut self,
+        edits: &mut Vec<(&'a VirtualServerId, &'a Operation)>,
+        mut wanted: impl FnMut(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
+    ) {
+        // What was done first stays first.
+        edits.sort_by_key(|(server, _)| *server);
+        for of_server in edits.chunk_by(|(one, _), (next, _)| one == next) {
+            self.destinations(of_server, &mut wanted);
+        }
+        edits.clear();
     }
 
     /// Adds entries to a set.
@@ -243,29 +247,29 @@ impl LastApplied {
         }
     }
 
-    /// Changes the destinations of one virtual server.
+    /// Changes the destinations of one virtual server, which all of the operations concern.
     fn destinations(
         &mut self,
-        edits: &mut Edits,
+        operations: &[(&VirtualServerId, &Operation)],
         wanted: impl FnOnce(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
     ) {
-        let Some(id) = edits.server.take() else {
+        let Some((id, _)) = operations.first() else {
             return;
         };
-        if let Some(server) = self.servers.get_mut(&id) {
+        let edits = Edits::of(operations.iter().map(|(_, operation)| *operation));
+        if let Some(server) = self.servers.get_mut(id) {
             let changed = edits.apply(&server.destinations);
-            server.destinations = match wanted(&id, &changed) {
+            server.destinations = match wanted(id, &changed) {
                 Some(wanted) if *wanted == *changed => wanted,
                 _ => changed.into(),
             };
         }
-        if let Some(idle) = self.idle.get_mut(&id) {
+        if let Some(idle) = self.idle.get_mut(id) {
             idle.retain(|id| !edits.concern(id));
             if idle.is_empty() {
-                self.idle.remove(&id);
+                self.idle.remove(id);
             }
         }
-        edits.list.clear();
     }
 
     fn take_one(&mut self, operation: &Operation) {
@@ -358,40 +362,6 @@ impl AppliedSet {
     fn renamed(mut self, name: SetName) -> Self {
         self.spec.name = name;
         self
-    }
-}
-
-/// What is done to the destinations of one virtual server.
-#[derive(Default)]
-struct Edits {
-    server: Option<VirtualServerId>,
-    list: Vec<(DestinationId, Option<Destination>)>,
-}
-
-impl Edits {
-    /// Whether a destination is among those changed, once they are applied.
-    fn concern(&self, id: &DestinationId) -> bool {
-        self.list.binary_search_by_key(id, |(id, _)| *id).is_ok()
-    }
-
-    fn apply(&mut self, destinations: &[Destination]) -> Vec<Destination> {
-        self.list.sort_by_key(|(id, _)| *id);
-        let mut rest = destinations.iter().copied().peekable();
-        let mut changed = Vec::with_capacity(destinations.len() + self.list.len());
-        let mut edits = self.list.iter().peekable();
-        while let Some((id, to)) = edits.next() {
-            // The last edit of a destination decides: the sort keeps their order.
-            if edits.peek().is_some_and(|(next, _)| next == id) {
-                continue;
-            }
-            while let Some(before) = rest.next_if(|destination| destination.id < *id) {
-                changed.push(before);
-            }
-            rest.next_if(|destination| destination.id == *id);
-            changed.extend(*to);
-        }
-        changed.extend(rest);
-        changed
     }
 }
 

@@ -83,8 +83,9 @@ impl Engine {
             }
         }
         let mut stale = self.store.take_stale();
+        let changed = self.store.take_changed();
         if self.config.layout.uses_ipvs() {
-            self.give_marks(&mut stale, all_stale);
+            self.give_marks(&mut stale, &changed, all_stale);
         }
         self.wanted.expect(stale.len());
         self.store.find_reserved();
@@ -96,17 +97,17 @@ impl Engine {
         }
     }
 
-    /// Gives marks to the Services that are stale, and adds those to them whose marks move thereby.
-    fn give_marks(&mut self, stale: &mut Vec<ObjectName>, all: bool) {
-        let mut changed = PerFamily { v4: all, v6: all };
+    /// Gives marks to the Services that changed, or to all of them anew, and adds those to the stale whose marks move thereby.
+    fn give_marks(&mut self, stale: &mut Vec<ObjectName>, changed: &[ObjectName], all: bool) {
+        let mut anew = PerFamily { v4: all, v6: all };
         let layout = self.config.layout;
-        for name in stale.iter() {
+        for name in if all { &**stale } else { changed } {
             let PerFamily { v4, v6 } = self.marks.update(layout, name, self.store.service(name));
-            changed.v4 |= v4;
-            changed.v6 |= v6;
+            anew.v4 |= v4;
+            anew.v6 |= v6;
         }
         for family in Family::ALL {
-            if *changed.get(family) {
+            if *anew.get(family) {
                 let moved = self.marks.give(family, &self.config.marks());
                 self.store.touch(&moved);
             }

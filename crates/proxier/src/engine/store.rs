@@ -15,6 +15,8 @@ pub(super) struct Store {
     owners: HashMap<ObjectName, Owner>,
     /// Services that changed, or whose slices did, since they were last translated.
     stale: Vec<ObjectName>,
+    /// Those of them that changed themselves, came or went: mostly it is slices.
+    changed: Vec<ObjectName>,
     shared: Shared,
     reserved: ReservedAddresses,
 }
@@ -27,6 +29,8 @@ struct Parts {
     slices: Vec<EndpointSlice>,
     /// Whether it is among the stale.
     stale: bool,
+    /// Whether it is among those that changed themselves.
+    changed: bool,
     /// Whether the Service is in the list that is being taken in.
     listed: bool,
 }
@@ -48,7 +52,7 @@ impl Store {
         let Some(parts) = self.services.get_mut(name) else {
             return (None, &[], &self.reserved);
         };
-        parts.stale = false;
+        (parts.stale, parts.changed) = (false, false);
         (parts.service.as_deref(), &parts.slices, &self.reserved)
     }
 
@@ -91,6 +95,11 @@ impl Store {
         mem::take(&mut self.stale)
     }
 
+    /// The Services that changed themselves, came or went since they were last translated.
+    pub(super) fn take_changed(&mut self) -> Vec<ObjectName> {
+        mem::take(&mut self.changed)
+    }
+
     /// Marks all Services as stale.
     pub(super) fn all_are_stale(&mut self) {
         for (name, parts) in &mut self.services {
@@ -119,6 +128,7 @@ impl Store {
             self.reserved.want(&name, Some(&service));
             parts.service = Some(service);
             parts.touch(&name, &mut self.stale);
+            parts.note_change(&name, &mut self.changed);
         }
     }
 
@@ -127,6 +137,7 @@ impl Store {
             if parts.service.take().is_some() {
                 self.reserved.want(name, None);
                 parts.touch(name, &mut self.stale);
+                parts.note_change(name, &mut self.changed);
                 self.forget(name);
             }
         }
@@ -250,6 +261,12 @@ impl Parts {
             stale.push(name.clone());
         }
     }
+
+    fn note_change(&mut self, name: &ObjectName, changed: &mut Vec<ObjectName>) {
+        if !mem::replace(&mut self.changed, true) {
+            changed.push(name.clone());
+        }
+    }
 }
 
 /// Replaces the contents of a slice by those of one of the same name and Service. Returns whether anything changed.
@@ -283,111 +300,4 @@ fn service_of(slice: &EndpointSlice) -> ObjectName {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
-mod tests {
-    use super::*;
-    use crate::cluster::Family;
-
-    fn slice(name: &str, service: &str) -> EndpointSlice {
-        EndpointSlice::new(ObjectName::new("default", name), service, Family::V4)
-    }
-
-    fn web() -> ObjectName {
-        ObjectName::new("default", "web")
-    }
-
-    fn stale(store: &mut Store) -> Vec<String> {
-        let names = store.take_stale();
-        names.iter().for_each(|name| {
-            store.take(name);
-        });
-        names.iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_change_concerns_its_service_once() {
-        let mut store = Store::default();
-        store.put_slice(slice("b", "web"));
-        store.put_service(Box::new(Service::new(web(), Vec::new())));
-        store.put_slice(slice("a", "web"));
-        assert_eq!(stale(&mut store), ["default/web"]);
-        let (service, slices, _) = store.take(&web());
-        assert!(service.is_some());
-        let names: Vec<_> = slices.iter().map(|slice| slice.name.name()).collect();
-        assert_eq!(names, ["a", "b"]);
-
-        store.put_slice(slice("a", "web"));
-        store.put_service(Box::new(Service::new(web(), Vec::new())));
-        assert_eq!(stale(&mut store), [""; 0], "nothing changed");
-    }
-
-    #[test]
-    fn one_text_is_kept_of_a_name() {
-        let text = |name: &ObjectName| name.name().as_ptr();
-        for slice_first in [true, false] {
-            let mut store = Store::default();
-            let service = Box::new(Service::new(web(), Vec::new()));
-            if slice_first {
-                store.put_slice(slice("a", "web"));
-                store.put_service(service);
-            } else {
-                store.put_service(service);
-                store.put_slice(slice("a", "web"));
-            }
-            let (known, parts) = store.services.iter().next().unwrap();
-            let owner = store.owners.values().next().unwrap();
-            assert_eq!(text(&owner.service), text(known), "{slice_first}");
-            let service = parts.service.as_ref().unwrap();
-            assert_eq!(text(&service.name), text(known), "{slice_first}");
-        }
-    }
-
-    #[test]
-    fn a_weight_alone_is_a_change() {
-        let mut store = Store::default();
-        let weighing = |weight| EndpointSlice {
-            weight,
-            ..slice("a", "web")
-        };
-        for weight in [None, Some(2), None] {
-            store.put_slice(weighing(weight));
-            assert_eq!(stale(&mut store), ["default/web"], "{weight:?}");
-        }
-    }
-
-    #[test]
-    fn a_slice_that_changes_hands_concerns_both() {
-        let mut store = Store::default();
-        store.put_slice(slice("a", "web"));
-        stale(&mut store);
-        store.put_slice(slice("a", "other"));
-        assert_eq!(stale(&mut store), ["default/web", "default/other"]);
-        let (service, slices, _) = store.take(&web());
-        assert_eq!((service, slices), (None, &[][..]));
-        store.remove_slice(&ObjectName::new("default", "a"));
-        assert_eq!(stale(&mut store), ["default/other"]);
-        assert!(store.services.is_empty() && store.owners.is_empty());
-    }
-
-    #[test]
-    fn a_list_is_all_there_is() {
-        let mut store = Store::default();
-        store.put_service(Box::new(Service::new(web(), Vec::new())));
-        store.put_slices(vec![slice("a", "web"), slice("b", "web")]);
-        stale(&mut store);
-        store.put_slices(vec![
-            slice("b", "other"),
-            slice("b", "web"),
-            slice("c", "web"),
-        ]);
-        stale(&mut store);
-        let mut names: Vec<_> = store.slices().map(|slice| slice.name.name()).collect();
-        names.sort_unstable();
-        assert_eq!(names, ["b", "c"]);
-
-        store.put_services(Vec::new());
-        assert_eq!(stale(&mut store), ["default/web"]);
-        assert_eq!(store.services().count(), 0);
-        assert_eq!(store.take(&web()).1.len(), 2, "they wait for it");
-    }
-}
+mod tests;

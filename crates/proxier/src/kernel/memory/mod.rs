@@ -34,6 +34,8 @@ pub type Faults = Box<dyn FnMut(&Operation) -> Option<KernelError> + Send>;
 /// A new one is a network namespace that nobody has touched.
 pub struct MemoryKernel {
     servers: BTreeMap<VirtualServerId, Server>,
+    /// How many destinations they have in all.
+    destinations: usize,
     sets: BTreeMap<SetName, MemorySet>,
     rules: PerFamily<Ruleset>,
     tables: PerFamily<Option<MemoryTable>>,
@@ -87,11 +89,7 @@ impl MemoryKernel {
     /// How many virtual servers and destinations there are in all.
     #[must_use]
     pub fn server_counts(&self) -> (usize, usize) {
-        let destinations = self
-            .servers
-            .values()
-            .map(|server| server.destinations.len());
-        (self.servers.len(), destinations.sum())
+        (self.servers.len(), self.destinations)
     }
 
     /// How many sets there are, and entries in all.
@@ -112,6 +110,7 @@ impl MemoryKernel {
     pub fn new() -> Self {
         Self {
             servers: BTreeMap::new(),
+            destinations: 0,
             sets: BTreeMap::new(),
             rules: PerFamily::default(),
             tables: PerFamily::default(),
@@ -142,10 +141,11 @@ impl MemoryKernel {
             destinations,
         } in &observed.servers
         {
-            let destinations = destinations
+            let destinations: BTreeMap<_, _> = destinations
                 .iter()
                 .map(|d| (d.destination.id, (d.destination.config, d.connections)))
                 .collect();
+            kernel.destinations += destinations.len();
             kernel.servers.insert(
                 *id,
                 Server {

@@ -50,8 +50,8 @@ impl MemoryKernel {
     }
 
     pub(super) fn delete_server(&mut self, id: &VirtualServerId) -> Result<(), KernelError> {
-        self.server(id)?;
-        self.servers.remove(id);
+        let gone = self.servers.remove(id).ok_or_else(|| no_server(id))?;
+        self.destinations -= gone.destinations.len();
         Ok(())
     }
 
@@ -82,6 +82,7 @@ impl MemoryKernel {
         }
         check_destination(server, destination)?;
         destinations.insert(*id, (*config, Connections::default()));
+        self.destinations += 1;
         Ok(())
     }
 
@@ -110,16 +111,21 @@ impl MemoryKernel {
         id: &DestinationId,
     ) -> Result<(), KernelError> {
         match self.server(server)?.destinations.remove(id) {
-            Some(_) => Ok(()),
+            Some(_) => {
+                self.destinations -= 1;
+                Ok(())
+            }
             None => Err(no_destination(server, id)),
         }
     }
 
     fn server(&mut self, id: &VirtualServerId) -> Result<&mut Server, KernelError> {
-        self.servers.get_mut(id).ok_or_else(|| {
-            KernelError::missing(KernelPart::Ipvs, format_args!("virtual server {id}"))
-        })
+        self.servers.get_mut(id).ok_or_else(|| no_server(id))
     }
+}
+
+fn no_server(id: &VirtualServerId) -> KernelError {
+    KernelError::missing(KernelPart::Ipvs, format_args!("virtual server {id}"))
 }
 
 /// `ERANGE` of `ip_vs_add_dest` and `ip_vs_edit_dest`.
@@ -168,4 +174,58 @@ fn check(id: &VirtualServerId, config: &VirtualServerConfig) -> Result<(), Kerne
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use ipvs_netlink::{DestinationConfig, Scheduler};
+
+    use super::*;
+    use crate::plan::Operation;
+
+    #[test]
+    fn destinations_are_counted_as_they_come_and_go() {
+        let [one, other] = [1, 2].map(|last| VirtualServerId::tcp(([10, 0, 0, last], 80)));
+        let config = VirtualServerConfig::new(Scheduler::RR);
+        let of = |last: u8| DestinationId {
+            address: [10, 244, 0, last].into(),
+            port: 8080,
+        };
+        let add = |server, last| {
+            let config = DestinationConfig::masquerade(1);
+            let destination = Destination {
+                id: of(last),
+                config,
+            };
+            Operation::AddDestination {
+                server,
+                destination,
+            }
+        };
+        let delete = |server, last| Operation::DeleteDestination {
+            server,
+            id: of(last),
+        };
+        let mut kernel = MemoryKernel::new();
+        for (operation, counts) in [
+            (Operation::AddServer { id: one, config }, (1, 0)),
+            (Operation::AddServer { id: other, config }, (2, 0)),
+            (add(one, 1), (2, 1)),
+            (add(one, 2), (2, 2)),
+            (add(other, 1), (2, 3)),
+            (delete(one, 1), (2, 2)),
+            (Operation::DeleteServer(other), (1, 1)),
+        ] {
+            kernel.perform(&operation).unwrap();
+            assert_eq!(kernel.server_counts(), counts, "{operation}");
+            let same = MemoryKernel::holding(&kernel.state());
+            assert_eq!(same.server_counts(), counts, "{operation}");
+        }
+        // What is refused changes nothing.
+        for operation in [add(one, 2), delete(one, 1), Operation::DeleteServer(other)] {
+            assert!(kernel.perform(&operation).is_err());
+            assert_eq!(kernel.server_counts(), (1, 1), "{operation}");
+        }
+    }
 }

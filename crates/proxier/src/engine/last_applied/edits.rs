@@ -1,0 +1,49 @@
+//! Changes of the destinations of one virtual server.
+
+use ipvs_netlink::{Destination, DestinationId};
+
+use crate::plan::Operation;
+
+/// What the destinations of one virtual server become, `None` of one that is deleted. Sorted; of one destination, in the order
+/// in which it was done.
+pub(super) struct Edits(Vec<(DestinationId, Option<Destination>)>);
+
+impl Edits {
+    pub(super) fn of<'a>(operations: impl Iterator<Item = &'a Operation>) -> Self {
+        let edit = |operation: &Operation| match operation {
+            Operation::AddDestination { destination, .. }
+            | Operation::SetDestination { destination, .. } => {
+                Some((destination.id, Some(*destination)))
+            }
+            Operation::DeleteDestination { id, .. } => Some((*id, None)),
+            _ => None,
+        };
+        let mut edits: Vec<_> = operations.filter_map(edit).collect();
+        edits.sort_by_key(|(id, _)| *id);
+        Self(edits)
+    }
+
+    /// Whether a destination is among those changed.
+    pub(super) fn concern(&self, id: &DestinationId) -> bool {
+        self.0.binary_search_by_key(id, |(id, _)| *id).is_ok()
+    }
+
+    pub(super) fn apply(&self, destinations: &[Destination]) -> Vec<Destination> {
+        let mut rest = destinations.iter().copied().peekable();
+        let mut changed = Vec::with_capacity(destinations.len() + self.0.len());
+        let mut edits = self.0.iter().peekable();
+        while let Some((id, to)) = edits.next() {
+            // The last edit of a destination decides: the sort keeps their order.
+            if edits.peek().is_some_and(|(next, _)| next == id) {
+                continue;
+            }
+            while let Some(before) = rest.next_if(|destination| destination.id < *id) {
+                changed.push(before);
+            }
+            rest.next_if(|destination| destination.id == *id);
+            changed.extend(*to);
+        }
+        changed.extend(rest);
+        changed
+    }
+}
