@@ -228,7 +228,9 @@ impl Options {
                 "no proxy mode is set; kube-proxy would take iptables, this is ipvs".to_owned(),
             );
         }
-        if config.localhost_node_ports == Some(true) && config.layout.has_ipset() {
+        // The layout that `auto` comes to is not known yet.
+        let is_chosen = layout.named().is_some() && config.layout.has_ipset();
+        if is_chosen && config.localhost_node_ports == Some(true) {
             notices.notes.push(
                 "iptables.localhostNodePorts has an effect in layout nftables and in iptables mode only"
                     .to_owned(),

@@ -279,6 +279,7 @@ fn flags_of_iptables_mode_are_heeded_in_that_mode() {
     for (flags, said) in [
         ("--layout=current", 1),
         ("--layout=classic", 1),
+        ("--layout=auto", 0),
         ("--layout=nftables", 0),
         ("--proxy-mode=iptables", 0),
     ] {
