@@ -224,6 +224,7 @@ fn on_debian() -> impl Iterator<Item = Test> {
         nftables::moving::from_the_state_of_kube_proxy,
         nftables::moving::moves_live_and_back,
         nftables::mending::what_others_do_is_mended_at_once,
+        nftables::loopback::node_ports_come_and_go_with_the_option,
     ];
     // With the iptables of nft.
     let by_nft = [

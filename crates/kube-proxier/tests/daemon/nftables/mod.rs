@@ -1,6 +1,7 @@
 //! The layout `nftables`, on Debian's kernel: nothing bound, and no tool run.
 
 pub(crate) mod image;
+pub(crate) mod loopback;
 pub(crate) mod mending;
 pub(crate) mod moving;
 
