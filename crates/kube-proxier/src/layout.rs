@@ -27,6 +27,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use dummy_link::Table;
 use proxier::cluster::Family;
+use proxier::nftables::TableRules;
 use proxier::{Config, LINK, Layout};
 use proxier_linux::{OpenError, Traces, probe_nftables};
 use tokio::sync::watch;
@@ -96,7 +97,7 @@ impl Surroundings for ThisNode {
     }
 
     fn lacks_nftables(&self) -> Option<String> {
-        let probed = probe_nftables(Family::V4);
+        let probed = probe_nftables(&TableRules::new(Family::V4));
         probed.err().map(|error| error.to_string())
     }
 }

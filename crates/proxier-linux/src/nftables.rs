@@ -356,18 +356,18 @@ pub(crate) fn classify(error: &Error) -> (Kind, Option<i32>) {
 
 const ENFILE: i32 = 23;
 
-/// Whether the kernel takes all that the proxy's table of a family is made of. One is made under another name and deleted
-/// in the same transaction, so that nothing of it is ever seen.
+/// Whether the kernel takes all that a table of these rules is made of. One is made under another name and deleted in the same
+/// transaction, so that nothing of it is ever seen.
 ///
 /// # Errors
 ///
 /// [`KernelError`] with what the kernel refuses, and the modules that may have it.
-pub fn probe(family: Family) -> Result<(), KernelError> {
+pub fn probe(rules: &TableRules) -> Result<(), KernelError> {
     let mut client = Client::open().map_err(failed)?;
-    let bare = Table::new(family, name(PROBE));
+    let bare = Table::new(rules.family, name(PROBE));
     let mut transaction = Transaction::new();
     transaction.push(Verb::Create, Item::from(bare.clone()));
-    let structure = TableRules::new(family).structure();
+    let structure = rules.structure();
     for mut set in structure.sets {
         set.table = name(PROBE);
         transaction.push(Verb::Create, Item::from(set));

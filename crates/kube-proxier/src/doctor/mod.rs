@@ -101,7 +101,7 @@ impl Machine {
             checks.push(dummy_link());
         }
         if layout == Layout::Nftables {
-            checks.extend(self.expressions());
+            checks.extend(self.expressions(config));
         }
         checks
     }

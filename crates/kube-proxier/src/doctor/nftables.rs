@@ -1,11 +1,13 @@
 //! What can be in the way of layout `nftables`.
 
 use std::fs;
+use std::net::Ipv4Addr;
 
-use dummy_link::{Mark, Rule};
+use dummy_link::{Mark, Rule, host_address};
 use nftables_netlink::{Chain, HookNumber, TableFamily, VerdictCode};
+use proxier::Config;
 use proxier::cluster::Family;
-use proxier::nftables::{Options as Marks, ROUTING_PROTOCOL, TABLE};
+use proxier::nftables::{Options as Marks, ROUTING_PROTOCOL, TABLE, TableRules};
 use proxier_linux::probe_nftables;
 
 use super::{Check, Machine, Verdict};
@@ -29,12 +31,12 @@ impl Machine {
     }
 
     /// Whether the kernel has all that the tables are made of.
-    pub(super) fn expressions(&self) -> Vec<Check> {
+    pub(super) fn expressions(&self, config: &Config) -> Vec<Check> {
         let ipv6 = self.has_ipv6();
         let families = Family::ALL
             .into_iter()
             .filter(|family| ipv6 || *family == Family::V4);
-        families.map(expressions).collect()
+        families.map(|family| expressions(family, config)).collect()
     }
 
     /// What this machine, or a pod, sends to a Service is routed by its address first.
@@ -90,12 +92,17 @@ impl Machine {
 }
 
 /// Whether the kernel has all that the table is made of.
-fn expressions(family: Family) -> Check {
+fn expressions(family: Family, config: &Config) -> Check {
     let name = match family {
         Family::V4 => "nf_tables ip",
         Family::V6 => "nf_tables ip6",
     };
-    match probe_nftables(family) {
+    let mut rules = TableRules::new(family);
+    let asks_for_loopback = config.localhost_node_ports == Some(true);
+    if family == Family::V4 && asks_for_loopback {
+        rules.loopback = vec![host_address(Ipv4Addr::LOCALHOST.into())];
+    }
+    match probe_nftables(&rules) {
         Ok(()) => Check::works(name, "has all sets, chains and expressions needed"),
         Err(error) => Check::no(
             Verdict::Fails,

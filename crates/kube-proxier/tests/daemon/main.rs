@@ -225,6 +225,7 @@ fn on_debian() -> impl Iterator<Item = Test> {
         nftables::moving::moves_live_and_back,
         nftables::mending::what_others_do_is_mended_at_once,
         nftables::loopback::node_ports_come_and_go_with_the_option,
+        nftables::loopback::the_doctor_looks_for_what_they_need,
     ];
     // With the iptables of nft.
     let by_nft = [

@@ -2,14 +2,16 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 
-use kernel_test::sysctl;
+use kernel_test::{cmd, set_sysctl, sysctl};
 use proxier::cluster::Family;
 use serde_json::json;
 
 use super::{PODS, config, reach, topology, without_tools};
 use crate::api_server::ApiServer;
 use crate::cluster::{STEADY, service, steady};
+use crate::daemon::BINARY;
 use scenarios::client::{Protocol, answer};
 use scenarios::topology::POD;
 
@@ -50,4 +52,27 @@ pub(crate) fn node_ports_come_and_go_with_the_option() {
         assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
         setup.reconfigure(&fields(true));
     }
+}
+
+/// A kernel without the module that draws slots cannot have such a table, which the doctor says before the daemon finds out.
+pub(crate) fn the_doctor_looks_for_what_they_need() {
+    const LOADER: &str = "kernel.modprobe";
+    let says = |flags: &[&str]| {
+        let mut doctor = Command::new(BINARY);
+        let output = doctor
+            .args(["doctor", "--layout=nftables"])
+            .args(flags)
+            .output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let misses = |flags: &[&str]| says(flags).contains("nft_numgen");
+    let asked: &[&str] = &["--iptables-localhost-nodeports"];
+    assert!(!misses(asked), "{}", says(asked));
+    // The namespace of another test may have such a table for a moment.
+    cmd("for n in $(seq 50); do rmmod nft_numgen && exit; sleep 0.1; done; exit 1");
+    let loader = sysctl(LOADER);
+    set_sysctl(LOADER, "/bin/false");
+    let missed = [misses(asked), misses(&[])];
+    set_sysctl(LOADER, &loader);
+    assert_eq!(missed, [true, false]);
 }
