@@ -10,6 +10,9 @@ table inet seen {
     chain out {
         type filter hook postrouting priority 300
         meta mark != 0 counter name marked
+        meta mark != 0 meta l4proto tcp counter
+        meta mark != 0 meta l4proto udp counter
+        meta mark != 0 meta l4proto { icmp, ipv6-icmp } counter
     }
 }
 END");
@@ -18,5 +21,6 @@ END");
 #[track_caller]
 pub(crate) fn assert_none_marked() {
     let counter = cmd("nft list counter inet seen marked");
-    assert!(counter.contains("packets 0 bytes 0"), "{counter}");
+    let all = || cmd("nft list table inet seen");
+    assert!(counter.contains("packets 0 bytes 0"), "{}", all());
 }
