@@ -38,7 +38,7 @@ fn desired(cluster: &Cluster) -> Desired {
     translate(cluster, &host(), &Config::default())
 }
 
-/// The destinations of a virtual server, as ADDRESS:PORT; panics if there is no such virtual server.
+/// The destinations of a virtual server as `ADDRESS:PORT`. Panics if the virtual server is not there.
 fn destinations(desired: &Desired, id: &str) -> Vec<String> {
     let server = desired
         .servers

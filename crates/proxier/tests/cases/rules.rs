@@ -5,7 +5,7 @@ use proxier_manifest::Snapshot;
 
 use crate::{case, desired};
 
-/// A Service's port that is the number of a node port: traffic to the Service's address is no node port's.
+/// A Service's port may have the number of a node port. Traffic to the Service's address is then not taken for node port traffic.
 #[test]
 fn node_port_rules_leave_out_service_addresses() {
     let wanted = desired(&case("cluster-ip-port-equals-node-port.yaml"));

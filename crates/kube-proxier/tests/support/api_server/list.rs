@@ -81,15 +81,7 @@ pub(super) fn list(
     stream.write_all(head_of(200, format, &length).as_bytes())?;
     let (first, second) = body.split_at(body.len() / 2);
     stream.write_all(first)?;
-    let mut state = shared.lock();
-    if state.faults.holds_list(&asked.path) {
-        state.held += 1;
-        shared.changed.notify_all();
-    }
-    while state.faults.holds_list(&asked.path) {
-        state = shared.changed.wait(state).unwrap();
-    }
-    drop(state);
+    drop(shared.unheld(&asked.path));
     stream.write_all(second)
 }
 

@@ -76,6 +76,19 @@ impl Shared {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+
+    /// Waits as long as the list of a path is held back, and counts that it was.
+    pub(super) fn unheld(&self, path: &str) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if state.faults.holds_list(path) {
+            state.held += 1;
+            self.changed.notify_all();
+        }
+        while state.faults.holds_list(path) {
+            state = self.changed.wait(state).unwrap();
+        }
+        state
+    }
 }
 
 impl State {

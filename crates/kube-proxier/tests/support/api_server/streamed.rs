@@ -116,14 +116,7 @@ pub(super) fn send(
     }
     drop(state);
     send_objects(stream, second, write)?;
-    let mut state = shared.lock();
-    if state.faults.holds_list(&asked.path) {
-        state.held += 1;
-        shared.changed.notify_all();
-    }
-    while state.faults.holds_list(&asked.path) {
-        state = shared.changed.wait(state).unwrap();
-    }
+    let state = shared.unheld(&asked.path);
     let meanwhile = state.store.since(&asked.path, selector, initial.version);
     let version = state.store.version();
     drop(state);
