@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -81,6 +82,22 @@ fn output(line: &str, input: &str) -> io::Result<std::process::Output> {
 #[track_caller]
 pub fn modprobe(name: &str) {
     cmd(&format!("modprobe -- '{name}'"));
+}
+
+/// Writes a shell script that can be run, as a stand-in for a tool. `text` is what comes after `#!/bin/sh`.
+///
+/// Another process writes the file. A program that is open for writing anywhere cannot be run (`ETXTBSY` of execve(2)), and a
+/// program that another thread starts has this process's files open until its own exec.
+///
+/// # Panics
+/// If the file cannot be written.
+#[track_caller]
+pub fn script(path: impl AsRef<Path>, text: &str) {
+    let path = path.as_ref().display();
+    cmd_input(
+        &format!("{{ echo '#!/bin/sh'; cat; }} > '{path}' && chmod 755 '{path}'"),
+        text,
+    );
 }
 
 /// A command that failed.
@@ -170,6 +187,8 @@ pub(crate) fn expect(result: Result<String, CommandError>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -183,6 +202,34 @@ mod tests {
         let input = "x".repeat(1 << 20);
         assert_eq!(cmd_input("cat", &input), input);
         assert_eq!(cmd_input("true", &input), "");
+    }
+
+    /// While other threads start programs without a pause.
+    #[test]
+    fn a_script_can_be_run_as_soon_as_it_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        cmd("true");
+                    }
+                });
+            }
+            for number in 0..50 {
+                let path = folder.path().join("a tool");
+                script(&path, &format!("echo \"$1\" {number}"));
+                let output = Command::new(&path).arg("run").output();
+                let printed = output.map(|output| output.stdout);
+                if !matches!(&printed, Ok(text) if *text == format!("run {number}\n").into_bytes())
+                {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("{printed:?}");
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -83,7 +83,7 @@ mod sockets;
 mod sysctl;
 mod test;
 
-pub use command::{CommandError, cmd, cmd_input, modprobe, try_cmd, try_cmd_input};
+pub use command::{CommandError, cmd, cmd_input, modprobe, script, try_cmd, try_cmd_input};
 pub use error::Error;
 pub use harness::{exec, exec_counting_instructions, exec_with_memory, main};
 pub use machine::iptables_flavour;

@@ -199,7 +199,7 @@ fn target_folder() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::cmd;
+    use crate::command::script;
 
     #[test]
     fn a_kernel_is_found_with_its_own_modules() {
@@ -207,11 +207,7 @@ mod tests {
         assert!(find(root.path()).is_none());
         let program = root.path().join("usr/bin/linux.uml");
         fs::create_dir_all(program.parent().unwrap()).unwrap();
-        // Written by another process: while a test beside this one forks, ours might be held open.
-        cmd(&format!(
-            "printf '#!/bin/sh\\necho 6.1.0-test\\n' >{0} && chmod +x {0}",
-            program.display()
-        ));
+        script(&program, "echo 6.1.0-test\n");
         let modules = root.path().join("usr/lib/uml/modules");
         fs::create_dir_all(modules.join("6.1.9")).unwrap();
         assert!(find(root.path()).is_none(), "modules of another kernel");

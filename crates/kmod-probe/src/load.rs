@@ -152,6 +152,8 @@ fn rejected(
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -202,11 +204,17 @@ mod tests {
         assert_eq!(find_modprobe(root.path()).unwrap(), Some(program));
     }
 
-    /// Stands in for kmod's.
+    /// Stands in for kmod's. Another process writes it: ours would be open, and so not to be run, in what a test beside this one
+    /// starts at that moment.
     fn script(folder: &Path, text: &str) -> PathBuf {
         let program = folder.join("modprobe");
-        fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let written = Command::new("sh")
+            .args(["-c", write])
+            .arg(&program)
+            .arg(text)
+            .status();
+        assert!(written.unwrap().success());
         program
     }
 

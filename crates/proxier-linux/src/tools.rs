@@ -135,11 +135,21 @@ fn probe(tools: &Tools) -> Result<(), Error> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+    use std::process::Command;
 
     use super::*;
+
+    /// Writes a shell script that stands in for a tool. Another process does it: the file would be open, and so not to be run, in
+    /// what a test beside this one starts at that moment.
+    pub(crate) fn stand_in(path: &Path, text: &str) {
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let mut shell = Command::new("sh");
+        let written = shell.args(["-c", write]).arg(path).arg(text).status();
+        assert!(written.unwrap().success());
+    }
 
     /// In the words of iptables-nft 1.8.9.
     #[test]
@@ -155,12 +165,8 @@ mod tests {
                 ("iptables-save", saved),
             ] {
                 let version = format!("echo '{tool} v1.8.9 (nf_tables)'");
-                let script = format!(
-                    "#!/bin/sh\ncase $1 in -V|--version) {version}; exit;; esac\n{script}\n"
-                );
-                let path = folder.join(tool);
-                fs::write(&path, script).unwrap();
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                let script = format!("case $1 in -V|--version) {version}; exit;; esac\n{script}");
+                stand_in(&folder.join(tool), &script);
             }
             let finder = ToolFinder::new().directories([&folder]);
             let found = in_use(Family::V4, &finder).unwrap();

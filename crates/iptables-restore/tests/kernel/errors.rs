@@ -4,6 +4,7 @@ use iptables_restore::{
     ApplyErrorKind, Backend, ChainName, Error, Family, RejectReason, Rejection, RestoreInput,
     RestoreOptions, Rule, TableName, ToolFinder, Tools,
 };
+use kernel_test::{cmd, script};
 
 use crate::refusals::{self, Case, Edits, kernel};
 use crate::{saved, tools};
@@ -247,15 +248,12 @@ pub(crate) fn not_permitted(backend: Backend) {
         ("iptables-save", real.save_path()),
     ] {
         let dropped = "setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all";
-        let script = format!("#!/bin/sh\nexec {dropped} {} \"$@\"\n", path.display());
-        std::fs::write(folder.join(name), script).unwrap();
+        let text = format!("exec {dropped} {} \"$@\"\n", path.display());
+        script(folder.join(name), &text);
     }
-    std::fs::write(
-        folder.join("iptables"),
-        format!("#!/bin/sh\necho 'iptables v1.8.9 ({backend})'\n"),
-    )
-    .unwrap();
-    kernel_test::cmd(&format!("chmod 755 {0} {0}/*", folder.display()));
+    let version = format!("echo 'iptables v1.8.9 ({backend})'\n");
+    script(folder.join("iptables"), &version);
+    cmd(&format!("chmod 755 {}", folder.display()));
     let tools = ToolFinder::new()
         .directories([folder])
         .find(Family::V4)

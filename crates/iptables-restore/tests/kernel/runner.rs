@@ -57,7 +57,7 @@ pub(crate) fn the_lock_of_old_tools() {
     let real = tools(Backend::Legacy, Family::V4);
     let folder = std::env::temp_dir().join("old");
     std::fs::create_dir_all(&folder).unwrap();
-    for (name, script) in [
+    for (name, text) in [
         ("iptables", "echo 'iptables v1.4.21'".to_owned()),
         (
             "iptables-save",
@@ -68,9 +68,8 @@ pub(crate) fn the_lock_of_old_tools() {
             format!("exec {} --noflush -w 1", real.restore_path().display()),
         ),
     ] {
-        std::fs::write(folder.join(name), format!("#!/bin/sh\n{script}\n")).unwrap();
+        kernel_test::script(folder.join(name), &text);
     }
-    kernel_test::cmd(&format!("chmod 755 {}/*", folder.display()));
     let tools = ToolFinder::new()
         .directories([&folder])
         .find(Family::V4)

@@ -1,10 +1,11 @@
 //! Which tools are found.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::thread;
 
 use iptables_restore::{Backend, Error, Family, Version};
+use kernel_test::script;
 
 use crate::stand_ins::{LEGACY, NFT, StandIns};
 
@@ -127,12 +128,11 @@ fn passes_over_a_back_end_that_the_kernel_lacks() {
 fn one_program_under_many_names_is_asked_once() {
     let folder = StandIns::new().unwrap();
     let multi = folder.path().join("xtables-nft-multi");
-    let script = format!(
-        "#!/bin/sh\necho \"$0\" >> {}\nsleep 0.2\necho '{NFT}'\n",
+    let text = format!(
+        "echo \"$0\" >> {}\nsleep 0.2\necho '{NFT}'\n",
         folder.path().join("runs").display()
     );
-    fs::write(&multi, script).unwrap();
-    fs::set_permissions(&multi, fs::Permissions::from_mode(0o755)).unwrap();
+    script(&multi, &text);
     for tool in ["iptables", "ip6tables", "iptables-nft", "ip6tables-nft"] {
         for end in ["", "-restore", "-save"] {
             symlink(&multi, folder.path().join(format!("{tool}{end}"))).unwrap();
@@ -167,12 +167,8 @@ fn a_program_that_is_named_after_a_back_end_is_not_asked_for_the_other() {
     ] {
         let path = folder.path().join(multi);
         let runs = folder.path().join("runs");
-        let script = format!(
-            "#!/bin/sh\necho {multi} >> {}\necho '{line}'\n",
-            runs.display()
-        );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("echo {multi} >> {}\necho '{line}'\n", runs.display());
+        script(&path, &text);
         for tool in ["", "-restore", "-save"] {
             symlink(&path, folder.path().join(format!("iptables{end}{tool}"))).unwrap();
         }

@@ -19,7 +19,7 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
-use kernel_test::{Needs, cmd};
+use kernel_test::{Needs, script};
 use libtest_mimic::{Arguments, Trial};
 
 use self::subject::{LINES, program, subject};
@@ -217,12 +217,7 @@ fn a_wrong_choice_is_refused() {
 fn missing_packages_are_named_and_not_installed() {
     let folder = tempfile::tempdir().unwrap();
     let (called, stand_in) = (folder.path().join("called"), folder.path().join("apt-get"));
-    // Written by another process: while a test beside this one forks, ours might be held open.
-    cmd(&format!(
-        "printf '#!/bin/sh\\ntouch {}\\n' >{1} && chmod +x {1}",
-        called.display(),
-        stand_in.display()
-    ));
+    script(&stand_in, &format!("touch {}\n", called.display()));
     let path = format!("{}:{}", folder.path().display(), env::var("PATH").unwrap());
     let hide = "mount -t tmpfs none /usr/sbin && mount -t tmpfs none /usr/lib/uml/modules";
     for (test, packages) in [

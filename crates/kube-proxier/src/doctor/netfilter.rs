@@ -280,8 +280,7 @@ fn nftables_mode() -> Vec<Check> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     use iptables_restore::Family;
 
@@ -303,9 +302,12 @@ mod tests {
                 "echo 'iptables-restore v1.8.9 (nf_tables)'",
             ),
         ] {
+            // Another process writes it: the file would be open, and so not to be run, in what a test beside this one starts.
+            let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+            let mut shell = Command::new("sh");
             let path = folder.path().join(name);
-            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let written = shell.args(["-c", write]).arg(path).arg(script).status();
+            assert!(written.unwrap().success());
         }
         let finder = ToolFinder::new().directories([folder.path()]);
         let tables = Tables {

@@ -1,11 +1,10 @@
 //! Tools that hang.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Instant;
 
-use kernel_test::{cmd, try_cmd};
+use kernel_test::{cmd, script, try_cmd};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -32,13 +31,12 @@ pub(crate) fn tools() -> TempDir {
             let real = cmd(&format!("command -v {real}"));
             let path = folder.path().join(&name);
             let part = name.rsplit('-').next().unwrap_or_default();
-            let script = format!(
-                "#!/bin/sh\ncase $1 in -V|--version) v=hang-version;; *) v=hang;; esac\nif [ $v = hang -o -e {at}/$v ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
+            let text = format!(
+                "case $1 in -V|--version) v=hang-version;; *) v=hang;; esac\nif [ $v = hang -o -e {at}/$v ] && [ -e {at}/hang -o -e {at}/hang-{part} ]; then echo $$ > {at}/new-$$; mv {at}/new-$$ {at}/hanging; exec sleep 3600; \
                  fi\n[ -e {at}/slow-{part} ] && sleep 3\nexec {} \"$@\"\n",
                 real.trim()
             );
-            fs::write(&path, script).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            script(&path, &text);
         }
     }
     folder

@@ -1,11 +1,11 @@
 //! How it starts and ends.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::process::Command;
 use std::time::Duration;
 
-use kernel_test::{cmd, set_sysctl, sysctl, try_cmd};
+use kernel_test::{cmd, script, set_sysctl, sysctl, try_cmd};
 use nix::sys::signal::Signal;
 
 use crate::api_server::ApiServer;
@@ -145,23 +145,19 @@ pub(crate) fn serves_before_the_checks_that_only_warn() {
 pub(crate) fn a_start_runs_few_programs() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
-    let script = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    };
     for (flavour, multi) in [
         ("legacy", "xtables-legacy-multi"),
         ("nft", "xtables-nft-multi"),
     ] {
         let real = fs::canonicalize(format!("/usr/sbin/{multi}")).unwrap();
+        // Only bash runs a program under another name.
         let text = format!(
-            "#!/bin/bash\necho \"${{0##*/}} $1\" >> {}\nexec -a \"$0\" {} \"$@\"\n",
+            "exec bash -c 'echo \"${{0##*/}} $1\" >> {}; exec -a \"$0\" {} \"$@\"' \"$0\" \"$@\"\n",
             runs.display(),
             real.display()
         );
-        let multi = script(multi, &text);
+        let multi = folder.path().join(multi);
+        script(&multi, &text);
         for tool in ["iptables", "ip6tables"] {
             for end in ["", "-save", "-restore"] {
                 symlink(&multi, folder.path().join(format!("{tool}-{flavour}{end}"))).unwrap();
@@ -172,13 +168,12 @@ pub(crate) fn a_start_runs_few_programs() {
         }
     }
     let asked = folder.path().join("asked");
-    let modprobe = script(
-        "modprobe",
-        &format!(
-            "#!/bin/sh\necho \"$*\" >> {}\nexec /sbin/modprobe \"$@\"\n",
-            asked.display()
-        ),
+    let modprobe = folder.path().join("modprobe");
+    let text = format!(
+        "echo \"$*\" >> {}\nexec /sbin/modprobe \"$@\"\n",
+        asked.display()
     );
+    script(&modprobe, &text);
     fs::write(&asked, "").unwrap();
     let usual = sysctl("kernel.modprobe");
     set_sysctl("kernel.modprobe", &modprobe.display().to_string());

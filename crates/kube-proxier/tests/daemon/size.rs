@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ipset_netlink::SetName;
 use ipvs_netlink::VirtualServerId;
-use kernel_test::{cmd, cmd_input, iptables_flavour};
+use kernel_test::{cmd, cmd_input, iptables_flavour, script};
 use proxier::Kernel as _;
 use proxier_linux::LinuxKernel;
 use serde_json::Value;
@@ -325,12 +324,10 @@ impl Tools {
                     }
                     _ => format!("{of} \"$@\""),
                 };
-                fs::write(
-                    &path,
-                    format!("#!/bin/sh\necho {tool} >> {at}/runs\n{run}\nstatus=$?\necho {tool} >> {at}/ended\nexit $status\n"),
-                )
-                .unwrap();
-                fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+                let text = format!(
+                    "echo {tool} >> {at}/runs\n{run}\nstatus=$?\necho {tool} >> {at}/ended\nexit $status\n"
+                );
+                script(&path, &text);
             }
         }
         Self { folder }

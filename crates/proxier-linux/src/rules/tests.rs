@@ -1,12 +1,12 @@
 //! Tools that hang, and those that do not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use iptables_restore::{Family, Rule, TableName, ToolFinder};
 
 use super::*;
+use crate::tools::tests::stand_in;
 
 /// Tools that hang while there is a file called `hang` beside them.
 struct Fake(PathBuf);
@@ -45,9 +45,7 @@ impl Fake {
             ),
         ];
         for (name, script) in scripts {
-            let path = folder.join(name);
-            fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            stand_in(&folder.join(name), &script);
         }
         Self(folder)
     }

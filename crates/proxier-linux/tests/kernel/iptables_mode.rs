@@ -1,9 +1,8 @@
 //! Iptables mode through `LinuxKernel`: which line belongs to whom, and how often tools are run.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
-use kernel_test::{cmd, iptables_flavour};
+use kernel_test::{cmd, iptables_flavour, script};
 use proxier::cluster::{Change, Cluster, Host};
 use proxier::kernel::{Applied, FailureReason};
 use proxier::{Config, Engine, Kernel, KernelErrorKind, Layout, Operation, Plan};
@@ -126,12 +125,11 @@ pub(crate) fn a_sync_is_one_run_of_the_tool() {
     for tool in tools {
         let of = cmd(&format!("command -v {tool}")).trim().to_owned();
         let path = folder.join(&tool);
-        let script = format!(
-            "#!/bin/sh\necho {tool} \"$@\" >> {}\nexec {of} \"$@\"\n",
+        let text = format!(
+            "echo {tool} \"$@\" >> {}\nexec {of} \"$@\"\n",
             log.display()
         );
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        script(&path, &text);
     }
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     // SAFETY: a test is a process of its own, and has one thread so far.
