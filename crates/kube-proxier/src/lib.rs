@@ -28,8 +28,6 @@
 //! | clients of the HTTP servers | no limits | time limits, and limits of connections each and in all | http: `clients_that_do_not_ask_keep_nobody_from_being_answered` |
 //! | `--cleanup` | flushes all virtual servers | removes what is the proxy's own | daemon: `process::cleans_up` |
 //! | a tool that hangs, from the start on too | everything waits | its own rules wait; it is killed after 10 s | daemon: `hanging` |
-#![forbid(unsafe_code)]
-
 mod cluster;
 pub mod config;
 mod conntrack;
@@ -40,6 +38,7 @@ pub mod explain;
 mod fallback;
 mod guard;
 pub mod health;
+pub mod heap;
 mod http;
 mod inquiry;
 mod instance;

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 
 use kube_proxier::options::{Action, DoctorOutput, Flags, Options, ThisProcess, write_file};
 use kube_proxier::top::{self, TopError};
-use kube_proxier::{daemon, doctor, explain, logging};
+use kube_proxier::{daemon, doctor, explain, heap, logging};
 
 fn main() -> ExitCode {
+    heap::share();
     let flags = match Flags::read(std::env::args_os()) {
         Ok(flags) => flags,
         Err(error) => {

@@ -40,10 +40,12 @@ mod transport;
 mod unpack;
 
 use std::ops::RangeInclusive;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio::task::JoinSet;
 
 use self::availability::Availability;
 pub use self::client::{ApiError, client, client_over};
@@ -148,9 +150,19 @@ pub async fn run(
         let (client, events) = (client.clone(), events.clone());
         Follower::new(client, kind, timing, counters, availability, scope, events).run()
     };
-    tokio::join!(
-        follow(Kind::Services),
-        follow(Kind::Slices),
-        follow(Kind::Node(interest.node_name.into())),
-    );
+    // Tasks of their own: the future that a runtime was started with has it ask for I/O and timers each time that it is woken,
+    // which is for each piece of a stream.
+    let kinds = [
+        Kind::Services,
+        Kind::Slices,
+        Kind::Node(interest.node_name.into()),
+    ];
+    let mut followers: JoinSet<()> = kinds.into_iter().map(follow).collect();
+    while let Some(ended) = followers.join_next().await {
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            resume_unwind(panic);
+        }
+    }
 }

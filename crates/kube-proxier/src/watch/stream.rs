@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -86,34 +86,41 @@ impl Watch {
         if more.is_some() {
             return Ok(true);
         }
-        // The connection is another task, which hands over one piece at a time.
-        let mut has_run = false;
-        poll_fn(|context| {
-            if mem::replace(&mut has_run, true) {
-                return Poll::Ready(());
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        connection_turn().await;
         let more = self.lines.fill_buf().now_or_never().transpose()?;
         Ok(more.is_some())
+    }
+
+    /// Reads one event, or the end, of which there are no bytes.
+    async fn read(&mut self) -> Result<usize, WatchError> {
+        self.text.clear();
+        let (lines, text, limit) = (Pin::new(&mut self.lines), &mut self.text, self.limit);
+        let format = self.format;
+        let mut read = pin!(async move {
+            match format {
+                Format::Json => read_line(lines, text, limit).await,
+                Format::Protobuf => read_frame(lines, text, limit).await,
+            }
+        });
+        let mut found = read.as_mut().now_or_never();
+        if found.is_none() {
+            connection_turn().await;
+            found = read.as_mut().now_or_never();
+        }
+        // To set a timer up takes longer than to read what is there.
+        match found {
+            Some(read) => read,
+            None => {
+                let read = timeout(self.silence, read).await;
+                read.unwrap_or(Err(WatchError::Timeout(self.silence)))
+            }
+        }
     }
 
     /// The next event; `None` where it ended, also in the middle of an event.
     pub(super) async fn next(&mut self, kind: &Kind) -> Result<Option<Received<'_>>, WatchError> {
         loop {
-            self.text.clear();
-            let (lines, text, limit) = (Pin::new(&mut self.lines), &mut self.text, self.limit);
-            let format = self.format;
-            let next = async move {
-                match format {
-                    Format::Json => read_line(lines, text, limit).await,
-                    Format::Protobuf => read_frame(lines, text, limit).await,
-                }
-            };
-            let read = timeout(self.silence, next).await;
-            if read.unwrap_or(Err(WatchError::Timeout(self.silence)))? == 0 {
+            if self.read().await? == 0 {
                 return Ok(None);
             }
             let received = match self.format {
@@ -138,6 +145,19 @@ impl Watch {
             };
         }
     }
+}
+
+/// Has other tasks run first: the connection is one, which hands over one piece at a time.
+async fn connection_turn() {
+    let mut has_run = false;
+    poll_fn(|context| {
+        if mem::replace(&mut has_run, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Follower {

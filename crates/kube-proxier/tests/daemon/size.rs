@@ -64,6 +64,7 @@ pub(crate) fn memory_and_time(services: u32) {
     let processor = daemon.processor_time();
     let sync = sync_metric("sum").unwrap_or(f64::NAN);
     let [resident, peak] = daemon.memory();
+    assert_eq!(more_heaps(daemon.id()), 0, "all threads have one");
     // Counted, for want of memory to translate all of it again beside the server.
     assert_eq!(metric("kube_proxier_pending_failures"), Some(0.0));
     let mut kernel = LinuxKernel::open().unwrap();
@@ -87,6 +88,26 @@ pub(crate) fn memory_and_time(services: u32) {
         delays[2]
     );
     assert!(peak < LIMIT, "{peak} KiB");
+}
+
+/// How many heaps glibc made beside the first one. It reserves 64 MiB for each, at a multiple of that: `HEAP_MAX_SIZE` in its
+/// `malloc/arena.c`.
+fn more_heaps(process: u32) -> usize {
+    const SIZE: usize = 64 << 20;
+    let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
+    let mut of_heaps = 0;
+    let mut heap = None;
+    for line in maps.lines() {
+        let (start, rest) = line.split_once('-').unwrap();
+        let (end, rest) = rest.split_once(' ').unwrap();
+        let [start, end] = [start, end].map(|text| usize::from_str_radix(text, 16).unwrap());
+        if rest.starts_with("rw-p") && start.is_multiple_of(SIZE) {
+            heap = Some(start);
+        } else if rest.starts_with("---p") && heap.take().is_some_and(|heap| end == heap + SIZE) {
+            of_heaps += 1;
+        }
+    }
+    of_heaps
 }
 
 /// Replaces an endpoint of the Service in the middle; how long until the kernel has it.

@@ -107,6 +107,8 @@ impl Measured {
             .args(&words[1..])
             .args(["--ignored", "--exact", "large::child", "--nocapture"])
             .env(SERVER, server.url())
+            // As the daemon has it (`kube_proxier::heap`).
+            .env("MALLOC_ARENA_MAX", "1")
             .envs(forgetful.then_some((FORGETFUL, "")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
