@@ -8,6 +8,11 @@ use iptables_restore::{Family, Rule, TableName, ToolFinder};
 use super::*;
 use crate::tools::tests::stand_in;
 
+/// How long what must come is waited for. The machine may be busy with something else.
+const LONG: Duration = Duration::from_secs(60);
+/// How long a tool is waited for that hangs.
+const SHORT: Duration = Duration::from_millis(100);
+
 /// Tools that hang while there is a file called `hang` beside them.
 struct Fake(PathBuf);
 
@@ -53,15 +58,14 @@ impl Fake {
     fn rules(&self) -> Rules {
         let finder = ToolFinder::new().directories([&self.0]);
         let mut rules = Rules::find(move || finder.find(Family::V4).map(Found::from)).unwrap();
-        rules.patience = rules_patience();
+        rules.patience = LONG;
         rules
     }
 
     /// The same, once they are found.
     fn found(&self) -> Rules {
         let mut rules = self.rules();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        rules.wait_until_found(deadline).unwrap();
+        rules.wait_until_found(Instant::now() + LONG).unwrap();
         assert!(rules.tools().is_some());
         rules
     }
@@ -71,9 +75,7 @@ impl Fake {
         fs::write(self.0.join("hang-all"), "").unwrap();
         self.hang(true);
         let mut rules = self.rules();
-        rules
-            .wait_until_found(Instant::now() + Duration::from_millis(100))
-            .unwrap();
+        rules.wait_until_found(Instant::now() + SHORT).unwrap();
         assert!(rules.tools().is_none());
         rules
     }
@@ -110,7 +112,7 @@ fn change(port: u16) -> RestoreInput {
 }
 
 fn read(rules: &mut Rules) -> usize {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LONG;
     loop {
         match rules.save() {
             Saved::Read(found) => return found.tables[0].chains[0].rules.len(),
@@ -121,6 +123,14 @@ fn read(rules: &mut Rules) -> usize {
 
 fn restore(rules: &mut Rules, change: &RestoreInput) -> Restored {
     rules.restore(&Run::of([change]))
+}
+
+/// What comes of it with little patience.
+fn impatiently<T>(rules: &mut Rules, attempt: impl FnOnce(&mut Rules) -> T) -> T {
+    rules.patience = SHORT;
+    let outcome = attempt(rules);
+    rules.patience = LONG;
+    outcome
 }
 
 #[test]
@@ -134,7 +144,7 @@ fn a_tool_that_hangs_is_not_waited_for_and_its_rules_are_neither_lost_nor_double
     ));
     fake.hang(true);
     // What was changed is known without reading it.
-    let Saved::Believed(believed, error) = rules.save() else {
+    let Saved::Believed(believed, error) = impatiently(&mut rules, Rules::save) else {
         panic!("it hangs");
     };
     assert_eq!(believed.tables[0].chains[0].rules.len(), 1);
@@ -146,7 +156,7 @@ fn a_tool_that_hangs_is_not_waited_for_and_its_rules_are_neither_lost_nor_double
         panic!("it still hangs");
     };
     assert!(error.to_string().contains("has not ended"), "{error}");
-    rules.patience = Duration::from_millis(300);
+    rules.patience = LONG;
     // Nothing is changed on the strength of what is only believed.
     assert!(matches!(
         restore(&mut rules, &change(2)),
@@ -157,10 +167,8 @@ fn a_tool_that_hangs_is_not_waited_for_and_its_rules_are_neither_lost_nor_double
     assert_eq!(fake.held(), 1);
 
     fake.hang(true);
-    assert!(matches!(
-        restore(&mut rules, &change(2)),
-        Restored::Waits(_)
-    ));
+    let waits = impatiently(&mut rules, |rules| restore(rules, &change(2)));
+    assert!(matches!(waits, Restored::Waits(_)));
     assert!(matches!(
         restore(&mut rules, &change(2)),
         Restored::Waits(_)
@@ -182,7 +190,8 @@ fn a_tool_that_hangs_from_the_start_leaves_nothing_known() {
     let fake = Fake::new("rules-start");
     let mut rules = fake.found();
     fake.hang(true);
-    assert!(matches!(rules.save(), Saved::Unknown(_)));
+    let saved = impatiently(&mut rules, Rules::save);
+    assert!(matches!(saved, Saved::Unknown(_)));
     // A change may be tried only after that was read.
     assert!(matches!(
         restore(&mut rules, &change(1)),
@@ -219,7 +228,7 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
     ));
     assert!(!rules.answered());
     fake.hang(false);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LONG;
     while !rules.answered() {
         assert!(Instant::now() < deadline, "no answer");
         std::thread::sleep(Duration::from_millis(20));
@@ -229,7 +238,7 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
     assert!(matches!(rules.save(), Saved::Read(_)));
     assert!(rules.tools().is_some());
     assert!(!rules.answered(), "nothing was waited for");
-    rules.patience = Duration::from_secs(30);
+    rules.patience = LONG;
     assert!(matches!(
         restore(&mut rules, &change(1)),
         Restored::Done(Ok(()))
@@ -241,10 +250,10 @@ fn tools_that_hang_as_they_are_looked_for_are_taken_once_they_answer() {
 fn tools_that_are_slow_as_they_are_looked_for_are_waited_for_with_more_patience() {
     let fake = Fake::new("rules-patient");
     let mut rules = fake.not_found_in_time();
-    rules.set_patience(Duration::from_secs(30));
+    rules.set_patience(LONG);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            std::thread::sleep(rules_patience());
+            std::thread::sleep(SHORT);
             fake.hang(false);
         });
         let saved = rules.save();
@@ -257,7 +266,7 @@ fn tools_that_are_slow_as_they_are_looked_for_are_waited_for_with_more_patience(
 fn tools_that_are_missing_are_an_error_at_once() {
     let finder = ToolFinder::new().directories(["/nowhere"]);
     let mut rules = Rules::find(move || finder.find(Family::V4).map(Found::from)).unwrap();
-    let found = rules.wait_until_found(Instant::now() + Duration::from_secs(30));
+    let found = rules.wait_until_found(Instant::now() + LONG);
     assert!(
         matches!(found, Err(Error::ToolsNotFound { .. })),
         "{found:?}"
@@ -267,38 +276,32 @@ fn tools_that_are_missing_are_an_error_at_once() {
 /// All Services of a large cluster at once: the tool takes longer than for one, and does not hang.
 #[test]
 fn a_large_change_is_given_more_time() {
+    // Of these a single one is given six seconds more.
+    const MANY: u16 = 60_000;
     let fake = Fake::new("large");
     let mut rules = fake.found();
     assert_eq!(read(&mut rules), 0);
     let mut large = RestoreInput::new();
-    for port in 0..20_000 {
+    for port in 0..MANY {
         large.append(&change(port));
     }
-    fake.hang(true);
-    std::thread::scope(|scope| {
-        // Longer than one change is waited for.
-        scope.spawn(|| {
-            std::thread::sleep(rules_patience() * 3);
-            fake.hang(false);
-        });
-        let done = restore(&mut rules, &large);
-        assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
-    });
-    assert_eq!(fake.held(), 20_000);
+    let restored_late = |rules: &mut Rules, change| {
+        fake.hang(true);
+        std::thread::scope(|scope| {
+            // Longer than one change is waited for.
+            scope.spawn(|| {
+                std::thread::sleep(SHORT * 3);
+                fake.hang(false);
+            });
+            impatiently(rules, |rules| restore(rules, change))
+        })
+    };
+    let done = restored_late(&mut rules, &large);
+    assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
+    assert_eq!(fake.held(), usize::from(MANY));
     // One more, for which the tool reads and writes all of them, and a look at them.
-    assert_eq!(read(&mut rules), 20_000);
-    fake.hang(true);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            std::thread::sleep(rules_patience() * 3);
-            fake.hang(false);
-        });
-        let done = restore(&mut rules, &change(20_000));
-        assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
-    });
-    assert_eq!(fake.held(), 20_001);
-}
-
-const fn rules_patience() -> Duration {
-    Duration::from_millis(300)
+    assert_eq!(read(&mut rules), usize::from(MANY));
+    let done = restored_late(&mut rules, &change(MANY));
+    assert!(matches!(done, Restored::Done(Ok(()))), "{done:?}");
+    assert_eq!(fake.held(), usize::from(MANY) + 1);
 }
