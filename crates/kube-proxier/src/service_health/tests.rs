@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use tokio::net::TcpStream;
 
 use super::super::health::tests::TestClock;
@@ -9,14 +11,21 @@ fn service(name: &str, port: u16, local_endpoints: usize) -> ServiceHealth {
         .with_local_endpoints(Family::V4, local_endpoints)
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody takes meanwhile: below those that the kernel gives by itself, and another one each time.
 async fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap().port()
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id() * 10 + call) % 20_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("0.0.0.0", port)).await.is_ok() {
+            return port;
+        }
+    }
 }
 
 async fn eventually(port: u16, wanted: &str) -> String {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         if TcpStream::connect(address).await.is_ok() {
             let answer = request(address, "/").await;
@@ -30,7 +39,7 @@ async fn eventually(port: u16, wanted: &str) -> String {
 }
 
 async fn closed(port: u16) {
-    for _ in 0..500 {
+    for _ in 0..3000 {
         if TcpStream::connect(("127.0.0.1", port)).await.is_err() {
             return;
         }

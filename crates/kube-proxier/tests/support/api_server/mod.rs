@@ -32,12 +32,13 @@ mod tls;
 mod watch;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReceiveTimeout;
+use nix::sys::socket::{Backlog, Shutdown, listen, setsockopt, shutdown};
 use nix::sys::time::TimeVal;
 
 pub(crate) use self::asked::Asked;
@@ -50,6 +51,9 @@ pub(crate) use self::tls::{Authority, Tls, WRITTEN};
 #[derive(Clone)]
 pub(crate) struct ApiServer {
     address: SocketAddr,
+    /// Stays bound while it does not listen: a test beside this one could be given the address, and what such a test starts has
+    /// all open files of the process until its own exec.
+    listener: Arc<TcpListener>,
     shared: Arc<Shared>,
     _end: Arc<End>,
     /// Who is to be believed that it is this one.
@@ -105,16 +109,17 @@ impl ApiServer {
     }
 
     fn bind(address: IpAddr, tls: Option<Tls>) -> Self {
-        let listener = TcpListener::bind((address, 0)).unwrap();
+        let listener = bound(address);
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::new(tls));
         let server = Self {
             address,
+            listener: Arc::new(listener),
             _end: Arc::new(End(Arc::clone(&shared))),
             shared,
             authority: None,
         };
-        server.listen(listener);
+        server.listen();
         server
     }
 
@@ -159,8 +164,8 @@ impl ApiServer {
         self.change(|state| state.tls = Some(tls));
     }
 
-    fn listen(&self, listener: TcpListener) {
-        let shared = Arc::clone(&self.shared);
+    fn listen(&self) {
+        let (listener, shared) = (Arc::clone(&self.listener), Arc::clone(&self.shared));
         // Not for longer than this, so that it can be told to go.
         let patience = TimeVal::new(0, 50_000);
         setsockopt(&listener, ReceiveTimeout, &patience).unwrap();
@@ -175,7 +180,8 @@ impl ApiServer {
                     connection::accept(&shared, stream);
                 }
             }
-            drop(listener);
+            // Connections are refused from here on.
+            shutdown(listener.as_raw_fd(), Shutdown::Read).unwrap();
             shared.lock().faults.refusing = true;
             shared.changed.notify_all();
         });
@@ -192,12 +198,12 @@ impl ApiServer {
 
     /// Comes back after [`Self::stop`], where it was, with all it had.
     pub(crate) fn come_back(&self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        listen(&*self.listener, Backlog::MAXCONN).unwrap();
         self.change(|state| {
             state.listening = true;
             state.faults.refusing = false;
         });
-        self.listen(listener);
+        self.listen();
     }
 
     fn wait(&self, what: &str, ready: impl Fn(&State) -> bool) {
@@ -218,5 +224,17 @@ impl ApiServer {
         let done = change(&mut self.shared.lock());
         self.shared.changed.notify_all();
         done
+    }
+}
+
+/// A listener at a port of its own. The kernel takes a port that it chose itself back from a socket that stops to listen, so the
+/// port is chosen first.
+fn bound(address: IpAddr) -> TcpListener {
+    loop {
+        let free = TcpListener::bind((address, 0)).unwrap().local_addr();
+        // Somebody else may have taken it already.
+        if let Ok(listener) = TcpListener::bind(free.unwrap()) {
+            return listener;
+        }
     }
 }
