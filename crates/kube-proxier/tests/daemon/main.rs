@@ -73,6 +73,7 @@ fn main() -> ExitCode {
         process::says_that_it_runs,
         process::serves_before_the_checks_that_only_warn,
         process::a_start_runs_few_programs,
+        phases::a_streamed_list_takes_few_system_calls,
         process::a_second_one_stays_out,
         process::cleans_up,
         process::cleans_up_where_nothing_is,

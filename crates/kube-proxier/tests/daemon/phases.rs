@@ -59,3 +59,29 @@ pub(crate) fn of_a_start(services: u32) {
     show(&daemon, "a while later", began.elapsed());
     print!("{}", lines.read());
 }
+
+/// Objects of a streamed list come in pieces of many: there is no system call for each.
+pub(crate) fn a_streamed_list_takes_few_system_calls() {
+    const SERVICES: u32 = 300;
+    let server = filled(SERVICES);
+    let setup = Setup::new(&server, "");
+    let calls = setup.folder().join("calls");
+    let to = calls.display().to_string();
+    // Where the clock is no system call, as on a machine, it is the first that counts.
+    let traced = ["-f", "-e", "trace=epoll_wait,clock_gettime", "-o", &to];
+    let mut daemon = setup.start_by("strace", &traced);
+    let read = |what: &str| {
+        let log = fs::read_to_string(&calls).unwrap_or_default();
+        log.matches(what).count()
+    };
+    daemon.wait_until("all to be listed", || {
+        let log = setup.log();
+        let listed = log.contains("everything is listed");
+        listed.then_some(()).ok_or(log)
+    });
+    let [polls, clock] = ["epoll_wait(", "clock_gettime("].map(read);
+    println!("{SERVICES} Services: {polls} times epoll_wait, {clock} times clock_gettime");
+    let objects = 2 * usize::try_from(SERVICES).unwrap();
+    assert!(polls < objects / 3, "{polls}");
+    assert!(clock < 2 * objects, "{clock}");
+}
