@@ -79,14 +79,19 @@ fn a_first_sync_comes_in_pieces_of_bounded_length() {
     let served = |plan: &Plan| plan.phase(Phase::Serve).len();
     assert!(fill.iter().all(|plan| served(plan) == 0));
     let most = LIMIT + usize::from(ENDPOINTS);
+    let binding = usize::from(SERVICES).div_ceil(LIMIT);
+    let (serve, bind) = serve.split_at(serve.len() - (binding - 1));
     assert!(serve.iter().all(|plan| (1..=most).contains(&served(plan))));
+    let bound = |plan: &Plan| plan.phase(Phase::Bind).len();
+    let (last_servers, others) = serve.split_last().unwrap();
+    assert!(fill.iter().chain(others).all(|plan| bound(plan) == 0));
+    assert_eq!(bound(last_servers), LIMIT);
+    assert!(bind.iter().all(|plan| served(plan) == 0));
+    assert!(bind.iter().all(|plan| (1..=LIMIT).contains(&bound(plan))));
     for phase in Phase::ALL {
         let all = pieces.iter().flat_map(|piece| piece.phase(phase));
         assert!(all.eq(plan.phase(phase)), "{phase:?}");
     }
-    let (last, others) = pieces.split_last().unwrap();
-    assert_eq!(last.phase(Phase::Bind).len(), usize::from(SERVICES));
-    assert!(others.iter().all(|plan| plan.phase(Phase::Bind).is_empty()));
     assert!(engine.plan().is_empty());
     // One that takes up where all is as it should be has nothing to add.
     assert!(engine.audit(&kernel.observe().unwrap()).is_empty());

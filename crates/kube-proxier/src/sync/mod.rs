@@ -40,9 +40,9 @@ use super::machine::Machine;
 /// How often it is looked whether a tool answers that did not.
 const TOOLS: Duration = Duration::from_secs(1);
 
-/// About how many operations for new virtual servers one plan has. So many take a megabyte; a first sync of 10,000 Services of
-/// ten endpoints would take fifteen as one plan.
-const PIECE: usize = 8192;
+/// About how many operations for new virtual servers one plan has. So many take half a megabyte, in lists that grow to a power of
+/// two; a first sync of 10,000 Services of ten endpoints would take fifteen as one plan.
+const PIECE: usize = 4000;
 
 /// The daemon's state: what is wanted, what the kernel holds of it, and when to sync next.
 ///

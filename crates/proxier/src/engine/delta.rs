@@ -148,6 +148,11 @@ impl DeltaBuilder<'_> {
             self.table(family, dirty, &mut delta);
         }
         self.routing(&mut delta);
+        if delta.lacks_members {
+            // Only what fills sets is carried out of its plan.
+            delta.desired.servers = Vec::new();
+            delta.desired.addresses = BTreeSet::new();
+        }
         delta
     }
 

@@ -2,10 +2,11 @@
 //! takes more memory than the engine itself.
 //!
 //! All pieces together are the plan that would be made at once, in its order: the first ones fill sets, the next has what else comes
-//! before virtual servers, each from there on adds some of these, and the last has what comes after.
+//! before virtual servers, each from there on adds some of these, then addresses are bound, and the last has what comes after.
 
 use std::collections::BTreeSet;
 use std::mem;
+use std::net::IpAddr;
 
 use ipvs_netlink::VirtualServerId;
 
@@ -15,12 +16,15 @@ use crate::plan::{Phase, Plan};
 
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
-    /// How many operations of virtual servers that are added a piece has, and how many members of sets; `None`: no limit.
+    /// How many operations of virtual servers that are added a piece has, how many members of sets, and how many addresses that
+    /// are bound; `None`: no limit.
     limit: Option<usize>,
     /// The last piece has not filled the sets: the next one goes on with what is dirty.
     fills: bool,
     /// Virtual servers that later pieces add.
     later: BTreeSet<VirtualServerId>,
+    /// Addresses that later pieces bind, once all virtual servers are there.
+    unbound: BTreeSet<IpAddr>,
     /// What the last piece has.
     last: Dirty,
     /// What the last plan is about: dirty until it has been carried out.
@@ -45,18 +49,25 @@ impl Pieces {
 }
 
 impl Engine {
-    /// Limits what one plan adds: virtual servers with so many destinations and themselves, and so many members of sets; always one
-    /// of each. What a plan leaves out for that comes with the next ones, while [`has_more`](Self::has_more). Without a limit, as in the
-    /// beginning, each plan is whole.
+    /// Limits what one plan adds: virtual servers with so many destinations and themselves, so many members of sets, and so many
+    /// addresses; always one of each. What a plan leaves out for that comes with the next ones, while [`has_more`](Self::has_more).
+    /// Without a limit, as in the beginning, each plan is whole.
     pub const fn limit_plans(&mut self, operations: Option<usize>) {
         self.pieces.limit = operations;
     }
 
-    /// Whether the last plan was a piece: the next one, which goes on, should be carried out at once. What is bound, mapped
-    /// or deleted waits for the last piece.
+    /// Whether the last plan was a piece: the next one, which goes on, should be carried out at once. What is bound waits for the
+    /// virtual servers, and what is mapped or deleted for the last piece.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        self.pieces.fills || !self.pieces.later.is_empty() || self.pieces.all_at_once
+        let Pieces {
+            fills,
+            later,
+            unbound,
+            all_at_once,
+            ..
+        } = &self.pieces;
+        *fills || !later.is_empty() || !unbound.is_empty() || *all_at_once
     }
 
     /// Leaves no more dirty than the next piece has. Whether others follow.
@@ -68,14 +79,15 @@ impl Engine {
         if mem::take(&mut self.pieces.fills) {
             return self.has_more();
         }
-        let mut later = mem::take(&mut self.pieces.later);
-        if later.is_empty() {
-            later = self.additions();
-        } else {
+        if self.has_more() {
             // What has changed meanwhile.
             let others = mem::take(&mut self.dirty);
             self.pieces.last.append(others);
+        } else {
+            self.pieces.later = self.additions();
+            self.pieces.unbound = self.take_unbound();
         }
+        let mut later = mem::take(&mut self.pieces.later);
         let mut room = self.pieces.limit.unwrap_or(usize::MAX);
         let rest = later.iter().find(|id| {
             let full = room == 0;
@@ -90,6 +102,9 @@ impl Engine {
             self.dirty.servers.remove(id);
         }
         self.dirty.servers.append(&mut later);
+        if rest.is_empty() {
+            self.bind_some();
+        }
         self.pieces.later = rest;
         let more = self.has_more();
         if !more {
@@ -107,11 +122,11 @@ impl Engine {
         plan
     }
 
-    /// Leaves to the last piece what comes after virtual servers, if `more` pieces follow. What was dirty and is not in the plan
-    /// is as it should be.
+    /// Leaves to the last piece what comes after virtual servers and bound addresses, if `more` pieces follow. What was dirty and is
+    /// not in the plan is as it should be.
     pub(super) fn end_piece(&mut self, plan: &mut Plan, more: bool) {
         if more {
-            let after = plan.split_off(Phase::Bind);
+            let after = plan.split_off(Phase::Map);
             self.pieces.last.append(Dirty::of(&after));
         }
         self.dirty = Dirty::default();
@@ -124,6 +139,7 @@ impl Engine {
     pub(super) fn join_pieces(&mut self) {
         if self.has_more() {
             self.dirty.servers.append(&mut self.pieces.later);
+            self.dirty.addresses.append(&mut self.pieces.unbound);
             self.dirty.append(mem::take(&mut self.pieces.last));
             (self.pieces.fills, self.pieces.all_at_once) = (false, true);
         }
@@ -149,6 +165,31 @@ impl Engine {
                 && !last_applied.servers.contains_key(id)
         };
         self.dirty.servers.iter().filter(is_new).copied().collect()
+    }
+
+    /// Takes the dirty addresses that are only to be bound, where a plan is limited.
+    fn take_unbound(&mut self) -> BTreeSet<IpAddr> {
+        let last_applied = self.last_applied.as_ref();
+        let (Some(_), Some(last_applied)) = (self.pieces.limit, last_applied) else {
+            return BTreeSet::new();
+        };
+        let is_new = |address: &IpAddr| {
+            self.wanted.binds(*address) && last_applied.bound(*address).next().is_none()
+        };
+        let dirty = mem::take(&mut self.dirty.addresses);
+        let (new, others) = dirty.into_iter().partition(is_new);
+        self.dirty.addresses = others;
+        new
+    }
+
+    /// Leaves to later pieces all but the first addresses that are to be bound.
+    fn bind_some(&mut self) {
+        let limit = self.pieces.limit.map_or(usize::MAX, |limit| limit.max(1));
+        let mut unbound = mem::take(&mut self.pieces.unbound);
+        if let Some(first) = unbound.iter().nth(limit).copied() {
+            self.pieces.unbound = unbound.split_off(&first);
+        }
+        self.dirty.addresses.append(&mut unbound);
     }
 }
 
