@@ -238,12 +238,13 @@ impl LastApplied {
         let Some(set) = self.sets.get_mut(set) else {
             return;
         };
+        let few = entries.len() < set.entries.len() / 16;
         let entries = entries.into_iter().cloned();
-        if set.entries.is_empty() {
-            // All at once is much faster.
-            set.entries = entries.collect();
-        } else {
+        if few {
             set.entries.extend(entries);
+        } else {
+            // All at once is much faster, and leaves no node of the tree half empty.
+            set.entries.append(&mut entries.collect());
         }
     }
 
