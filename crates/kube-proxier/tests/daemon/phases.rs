@@ -1,5 +1,6 @@
 //! Where the time and the memory of a start go.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,6 +32,34 @@ fn memory(id: u32) -> String {
     )
 }
 
+/// Pages of a process by what they are of, in KiB: of files with the rights that they are mapped with (`smaps` of proc(5)). A page
+/// that was written counts as the process's own.
+fn mapped(id: u32) -> String {
+    let smaps = fs::read_to_string(format!("/proc/{id}/smaps")).unwrap_or_default();
+    let mut kinds: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    let mut kind = String::new();
+    for line in smaps.lines() {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match *words {
+            [addresses, rights, _, _, _, ref name @ ..] if !addresses.ends_with(':') => {
+                let name = name.first().copied().unwrap_or("no name");
+                let name = name.rsplit('/').next().unwrap_or_default();
+                kind = format!("{name} {}", &rights[..3]);
+            }
+            ["Rss:", size, _] => kinds.entry(kind.clone()).or_default().0 += number(size),
+            ["Anonymous:", size, _] => kinds.entry(kind.clone()).or_default().1 += number(size),
+            _ => {}
+        }
+    }
+    let lines = kinds.iter().filter(|(_, (all, _))| *all > 0);
+    let lines = lines.map(|(kind, (all, own))| format!("  {kind}: {all} KiB, {own} its own\n"));
+    lines.collect()
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_default()
+}
+
 /// Starts with so many Services of ten endpoints each, and prints when each phase is over, with the daemon's processor time
 /// and memory then.
 pub(crate) fn of_a_start(services: u32) {
@@ -57,6 +86,7 @@ pub(crate) fn of_a_start(services: u32) {
     );
     thread::sleep(Duration::from_secs(3));
     show(&daemon, "a while later", began.elapsed());
+    print!("{}", mapped(daemon.id()));
     print!("{}", lines.read());
 }
 

@@ -2,6 +2,7 @@
 //!
 //! ```sh
 //! cargo test --release -p kube-proxier --test watch -- --ignored --exact --nocapture large::of_10000 large::of_50000
+//! cargo test --release -p kube-proxier --test watch -- --ignored --exact --nocapture large::alone
 //! ```
 
 use std::fs;
@@ -35,6 +36,8 @@ const ENDPOINTS: u32 = 10;
 /// Changes of the stream, and how many a second there shall be.
 const CHANGES: u32 = 50_000;
 const RATE: u32 = 10_000;
+/// How often the daemon alone is started on one cluster.
+const RUNS: u32 = 5;
 
 fn address(network: u32, number: u32) -> String {
     Ipv4Addr::from(network + number).to_string()
@@ -178,14 +181,22 @@ fn processor_time(process: &str) -> Duration {
     Duration::from_nanos(threads.map(|thread| of_thread(thread.unwrap())).sum())
 }
 
-fn measure(services: u32) {
-    for (name, api) in [("protobuf", Api::Http1), ("JSON", Api::JsonOnly)] {
+/// A server with so many Services that has protobuf, and one that has JSON only.
+fn servers(services: u32) -> impl Iterator<Item = (&'static str, ApiServer)> {
+    let formats = [("protobuf", Api::Http1), ("JSON", Api::JsonOnly)];
+    formats.into_iter().map(move |(name, api)| {
         let server = api.start();
         server.put(node(NODE));
         for number in 0..services {
             server.put(service(number));
             server.put(slice(number, number));
         }
+        (name, server)
+    })
+}
+
+fn measure(services: u32) {
+    for (name, server) in servers(services) {
         let written = WRITTEN.load(Ordering::Relaxed);
         let of_server = processor_time("self");
         let mut measured = Measured::start(&server, false);
@@ -211,13 +222,19 @@ fn measure(services: u32) {
             measured.memory()
         );
         drop(measured);
-        let mut measured = Measured::start(&server, true);
-        measured.line("synced");
-        println!(
-            "{services} Services x {ENDPOINTS} in {name}: the daemon alone {}",
-            measured.memory()
-        );
+        measure_alone(services, name, &server);
     }
+}
+
+/// The daemon alone: its kernel keeps nothing.
+fn measure_alone(services: u32, name: &str, server: &ApiServer) {
+    let mut measured = Measured::start(server, true);
+    measured.line("synced");
+    println!(
+        "{services} Services x {ENDPOINTS} in {name}: the daemon alone after {:.2?} of processor time {}",
+        measured.processor_time(),
+        measured.memory()
+    );
 }
 
 /// Changes one endpoint after another.
@@ -265,6 +282,18 @@ fn of_10000() {
 #[ignore = "a measurement, which takes some GB"]
 fn of_50000() {
     measure(50_000);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn alone() {
+    for services in [1000, 10_000] {
+        for (name, server) in servers(services) {
+            for _ in 0..RUNS {
+                measure_alone(services, name, &server);
+            }
+        }
+    }
 }
 
 /// Counts, and says when everything is listed and in the kernel.
