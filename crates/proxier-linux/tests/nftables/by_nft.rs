@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::num::NonZeroU16;
 use std::process::Command;
+use std::time::Duration;
 
 use iptables_restore::{Error, RejectReason, RestoreInput, TableName, ToolFinder};
 use ipvs_netlink::Protocol;
@@ -81,8 +82,9 @@ pub(crate) fn in_a_user_namespace() {
             }
         }
     }
-    let tools = ToolFinder::new().find_in_use(Family::V4);
-    let refused = tools.unwrap().restore(&at_once);
+    // An emulated machine that does something else may take longer than the tools are given by themselves.
+    let tools = ToolFinder::new().find_in_use(Family::V4).unwrap();
+    let refused = tools.time_limit(Duration::from_secs(120)).restore(&at_once);
     let Err(Error::Rejected(rejection)) = &refused else {
         panic!("{refused:?}");
     };
