@@ -241,21 +241,20 @@ pub(crate) fn a_dry_run_changes_nothing(backend: Backend) {
 /// The tools as somebody without rights, through links that give them up.
 pub(crate) fn not_permitted(backend: Backend) {
     let real = tools(backend, Family::V4);
-    let folder = std::env::temp_dir().join("unprivileged");
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for (name, path) in [
         ("iptables-restore", real.restore_path()),
         ("iptables-save", real.save_path()),
     ] {
         let dropped = "setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set=-all";
         let text = format!("exec {dropped} {} \"$@\"\n", path.display());
-        script(folder.join(name), &text);
+        script(folder.path().join(name), &text);
     }
     let version = format!("echo 'iptables v1.8.9 ({backend})'\n");
-    script(folder.join("iptables"), &version);
-    cmd(&format!("chmod 755 {}", folder.display()));
+    script(folder.path().join("iptables"), &version);
+    cmd(&format!("chmod 755 {}", folder.path().display()));
     let tools = ToolFinder::new()
-        .directories([folder])
+        .directories([folder.path()])
         .find(Family::V4)
         .unwrap();
     let mut input = RestoreInput::new();

@@ -55,8 +55,7 @@ pub(crate) fn the_lock(backend: Backend) {
 /// A tool that pretends to be too old to lock runs a newer one: which finds the lock held, by us.
 pub(crate) fn the_lock_of_old_tools() {
     let real = tools(Backend::Legacy, Family::V4);
-    let folder = std::env::temp_dir().join("old");
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("iptables", "echo 'iptables v1.4.21'".to_owned()),
         (
@@ -68,10 +67,10 @@ pub(crate) fn the_lock_of_old_tools() {
             format!("exec {} --noflush -w 1", real.restore_path().display()),
         ),
     ] {
-        kernel_test::script(folder.join(name), &text);
+        kernel_test::script(folder.path().join(name), &text);
     }
     let tools = ToolFinder::new()
-        .directories([&folder])
+        .directories([folder.path()])
         .find(Family::V4)
         .unwrap();
     assert!(tools.features().caller_locks);

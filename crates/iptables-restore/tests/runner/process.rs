@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use iptables_restore::{Error, Family, RestoreInput, Rule, SaveOptions, TableName};
 
@@ -10,16 +10,14 @@ use crate::stand_ins::{LEGACY, NFT, OLD, StandIns, tools, two_tables};
 
 #[test]
 fn a_tool_that_does_not_end_is_killed() {
-    // The second leaves a child behind that keeps the pipes open.
-    for script in ["exec sleep 30", "sleep 30 & echo $! > $here/left"] {
+    // The second leaves a child behind that keeps the pipes open. Who waits for their end waits for an hour.
+    for script in ["exec sleep 3600", "sleep 3600 & echo $! > $here/left"] {
         let (stand_ins, tools) = tools(NFT, script).unwrap();
-        let started = Instant::now();
         let error = tools
             .time_limit(Duration::from_millis(300))
             .restore(&two_tables().unwrap())
             .unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-        assert!(started.elapsed() < Duration::from_secs(5));
         if let Ok(left) = stand_ins.file("left") {
             Command::new("kill").arg(left.trim()).status().unwrap();
         }

@@ -113,7 +113,7 @@ pub(crate) fn a_refused_line_keeps_its_service_waiting_and_no_other() {
 
 /// Rules that come and rules that go, in both tables: the tool is run once.
 pub(crate) fn a_sync_is_one_run_of_the_tool() {
-    let folder = std::env::temp_dir().join("counted");
+    let folder = std::env::temp_dir().join(format!("counted-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let log = folder.join("runs");
     let flavour = iptables_flavour();

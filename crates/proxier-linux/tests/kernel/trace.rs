@@ -19,7 +19,7 @@ pub(crate) struct Trace {
 
 impl Trace {
     pub(crate) fn start() -> Self {
-        let log = std::env::temp_dir().join("engine-calls");
+        let log = std::env::temp_dir().join(format!("engine-calls-{}", std::process::id()));
         let thread = fs::read_link("/proc/thread-self").unwrap();
         let id = thread.file_name().unwrap().to_str().unwrap().to_owned();
         let strace = Command::new("strace")
