@@ -40,6 +40,30 @@ const FORBIDDEN: &str = "/etc/modprobe.d/hidden-by-test.conf";
 /// Where the copy of the list of modules is that lacks some.
 const COPY: &str = "/run/modules";
 
+fn is_any(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Unloads the modules whose names begin so. They may be in use by what a test before this one has left: the kernel takes its
+/// namespace apart when it has the time.
+pub(crate) fn unload(prefixes: &[&str]) {
+    let deadline = Instant::now() + PATIENCE * 4;
+    loop {
+        let modules = fs::read_to_string("/proc/modules").unwrap();
+        let names = modules.lines().filter_map(|line| line.split(' ').next());
+        let loaded: Vec<_> = names.filter(|name| is_any(name, prefixes)).collect();
+        if loaded.is_empty() {
+            break;
+        }
+        // Those that others depend on go in a later round.
+        for module in &loaded {
+            let _ = try_cmd(&format!("rmmod {module}"));
+        }
+        assert!(Instant::now() < deadline, "{loaded:?} stay: {modules}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Modules that are not loaded, and that this machine does not have, until this is dropped.
 struct Hidden;
 
@@ -47,23 +71,8 @@ impl Hidden {
     /// Those whose names begin so.
     fn unload(prefixes: &[&str]) -> Self {
         load_tables();
-        let is_one = |name: &&str| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        // The kernel takes a namespace of a test before apart when it has the time.
-        let deadline = Instant::now() + PATIENCE * 4;
-        loop {
-            let modules = fs::read_to_string("/proc/modules").unwrap();
-            let names = modules.lines().filter_map(|line| line.split(' ').next());
-            let loaded: Vec<_> = names.filter(is_one).collect();
-            if loaded.is_empty() {
-                break;
-            }
-            // Those that others depend on go in a later round; sets of a test before may be there for a moment.
-            for module in &loaded {
-                let _ = try_cmd(&format!("rmmod {module}"));
-            }
-            assert!(Instant::now() < deadline, "{loaded:?} stay: {modules}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        unload(prefixes);
+        let is_one = |name: &&str| is_any(name, prefixes);
         let release = sysctl("kernel/osrelease");
         let folder = fs::canonicalize(format!("/lib/modules/{release}")).unwrap();
         let copy = format!("{COPY}/{release}");

@@ -72,7 +72,6 @@ fn main() -> ExitCode {
         process::a_broken_stderr_does_not_end_it,
         process::says_that_it_runs,
         process::serves_before_the_checks_that_only_warn,
-        process::a_start_runs_few_programs,
         phases::a_streamed_list_takes_few_system_calls,
         process::a_second_one_stays_out,
         process::cleans_up,
@@ -83,7 +82,6 @@ fn main() -> ExitCode {
         reserved::the_api_server_of_this_node_keeps_its_port,
         reserved::the_addresses_of_other_nodes_are_left_alone,
         refusals::are_of_no_concern_to_other_objects,
-        conntrack::is_set_up_as_asked,
         conntrack::what_cannot_be_set_keeps_nothing_from_being_served,
         doctor::a_trial_that_was_cut_off_is_cleared_away,
         doctor::its_own_virtual_servers_are_no_warning,
@@ -105,15 +103,22 @@ fn main() -> ExitCode {
     // Each waits for the same daemon several times.
     let patient = tests![
         debug::the_chapter_word_for_word,
+        fallback::a_capability_that_is_missing,
+        fallback::without_net_admin_neither_mode_runs,
+    ];
+    // They unload modules, or change settings of the first network namespace.
+    let alone = tests![
+        process::a_start_runs_few_programs,
+        conntrack::is_set_up_as_asked,
         fallback::modules_that_are_missing,
         fallback::a_scheduler_that_is_missing,
         fallback::ipset_that_is_missing,
         fallback::a_set_type_that_is_missing,
         fallback::a_capability_to_load_modules_is_not_needed,
-        fallback::a_capability_that_is_missing,
-        fallback::without_net_admin_neither_mode_runs,
         fallback::while_it_runs,
     ];
+    let alone = alone.map(|test| test.needs(Needs::OwnKernel));
+    let patient = patient.into_iter().chain(alone);
     let patient = patient.map(|test| test.time_limit(Duration::from_secs(300)));
     let all = each.chain(others).chain(patient).chain(long());
     kernel_test::main(all.chain(on_debian()))

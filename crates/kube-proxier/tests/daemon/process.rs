@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 use crate::api_server::ApiServer;
 use crate::cluster::{Churn, slice, steady};
 use crate::daemon::{HEALTH, METRICS, Setup, get, metric, path_with, syncs};
-use crate::hanging;
+use crate::{fallback, hanging};
 
 pub(crate) fn output(mut command: Command) -> (Option<i32>, String) {
     let output = command.output().unwrap();
@@ -139,9 +140,29 @@ pub(crate) fn serves_before_the_checks_that_only_warn() {
     assert!(places.is_sorted(), "{places:?}: {log}");
 }
 
+/// The program that the kernel runs to load a module, which it runs again once this is dropped: the kernel has one for all tests.
+struct Modprobe(String);
+
+impl Modprobe {
+    fn replaced_by(program: &Path) -> Self {
+        let usual = sysctl("kernel.modprobe");
+        set_sysctl("kernel.modprobe", &program.display().to_string());
+        Self(usual)
+    }
+}
+
+impl Drop for Modprobe {
+    fn drop(&mut self) {
+        let _ = fs::write("/proc/sys/kernel/modprobe", &self.0);
+    }
+}
+
+/// How the names of modules of sets, rules and schedulers begin.
+const OF_SETS_AND_RULES: [&str; 5] = ["ip_set_", "xt_", "ipt_", "ip6t_", "ip_vs_"];
+
 /// Which back end the rules are in is seen without running the tools of both: before the first sync is over, the version is asked
-/// once, and each family's rules are read and written once. Nor does the kernel have to run `modprobe` for each module of sets and
-/// rules (where a test before this one has not loaded them).
+/// once, and each family's rules are read and written once. Nor does the kernel have to run `modprobe` for each module of sets,
+/// rules and schedulers, none of which is loaded yet.
 pub(crate) fn a_start_runs_few_programs() {
     let folder = tempfile::tempdir().unwrap();
     let runs = folder.path().join("runs");
@@ -175,19 +196,19 @@ pub(crate) fn a_start_runs_few_programs() {
     );
     script(&modprobe, &text);
     fs::write(&asked, "").unwrap();
-    let usual = sysctl("kernel.modprobe");
-    set_sysctl("kernel.modprobe", &modprobe.display().to_string());
+    fallback::unload(&OF_SETS_AND_RULES);
+    let usual = Modprobe::replaced_by(&modprobe);
     let server = ApiServer::start();
     steady(&server, &["10.244.1.5"]);
     let setup = Setup::new(&server, "").tools_in(folder.path());
     let (mut daemon, mut lines) = setup.start_with_lines(&[]);
     lines.wait_for(" synced ");
-    set_sysctl("kernel.modprobe", &usual);
+    drop(usual);
     let said = fs::read_to_string(&asked).unwrap();
     println!("modprobe was run with:\n{said}");
     let by_the_kernel = said.lines().filter_map(|line| line.strip_prefix("-q -- "));
     let of_sets_and_rules = by_the_kernel.filter(|alias| {
-        ["ip_set_", "xt_", "ipt_", "ip6t_", "ip_vs_"]
+        OF_SETS_AND_RULES
             .iter()
             .any(|start| alias.starts_with(start))
     });
