@@ -324,7 +324,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(
-            started.elapsed() < Duration::from_secs(20),
+            started.elapsed() < Duration::from_secs(120),
             "waiting until {what}"
         );
         sleep(Duration::from_millis(20));
