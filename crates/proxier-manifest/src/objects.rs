@@ -18,7 +18,7 @@ pub const LAST_CHANGE_TRIGGER_TIME: &str = "endpoints.kubernetes.io/last-change-
 pub const INITIAL_EVENTS_END: &str = "k8s.io/initial-events-end";
 
 /// What is read for those who watch.
-const FOR_WATCHES: [&str; 2] = [LAST_CHANGE_TRIGGER_TIME, INITIAL_EVENTS_END];
+pub(super) const FOR_WATCHES: [&str; 2] = [LAST_CHANGE_TRIGGER_TIME, INITIAL_EVENTS_END];
 
 /// A field that says of what kind or API version an object is.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::str;
 
 use super::envelope::Malformed;
-use super::wire::{self, Length};
+use super::wire;
 
 /// A field. What it is worth depends on what it should be.
 #[derive(Clone, Copy, Debug)]
@@ -28,45 +28,74 @@ pub(super) fn fields(message: &[u8]) -> Fields<'_> {
 #[derive(Clone, Debug)]
 pub(super) struct Fields<'a>(&'a [u8]);
 
+/// The bytes of the first field of that number, in a message that may be broken behind it.
+pub(super) fn first(message: &[u8], number: u64) -> Option<&[u8]> {
+    let mut whole = fields(message).map_while(Result::ok);
+    whole.find_map(|field| field.bytes().ok().filter(|_| field.number == number))
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, Malformed>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;
         }
-        let field = self.field();
-        if field.is_none() {
+        let field = self.field().ok_or_else(cut);
+        if field.is_err() {
             self.0 = &[];
         }
-        Some(field.ok_or_else(|| Malformed::new("a field is cut, or is none")))
+        Some(field)
     }
 }
 
+#[cold]
+fn cut() -> Malformed {
+    Malformed::new("a field is cut, or is none")
+}
+
 impl<'a> Fields<'a> {
+    /// The bytes of the fields that are still to come.
+    pub(super) const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
+    #[inline]
     fn field(&mut self) -> Option<Field<'a>> {
-        let key = wire::key(self.0).ok()??;
-        let rest = self.0.get(key.size..)?;
-        let (value, length) = match key.length {
-            Length::Varint => {
-                let (number, length) = wire::varint(rest).ok()??;
-                (Value::Number(number), length)
+        let key = self.number()?;
+        let value = match key & 7 {
+            wire::VARINT => Value::Number(self.number()?),
+            wire::DELIMITED => {
+                let length = self.number()?;
+                Value::Bytes(self.bytes(usize::try_from(length).ok()?)?)
             }
-            Length::Of(length) => {
-                let length = usize::try_from(length).ok()?;
-                let bytes = rest.get(..length)?;
-                let value = match key.is_delimited {
-                    true => Value::Bytes(bytes),
-                    false => Value::Fixed,
-                };
-                (value, length)
-            }
+            wire::FIXED_64 => self.bytes(8).map(|_| Value::Fixed)?,
+            wire::FIXED_32 => self.bytes(4).map(|_| Value::Fixed)?,
+            _ => return None,
         };
-        self.0 = rest.get(length..)?;
-        Some(Field {
-            number: key.field,
-            value,
-        })
+        let number = key >> 3;
+        (number != 0).then_some(Field { number, value })
+    }
+
+    /// Takes a number of variable length. Nearly all keys and lengths have one byte.
+    #[inline]
+    fn number(&mut self) -> Option<u64> {
+        if let [byte @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
+        let (number, size) = wire::varint(self.0).ok()??;
+        self.0 = self.0.get(size..)?;
+        Some(number)
+    }
+
+    /// Takes so many bytes.
+    #[inline]
+    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
     }
 }
 
@@ -125,6 +154,18 @@ mod tests {
         assert!(fixed.clone().unwrap().boolean().is_err());
         assert!(cut.is_err());
         assert!(fields(b"").next().is_none());
+        // Field 0, the start of a group, and a number without its end.
+        for none in [&b"\x02\0"[..], b"\x0b", b"\x08\xff"] {
+            assert!(fields(none).next().unwrap().is_err(), "{none:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_found_before_what_is_broken() {
+        let message = [0x08, 0x05, 0x0a, 0x01, b'x', 0x12, 0xff];
+        assert_eq!(first(&message, 1), Some(&b"x"[..]));
+        assert_eq!(first(&message, 2), None);
+        assert_eq!(first(&[0x0a, 0x05, 1], 1), None);
     }
 
     #[test]

@@ -2,9 +2,8 @@
 
 use super::envelope::Malformed;
 use super::fields::{Field, fields};
-use super::wire;
 use crate::borrowed::{Chosen, Loose};
-use crate::objects::{Metadata, Timestamp};
+use crate::objects::{Annotations, FOR_WATCHES, Labels, Metadata, Timestamp};
 
 /// A key's entries in the labels, and in the annotations: each has the key in its field 1, and the value in its field 2.
 const LABELS: u64 = 11;
@@ -19,16 +18,16 @@ pub(super) struct EncodedMetadata<'a> {
     pub(super) resource_version: &'a str,
     created: Option<i64>,
     pub(super) is_being_deleted: bool,
-    bytes: &'a [u8],
+    /// From the first label or annotation on.
+    entries: &'a [u8],
 }
 
 impl<'a> EncodedMetadata<'a> {
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut metadata = Self {
-            bytes,
-            ..Self::default()
-        };
-        for field in fields(bytes) {
+        let mut metadata = Self::default();
+        let mut fields = fields(bytes);
+        let mut rest = fields.rest();
+        while let Some(field) = fields.next() {
             let field = field?;
             match field.number {
                 1 => metadata.name = field.text()?,
@@ -40,43 +39,71 @@ impl<'a> EncodedMetadata<'a> {
                     seconds(field)?;
                     metadata.is_being_deleted = true;
                 }
-                LABELS | ANNOTATIONS => drop(field.bytes()?),
+                LABELS | ANNOTATIONS => {
+                    field.bytes()?;
+                    if metadata.entries.is_empty() {
+                        metadata.entries = rest;
+                    }
+                }
                 _ => {}
             }
+            rest = fields.rest();
         }
         Ok(metadata)
     }
 
     /// The annotation of that key.
     pub(super) fn annotation(&self, key: &str) -> Option<&'a [u8]> {
-        let entries = self.entries(ANNOTATIONS);
-        let found = entries.filter(|(found, _)| *found == key.as_bytes());
-        found.last().map(|(_, value)| value)
+        let found = self
+            .entries()
+            .filter(|entry| entry.of == ANNOTATIONS && entry.key == key.as_bytes());
+        found.last().map(|entry| entry.value)
     }
 
-    /// Keys and values of a map.
-    fn entries(&self, number: u64) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
-        let all = fields(self.bytes).filter_map(Result::ok);
-        let all = all.filter(move |field| field.number == number);
-        all.filter_map(|field| {
-            let entry = field.bytes().ok()?;
-            let part = |number| wire::first(entry, number).and_then(|range| entry.get(range));
-            Some((part(1)?, part(2).unwrap_or_default()))
+    /// Labels and annotations.
+    fn entries(&self) -> impl Iterator<Item = Entry<'a>> {
+        let all = fields(self.entries).filter_map(Result::ok);
+        all.filter_map(|field| match field.number {
+            LABELS | ANNOTATIONS => Entry::decode(field.number, field.bytes().ok()?),
+            _ => None,
+        })
+    }
+}
+
+/// A label or an annotation.
+struct Entry<'a> {
+    /// The number of the field.
+    of: u64,
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> Entry<'a> {
+    /// `None`: it has no key.
+    fn decode(of: u64, bytes: &'a [u8]) -> Option<Self> {
+        let (mut key, mut value) = (None, None);
+        for field in fields(bytes).map_while(Result::ok) {
+            let part = match field.number {
+                1 => &mut key,
+                2 => &mut value,
+                _ => continue,
+            };
+            if let (None, Ok(bytes)) = (&part, field.bytes()) {
+                *part = Some(bytes);
+            }
+        }
+        Some(Self {
+            of,
+            key: key?,
+            value: value.unwrap_or_default(),
         })
     }
 
-    fn chosen<T: Chosen<'a>>(&self, number: u64) -> T {
-        let mut chosen = T::default();
-        for (key, value) in self.entries(number) {
-            if let Some(place) = chosen.place(key) {
-                let text = match str::from_utf8(value) {
-                    Ok(text) => text.into(),
-                    Err(_) => String::from_utf8_lossy(value).into_owned().into(),
-                };
-                *place = Some(Loose::Text(text));
-            }
-        }
-        chosen
+    fn text(&self) -> Loose<'a> {
+        Loose::Text(match str::from_utf8(self.value) {
+            Ok(text) => text.into(),
+            Err(_) => String::from_utf8_lossy(self.value).into_owned().into(),
+        })
     }
 }
 
@@ -96,14 +123,26 @@ impl<'a> From<EncodedMetadata<'a>> for Metadata<'a> {
     fn from(metadata: EncodedMetadata<'a>) -> Self {
         // Go writes a text that is not set as an empty one.
         let filled = |text: &'a str| Some(text).filter(|text| !text.is_empty()).map(Into::into);
+        let (mut labels, mut annotations) = (Labels::default(), Annotations::default());
+        for entry in metadata.entries() {
+            let place = match entry.of {
+                LABELS => labels.place(entry.key),
+                // Whoever watches asks for these by their keys.
+                _ if FOR_WATCHES.iter().any(|key| key.as_bytes() == entry.key) => None,
+                _ => annotations.place(entry.key),
+            };
+            if let Some(place) = place {
+                *place = Some(entry.text());
+            }
+        }
         Self {
             name: filled(metadata.name),
             namespace: filled(metadata.namespace),
             creation_timestamp: metadata.created.map(Timestamp::Seconds),
             deletion_timestamp: None,
             resource_version: filled(metadata.resource_version),
-            labels: metadata.chosen(LABELS),
-            annotations: metadata.chosen(ANNOTATIONS),
+            labels,
+            annotations,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! One object.
 
-use super::envelope;
 use super::metadata::EncodedMetadata;
-use super::{raw, wire};
+use super::{envelope, fields, raw};
 use crate::convert;
 use crate::field_error::FieldError;
 use crate::list::ListKind;
@@ -42,7 +41,7 @@ impl<'a> EncodedObject<'a> {
 
     fn of(kind: ListKind, named: envelope::Named<'a>, bytes: &'a [u8]) -> Self {
         // Found first, so that the name is known where the rest is malformed.
-        let found = wire::first(bytes, 1).and_then(|range| bytes.get(range));
+        let found = fields::first(bytes, 1);
         let decoded = EncodedMetadata::decode(found.unwrap_or_default());
         let malformed = decoded.as_ref().err().map(ToString::to_string);
         Self {

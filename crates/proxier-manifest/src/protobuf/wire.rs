@@ -1,6 +1,13 @@
 //! The wire format, as far as messages are taken apart before they are whole.
 
-/// How a field is written.
+// How a field is written, by the last three bits of its key. Kubernetes has no groups, which are 3 and 4.
+
+pub(super) const VARINT: u64 = 0;
+pub(super) const FIXED_64: u64 = 1;
+pub(super) const DELIMITED: u64 = 2;
+pub(super) const FIXED_32: u64 = 5;
+
+/// What comes behind the key of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     /// So many bytes behind the key.
@@ -47,19 +54,18 @@ pub(super) fn key(bytes: &[u8]) -> Result<Option<Key>, NotAField> {
     let Some((key, size)) = varint(bytes)? else {
         return Ok(None);
     };
-    let (field, is_delimited) = (key >> 3, key & 7 == 2);
+    let (field, is_delimited) = (key >> 3, key & 7 == DELIMITED);
     if field == 0 {
         return Err(NotAField);
     }
     let (length, size) = match key & 7 {
-        0 => (Length::Varint, size),
-        1 => (Length::Of(8), size),
-        2 => match varint(bytes.get(size..).unwrap_or_default())? {
+        VARINT => (Length::Varint, size),
+        FIXED_64 => (Length::Of(8), size),
+        DELIMITED => match varint(bytes.get(size..).unwrap_or_default())? {
             Some((length, more)) => (Length::Of(length), size + more),
             None => return Ok(None),
         },
-        5 => (Length::Of(4), size),
-        // Kubernetes has no groups.
+        FIXED_32 => (Length::Of(4), size),
         _ => return Err(NotAField),
     };
     Ok(Some(Key {
@@ -68,26 +74,6 @@ pub(super) fn key(bytes: &[u8]) -> Result<Option<Key>, NotAField> {
         is_delimited,
         size,
     }))
-}
-
-/// The bytes of the first field of that number that is whole, in a message that may be broken behind it.
-pub(super) fn first(message: &[u8], number: u64) -> Option<std::ops::Range<usize>> {
-    let mut at = 0;
-    while let Some(rest) = message.get(at..).filter(|rest| !rest.is_empty()) {
-        let key = key(rest).ok()??;
-        at += key.size;
-        let length = match key.length {
-            Length::Of(length) => usize::try_from(length).ok()?,
-            Length::Varint => varint(message.get(at..)?).ok()??.1,
-        };
-        let end = at.checked_add(length)?;
-        message.get(at..end)?;
-        if key.field == number && key.is_delimited {
-            return Some(at..end);
-        }
-        at = end;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -117,13 +103,5 @@ mod tests {
         // Field 0, and the start of a group.
         assert_eq!(key(&[0x02, 0]), Err(NotAField));
         assert_eq!(key(&[0x0b]), Err(NotAField));
-    }
-
-    #[test]
-    fn a_field_is_found_before_what_is_broken() {
-        let message = [0x08, 0x05, 0x0a, 0x01, b'x', 0x12, 0xff];
-        assert_eq!(first(&message, 1), Some(4..5));
-        assert_eq!(first(&message, 2), None);
-        assert_eq!(first(&[0x0a, 0x05, 1], 1), None);
     }
 }
