@@ -1,7 +1,8 @@
 //! Names that many objects have, kept once.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use rapidhash::RapidHashSet;
 
 /// How long a name that is kept may be: as long as a name in DNS, which those of Nodes are.
 const LONGEST: usize = 253;
@@ -10,8 +11,11 @@ const MOST: usize = 16_384;
 
 /// Names of Nodes and ports that were read before. Objects that are read with the same `Names` share them, so that a name is
 /// neither copied for each endpoint that has it nor kept for each.
+///
+/// Of names that somebody chose so that they collide (rapidhash has no proof against that, as SipHash has) no more than so few are
+/// kept.
 #[derive(Debug, Default)]
-pub struct Names(HashSet<Arc<str>>);
+pub struct Names(RapidHashSet<Arc<str>>);
 
 impl Names {
     /// The one copy of a name.

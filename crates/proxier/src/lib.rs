@@ -129,6 +129,7 @@ mod conflict;
 mod desired;
 mod engine;
 pub mod explain;
+mod hash;
 mod health;
 pub mod kernel;
 mod layout;

@@ -97,15 +97,25 @@ impl VirtualServerId {
 
 impl Ord for VirtualServerId {
     fn cmp(&self, other: &Self) -> Ordering {
-        let address = |id: &Self| match *id {
+        // In few steps: ids are kept sorted, and searched.
+        let place = |id: &Self| match *id {
             Self::Address {
                 protocol,
                 address,
                 port,
-            } => (None, Some((id.family(), protocol, address, port))),
-            Self::FirewallMark { family, mark } => (Some((mark, family)), None),
+            } => {
+                let (family, address) = match address {
+                    IpAddr::V4(address) => (0, address.to_bits().into()),
+                    IpAddr::V6(address) => (1, address.to_bits()),
+                };
+                (family, protocol.0, address, port)
+            }
+            Self::FirewallMark { family, mark } => {
+                let family = u16::from(family == Family::V6);
+                (2, 0, u128::from(mark.get()), family)
+            }
         };
-        address(self).cmp(&address(other))
+        place(self).cmp(&place(other))
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod edits;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ use super::rules::{AppliedRules, Taken};
 use super::tables::AppliedTable;
 use crate::cluster::PerFamily;
 use crate::desired::Server;
+use crate::hash::HashMap;
 use crate::layout::nftables::Routing;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::Operation;
@@ -77,8 +78,10 @@ impl LastApplied {
             let (spec, entries) = (set.spec.clone(), set.entries.iter().cloned().collect());
             (*name, AppliedSet { spec, entries })
         });
+        let mut kept = HashMap::default();
+        kept.reserve(servers.max(observed.servers.len()));
         Self {
-            servers: HashMap::with_capacity(servers.max(observed.servers.len())),
+            servers: kept,
             sets: sets.collect(),
             rules: PerFamily::from_fn(|family| {
                 AppliedRules::new(observed.rules.get(family).clone())
@@ -94,8 +97,8 @@ impl LastApplied {
                 .map(|bound| bound.iter().copied().collect()),
             sysctls: observed.sysctls.clone(),
             timeouts: observed.timeouts,
-            connections: HashMap::new(),
-            idle: HashMap::new(),
+            connections: HashMap::default(),
+            idle: HashMap::default(),
         }
     }
 

@@ -1,10 +1,10 @@
 //! Values that many objects have in common, kept once.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::cluster::{Endpoint, EndpointPort, Hints, ServicePort};
+use crate::hash::HashSet;
 
 /// The names of ports and nodes, and hints: few beside those that have them. A copy for each would cost memory, and a
 /// look at it wherever objects are compared.
@@ -52,7 +52,7 @@ struct Pool<T: ?Sized> {
 impl<T: ?Sized> Default for Pool<T> {
     fn default() -> Self {
         Self {
-            known: HashSet::new(),
+            known: HashSet::default(),
             review_at: 2,
         }
     }

@@ -1,11 +1,12 @@
 //! The cluster's Services and EndpointSlices, by Service.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use super::reserved::ReservedAddresses;
 use super::shared::Shared;
 use crate::cluster::{EndpointSlice, Node, ObjectName, Service};
+use crate::hash::HashMap;
 
 /// All Services and EndpointSlices, each Service with its slices: one search finds all that a change concerns.
 #[derive(Debug, Default)]

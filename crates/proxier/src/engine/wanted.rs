@@ -3,7 +3,7 @@
 mod count;
 mod ports;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use super::tracked::{Rank, Tracked, compare, granted};
 use crate::cluster::{Family, ObjectName, PerFamily, Service};
 use crate::conflict::Conflict;
 use crate::desired::Server;
+use crate::hash::HashMap;
 use crate::health::NoLocalEndpoints;
 use crate::layout::nftables::{Element, NodePort};
 use crate::layout::{Layout, RangeRule, SetId, SetIds, SourceRangeDrop};
