@@ -45,12 +45,17 @@ fn requests_are_written_without_allocating() {
     write(&mut batch);
 
     let _profiler = dhat::Profiler::builder().testing().build();
-    let before = dhat::HeapStats::get().total_blocks;
-    let written = write(&mut batch);
-    let blocks = dhat::HeapStats::get().total_blocks - before;
-    assert!(written > 2_000);
-    assert_eq!(blocks, 0, "allocations for {written} requests");
+    // The thread that started this one may allocate something meanwhile, but not each time.
+    let times = (0..5).map(|_| {
+        let before = dhat::HeapStats::get().total_blocks;
+        let written = write(&mut batch);
+        assert!(written > 2_000);
+        dhat::HeapStats::get().total_blocks - before
+    });
+    let blocks = times.min().unwrap();
+    assert_eq!(blocks, 0, "allocations for thousands of requests");
     // The count counts.
+    let before = dhat::HeapStats::get().total_blocks;
     drop(black_box(batch.clone()));
     assert!(dhat::HeapStats::get().total_blocks > before);
 }
