@@ -169,13 +169,15 @@ impl Follower {
             if self.send_addresses().await.is_err() {
                 return Closed;
             }
-            let lasted = started.elapsed() >= *self.timing.pause.end();
+            let is_refused = matches!(why, Err(WatchError::Refused { .. }));
+            // A server that is slow to refuse has not watched.
+            let lasted = !is_refused && started.elapsed() >= *self.timing.pause.end();
             if was_useful || lasted {
                 self.backoff.reset();
                 (self.resumed_early, self.relisting) = (false, false);
                 refused = 0;
             }
-            if matches!(why, Err(WatchError::Refused { .. })) {
+            if is_refused {
                 refused += 1;
             }
             if !why.as_ref().is_err_and(WatchError::is_expired) {

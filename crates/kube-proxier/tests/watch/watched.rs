@@ -155,11 +155,14 @@ impl Watched {
 
     /// Waits until everything is listed and watched.
     pub(crate) fn settle(&mut self, server: &ApiServer) {
+        // Whether its own Node is about to go comes behind the Nodes, where that is one of them.
+        let told = |event: &Event| matches!(event, Event::NodeDeleting(_));
         self.until("the lists", |watched| {
             let has = |is: fn(&Change) -> bool| watched.changes().any(is);
             has(|c| matches!(c, Change::Services(_)))
                 && has(|c| matches!(c, Change::Slices(_)))
                 && has(|c| matches!(c, Change::Nodes(_)))
+                && (!watched.cluster.nodes.contains_key(NODE) || watched.events.iter().any(told))
         });
         server.wait_for_watches(3);
         self.take_in();
