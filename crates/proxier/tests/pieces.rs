@@ -6,6 +6,7 @@
     reason = "a test that fails should panic"
 )]
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use ipvs_netlink::Protocol;
@@ -13,8 +14,8 @@ use proxier::cluster::{
     Change, Endpoint, EndpointPort, EndpointSlice, Family, Host, ObjectName, Service, ServicePort,
 };
 use proxier::{
-    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, Operation,
-    Phase, Plan,
+    Config, Engine, Kernel, KernelError, KernelErrorKind, KernelPart, Layout, MemoryKernel,
+    Operation, Phase, Plan,
 };
 
 const SERVICES: u8 = 60;
@@ -162,4 +163,65 @@ fn after_a_member_that_is_refused_the_rest_comes_at_once() {
         kernel.server_counts(),
         (servers, servers * usize::from(ENDPOINTS))
     );
+}
+
+/// Gives the slice of a Service its endpoints at another port.
+fn moved(n: u8) -> Change {
+    let name = ObjectName::new("default", format!("slice-{n}"));
+    let port = EndpointPort::new("http", Protocol::TCP, 8080.try_into().unwrap());
+    let slice = EndpointSlice::new(name, format!("web-{n}"), Family::V4)
+        .with_ports([port])
+        .with_endpoints([Endpoint::ready(Ipv4Addr::new(10, 244, n, 1).into())]);
+    Change::Slice(Box::new(slice))
+}
+
+#[test]
+fn changes_of_slices_come_so_many_at_a_time() {
+    const AT_A_TIME: usize = 7;
+    let mut kernel = MemoryKernel::new();
+    let mut engine = engine(None);
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+
+    engine.limit_changes(Some(AT_A_TIME));
+    (1..=SERVICES).for_each(|n| engine.change(moved(n)));
+    let first = engine.plan();
+    let pieces = carry_out(&mut engine, &mut kernel, first);
+    let servers = |plan: &Plan| {
+        let all = plan.iter().filter_map(|(_, operation)| operation.server());
+        all.copied().collect::<BTreeSet<_>>()
+    };
+    let counts: Vec<_> = pieces.iter().map(|plan| servers(plan).len()).collect();
+    assert_eq!(counts.len(), usize::from(SERVICES).div_ceil(AT_A_TIME));
+    let (last, full) = counts.split_last().unwrap();
+    assert!(full.iter().all(|count| *count == AT_A_TIME), "{counts:?}");
+    assert_eq!(
+        full.len() * AT_A_TIME + last,
+        usize::from(SERVICES),
+        "each comes once"
+    );
+    assert!(engine.plan().is_empty());
+
+    // What Services have in common moves with those that change themselves: then all is one plan.
+    for n in 1..=SERVICES {
+        let name = ObjectName::new("default", format!("slice-{n}"));
+        engine.change(Change::SliceGone(name));
+    }
+    engine.change(Change::ServiceGone(ObjectName::new("default", "web-1")));
+    let whole = engine.plan();
+    assert!(!engine.has_more());
+    assert_eq!(servers(&whole).len(), usize::from(SERVICES));
+}
+
+#[test]
+fn in_iptables_mode_all_changes_come_at_once() {
+    let mut kernel = MemoryKernel::new();
+    let mut engine = engine(None);
+    engine.set_config(Config::with_layout(Layout::Iptables));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    engine.applied(&plan, &kernel.apply(&plan));
+    engine.limit_changes(Some(1));
+    (1..=SERVICES).for_each(|n| engine.change(moved(n)));
+    let plan = engine.plan();
+    assert!(!plan.is_empty() && !engine.has_more());
 }

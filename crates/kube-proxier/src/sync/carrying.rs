@@ -19,32 +19,20 @@ impl<M: Machine> Syncer<M> {
         now: Instant,
         report: &mut Report,
     ) -> Result<(), KernelError> {
-        self.carry_out(&plan, report);
-        while self.engine.has_more() {
-            // Two of them need not be there at once.
-            drop(plan);
-            plan = self.engine.plan();
+        loop {
             self.carry_out(&plan, report);
+            // Most destinations have no connections when they go: those that have just got weight 0 are looked at once right away.
+            let servers = drained_by(&plan);
+            if !self.engine.has_more() {
+                return self.look_at_draining(&servers, now, report);
+            }
+            // Two plans need not be there at once.
+            drop(plan);
+            plan = match &*servers {
+                [] => self.engine.plan(),
+                servers => self.plan_of_draining(servers, now)?,
+            };
         }
-        self.drain(&plan, now, report)
-    }
-
-    /// Most destinations have no connections when they go: those that have just got weight 0 are looked at
-    /// once right away.
-    fn drain(&mut self, plan: &Plan, now: Instant, report: &mut Report) -> Result<(), KernelError> {
-        let servers: BTreeSet<_> = plan
-            .iter()
-            .filter_map(|(_, operation)| match operation {
-                Operation::SetDestination {
-                    server,
-                    destination,
-                    ..
-                } if destination.config.weight == 0 => Some(*server),
-                _ => None,
-            })
-            .collect();
-        let servers: Vec<_> = servers.into_iter().collect();
-        self.look_at_draining(&servers, now, report)
     }
 
     pub(super) fn look_at_draining(
@@ -56,11 +44,20 @@ impl<M: Machine> Syncer<M> {
         if servers.is_empty() {
             return Ok(());
         }
-        let mut counts = self.machine.connections(servers)?;
-        self.drains.end(&mut counts, now);
-        let plan = self.engine.drained(&counts);
+        let plan = self.plan_of_draining(servers, now)?;
         self.carry_out(&plan, report);
         Ok(())
+    }
+
+    /// The next plan, with what the connections of these virtual servers let go.
+    fn plan_of_draining(
+        &mut self,
+        servers: &[VirtualServerId],
+        now: Instant,
+    ) -> Result<Plan, KernelError> {
+        let mut counts = self.machine.connections(servers)?;
+        self.drains.end(&mut counts, now);
+        Ok(self.engine.drained(&counts))
     }
 
     fn carry_out(&mut self, plan: &Plan, report: &mut Report) {
@@ -79,4 +76,18 @@ impl<M: Machine> Syncer<M> {
         report.failures.extend(applied.failures);
         self.forget_flows(plan, report);
     }
+}
+
+/// The virtual servers of which destinations get weight 0.
+fn drained_by(plan: &Plan) -> Vec<VirtualServerId> {
+    let drained = |operation: &Operation| match operation {
+        Operation::SetDestination {
+            server,
+            destination,
+            ..
+        } if destination.config.weight == 0 => Some(*server),
+        _ => None,
+    };
+    let servers: BTreeSet<_> = plan.iter().filter_map(|(_, of)| drained(of)).collect();
+    servers.into_iter().collect()
 }

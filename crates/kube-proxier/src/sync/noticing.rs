@@ -86,10 +86,15 @@ impl<M: Machine> Syncer<M> {
         }
     }
 
-    /// Looks for such signs in the parts that a plan changes: after that they cannot be told from our own. Whether everything
-    /// is to be compared first.
+    /// Looks for such signs in the parts that a plan changes, and those that it goes on in: after that they cannot be told from our
+    /// own. Whether everything is to be compared first.
     pub(super) fn look_ahead(&mut self, plan: &Plan, now: Instant) -> bool {
-        let signs = self.machine.signs(Parts::of(plan));
+        // What plans change that go on from this one is not known yet.
+        let parts = match self.engine.has_more() {
+            true => Parts::all(),
+            false => Parts::of(plan),
+        };
+        let signs = self.machine.signs(parts);
         let changed = self.others.look_ahead(signs, now);
         self.compare_after(&changed, now);
         self.schedule.due(now) == Some(Task::Full)

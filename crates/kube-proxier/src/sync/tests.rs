@@ -7,11 +7,14 @@ mod options;
 mod others;
 
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use dummy_link::Removal;
-use ipvs_netlink::Connections;
-use proxier::cluster::{Cluster, Family, ObjectName};
+use ipvs_netlink::{Connections, Protocol};
+use proxier::cluster::{
+    Cluster, Endpoint, EndpointPort, EndpointSlice, Family, ObjectName, Service, ServicePort,
+};
 use proxier::{KernelErrorKind, KernelPart, MemoryKernel, Observed};
 
 use super::*;
@@ -101,6 +104,47 @@ impl Fixture {
         all.map(|found| (found.destination.config.weight, found.connections))
             .collect()
     }
+}
+
+/// Many Services, each with a slice of one endpoint in a network.
+fn many(network: u8) -> Cluster {
+    let mut cluster = Cluster::default();
+    let port = std::num::NonZeroU16::MIN;
+    for n in 0..u8::try_from(2 * CHANGES + 1).unwrap() {
+        let name = ObjectName::new("default", format!("web-{n}"));
+        let mut service = Service::new(name.clone(), vec![[10, 96, 0, n].into()]);
+        service.ports = vec![ServicePort::new("", Protocol::TCP, port)];
+        cluster.add_service(service);
+        let slice = EndpointSlice::new(name, format!("web-{n}"), Family::V4)
+            .with_ports([EndpointPort::new("", Protocol::TCP, port)])
+            .with_endpoints([Endpoint::ready([10, network, 0, n].into())]);
+        cluster.add_slice(slice);
+    }
+    cluster
+}
+
+#[test]
+fn what_the_changes_of_many_slices_let_go_is_gone_after_one_sync() {
+    let mut fixture = Fixture::new();
+    fixture.cluster = many(244);
+    fixture.take_all();
+    assert!(fixture.next().is_ok());
+    let slices = many(245).slices;
+    let count = slices.len();
+    for slice in slices.into_values() {
+        fixture.take(Change::Slice(Box::new(slice)));
+    }
+    let report = fixture.next();
+    assert_eq!((report.task, report.draining), (Task::Changes, 0));
+    // Each endpoint is added, and another gets weight 0 and is deleted.
+    assert_eq!((report.is_ok(), report.done()), (true, 3 * count));
+    let state = fixture.syncer.machine().state();
+    let mut found = state.servers.iter().flat_map(|server| &server.destinations);
+    assert_eq!(found.clone().count(), count);
+    assert!(found.all(|found| {
+        let address = found.destination.id.address;
+        matches!(address, IpAddr::V4(address) if address.octets()[1] == 245)
+    }));
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Engine {
             doubtful: false,
             reported: BTreeSet::new(),
         };
-        engine.refresh();
+        engine.refresh(usize::MAX);
         engine
     }
 
@@ -168,7 +168,12 @@ impl Engine {
     /// A TCP destination that is no longer wanted gets weight 0 first, since its connections are not known; it goes
     /// when it is [`drained`](Self::drained).
     pub fn plan(&mut self) -> Plan {
-        self.refresh();
+        self.refresh(self.pieces.room_for_changes());
+        self.plan_of_dirty()
+    }
+
+    /// The plan for what has been translated.
+    fn plan_of_dirty(&mut self) -> Plan {
         for family in Family::ALL {
             let filled = self.filled(family);
             let before = mem::replace(self.seen.get_mut(family), filled);
@@ -281,7 +286,7 @@ impl Engine {
         self.dirty.all = true;
         // Nothing is compared with what is to be forgotten.
         self.last_applied = None;
-        self.refresh();
+        self.refresh(usize::MAX);
         let servers = self.wanted.servers().len();
         let mut last_applied =
             LastApplied::new(observed, servers, |name| SetId::owner(name).is_some());
@@ -298,7 +303,7 @@ impl Engine {
         }
         self.last_applied = Some(last_applied);
         self.compare();
-        let plan = self.plan();
+        let plan = self.plan_of_dirty();
         if let Some(last_applied) = self
             .last_applied
             .as_mut()
@@ -337,14 +342,14 @@ impl Engine {
     /// ([`Kernel::connections`](crate::Kernel::connections)). Gives the next plan, which deletes the destinations
     /// that are done: what [`plan`](Self::plan) would give.
     pub fn drained(&mut self, observed: &[ObservedServer]) -> Plan {
-        self.refresh();
+        self.refresh(self.pieces.room_for_changes());
         if let Some(last_applied) = &mut self.last_applied {
             for found in observed {
                 last_applied.observe(found, self.wanted.server(&found.id).as_ref());
                 self.dirty.servers.insert(found.id);
             }
         }
-        self.plan()
+        self.plan_of_dirty()
     }
 
     /// Whether the kernel should be observed and [audited](Self::audit): it never was, or it refused something, so

@@ -31,6 +31,10 @@ pub(super) struct Pieces {
     pub(super) planned: Dirty,
     /// How many operations the last plan has.
     operations: usize,
+    /// To how many Services a plan goes of which the slices changed; `None`: no limit.
+    changes: Option<usize>,
+    /// There are more of these than the last plan goes to.
+    pub(super) changes_wait: bool,
     /// The next piece has all that is left.
     all_at_once: bool,
 }
@@ -40,6 +44,24 @@ impl Pieces {
     pub(super) fn room_for_members(&self) -> usize {
         let limit = self.limit.filter(|_| !self.all_at_once);
         limit.map_or(usize::MAX, |limit| limit.max(1))
+    }
+
+    /// To how many Services the next plan may go of which the slices changed.
+    pub(super) fn room_for_changes(&self) -> usize {
+        let limit = self.changes.filter(|_| !self.all_at_once);
+        limit.map_or(usize::MAX, |limit| limit.max(1))
+    }
+
+    /// Whether the next plan adds what the last one had no room for.
+    fn adds_more(&self) -> bool {
+        let Self {
+            fills,
+            later,
+            unbound,
+            all_at_once,
+            ..
+        } = self;
+        *fills || !later.is_empty() || !unbound.is_empty() || *all_at_once
     }
 
     /// Whether this is the last plan that was made, and not a part of it, which would be shorter.
@@ -56,18 +78,18 @@ impl Engine {
         self.pieces.limit = operations;
     }
 
+    /// Limits to how many Services one plan goes where nothing but slices changed, in layouts of IPVS. The others come with the next
+    /// plans, while [`has_more`](Self::has_more): each is then made and carried out while what it is about is in the processor's
+    /// caches. Between two of the plans the kernel serves a cluster in which some of the changes have not happened yet.
+    pub const fn limit_changes(&mut self, services: Option<usize>) {
+        self.pieces.changes = services;
+    }
+
     /// Whether the last plan was a piece: the next one, which goes on, should be carried out at once. What is bound waits for the
-    /// virtual servers, and what is mapped or deleted for the last piece.
+    /// virtual servers, and what is mapped or deleted for the last piece of those that add.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        let Pieces {
-            fills,
-            later,
-            unbound,
-            all_at_once,
-            ..
-        } = &self.pieces;
-        *fills || !later.is_empty() || !unbound.is_empty() || *all_at_once
+        self.pieces.adds_more() || self.pieces.changes_wait
     }
 
     /// Leaves no more dirty than the next piece has. Whether others follow.
@@ -77,9 +99,9 @@ impl Engine {
             return false;
         }
         if mem::take(&mut self.pieces.fills) {
-            return self.has_more();
+            return self.pieces.adds_more();
         }
-        if self.has_more() {
+        if self.pieces.adds_more() {
             // What has changed meanwhile.
             let others = mem::take(&mut self.dirty);
             self.pieces.last.append(others);
@@ -106,7 +128,7 @@ impl Engine {
             self.bind_some();
         }
         self.pieces.later = rest;
-        let more = self.has_more();
+        let more = self.pieces.adds_more();
         if !more {
             self.dirty.append(mem::take(&mut self.pieces.last));
         }
@@ -149,6 +171,7 @@ impl Engine {
     pub(super) fn drop_pieces(&mut self) {
         self.pieces = Pieces {
             limit: self.pieces.limit,
+            changes: self.pieces.changes,
             ..Pieces::default()
         };
     }

@@ -53,8 +53,8 @@ impl Engine {
         }
     }
 
-    /// Translates the Services that are stale.
-    pub(super) fn refresh(&mut self) {
+    /// Translates the Services that are stale; where all that changed are slices, only so many of them.
+    pub(super) fn refresh(&mut self, most: usize) {
         let all_stale = mem::take(&mut self.all_stale);
         if all_stale {
             if !self.config.layout.uses_ipvs() {
@@ -82,8 +82,12 @@ impl Engine {
                 self.wanted.set_node_elements(family, elements, dirty);
             }
         }
-        let mut stale = self.store.take_stale();
         let changed = self.store.take_changed();
+        // What Services have in common, marks above all, moves with those that change themselves: that is one plan. So is what a tool
+        // carries out, each of whose runs costs what all rules cost.
+        let in_parts = !all_stale && changed.is_empty() && self.config.layout.uses_ipvs();
+        let most = if in_parts { most } else { usize::MAX };
+        let mut stale = self.store.take_stale(most);
         if self.config.layout.uses_ipvs() {
             self.give_marks(&mut stale, &changed, all_stale);
         }
@@ -92,6 +96,7 @@ impl Engine {
         for name in stale {
             self.translate_service(&name);
         }
+        self.pieces.changes_wait = self.store.has_stale();
         if all_stale {
             self.compare();
         }
@@ -112,7 +117,9 @@ impl Engine {
                 self.store.touch(&moved);
             }
         }
-        stale.append(&mut self.store.take_stale());
+        if anew.v4 || anew.v6 {
+            stale.append(&mut self.store.take_stale(usize::MAX));
+        }
     }
 
     fn translate_service(&mut self, name: &ObjectName) {

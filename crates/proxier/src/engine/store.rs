@@ -91,9 +91,15 @@ impl Store {
         }
     }
 
-    /// The Services to be translated again, those that are gone included.
-    pub(super) fn take_stale(&mut self) -> Vec<ObjectName> {
-        mem::take(&mut self.stale)
+    /// The Services to be translated again, those that are gone included: so many of them, the last ones to become so first.
+    pub(super) fn take_stale(&mut self, most: usize) -> Vec<ObjectName> {
+        let rest = self.stale.len().saturating_sub(most);
+        self.stale.split_off(rest)
+    }
+
+    /// Whether any Service is to be translated again.
+    pub(super) fn has_stale(&self) -> bool {
+        !self.stale.is_empty()
     }
 
     /// The Services that changed themselves, came or went since they were last translated.

@@ -165,6 +165,7 @@ impl Pair {
 /// Goes through a story, comparing after each event that a plan follows.
 pub(crate) fn follow(story: Story) {
     let mut engine = Engine::new(story.host, story.config);
+    engine.limit_changes(story.limit);
     assert!(engine.plan().is_empty(), "nothing is known of the kernel");
     let mut mirror = Cluster::default();
     let Cluster {

@@ -4,7 +4,10 @@ use super::*;
 
 /// A kernel that is in force, after a quiet time.
 fn quiet() -> Fixture {
-    let mut fixture = Fixture::new();
+    quieted(Fixture::new())
+}
+
+fn quieted(mut fixture: Fixture) -> Fixture {
     fixture.take_all();
     fixture.next();
     fixture.pass(Duration::from_secs(5));
@@ -39,10 +42,25 @@ fn what_others_changed_elsewhere_is_mended_at_the_next_look() {
     assert_eq!(fixture.syncer.machine().state().rules, before);
 }
 
+/// What the plans after the first one change is not known when that is carried out.
+#[test]
+fn what_others_changed_anywhere_is_mended_before_a_plan_that_others_follow() {
+    let mut fixture = Fixture::new();
+    fixture.cluster = many(244);
+    let mut fixture = quieted(fixture);
+    clear(&mut fixture.syncer.machine, |state| {
+        state.rules = Default::default();
+    });
+    for slice in many(245).slices.into_values() {
+        fixture.take(Change::Slice(Box::new(slice)));
+    }
+    assert_eq!(fixture.step().unwrap().task, Task::Full);
+}
+
 /// The slice with one endpoint more.
-fn another_endpoint(fixture: &Fixture) -> proxier::cluster::EndpointSlice {
+fn another_endpoint(fixture: &Fixture) -> EndpointSlice {
     let mut slice = fixture.cluster.slices.values().next().unwrap().clone();
-    let more = proxier::cluster::Endpoint::ready("10.244.1.6".parse().unwrap());
+    let more = Endpoint::ready("10.244.1.6".parse().unwrap());
     slice.endpoints.push(more);
     slice
 }

@@ -12,7 +12,7 @@ fn web() -> ObjectName {
 }
 
 fn stale(store: &mut Store) -> Vec<String> {
-    let names = store.take_stale();
+    let names = store.take_stale(usize::MAX);
     names.iter().for_each(|name| {
         store.take(name);
     });
