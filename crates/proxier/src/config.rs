@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use dummy_link::LinkName;
 use ipnetwork::IpNetwork;
 use ipvs_netlink::{Scheduler, Timeouts};
 
@@ -105,6 +106,7 @@ impl Config {
                 "15 is the bit by which the classic layout has packets dropped; choose another",
             );
         }
+        self.detect_local.check()?;
         if self.layout == Layout::Nftables {
             self.nftables.check(self.masquerade_mark())?;
         }
@@ -210,6 +212,32 @@ pub enum DetectLocal {
     InterfaceNamePrefix(Box<str>),
 }
 
+impl DetectLocal {
+    /// No link has a name that the kernel refuses, and a rule with it would not come back as it was written.
+    fn check(&self) -> Result<(), InvalidConfig> {
+        let (field, name, reason) = match self {
+            Self::BridgeInterface(name) => (
+                "detectLocal.bridgeInterface",
+                name.to_string(),
+                "is not the name of a link: these have 1 to 15 bytes, without white space, `/`, `:`, `%` and double quotes",
+            ),
+            Self::InterfaceNamePrefix(prefix) => (
+                "detectLocal.interfaceNamePrefix",
+                format!("{prefix}0"),
+                "is not what the name of a link begins with: 1 to 14 bytes, without white space, `/`, `:`, `%` and double quotes",
+            ),
+            Self::ClusterCidr(_) | Self::NodeCidr => return Ok(()),
+        };
+        // The tools take a name for an option or a negation that begins so.
+        let is_odd =
+            name.starts_with(['-', '!']) || name.contains(|c: char| c.is_control() || c == '"');
+        match LinkName::new(&name) {
+            Ok(_) if !is_odd => Ok(()),
+            _ => Err(InvalidConfig { field, reason }),
+        }
+    }
+}
+
 /// The addresses that node ports are served on (`nodePortAddresses`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -237,5 +265,55 @@ impl NodePortAddresses {
                 (!own.is_empty() && own.iter().all(|n| n.prefix() > 0)).then_some(own)
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_pods_have_names_that_the_kernel_takes() {
+        let mut config = Config::default();
+        let mut checked = |detect_local| {
+            config.detect_local = detect_local;
+            config.check().map_err(|error| error.field)
+        };
+        for name in ["cni0", "v-eth.1", "a-name-of-15-by"] {
+            assert_eq!(checked(DetectLocal::BridgeInterface(name.into())), Ok(()));
+            let prefix = name.get(..name.len().min(14)).unwrap();
+            assert_eq!(
+                checked(DetectLocal::InterfaceNamePrefix(prefix.into())),
+                Ok(())
+            );
+        }
+        let odd = [
+            "v  meth",
+            "a b",
+            "a/b",
+            "a:b",
+            "a\"b",
+            "a\u{1}",
+            "!a",
+            "-a",
+            "a-name-of-16-byt",
+            "\u{e0}",
+        ];
+        for name in odd {
+            assert_eq!(
+                checked(DetectLocal::BridgeInterface(name.into())),
+                Err("detectLocal.bridgeInterface"),
+                "{name:?}"
+            );
+            assert_eq!(
+                checked(DetectLocal::InterfaceNamePrefix(name.into())),
+                Err("detectLocal.interfaceNamePrefix"),
+                "{name:?}"
+            );
+        }
+        // Its links have one byte more at the least.
+        let long = DetectLocal::InterfaceNamePrefix("a-name-of-15-by".into());
+        assert_eq!(checked(long), Err("detectLocal.interfaceNamePrefix"));
     }
 }

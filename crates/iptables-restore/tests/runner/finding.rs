@@ -5,9 +5,8 @@ use std::os::unix::fs::symlink;
 use std::thread;
 
 use iptables_restore::{Backend, Error, Family, Version};
-use kernel_test::script;
 
-use crate::stand_ins::{LEGACY, NFT, StandIns};
+use crate::stand_ins::{LEGACY, NFT, StandIns, script};
 
 #[test]
 fn finds_the_tools_asked_for() {

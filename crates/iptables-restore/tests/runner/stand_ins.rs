@@ -3,8 +3,18 @@
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use iptables_restore::{Family, InvalidEdit, RestoreInput, Rule, TableName, ToolFinder, Tools};
+
+/// Writes a shell script that can be run. Another process does it: the file would be open, and so not to be run, in what a test beside
+/// this one starts at that moment.
+pub(crate) fn script(path: &Path, text: &str) {
+    let write = "printf '#!/bin/sh\n%s' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let mut shell = Command::new("sh");
+    let written = shell.args(["-c", write]).arg(path).arg(text).status();
+    assert!(written.is_ok_and(|status| status.success()));
+}
 
 /// A directory of stand-ins.
 pub(crate) struct StandIns(tempfile::TempDir);
