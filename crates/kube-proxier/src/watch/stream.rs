@@ -91,7 +91,7 @@ impl Watch {
         Ok(more.is_some())
     }
 
-    /// Reads one event, or the end, of which there are no bytes.
+    /// Reads the next event into `text`, and gives its size in bytes: 0 at the end of the stream.
     async fn read(&mut self) -> Result<usize, WatchError> {
         self.text.clear();
         let (lines, text, limit) = (Pin::new(&mut self.lines), &mut self.text, self.limit);

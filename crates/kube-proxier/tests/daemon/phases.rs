@@ -90,14 +90,14 @@ pub(crate) fn of_a_start(services: u32) {
     print!("{}", lines.read());
 }
 
-/// Objects of a streamed list come in pieces of many: there is no system call for each.
+/// A streamed list is read in large pieces, without a system call for each object.
 pub(crate) fn a_streamed_list_takes_few_system_calls() {
     const SERVICES: u32 = 300;
     let server = filled(SERVICES);
     let setup = Setup::new(&server, "");
     let calls = setup.folder().join("calls");
     let to = calls.display().to_string();
-    // Where the clock is no system call, as on a machine, it is the first that counts.
+    // Outside User Mode Linux the clock is read without a system call, and only `epoll_wait` is left to count.
     let traced = ["-f", "-e", "trace=epoll_wait,clock_gettime", "-o", &to];
     let mut daemon = setup.start_by("strace", &traced);
     let read = |what: &str| {
