@@ -163,11 +163,11 @@ impl Guests {
     }
 
     fn run(&self, name: &str, time_limit: Duration) -> Result<Outcome, Error> {
-        let mut state = self.free();
+        let (place, mut state) = self.free();
         if let GuestState::Off = *state {
             let guests = 1 + self.more.len() as u64;
             let room = self.memory.saturating_mul(guests);
-            let boot = |kernel| Guest::boot(&kernel, self.memory, room, self.clock);
+            let boot = |kernel| Guest::boot(&kernel, place, self.memory, room, self.clock);
             *state = match (self.kernel)().and_then(boot) {
                 Ok(guest) => GuestState::Running(guest),
                 Err(error) => {
@@ -192,20 +192,22 @@ impl Guests {
         }
     }
 
-    /// A guest that runs no test, a booted one if possible, so that tests that run one at a time share one guest.
-    fn free(&self) -> MutexGuard<'_, GuestState> {
+    /// A guest that runs no test, and its place among the others: a booted one if possible, so that tests that run one at a
+    /// time share one guest.
+    fn free(&self) -> (usize, MutexGuard<'_, GuestState>) {
         let free = || {
-            let guests = iter::once(&self.first).chain(&self.more);
-            guests.filter_map(|guest| match guest.try_lock() {
-                Ok(state) => Some(state),
-                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            let guests = iter::once(&self.first).chain(&self.more).enumerate();
+            guests.filter_map(|(place, guest)| match guest.try_lock() {
+                Ok(state) => Some((place, state)),
+                Err(TryLockError::Poisoned(poisoned)) => Some((place, poisoned.into_inner())),
                 Err(TryLockError::WouldBlock) => None,
             })
         };
+        let first = || self.first.lock().unwrap_or_else(PoisonError::into_inner);
         free()
-            .find(|state| !matches!(**state, GuestState::Off))
+            .find(|(_, state)| !matches!(**state, GuestState::Off))
             .or_else(|| free().next())
-            .unwrap_or_else(|| self.first.lock().unwrap_or_else(PoisonError::into_inner))
+            .unwrap_or_else(|| (0, first()))
     }
 }
 

@@ -9,6 +9,7 @@ mod frame;
 mod init;
 mod job;
 mod memory;
+mod processor;
 mod qemu;
 mod tree;
 mod uml;
@@ -34,6 +35,7 @@ use crate::process::path_with_sbin;
 use crate::report::{self, Outcome};
 use frame::Frame;
 use job::Job;
+use processor::Held;
 
 pub(crate) use init::run_if_init;
 pub(crate) use memory::{MEBIBYTES, from_environment as memory_from_environment};
@@ -122,9 +124,11 @@ pub(crate) struct Guest {
 }
 
 impl Guest {
-    /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB. Returns when it is ready for tests.
+    /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB, and this is number `place` of them. Returns
+    /// when it is ready for tests.
     pub(crate) fn boot(
         kernel: &GuestKernel,
+        place: usize,
         memory: u64,
         room: u64,
         clock: Clock,
@@ -134,10 +138,12 @@ impl Guest {
             Machine::UserMode => uml::command(kernel, folder.path(), memory, room),
             Machine::Qemu { image } => qemu::command(kernel, image, folder.path(), memory, clock),
         };
+        let held = (kernel.machine == Machine::UserMode).then(|| Held::to_one(place));
         let mut child = command
             .process_group(0)
             .spawn()
             .at("starting", &kernel.program)?;
+        drop(held);
         let (sender, frames) = channel();
         let console = Arc::default();
         if let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) {
