@@ -28,7 +28,7 @@ fn sync(schedule: &mut Schedule, began: Instant, took: Duration) {
 #[test]
 fn a_change_after_a_quiet_time_is_carried_out_immediately() {
     let start = Instant::now();
-    for min in [0, 10, 200, 1000] {
+    for min in [5, 10, 200, 1000] {
         let mut schedule = running(start, millis(min));
         // A Service, and its EndpointSlice a millisecond after it.
         let change = start + millis(2000);
@@ -76,7 +76,7 @@ fn a_pair_of_syncs_is_saved_up_for() {
 #[test]
 fn an_immediate_sync_without_a_follower_is_the_last_one() {
     let start = Instant::now();
-    let mut schedule = running(start, Duration::ZERO);
+    let mut schedule = running(start, GATHER);
     let change = start + millis(50);
     schedule.changed(change);
     sync(&mut schedule, change, millis(1));
@@ -111,11 +111,37 @@ fn where_syncs_are_slow_changes_are_gathered() {
     assert_eq!(schedule.next(), quick);
 }
 
+/// Who asks for short times between syncs does not wait longer for more changes than half a sync takes.
+#[test]
+fn where_syncs_may_follow_each_other_changes_are_gathered_for_half_as_long_as_one_takes() {
+    let gathered_after = |min, took| {
+        let start = Instant::now();
+        let mut schedule = running(start, min);
+        let change = start + millis(5000);
+        schedule.changed(change);
+        sync(&mut schedule, change, took);
+        let next = change + took + GATHER_LEAST / 2;
+        schedule.changed(next);
+        let follower = schedule.next();
+        sync(&mut schedule, follower, took);
+        // This one follows no immediate sync.
+        let last = follower + took;
+        schedule.changed(last);
+        schedule.next() - last
+    };
+    assert_eq!(gathered_after(millis(1), millis(4)), millis(2));
+    assert_eq!(gathered_after(millis(0), Duration::ZERO), GATHER_LEAST);
+    assert_eq!(gathered_after(millis(1), millis(300)), GATHER);
+    // The least time between two syncs, from when the last one began, is kept.
+    assert_eq!(gathered_after(millis(4), millis(1)), millis(3));
+    assert_eq!(gathered_after(GATHER, millis(4)), GATHER);
+}
+
 /// Neither waits for the other, and after a full sync everything is as ever.
 #[test]
 fn a_full_sync_ends_the_time_in_which_what_follows_is_gathered() {
     let start = Instant::now();
-    for min in [0, 200] {
+    for min in [5, 200] {
         let mut schedule = running(start, millis(min));
         let change = start + millis(500);
         schedule.changed(change);
@@ -253,7 +279,7 @@ fn gaps() -> impl Strategy<Value = Vec<u64>> {
 }
 
 fn least() -> impl Strategy<Value = Duration> {
-    prop_oneof![Just(0), Just(10), Just(15), Just(200), Just(1000)].prop_map(millis)
+    prop_oneof![Just(5), Just(10), Just(15), Just(200), Just(1000)].prop_map(millis)
 }
 
 proptest! {
@@ -268,6 +294,32 @@ proptest! {
         // A quiet time costs one sync at the most.
         let quiet = gaps.iter().filter(|gap| millis(**gap) >= GATHER.max(min)).count();
         prop_assert!(syncs.len() <= gathered.len() + quiet);
+    }
+
+    /// With less time between two syncs than changes are gathered otherwise.
+    #[test]
+    fn no_change_waits_much_longer_for_others_than_a_sync_takes(
+        min in 0..5_u64,
+        gaps in gaps(),
+        took in 0..30_u64,
+    ) {
+        let start = Instant::now();
+        let (min, took) = (millis(min), millis(took));
+        let mut now = start;
+        let changes: Vec<_> = gaps.iter().map(|gap| { now += millis(*gap); now }).collect();
+        let ours = Ours { schedule: running(start, min), pending: false };
+        let (syncs, carried_out) = run(ours, &changes, took);
+        let gather = (took / 2).clamp(GATHER_LEAST, GATHER);
+        for (change, began) in changes.iter().zip(&carried_out) {
+            // The sync that was being made, what changes are gathered for, and the least time between two syncs.
+            prop_assert!(*began - *change <= took + gather.max(min), "{:?}", *began - *change);
+        }
+        for pair in syncs.windows(2) {
+            prop_assert!(pair[1] - pair[0] >= took.max(GATHER_LEAST));
+        }
+        for three in syncs.windows(3) {
+            prop_assert!(three[2] - three[0] >= min);
+        }
     }
 
     #[test]
