@@ -12,6 +12,7 @@ mod direct;
 mod engine;
 mod loopback;
 mod memory;
+mod outside;
 mod plan;
 mod ranges;
 mod translate;
