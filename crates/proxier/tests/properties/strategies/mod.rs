@@ -16,7 +16,7 @@ use proxier::Config;
 use proxier::Observed;
 use proxier::cluster::{Cluster, Host, Node, ObjectName};
 
-pub(crate) use self::node::{config, host};
+pub(crate) use self::node::{config, config_in, host};
 pub(crate) use self::options::options;
 pub(crate) use self::services::any_service;
 use self::services::service;

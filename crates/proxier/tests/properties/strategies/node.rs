@@ -47,6 +47,11 @@ pub(crate) fn host() -> impl Strategy<Value = Host> {
 }
 
 pub(crate) fn config() -> impl Strategy<Value = Config> {
+    config_in(&Layout::ALL)
+}
+
+/// In one of these layouts.
+pub(crate) fn config_in(layouts: &[Layout]) -> impl Strategy<Value = Config> + use<> {
     let local = prop_oneof![
         Just(DetectLocal::ClusterCidr(Vec::new())),
         Just(DetectLocal::ClusterCidr(vec![
@@ -70,7 +75,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     let excluded = (excluded, any::<bool>());
     (
         (
-            select(Layout::ALL.to_vec()),
+            select(layouts.to_vec()),
             select(vec![Scheduler::RR, Scheduler::MH, Scheduler::WLC]),
         ),
         (any::<bool>(), any::<bool>(), 0..32u8),
