@@ -6,11 +6,11 @@ mod reach;
 mod rules;
 mod sets;
 
-pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
 pub(crate) use iptables::{
-    LOCALNET_CHAIN, ServiceTables, SharedChain, is_localnet_rule, is_plain, is_service_chain,
-    is_service_chain_name, loopback,
+    FORWARD_CHAIN, LOCALNET_CHAIN, ServiceTables, SharedChain, is_localnet_rule, is_plain,
+    is_service_chain, is_service_chain_name, loopback,
 };
+pub use iptables::{IptablesRules, PortRules, PortSpec, Sources};
 pub(crate) use reach::Reach;
 pub(crate) use rules::ACCEPT_CHAIN;
 pub(crate) use rules::{DROP_MARK, OwnChain, TableRules, owned_table};

@@ -8,6 +8,7 @@
 )]
 
 mod loopback;
+mod opening;
 
 use std::collections::BTreeSet;
 

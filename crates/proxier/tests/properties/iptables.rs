@@ -1,255 +1,20 @@
 //! Iptables mode: what becomes of packets at every step of a plan.
 //!
-//! Packets go through rules here as they do in the kernel, as far as the rules of that mode go. Where a rule chooses at
-//! random or by memory, a packet goes both ways.
+//! Packets go through rules here as they do in the kernel, as far as the rules of that mode go ([`packets`]). Where a rule
+//! chooses at random or by memory, a packet goes both ways.
+
+mod packets;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use iptables_restore::{
-    AddressTypes, CtStates, Match, RecentAction, Rule, Ruleset, Table, TableName, Target,
-};
+use iptables_restore::{Rule, TableName};
 use proptest::prelude::*;
 use proxier::cluster::{Cluster, Family, Host};
-use proxier::{Config, Layout, MemoryKernel, Observed, reconcile, translate};
+use proxier::{Config, Layout, MemoryKernel, Observed, Plan, reconcile, translate};
 
+use self::packets::{Fate, Packet, fates, packets};
 use crate::strategies;
-
-/// The first packet of a connection from elsewhere.
-#[derive(Clone, Debug)]
-struct Packet {
-    source: IpAddr,
-    to: SocketAddr,
-    protocol: u8,
-    /// Whether its destination was translated.
-    translated: bool,
-}
-
-/// Where a packet ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Fate {
-    At(SocketAddr),
-    Refused,
-    /// No rule of a Service concerns it.
-    Untouched,
-}
-
-/// What a chain does with a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Verdict {
-    Accept,
-    Refuse,
-    Translate(SocketAddr),
-    /// Back to the rule that jumped there.
-    Through,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Matches {
-    Yes,
-    No,
-    Perhaps,
-}
-
-struct Node<'a> {
-    host: &'a Host,
-    rules: &'a Ruleset,
-}
-
-impl Node<'_> {
-    fn fates(&self, packet: &Packet) -> BTreeSet<Fate> {
-        let nat = self.rules.table(&TableName::Nat);
-        let verdicts = nat.map_or_else(
-            || BTreeSet::from([Verdict::Through]),
-            |nat| self.chain(nat, "PREROUTING", packet),
-        );
-        let mut fates = BTreeSet::new();
-        for verdict in verdicts {
-            let mut packet = packet.clone();
-            if let Verdict::Translate(to) = verdict {
-                packet.to = to;
-                packet.translated = true;
-            }
-            let chain = match self.is_local(packet.to.ip()) {
-                true => "INPUT",
-                false => "FORWARD",
-            };
-            let filter = self.rules.table(&TableName::Filter);
-            let verdicts = filter.map_or_else(
-                || BTreeSet::from([Verdict::Through]),
-                |filter| self.chain(filter, chain, &packet),
-            );
-            fates.extend(verdicts.into_iter().map(|verdict| match verdict {
-                Verdict::Refuse => Fate::Refused,
-                _ if packet.translated => Fate::At(packet.to),
-                _ => Fate::Untouched,
-            }));
-        }
-        fates
-    }
-
-    fn is_local(&self, address: IpAddr) -> bool {
-        address.is_loopback() || self.host.addresses().any(|own| own == address)
-    }
-
-    fn chain(&self, table: &Table, name: &str, packet: &Packet) -> BTreeSet<Verdict> {
-        let mut verdicts = BTreeSet::new();
-        let rules = table.chain(name).map_or(&[][..], |chain| &chain.rules);
-        for rule in rules {
-            let matches = self.matches(rule, packet);
-            if matches == Matches::No {
-                continue;
-            }
-            let does: BTreeSet<Verdict> = match &rule.target {
-                Some(Target::Accept) => [Verdict::Accept].into(),
-                Some(Target::Drop | Target::Reject { .. }) => [Verdict::Refuse].into(),
-                Some(Target::Return) => {
-                    verdicts.insert(Verdict::Through);
-                    if matches == Matches::Yes {
-                        return verdicts;
-                    }
-                    continue;
-                }
-                Some(Target::Jump(chain)) => self.chain(table, chain, packet),
-                Some(Target::Dnat(dnat)) => {
-                    let to = dnat.to.socket_addr().unwrap();
-                    [Verdict::Translate(to)].into()
-                }
-                _ => [Verdict::Through].into(),
-            };
-            let goes_on = does.contains(&Verdict::Through) || matches == Matches::Perhaps;
-            verdicts.extend(
-                does.into_iter()
-                    .filter(|verdict| *verdict != Verdict::Through),
-            );
-            if !goes_on {
-                return verdicts;
-            }
-        }
-        verdicts.insert(Verdict::Through);
-        verdicts
-    }
-
-    fn matches(&self, rule: &Rule, packet: &Packet) -> Matches {
-        let within = |address: &iptables_restore::Address, ip: IpAddr| {
-            address
-                .network()
-                .is_some_and(|network| network.contains(ip))
-        };
-        let holds = [
-            rule.source
-                .as_ref()
-                .map(|source| within(&source.value, packet.source) != source.negated),
-            rule.destination
-                .as_ref()
-                .map(|to| within(&to.value, packet.to.ip()) != to.negated),
-            // Packets come in by a link of no pod.
-            rule.in_interface.as_ref().map(|name| name.negated),
-            rule.protocol
-                .as_ref()
-                .map(|of| of.value.number() == Some(packet.protocol)),
-        ];
-        if holds.into_iter().flatten().any(|holds| !holds) {
-            return Matches::No;
-        }
-        let mut all = Matches::Yes;
-        for part in &rule.matches {
-            match self.part(part, packet) {
-                Matches::Yes => {}
-                Matches::No => return Matches::No,
-                Matches::Perhaps => all = Matches::Perhaps,
-            }
-        }
-        all
-    }
-
-    fn part(&self, part: &Match, packet: &Packet) -> Matches {
-        let sure = |holds| match holds {
-            true => Matches::Yes,
-            false => Matches::No,
-        };
-        match part {
-            Match::Comment(_) => Matches::Yes,
-            Match::Tcp(ports) | Match::Udp(ports) | Match::Sctp(ports) => sure(
-                ports
-                    .destination
-                    .is_none_or(|port| port.value.first == packet.to.port()),
-            ),
-            Match::Conntrack(conntrack) => {
-                let mut states = CtStates::NEW;
-                if packet.translated {
-                    states |= CtStates::DNAT;
-                }
-                sure(conntrack.states.intersects(states) != conntrack.negated)
-            }
-            Match::Addrtype(types) => {
-                let local = |wanted: Option<iptables_restore::Negatable<AddressTypes>>, ip| {
-                    wanted.is_none_or(|types| {
-                        types.value.contains(AddressTypes::LOCAL) && self.is_local(ip)
-                    })
-                };
-                sure(local(types.source, packet.source) && local(types.destination, packet.to.ip()))
-            }
-            // Whether it is marked decides about masquerading only.
-            Match::Mark(_) => Matches::No,
-            Match::Statistic(_) => Matches::Perhaps,
-            Match::Recent(recent) => match recent.action {
-                RecentAction::Set => Matches::Yes,
-                _ => Matches::Perhaps,
-            },
-            other => panic!("no rule of iptables mode has {other}"),
-        }
-    }
-}
-
-/// Packets to all that Services of these clusters have, from a client inside source ranges and from one outside.
-fn packets(clusters: [&Cluster; 2], host: &Host) -> Vec<Packet> {
-    let mut packets = Vec::new();
-    for service in clusters
-        .iter()
-        .flat_map(|cluster| cluster.services.values())
-    {
-        let addresses: BTreeSet<IpAddr> = [
-            &service.cluster_ips,
-            &service.external_ips,
-            &service.load_balancer_ips,
-        ]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
-        for port in &service.ports {
-            let mut to: Vec<_> = addresses
-                .iter()
-                .map(|ip| SocketAddr::new(*ip, port.port.get()))
-                .collect();
-            let node_port = port.node_port.map(std::num::NonZero::get);
-            to.extend(
-                node_port
-                    .iter()
-                    .flat_map(|port| host.addresses().map(move |ip| SocketAddr::new(ip, *port))),
-            );
-            for to in to {
-                let sources: [&str; 2] = match Family::of(to.ip()) {
-                    Family::V4 => ["203.0.113.77", "192.168.10.77"],
-                    Family::V6 => ["2001:db8:77::7", "2001:db8:10::77"],
-                };
-                packets.extend(sources.map(|source| Packet {
-                    source: source.parse().unwrap(),
-                    to,
-                    protocol: port.protocol.0,
-                    translated: false,
-                }));
-            }
-        }
-    }
-    packets
-}
-
-fn fates(host: &Host, state: &Observed, packet: &Packet) -> BTreeSet<Fate> {
-    let rules = state.rules.get(Family::of(packet.to.ip()));
-    Node { host, rules }.fates(packet)
-}
 
 fn in_iptables_mode() -> impl Strategy<Value = Config> {
     strategies::config().prop_map(|mut config| {
@@ -291,9 +56,75 @@ fn two_clusters() -> impl Strategy<Value = (Cluster, Cluster)> {
     )
 }
 
+/// At each step a packet ends where it did before the plan, or where it will after it: never elsewhere, and never past all
+/// rules of its Service.
+fn goes_the_old_way_or_the_new(
+    [before, after]: [&Cluster; 2],
+    host: &Host,
+    found: &Observed,
+    plan: &Plan,
+) -> Result<(), TestCaseError> {
+    let mut kernel = MemoryKernel::holding(found);
+    let mut steps = Vec::new();
+    for (_, operation) in plan.iter() {
+        kernel.perform(operation).unwrap();
+        steps.push((operation, kernel.state()));
+    }
+    let end = kernel.state();
+    for packet in packets([before, after], host) {
+        let mut allowed = fates(host, found, &packet);
+        allowed.extend(fates(host, &end, &packet));
+        // What goes away, or is not there yet, may be refused for a moment.
+        if allowed.iter().any(Fate::is_untouched) {
+            allowed.insert(Fate::Refused);
+        }
+        for (operation, state) in &steps {
+            let now = fates(host, state, &packet);
+            prop_assert!(
+                now.is_subset(&allowed),
+                "{packet:?}: {now:?}, not {allowed:?}, after {operation}\nplan:\n{plan}"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// What a kernel holds that was brought to a cluster.
+fn holding(cluster: &Cluster, host: &Host, config: &Config) -> Observed {
+    let mut kernel = MemoryKernel::new();
+    for (_, operation) in reconcile(&translate(cluster, host, config), &kernel.state()).iter() {
+        kernel.perform(operation).unwrap();
+    }
+    kernel.state()
+}
+
+/// Without the rules of the nat table that lead packets to rules of Services, as somebody may delete them: the jumps from
+/// each built-in chain, and those for node ports.
+fn without_ways_in(mut state: Observed, lost: [bool; 3]) -> Observed {
+    let target = |rule: &Rule| rule.target.as_ref()?.chain().map(str::to_owned);
+    for family in Family::ALL {
+        let Some(nat) = state.rules.get_mut(family).table_mut(&TableName::Nat) else {
+            continue;
+        };
+        for ((from, to), lost) in [
+            ("PREROUTING", "KUBE-SERVICES"),
+            ("OUTPUT", "KUBE-SERVICES"),
+            ("KUBE-SERVICES", "KUBE-NODEPORTS"),
+        ]
+        .into_iter()
+        .zip(lost)
+        {
+            if let Some(chain) = nat.chain_mut(from).filter(|_| lost) {
+                let rules = chain.rules.iter();
+                let kept = rules.filter(|rule| target(rule).as_deref() != Some(to));
+                chain.rules = kept.cloned().collect::<Vec<_>>().into();
+            }
+        }
+    }
+    state
+}
+
 proptest! {
-    /// At each step a packet ends where it did before the plan, or where it will after it: never elsewhere, and never
-    /// past all rules of its Service.
     #[test]
     fn at_every_step_packets_go_the_old_way_or_the_new(
         clusters in two_clusters(),
@@ -302,34 +133,25 @@ proptest! {
     ) {
         let (before, after) = clusters;
         let (config, other, same) = configs;
-        let mut kernel = MemoryKernel::new();
-        let earlier = translate(&before, &host, if same { &config } else { &other });
-        for (_, operation) in reconcile(&earlier, &kernel.state()).iter() {
-            kernel.perform(operation).unwrap();
-        }
-        let found = kernel.state();
+        let found = holding(&before, &host, if same { &config } else { &other });
         let plan = reconcile(&translate(&after, &host, &config), &found);
-        let mut steps = Vec::new();
-        for (_, operation) in plan.iter() {
-            kernel.perform(operation).unwrap();
-            steps.push((operation, kernel.state()));
-        }
-        let end = kernel.state();
-        for packet in packets([&before, &after], &host) {
-            let mut allowed = fates(&host, &found, &packet);
-            allowed.extend(fates(&host, &end, &packet));
-            // What goes away, or is not there yet, may be refused for a moment.
-            if allowed.contains(&Fate::Untouched) {
-                allowed.insert(Fate::Refused);
-            }
-            for (operation, state) in &steps {
-                let now = fates(&host, state, &packet);
-                prop_assert!(
-                    now.is_subset(&allowed),
-                    "{packet:?}: {now:?}, not {allowed:?}, after {operation}\nplan:\n{plan}"
-                );
-            }
-        }
+        goes_the_old_way_or_the_new([&before, &after], &host, &found, &plan)?;
+    }
+
+    /// The same where somebody took away what leads to the rules of Services, and these have changed since.
+    #[test]
+    fn what_leads_to_services_comes_back_when_they_are_as_they_should_be(
+        clusters in two_clusters(),
+        host in strategies::host(),
+        configs in (in_iptables_mode(), in_iptables_mode(), any::<bool>()),
+        lost in any::<[bool; 3]>(),
+    ) {
+        let (before, after) = clusters;
+        let (config, other, same) = configs;
+        let found = holding(&before, &host, if same { &config } else { &other });
+        let found = without_ways_in(found, lost);
+        let plan = reconcile(&translate(&after, &host, &config), &found);
+        goes_the_old_way_or_the_new([&before, &after], &host, &found, &plan)?;
     }
 
     /// What the rules do is what Services ask for: worked out from the cluster, not from the rules.
@@ -340,11 +162,7 @@ proptest! {
         config in in_iptables_mode(),
     ) {
         let desired = translate(&cluster, &host, &config);
-        let mut kernel = MemoryKernel::new();
-        for (_, operation) in reconcile(&desired, &kernel.state()).iter() {
-            kernel.perform(operation).unwrap();
-        }
-        let state = kernel.state();
+        let state = holding(&cluster, &host, &config);
         let contested: BTreeSet<_> = desired.conflicts.iter().map(|c| c.server).collect();
         for family in Family::ALL.into_iter().filter(|family| host.serves(*family)) {
             for service in cluster.services.values().filter(|s| s.counts(family)) {
@@ -372,12 +190,14 @@ proptest! {
                             Family::V4 => "203.0.113.77".parse().unwrap(),
                             Family::V6 => "2001:db8:77::7".parse().unwrap(),
                         },
+                        link: "eth0",
                         to: SocketAddr::new(ip, port.port.get()),
                         protocol: port.protocol.0,
                         translated: false,
+                        mark: 0,
                     };
                     let fates = fates(&host, &state, &packet);
-                    prop_assert!(!fates.contains(&Fate::Untouched), "{packet:?}: {fates:?}");
+                    prop_assert!(!fates.iter().any(Fate::is_untouched), "{packet:?}: {fates:?}");
                     if !usable {
                         prop_assert_eq!(fates, BTreeSet::from([Fate::Refused]), "{:?}", packet);
                     }

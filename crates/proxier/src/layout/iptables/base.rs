@@ -17,6 +17,8 @@ pub(super) const EXTERNAL_SERVICES: &str = "KUBE-EXTERNAL-SERVICES";
 pub(super) const NODE_PORTS: &str = "KUBE-NODEPORTS";
 /// In filter: what no source range let pass.
 pub(super) const FIREWALL: &str = "KUBE-PROXY-FIREWALL";
+/// In filter: what is forwarded is accepted where it has the mark, or belongs to a connection.
+pub(crate) const FORWARD_CHAIN: &str = "KUBE-FORWARD";
 /// In filter: a chain that the kubelet writes too, with the same rule.
 pub(crate) const LOCALNET_CHAIN: &str = "KUBE-FIREWALL";
 const LOCALNET_COMMENT: &str = "block incoming localnet connections";
@@ -53,7 +55,6 @@ impl FamilyRules {
     }
 
     pub(super) fn base_filter(&self) -> TableRules {
-        const FORWARD: &str = "KUBE-FORWARD";
         let mut filter = TableRules::new(TableName::Filter);
         for chain in [SERVICES, EXTERNAL_SERVICES, NODE_PORTS, FIREWALL] {
             filter.declare_unordered(chain);
@@ -64,16 +65,16 @@ impl FamilyRules {
         }
         if self.iptables.drop_invalid {
             let invalid = Rule::new().matching(state(CtStates::INVALID));
-            filter.append(FORWARD, invalid.jump(Target::Drop));
+            filter.append(FORWARD_CHAIN, invalid.jump(Target::Drop));
         }
         let forwarding = Rule::new().comment("kubernetes forwarding rules");
         let marked = forwarding.clone().matching(mark(self.mark, false));
-        filter.append(FORWARD, marked.jump(Target::Accept));
+        filter.append(FORWARD_CHAIN, marked.jump(Target::Accept));
         let known = state(CtStates::RELATED | CtStates::ESTABLISHED);
         let known = Rule::new()
             .comment("kubernetes forwarding conntrack rule")
             .matching(known);
-        filter.append(FORWARD, known.jump(Target::Accept));
+        filter.append(FORWARD_CHAIN, known.jump(Target::Accept));
 
         // Once a connection is established its packets pass the rules of its Service no more.
         let new = |comment: &str, chain: &str| {
@@ -95,7 +96,7 @@ impl FamilyRules {
         filter.jump_from("INPUT", health.jump(NODE_PORTS));
         filter.jump_from("INPUT", outside());
         filter.jump_from("FORWARD", balanced());
-        filter.jump_from("FORWARD", forwarding.jump(FORWARD));
+        filter.jump_from("FORWARD", forwarding.jump(FORWARD_CHAIN));
         filter.jump_from("FORWARD", services());
         filter.jump_from("FORWARD", outside());
         filter.jump_from("OUTPUT", localnet());

@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use iptables_restore::{ChainName, Rule, TableName};
 
-pub(crate) use base::{LOCALNET_CHAIN, is_localnet_rule};
+pub(crate) use base::{FORWARD_CHAIN, LOCALNET_CHAIN, is_localnet_rule};
 pub(crate) use names::{is_service_chain, is_service_chain_name};
 pub use port::{PortRules, PortSpec, Sources};
 pub(crate) use shared::{SharedChain, is_plain};

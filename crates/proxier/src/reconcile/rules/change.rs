@@ -160,6 +160,11 @@ impl<'a> Change<'a> {
     /// Puts the jumps that are missing at the end of the built-in chains, and then those that are missing at the top of
     /// them, in their order: each right behind those that come before it and are there already.
     pub(super) fn jumps(&mut self, wanted: &TableRules) {
+        self.jumps_but(wanted, |_| false);
+    }
+
+    /// The same without some of those at the top.
+    pub(super) fn jumps_but(&mut self, wanted: &TableRules, waits: impl Fn(&Rule) -> bool) {
         for (chain, rule) in &wanted.last_jumps {
             self.jump_last(chain, rule);
         }
@@ -175,6 +180,7 @@ impl<'a> Change<'a> {
             for (_, rule) in jumps() {
                 match rules.iter().position(|found| *found == rule) {
                     Some(at) => behind = behind.max(at + 1),
+                    None if waits(rule) => {}
                     None => {
                         rules.insert(behind, rule);
                         behind += 1;
@@ -375,11 +381,9 @@ impl<'a> Change<'a> {
         }
         let mut input = RestoreInput::new();
         let table = input.table(self.name);
-        for edit in self
-            .declare
+        for edit in [self.declare, self.edits, self.delete]
             .into_iter()
-            .chain(self.edits)
-            .chain(self.delete)
+            .flatten()
         {
             // All names and rules are the proxy's own or were read from the kernel: none is invalid.
             let _ = table.push(edit);

@@ -1,14 +1,17 @@
 //! Rules of iptables mode: what all Services share, and around it the changes of each Service.
+//!
+//! What leads packets to rules of Services is added after the rules have changed ([`open`]), unless there are none yet: a
+//! packet that comes by a new way finds what will be there, and never what was.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use iptables_restore::{Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, TableName};
+use iptables_restore::{Chain, ChainName, Edit, RestoreInput, Rule, Ruleset, TableName, Target};
 
 use super::change::{Change, Extent};
 use super::services::{FoundChain, FoundService, ServiceChanges};
 use crate::cluster::{Family, ObjectName};
 use crate::layout::{
-    FamilyRules, OwnChain, SharedChain, TableRules, is_plain, is_service_chain,
+    FORWARD_CHAIN, FamilyRules, OwnChain, SharedChain, TableRules, is_plain, is_service_chain,
     is_service_chain_name,
 };
 use crate::plan::{Phase, Plan, RulesChange};
@@ -37,8 +40,8 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
     make_bare(&changes.refuse, kernel);
     make_bare(&changes.translate, kernel);
     make_bare(&changes.trim, kernel);
-    let widening = widen(family, &nat, kernel);
-    make(widening.as_ref(), kernel);
+    let opening = open(family, &nat, kernel);
+    make(opening.as_ref(), kernel);
     let all_nat = with_chains(&nat, chains);
     let nat = trim(family, (&nat, &all_nat), &owner, kernel);
     let filter = trim(family, (&filter, &filter), &owner, kernel);
@@ -48,7 +51,7 @@ pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, p
         (Phase::Rules, changes.refuse),
         (Phase::Rules, translation.into_iter().collect()),
         (Phase::Rules, changes.translate),
-        (Phase::Rules, widening.into_iter().collect()),
+        (Phase::Rules, opening.into_iter().collect()),
         (Phase::Trim, nat.into_iter().collect()),
         (Phase::Trim, changes.trim),
         (Phase::Trim, filter.into_iter().collect::<Vec<_>>()),
@@ -135,7 +138,7 @@ fn make_bare(changes: &[RulesChange], kernel: &mut Ruleset) {
 
 type Owner<'a> = &'a dyn Fn(SharedChain, &Rule) -> Option<ObjectName>;
 
-/// What adds the rules of a table that all Services share, where they are missing.
+/// What adds the rules of a table that all Services share, where they are missing, but for those that [`open`] adds.
 fn add(
     family: Family,
     wanted: &TableRules,
@@ -143,22 +146,26 @@ fn add(
     kernel: &Ruleset,
 ) -> Option<RulesChange> {
     let mut change = Change::new(family, &wanted.name, kernel);
-    let extent = match wanted.name {
-        TableName::Nat => Extent::Final,
-        _ => Extent::Meanwhile,
-    };
-    change.write_ordered(wanted, extent);
     let found = kernel.table(&wanted.name);
+    let rules_of = |name: &str| {
+        let chain = found.and_then(|table| table.chain(name));
+        chain.map(|chain| &chain.rules[..])
+    };
+    match wanted.name {
+        TableName::Nat => change.write_ordered(wanted, Extent::Final),
+        _ => change.write_ordered(&with_accepted(wanted, rules_of), Extent::Meanwhile),
+    }
+    // With rules of Services there, which change only now.
+    let is_in_use = |name: &str| rules_of(name).is_some_and(|rules| !rules.is_empty());
     for own in wanted.chains.iter().filter(|own| own.unordered) {
-        let chain = found.and_then(|table| table.chain(own.name.as_str()));
-        let rules = chain.map_or(&[][..], |chain| &chain.rules);
-        let tail = meanwhile(&own.rules, &rules_to_node_ports(rules));
-        let at_end = rules
-            .len()
-            .checked_sub(tail.len())
-            .is_some_and(|at| rules.get(at..) == Some(&tail));
-        let count = rules_to_node_ports(rules).len();
-        if chain.is_some() && at_end && count == tail.len() {
+        let chain = rules_of(own.name.as_str());
+        let rules = chain.unwrap_or_default();
+        let to_node_ports = rules_to_node_ports(rules);
+        let tail = match is_in_use(SharedChain::NodePorts.name()) {
+            true => meanwhile(&own.rules, &to_node_ports),
+            false => own.rules.clone(),
+        };
+        if chain.is_some() && rules.ends_with(&tail) && to_node_ports.len() == tail.len() {
             continue;
         }
         // The rules of Services come first, then what may be for a node port. What IPVS mode left is needed until its
@@ -173,28 +180,60 @@ fn add(
         let all = all.cloned().collect();
         change.rewrite(&own.name, all);
     }
-    change.jumps(wanted);
+    let opens = |rule: &Rule| {
+        let target = rule.target.as_ref().and_then(|target| target.chain());
+        target.is_some_and(|name| {
+            let of = SharedChain::of(&wanted.name, name);
+            of == Some(SharedChain::Services) && is_in_use(name)
+        })
+    };
+    change.jumps_but(wanted, opens);
     change.finish()
 }
 
-/// The rules for what may be for a node port, where other ones are there: as long as Services change, node ports are
-/// served at addresses where they were and will be.
-fn meanwhile(wanted: &[Rule], found: &[Rule]) -> Vec<Rule> {
-    if found.is_empty() {
-        return wanted.to_vec();
+/// The table with what its chain for forwarded packets accepts now at the end of that chain: until the nat table is written,
+/// packets have the mark of before.
+fn with_accepted<'a>(
+    wanted: &TableRules,
+    rules_of: impl Fn(&str) -> Option<&'a [Rule]>,
+) -> TableRules {
+    let mut both = wanted.clone();
+    for own in both
+        .chains
+        .iter_mut()
+        .filter(|own| own.name == FORWARD_CHAIN)
+    {
+        let found = rules_of(FORWARD_CHAIN).unwrap_or_default().iter();
+        let accepts = found.filter(|rule| rule.target == Some(Target::Accept));
+        let lost: Vec<_> = accepts.filter(|rule| !own.rules.contains(rule)).collect();
+        own.rules.extend(lost.into_iter().cloned());
     }
-    // One rule for all addresses has no destination, or excludes loopback addresses.
-    let whole = |rule: &Rule| rule.destination.is_none();
-    let restricted = |rule: &Rule| rule.destination.as_ref().is_some_and(|d| !d.negated);
-    let covers = |all: &[Rule], rule: &Rule| {
-        all.iter()
-            .any(|other| other == rule || whole(other) || !restricted(other) && restricted(rule))
-    };
-    let narrower = wanted.iter().filter(|rule| covers(found, rule));
+    both
+}
+
+/// The rules for what may be for a node port, while Services change: node ports are served at addresses where they were and
+/// will be.
+fn meanwhile(wanted: &[Rule], found: &[Rule]) -> Vec<Rule> {
+    let narrower = wanted
+        .iter()
+        .filter(|rule| found.iter().any(|all| covers(all, rule)));
     let kept = found
         .iter()
-        .filter(|rule| covers(wanted, rule) && !wanted.contains(rule));
+        .filter(|rule| !wanted.contains(rule) && wanted.iter().any(|all| covers(all, rule)));
     narrower.chain(kept).cloned().collect()
+}
+
+/// Whether a rule for what may be for a node port takes all that another one takes. Such a rule is for one address, for all,
+/// or for all but a network.
+fn covers(all: &Rule, rule: &Rule) -> bool {
+    let (Some(of_all), Some(of_rule)) = (&all.destination, &rule.destination) else {
+        return all.destination.is_none();
+    };
+    let networks = of_all.value.network().zip(of_rule.value.network());
+    match (of_all.negated, of_rule.negated) {
+        (true, false) => networks.is_some_and(|(but, of)| !but.contains(of.ip())),
+        _ => all == rule,
+    }
 }
 
 fn leads_to_node_ports(rule: &Rule) -> bool {
@@ -207,8 +246,9 @@ fn rules_to_node_ports(rules: &[Rule]) -> Vec<Rule> {
     rules.cloned().collect()
 }
 
-/// What serves node ports at all addresses, once the Services are as they should be.
-fn widen(family: Family, nat: &TableRules, kernel: &Ruleset) -> Option<RulesChange> {
+/// What leads packets to Services, once those are as they should be: node ports are served at all addresses, and jumps from
+/// built-in chains are there.
+fn open(family: Family, nat: &TableRules, kernel: &Ruleset) -> Option<RulesChange> {
     let mut change = Change::new(family, &nat.name, kernel);
     for own in nat.chains.iter().filter(|own| own.tail > 0) {
         let chain = kernel.table(&nat.name)?.chain(own.name.as_str())?;
@@ -217,6 +257,7 @@ fn widen(family: Family, nat: &TableRules, kernel: &Ruleset) -> Option<RulesChan
             change.replace_rules(&own.name, &found, &own.rules);
         }
     }
+    change.jumps(nat);
     change.finish()
 }
 

@@ -5,9 +5,10 @@
 //!
 //! Ranges of ports, which have marks in the mangle table, come in when their virtual servers are there, and go before them.
 //!
-//! Iptables mode has no virtual servers, and its steps are three. The filter table gets its new rules first: a packet is
+//! Iptables mode has no virtual servers, and its steps are four. The filter table gets its new rules first: a packet is
 //! refused there before the nat table changes. Then the nat table is written, and chains without a jump to them are
-//! deleted. Last, rules that are no longer needed are deleted from the filter table. See [`iptables`] and [`services`].
+//! deleted. When it is as it should be, packets are led there that were not before. Last, rules that are no longer needed are
+//! deleted from the filter table. See [`iptables`] and [`services`].
 
 mod change;
 mod handover;
