@@ -12,7 +12,7 @@ use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::nftables::AddressRange;
 use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
-use proxier_linux::{LinuxKernel, Parts, Signs};
+use proxier_linux::{LinuxKernel, Parts, Signs, Touched};
 use proxier_linux::{
     OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows, untranslated_flows,
 };
@@ -45,8 +45,8 @@ pub trait Machine: Kernel {
         BTreeSet::new()
     }
 
-    /// Signs of the state that others may change, of these parts of it.
-    fn signs(&mut self, parts: Parts) -> Signs;
+    /// Signs of the state that others may change, of what is touched.
+    fn signs(&mut self, touched: &Touched) -> Signs;
 
     /// These parts were changed here: what signs were had of them is nothing to compare with.
     fn note_changes(&mut self, _: Parts) {}
@@ -130,7 +130,7 @@ impl Machine for MemoryKernel {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, parts: Parts) -> Signs {
+    fn signs(&mut self, touched: &Touched) -> Signs {
         let sign = |(all, parts): (usize, usize)| u64::try_from(all + parts).ok();
         let rules = |family| {
             let tables = &self.rules(family).tables;
@@ -146,7 +146,7 @@ impl Machine for MemoryKernel {
             rules: PerFamily::from_fn(rules),
             settings: None,
         };
-        signs.without(parts.complement())
+        signs.without(touched.parts().complement())
     }
 
     fn has_scheduler(&mut self, scheduler: Scheduler) -> bool {
@@ -255,8 +255,8 @@ impl Machine for ThisMachine {
         self.kernel.renamed_links().clone()
     }
 
-    fn signs(&mut self, parts: Parts) -> Signs {
-        self.kernel.signs(parts)
+    fn signs(&mut self, touched: &Touched) -> Signs {
+        self.kernel.signs(touched)
     }
 
     fn note_changes(&mut self, parts: Parts) {

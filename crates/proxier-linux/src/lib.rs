@@ -26,7 +26,7 @@ pub use error::conntrack_error;
 pub use flows::{stale_flows, untranslated_flows};
 pub use nftables::probe as probe_nftables;
 pub use open::{OpenError, load_ipvs};
-pub use signs::{Parts, Signs};
+pub use signs::{Parts, Signs, Touched};
 pub use sockets::addresses_in_use;
 pub use traces::Traces;
 

@@ -5,7 +5,7 @@
 //!
 //! | part | sign | how |
 //! |---|---|---|
-//! | IPVS, IPv4 | number of virtual servers; of up to 2,048 of them the settings and the number of destinations | `IP_VS_SO_GET_INFO`, `IP_VS_SO_GET_SERVICES` (`linux/ip_vs.h`) |
+//! | IPVS, IPv4 | number of virtual servers; of up to 2,048 of them the settings and the number of destinations | `IP_VS_SO_GET_INFO`, `IP_VS_SO_GET_SERVICES`, `IP_VS_SO_GET_SERVICE` (`linux/ip_vs.h`) |
 //! | IPVS, both families | all virtual servers and destinations with their settings, weights too | `/proc/net/ip_vs`, at most 16 KiB, some 250 lines, at a time |
 //! | sets | number of entries of each of ours, and of references to it | headers of all sets, in one dump |
 //! | rules, legacy | number of rules and their size, tables nat and filter, and mangle where the proxy has rules in it | `IPT_SO_GET_INFO` (`linux/netfilter_ipv4/ip_tables.h`) |
@@ -19,6 +19,8 @@
 mod headers;
 mod listing;
 mod parts;
+mod servers;
+mod touched;
 
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -31,32 +33,21 @@ use proxier::cluster::{Family, PerFamily};
 use proxier::{SetId, Sysctl};
 
 pub use self::parts::Parts;
+pub use self::touched::Touched;
 
 use self::headers::Headers;
 use self::listing::Listing;
+use self::servers::Servers;
 use crate::sockopt::Questions;
 use crate::{LinuxKernel, legacy};
 
-/// `IP_VS_SO_GET_INFO`.
-const IP_VS_SO_GET_INFO: i32 = 64 + 1024 + 64 + 1;
-/// `IP_VS_SO_GET_SERVICES`.
-const IP_VS_SO_GET_SERVICES: i32 = IP_VS_SO_GET_INFO + 1;
-/// `IP_VS_SO_GET_TIMEOUT`.
-const IP_VS_SO_GET_TIMEOUT: i32 = IP_VS_SO_GET_INFO + 5;
+/// The first option of IPVS.
+const IP_VS_BASE_CTL: i32 = 64 + 1024 + 64;
+const IP_VS_SO_GET_TIMEOUT: i32 = IP_VS_BASE_CTL + 6;
 /// `sizeof(struct ip_vs_timeout_user)`.
 const TIMEOUTS: usize = 12;
-/// `offsetof(struct ip_vs_get_services, entrytable)` and `sizeof(struct ip_vs_service_entry)`, on machines whose longs have
-/// 64 bits; how much of an entry comes before its statistics.
-const SERVICE_TABLE: usize = 8;
-const SERVICE: usize = 104;
-const SERVICE_SETTINGS: usize = 48;
 /// How much of a value under `/proc/sys` is read.
 const VALUE: usize = 16;
-/// Of more virtual servers than these only the number is looked at: the settings of all take time.
-const MANY: usize = 2048;
-/// `sizeof(struct ip_vs_getinfo)`, and where `num_services` is in it.
-const IPVS_INFO: usize = 12;
-const NUM_SERVICES: usize = 8;
 /// `NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN`.
 const NFT_MSG_GETGEN: u16 = 10 << 8 | 16;
 /// How much of the answer is a `struct nfgenmsg`.
@@ -137,6 +128,7 @@ impl Signs {
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     questions: PerFamily<Option<Questions>>,
+    servers: Servers,
     listing: Option<Listing<File>>,
     headers: Option<Headers>,
     nftables: Option<Connection>,
@@ -149,6 +141,7 @@ impl Watch {
     pub(crate) fn open() -> Self {
         Self {
             questions: PerFamily::from_fn(|family| Questions::open(family).ok()),
+            servers: Servers::default(),
             listing: Listing::open(),
             headers: Headers::open(),
             nftables: Connection::open(uapi::NETLINK_NETFILTER).ok(),
@@ -160,20 +153,9 @@ impl Watch {
         self.questions.get(family).as_ref()?.get(option, value).ok()
     }
 
-    /// How many virtual servers of IPv4 there are.
-    fn servers(&self) -> Option<u32> {
-        let mut info = [0; IPVS_INFO];
-        self.ask(Family::V4, IP_VS_SO_GET_INFO, &mut info)?;
-        let count = info.get(NUM_SERVICES..)?.first_chunk()?;
-        Some(u32::from_ne_bytes(*count))
-    }
-
-    fn server_signs(&self) -> Option<u64> {
-        let count = self.servers()?;
-        let mut hasher = DefaultHasher::new();
-        let settings = self.server_settings(usize::try_from(count).ok()?);
-        (count, settings).hash(&mut hasher);
-        Some(hasher.finish())
+    fn server_signs(&mut self, touched: &Touched) -> Option<u64> {
+        let questions = self.questions.v4.as_ref()?;
+        self.servers.sign(questions, touched.few_servers())
     }
 
     /// Of a file that takes several looks a piece is read at each whole look alone.
@@ -202,23 +184,6 @@ impl Watch {
         ours.sort_unstable();
         let mut hasher = DefaultHasher::new();
         ours.hash(&mut hasher);
-        Some(hasher.finish())
-    }
-
-    /// The settings of all virtual servers of IPv4 and the numbers of their destinations, if they are not many.
-    fn server_settings(&self, count: usize) -> Option<u64> {
-        if count > MANY || cfg!(not(target_pointer_width = "64")) {
-            return None;
-        }
-        let mut table = vec![0; SERVICE_TABLE + count * SERVICE];
-        let number = u32::try_from(count).ok()?.to_ne_bytes();
-        table.get_mut(..number.len())?.copy_from_slice(&number);
-        self.ask(Family::V4, IP_VS_SO_GET_SERVICES, &mut table)?;
-        // In the order of the kernel's hash table, which changes with the entries only.
-        let mut hasher = DefaultHasher::new();
-        for entry in table.get(SERVICE_TABLE..)?.chunks_exact(SERVICE) {
-            entry.get(..SERVICE_SETTINGS)?.hash(&mut hasher);
-        }
         Some(hasher.finish())
     }
 
@@ -284,11 +249,13 @@ impl LinuxKernel {
         }
     }
 
-    /// The signs of these parts now. A look at all of them takes some twenty system calls.
-    pub fn signs(&mut self, parts: Parts) -> Signs {
+    /// The signs of what is touched, now. A look at everything takes some twenty system calls. Of virtual servers that are not
+    /// touched what was last seen of them is in their sign.
+    pub fn signs(&mut self, touched: &Touched) -> Signs {
+        let parts = touched.parts();
         let mut signs = Signs::default();
         if parts.contains(Parts::SERVERS) {
-            signs.servers = self.watch.server_signs();
+            signs.servers = self.watch.server_signs(touched);
             signs.listing = self.watch.listing_sign(parts.is_all());
         }
         if parts.contains(Parts::SETS) && self.ipset.is_some() {

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use ipvs_netlink::VirtualServerId;
 use proxier::{KernelError, Operation, Plan};
-use proxier_linux::Parts;
 
 use super::noticing::Own;
 use super::{Report, Syncer};
@@ -67,7 +66,7 @@ impl<M: Machine> Syncer<M> {
             return;
         }
         tracing::debug!(%plan, "carrying out");
-        self.changed |= Parts::of(plan);
+        self.changed.add(plan);
         let operations = plan.iter().map(|(_, operation)| operation);
         self.taken.extend(operations.filter_map(Own::taken_by));
         let applied = self.machine.apply(plan);

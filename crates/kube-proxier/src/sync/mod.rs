@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use dummy_link::LinkName;
 use proxier::cluster::Change;
 use proxier::{Config, Engine, KernelError, Layout, Operation, Plan};
-use proxier_linux::Parts;
+use proxier_linux::Touched;
 
 pub use moving::Fallback;
 pub use report::{Differences, Report, Tally};
@@ -66,8 +66,8 @@ pub struct Syncer<M> {
     masquerade_addresses: MasqueradeAddresses,
     drains: Drains,
     others: Others,
-    /// The parts of the kernel's state that were changed here since signs were last taken.
-    changed: Parts,
+    /// What was changed here since signs were last taken.
+    changed: Touched,
     renamed: BTreeSet<LinkName>,
     /// When to look whether a tool answers that did not, while anything has failed.
     awaits_tools: Option<Instant>,
@@ -132,7 +132,7 @@ impl<M: Machine> Syncer<M> {
             masquerade_addresses: MasqueradeAddresses::default(),
             drains: Drains::default(),
             others: Others::default(),
-            changed: Parts::empty(),
+            changed: Touched::default(),
             renamed: BTreeSet::new(),
             awaits_tools: None,
             moving: None,
@@ -239,7 +239,7 @@ impl<M: Machine> Syncer<M> {
             }
             self.awaits_tools = (!report.is_ok()).then(|| now + TOOLS);
         }
-        if task != Task::Drain || !self.changed.is_empty() {
+        if task != Task::Drain || !self.changed.parts().is_empty() {
             self.settle_signs(task, now);
         }
         report.draining_destinations = self.drains.follow(&self.engine, now);

@@ -1,12 +1,13 @@
 //! Notices what others changed, and tools that answer again.
 
+use std::mem;
 use std::net::IpAddr;
 use std::time::Instant;
 
 use dummy_link::{LocalRoute, MarkRule, Removal};
 use proxier::cluster::Family;
 use proxier::{KernelError, Observed, Operation, Plan};
-use proxier_linux::Parts;
+use proxier_linux::Touched;
 
 use super::believed::believed;
 use super::schedule::Task;
@@ -80,7 +81,7 @@ impl<M: Machine> Syncer<M> {
     /// Looks for signs that others changed something, where it is time to.
     pub(super) fn look_for_others(&mut self, now: Instant) {
         if self.others.is_due(now) {
-            let signs = self.machine.signs(Parts::all());
+            let signs = self.machine.signs(&Touched::all());
             let changed = self.others.look(signs, now);
             self.compare_after(&changed, now);
         }
@@ -90,11 +91,11 @@ impl<M: Machine> Syncer<M> {
     /// own. Whether everything is to be compared first.
     pub(super) fn look_ahead(&mut self, plan: &Plan, now: Instant) -> bool {
         // What plans change that go on from this one is not known yet.
-        let parts = match self.engine.has_more() {
-            true => Parts::all(),
-            false => Parts::of(plan),
+        let touched = match self.engine.has_more() {
+            true => Touched::all(),
+            false => Touched::by(plan),
         };
-        let signs = self.machine.signs(parts);
+        let signs = self.machine.signs(&touched);
         let changed = self.others.look_ahead(signs, now);
         self.compare_after(&changed, now);
         self.schedule.due(now) == Some(Task::Full)
@@ -103,13 +104,13 @@ impl<M: Machine> Syncer<M> {
     /// Takes the signs of what a sync changed as they are after it.
     pub(super) fn settle_signs(&mut self, task: Task, now: Instant) {
         let changed = match task {
-            Task::Full => Parts::all(),
-            Task::Changes | Task::Drain => self.changed,
+            Task::Full => Touched::all(),
+            Task::Changes | Task::Drain => mem::take(&mut self.changed),
         };
-        self.changed = Parts::empty();
-        self.machine.note_changes(changed);
-        let signs = self.machine.signs(changed);
-        self.others.settle(signs, changed, now);
+        self.changed = Touched::default();
+        self.machine.note_changes(changed.parts());
+        let signs = self.machine.signs(&changed);
+        self.others.settle(signs, changed.parts(), now);
     }
 
     fn compare_after(&mut self, changed: &[&str], now: Instant) {

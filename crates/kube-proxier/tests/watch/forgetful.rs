@@ -5,7 +5,7 @@ use kube_proxier::Machine;
 use proxier::cluster::Host;
 use proxier::kernel::Applied;
 use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
-use proxier_linux::{Parts, Signs};
+use proxier_linux::{Signs, Touched};
 
 pub(crate) struct Forgetful;
 
@@ -28,7 +28,7 @@ impl Machine for Forgetful {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, _: Parts) -> Signs {
+    fn signs(&mut self, _: &Touched) -> Signs {
         Signs::default()
     }
 

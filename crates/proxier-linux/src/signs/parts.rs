@@ -1,7 +1,7 @@
 //! The parts of the kernel's state that signs are of.
 
 use bitflags::bitflags;
-use proxier::{Operation, Plan};
+use proxier::Operation;
 
 bitflags! {
     /// Parts of the kernel's state, each with a sign of its own.
@@ -19,16 +19,9 @@ bitflags! {
 }
 
 impl Parts {
-    /// The parts that a plan changes, or more. All for operations that few plans have: rules refer to sets, and a new link
+    /// The parts that an operation changes, or more. All for operations that few plans have: rules refer to sets, and a new link
     /// has settings.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        plan.iter()
-            .map(|(_, operation)| Self::of_operation(operation))
-            .fold(Self::empty(), Self::union)
-    }
-
-    const fn of_operation(operation: &Operation) -> Self {
+    pub(super) const fn of(operation: &Operation) -> Self {
         match operation {
             _ if operation.server().is_some() => Self::SERVERS,
             Operation::AddEntry { .. } | Operation::DeleteEntry { .. } => Self::SETS,

@@ -12,6 +12,7 @@ mod calls;
 mod errors;
 mod iptables_mode;
 mod options;
+mod signs;
 mod trace;
 
 use std::process::ExitCode;
@@ -63,7 +64,8 @@ fn main() -> ExitCode {
         errors::without_permission_of_one_kind,
         iptables_mode::a_refused_line_keeps_its_service_waiting_and_no_other,
         iptables_mode::a_sync_is_one_run_of_the_tool,
-        options::options_are_read_back_by_ipvsadm
+        options::options_are_read_back_by_ipvsadm,
+        signs::a_few_virtual_servers_are_looked_at_by_themselves
     ];
     kernel_test::main(each.chain(from_others).chain(others))
 }

@@ -13,7 +13,7 @@ use ipvs_netlink::Connections;
 use proxier::cluster::{Change, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::{Config, Kernel, KernelError, MemoryKernel, Observed};
-use proxier_linux::{Parts, Signs};
+use proxier_linux::{Signs, Touched};
 
 use super::*;
 use crate::event::Event;
@@ -55,7 +55,7 @@ impl Machine for Lacking {
         Ok(Host::new(node_name))
     }
 
-    fn signs(&mut self, _: Parts) -> Signs {
+    fn signs(&mut self, _: &Touched) -> Signs {
         Signs {
             servers: None,
             listing: None,

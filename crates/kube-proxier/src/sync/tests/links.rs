@@ -5,7 +5,7 @@ use proxier::cluster::Host;
 use proxier::kernel::Applied;
 use proxier::{Kernel, Observed, ObservedServer};
 
-use proxier_linux::{Parts, Signs};
+use proxier_linux::{Signs, Touched};
 
 use super::*;
 
@@ -48,8 +48,8 @@ impl Machine for Blind {
         Ok(host)
     }
 
-    fn signs(&mut self, parts: Parts) -> Signs {
-        self.kernel.signs(parts)
+    fn signs(&mut self, touched: &Touched) -> Signs {
+        self.kernel.signs(touched)
     }
 
     fn forget_flows(
