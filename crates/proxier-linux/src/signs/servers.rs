@@ -58,7 +58,10 @@ impl Servers {
         questions: &Questions,
         touched: Option<&[VirtualServerId]>,
     ) -> Option<u64> {
-        let few = touched.filter(|few| few.len() * TABLE_PER_QUESTION <= self.signs.len());
+        let known = self.signs.len();
+        // Those that are touched may be new.
+        let is_few = |few: usize| few * TABLE_PER_QUESTION <= known && few + known <= MANY;
+        let few = touched.filter(|few| is_few(few.len()));
         let seen = match few {
             Some(few) => few.iter().try_for_each(|id| self.look_at(questions, *id)),
             None => self.look_at_all(questions),
