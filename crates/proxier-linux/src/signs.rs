@@ -15,6 +15,8 @@
 //! Whatever is not seen at once is one of these: IPv6 and weights where there are more than 250 lines, seen once that file has
 //! been read, 250 lines each time; one entry of a set, or one rule of the legacy tables, in the place of another, found by the
 //! next full comparison. To look at all entries and rules each second would cost as much as that comparison.
+//!
+//! Around a plan only what it changes is looked at ([`Touched`]): of virtual servers, those that it is about, where they are few.
 
 mod headers;
 mod listing;
