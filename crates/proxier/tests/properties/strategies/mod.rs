@@ -74,7 +74,8 @@ pub(crate) fn repeated(cluster: &Cluster, times: u8) -> Cluster {
     let moved = |ip: IpAddr, by: u8| match ip {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
-            IpAddr::V4(Ipv4Addr::new(a, b, c, d ^ (by << 5)))
+            // No bit in which addresses of Services differ: else a copy would have the address of another Service.
+            IpAddr::V4(Ipv4Addr::new(a, b, c ^ (by << 3), d))
         }
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from(u128::from(v6) ^ (u128::from(by) << 16))),
     };
