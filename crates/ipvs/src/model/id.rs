@@ -93,12 +93,26 @@ impl VirtualServerId {
             Self::FirewallMark { family, .. } => *family,
         }
     }
-}
 
-impl Ord for VirtualServerId {
-    fn cmp(&self, other: &Self) -> Ordering {
-        // In few steps: ids are kept sorted, and searched.
-        let place = |id: &Self| match *id {
+    /// A number for each of IPv4 by address, in the order in which they sort.
+    #[inline]
+    const fn as_number(&self) -> Option<u64> {
+        match *self {
+            Self::Address {
+                protocol,
+                address: IpAddr::V4(address),
+                port,
+            } => {
+                let address = (address.to_bits() as u64) << 16;
+                Some((protocol.0 as u64) << 48 | address | port as u64)
+            }
+            _ => None,
+        }
+    }
+
+    /// By what ids of all kinds sort.
+    fn place(&self) -> (u8, u8, u128, u16) {
+        match *self {
             Self::Address {
                 protocol,
                 address,
@@ -114,12 +128,23 @@ impl Ord for VirtualServerId {
                 let family = u16::from(family == Family::V6);
                 (2, 0, u128::from(mark.get()), family)
             }
-        };
-        place(self).cmp(&place(other))
+        }
+    }
+}
+
+impl Ord for VirtualServerId {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        // Ids are kept sorted, and searched: those of IPv4, which most are, are compared as one number each.
+        match (self.as_number(), other.as_number()) {
+            (Some(one), Some(other)) => one.cmp(&other),
+            _ => self.place().cmp(&other.place()),
+        }
     }
 }
 
 impl PartialOrd for VirtualServerId {
+    #[inline]
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -127,6 +152,7 @@ impl PartialOrd for VirtualServerId {
 
 impl Hash for VirtualServerId {
     /// In as few pieces as hold it: a program that keeps many virtual servers by id hashes ids all day.
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         let piece = |kind: u64, protocol: Protocol, port: u16, rest: u32| {
             kind << 56 | u64::from(protocol.0) << 48 | u64::from(port) << 32 | u64::from(rest)
@@ -163,6 +189,30 @@ mod tests {
 
     use super::*;
     use crate::text::id::tests::{address, mark};
+
+    #[test]
+    fn ids_of_ipv4_sort_among_themselves_as_ids_of_all_kinds_do() {
+        let ids = [
+            address(Protocol(0), "0.0.0.0", 0),
+            address(Protocol(0), "0.0.0.1", 0),
+            address(Protocol(0), "255.255.255.255", u16::MAX),
+            address(Protocol::TCP, "0.0.0.0", u16::MAX),
+            address(Protocol::TCP, "1.0.0.0", 0),
+            address(Protocol(255), "255.255.255.255", u16::MAX),
+            address(Protocol(0), "::", 0),
+            mark(Family::V4, 1),
+        ];
+        for one in &ids {
+            for other in &ids {
+                assert_eq!(
+                    one.cmp(other),
+                    one.place().cmp(&other.place()),
+                    "{one} {other}"
+                );
+            }
+        }
+        assert!(ids.is_sorted());
+    }
 
     #[test]
     fn what_tells_ids_apart_goes_into_their_hashes() {
