@@ -41,15 +41,16 @@ pub(crate) fn network(text: &str) -> Result<Parsed<IpNetwork>, String> {
 }
 
 fn lenient(text: &str) -> Option<Parsed<IpAddr>> {
+    if let Some(Parsed { value, zeros }) = v4(text) {
+        let value = value.into();
+        return Some(Parsed { value, zeros });
+    }
     if let Ok(value) = text.parse() {
         let zeros = false;
         return Some(Parsed { value, zeros });
     }
-    let value = match text.contains(':') {
-        true => v6(text).map(IpAddr::V6),
-        false => v4(text).map(IpAddr::V4),
-    };
-    value.map(|value| Parsed { value, zeros: true })
+    let value = v6(text)?.into();
+    Some(Parsed { value, zeros: true })
 }
 
 /// A number without its leading zeros, and whether it had any.
@@ -66,19 +67,38 @@ fn without_zeros(text: &str) -> &str {
     }
 }
 
-fn v4(text: &str) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut parts = text.split('.');
-    for octet in &mut octets {
-        *octet = decimal(parts.next()?)?.0.parse().ok()?;
+/// An IPv4 address. Most of a cluster's are, so these are read in one pass.
+fn v4(text: &str) -> Option<Parsed<Ipv4Addr>> {
+    let (mut bits, mut zeros) = (0, false);
+    let mut rest = text.as_bytes();
+    for place in 0..4 {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let from = rest;
+        let mut octet = 0;
+        while let [digit @ b'0'..=b'9', more @ ..] = rest {
+            octet = octet * 10 + u32::from(digit - b'0');
+            if octet > 255 {
+                return None;
+            }
+            rest = more;
+        }
+        let digits = from.len() - rest.len();
+        if digits == 0 {
+            return None;
+        }
+        zeros |= digits > 1 && from.starts_with(b"0");
+        bits = bits << 8 | octet;
     }
-    parts.next().is_none().then(|| octets.into())
+    let value = Ipv4Addr::from_bits(bits);
+    rest.is_empty().then_some(Parsed { value, zeros })
 }
 
 fn v6(text: &str) -> Option<Ipv6Addr> {
     let part = |part: &str| {
         if part.contains('.') {
-            v4(part).map(|ip| Cow::Owned(ip.to_string()))
+            v4(part).map(|ip| Cow::Owned(ip.value.to_string()))
         } else if part.len() > 4 {
             Some(Cow::Owned(without_zeros(part).to_owned()))
         } else {
@@ -118,6 +138,10 @@ mod tests {
             "",
             "1.2.3",
             "1.2.3.4.5",
+            "1.2.3.4.",
+            ".1.2.3.4",
+            "1.2.3.256",
+            "1.2.3.99999999999",
             "0256.0.0.1",
             "0x10.0.0.1",
             "1..2.3",

@@ -14,8 +14,8 @@ static ALLOCATOR: dhat::Alloc = dhat::Alloc;
 /// The box of a slice, its name, the name of its Service, its ports and its endpoints.
 const OF_SLICE: u64 = 5;
 
-/// While it is read: its endpoints and its ports.
-const MOST_IN_PROTOBUF: u64 = OF_SLICE + 2;
+/// While it is read: its ports.
+const MOST_IN_PROTOBUF: u64 = OF_SLICE + 1;
 /// In JSON it is not known before how many endpoints there are, so their list grows; and there is the annotation that is wanted.
 const MOST_IN_JSON: u64 = OF_SLICE + 6;
 

@@ -11,6 +11,7 @@ mod slice;
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::mem;
 
 use serde::Deserialize;
@@ -18,6 +19,8 @@ use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 pub(super) use self::notes::Notes;
+#[cfg(feature = "protobuf")]
+pub(super) use self::slice::convert as convert_slice;
 use super::borrowed::Text;
 use super::diagnostic::Location;
 use super::field_error::FieldError;
@@ -213,9 +216,14 @@ impl Convert for RawService<'_> {
 }
 
 impl Convert for RawSlice<'_> {
-    fn convert(self, names: &mut Names, notes: &mut Notes) -> Converted {
-        let slice = slice::convert(self, names, notes)?;
-        Ok(slice.map(|slice| Object::Slice(Box::new(slice))))
+    fn convert(mut self, names: &mut Names, notes: &mut Notes) -> Converted {
+        let list = self.endpoints.take();
+        let listed = list.as_ref().map_or(0, Vec::len);
+        let endpoints = |notes: &mut Notes| {
+            let entries = notes.entries("endpoints", list);
+            entries.map(|(n, raw)| (n, Ok::<_, Infallible>(raw)))
+        };
+        slice::convert(self, listed, endpoints, names, notes)
     }
 }
 

@@ -1,9 +1,10 @@
 //! EndpointSlices.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use super::fields::{Result, name, port, protocol};
-use super::{Notes, options};
+use super::{Notes, Object, options};
 use crate::borrowed::Loose;
 use crate::field_error::FieldError;
 use crate::names::Names;
@@ -12,12 +13,19 @@ use proxier::cluster::{Endpoint, EndpointPort, EndpointSlice, Family, Hints};
 
 pub(super) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// `Ok(None)`: it belongs to no Service, or its addresses are names.
-pub(super) fn convert(
-    raw: RawSlice<'_>,
+/// Converts a slice whose endpoints are decoded one by one, at the most `listed`: an iterator of each with its index, or why it is
+/// none. `Ok(None)`: it belongs to no Service, or its addresses are names.
+pub(crate) fn convert<'a, I, E>(
+    raw: RawSlice<'a>,
+    listed: usize,
+    endpoints: impl FnOnce(&mut Notes) -> I,
     names: &mut Names,
     notes: &mut Notes,
-) -> Result<Option<EndpointSlice>> {
+) -> Result<Option<Object>>
+where
+    I: Iterator<Item = (usize, std::result::Result<RawEndpoint<'a>, E>)>,
+    E: Display,
+{
     let family = match raw.address_type.as_deref() {
         Some("IPv4") => Family::V4,
         Some("IPv6") => Family::V6,
@@ -45,21 +53,22 @@ pub(super) fn convert(
     };
     let name = name(&raw.metadata)?;
     // Slices are most of what is kept of a cluster: no room to spare.
-    let listed = raw.ports.as_ref().map_or(0, Vec::len);
-    let mut ports = Vec::with_capacity(listed);
+    let mut ports = Vec::with_capacity(raw.ports.as_ref().map_or(0, Vec::len));
     for (n, raw) in notes.entries("ports", raw.ports) {
         ports.extend(endpoint_port(n, &raw, names, notes));
     }
-    let listed = raw.endpoints.as_ref().map_or(0, Vec::len);
-    let mut endpoints = Vec::with_capacity(listed);
-    for (n, raw) in notes.entries("endpoints", raw.endpoints) {
-        endpoints.extend(endpoint(n, raw, family, names, notes));
+    let mut usable = Vec::with_capacity(listed);
+    for (n, raw) in endpoints(notes) {
+        match raw {
+            Ok(raw) => usable.extend(endpoint(n, raw, family, names, notes)),
+            Err(error) => notes.leave_out(format!("endpoints[{n}]"), error.to_string()),
+        }
     }
     let mut slice = EndpointSlice::new(name, service, family)
         .with_ports(ports)
-        .with_endpoints(endpoints);
+        .with_endpoints(usable);
     slice.weight = options::weight(&raw.metadata.annotations, notes);
-    Ok(Some(slice))
+    Ok(Some(Object::Slice(Box::new(slice))))
 }
 
 /// A port without a number stands for all ports, which a virtual server cannot.

@@ -61,8 +61,27 @@ impl<'a> Fields<'a> {
         self.0
     }
 
+    /// Takes a field. Most have a key of one byte, and a number or a length of one byte.
     #[inline]
     fn field(&mut self) -> Option<Field<'a>> {
+        if let [key @ 0x08..0x80, byte @ ..0x80, rest @ ..] = self.0 {
+            let (value, rest) = match u64::from(key & 7) {
+                wire::VARINT => (Value::Number((*byte).into()), rest),
+                wire::DELIMITED => {
+                    let (bytes, rest) = rest.split_at_checked((*byte).into())?;
+                    (Value::Bytes(bytes), rest)
+                }
+                _ => return self.any_field(),
+            };
+            self.0 = rest;
+            let number = u64::from(key >> 3);
+            return Some(Field { number, value });
+        }
+        self.any_field()
+    }
+
+    /// Takes a field of whatever form.
+    fn any_field(&mut self) -> Option<Field<'a>> {
         let key = self.number()?;
         let value = match key & 7 {
             wire::VARINT => Value::Number(self.number()?),
@@ -78,20 +97,14 @@ impl<'a> Fields<'a> {
         (number != 0).then_some(Field { number, value })
     }
 
-    /// Takes a number of variable length. Nearly all keys and lengths have one byte.
-    #[inline]
+    /// Takes a number of variable length.
     fn number(&mut self) -> Option<u64> {
-        if let [byte @ ..0x80, rest @ ..] = self.0 {
-            self.0 = rest;
-            return Some(u64::from(*byte));
-        }
         let (number, size) = wire::varint(self.0).ok()??;
         self.0 = self.0.get(size..)?;
         Some(number)
     }
 
     /// Takes so many bytes.
-    #[inline]
     fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
@@ -154,8 +167,14 @@ mod tests {
         assert!(fixed.clone().unwrap().boolean().is_err());
         assert!(cut.is_err());
         assert!(fields(b"").next().is_none());
-        // Field 0, the start of a group, and a number without its end.
-        for none in [&b"\x02\0"[..], b"\x0b", b"\x08\xff"] {
+        // Field 0, the start of a group alone and before something, a number without its end, and a text with less than its length.
+        for none in [
+            &b"\x02\0"[..],
+            b"\x0b",
+            b"\x0b\0",
+            b"\x08\xff",
+            b"\x0a\x02x",
+        ] {
             assert!(fields(none).next().unwrap().is_err(), "{none:?}");
         }
     }
@@ -166,6 +185,26 @@ mod tests {
         assert_eq!(first(&message, 1), Some(&b"x"[..]));
         assert_eq!(first(&message, 2), None);
         assert_eq!(first(&[0x0a, 0x05, 1], 1), None);
+    }
+
+    #[test]
+    fn keys_and_lengths_of_one_byte_are_those_of_several() {
+        // Field 1 with its key and its length, each in one byte and in two.
+        for (key, length) in [
+            (&b"\x0a"[..], &b"\x02"[..]),
+            (b"\x8a\0", b"\x82\0"),
+            (b"\x0a", b"\x82\0"),
+        ] {
+            let message = [key, length, b"ab", b"\x90\x01\x07"].concat();
+            let all: Vec<_> = fields(&message).map(Result::unwrap).collect();
+            let [text, number] = &all[..] else {
+                panic!("{all:?}");
+            };
+            assert_eq!((text.number, text.text()), (1, Ok("ab")), "{message:?}");
+            assert_eq!((number.number, number.int32()), (18, Ok(7)), "{message:?}");
+        }
+        let long = [&b"\x0a\x80\x01"[..], &[b'x'; 128]].concat();
+        assert_eq!(first(&long, 1).map(<[u8]>::len), Some(128));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use super::envelope::Malformed;
 use super::fields::{Field, fields};
 use crate::borrowed::Text;
-use crate::convert::{Convert, Notes, Object};
+use crate::convert::{Convert, Notes, Object, convert_slice};
 use crate::field_error::FieldError;
 use crate::list::ListKind;
 use crate::names::Names;
@@ -31,21 +31,21 @@ pub(super) fn convert(
     names: &mut Names,
     notes: &mut Notes,
 ) -> Result<Option<Object>, FieldError> {
-    let malformed = |error: Malformed| FieldError::new("", error.to_string());
     match kind {
         ListKind::Services => {
             let raw = service(metadata, bytes, notes).map_err(malformed)?;
             raw.convert(names, notes)
         }
-        ListKind::EndpointSlices => {
-            let raw = slice(metadata, bytes, notes).map_err(malformed)?;
-            raw.convert(names, notes)
-        }
+        ListKind::EndpointSlices => slice(metadata, bytes, names, notes),
         ListKind::Nodes => {
             let raw = node(metadata, bytes, notes).map_err(malformed)?;
             raw.convert(names, notes)
         }
     }
+}
+
+fn malformed(error: Malformed) -> FieldError {
+    FieldError::new("", error.to_string())
 }
 
 /// Whether it is a Node with a taint of that key.
@@ -200,28 +200,41 @@ fn ingress_of(bytes: &[u8]) -> Decoded<Ingress<'_>> {
     Ok(ingress)
 }
 
-fn slice<'a>(metadata: Metadata<'a>, bytes: &'a [u8], notes: &mut Notes) -> Decoded<RawSlice<'a>> {
-    let listed = fields(bytes).filter(|field| matches!(field, Ok(field) if field.number == 2));
-    let mut endpoints = Some(Vec::with_capacity(listed.count()));
+/// Its endpoints, of which there may be a thousand, are decoded while they are converted.
+fn slice(
+    metadata: Metadata<'_>,
+    bytes: &[u8],
+    names: &mut Names,
+    notes: &mut Notes,
+) -> Result<Option<Object>, FieldError> {
+    let mut listed = 0;
     let mut ports = None;
     let mut address_type = None;
-    each(bytes, |field| {
+    let decoded = each(bytes, |field| {
         match field.number {
-            2 => add(&mut endpoints, "endpoints", field, notes, endpoint)?,
+            2 => {
+                field.bytes()?;
+                listed += 1;
+            }
             3 => add(&mut ports, "ports", field, notes, endpoint_port)?,
             4 => address_type = Some(field.text()?.into()),
             _ => {}
         }
         Ok(())
-    })?;
-    Ok(RawSlice {
+    });
+    decoded.map_err(malformed)?;
+    let raw = RawSlice {
         kind: Named::Missing,
         api_version: Named::Missing,
         metadata,
         address_type,
-        endpoints,
+        endpoints: None,
         ports,
-    })
+    };
+    let all = fields(bytes).map_while(Result::ok);
+    let all = all.filter(|field| field.number == 2).enumerate();
+    let endpoints = all.map(|(n, field)| (n, field.bytes().and_then(endpoint)));
+    convert_slice(raw, listed, |_| endpoints, names, notes)
 }
 
 fn endpoint(bytes: &[u8]) -> Decoded<RawEndpoint<'_>> {
