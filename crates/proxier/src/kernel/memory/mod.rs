@@ -20,6 +20,7 @@ use self::routing::MemoryRouting;
 use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out};
 use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
+use crate::hash::HashMap;
 use crate::observed::{Observed, ObservedDestination, ObservedServer};
 use crate::plan::{Operation, Plan};
 use crate::settings::{Sysctl, timeouts_after};
@@ -33,7 +34,8 @@ pub type Faults = Box<dyn FnMut(&Operation) -> Option<KernelError> + Send>;
 ///
 /// A new one is a network namespace that nobody has touched.
 pub struct MemoryKernel {
-    servers: BTreeMap<VirtualServerId, Server>,
+    /// By a hash, as a kernel keeps them.
+    servers: HashMap<VirtualServerId, Server>,
     /// How many destinations they have in all.
     destinations: usize,
     sets: BTreeMap<SetName, MemorySet>,
@@ -109,7 +111,7 @@ impl MemoryKernel {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            servers: BTreeMap::new(),
+            servers: HashMap::default(),
             destinations: 0,
             sets: BTreeMap::new(),
             rules: PerFamily::default(),
@@ -214,13 +216,15 @@ impl MemoryKernel {
     #[must_use]
     pub fn state(&self) -> Observed {
         let servers = self.servers.iter().map(|(id, server)| server.observed(*id));
+        let mut servers: Vec<_> = servers.collect();
+        servers.sort_unstable_by_key(|server| server.id);
         let sets = self.sets.iter().map(|(name, set)| {
             let mut whole = Set::new(set.spec.clone());
             whole.entries = set.entries.iter().cloned().collect();
             (*name, whole)
         });
         Observed {
-            servers: servers.collect(),
+            servers,
             sets: sets.collect(),
             rules: self.rules.clone(),
             tables: PerFamily::from_fn(|family| {
@@ -367,10 +371,12 @@ impl Kernel for MemoryKernel {
         &mut self,
         servers: &[VirtualServerId],
     ) -> Result<Vec<ObservedServer>, KernelError> {
-        let asked: BTreeSet<_> = servers.iter().collect();
+        let mut asked = servers.to_vec();
+        asked.sort_unstable();
+        asked.dedup();
         let found = asked
             .into_iter()
-            .filter_map(|id| Some(self.servers.get(id)?.observed(*id)));
+            .filter_map(|id| Some(self.servers.get(&id)?.observed(id)));
         Ok(found.collect())
     }
 
