@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ipvs_netlink::{DestinationId, VirtualServerId};
 
 use super::Engine;
-use super::tracked::granted;
+use super::tracked::{Tracked, granted};
 use crate::cluster::ObjectName;
 use crate::translate::{AddressKind, Claim};
 
@@ -35,7 +35,7 @@ impl Engine {
     #[must_use]
     pub fn held_by(&self, service: &ObjectName) -> Vec<Held> {
         let claimed = self.wanted.service(service);
-        let claims = claimed.into_iter().flat_map(|claimed| claimed.by_id());
+        let claims = claimed.into_iter().flat_map(Tracked::by_id);
         let has = |id: &VirtualServerId| {
             let holder = self.wanted.holder(id);
             holder.is_some_and(|holder| holder.rank.name == *service)

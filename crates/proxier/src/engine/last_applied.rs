@@ -36,8 +36,8 @@ pub(super) struct LastApplied {
     pub(super) addresses: Option<BTreeSet<IpNetwork>>,
     pub(super) sysctls: BTreeMap<Sysctl, i64>,
     pub(super) timeouts: Timeouts,
-    /// Of destinations in doubt, until something is done.
-    connections: HashMap<VirtualServerId, Vec<(DestinationId, Connections)>>,
+    /// Of destinations in doubt, each in its server's order, until something is done.
+    connections: HashMap<VirtualServerId, Vec<Connections>>,
     /// Destinations of weight 0 that were seen without connections, and so get none any more: if deleting one fails, it
     /// can be tried again without another look.
     idle: HashMap<VirtualServerId, Vec<DestinationId>>,
@@ -104,32 +104,29 @@ impl LastApplied {
 
     /// Takes over a virtual server. Returns whether it is as wanted; where not, its connections are remembered.
     pub(super) fn observe(&mut self, found: &ObservedServer, wanted: Option<&Server>) -> bool {
-        self.idle.remove(&found.id);
-        let same = wanted.is_some_and(|wanted| {
-            let found_ones = found.destinations.iter().map(|found| &found.destination);
-            wanted.destinations.iter().eq(found_ones)
-        });
-        let destinations = match wanted {
-            Some(wanted) if same => Arc::clone(&wanted.destinations),
-            _ => {
-                let known = found.destinations.iter();
-                let known = known.map(|found| (found.destination.id, found.connections));
-                self.connections.insert(found.id, known.collect());
-                let idle = found
-                    .destinations
-                    .iter()
-                    .filter(|found| found.destination.config.weight == 0 && is_idle(found));
-                let idle: Vec<_> = idle.map(|found| found.destination.id).collect();
-                if !idle.is_empty() {
-                    self.idle.insert(found.id, idle);
-                }
-                found
-                    .destinations
-                    .iter()
-                    .map(|found| found.destination)
-                    .collect()
-            }
+        let found_ones = || found.destinations.iter().map(|found| &found.destination);
+        let same = wanted.is_some_and(|wanted| wanted.destinations.iter().eq(found_ones()));
+        let known = self.servers.get(&found.id).map(|known| &known.destinations);
+        let destinations = match (wanted, known) {
+            (Some(wanted), _) if same => Arc::clone(&wanted.destinations),
+            (_, Some(known)) if known.iter().eq(found_ones()) => Arc::clone(known),
+            _ => found_ones().copied().collect(),
         };
+        self.idle.remove(&found.id);
+        if same {
+            self.connections.remove(&found.id);
+        } else {
+            let known = found.destinations.iter().map(|found| found.connections);
+            self.connections.insert(found.id, known.collect());
+            let idle = found
+                .destinations
+                .iter()
+                .filter(|found| found.destination.config.weight == 0 && is_idle(found));
+            let idle: Vec<_> = idle.map(|found| found.destination.id).collect();
+            if !idle.is_empty() {
+                self.idle.insert(found.id, idle);
+            }
+        }
         let config = found.config;
         let server = AppliedServer {
             config,
@@ -142,20 +139,17 @@ impl LastApplied {
     /// A virtual server as if it had just been observed.
     pub(super) fn server(&self, id: &VirtualServerId) -> Option<ObservedServer> {
         let server = self.servers.get(id)?;
-        let known = self.connections.get(id).map_or(&[][..], Vec::as_slice);
         let idle = self.idle.get(id).map_or(&[][..], Vec::as_slice);
-        // Both are sorted.
-        let mut known = known.iter().peekable();
+        let unseen = |id: &DestinationId| match idle.contains(id) {
+            true => IDLE,
+            false => UNKNOWN,
+        };
+        let mut known = self.connections.get(id).into_iter().flatten();
         let destinations = server.destinations.iter().map(|destination| {
-            while known.next_if(|(id, _)| *id < destination.id).is_some() {}
-            let connections = match known.next_if(|(id, _)| *id == destination.id) {
-                Some((_, connections)) => *connections,
-                None if idle.contains(&destination.id) => IDLE,
-                None => UNKNOWN,
-            };
+            let known = known.next().copied();
             ObservedDestination {
                 destination: *destination,
-                connections,
+                connections: known.unwrap_or_else(|| unseen(&destination.id)),
             }
         });
         Some(ObservedServer {
@@ -180,15 +174,16 @@ impl LastApplied {
             .take_while(move |bound| bound.ip() == address)
     }
 
-    /// Applies operations that were carried out. `wanted` is given a virtual server with the destinations that it has from
-    /// then on, and gives those that it should have.
+    /// Applies operations that were carried out. `wanted` gives how a virtual server should be, and `changed` is given it with the
+    /// destinations that it has from then on.
     ///
     /// Each has the effect that [`MemoryKernel::perform`](crate::MemoryKernel::perform) has, which keeps its state in
     /// another form; the test `operations_have_one_effect_in_both` holds the two together.
     pub(super) fn take<'a>(
         &mut self,
         done: impl Iterator<Item = &'a Operation>,
-        mut wanted: impl FnMut(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
+        wanted: impl Fn(&VirtualServerId) -> Option<Server>,
+        mut changed: impl FnMut(&VirtualServerId, &[Destination], Option<&Server>),
     ) {
         self.forget_connections();
         let mut edits = Vec::new();
@@ -209,7 +204,7 @@ impl LastApplied {
                 | Operation::DeleteDestination { server, .. } => edits.push((server, operation)),
                 Operation::RestoreRules(change) => rules.note(change),
                 Operation::AddServer { .. } | Operation::DeleteServer(_) => {
-                    self.edit(&mut edits, &mut wanted);
+                    self.edit(&mut edits, &wanted, &mut changed);
                     self.take_one(operation);
                 }
                 other => self.take_one(other),
@@ -217,7 +212,7 @@ impl LastApplied {
         }
         rules.apply(&mut self.rules);
         self.entries(added);
-        self.edit(&mut edits, &mut wanted);
+        self.edit(&mut edits, &wanted, &mut changed);
     }
 
     /// Takes in what was done to destinations: all of one virtual server at once, though an endpoint that takes another's place is
@@ -225,12 +220,13 @@ impl LastApplied {
     fn edit<'a>(
         &mut self,
         edits: &mut Vec<(&'a VirtualServerId, &'a Operation)>,
-        mut wanted: impl FnMut(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
+        wanted: impl Fn(&VirtualServerId) -> Option<Server>,
+        mut changed: impl FnMut(&VirtualServerId, &[Destination], Option<&Server>),
     ) {
         // What was done first stays first.
         edits.sort_by_key(|(server, _)| *server);
         for of_server in edits.chunk_by(|(one, _), (next, _)| one == next) {
-            self.destinations(of_server, &mut wanted);
+            self.destinations(of_server, &wanted, &mut changed);
         }
         edits.clear();
     }
@@ -255,18 +251,25 @@ impl LastApplied {
     fn destinations(
         &mut self,
         operations: &[(&VirtualServerId, &Operation)],
-        wanted: impl FnOnce(&VirtualServerId, &[Destination]) -> Option<Arc<[Destination]>>,
+        wanted: impl FnOnce(&VirtualServerId) -> Option<Server>,
+        changed: impl FnOnce(&VirtualServerId, &[Destination], Option<&Server>),
     ) {
         let Some((id, _)) = operations.first() else {
             return;
         };
         let edits = Edits::of(operations.iter().map(|(_, operation)| *operation));
         if let Some(server) = self.servers.get_mut(id) {
-            let changed = edits.apply(&server.destinations);
-            server.destinations = match wanted(id, &changed) {
-                Some(wanted) if *wanted == *changed => wanted,
-                _ => changed.into(),
+            let wanted = wanted(id);
+            let as_wanted = wanted.as_ref().map(|wanted| &wanted.destinations);
+            let as_wanted = as_wanted.filter(|wanted| {
+                let wanted = wanted.iter().copied();
+                edits.apply(&server.destinations).eq(wanted)
+            });
+            server.destinations = match as_wanted {
+                Some(wanted) => Arc::clone(wanted),
+                None => edits.applied(&server.destinations),
             };
+            changed(id, &server.destinations, wanted.as_ref());
         }
         if let Some(idle) = self.idle.get_mut(id) {
             idle.retain(|id| !edits.concern(id));

@@ -266,15 +266,14 @@ impl Engine {
                 draining.remove(id);
             }
         }
-        last_applied.take(done, |id, destinations| {
-            let wanted = wanted.server(id);
-            if drains(id, destinations, wanted.as_ref()) {
+        let changed = |id: &VirtualServerId, destinations: &[_], wanted: Option<&Server>| {
+            if drains(id, destinations, wanted) {
                 draining.insert(*id);
             } else {
                 draining.remove(id);
             }
-            wanted.map(|server| server.destinations)
-        });
+        };
+        last_applied.take(done, |id| wanted.server(id), changed);
         if rules::changes_all(plan) {
             rules::settle(self.config.layout, last_applied);
         }

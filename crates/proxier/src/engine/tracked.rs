@@ -126,10 +126,9 @@ impl Tracked {
             && self.no_local == other.no_local
     }
 
-    pub(super) fn by_id(&self) -> Vec<&[Claim]> {
-        self.claims
-            .chunk_by(|one, next| one.id == next.id)
-            .collect()
+    /// The claims of each virtual server.
+    pub(super) fn by_id(&self) -> impl Iterator<Item = &[Claim]> {
+        self.claims.chunk_by(|one, next| one.id == next.id)
     }
 }
 
@@ -145,17 +144,17 @@ pub(super) fn compare(
         _ => false,
     };
     let mut affected = Vec::new();
-    let before = old.map(Tracked::by_id).unwrap_or_default();
-    let after = new.map(Tracked::by_id).unwrap_or_default();
+    let before = old.into_iter().flat_map(Tracked::by_id);
+    let after = new.into_iter().flat_map(Tracked::by_id);
     let id = |claims: &&[Claim]| claims.first().map(|claim| claim.id);
-    merge(&before, &after, id, id, |before, after| {
+    merge(before, after, id, id, |before, after| {
         match (before, after) {
             (Some(before), Some(after)) if same_rank && alike(before, after) => {
                 if before != after {
-                    id(after).into_iter().for_each(|id| dirty.note_server(id));
+                    id(&after).into_iter().for_each(|id| dirty.note_server(id));
                 }
             }
-            (Some(either), _) | (None, Some(either)) => affected.extend(id(either)),
+            (Some(either), _) | (None, Some(either)) => affected.extend(id(&either)),
             (None, None) => {}
         }
     });

@@ -3,14 +3,14 @@
 use std::cmp::Ordering;
 
 /// Walks two lists sorted by a common key side by side.
-pub(crate) fn merge<'a, A, B, K: Ord>(
-    wanted: &'a [A],
-    found: &'a [B],
+pub(crate) fn merge<A, B, K: Ord>(
+    wanted: impl IntoIterator<Item = A>,
+    found: impl IntoIterator<Item = B>,
     wanted_key: impl Fn(&A) -> K,
     found_key: impl Fn(&B) -> K,
-    mut each: impl FnMut(Option<&'a A>, Option<&'a B>),
+    mut each: impl FnMut(Option<A>, Option<B>),
 ) {
-    let (mut wanted, mut found) = (wanted.iter().peekable(), found.iter().peekable());
+    let (mut wanted, mut found) = (wanted.into_iter().peekable(), found.into_iter().peekable());
     loop {
         let order = match (wanted.peek(), found.peek()) {
             (None, None) => return,

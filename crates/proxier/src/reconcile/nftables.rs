@@ -136,8 +136,8 @@ impl Differences {
         merge(
             &wanted.elements,
             have,
-            Element::key,
-            Element::key,
+            |element| element.key(),
+            |element| element.key(),
             |wanted, found| match (wanted, found) {
                 (Some(wanted), None) => all.come.push(Come::Add(*wanted)),
                 // Beside the one wanted, where somebody added another kind.

@@ -127,9 +127,9 @@ fn change(wanted: &Server, found: &ObservedServer, of_marks: &mut Vec<Operation>
         };
         plan.push(Phase::Serve, operation);
     }
-    let found_id = |found: &ObservedDestination| found.destination.id;
+    let found_id = |found: &&ObservedDestination| found.destination.id;
     merge(
-        &wanted.destinations,
+        &*wanted.destinations,
         &found.destinations,
         |d| d.id,
         found_id,

@@ -263,7 +263,7 @@ impl Candidate {
 fn for_cluster(candidates: &[Candidate], hints_count: bool) -> Arc<[Destination]> {
     let ready = || candidates.iter().filter(|endpoint| endpoint.ready);
     if ready().next().is_none() {
-        return destinations(candidates.iter().filter(|endpoint| endpoint.draining));
+        return destinations(candidates, |endpoint| endpoint.draining);
     }
     let hints: [fn(&Candidate) -> Hint; 2] = [
         |candidate| candidate.node_hint,
@@ -272,29 +272,40 @@ fn for_cluster(candidates: &[Candidate], hints_count: bool) -> Arc<[Destination]
     for hint in hints {
         let complete = ready().all(|endpoint| hint(endpoint) != Hint::None);
         if hints_count && complete && ready().any(|endpoint| hint(endpoint) == Hint::Here) {
-            return destinations(ready().filter(|endpoint| hint(endpoint) == Hint::Here));
+            let is_here = |endpoint: &Candidate| endpoint.ready && hint(endpoint) == Hint::Here;
+            return destinations(candidates, is_here);
         }
     }
-    destinations(ready())
+    destinations(candidates, |endpoint| endpoint.ready)
 }
 
 /// The ready ones on this node, else those that drain here.
 fn local_only(candidates: &[Candidate]) -> Arc<[Destination]> {
-    let here = || candidates.iter().filter(|endpoint| endpoint.local);
-    if here().any(|endpoint| endpoint.ready) {
-        destinations(here().filter(|endpoint| endpoint.ready))
-    } else {
-        destinations(here().filter(|endpoint| endpoint.draining))
-    }
+    let mut here = candidates.iter().filter(|endpoint| endpoint.local);
+    let any_ready = here.any(|endpoint| endpoint.ready);
+    destinations(candidates, |endpoint| {
+        let chosen = if any_ready {
+            endpoint.ready
+        } else {
+            endpoint.draining
+        };
+        endpoint.local && chosen
+    })
 }
 
-fn destinations<'a>(endpoints: impl Iterator<Item = &'a Candidate>) -> Arc<[Destination]> {
+/// Those that are chosen.
+fn destinations(
+    candidates: &[Candidate],
+    is_chosen: impl Fn(&Candidate) -> bool,
+) -> Arc<[Destination]> {
     let destination = |endpoint: &Candidate| Destination {
         id: endpoint.id(),
         config: endpoint.config,
     };
-    // Nearly all are chosen nearly always.
-    let mut chosen = Vec::with_capacity(endpoints.size_hint().1.unwrap_or_default());
-    chosen.extend(endpoints.map(destination));
-    chosen.into()
+    // Nearly all are chosen nearly always. How many there are is known then, and they are written where they stay.
+    if candidates.iter().all(&is_chosen) {
+        return candidates.iter().map(destination).collect();
+    }
+    let chosen = candidates.iter().filter(|endpoint| is_chosen(endpoint));
+    chosen.map(destination).collect()
 }

@@ -1,5 +1,8 @@
 //! Changes of the destinations of one virtual server.
 
+use std::iter;
+use std::sync::Arc;
+
 use ipvs_netlink::{Destination, DestinationId};
 
 use crate::plan::Operation;
@@ -28,22 +31,38 @@ impl Edits {
         self.0.binary_search_by_key(id, |(id, _)| *id).is_ok()
     }
 
-    pub(super) fn apply(&self, destinations: &[Destination]) -> Vec<Destination> {
+    /// What destinations become, in their order.
+    pub(super) fn apply<'a>(
+        &'a self,
+        destinations: &'a [Destination],
+    ) -> impl Iterator<Item = Destination> + 'a {
         let mut rest = destinations.iter().copied().peekable();
-        let mut changed = Vec::with_capacity(destinations.len() + self.0.len());
         let mut edits = self.0.iter().peekable();
-        while let Some((id, to)) = edits.next() {
-            // The last edit of a destination decides: the sort keeps their order.
-            if edits.peek().is_some_and(|(next, _)| next == id) {
-                continue;
+        iter::from_fn(move || {
+            loop {
+                let Some((id, to)) = edits.peek() else {
+                    return rest.next();
+                };
+                if let Some(before) = rest.next_if(|destination| destination.id < *id) {
+                    return Some(before);
+                }
+                edits.next();
+                // The last edit of a destination decides: the sort keeps their order.
+                if edits.peek().is_some_and(|(next, _)| next == id) {
+                    continue;
+                }
+                rest.next_if(|destination| destination.id == *id);
+                if to.is_some() {
+                    return *to;
+                }
             }
-            while let Some(before) = rest.next_if(|destination| destination.id < *id) {
-                changed.push(before);
-            }
-            rest.next_if(|destination| destination.id == *id);
-            changed.extend(*to);
-        }
-        changed.extend(rest);
-        changed
+        })
+    }
+
+    /// The same as a list.
+    pub(super) fn applied(&self, destinations: &[Destination]) -> Arc<[Destination]> {
+        let mut changed = Vec::with_capacity(destinations.len() + self.0.len());
+        changed.extend(self.apply(destinations));
+        changed.into()
     }
 }

@@ -258,11 +258,11 @@ proptest! {
             if kernel.perform(&operation).is_err() {
                 continue;
             }
-            one_by_one.take(std::iter::once(&operation), |_, _| None);
+            one_by_one.take(std::iter::once(&operation), |_| None, |_, _, _| ());
             prop_assert_eq!(state(&one_by_one), kernel.state(), "{}", operation);
             done.push(operation);
         }
-        at_once.take(done.iter(), |_, _| None);
+        at_once.take(done.iter(), |_| None, |_, _, _| ());
         prop_assert_eq!(state(&at_once), kernel.state());
     }
 }
@@ -287,7 +287,7 @@ fn the_last_of_several_edits_of_a_destination_decides() {
     ] {
         let mut applied = untouched(&mut MemoryKernel::new());
         let operations = [vec![Operation::AddServer { id, config }], edits].concat();
-        applied.take(operations.iter(), |_, _| None);
+        applied.take(operations.iter(), |_| None, |_, _, _| ());
         assert_eq!(applied.server(&server).unwrap().destinations.len(), left);
     }
 }
