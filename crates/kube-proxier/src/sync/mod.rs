@@ -222,7 +222,7 @@ impl<M: Machine> Syncer<M> {
         let task = report.task;
         report.blocked = report.blocks(self.engine.servers().len());
         if task != Task::Drain && !report.blocked {
-            report.programmed = self.triggers.programmed(&report.failures);
+            report.programmed = self.triggers.programmed(&report.failures, &self.engine);
         }
         if task != Task::Drain {
             report.conflicts = self.engine.conflict_changes();

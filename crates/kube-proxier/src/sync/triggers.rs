@@ -1,25 +1,24 @@
 //! When the causes of changes came about that the kernel does not have yet, for
 //! `kubeproxy_network_programming_duration_seconds`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use proxier::Operation;
-use proxier::cluster::{Change, Family, ObjectName};
+use proxier::cluster::{Change, EndpointSlice, Family, ObjectName};
 use proxier::kernel::Failure;
+use proxier::{Engine, Operation};
 
 /// How many causes are remembered of one EndpointSlice, while nothing can be synced.
 const OF_ONE: usize = 1000;
 
 /// The causes, by EndpointSlice.
 #[derive(Debug, Default)]
-pub(super) struct Triggers(BTreeMap<ObjectName, Pending>);
+pub(super) struct Triggers(HashMap<ObjectName, Pending>);
 
 #[derive(Debug)]
 struct Pending {
     family: Family,
-    addresses: Vec<IpAddr>,
     times: Vec<SystemTime>,
 }
 
@@ -30,11 +29,8 @@ impl Triggers {
             (Change::Slice(slice), Some(at)) => {
                 let pending = self.0.entry(slice.name.clone()).or_insert(Pending {
                     family: slice.family,
-                    addresses: Vec::new(),
                     times: Vec::new(),
                 });
-                let addresses = slice.endpoints.iter().map(|endpoint| endpoint.address);
-                pending.addresses = addresses.collect();
                 if pending.times.len() < OF_ONE {
                     pending.times.push(at);
                 }
@@ -43,7 +39,7 @@ impl Triggers {
                 self.0.remove(name);
             }
             (Change::Slices(listed), _) => {
-                let listed: BTreeSet<_> = listed.iter().map(|slice| &slice.name).collect();
+                let listed: HashSet<_> = listed.iter().map(|slice| &slice.name).collect();
                 self.0.retain(|name, _| listed.contains(name));
             }
             _ => {}
@@ -52,8 +48,12 @@ impl Triggers {
 
     /// A sync was made, of which this failed: the causes of all that is in the kernel now. Of each slice with an endpoint
     /// that was refused the first cause stays.
-    pub(super) fn programmed(&mut self, failures: &[Failure]) -> Vec<(Family, SystemTime)> {
-        let refused: BTreeSet<IpAddr> = failures
+    pub(super) fn programmed(
+        &mut self,
+        failures: &[Failure],
+        engine: &Engine,
+    ) -> Vec<(Family, SystemTime)> {
+        let refused: HashSet<IpAddr> = failures
             .iter()
             .filter_map(|failure| match &failure.operation {
                 Operation::AddDestination { destination, .. }
@@ -61,13 +61,20 @@ impl Triggers {
                 _ => None,
             })
             .collect();
+        let is_refused = |slice: &&EndpointSlice| {
+            let mut endpoints = slice.endpoints.iter();
+            endpoints.any(|endpoint| refused.contains(&endpoint.address))
+        };
+        // Mostly nothing is refused, and no slice need be searched.
+        let slices = (!refused.is_empty()).then(|| engine.slices().filter(is_refused));
+        let waiting: HashSet<_> = slices
+            .into_iter()
+            .flatten()
+            .map(|slice| &slice.name)
+            .collect();
         let mut programmed = Vec::new();
-        self.0.retain(|_, pending| {
-            if pending
-                .addresses
-                .iter()
-                .any(|address| refused.contains(address))
-            {
+        self.0.retain(|name, pending| {
+            if waiting.contains(name) {
                 pending.times.truncate(1);
                 return true;
             }

@@ -26,6 +26,11 @@ impl Engine {
         self.store.services()
     }
 
+    /// The EndpointSlices as they were told, in no particular order.
+    pub fn slices(&self) -> impl Iterator<Item = &EndpointSlice> {
+        self.store.slices()
+    }
+
     /// The EndpointSlices of a Service as they were told, by name.
     #[must_use]
     pub fn slices_of(&self, service: &ObjectName) -> &[EndpointSlice] {
