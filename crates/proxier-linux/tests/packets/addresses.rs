@@ -22,7 +22,13 @@ pub(crate) fn spreads(from: &Netns, to: SocketAddr, pod_sees: IpAddr, elsewhere_
     let expected = BTreeMap::from([by("pod", pod_sees), by("elsewhere", elsewhere_sees)]);
     for protocol in Protocol::BOTH {
         let got = answers(from, protocol, to, 4);
-        assert_eq!(got, expected, "{protocol:?} to {to}");
+        // One that was asked for twice has had the other's turn: which one, and why, shows in what the kernel still knows.
+        assert_eq!(
+            got,
+            expected,
+            "{protocol:?} to {to}; connections of IPVS:\n{}",
+            cmd("ipvsadm --list --numeric --connection")
+        );
     }
 }
 

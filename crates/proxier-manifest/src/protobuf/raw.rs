@@ -33,18 +33,18 @@ pub(super) fn convert(
 ) -> Result<Option<Object>, FieldError> {
     match kind {
         ListKind::Services => {
-            let raw = service(metadata, bytes, notes).map_err(malformed)?;
+            let raw = service(metadata, bytes, notes).map_err(|error| malformed(&error))?;
             raw.convert(names, notes)
         }
         ListKind::EndpointSlices => slice(metadata, bytes, names, notes),
         ListKind::Nodes => {
-            let raw = node(metadata, bytes, notes).map_err(malformed)?;
+            let raw = node(metadata, bytes, notes).map_err(|error| malformed(&error))?;
             raw.convert(names, notes)
         }
     }
 }
 
-fn malformed(error: Malformed) -> FieldError {
+fn malformed(error: &Malformed) -> FieldError {
     FieldError::new("", error.to_string())
 }
 
@@ -222,7 +222,7 @@ fn slice(
         }
         Ok(())
     });
-    decoded.map_err(malformed)?;
+    decoded.map_err(|error| malformed(&error))?;
     let raw = RawSlice {
         kind: Named::Missing,
         api_version: Named::Missing,
