@@ -103,11 +103,11 @@ impl<M: Machine> Syncer<M> {
 
     /// Takes the signs of what a sync changed as they are after it.
     pub(super) fn settle_signs(&mut self, task: Task, now: Instant) {
+        let changed = mem::take(&mut self.changed);
         let changed = match task {
             Task::Full => Touched::all(),
-            Task::Changes | Task::Drain => mem::take(&mut self.changed),
+            Task::Changes | Task::Drain => changed,
         };
-        self.changed = Touched::default();
         self.machine.note_changes(changed.parts());
         let signs = self.machine.signs(&changed);
         self.others.settle(signs, changed.parts(), now);

@@ -1,8 +1,9 @@
 //! How many system calls a change costs, counted by strace.
 
+use proxier::Kernel;
 use proxier::cluster::{Change, Cluster, EndpointSlice};
-use proxier::{Config, Engine, Kernel};
 
+use crate::programmed;
 use crate::trace::{Trace, carry_out};
 
 fn cluster() -> Cluster {
@@ -44,16 +45,9 @@ fn moved(mut slice: EndpointSlice, count: usize) -> EndpointSlice {
 }
 
 pub(crate) fn a_change_costs_few_system_calls() {
-    let mut kernel = crate::kernel();
-    let host = kernel.host("node-a").unwrap();
-    let mut engine = Engine::new(host, Config::default());
-    let Cluster {
-        services, slices, ..
-    } = cluster();
-    engine.change(Change::Services(services.into_values().collect()));
-    engine.change(Change::Slices(slices.values().cloned().collect()));
-    let plan = engine.audit(&kernel.observe().unwrap());
-    carry_out(&mut kernel, &mut engine, &plan);
+    let cluster = cluster();
+    let (mut kernel, mut engine) = programmed(&cluster);
+    let slices = cluster.slices;
     assert!(engine.plan().is_empty());
 
     let trace = Trace::start();

@@ -19,9 +19,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kernel_test::{Test, cmd, iptables_flavour, tests};
+use proxier::cluster::{Change, Cluster};
 use proxier::{
-    Config, Desired, DetectLocal, Kernel, KernelErrorKind, KernelPart, Layout, Observed, Operation,
-    reconcile, translate,
+    Config, Desired, DetectLocal, Engine, Kernel, KernelErrorKind, KernelPart, Layout, Observed,
+    Operation, reconcile, translate,
 };
 use proxier_linux::LinuxKernel;
 use proxier_manifest::Snapshot;
@@ -73,6 +74,19 @@ fn main() -> ExitCode {
 /// This machine's kernel, on which tools may be slow: guests share a processor with builds.
 fn kernel() -> LinuxKernel {
     LinuxKernel::open().unwrap().with_patience(PATIENCE)
+}
+
+/// This machine's kernel with all of a cluster in it.
+fn programmed(cluster: &Cluster) -> (LinuxKernel, Engine) {
+    let mut kernel = kernel();
+    let mut engine = Engine::new(kernel.host("node-a").unwrap(), Config::default());
+    let services = cluster.services.values().cloned().collect();
+    engine.change(Change::Services(services));
+    let slices = cluster.slices.values().cloned().collect();
+    engine.change(Change::Slices(slices));
+    let plan = engine.audit(&kernel.observe().unwrap());
+    trace::carry_out(&mut kernel, &mut engine, &plan);
+    (kernel, engine)
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);

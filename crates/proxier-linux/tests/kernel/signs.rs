@@ -2,9 +2,10 @@
 
 use kernel_test::cmd;
 use proxier::cluster::{Change, Cluster, EndpointSlice};
-use proxier::{Config, Engine, Kernel, Plan};
+use proxier::{Engine, Kernel, Plan};
 use proxier_linux::{LinuxKernel, Parts, Touched};
 
+use crate::programmed;
 use crate::trace::{Trace, carry_out, mark};
 
 const SERVICES: u8 = 40;
@@ -40,15 +41,9 @@ fn sign(kernel: &mut LinuxKernel, touched: &Touched) -> u64 {
 }
 
 pub(crate) fn a_few_virtual_servers_are_looked_at_by_themselves() {
-    let mut kernel = crate::kernel();
-    let mut engine = Engine::new(kernel.host("node-a").unwrap(), Config::default());
-    let Cluster {
-        services, slices, ..
-    } = cluster();
-    engine.change(Change::Services(services.into_values().collect()));
-    engine.change(Change::Slices(slices.values().cloned().collect()));
-    let plan = engine.audit(&kernel.observe().unwrap());
-    carry_out(&mut kernel, &mut engine, &plan);
+    let cluster = cluster();
+    let (mut kernel, mut engine) = programmed(&cluster);
+    let slices = cluster.slices;
     // A server by firewall mark is one of somebody's.
     cmd("ipvsadm -A -f 7 -s rr");
     let all = Touched::all();

@@ -57,6 +57,15 @@ fn opens(edit: &Edit, address: &str) -> bool {
     adds && leads_to(edit.rule(), "KUBE-NODEPORTS") && text.contains(address)
 }
 
+/// A way to Services is opened in one step, and after the one that takes a rule out of `KUBE-NODEPORTS`.
+#[track_caller]
+fn assert_opened_last(plan: &Plan, opens: impl Fn(&Edit) -> bool, from: &str) {
+    let opened = steps(plan, opens);
+    let withdrawn = steps(plan, withdraws);
+    assert_eq!((opened.len(), withdrawn.len()), (1, 1), "{plan}");
+    assert!(withdrawn[0] < opened[0], "from {from}:\n{plan}");
+}
+
 /// Whether it takes a rule out of `KUBE-NODEPORTS`.
 fn withdraws(edit: &Edit) -> bool {
     matches!(edit, Edit::Delete { chain, .. } if chain.as_str() == "KUBE-NODEPORTS")
@@ -77,10 +86,7 @@ fn node_ports_are_opened_at_another_address_after_services_have_lost_their_endpo
             &cluster([&[], &[2], &[3]]),
             &at("192.168.0.0/16"),
         );
-        let opened = steps(&plan, |edit| opens(edit, "192.168.10.10"));
-        let withdrawn = steps(&plan, withdraws);
-        assert_eq!((opened.len(), withdrawn.len()), (1, 1), "{plan}");
-        assert!(withdrawn[0] < opened[0], "from {from}:\n{plan}");
+        assert_opened_last(&plan, |edit| opens(edit, "192.168.10.10"), from);
     }
 }
 
@@ -94,10 +100,7 @@ fn node_ports_are_opened_at_loopback_addresses_after_services_have_changed() {
     let mut kernel = MemoryKernel::new();
     bring(&mut kernel, &cluster([&[1], &[2], &[3]]), &everywhere);
     let plan = bring(&mut kernel, &cluster([&[], &[2], &[3]]), &loopback);
-    let opened = steps(&plan, |edit| opens(edit, "127.0.0.1"));
-    let withdrawn = steps(&plan, withdraws);
-    assert_eq!((opened.len(), withdrawn.len()), (1, 1), "{plan}");
-    assert!(withdrawn[0] < opened[0], "{plan}");
+    assert_opened_last(&plan, |edit| opens(edit, "127.0.0.1"), "everywhere else");
 }
 
 /// Where no Service has a node port there is nothing to wait for.
@@ -137,10 +140,8 @@ fn a_jump_that_was_deleted_comes_back_after_services_have_changed() {
         nat.chain_mut(from).unwrap().rules = Vec::new().into();
         let mut kernel = MemoryKernel::holding(&state);
         let plan = bring(&mut kernel, &cluster([&[], &[2], &[3]]), &config);
-        let opened = steps(&plan, |edit| leads_to(edit.rule(), "KUBE-SERVICES"));
-        let withdrawn = steps(&plan, withdraws);
-        assert_eq!((opened.len(), withdrawn.len()), (1, 1), "{plan}");
-        assert!(withdrawn[0] < opened[0], "{from}:\n{plan}");
+        let opens = |edit: &Edit| leads_to(edit.rule(), "KUBE-SERVICES");
+        assert_opened_last(&plan, opens, from);
     }
 }
 

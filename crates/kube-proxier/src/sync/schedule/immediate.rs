@@ -248,16 +248,19 @@ fn run(mut rule: impl Rule, changes: &[Instant], took: Duration) -> (Vec<Instant
     }
 }
 
+/// When changes come that have these times between them.
+fn with_gaps(start: Instant, gaps: &[u64]) -> Vec<Instant> {
+    let mut now = start;
+    let change = |gap: &u64| {
+        now += millis(*gap);
+        now
+    };
+    gaps.iter().map(change).collect()
+}
+
 fn both(min: Duration, gaps: &[u64], took: Duration) -> [(Vec<Instant>, Vec<Instant>); 2] {
     let start = Instant::now();
-    let mut now = start;
-    let changes: Vec<_> = gaps
-        .iter()
-        .map(|gap| {
-            now += millis(*gap);
-            now
-        })
-        .collect();
+    let changes = with_gaps(start, gaps);
     let gathering = Gathering {
         min,
         changed: None,
@@ -305,8 +308,7 @@ proptest! {
     ) {
         let start = Instant::now();
         let (min, took) = (millis(min), millis(took));
-        let mut now = start;
-        let changes: Vec<_> = gaps.iter().map(|gap| { now += millis(*gap); now }).collect();
+        let changes = with_gaps(start, &gaps);
         let ours = Ours { schedule: running(start, min), pending: false };
         let (syncs, carried_out) = run(ours, &changes, took);
         let gather = (took / 2).clamp(GATHER_LEAST, GATHER);
