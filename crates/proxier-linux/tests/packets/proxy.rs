@@ -1,13 +1,16 @@
 //! The node's proxy, and the Service it programs.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
 use ipvs_netlink::VirtualServerId;
 use proxier::cluster::Family;
 use proxier::{
-    Config, Conflict, DetectLocal, Kernel, Layout, ObservedServer, Plan, reconcile, translate,
+    Config, Conflict, DetectLocal, Kernel, Layout, ObservedServer, Operation, Plan, reconcile,
+    translate,
 };
 use proxier_linux::LinuxKernel;
 
@@ -176,10 +179,32 @@ ports: [{{name: tcp, port: {target}, protocol: TCP}}, {{name: udp, port: {target
 pub(crate) fn open(layout: Layout) -> LinuxKernel {
     let kernel = LinuxKernel::open_for(layout)
         .unwrap()
-        .with_patience(std::time::Duration::from_secs(60));
+        .with_patience(Duration::from_secs(60));
     match layout {
         Layout::Nftables => kernel.without_tools(),
         _ => kernel,
+    }
+}
+
+/// Waits until this node takes an address for its own.
+///
+/// The kernel makes the route of an IPv6 address in a work queue, after it has acknowledged the address (addrconf_dad_work in
+/// net/ipv6/addrconf.c). What comes before that is answered with "no route": TCP fails at once, and a datagram is lost.
+fn await_local(address: IpAddr) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let any = match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    // Connecting chooses a source, and sends nothing: to an address of its own a host sends from that.
+    let source = || {
+        let socket = UdpSocket::bind((any, 0))?;
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    };
+    while !source().is_ok_and(|source| source.ip() == address) {
+        assert!(Instant::now() < deadline, "{address}: {:?}", source());
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -242,6 +267,11 @@ impl Node {
         let applied = self.kernel.apply(&plan);
         let failures: Vec<_> = applied.failures.iter().map(ToString::to_string).collect();
         assert!(failures.is_empty(), "{failures:#?}");
+        for (_, operation) in plan.iter() {
+            if let Operation::BindAddress(address) = operation {
+                await_local(*address);
+            }
+        }
         plan
     }
 
