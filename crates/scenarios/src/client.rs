@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -50,7 +52,7 @@ pub fn answer(from: &Netns, protocol: Protocol, to: SocketAddr) -> Answer {
     }
 }
 
-/// Asks this many times, each from another port, and counts the answers.
+/// Asks this many times, each from another port, and counts the answers. Each question is sent once, whatever comes of it.
 #[track_caller]
 pub fn answers(
     from: &Netns,
@@ -58,9 +60,13 @@ pub fn answers(
     to: SocketAddr,
     times: usize,
 ) -> BTreeMap<Answer, usize> {
+    await_route(from, to).unwrap();
     let mut counts = BTreeMap::new();
     for _ in 0..times {
-        *counts.entry(answer(from, protocol, to)).or_default() += 1;
+        match outcome(protocol, to, ask_once(from, protocol, to, PATIENCE)) {
+            Outcome::Answered(answer) => *counts.entry(answer).or_default() += 1,
+            outcome => panic!("{protocol:?} to {to}: {outcome:?} after {counts:?}"),
+        }
     }
     counts
 }
@@ -80,10 +86,23 @@ pub fn assert_refused(from: &Netns, protocol: Protocol, to: SocketAddr) {
 }
 
 fn ask(from: &Netns, protocol: Protocol, to: SocketAddr, patience: Duration) -> Outcome {
-    let answer = once_routed(|| match protocol {
+    let answer = once_routed(to, || ask_once(from, protocol, to, patience));
+    outcome(protocol, to, answer)
+}
+
+fn ask_once(
+    from: &Netns,
+    protocol: Protocol,
+    to: SocketAddr,
+    patience: Duration,
+) -> io::Result<Answer> {
+    match protocol {
         Protocol::Tcp => Conversation::open(from, to, patience).map(|(_, answer)| answer),
-        Protocol::Udp => Asker::new(from, to).and_then(|asker| asker.ask(patience)),
-    });
+        Protocol::Udp => Asker::new(from, to)?.ask(patience),
+    }
+}
+
+fn outcome(protocol: Protocol, to: SocketAddr, answer: io::Result<Answer>) -> Outcome {
     match answer {
         Ok(answer) => Outcome::Answered(answer),
         Err(error) => match error.kind() {
@@ -98,17 +117,36 @@ fn ask(from: &Netns, protocol: Protocol, to: SocketAddr, patience: Duration) -> 
 
 /// Tries until there is a route. The kernel makes that of an IPv6 address in a work queue, after it has
 /// acknowledged the address (addrconf_dad_work in net/ipv6/addrconf.c, also where nothing is to be detected).
-fn once_routed<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+///
+/// To TCP an ICMP error on the way is the same as no route here, so the attempt may have been a connection to IPVS, and have
+/// taken a turn of its scheduler. The test's output tells of it.
+#[expect(clippy::print_stdout, reason = "the output of a test")]
+fn once_routed<T>(to: SocketAddr, mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match attempt() {
             Err(error)
                 if error.kind() == ErrorKind::NetworkUnreachable && Instant::now() < deadline =>
             {
+                println!("no route to {to} yet: once more");
                 thread::sleep(Duration::from_millis(20));
             }
             result => return result,
         }
+    }
+}
+
+/// Waits for this host's route, and sends nothing for it.
+fn await_route(from: &Netns, to: SocketAddr) -> io::Result<()> {
+    let socket = from.run(|| UdpSocket::bind((any(to), 0)))?;
+    once_routed(to, || socket.connect(to))
+}
+
+/// All addresses of the other's family.
+fn any(other: SocketAddr) -> IpAddr {
+    match other {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
@@ -131,7 +169,7 @@ impl Conversation {
 
     #[track_caller]
     pub fn with(from: &Netns, to: SocketAddr) -> (Self, Answer) {
-        match once_routed(|| Self::open(from, to, PATIENCE)) {
+        match once_routed(to, || Self::open(from, to, PATIENCE)) {
             Ok(open) => open,
             Err(error) => panic!("connecting to {to}: {error}"),
         }
@@ -169,15 +207,34 @@ pub struct Asker {
     socket: UdpSocket,
 }
 
+/// What the next UDP socket may get: above the ports of Services, node ports and servers.
+static PORTS: Mutex<RangeInclusive<u16>> = Mutex::new(32_768..=u16::MAX);
+
 impl Asker {
+    /// Sends nothing yet. Its port is one that no other of this test has had.
+    ///
+    /// The kernel gives a port at random, and so one of a socket that was closed. IPVS remembers a UDP connection for 300 s
+    /// after its last packet (net/netfilter/ipvs/ip_vs_proto_udp.c), and would take a question from the same port for one
+    /// more of that connection: its endpoint answers, and no turn is taken.
+    ///
+    /// # Errors
+    /// If there is no route, or after 32,768 sockets.
     pub fn new(from: &Netns, to: SocketAddr) -> io::Result<Self> {
-        let any: IpAddr = match to {
-            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-        };
-        let socket = from.run(|| UdpSocket::bind((any, 0)))?;
+        let socket = from.run(|| {
+            let mut ports = PORTS.lock().unwrap();
+            let bound = ports.find_map(|port| match UdpSocket::bind((any(to), port)) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+                bound => Some(bound),
+            });
+            bound.unwrap_or_else(|| Err(io::Error::other("every source port was used")))
+        })?;
         socket.connect(to)?;
         Ok(Self { socket })
+    }
+
+    /// Where it sends from.
+    pub fn source(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
     }
 
     fn ask(&self, patience: Duration) -> io::Result<Answer> {

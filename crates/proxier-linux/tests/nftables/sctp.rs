@@ -1,7 +1,7 @@
 //! SCTP, one association like one TCP connection.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::thread;
 
@@ -13,6 +13,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike as _};
 
 use crate::icmp::sockaddr;
+use scenarios::client::Asker;
 
 /// How long connecting, accepting and receiving may take, seconds: a chunk that is lost is sent again after 3, 6 and 12 s
 /// (RFC 9260, section 6.3), and an emulated machine that has much else to do loses some.
@@ -42,17 +43,6 @@ pub(crate) fn serve(netns: &Netns, name: &'static str, port: u16) {
     });
 }
 
-/// The address that the kernel would choose to send from.
-fn source(from: &Netns, to: SocketAddr) -> SocketAddr {
-    let any: SocketAddr = match to {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = from.run(|| UdpSocket::bind(any)).unwrap();
-    socket.connect(to).unwrap();
-    SocketAddr::new(socket.local_addr().unwrap().ip(), 0)
-}
-
 /// The name of who answers.
 ///
 /// The association has one address on this side. With several, what is sent again may go to or from another of them
@@ -67,7 +57,9 @@ pub(crate) fn ask(from: &Netns, to: SocketAddr) -> String {
     if to.is_ipv6() {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true).unwrap();
     }
-    bind(fd.as_raw_fd(), &*sockaddr(source(from, to))).unwrap();
+    // As the kernel would choose the address, but a port that no other association of this test has had.
+    let source = Asker::new(from, to).and_then(|asker| asker.source());
+    bind(fd.as_raw_fd(), &*sockaddr(source.unwrap())).unwrap();
     setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE)).unwrap();
     connect(fd.as_raw_fd(), &*sockaddr(to)).unwrap_or_else(|error| panic!("to {to}: {error}"));
     let mut stream = TcpStream::from(fd);

@@ -12,6 +12,7 @@ mod addresses;
 #[path = "../nftables/affinity.rs"]
 #[allow(dead_code, reason = "some are of layout nftables")]
 mod affinity;
+mod asking;
 mod connections;
 mod iptables_mode;
 #[path = "../nftables/marked.rs"]
@@ -63,6 +64,8 @@ fn main() -> ExitCode {
     ];
     // The classic layout has no rules for these, or they do not depend on the layout.
     let current = bodies![
+        asking::each_from_a_port_of_its_own,
+        asking::once,
         hairpin,
         local_external_ip_keeps_the_client,
         a_port_of_no_service_is_refused,
