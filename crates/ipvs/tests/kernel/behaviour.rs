@@ -27,8 +27,11 @@ fn with_connections(client: &mut Client, connections: u32) -> (VirtualServerId, 
     cmd("ip addr add 10.0.0.1/32 dev lo");
     let _server = UdpSocket::bind("127.0.0.1:5353").unwrap();
     add(client, &[SERVICE, DESTINATION]);
-    for _ in 0..connections {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Open together: the port of one that is closed could be another's, and the connection the same.
+    let sockets: Vec<_> = (0..connections)
+        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+        .collect();
+    for socket in &sockets {
         socket.send_to(b"hello", "10.0.0.1:53").unwrap();
     }
     let SaveLine::AddDestination {

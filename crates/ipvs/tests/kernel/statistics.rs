@@ -42,8 +42,10 @@ pub fn are_counted_and_zeroed() {
     );
     add(&mut client, &[SERVICE, &destination]);
     add(&mut client, &["-A -t 10.0.0.1:80 -s rr"]);
-    for _ in 0..3 {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    // Open together: the port of one that is closed could be another's, and the connection the same.
+    let sockets = [(); 4].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+    let [last, first @ ..] = &sockets;
+    for socket in first {
         socket.send_to(b"hello", "10.0.0.1:53").unwrap();
         let (length, from) = server.recv_from(&mut [0; 9]).unwrap();
         assert_eq!(length, 5);
@@ -94,8 +96,7 @@ pub fn are_counted_and_zeroed() {
         "zeroing counters leaves connections"
     );
 
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.send_to(b"hello", "10.0.0.1:53").unwrap();
+    last.send_to(b"hello", "10.0.0.1:53").unwrap();
     assert_eq!(counted(&mut client, 1).incoming_bytes, 33);
     client.zero(None).unwrap();
     assert_eq!(
