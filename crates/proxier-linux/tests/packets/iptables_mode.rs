@@ -233,7 +233,9 @@ pub(crate) fn tcp_survives_changes(layout: Layout, family: Family) {
         assert_eq!(answer.by, name);
     }
     node.set(&Web::new());
+    // As the daemon changes its layout: with what the next one needs of the kernel, sets among it.
     node.config.layout = Layout::Current;
+    node.reopen();
     node.set(&Web::new());
     open.say("in ipvs mode");
     let by: BTreeSet<_> = answers(&net.client, Protocol::Tcp, to, 4)
@@ -241,6 +243,7 @@ pub(crate) fn tcp_survives_changes(layout: Layout, family: Family) {
         .collect();
     assert_eq!(by.len(), 2);
     node.config.layout = layout;
+    node.reopen();
     node.set(&Web::new());
     open.say("in iptables mode again");
     spreads_masqueraded(&net.client, to);
