@@ -83,12 +83,16 @@ fn guests() -> usize {
 
 fn trial(test: &Test, skip: Option<String>, runner: &Arc<Runner>) -> Trial {
     let (name, needs, time_limit) = (test.name.clone(), test.needs, test.time_limit);
-    let runner = Arc::clone(runner);
+    let (companion, runner) = (test.companion.clone(), Arc::clone(runner));
     Trial::ignorable_test(test.name.clone(), move || {
         if let Some(reason) = skip {
             return Ok(Completion::ignored_with(reason));
         }
-        match runner.run(&name, needs, time_limit) {
+        let result = match &companion {
+            Some(companion) => runner.run_beside(&name, time_limit, companion),
+            None => runner.run(&name, needs, time_limit),
+        };
+        match result {
             Ok(Ok(())) => Ok(Completion::Completed),
             Ok(Err(failure)) => Err(Failed::from(failure)),
             Err(error) => Err(Failed::from(error)),

@@ -7,6 +7,7 @@
 //! run side by side (`--test-threads`) use one guest per processor. Tests that change more than a
 //! namespace ([`Needs::OwnKernel`]) run in a guest everywhere. Tests of what that kernel lacks
 //! ([`Needs::Debian`]) run under Debian's kernel, emulated by QEMU: more slowly, on two processors.
+//! [`Test::beside`] connects a guest with this machine, where something runs that the test talks to.
 //! Names, filters, `--list`, output, failures and the exit status are those of any `cargo test`.
 //!
 //! ```toml
@@ -69,6 +70,7 @@ mod command;
 mod error;
 mod guest;
 mod harness;
+mod link;
 mod machine;
 mod namespace;
 mod netns;
@@ -86,6 +88,7 @@ mod test;
 pub use command::{CommandError, cmd, cmd_input, modprobe, script, try_cmd, try_cmd_input};
 pub use error::Error;
 pub use harness::{exec, exec_counting_instructions, exec_with_memory, main};
+pub use link::Link;
 pub use machine::iptables_flavour;
 pub use namespace::Namespace;
 pub use netns::Netns;

@@ -8,6 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::error::{Context as _, Error};
+use crate::link;
 use crate::netns::{self, Netns};
 
 /// A test's own network namespace, with `lo` up, and mount namespace, with a `/run` and `/sys` to match.
@@ -28,6 +29,7 @@ impl Namespace {
     /// [`Error::System`]: making namespaces and mounting takes root, of the machine or of a user
     /// namespace.
     pub(crate) fn enter() -> Result<Self, Error> {
+        let first = Netns::current()?;
         unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)
             .context(|| "making a network and a mount namespace".to_owned())?;
         // What is mounted from here on must not show on the machine.
@@ -46,6 +48,9 @@ impl Namespace {
             fs::create_dir_all(folder).at("creating", folder)?;
         }
         netns::lo_up()?;
+        if std::env::var_os(link::LINKED).is_some() {
+            link::take_from(&first)?;
+        }
         Ok(Self {
             netns: Netns::current()?,
             here: PhantomData,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::guest::{Clock, Guest, GuestKernel};
+use crate::link::{self, Companion};
 use crate::report::Outcome;
 use crate::{Needs, machine, packages, process};
 
@@ -124,6 +125,24 @@ impl Runner {
         }
     }
 
+    /// Runs a test in a guest of its own, beside what runs on this machine.
+    ///
+    /// # Errors
+    /// [`Error`] if it could not be run to its end.
+    pub(crate) fn run_beside(
+        &self,
+        name: &str,
+        time_limit: Duration,
+        companion: &Companion,
+    ) -> Result<Outcome, Error> {
+        let kernel = (self.guests.kernel)()?;
+        let end = link::End::new()?;
+        let _companion = end.run(|| companion());
+        let (memory, clock) = (self.guests.memory, self.guests.clock);
+        let boot = || Guest::boot(&kernel, 0, memory, memory, clock, true);
+        end.run(boot)?.run(name, time_limit)
+    }
+
     fn location(&self, needs: Needs) -> Location {
         if needs == Needs::NetNamespace || machine::is_guest() {
             return Location::Host;
@@ -167,7 +186,10 @@ impl Guests {
         if let GuestState::Off = *state {
             let guests = 1 + self.more.len() as u64;
             let room = self.memory.saturating_mul(guests);
-            let boot = |kernel| Guest::boot(&kernel, place, self.memory, room, self.clock);
+            let boot = |kernel: GuestKernel| {
+                let (memory, clock) = (self.memory, self.clock);
+                Guest::boot(&kernel, place, memory, room, clock, false)
+            };
             *state = match (self.kernel)().and_then(boot) {
                 Ok(guest) => GuestState::Running(guest),
                 Err(error) => {

@@ -166,6 +166,7 @@ impl Test {
             needs,
             time_limit,
             ignored,
+            companion,
             body,
         } = self;
         Self {
@@ -173,6 +174,7 @@ impl Test {
             needs,
             time_limit,
             ignored,
+            companion,
             body: Box::new(move |namespace| {
                 ON_TOKIO.store(true, Ordering::Relaxed);
                 body(namespace)

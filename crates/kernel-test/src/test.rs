@@ -1,9 +1,11 @@
 //! A test: its name, what it needs, its body.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Namespace;
+use crate::link::Companion;
 
 /// What a test needs of the kernel, which decides where it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,7 @@ pub struct Test {
     pub(crate) needs: Needs,
     pub(crate) time_limit: Duration,
     pub(crate) ignored: bool,
+    pub(crate) companion: Option<Companion>,
     pub(crate) body: TestBody,
 }
 
@@ -46,6 +49,7 @@ impl Test {
             needs: Needs::default(),
             time_limit: Duration::from_secs(300),
             ignored: false,
+            companion: None,
             body: Box::new(move |namespace| body.run(namespace)),
         }
     }
@@ -66,6 +70,22 @@ impl Test {
     #[must_use]
     pub fn time_limit(self, time_limit: Duration) -> Self {
         Self { time_limit, ..self }
+    }
+
+    /// Runs the test in a guest of its own, User Mode Linux, that a [`Link`](crate::Link) connects with this machine, whatever it
+    /// needs. `companion` is called on this machine first, in a network namespace with nothing but the link, which threads and
+    /// programs that it starts are in too; what it gives is dropped when the test has ended.
+    ///
+    /// It takes root and `/dev/net/tun`.
+    #[must_use]
+    pub fn beside<T: Send + 'static>(
+        self,
+        companion: impl Fn() -> T + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            companion: Some(Arc::new(move || Box::new(companion()))),
+            ..self
+        }
     }
 
     /// Marks the test as ignored: only `--ignored` or `--include-ignored` runs it.

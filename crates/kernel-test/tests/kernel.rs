@@ -4,9 +4,11 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
-use std::{fs, io};
+use std::{fs, io, thread};
 
-use kernel_test::{Namespace, Needs, Netns, cmd, cmd_input, set_sysctl, sysctl, tests, try_cmd};
+use kernel_test::{
+    Link, Namespace, Needs, Netns, Test, cmd, cmd_input, set_sysctl, sysctl, tests, try_cmd,
+};
 
 fn main() -> ExitCode {
     let anywhere = tests![
@@ -18,7 +20,11 @@ fn main() -> ExitCode {
     ];
     let here =
         tests![a_network_namespace_of_this_machine].map(|test| test.needs(Needs::NetNamespace));
-    kernel_test::main(anywhere.into_iter().chain(here))
+    // It takes /dev/net/tun, which few machines that build software have.
+    let linked = Test::new("a_link_to_this_machine", a_link_to_this_machine)
+        .beside(greeting)
+        .ignored();
+    kernel_test::main(anywhere.into_iter().chain(here).chain([linked]))
 }
 
 const SERVICE: &str = "-A -t 10.0.0.1:80 -s rr\n";
@@ -100,4 +106,25 @@ fn a_network_namespace_of_this_machine() {
     assert_eq!(fs::read_dir("/run/netns").unwrap().count(), 0);
     cmd("ip address add 10.0.0.1/32 dev lo");
     assert!(cmd("ip -o address show dev lo").contains(" 10.0.0.1/32 "));
+}
+
+/// Greets who connects, on this machine; the guest's kernel is another.
+fn greeting() {
+    let listener = TcpListener::bind((Link::MACHINE, 7)).unwrap();
+    thread::spawn(move || {
+        let (mut stream, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip(), Link::GUEST);
+        let release = sysctl("kernel.osrelease");
+        writeln!(stream, "{release} {}", cmd("ip -br link").lines().count()).unwrap();
+    });
+}
+
+fn a_link_to_this_machine() {
+    let mut text = String::new();
+    let stream = TcpStream::connect((Link::MACHINE, 7));
+    stream.unwrap().read_to_string(&mut text).unwrap();
+    let (release, links) = text.trim().split_once(' ').unwrap();
+    assert_ne!(release, sysctl("kernel.osrelease"));
+    // `lo` and the link.
+    assert_eq!(links, "2");
 }

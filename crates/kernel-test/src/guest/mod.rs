@@ -31,6 +31,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::error::{Context as _, Error, print_notice};
+use crate::link;
 use crate::process::path_with_sbin;
 use crate::report::{self, Outcome};
 use frame::Frame;
@@ -125,17 +126,19 @@ pub(crate) struct Guest {
 
 impl Guest {
     /// Boots a guest with `memory` MiB, where all guests together may take `room` MiB, and this is number `place` of them. Returns
-    /// when it is ready for tests.
+    /// when it is ready for tests. `is_linked`: with the other end of the link that is in this thread's network namespace; User
+    /// Mode Linux only.
     pub(crate) fn boot(
         kernel: &GuestKernel,
         place: usize,
         memory: u64,
         room: u64,
         clock: Clock,
+        is_linked: bool,
     ) -> Result<Self, Error> {
-        let folder = job_folder(kernel)?;
+        let folder = job_folder(kernel, is_linked)?;
         let mut command = match &kernel.machine {
-            Machine::UserMode => uml::command(kernel, folder.path(), memory, room),
+            Machine::UserMode => uml::command(kernel, folder.path(), memory, room, is_linked),
             Machine::Qemu { image } => qemu::command(kernel, image, folder.path(), memory, clock),
         };
         let held = (kernel.machine == Machine::UserMode).then(|| Held::to_one(place));
@@ -297,7 +300,7 @@ impl Drop for Guest {
     }
 }
 
-fn job_folder(kernel: &GuestKernel) -> Result<TempDir, Error> {
+fn job_folder(kernel: &GuestKernel, is_linked: bool) -> Result<TempDir, Error> {
     let context = || "making a folder for the guest".to_owned();
     // The path goes into the kernel's command line, which cannot hold a space.
     let parent = std::env::temp_dir();
@@ -313,6 +316,9 @@ fn job_folder(kernel: &GuestKernel) -> Result<TempDir, Error> {
         .filter(|(name, _)| name != "PATH" && name != "TMPDIR")
         .collect();
     environment.push(("PATH".into(), path_with_sbin()));
+    if is_linked {
+        environment.push((link::LINKED.into(), "1".into()));
+    }
     let job = Job {
         arguments: std::env::args_os().skip(1).collect(),
         folder: std::env::current_dir().context(|| "finding the working folder".to_owned())?,

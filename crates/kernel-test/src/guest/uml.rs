@@ -4,13 +4,20 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::{GuestKernel, JOB, memory};
+use crate::link;
 
 /// Replaces `ptrace` in the guest kernel: see `shim/ptrace.rs`.
 pub(super) static SHIM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libptrace.so"));
 
 /// The guest kernel's command. Our pipes become its file descriptors 3 and 4, which are its second
 /// console. Our stderr pipe holds its first console and what it prints itself.
-pub(super) fn command(kernel: &GuestKernel, folder: &Path, memory: u64, room: u64) -> Command {
+pub(super) fn command(
+    kernel: &GuestKernel,
+    folder: &Path,
+    memory: u64,
+    room: u64,
+    is_linked: bool,
+) -> Command {
     let in_folder = |name: &str| folder.join(name).display().to_string();
     let mut command = Command::new("sh");
     command
@@ -22,6 +29,7 @@ pub(super) fn command(kernel: &GuestKernel, folder: &Path, memory: u64, room: u6
         .arg(format!("init={}", in_folder("init")))
         .arg(format!("uml_dir={}/", in_folder("uml")))
         .arg(format!("{JOB}={}", folder.display()))
+        .args(is_linked.then(link::argument))
         .env("TMPDIR", memory::folder(room, folder))
         .env("LD_PRELOAD", folder.join("libptrace.so"))
         .stdin(Stdio::piped())
