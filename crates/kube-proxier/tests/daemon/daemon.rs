@@ -70,8 +70,17 @@ impl Setup {
 
     /// For a server, with a configuration that does not say where that is.
     pub(crate) fn of(server: &ApiServer, config: &str) -> Self {
+        Self::by(&server.kubeconfig(), config)
+    }
+
+    /// With a kubeconfig, and further fields.
+    pub(crate) fn with_kubeconfig(kubeconfig: &str, fields: &str) -> Self {
+        Self::by(kubeconfig, &headed(fields))
+    }
+
+    fn by(kubeconfig: &str, config: &str) -> Self {
         let setup = Self::empty();
-        fs::write(setup.path("kubeconfig"), server.kubeconfig()).unwrap();
+        fs::write(setup.path("kubeconfig"), kubeconfig).unwrap();
         setup.configure(config);
         setup
     }

@@ -208,8 +208,9 @@ fn long() -> impl Iterator<Item = Test> {
         test("phases::of_1000", || phases::of_a_start(1000)).ignored(),
         test("phases::of_10000", || phases::of_a_start(10_000)).ignored(),
         test("latency::of_one_endpoint", || {
-            latency::of_one_endpoint(1000, &[100, 1000]);
+            latency::of_one_endpoint(&[100, 1000]);
         })
+        .beside(|| latency::serve(1000))
         .ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::in_both_modes", || size::in_both_modes(1000)).ignored(),

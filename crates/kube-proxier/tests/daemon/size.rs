@@ -36,7 +36,12 @@ pub(crate) fn pods_of(service: u32) -> Vec<String> {
 
 /// A server with so many Services of ten endpoints each.
 pub(crate) fn filled(services: u32) -> ApiServer {
-    let server = ApiServer::start();
+    filled_at(Ipv4Addr::LOCALHOST.into(), services)
+}
+
+/// The same at another address of the calling thread's network namespace.
+pub(crate) fn filled_at(address: IpAddr, services: u32) -> ApiServer {
+    let server = ApiServer::start_at(address);
     server.put(node());
     for number in 0..services {
         let name = format!("service-{number}");
