@@ -11,7 +11,9 @@ use ipvs_netlink::{DestinationId, Scheduler, VirtualServerId};
 use proxier::cluster::{Family, Host, PerFamily};
 use proxier::kernel::Applied;
 use proxier::nftables::AddressRange;
-use proxier::{Config, Kernel, KernelError, Layout, MemoryKernel, Observed, ObservedServer, Plan};
+use proxier::{
+    Config, Kernel, KernelError, Layout, MemoryKernel, Observed, Plan, ServerConnections,
+};
 use proxier_linux::{LinuxKernel, Parts, Signs, Touched};
 use proxier_linux::{
     OpenError, addresses_in_use, conntrack_error, load_ipvs, stale_flows, untranslated_flows,
@@ -237,7 +239,7 @@ impl Kernel for ThisMachine {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         self.kernel.connections(servers)
     }
 

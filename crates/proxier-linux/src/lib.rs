@@ -40,7 +40,7 @@ use ipvs_netlink::VirtualServerId;
 use kmod_probe::KernelVersion;
 use proxier::cluster::{Host, PerFamily};
 use proxier::kernel::{Applied, carry_out};
-use proxier::{Kernel, KernelError, Layout, Observed, ObservedServer, Plan};
+use proxier::{Kernel, KernelError, Layout, Observed, Plan, ServerConnections};
 
 use crate::nftables::Nftables;
 use crate::rules::Rules;
@@ -219,7 +219,7 @@ impl Kernel for LinuxKernel {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         self.read_connections(servers)
     }
 

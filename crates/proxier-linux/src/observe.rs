@@ -20,7 +20,7 @@ use proxier::Sysctl;
 use proxier::cluster::{Family, PerFamily};
 use proxier::nftables::{ROUTING_PROTOCOL, Routing};
 use proxier::{KernelError, KernelErrorKind, KernelPart};
-use proxier::{Observed, ObservedDestination, ObservedServer};
+use proxier::{Observed, ObservedDestination, ObservedServer, ServerConnections};
 
 /// A part of the kernel that could not be read.
 fn unreadable<E: PartError>(what: &str, error: E) -> KernelError {
@@ -28,17 +28,19 @@ fn unreadable<E: PartError>(what: &str, error: E) -> KernelError {
 }
 
 fn observed(server: &VirtualServer, destinations: &[DestinationStatus]) -> ObservedServer {
-    let found = destinations.iter().map(|found| {
+    let mut observed = ObservedServer::new(server.id, server.config);
+    observed.destinations = observed_destinations(destinations);
+    observed
+}
+
+/// Destinations, which the client has sorted.
+fn observed_destinations(found: &[DestinationStatus]) -> Vec<ObservedDestination> {
+    let found = found.iter().map(|found| {
         let mut destination = ObservedDestination::new(found.destination);
         destination.connections = found.connections;
         destination
     });
-    let mut observed = ObservedServer::new(server.id, server.config);
-    observed.destinations = found.collect();
-    observed
-        .destinations
-        .sort_by_key(|found| found.destination.id);
-    observed
+    found.collect()
 }
 
 impl LinuxKernel {
@@ -129,26 +131,26 @@ impl LinuxKernel {
         Ok(servers)
     }
 
-    /// Some virtual servers, those left out that are not there.
+    /// The destinations of some virtual servers, those left out that are not there.
     pub(crate) fn read_connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         let Some(ipvs) = &mut self.ipvs else {
             return Ok(Vec::new());
         };
         let asked: BTreeSet<_> = servers.iter().copied().collect();
         let mut found = Vec::with_capacity(asked.len());
         for id in asked {
-            let unreadable = |error| unreadable(&format!("virtual server {id}"), error);
-            let Some(server) = ipvs.service(id).map_err(unreadable)? else {
-                continue;
-            };
             match ipvs.destinations(id) {
-                Ok(destinations) => found.push(observed(&server, &destinations)),
-                // Gone since.
+                Ok(destinations) => {
+                    let destinations = observed_destinations(&destinations);
+                    found.push(ServerConnections::new(id, destinations));
+                }
                 Err(IpvsError::Refused(refusal)) if refusal.reason() == Reason::NoSuchService => {}
-                Err(error) => return Err(unreadable(error)),
+                Err(error) => {
+                    return Err(unreadable(&format!("virtual server {id}"), error));
+                }
             }
         }
         Ok(found)

@@ -158,7 +158,9 @@ pub use layout::{
     FamilyRules, IptablesRules, Layout, LocalSource, MarkedRange, Masqueraded, PORT_RANGES,
     PortRules, PortSpec, RangeRule, SetId, SetIds, SourceRangeDrop, Sources,
 };
-pub use observed::{Observed, ObservedDestination, ObservedServer, ObservedTable};
+pub use observed::{
+    Observed, ObservedDestination, ObservedServer, ObservedTable, ServerConnections,
+};
 pub use ownership::Ownership;
 pub use plan::{Line, Operation, Phase, Plan, RulesChange, Sign, TablePart, TableWrite};
 pub use reconcile::reconcile;

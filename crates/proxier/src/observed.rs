@@ -127,6 +127,28 @@ pub struct ObservedDestination {
     pub connections: Connections,
 }
 
+/// The connections of a virtual server's destinations, counted. Its own settings are not part of it: they would cost a question of
+/// their own.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ServerConnections {
+    /// The virtual server.
+    pub server: VirtualServerId,
+    /// Its destinations, sorted by id. Their settings come with the counts: one whose weight is 0 gets no more connections.
+    pub destinations: Vec<ObservedDestination>,
+}
+
+impl ServerConnections {
+    /// Those of these destinations, sorted by id.
+    #[must_use]
+    pub const fn new(server: VirtualServerId, destinations: Vec<ObservedDestination>) -> Self {
+        Self {
+            server,
+            destinations,
+        }
+    }
+}
+
 impl ObservedServer {
     /// A virtual server without destinations.
     #[must_use]

@@ -54,9 +54,12 @@ impl<M: Machine> Syncer<M> {
         servers: &[VirtualServerId],
         now: Instant,
     ) -> Result<Plan, KernelError> {
-        let mut counts = self.machine.connections(servers)?;
-        self.drains.end(&mut counts, now);
-        Ok(self.engine.drained(&counts))
+        let mut counted = self.machine.connections(servers)?;
+        for of_server in &mut counted {
+            let (server, destinations) = (of_server.server, &mut of_server.destinations);
+            self.drains.end(server, destinations, now);
+        }
+        Ok(self.engine.drained(&counted))
     }
 
     fn carry_out(&mut self, plan: &Plan, report: &mut Report) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ipvs_netlink::{Connections, DestinationId, VirtualServerId};
-use proxier::{Drain, Engine, ObservedServer};
+use proxier::{Drain, Engine, ObservedDestination};
 
 /// When which destinations have to go, whatever connections they have. Nothing of it outlives the process: after a restart
 /// the time of those that still drain begins anew.
@@ -41,25 +41,28 @@ impl Drains {
         self.0.values().map(|until| until.end).min()
     }
 
-    /// Destinations whose time is over count as without connections: the engine lets them go.
-    pub(super) fn end(&self, observed: &mut [ObservedServer], now: Instant) {
-        for server in observed {
-            for found in &mut server.destinations {
-                let key = (server.id, found.destination.id);
-                let is_over = self.0.get(&key).is_some_and(|until| until.end <= now);
-                let Connections {
-                    active, inactive, ..
-                } = found.connections;
-                if is_over && active.saturating_add(inactive) > 0 {
-                    tracing::info!(
-                        server = %server.id,
-                        destination = %found.destination.id,
-                        active,
-                        inactive,
-                        "the time for connections to an endpoint that is gone is over; they are cut"
-                    );
-                    found.connections = Connections::default();
-                }
+    /// Destinations of a virtual server whose time is over count as without connections: the engine lets them go.
+    pub(super) fn end(
+        &self,
+        server: VirtualServerId,
+        counted: &mut [ObservedDestination],
+        now: Instant,
+    ) {
+        for found in counted {
+            let key = (server, found.destination.id);
+            let is_over = self.0.get(&key).is_some_and(|until| until.end <= now);
+            let Connections {
+                active, inactive, ..
+            } = found.connections;
+            if is_over && active.saturating_add(inactive) > 0 {
+                tracing::info!(
+                    %server,
+                    destination = %found.destination.id,
+                    active,
+                    inactive,
+                    "the time for connections to an endpoint that is gone is over; they are cut"
+                );
+                found.connections = Connections::default();
             }
         }
     }

@@ -287,7 +287,9 @@ impl<M: Machine> Syncer<M> {
                 let mut observed = self.machine.observe()?;
                 report.unread_rules = self.machine.unread_rules();
                 self.believe(&mut observed)?;
-                self.drains.end(&mut observed.servers, now);
+                for server in &mut observed.servers {
+                    self.drains.end(server.id, &mut server.destinations, now);
+                }
                 // After a failure the kernel differs from what is known, and not by anybody else's doing.
                 self.engine.limit_changes(None);
                 let due = (!self.engine.needs_audit())

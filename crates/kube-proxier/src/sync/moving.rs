@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipvs_netlink::VirtualServerId;
-use proxier::{Layout, ObservedServer, Operation, Plan};
+use proxier::{Layout, Operation, Plan, ServerConnections};
 
 use super::Syncer;
 use crate::fallback;
@@ -127,12 +127,12 @@ impl<M: Machine> Syncer<M> {
         }
         // Where they cannot be counted, they go: nothing would ever find them unused.
         let found = self.machine.connections(&removed).unwrap_or_default();
-        let is_open = |server: &ObservedServer| {
-            let mut open = server.destinations.iter().map(|found| found.connections);
+        let is_open = |of_server: &&ServerConnections| {
+            let mut open = of_server.destinations.iter().map(|found| found.connections);
             open.any(|connections| connections.active > 0)
         };
-        let kept = found.iter().filter(|server| is_open(server));
-        let kept: BTreeSet<_> = kept.map(|server| server.id).collect();
+        let kept = found.iter().filter(is_open);
+        let kept: BTreeSet<_> = kept.map(|of_server| of_server.server).collect();
         if kept.is_empty() {
             return None;
         }

@@ -4,7 +4,7 @@ use ipvs_netlink::{DestinationId, VirtualServerId};
 use kube_proxier::Machine;
 use proxier::cluster::Host;
 use proxier::kernel::Applied;
-use proxier::{Kernel, KernelError, MemoryKernel, Observed, ObservedServer, Plan};
+use proxier::{Kernel, KernelError, MemoryKernel, Observed, Plan, ServerConnections};
 use proxier_linux::{Signs, Touched};
 
 pub(crate) struct Forgetful;
@@ -14,7 +14,10 @@ impl Kernel for Forgetful {
         Ok(MemoryKernel::new().state())
     }
 
-    fn connections(&mut self, _: &[VirtualServerId]) -> Result<Vec<ObservedServer>, KernelError> {
+    fn connections(
+        &mut self,
+        _: &[VirtualServerId],
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         Ok(Vec::new())
     }
 

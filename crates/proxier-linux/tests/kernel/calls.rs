@@ -4,7 +4,7 @@ use proxier::Kernel;
 use proxier::cluster::{Change, Cluster, EndpointSlice};
 
 use crate::programmed;
-use crate::trace::{Trace, carry_out};
+use crate::trace::{Trace, carry_out, mark};
 
 fn cluster() -> Cluster {
     let mut yaml = String::new();
@@ -70,8 +70,21 @@ pub(crate) fn a_change_costs_few_system_calls() {
     engine.change(Change::Slice(Box::new(moved(local.clone(), 1))));
     let here = engine.plan();
     carry_out(&mut kernel, &mut engine, &here);
+    // Two virtual servers with few destinations that drain, and one with a thousand.
+    let mut draining: Vec<_> = engine.draining().collect();
+    draining.sort_unstable();
+    let small = &draining[..2];
+    mark();
+    let connections = kernel.connections(small).unwrap();
+    mark();
     let counted = trace.end();
-    let [calls_of_one, calls_of_many, calls_of_here] = counted.as_slice() else {
+    let [
+        calls_of_one,
+        calls_of_many,
+        calls_of_here,
+        calls_of_connections,
+    ] = counted.as_slice()
+    else {
         panic!("{counted:?}");
     };
     assert_eq!(one.len(), 2, "one destination comes, one goes:\n{one}");
@@ -82,8 +95,16 @@ pub(crate) fn a_change_costs_few_system_calls() {
     assert_eq!(here.len(), 4, "{here}");
     assert!((1..=9).contains(&calls_of_here.len()), "{calls_of_here:?}");
 
+    // Its destinations are all that is asked of a virtual server: sent, received, and the end of it received.
+    assert_eq!(calls_of_connections.len(), 6, "{calls_of_connections:?}");
+    assert_eq!(connections.len(), 2);
+    assert!(
+        connections
+            .iter()
+            .all(|of_server| of_server.destinations.len() == 4)
+    );
+
     // And all of it came to pass.
-    let draining: Vec<_> = engine.draining().collect();
     let drained = engine.drained(&kernel.connections(&draining).unwrap());
     assert_eq!(drained.len(), 1_002);
     carry_out(&mut kernel, &mut engine, &drained);

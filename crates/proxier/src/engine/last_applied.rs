@@ -1,6 +1,7 @@
 //! The last-applied state: the kernel as it was last observed, and as plans have changed it since.
 
 mod edits;
+mod seen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -20,9 +21,8 @@ use crate::cluster::PerFamily;
 use crate::desired::Server;
 use crate::hash::HashMap;
 use crate::layout::nftables::Routing;
-use crate::observed::{Observed, ObservedDestination, ObservedServer};
+use crate::observed::Observed;
 use crate::plan::Operation;
-use crate::reconcile::is_idle;
 use crate::settings::{Sysctl, timeouts_after};
 
 #[derive(Debug)]
@@ -56,20 +56,6 @@ pub(super) struct AppliedSet {
     pub(super) entries: BTreeSet<Entry>,
 }
 
-/// Connections of a destination of which nothing is known: it is not to be taken for idle.
-const UNKNOWN: Connections = Connections {
-    active: 1,
-    inactive: 0,
-    persistent: 0,
-};
-
-/// None at all.
-const IDLE: Connections = Connections {
-    active: 0,
-    inactive: 0,
-    persistent: 0,
-};
-
 impl LastApplied {
     /// Takes over an observation, except for virtual servers (there will be so many of them) and others' sets.
     pub(super) fn new(observed: &Observed, servers: usize, own: impl Fn(&SetName) -> bool) -> Self {
@@ -100,68 +86,6 @@ impl LastApplied {
             connections: HashMap::default(),
             idle: HashMap::default(),
         }
-    }
-
-    /// Takes over a virtual server. Returns whether it is as wanted; where not, its connections are remembered.
-    pub(super) fn observe(&mut self, found: &ObservedServer, wanted: Option<&Server>) -> bool {
-        let found_ones = || found.destinations.iter().map(|found| &found.destination);
-        let same = wanted.is_some_and(|wanted| wanted.destinations.iter().eq(found_ones()));
-        let known = self.servers.get(&found.id).map(|known| &known.destinations);
-        let destinations = match (wanted, known) {
-            (Some(wanted), _) if same => Arc::clone(&wanted.destinations),
-            (_, Some(known)) if known.iter().eq(found_ones()) => Arc::clone(known),
-            _ => found_ones().copied().collect(),
-        };
-        self.idle.remove(&found.id);
-        if same {
-            self.connections.remove(&found.id);
-        } else {
-            let known = found.destinations.iter().map(|found| found.connections);
-            self.connections.insert(found.id, known.collect());
-            let idle = found
-                .destinations
-                .iter()
-                .filter(|found| found.destination.config.weight == 0 && is_idle(found));
-            let idle: Vec<_> = idle.map(|found| found.destination.id).collect();
-            if !idle.is_empty() {
-                self.idle.insert(found.id, idle);
-            }
-        }
-        let config = found.config;
-        let server = AppliedServer {
-            config,
-            destinations,
-        };
-        self.servers.insert(found.id, server);
-        same && wanted.is_some_and(|wanted| wanted.config == config)
-    }
-
-    /// A virtual server as if it had just been observed.
-    pub(super) fn server(&self, id: &VirtualServerId) -> Option<ObservedServer> {
-        let server = self.servers.get(id)?;
-        let idle = self.idle.get(id).map_or(&[][..], Vec::as_slice);
-        let unseen = |id: &DestinationId| match idle.contains(id) {
-            true => IDLE,
-            false => UNKNOWN,
-        };
-        let mut known = self.connections.get(id).into_iter().flatten();
-        let destinations = server.destinations.iter().map(|destination| {
-            let known = known.next().copied();
-            ObservedDestination {
-                destination: *destination,
-                connections: known.unwrap_or_else(|| unseen(&destination.id)),
-            }
-        });
-        Some(ObservedServer {
-            id: *id,
-            config: server.config,
-            destinations: destinations.collect(),
-        })
-    }
-
-    /// Connections come and go: what was counted no longer holds.
-    pub(super) fn forget_connections(&mut self) {
-        self.connections.clear();
     }
 
     /// What of an address is bound, with whatever prefix length.

@@ -7,6 +7,7 @@
 
 mod delta;
 mod dirty;
+mod draining;
 mod held;
 mod last_applied;
 mod marks;
@@ -27,13 +28,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::net::IpAddr;
 
-use ipvs_netlink::{Destination, DestinationId, VirtualServerId};
+use ipvs_netlink::VirtualServerId;
 
+pub use self::draining::DrainingDestination;
 pub use self::held::Held;
 pub use self::rules::RuleCounts;
 
 use self::delta::{DeltaBuilder, written};
 use self::dirty::Dirty;
+use self::draining::drains;
 use self::last_applied::LastApplied;
 use self::marks::MarkRegistry;
 use self::pieces::Pieces;
@@ -42,11 +45,11 @@ use self::wanted::Wanted;
 use crate::cluster::{Change, Family, Host, Node, ObjectName, PerFamily};
 use crate::config::Config;
 use crate::conflict::Conflict;
-use crate::desired::{Drain, Server};
+use crate::desired::Server;
 use crate::health::ServiceHealth;
 use crate::kernel::{Applied, FailureReason};
 use crate::layout::{SetId, SetIds};
-use crate::observed::{Observed, ObservedServer};
+use crate::observed::Observed;
 use crate::ownership::Ownership;
 use crate::plan::{Operation, Plan};
 
@@ -313,44 +316,6 @@ impl Engine {
         plan
     }
 
-    /// Virtual servers with destinations that only wait for their connections to end.
-    pub fn draining(&self) -> impl Iterator<Item = VirtualServerId> {
-        self.draining.iter().copied()
-    }
-
-    /// The destinations that only wait for their connections to end, each with how long it may.
-    pub fn draining_destinations(&self) -> impl Iterator<Item = DrainingDestination> {
-        self.draining.iter().flat_map(|id| {
-            let wanted = self.wanted.server(id);
-            let found = self.last_applied.as_ref();
-            let found = found.and_then(|found| found.servers.get(id));
-            let destinations = found.map_or(&[][..], |found| &found.destinations);
-            let of_server = draining(destinations, wanted.as_ref());
-            let of_server: Vec<_> = of_server.map(|found| found.id).collect();
-            let drain = wanted.map_or(Drain::UntilIdle, |wanted| wanted.drain);
-            let all = of_server.into_iter();
-            all.map(move |destination| DrainingDestination {
-                server: *id,
-                destination,
-                drain: drain.clone(),
-            })
-        })
-    }
-
-    /// Virtual servers as they were just observed, with their connections
-    /// ([`Kernel::connections`](crate::Kernel::connections)). Gives the next plan, which deletes the destinations
-    /// that are done: what [`plan`](Self::plan) would give.
-    pub fn drained(&mut self, observed: &[ObservedServer]) -> Plan {
-        self.refresh(self.pieces.room_for_changes());
-        if let Some(last_applied) = &mut self.last_applied {
-            for found in observed {
-                last_applied.observe(found, self.wanted.server(&found.id).as_ref());
-                self.dirty.servers.insert(found.id);
-            }
-        }
-        self.plan_of_dirty()
-    }
-
     /// Whether the kernel should be observed and [audited](Self::audit): it never was, or it refused something, so
     /// that it may differ from the last-applied state.
     #[must_use]
@@ -363,42 +328,4 @@ impl Engine {
         let written = written(family, &self.wanted, &self.host, &self.config);
         written.then(|| self.wanted.filled(family, self.config.layout))
     }
-}
-
-/// A destination that gets no new connections and only waits for those that it has to end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DrainingDestination {
-    /// Its virtual server.
-    pub server: VirtualServerId,
-    /// Its address and port.
-    pub destination: DestinationId,
-    /// How long it may stay.
-    pub drain: Drain,
-}
-
-/// Whether there are destinations that get no new connections and that a virtual server should not have. If it should not
-/// be at all, they go with it, unless it is one by mark.
-fn drains<'a>(
-    id: &VirtualServerId,
-    found: impl IntoIterator<Item = &'a Destination>,
-    wanted: Option<&Server>,
-) -> bool {
-    let by_mark = matches!(id, VirtualServerId::FirewallMark { .. });
-    (wanted.is_some() || by_mark) && draining(found, wanted).next().is_some()
-}
-
-/// Those of the destinations that were found that get no new connections and that the virtual server should not have.
-fn draining<'a>(
-    found: impl IntoIterator<Item = &'a Destination>,
-    wanted: Option<&Server>,
-) -> impl Iterator<Item = &'a Destination> {
-    let wanted = wanted.map_or(&[][..], |wanted| &wanted.destinations);
-    // Both are sorted.
-    let mut wanted = wanted.iter().peekable();
-    let drained = |found: &&Destination| found.config.weight == 0;
-    found.into_iter().filter(drained).filter(move |found| {
-        while wanted.next_if(|wanted| wanted.id < found.id).is_some() {}
-        wanted.peek().is_none_or(|wanted| wanted.id != found.id)
-    })
 }

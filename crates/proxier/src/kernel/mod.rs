@@ -14,7 +14,7 @@ pub use memory::{Faults, MemoryKernel};
 
 use ipvs_netlink::VirtualServerId;
 
-use crate::observed::{Observed, ObservedServer};
+use crate::observed::{Observed, ServerConnections};
 use crate::plan::{Operation, Phase, Plan};
 
 /// A kernel that can be read and changed.
@@ -26,8 +26,8 @@ pub trait Kernel {
     /// [`KernelError`] if any part of it cannot be read: half an observation would make a wrong plan.
     fn observe(&mut self) -> Result<Observed, KernelError>;
 
-    /// Some of its virtual servers with their destinations and these their connections, sorted by id. One that is
-    /// not there is left out.
+    /// The destinations of some of its virtual servers with their connections, sorted by id. A virtual server that is not
+    /// there is left out.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ pub trait Kernel {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError>;
+    ) -> Result<Vec<ServerConnections>, KernelError>;
 
     /// Carries out a plan, operation by operation, in its order.
     ///

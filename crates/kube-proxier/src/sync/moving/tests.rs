@@ -41,7 +41,7 @@ impl Kernel for Lacking {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         self.0.connections(servers)
     }
 

@@ -3,7 +3,7 @@
 use ipvs_netlink::{DestinationId, VirtualServerId};
 use proxier::cluster::Host;
 use proxier::kernel::Applied;
-use proxier::{Kernel, Observed, ObservedServer};
+use proxier::{Kernel, Observed, ServerConnections};
 
 use proxier_linux::{Signs, Touched};
 
@@ -26,7 +26,7 @@ impl Kernel for Blind {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         self.kernel.connections(servers)
     }
 

@@ -6,7 +6,7 @@
 
 use ipset_netlink::SetType;
 use iptables_restore::{RestoreInput, Rule, TableName, Target};
-use ipvs_netlink::{DestinationConfig, Family, ForwardingMethod, Scheduler};
+use ipvs_netlink::{Connections, DestinationConfig, Family, ForwardingMethod, Scheduler};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,7 +15,7 @@ use super::*;
 use dummy_link::Table;
 
 use crate::layout::nftables::{AddressPort, Element, Kind, Options, Routing, TableRules};
-use crate::observed::ObservedTable;
+use crate::observed::{ObservedServer, ObservedTable};
 use crate::plan::{RulesChange, TablePart, TableWrite};
 use crate::{Kernel, MemoryKernel};
 

@@ -21,7 +21,7 @@ use super::{Applied, Kernel, KernelError, KernelErrorKind, KernelPart, carry_out
 use crate::cluster::LINK;
 use crate::cluster::{Family, PerFamily};
 use crate::hash::HashMap;
-use crate::observed::{Observed, ObservedDestination, ObservedServer};
+use crate::observed::{Observed, ObservedServer, ServerConnections};
 use crate::plan::{Operation, Plan};
 use crate::settings::{Sysctl, timeouts_after};
 
@@ -61,24 +61,6 @@ struct Server {
 struct MemorySet {
     spec: SetSpec,
     entries: BTreeSet<Entry>,
-}
-
-impl Server {
-    fn observed(&self, id: VirtualServerId) -> ObservedServer {
-        let destinations = self.destinations.iter();
-        let destinations = destinations.map(|(id, (config, connections))| ObservedDestination {
-            destination: ipvs_netlink::Destination {
-                id: *id,
-                config: *config,
-            },
-            connections: *connections,
-        });
-        ObservedServer {
-            id,
-            config: self.config,
-            destinations: destinations.collect(),
-        }
-    }
 }
 
 impl Default for MemoryKernel {
@@ -370,13 +352,14 @@ impl Kernel for MemoryKernel {
     fn connections(
         &mut self,
         servers: &[VirtualServerId],
-    ) -> Result<Vec<ObservedServer>, KernelError> {
+    ) -> Result<Vec<ServerConnections>, KernelError> {
         let mut asked = servers.to_vec();
         asked.sort_unstable();
         asked.dedup();
-        let found = asked
-            .into_iter()
-            .filter_map(|id| Some(self.servers.get(&id)?.observed(id)));
+        let found = asked.into_iter().filter_map(|id| {
+            let destinations = self.servers.get(&id)?.destinations();
+            Some(ServerConnections::new(id, destinations))
+        });
         Ok(found.collect())
     }
 

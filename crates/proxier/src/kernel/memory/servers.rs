@@ -9,6 +9,29 @@ use ipvs_netlink::{
 
 use super::{MemoryKernel, Server};
 use crate::kernel::{KernelError, KernelErrorKind, KernelPart};
+use crate::observed::{ObservedDestination, ObservedServer};
+
+impl Server {
+    pub(super) fn observed(&self, id: VirtualServerId) -> ObservedServer {
+        ObservedServer {
+            id,
+            config: self.config,
+            destinations: self.destinations(),
+        }
+    }
+
+    pub(super) fn destinations(&self) -> Vec<ObservedDestination> {
+        let destinations = self.destinations.iter();
+        let destinations = destinations.map(|(id, (config, connections))| ObservedDestination {
+            destination: Destination {
+                id: *id,
+                config: *config,
+            },
+            connections: *connections,
+        });
+        destinations.collect()
+    }
+}
 
 impl MemoryKernel {
     /// Schedulers that it has. Any other name makes a kernel look for a module it will not find.
