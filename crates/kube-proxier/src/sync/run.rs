@@ -64,11 +64,13 @@ pub fn run<M: Machine>(
         match received {
             Ok(None) => return Ok(()),
             Ok(Some(first)) => {
-                take(syncer, first, observer);
+                // One look at the clock for all of them: where the kernel has to be asked, that takes longer than to take one in.
+                let now = Instant::now();
+                take(syncer, first, now, observer);
                 // A burst that never ends must not keep a sync from being made.
                 for _ in 0..events.len() {
                     if let Ok(event) = events.try_recv() {
-                        take(syncer, event, observer);
+                        take(syncer, event, now, observer);
                     }
                 }
             }
@@ -81,9 +83,14 @@ pub fn run<M: Machine>(
     }
 }
 
-fn take<M: Machine>(syncer: &mut Syncer<M>, event: Event, observer: &mut impl Observer<M>) {
+fn take<M: Machine>(
+    syncer: &mut Syncer<M>,
+    event: Event,
+    now: Instant,
+    observer: &mut impl Observer<M>,
+) {
     observer.received(&event);
-    if syncer.take(event, Instant::now()) {
+    if syncer.take(event, now) {
         observer.queued();
     }
 }
