@@ -44,7 +44,9 @@ pub(crate) fn the_back_end_in_use_is_the_one_that_the_tools_find() {
         cmd(step);
         for family in Family::ALL {
             let by_tools = ToolFinder::new().find_in_use(family).unwrap().backend();
-            let kernel = open(Layout::Iptables);
+            let mut kernel = open(Layout::Iptables);
+            // Opening waits for seven seconds, which is not enough on a busy machine; reading waits longer.
+            kernel.observe().unwrap();
             let opened = kernel.tools().get(family).unwrap().backend();
             assert_eq!(opened, by_tools, "after {step}: {family:?}");
         }
