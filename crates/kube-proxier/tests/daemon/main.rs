@@ -37,6 +37,7 @@ mod reserved;
 mod restarts;
 mod size;
 mod traffic;
+mod training;
 mod unit;
 
 use std::panic::{self, AssertUnwindSafe};
@@ -212,6 +213,7 @@ fn long() -> impl Iterator<Item = Test> {
         })
         .beside(|| latency::serve(1000))
         .ignored(),
+        test("training::at_work", || training::at_work(Layout::Current)).ignored(),
         test("size::of_1000", || size::memory_and_time(1000)),
         test("size::in_both_modes", || size::in_both_modes(1000)).ignored(),
         test("size::in_both_modes_of_5000", || size::in_both_modes(5000)).ignored(),
@@ -253,6 +255,10 @@ fn on_debian() -> impl Iterator<Item = Test> {
         Test::new("nftables::traffic_is_counted_by_service_port", || {
             traffic::is_counted_by_service_port(Layout::Nftables);
         }),
+        Test::new("training::without_any_tool", || {
+            training::at_work(Layout::Nftables);
+        })
+        .ignored(),
         Test::new("nftables::killed_four_times", || {
             restarts::killed_at_random_moments(4, Layout::Nftables);
         }),

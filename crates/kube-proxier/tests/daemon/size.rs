@@ -36,12 +36,13 @@ pub(crate) fn pods_of(service: u32) -> Vec<String> {
 
 /// A server with so many Services of ten endpoints each.
 pub(crate) fn filled(services: u32) -> ApiServer {
-    filled_at(Ipv4Addr::LOCALHOST.into(), services)
+    let server = ApiServer::start();
+    fill(&server, services);
+    server
 }
 
-/// The same at another address of the calling thread's network namespace.
-pub(crate) fn filled_at(address: IpAddr, services: u32) -> ApiServer {
-    let server = ApiServer::start_at(address);
+/// Puts so many Services of ten endpoints each into a server.
+pub(crate) fn fill(server: &ApiServer, services: u32) {
     server.put(node());
     for number in 0..services {
         let name = format!("service-{number}");
@@ -56,7 +57,6 @@ pub(crate) fn filled_at(address: IpAddr, services: u32) -> ApiServer {
     // As API servers since Kubernetes 1.34 do it: from what they hold encoded already, on a machine of their own.
     server.prepare();
     server.stream_lists(Streams::Served);
-    server
 }
 
 /// So many Services with ten endpoints each: resident memory stays below 150 MiB.
@@ -305,7 +305,7 @@ impl<'a> Measured<'a> {
 }
 
 /// Endpoints of a Service, one of which is new.
-fn changed(service: u32, number: u32) -> Value {
+pub(crate) fn changed(service: u32, number: u32) -> Value {
     let mut pods = pods_of(service);
     pods[0] = address_of(0x0ac8_0000, number);
     slice(&format!("service-{service}"), &pods)

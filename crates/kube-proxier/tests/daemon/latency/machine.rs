@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MEASURED, replacement};
 use crate::api_server::ApiServer;
-use crate::size::{address_of, filled_at};
+use crate::size::{address_of, fill};
 
 /// The port of the machine's at which orders are taken.
 const PORT: u16 = 7;
@@ -37,7 +37,8 @@ pub(super) enum Order {
 
 /// Serves a cluster of so many Services of ten endpoints, and takes the orders of one guest.
 pub(crate) fn serve(services: u32) -> ApiServer {
-    let server = filled_at(Link::MACHINE.into(), services);
+    let server = ApiServer::start_at(Link::MACHINE.into());
+    fill(&server, services);
     server.note_sent();
     let listener = TcpListener::bind((Link::MACHINE, PORT)).unwrap();
     let machine = Machine {

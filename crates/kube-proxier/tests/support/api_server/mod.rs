@@ -138,9 +138,9 @@ impl ApiServer {
         self.address
     }
 
-    /// A kubeconfig for it.
+    /// A kubeconfig for it, with the authority of its certificate.
     pub(crate) fn kubeconfig(&self) -> String {
-        self.kubeconfig_of(None, "")
+        self.kubeconfig_of(self.authority(), "")
     }
 
     /// A kubeconfig for it as one of that authority, if of any, and for a user of whom these fields are known.
