@@ -22,8 +22,8 @@ use crate::settings::Sysctl;
 /// - While an address cannot be unbound, or gets no new virtual server, its old one stays; while a
 ///   virtual server cannot be deleted, its set members and rules stay, and so do the sets; while a set member
 ///   stays, so do the rules; and without new rules old ones and their members stay.
-/// - In iptables mode a change of what all Services share comes before those of the Services, and each change of a Service
-///   before its next one; no Service waits for another.
+/// - In iptables mode a change of what all Services share comes before those of the Services and before new ways to their
+///   rules, and each change of a Service before its next one; no Service waits for another.
 /// - No packet gets a mark whose virtual server could not be added, or keeps destinations that it was to lose, perhaps those of
 ///   another Service; and while an address keeps a mark that it was to lose, no virtual server by mark is added, changed or
 ///   deleted.
@@ -130,6 +130,10 @@ impl Guard {
                     .unready_mark(change.family)
                     .or(*self.marked.get(change.family))
             }
+            // The Services were left as they were: a new way must not lead to their old rules.
+            Operation::RestoreRules(change) if change.dependents == Dependents::Ways => {
+                *self.rules.get(change.family)
+            }
             Operation::RestoreRules(change) if phase == Phase::Trim => {
                 let rules = *self.rules.get(change.family);
                 rules.or(*self.retiring.get(change.family))
@@ -231,7 +235,7 @@ impl Guard {
                     match &change.dependents {
                         Dependents::All => *self.foundations.get_mut(change.family) = Some(index),
                         Dependents::At(reaches) => self.missing(index, reaches.iter().copied()),
-                        Dependents::Marks => {}
+                        Dependents::Marks | Dependents::Ways => {}
                     }
                 }
             },

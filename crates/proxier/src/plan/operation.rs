@@ -224,6 +224,8 @@ pub(crate) enum Dependents {
     At(Vec<Reach>),
     /// Those by mark, where the change takes marks away. One that sets marks comes after them.
     Marks,
+    /// None: in iptables mode the change opens ways to the rules of Services. It comes after what these share.
+    Ways,
 }
 
 impl RulesChange {

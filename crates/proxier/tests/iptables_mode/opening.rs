@@ -2,7 +2,11 @@
 
 use iptables_restore::{Edit, Rule, TableEdits, TableName, Target};
 use proxier::cluster::{Cluster, Host};
-use proxier::{Config, Kernel, MemoryKernel, NodePortAddresses, Operation, Plan};
+use proxier::kernel::FailureReason;
+use proxier::{
+    Config, Kernel, KernelError, KernelErrorKind, KernelPart, MemoryKernel, NodePortAddresses,
+    Operation, Plan,
+};
 use proxier::{reconcile, translate};
 
 use super::{cluster, in_iptables_mode};
@@ -88,6 +92,45 @@ fn node_ports_are_opened_at_another_address_after_services_have_lost_their_endpo
         );
         assert_opened_last(&plan, |edit| opens(edit, "192.168.10.10"), from);
     }
+}
+
+/// The kernel refuses what Services share in the nat table, so that they keep their rules: a new address leads to none of them.
+#[test]
+fn no_new_address_leads_to_rules_that_could_not_be_changed() {
+    let mut kernel = MemoryKernel::new();
+    let before = at("172.20.0.0/16");
+    bring(&mut kernel, &cluster([&[1], &[2], &[3]]), &before);
+    let found = kernel.state();
+    let mut after = at("192.168.0.0/16");
+    after.masquerade_bit = 20;
+    let services = cluster([&[4], &[5], &[6]]);
+    let plan = reconcile(&translate(&services, &host(), &after), &found);
+    let writes = |edit: &Edit| matches!(edit, Edit::DeclareChain { chain } if chain.as_str() == "KUBE-MARK-MASQ");
+    let shared = steps(&plan, writes);
+    let opening = steps(&plan, |edit| opens(edit, "192.168.10.10"));
+    let (&[v4, _], &[opening]) = (&shared[..], &opening[..]) else {
+        panic!("{shared:?}, {opening:?}\n{plan}");
+    };
+    assert!(v4 < opening, "{plan}");
+
+    let (_, refused) = plan.iter().nth(v4).unwrap();
+    let refused = refused.clone();
+    kernel.fail_with(Some(Box::new(move |operation| {
+        let kind = KernelErrorKind::Other;
+        (*operation == refused).then(|| KernelError::new(KernelPart::Rules, kind, "by the test"))
+    })));
+    let applied = kernel.apply(&plan);
+    let waits = |of: &proxier::kernel::Failure| {
+        of.index == opening && matches!(of.reason, FailureReason::Skipped { after } if after == v4)
+    };
+    assert!(applied.failures.iter().any(waits), "{:?}", applied.failures);
+    let nat = |state: &proxier::Observed| state.rules.v4.table(&TableName::Nat).cloned();
+    assert_eq!(nat(&kernel.state()), nat(&found), "{plan}");
+
+    // Once it is taken, all of it comes.
+    kernel.fail_with(None);
+    bring(&mut kernel, &services, &after);
+    assert!(reconcile(&translate(&services, &host(), &after), &kernel.state()).is_empty());
 }
 
 /// "All but loopback addresses" has none of those in it.

@@ -14,7 +14,7 @@ use crate::layout::{
     FORWARD_CHAIN, FamilyRules, OwnChain, SharedChain, TableRules, is_plain, is_service_chain,
     is_service_chain_name,
 };
-use crate::plan::{Phase, Plan, RulesChange};
+use crate::plan::{Dependents, Phase, Plan, RulesChange};
 
 /// Plans the rules of a family in iptables mode, and makes the changes in this copy of the kernel's rules.
 pub(super) fn plan(family: Family, wanted: &FamilyRules, kernel: &mut Ruleset, plan: &mut Plan) {
@@ -258,7 +258,12 @@ fn open(family: Family, nat: &TableRules, kernel: &Ruleset) -> Option<RulesChang
         }
     }
     change.jumps(nat);
-    change.finish()
+    let change = change.finish()?;
+    let dependents = Dependents::Ways;
+    Some(RulesChange {
+        dependents,
+        ..change
+    })
 }
 
 /// What takes away the rules and chains of a table that are nobody's any more. `wanted` is what all Services share, and
