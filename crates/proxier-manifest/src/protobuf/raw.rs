@@ -231,10 +231,21 @@ fn slice(
         endpoints: None,
         ports,
     };
-    let all = fields(bytes).map_while(Result::ok);
-    let all = all.filter(|field| field.number == 2).enumerate();
-    let endpoints = all.map(|(n, field)| (n, field.bytes().and_then(endpoint)));
-    convert_slice(raw, listed, |_| endpoints, names, notes)
+    let endpoints = || {
+        let all = fields(bytes).map_while(Result::ok);
+        let all = all.filter(|field| field.number == 2).enumerate();
+        all.map(|(n, field)| (n, field.bytes().and_then(endpoint)))
+    };
+    let converted = convert_slice(raw, listed, |_| endpoints(), names, notes)?;
+    if converted.is_none() {
+        // It belongs to no Service, and none was decoded. What is malformed is told all the same, as of such a slice in JSON.
+        for (n, entry) in endpoints() {
+            if let Err(error) = entry {
+                notes.leave_out(format!("endpoints[{n}]"), error.to_string());
+            }
+        }
+    }
+    Ok(converted)
 }
 
 fn endpoint(bytes: &[u8]) -> Decoded<RawEndpoint<'_>> {

@@ -224,6 +224,34 @@ fn what_is_malformed_costs_no_more_than_itself() {
     assert!(!error.reason.is_empty());
 }
 
+/// Of a slice that belongs to no Service, or whose addresses are names, in both formats.
+#[test]
+fn a_malformed_endpoint_of_a_slice_of_no_concern_is_told_with_its_place() {
+    let kind = ListKind::EndpointSlices;
+    let metadata = json!({"name": "web-1", "namespace": "shop"});
+    let mut named = metadata.clone();
+    named["labels"] = json!({"kubernetes.io/service-name": "web"});
+    for (metadata, address_type) in [(metadata, "IPv4"), (named, "FQDN")] {
+        let slice = json!({"metadata": metadata, "addressType": address_type});
+        let endpoints = b"\x12\x05\x0a\x03abc\x12\x03\x0a\x01\xff\x12\x05\x0a\x03def";
+        let bytes = [&encode::item(&slice, kind.item_kind())[..], endpoints].concat();
+        let in_protobuf = EncodedObject::item(kind, &bytes).read(&mut Names::default());
+        let mut slice = slice;
+        slice["endpoints"] =
+            json!([{"addresses": ["abc"]}, {"addresses": 7}, {"addresses": ["def"]}]);
+        for (format, read) in [("protobuf", in_protobuf), ("JSON", in_json(kind, slice))] {
+            let read = read.unwrap();
+            assert!(read.object.is_none(), "{format}: {read:?}");
+            let fields: Vec<_> = read.left_out.iter().map(|of| &*of.field).collect();
+            assert_eq!(fields.len(), 1, "{format}, {address_type}: {fields:?}");
+            assert!(
+                fields[0].starts_with("endpoints[1]"),
+                "{format}: {fields:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn events_are_read() {
     let mut web = service("web");
