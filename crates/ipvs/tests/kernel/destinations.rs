@@ -1,5 +1,9 @@
 //! Destinations.
 
+use std::net::Ipv4Addr;
+use std::thread;
+use std::time::{Duration, Instant};
+
 use ipvs_netlink::{
     Destination, DestinationConfig, DestinationId, ForwardingMethod, SaveLine, Tunnel, TunnelFlags,
     VirtualServerId,
@@ -128,4 +132,40 @@ pub fn methods_that_ipvsadm_has_no_option_for() {
     let theirs = saved_by_ipvsadm();
     let mended = theirs.into_iter().map(|line| line.replace("(null)", "-g"));
     assert_eq!(saved(&mut client), mended.collect());
+}
+
+/// Prints how long a destination takes to be added, by how many were deleted before. The kernel keeps those for two to three
+/// minutes, and looks through all of them for the same one.
+pub fn how_long_one_takes_after_many_were_deleted() {
+    let mut client = client();
+    let (service, model) = parsed("-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 1");
+    add(&mut client, &["-A -t 10.0.0.1:80 -s rr"]);
+    let mut number = 0;
+    let mut replace = |pause| {
+        let mut added = model;
+        added.id.address = Ipv4Addr::from(0x0a80_0000 + number).into();
+        number += 1;
+        thread::sleep(pause);
+        let began = Instant::now();
+        client.add_destination(service, added).unwrap();
+        let took = began.elapsed();
+        client.delete_destination(service, added.id).unwrap();
+        took
+    };
+    let mut deleted = 0;
+    for many in [0, 1000, 2000, 5000, 10_000, 20_000, 40_000] {
+        while deleted < many {
+            replace(Duration::ZERO);
+            deleted += 1;
+        }
+        let [together, apart] = [0, 10].map(|pause| {
+            let mut times = [(); 101].map(|()| replace(Duration::from_millis(pause)));
+            times.sort();
+            times[50]
+        });
+        deleted += 202;
+        println!(
+            "{many} deleted: {together:.2?} in a row, {apart:.2?} each 10 ms (medians of 101)"
+        );
+    }
 }

@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail by panicking"
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and measurements are printed"
 )]
 #![expect(unreachable_pub, reason = "the modules of a test binary")]
 
@@ -23,6 +24,7 @@ mod tables;
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use ipvs_netlink::{Error, Request, SaveLine};
 use kernel_test::{AnySocket, Needs, Test, cmd, cmd_input, tests};
@@ -32,13 +34,16 @@ fn main() -> ExitCode {
     let any_client = tests![connections::are_those_of_ipvsadm, connections::are_followed];
     let any_kernel = tests![behaviour::a_kernel_without_ipvs_is_told_apart]
         .map(|test| test.needs(Needs::NetNamespace));
+    let measurements = tests![destinations::how_long_one_takes_after_many_were_deleted]
+        .map(|test| test.time_limit(Duration::from_secs(600)).ignored());
     let on_tokio = ipvs().into_iter().map(Test::on_tokio);
     kernel_test::main(
         ipvs()
             .into_iter()
             .chain(on_tokio)
             .chain(any_client)
-            .chain(any_kernel),
+            .chain(any_kernel)
+            .chain(measurements),
     )
 }
 

@@ -30,9 +30,29 @@ pub(super) enum Order {
     /// The time at which the event of the last replacement was handed to the system, to be sent.
     Sent,
     /// Replace so many endpoints a second, of Services that are not measured.
-    Stream { rate: u32 },
+    Stream { rate: u32, by: By },
     /// No more of that. How many there were a second.
     Stop,
+}
+
+/// By which addresses a stream replaces those of endpoints.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) enum By {
+    /// Two for each Service, in turn, as where pods become ready and unready.
+    TwoInTurn,
+    /// One each time that was never used before, as where pods are deleted and others created.
+    New,
+}
+
+impl By {
+    /// The address for the change of that number, where changes go round so many Services.
+    fn address(self, number: u32, services: u32) -> String {
+        let number = match self {
+            Self::TwoInTurn => number % (2 * services),
+            Self::New => number,
+        };
+        address_of(0x0b00_0000, number)
+    }
 }
 
 /// Serves a cluster of so many Services of ten endpoints, and takes the orders of one guest.
@@ -80,8 +100,8 @@ impl Machine {
                     let sent = self.server.sent(self.replaced).unwrap();
                     serde_json::to_string(&(sent - self.began))
                 }
-                Order::Stream { rate } => {
-                    self.stream = Some(Stream::start(&self.server, self.services, rate));
+                Order::Stream { rate, by } => {
+                    self.stream = Some(Stream::start(&self.server, self.services, rate, by));
                     serde_json::to_string(&())
                 }
                 Order::Stop => serde_json::to_string(&self.stream.take().unwrap().stop()),
@@ -98,7 +118,7 @@ struct Stream {
 }
 
 impl Stream {
-    fn start(server: &ApiServer, services: u32, rate: u32) -> Self {
+    fn start(server: &ApiServer, services: u32, rate: u32, by: By) -> Self {
         let server = server.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -106,8 +126,9 @@ impl Stream {
             let began = Instant::now();
             let mut number = 0;
             while !stopped.load(Ordering::Relaxed) {
-                let service = MEASURED + number % (services - MEASURED);
-                server.put(replacement(service, address_of(0x0b00_0000, number)));
+                let changing = services - MEASURED;
+                let service = MEASURED + number % changing;
+                server.put(replacement(service, by.address(number, changing)));
                 number += 1;
                 let due = began + Duration::from_secs(1) * number / rate;
                 thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -148,6 +169,13 @@ impl Orders {
         let mut answer = String::new();
         self.answers.read_line(&mut answer).unwrap();
         serde_json::from_str(&answer).unwrap()
+    }
+
+    /// How long an order and its answer take.
+    pub(super) fn echo(&mut self) -> Duration {
+        let began = Instant::now();
+        let _: Duration = self.ask(&Order::Time);
+        began.elapsed()
     }
 
     /// Which time it was here when the machine's clock began, and how much that may be wrong: half of the shortest way there

@@ -18,13 +18,15 @@ use nix::unistd::gettid;
 use serde_json::Value;
 
 pub(crate) use self::machine::serve;
-use self::machine::{Order, Orders};
+use self::machine::{By, Order, Orders};
 use crate::cluster::slice;
 use crate::daemon::{Daemon, PATIENCE, Setup, metric, syncs};
 use crate::size::{FIRST_SERVICE, address_of, pods_of};
 
 /// How many changes are measured in each situation.
 const SAMPLES: u32 = 300;
+/// Into how many parts of the time they are divided, to see what gets slower.
+const PARTS: usize = 4;
 /// Services whose endpoints are measured. The others may change meanwhile.
 const MEASURED: u32 = 100;
 /// The priority of what does not wait for others.
@@ -35,7 +37,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_micros(500);
 
 /// Prints how long a replaced endpoint takes: while nothing else changes, and while so many others a second do; and the floors of both
-/// ways: an order and its answer over TCP, and one destination by netlink.
+/// ways: an order and its answer over TCP, also meanwhile, and one destination by netlink, also after it. The kernel keeps what is deleted for
+/// two to three minutes and looks through all of it for each destination that is added, so the last is no floor but part of the price where addresses are
+/// new.
 pub(crate) fn of_one_endpoint(rates: &[u32]) {
     let mut orders = Orders::open();
     // No full comparison comes between, and nothing but the time in which changes are gathered.
@@ -45,25 +49,25 @@ pub(crate) fn of_one_endpoint(rates: &[u32]) {
     prefer(daemon.id());
     // To look late would count as the daemon's time.
     renice(&[gettid().to_string()], FIRST);
-    let mut client = Client::open().unwrap();
+    let client = Client::open().unwrap();
     show("an order and its answer over TCP", echo(&mut orders));
-    show("one destination by netlink", destinations(&mut client));
-    // The daemon sees what that did to the kernel, and compares everything.
-    thread::sleep(Duration::from_secs(4));
     let mut measured = Measured {
         daemon,
         orders,
         client,
         number: 0,
+        added: 0,
     };
+    measured.print_floor("before");
     measured.print("an endpoint while nothing else changes");
-    for rate in rates {
-        let () = measured.orders.ask(&Order::Stream { rate: *rate });
-        measured.print(&format!(
-            "an endpoint in a stream of {rate} changes a second"
-        ));
+    let streams = [By::TwoInTurn, By::New].map(|by| rates.iter().map(move |rate| (*rate, by)));
+    for (rate, by) in streams.into_iter().flatten() {
+        let () = measured.orders.ask(&Order::Stream { rate, by });
+        let what = format!("a stream of {rate} changes a second, addresses: {by:?}");
+        measured.print(&format!("an endpoint in {what}"));
         let came: f64 = measured.orders.ask(&Order::Stop);
         println!("{came:.0} changes a second came of it");
+        measured.print_floor(&format!("after {what}"));
     }
 }
 
@@ -73,23 +77,40 @@ struct Measured {
     client: Client,
     /// How many endpoints were replaced.
     number: u32,
+    /// How many destinations were added for the floor.
+    added: u32,
 }
 
 impl Measured {
+    /// Measures the floor of the way to the kernel.
+    fn print_floor(&mut self, when: &str) {
+        let times = destinations(&mut self.client, self.added);
+        self.added += SAMPLES;
+        show(&format!("one destination by netlink, {when}"), times);
+        // The daemon sees what that did to the kernel, and compares everything.
+        thread::sleep(Duration::from_secs(4));
+    }
+
     /// Measures so many changes, one after the other.
     fn print(&mut self, what: &str) {
         let (clock, error) = self.orders.clock();
         let counts = || [syncs(), metric(CHANGES).unwrap()];
         let before = (Instant::now(), self.daemon.processor_time(), counts());
-        let delays = (0..SAMPLES).map(|_| {
-            thread::sleep(PAUSE);
-            self.replaced(clock)
+        let each = (0..SAMPLES).map(|_| {
+            thread::sleep(PAUSE / 2);
+            let echo = self.orders.echo();
+            thread::sleep(PAUSE / 2);
+            (echo, self.replaced(clock))
         });
-        let delays = delays.collect();
+        let (echoes, delays): (Vec<_>, Vec<_>) = each.unzip();
         let took = before.0.elapsed().as_secs_f64();
         let processor = self.daemon.processor_time() - before.1;
         let [syncs, changes] = counts();
+        for (number, part) in delays.chunks(delays.len().div_ceil(PARTS)).enumerate() {
+            show(&format!("part {} of {PARTS}", number + 1), part.to_vec());
+        }
         show(what, delays);
+        show("an order and its answer over TCP meanwhile", echoes);
         let drift = self.orders.clock().0;
         let drift = drift.max(clock) - drift.min(clock);
         println!(
@@ -180,15 +201,13 @@ fn server_of(service: u32) -> VirtualServerId {
 fn echo(orders: &mut Orders) -> Vec<Duration> {
     let times = (0..SAMPLES).map(|_| {
         thread::sleep(PAUSE / 10);
-        let began = Instant::now();
-        let _: Duration = orders.ask(&Order::Time);
-        began.elapsed()
+        orders.echo()
     });
     times.collect()
 }
 
-/// A destination added to a virtual server that the daemon does not know, and deleted.
-fn destinations(client: &mut Client) -> Vec<Duration> {
+/// A destination added to a virtual server that the daemon does not know, and deleted: another each time, of which so many were before.
+fn destinations(client: &mut Client, before: u32) -> Vec<Duration> {
     let id = VirtualServerId::Address {
         protocol: Protocol::TCP,
         address: Ipv4Addr::new(198, 51, 100, 1).into(),
@@ -196,12 +215,12 @@ fn destinations(client: &mut Client) -> Vec<Duration> {
     };
     let config = ipvs_netlink::VirtualServerConfig::new(ipvs_netlink::Scheduler::RR);
     client.add_service(id, config).unwrap();
-    let destination = DestinationId {
-        address: Ipv4Addr::new(10, 255, 0, 1).into(),
-        port: 80,
-    };
     let config = DestinationConfig::new(ForwardingMethod::Masquerade, 1);
-    let times = (0..SAMPLES).map(|_| {
+    let times = (before..before + SAMPLES).map(|number| {
+        let destination = DestinationId {
+            address: address_of(0x0aff_0000, number).parse().unwrap(),
+            port: 80,
+        };
         thread::sleep(PAUSE / 10);
         let began = Instant::now();
         let added = Destination {
