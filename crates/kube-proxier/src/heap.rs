@@ -6,6 +6,7 @@
 
 /// Variables of the environment by which whoever starts the daemon chooses for himself (mallopt(3), and *Tunables* in the
 /// manual of glibc).
+#[cfg(target_env = "gnu")]
 const CHOSEN: [&str; 2] = ["MALLOC_ARENA_MAX", "GLIBC_TUNABLES"];
 
 /// Has all threads allocate from one heap, if the program is linked with glibc and its environment does not say otherwise.
