@@ -218,7 +218,7 @@ impl Asker {
     /// more of that connection: its endpoint answers, and no turn is taken.
     ///
     /// # Errors
-    /// If there is no route, or after 32,768 sockets.
+    /// Fails if there is no route, or if all 32,768 ports have been used.
     pub fn new(from: &Netns, to: SocketAddr) -> io::Result<Self> {
         let socket = from.run(|| {
             let mut ports = PORTS.lock().unwrap();

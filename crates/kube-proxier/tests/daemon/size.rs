@@ -132,9 +132,7 @@ fn replace(
     // After a quiet while, as most changes come.
     thread::sleep(Duration::from_secs(2));
     let new = address_of(0x0ac8_0000, number);
-    let mut pods = pods_of(service);
-    pods[0].clone_from(&new);
-    server.put(slice(&format!("service-{service}"), &pods));
+    server.put(replacement(service, new.clone()));
     let began = Instant::now();
     let there = |kernel: &mut LinuxKernel| {
         let found = kernel.connections(&[*id]).unwrap();
@@ -306,8 +304,13 @@ impl<'a> Measured<'a> {
 
 /// Endpoints of a Service, one of which is new.
 pub(crate) fn changed(service: u32, number: u32) -> Value {
+    replacement(service, address_of(0x0ac8_0000, number))
+}
+
+/// Endpoints of a Service, the first of which has this address.
+pub(crate) fn replacement(service: u32, address: String) -> Value {
     let mut pods = pods_of(service);
-    pods[0] = address_of(0x0ac8_0000, number);
+    pods[0] = address;
     slice(&format!("service-{service}"), &pods)
 }
 

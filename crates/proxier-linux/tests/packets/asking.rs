@@ -34,7 +34,7 @@ pub(crate) fn each_from_a_port_of_its_own(layout: Layout, family: Family) {
     assert_eq!(by, [("elsewhere", TIMES / 2), ("pod", TIMES / 2)].into());
 }
 
-/// Also where TCP is told that there is no route, which a question that is not counted waits for.
+/// A counted question is asked once even if TCP reports that there is no route. Other questions are asked again then.
 pub(crate) fn once(layout: Layout, family: Family) {
     let (net, _node) = Node::serving(layout, &Web::on(&[Endpoint::Here]));
     let to = CLUSTER_IP.port(family, PORT);

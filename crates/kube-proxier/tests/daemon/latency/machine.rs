@@ -11,9 +11,9 @@ use kernel_test::Link;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{MEASURED, replacement};
+use super::MEASURED;
 use crate::api_server::ApiServer;
-use crate::size::{address_of, fill};
+use crate::size::{address_of, fill, replacement};
 
 /// The port of the machine's at which orders are taken.
 const PORT: u16 = 7;

@@ -15,13 +15,11 @@ use ipvs_netlink::{
     VirtualServerId,
 };
 use nix::unistd::gettid;
-use serde_json::Value;
 
 pub(crate) use self::machine::serve;
 use self::machine::{By, Order, Orders};
-use crate::cluster::slice;
 use crate::daemon::{Daemon, PATIENCE, Setup, metric, syncs};
-use crate::size::{FIRST_SERVICE, address_of, pods_of};
+use crate::size::{FIRST_SERVICE, address_of};
 
 /// How many changes are measured in each situation.
 const SAMPLES: u32 = 300;
@@ -36,10 +34,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How often the kernel is asked whether it has the endpoint. A time may be too long by this much.
 const LOOK: Duration = Duration::from_micros(500);
 
-/// Prints how long a replaced endpoint takes: while nothing else changes, and while so many others a second do; and the floors of both
-/// ways: an order and its answer over TCP, also meanwhile, and one destination by netlink, also after it. The kernel keeps what is deleted for
-/// two to three minutes and looks through all of it for each destination that is added, so the last is no floor but part of the price where addresses are
-/// new.
+/// Prints how long a replaced endpoint takes, first while nothing else changes, then while so many others change each second.
+///
+/// It also prints the floors: an order and its answer over TCP, alone and during each stream; and one destination by netlink, before
+/// and after each stream. The kernel keeps deleted destinations for two to three minutes and looks through all of them when one is
+/// added. After a stream of new addresses the time by netlink includes that.
 pub(crate) fn of_one_endpoint(rates: &[u32]) {
     let mut orders = Orders::open();
     // No full comparison comes between, and nothing but the time in which changes are gathered.
@@ -150,13 +149,6 @@ impl Measured {
 
 /// Counts changes of EndpointSlices that came.
 const CHANGES: &str = "kubeproxy_sync_proxy_rules_endpoint_changes_total";
-
-/// The endpoints of a Service, the first of which is another.
-fn replacement(service: u32, address: String) -> Value {
-    let mut pods = pods_of(service);
-    pods[0] = address;
-    slice(&format!("service-{service}"), &pods)
-}
 
 /// Lets the threads of a process run before all others.
 fn prefer(process: u32) {

@@ -7,7 +7,7 @@
 //!
 //! Iptables mode has no virtual servers, and its steps are four. The filter table gets its new rules first: a packet is
 //! refused there before the nat table changes. Then the nat table is written, and chains without a jump to them are
-//! deleted. Once it is complete, ways into it that are new are opened. Last, rules that are no longer needed are
+//! deleted. Once all of that is in place, new ways into it are opened. Last, rules that are no longer needed are
 //! deleted from the filter table. See [`iptables`] and [`services`].
 
 mod change;
